@@ -1,0 +1,478 @@
+"""The configuration: frozen dataclasses, read from YAML and the command line, every fault reported at once.
+
+The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from nmt.errors import ConfigError
+from nmt.files import reason
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """One parallel corpus. A bare string stands for its `path`."""
+
+    path: str | None = None
+    """A prefix (`data/train` reads data/train.en and data/train.de, compressed or not, by the languages of `data`), or a .tsv
+    or .jsonl file (.gz and .zst too). A .tsv line holds source, tab, target; a .jsonl line holds an object with one key per
+    language, or with a `translation` object of such keys."""
+    source: str | None = None
+    """The source side's file, instead of `path`: plain, .gz or .zst."""
+    target: str | None = None
+    """The target side's file, aligned with `source` line by line."""
+    dataset: str | None = None
+    """A Hugging Face dataset, instead of `path`: a name on the hub, or a local folder or file."""
+    name: str | None = None
+    """The configuration (subset) of the dataset."""
+    split: str = "train"
+    """The split of the dataset, slices such as `train[:1000]` included (slices not with `streaming`)."""
+    source_column: str | None = None
+    """The dataset's column or JSON key with the source; by default the source language, in `translation` too."""
+    target_column: str | None = None
+    """The dataset's column or JSON key with the target; by default the target language."""
+    streaming: bool = False
+    """Read the dataset's rows as they arrive instead of downloading it first."""
+    weight: float | None = None
+    """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its size.
+    Give every corpus a weight or none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which text to learn from, and which pairs to leave out."""
+
+    source_language: str = "en"
+    """The language translated from: the ending of file names and the key of datasets."""
+    target_language: str = "de"
+    """The language translated into."""
+    train: tuple[CorpusConfig, ...] = ()
+    """The training corpora: one or a list."""
+    valid: tuple[CorpusConfig, ...] = ()
+    """The validation corpora, on which checkpoints are chosen: one or a list."""
+    held_out: tuple[CorpusConfig, ...] = ()
+    """Further corpora, test sets for example, that are used for nothing but `drop_overlap`."""
+    max_length: int = 200
+    """Leave out training pairs with more pieces than this on either side."""
+    max_ratio: float = 6.0
+    """Leave out training pairs in which one side has over this many times the other side's pieces."""
+    drop_duplicates: bool = True
+    """Keep only the first of training pairs that are the same on both sides, within each corpus."""
+    drop_overlap: bool = True
+    """Leave out training pairs that stand, the same on both sides, in `valid` or `held_out`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """How text becomes ids."""
+
+    kind: Literal["unigram", "bpe", "words", "characters"] = "unigram"
+    """SentencePiece `unigram` or `bpe`; `words` (split at spaces) and `characters` are the baselines."""
+    vocabulary_size: int = 8000
+    """Pieces, the four special ones and the byte pieces counted. `characters` takes at most so many."""
+    joint: bool = True
+    """One vocabulary learned from both sides; false: one for each side."""
+    character_coverage: float = 1.0
+    """Share of the characters that get pieces of their own; 0.9995 is usual for Chinese or Japanese. SentencePiece only."""
+    byte_fallback: bool = True
+    """Spell rare characters in bytes, so that no text is ever unknown. SentencePiece only."""
+    symbols: tuple[str, ...] = ()
+    """Strings that always stay one piece, tags for example. SentencePiece only."""
+    sampling: float = 0.0
+    """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations (Kudo 2018; 0.1 to 0.5),
+    for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1)."""
+    training_lines: int = 1_000_000
+    """Learn the vocabulary from the first lines of the corpora, so many a side."""
+    source_model: str | None = None
+    """A SentencePiece .model to use instead of training one; with `joint` it serves both sides."""
+    target_model: str | None = None
+    """The target side's .model, when not `joint`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh RNN."""
+    embedding_size: int = 256
+    """Size of the embeddings of both sides."""
+    tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
+    """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a joint
+    vocabulary)."""
+    encoder_layers: int = 1
+    """Bidirectional layers in the encoder."""
+    encoder_size: int = 512
+    """Size of an encoder layer's output, half of it for each direction."""
+    decoder_layers: int = 2
+    """Layers in the decoder."""
+    decoder_size: int = 512
+    """Size of a decoder layer."""
+    decoder: Literal["parallel", "input_feeding"] = "parallel"
+    """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no loop over
+    time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
+    attention: Literal["dot", "general", "additive", "multi_head"] = "general"
+    """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al. 2015,
+    `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""
+    attention_heads: int = 4
+    """Heads of `multi_head`."""
+    bridge: Literal["none", "final", "mean"] = "mean"
+    """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh layers."""
+    residual: bool = True
+    """Add a layer's input to its output where the sizes agree (from the second layer up)."""
+    layer_norm: bool = False
+    """Normalise the output of each recurrent layer."""
+    forget_bias: float = 1.0
+    """First value of the LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
+    dropout: float = 0.3
+    """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani 2016)."""
+    embedding_dropout: float = 0.3
+    """Dropout on the embeddings of both sides, the mask shared over time."""
+    word_dropout: float = 0.0
+    """Share of the input words whose whole embedding is dropped, both sides."""
+    output_dropout: float = 0.3
+    """Dropout on the attentional vector before the softmax, the mask shared over time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Optimiser, schedule and the loop."""
+
+    epochs: int = 20
+    """Passes over the training pairs."""
+    max_updates: int | None = None
+    """Stop after so many updates even if epochs are left; the cosine schedule then ends there too."""
+    batch_tokens: int = 1024
+    """Token budget of a batch: pairs times the longest side's pieces, padding counted."""
+    batch_sentences: int | None = None
+    """Largest number of pairs in a batch, besides the token budget."""
+    accumulate: int = 1
+    """Batches whose gradients are added up for one update."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    learning_rate: float = 0.001
+    """The peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay rates of Adam's moments."""
+    weight_decay: float = 0.01
+    """Weight decay; biases and normalisation weights are exempt."""
+    schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
+    """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end of
+    training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
+    warmup: int = 400
+    """Updates of linear warm-up."""
+    plateau_factor: float = 0.5
+    """What the `plateau` schedule multiplies the rate with."""
+    plateau_patience: int = 2
+    """Validations without improvement before the `plateau` schedule cuts the rate."""
+    clip_norm: float = 1.0
+    """Largest norm of an update's gradients; 0 is off."""
+    label_smoothing: float = 0.1
+    """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    ema: float = 0.998
+    """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Precision of matrix products in training; `auto` takes bf16 where the processor or GPU multiplies it natively."""
+    seed: int = 1
+    """Seed of everything random: initial weights, order, dropout, sampling."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes the GPU if there is one."""
+    threads: int | None = None
+    """CPU threads; by default all cores. Exact resuming needs the same number."""
+    log_every: int = 50
+    """Updates between two log lines."""
+    checkpoint_every: int = 500
+    """Updates between two checkpoints, besides those at validations."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints to keep, besides the best."""
+    tensorboard: bool = False
+    """Write TensorBoard events to OUTPUT/tensorboard (needs the extra `nmt[tensorboard]`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """How checkpoints are judged during training."""
+
+    every: int | None = None
+    """Updates between two validations; by default one after every epoch."""
+    metric: Literal["bleu", "loss"] = "bleu"
+    """What decides which checkpoint is the best: BLEU of its translations, or its loss per token."""
+    beam: int = 1
+    """Beam size of the validation translations; 1 is greedy."""
+    sentences: int | None = None
+    """Validate on the first so many pairs only."""
+    patience: int | None = None
+    """Stop after so many validations in a row without improvement; by default never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration of a training."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, apply `section.key=value` overrides, check everything.
+
+    Raises:
+        ConfigError: one line for each fault, all of them.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    return parse_config({} if content is None else content, overrides, where=str(path))
+
+
+def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "configuration") -> Config:
+    """A `Config` from plain data (what YAML gives) and overrides. Raises ConfigError with one line for each fault."""
+    faults: list[str] = []
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where}: must hold sections ({_names(Config)}), not {_describe(content)}")
+    merged = _copy(content)
+    for override in overrides:
+        _apply(override, merged, faults)
+    config: Config = _dataclass(Config, merged, "", faults)
+    if not faults:
+        faults += _contradictions(config)
+    if faults:
+        raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """YAML of the whole configuration, every key written out; `load_config` reads it back to an equal `Config`."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _copy(content: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
+
+
+def _apply(override: str, content: dict[Any, Any], faults: list[str]) -> None:
+    name, equals, text = override.partition("=")
+    section, dot, key = name.partition(".")
+    if not (equals and dot and key):
+        faults.append(f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example")
+        return
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        faults.append(f"{name}: {text!r} is not a YAML value")
+        return
+    inner = content.setdefault(section, {})
+    if isinstance(inner, dict):
+        inner[key] = value
+    elif inner is None:
+        content[section] = {key: value}
+
+
+def _names(kind: type) -> str:
+    return ", ".join(field.name for field in dataclasses.fields(kind))
+
+
+def _describe(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _dataclass(kind: type[T], content: Any, where: str, faults: list[str]) -> T:
+    """Build a dataclass from a mapping; faults are appended and the default stands in for what is wrong."""
+    if content is None:
+        content = {}
+    if not isinstance(content, Mapping):
+        faults.append(f"{where.rstrip('.')}: must hold keys ({_names(kind)}), not {_describe(content)}")
+        return kind()
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in content.items():
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.5)
+            advice = f"did you mean {where}{near[0]}?" if near else f"allowed are {_names(kind)}"
+            faults.append(f"{where}{key}: unknown key; {advice}")
+            continue
+        values[key] = _value(hints[key], value, f"{where}{key}", faults)
+    return kind(**{key: value for key, value in values.items() if value is not _FAULTY})
+
+
+_FAULTY: Any = object()
+
+
+def _value(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
+    """`value` as the type `hint`, or `_FAULTY` with a fault appended."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _dataclass(typing.cast(type, hint), value, f"{where}.", faults)
+    if origin is types.UnionType:
+        return None if value is None else _value(arguments[0], value, where, faults)
+    if origin is Literal:
+        return value if value in arguments else _fault(faults, where, "one of " + ", ".join(arguments), value)
+    if origin is tuple:
+        return _tuple(arguments, value, where, faults)
+    return _scalar(hint, value, where, faults)
+
+
+def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
+    item = arguments[0]
+    if item is CorpusConfig:
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        items = [{"path": entry} if isinstance(entry, str) else entry for entry in items]
+    elif not isinstance(value, list):
+        return _fault(faults, where, "a list", value)
+    else:
+        items = value
+    if arguments[-1] is not Ellipsis and len(items) != len(arguments):
+        return _fault(faults, where, f"a list of {len(arguments)}", value)
+    parsed = tuple(_value(item, entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
+    return _FAULTY if any(entry is _FAULTY for entry in parsed) else parsed
+
+
+def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
+    if hint is float:
+        try:
+            if not isinstance(value, bool) and isinstance(value, int | float | str):
+                return float(value)  # YAML 1.1 reads 1e-3 as a string
+        except ValueError:
+            pass
+        return _fault(faults, where, "a number", value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (bool, str) and isinstance(value, hint):
+        return value
+    return _fault(faults, where, {int: "a whole number", bool: "true or false", str: "text"}[hint], value)
+
+
+def _fault(faults: list[str], where: str, allowed: str, value: Any) -> Any:
+    faults.append(f"{where}: must be {allowed}, not {_describe(value)}")
+    return _FAULTY
+
+
+# Least and greatest value allowed for a number, both included; None: no bound.
+_BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "data.max_length": (1, None),
+    "data.max_ratio": (1, None),
+    "tokenizer.vocabulary_size": (5, None),
+    "tokenizer.character_coverage": (0.9, 1),
+    "tokenizer.sampling": (0, 1),
+    "tokenizer.training_lines": (1, None),
+    "model.embedding_size": (1, None),
+    "model.encoder_layers": (1, None),
+    "model.encoder_size": (2, None),
+    "model.decoder_layers": (1, None),
+    "model.decoder_size": (1, None),
+    "model.attention_heads": (1, None),
+    "model.dropout": (0, 0.95),
+    "model.embedding_dropout": (0, 0.95),
+    "model.word_dropout": (0, 0.95),
+    "model.output_dropout": (0, 0.95),
+    "training.epochs": (1, None),
+    "training.max_updates": (1, None),
+    "training.batch_tokens": (1, None),
+    "training.batch_sentences": (1, None),
+    "training.accumulate": (1, None),
+    "training.learning_rate": (0, None),
+    "training.weight_decay": (0, None),
+    "training.warmup": (0, None),
+    "training.plateau_factor": (0, 1),
+    "training.plateau_patience": (1, None),
+    "training.clip_norm": (0, None),
+    "training.label_smoothing": (0, 0.95),
+    "training.ema": (0, 0.999999),
+    "training.seed": (0, 2**31 - 1),
+    "training.threads": (1, None),
+    "training.log_every": (1, None),
+    "training.checkpoint_every": (1, None),
+    "training.keep_checkpoints": (2, None),
+    "validation.every": (1, None),
+    "validation.beam": (1, 1000),
+    "validation.sentences": (1, None),
+    "validation.patience": (1, None),
+}
+
+
+def _contradictions(config: Config) -> list[str]:
+    """Faults that no single type shows: bounds, and keys that do not fit each other."""
+    faults = []
+    for name, (least, greatest) in _BOUNDS.items():
+        section, key = name.split(".")
+        value = getattr(getattr(config, section), key)
+        if value is None or ((least is None or value >= least) and (greatest is None or value <= greatest)):
+            continue
+        allowed = f"at least {least}" if greatest is None else f"from {least} to {greatest}"
+        faults.append(f"{name}: must be {allowed}, not {value}")
+    return faults + _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
+
+
+def _model_faults(config: Config) -> list[str]:
+    model, faults = config.model, []
+    if model.encoder_size % 2:
+        faults.append(f"model.encoder_size: must be even (two directions), not {model.encoder_size}")
+    if model.attention == "dot" and model.encoder_size != model.decoder_size:
+        faults.append(
+            f"model.attention: dot needs encoder_size = decoder_size, not {model.encoder_size} and {model.decoder_size}; "
+            "make them equal or choose general"
+        )
+    if model.attention == "multi_head" and model.decoder_size % model.attention_heads:
+        faults.append(
+            f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
+            "choose a divisor"
+        )
+    if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
+        faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
+    return faults
+
+
+def _corpus_faults(data: DataConfig) -> list[str]:
+    faults = []
+    for name in ("train", "valid", "held_out"):
+        corpora: tuple[CorpusConfig, ...] = getattr(data, name)
+        for index, corpus in enumerate(corpora):
+            where = f"data.{name}[{index}]"
+            places = [corpus.path, corpus.source, corpus.dataset]
+            if sum(place is not None for place in places) != 1:
+                faults.append(f"{where}: give exactly one of path, source with target, or dataset")
+            if (corpus.source is None) != (corpus.target is None):
+                faults.append(f"{where}: source and target go together; give both files")
+            if corpus.weight is not None and not corpus.weight > 0:
+                faults.append(f"{where}.weight: must be above 0, not {corpus.weight}")
+        if len({corpus.weight is None for corpus in corpora}) > 1:
+            faults.append(f"data.{name}: give every corpus a weight or none")
+    return faults
+
+
+def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:
+    faults = []
+    if tokenizer.kind in ("words", "characters"):
+        defaults = TokenizerConfig()
+        for key in ("sampling", "symbols", "source_model", "target_model", "character_coverage", "byte_fallback"):
+            if getattr(tokenizer, key) != getattr(defaults, key):
+                faults.append(f"tokenizer.{key}: only for unigram and bpe, not for {tokenizer.kind}; remove it")
+    elif tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
+        faults.append("tokenizer.target_model: needs tokenizer.source_model and joint: false")
+    elif tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
+        faults.append("tokenizer.source_model: with joint: false, tokenizer.target_model is needed too")
+    return faults

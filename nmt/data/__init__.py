@@ -1,0 +1,1 @@
+"""Parallel corpora: reading, cleaning, storing, mixing and batching."""

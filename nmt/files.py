@@ -1,0 +1,182 @@
+"""Files: one way to split lines, one way to open compressed text, and writes that are whole or not there at all."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from nmt.errors import DataError, MachineError, ModelError
+
+COMPRESSIONS = ("", ".gz", ".zst")
+CHECKSUMS = "checksums.sha256"
+
+
+def decode_line(line: bytes) -> str:
+    """Text of one line: without its line feed and one carriage return before it; invalid UTF-8 becomes U+FFFD."""
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", errors="replace")
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """Lines of a text file, plain, .gz or .zst, split at line feeds only.
+
+    U+2028, form feeds and lone carriage returns stay inside their line, so line numbers agree with `wc -l` and alignment holds.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    try:
+        with open_binary(path) as stream:
+            for line in stream:
+                yield decode_line(line)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({reason(error)}); check the path and the file") from error
+
+
+@contextlib.contextmanager
+def open_binary(path: str | Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, decompressed by the ending of its name."""
+    if str(path).endswith(".gz"):
+        with gzip.open(path, "rb") as unzipped:
+            yield cast(BinaryIO, unzipped)
+    elif str(path).endswith(".zst"):
+        with _open_zstd(path) as stream:
+            yield stream
+    else:
+        with open(path, "rb") as plain:
+            yield plain
+
+
+@contextlib.contextmanager
+def _open_zstd(path: str | Path) -> Iterator[BinaryIO]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise MachineError(f"{path}: .zst files need the extra: pip install 'nmt[zstd]'") from error
+    try:
+        with zstandard.open(path, "rb") as stream:
+            yield stream
+    except zstandard.ZstdError as error:
+        raise OSError(str(error)) from error
+
+
+def existing(path: str | Path) -> Path | None:
+    """The file at `path`, or at `path` with .gz or .zst behind it; None where there is none."""
+    candidates = (Path(f"{path}{ending}") for ending in COMPRESSIONS)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def reason(error: BaseException) -> str:
+    """Why an operation failed, in a few words."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def saving(what: str | Path) -> Iterator[None]:
+    """Turns a failed write into one clear line.
+
+    Raises:
+        MachineError: the disk is full, or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space; what was saved before is untouched" if full else "choose a folder that can be written"
+        raise MachineError(f"{what}: cannot be written ({reason(error)}); {advice}") from error
+
+
+def write_whole(path: str | Path, content: bytes | str) -> None:
+    """Write a file so that it appears whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    with saving(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `path`, with checksums, once the block ends without an error; else it is removed.
+
+    An older folder at `path` is replaced. A killed process leaves at most a hidden temporary folder behind, which
+    `remove_leftovers` clears.
+
+    Raises:
+        MachineError: the disk is full, or the place cannot be written.
+    """
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield draft
+            _write_checksums(draft)
+            for file in draft.iterdir():
+                _flush(file)
+            os.chmod(draft, 0o755)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(draft, path)
+            _flush(path.parent)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Delete the hidden drafts that a killed process left in a folder that only this process writes to."""
+    for draft in parent.glob(".*") if parent.is_dir() else ():
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_checksums(folder: Path) -> None:
+    names = sorted(file.name for file in folder.iterdir())
+    text = "".join(f"{checksum(folder / name)}  {name}\n" for name in names)
+    (folder / CHECKSUMS).write_text(text, encoding="utf-8")  # the format of `sha256sum -c`
+
+
+def verify_checksums(folder: Path) -> None:
+    """Check a folder that `whole_folder` wrote.
+
+    Raises:
+        ModelError: a file is missing, cut short or changed.
+    """
+    try:
+        listed = dict(reversed(line.split("  ", 1)) for line in (folder / CHECKSUMS).read_text("utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: no readable {CHECKSUMS} ({reason(error)}); copy the whole folder again") from error
+    for name, expected in listed.items():
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: {name} is missing; copy the whole folder again")
+        if checksum(folder / name) != expected:
+            raise ModelError(f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again")

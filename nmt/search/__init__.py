@@ -1,0 +1,1 @@
+"""Search: scorers, filters, the beam and the one decoding loop."""

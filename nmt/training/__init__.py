@@ -1,0 +1,1 @@
+"""Training: optimiser, schedule, moving average, log and the loop."""
