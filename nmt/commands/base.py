@@ -1,0 +1,121 @@
+"""What the commands share: one way to parse, one way to fail, one way to log.
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        options = parser("nmt-translate", "Translate lines.").parse_args(arguments)
+
+        def body() -> int | None:
+            from nmt.translate import Translator  # torch takes seconds to import, --help should not wait for it
+            ...
+
+        return run("nmt-translate", body)
+
+Exit status: 0 done, 2 a mistake that the user can mend, 128 + the signal's number if one ended the command.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+from nmt import __version__
+from nmt.errors import Interrupted, UserError
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser that knows --help and --version; its own errors exit with status 2."""
+    result = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
+    result.add_argument("--version", action="version", version=f"nmt {__version__}")
+    return result
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The `type` of an argument that is an int of at least `least`."""
+
+    def convert(text: str) -> int:
+        with contextlib.suppress(ValueError):
+            if (value := int(text)) >= least:
+                return value
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {text!r}")
+
+    return convert
+
+
+def number(least: float) -> Callable[[str], float]:
+    """The `type` of an argument that is a finite float of at least `least`."""
+
+    def convert(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if least <= (value := float(text)) < float("inf"):
+                return value
+        raise argparse.ArgumentTypeError(f"must be a number of at least {least:g}, not {text!r}")
+
+    return convert
+
+
+def run(name: str, body: Callable[[], int | None]) -> int:
+    """Runs a command's body, imports included, and returns the exit status.
+
+    A `UserError` becomes one line `NAME: error: FAULT` per fault on stderr. Ctrl-C and a reader that closed our output early
+    (`| head -1`) end quietly. Other exceptions are bugs and keep their traceback.
+    """
+    with _logging(name):
+        try:
+            status = body() or 0
+            sys.stdout.flush()
+            return status
+        except UserError as error:
+            for fault in str(error).splitlines():
+                print(f"{name}: error: {fault}", file=sys.stderr)
+            return 2
+        except Interrupted as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 128 + error.signal
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        except BrokenPipeError:
+            return 128 + signal.SIGPIPE
+        finally:
+            _settle_stdout()
+
+
+def _settle_stdout() -> None:
+    """Flush; where that is impossible, drop what is left, or the interpreter would complain about it at its exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Format(logging.Formatter):
+    """Progress as it is, anything worse with the command's name and the level before it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("%(message)s")
+        self.name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = super().format(record)
+        if record.levelno < logging.WARNING:
+            return message
+        return f"{self.name}: {record.levelname.lower()}: {message}"
+
+
+@contextlib.contextmanager
+def _logging(name: str) -> Iterator[None]:
+    """nmt's log lines, from INFO upwards, go to stderr while the command runs."""
+    logger = logging.getLogger("nmt")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Format(name))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
