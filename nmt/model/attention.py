@@ -1,0 +1,113 @@
+"""Attention: where a decoder state looks in the source sentence.
+
+Every kind scores queries (B, Q, D) against keys (B, S, A) made once per sentence. In training the queries are all target positions
+of a sentence, in search its hypotheses: the same code serves both, and hypotheses of one sentence share its memory.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.state import Memory
+
+
+class Attention(nn.Module):
+    """Scores, softmax over the real source pieces, weighted mean of the values. Kinds say how to make keys and scores."""
+
+    def project(self, values: Tensor) -> Tensor:
+        """Keys (B, S, A) of encoder outputs (B, S, H), computed once per sentence."""
+        raise NotImplementedError
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores (B, Q, S) of queries (B, Q, D)."""
+        raise NotImplementedError
+
+    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Context vectors (B, Q, H) and attention weights (B, Q, S) of queries (B, Q, D)."""
+        weights = masked_softmax(self.scores(query, memory.keys), memory.mask)
+        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of scores (B, Q, S) over the positions where mask (B, S) is True."""
+    return scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
+
+
+class DotAttention(Attention):
+    """score = qᵀ v (Luong et al. 2015, eq. 8, dot)."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002
+        super().__init__()
+
+    def project(self, values: Tensor) -> Tensor:
+        return values
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(query, keys.transpose(1, 2))
+
+
+class GeneralAttention(DotAttention):
+    """score = qᵀ W v (Luong et al. 2015, eq. 8, general)."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+        super().__init__(query_size, value_size, heads)
+        self.key = nn.Linear(value_size, query_size, bias=False)
+
+    def project(self, values: Tensor) -> Tensor:
+        return self.key(values)  # type: ignore[no-any-return]
+
+
+class AdditiveAttention(Attention):
+    """score = wᵀ tanh(W q + U v) (Bahdanau et al. 2015, appendix A.1.2)."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002
+        super().__init__()
+        self.query = nn.Linear(query_size, query_size)
+        self.key = nn.Linear(value_size, query_size, bias=False)
+        self.score = nn.Linear(query_size, 1, bias=False)
+
+    def project(self, values: Tensor) -> Tensor:
+        return self.key(values)  # type: ignore[no-any-return]
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, Q, S, A)
+        return self.score(joined).squeeze(-1)  # type: ignore[no-any-return]
+
+
+class MultiHeadAttention(Attention):
+    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2). The weights shown are the heads' mean."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(query_size, query_size)
+        self.key = nn.Linear(value_size, query_size)
+        self.value = nn.Linear(value_size, query_size)
+        self.output = nn.Linear(query_size, value_size)
+
+    def project(self, values: Tensor) -> Tensor:
+        return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): both are needed at every step
+
+    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        keys, values = (self._split(part) for part in memory.keys.chunk(2, dim=-1))  # (B·heads, S, A/heads)
+        queries = self._split(self.query(query))
+        scores = torch.bmm(queries, keys.transpose(1, 2)) * queries.size(-1) ** -0.5
+        weights = masked_softmax(scores, memory.mask.repeat_interleave(self.heads, dim=0))
+        context = torch.bmm(weights.to(values.dtype), values)  # (B·heads, Q, A/heads)
+        mean = weights.view(-1, self.heads, *weights.shape[1:]).mean(dim=1)
+        return self.output(self._join(context)), mean
+
+    def _split(self, tensor: Tensor) -> Tensor:
+        B, L, A = tensor.shape
+        return tensor.view(B, L, self.heads, A // self.heads).transpose(1, 2).reshape(B * self.heads, L, -1)
+
+    def _join(self, tensor: Tensor) -> Tensor:
+        rows, L, size = tensor.shape
+        return tensor.view(rows // self.heads, self.heads, L, size).transpose(1, 2).reshape(-1, L, self.heads * size)
+
+
+ATTENTIONS: dict[str, type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention]] = {
+    "dot": DotAttention,
+    "general": GeneralAttention,
+    "additive": AdditiveAttention,
+    "multi_head": MultiHeadAttention,
+}

@@ -1,0 +1,158 @@
+"""The decoders. Each has two ways to run that a test holds equal:
+
+    forward(embedded, memory)         all target positions at once, teacher forcing
+    step(embedded, state, memory)     one position of every hypothesis, for search
+
+Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), which `Seq2Seq` turns into scores over the vocabulary.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from nmt.config import ModelConfig
+from nmt.model.attention import ATTENTIONS
+from nmt.model.cells import STATES, RecurrentLayer
+from nmt.model.dropout import dropout_mask, masked, shared_dropout
+from nmt.model.state import CellState, DecoderState, Memory
+
+
+class Bridge(nn.Module):
+    """First decoder states from the encoder's summary: s = tanh(W summary), or zeros."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.layers, self.states, self.size = config.decoder_layers, STATES[config.cell], config.decoder_size
+        outputs = self.layers * self.states * self.size
+        self.linear = nn.Linear(config.encoder_size, outputs) if config.bridge != "none" else None
+
+    def forward(self, memory: Memory) -> tuple[CellState, ...]:
+        """For each layer its states, (B, H) each."""
+        B = memory.summary.size(0)
+        if self.linear is None:
+            flat = memory.summary.new_zeros(B, self.layers * self.states * self.size)
+        else:
+            flat = torch.tanh(self.linear(memory.summary))
+        states = flat.view(B, self.layers, self.states, self.size)
+        return tuple(tuple(layer.unbind(dim=1)) for layer in states.unbind(dim=1))
+
+
+class Decoder(nn.Module):
+    """What both decoders share: layers, attention and the attentional vector."""
+
+    def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
+        super().__init__()
+        H, C = config.decoder_size, config.encoder_size
+        self.layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
+        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
+        self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
+        self.combine = nn.Linear(H + C, H)
+        self.bridge = Bridge(config)
+        self.residual = config.residual
+        self.dropout = config.dropout
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state before the first step, B rows."""
+        return DecoderState(layers=self.bridge(memory))
+
+    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+        """Attentional vectors (B, T, H) of embedded previous pieces (B, T, E)."""
+        raise NotImplementedError
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+        """Attentional vectors (N, H), attention weights (N, S) and the next state, of embedded previous pieces (N, E).
+
+        Row b·K + k is hypothesis k of sentence b.
+        """
+        raise NotImplementedError
+
+    def attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Contexts (N, C) and weights (N, S) of one step's queries (N, H)."""
+        B = memory.mask.size(0)
+        context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
+        return context.flatten(0, 1), weights.flatten(0, 1)
+
+    def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """h̃ = tanh(W [c; h])."""
+        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
+
+    def added(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
+        """Output of layer `index` with its residual connection, which starts at the second layer."""
+        return below + outputs if index and self.residual else outputs
+
+
+class ParallelDecoder(Decoder):
+    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3).
+
+    Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        above = config.decoder_size + config.encoder_size
+        super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
+
+    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+        first = self.start(memory).layers
+        hidden = self.norms[0](self.layers[0](embedded, first[0]))
+        context, _ = self.attention(hidden, memory)
+        for index in range(1, len(self.layers)):
+            inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, generator)
+            outputs = self.norms[index](self.layers[index](inputs, first[index]))
+            hidden = self.added(index, hidden, outputs)
+        return self.combined(hidden, context)
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+        states = [self.layers[0].step(embedded, state.layers[0])]
+        hidden = self.norms[0](states[0][0])
+        context, weights = self.attend(hidden, memory)
+        for index in range(1, len(self.layers)):
+            states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
+            hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
+        return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+
+
+class InputFeedingDecoder(Decoder):
+    """The attentional vector joins the next step's input, so that attention knows what it chose (Luong et al. 2015, section 3.3)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        H = config.decoder_size
+        super().__init__(config, [config.embedding_size + H] + [H] * (config.decoder_layers - 1))
+
+    def start(self, memory: Memory) -> DecoderState:
+        layers = super().start(memory).layers
+        return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
+
+    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+        state = self.start(memory)
+        H = self.layers[0].hidden_size
+        # One mask for the whole sequence, between each two layers.
+        masks = [dropout_mask(embedded, H, self.dropout, generator) for _ in self.layers[1:]]
+        flat = [None if mask is None else mask.squeeze(1) for mask in masks]
+        vectors = []
+        for previous in embedded.unbind(dim=1):
+            vector, _, state = self.advance(previous, state, memory, flat)
+            vectors.append(vector)
+        return torch.stack(vectors, dim=1)
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+        return self.advance(embedded, state, memory, [None] * (len(self.layers) - 1))
+
+    def advance(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, masks: list[Tensor | None]
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """One step with given dropout masks (N, H) for the layers above the first."""
+        assert state.feed is not None
+        hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)
+        states = []
+        for index, layer in enumerate(self.layers):
+            inputs = masked(hidden, masks[index - 1]) if index else hidden
+            states.append(layer.step(inputs, state.layers[index]))
+            hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
+        context, weights = self.attend(hidden, memory)
+        vector = self.combined(hidden, context)
+        return vector, weights, DecoderState(layers=tuple(states), feed=vector)
+
+
+DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {
+    "parallel": ParallelDecoder,
+    "input_feeding": InputFeedingDecoder,
+}

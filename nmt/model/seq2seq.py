@@ -1,0 +1,100 @@
+"""The whole network: embeddings, encoder, decoder, softmax."""
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from nmt.config import ModelConfig
+from nmt.model.cells import RecurrentLayer
+from nmt.model.decoder import DECODERS
+from nmt.model.dropout import shared_dropout, word_dropout
+from nmt.model.encoder import Encoder, final_outputs, mean_outputs
+from nmt.model.state import DecoderState, Memory, Step
+from nmt.types import BOS, Batch
+
+
+class Seq2Seq(nn.Module):
+    """A recurrent encoder and an attention decoder (Bahdanau et al. 2015; Luong et al. 2015).
+
+    Args:
+        config: the architecture.
+        source_size, target_size: vocabulary sizes; with three-way tying they are equal.
+        generator: where the initial weights come from.
+    """
+
+    def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator) -> None:
+        super().__init__()
+        E, H = config.embedding_size, config.decoder_size
+        self.config = config
+        self.source_size, self.target_size = source_size, target_size
+        self.target_embedding = nn.Embedding(target_size, E)
+        three_way = config.tied_embeddings == "three_way"
+        self.source_embedding = self.target_embedding if three_way else nn.Embedding(source_size, E)
+        self.encoder = Encoder(config)
+        self.decoder = DECODERS[config.decoder](config)
+        # Tied weights have the embeddings' size, so the attentional vector is brought to it first.
+        tied = config.tied_embeddings != "none"
+        self.shrink = nn.Linear(H, E, bias=False) if tied and E != H else nn.Identity()
+        self.output = nn.Linear(E if tied else H, target_size)
+        if tied:
+            self.output.weight = self.target_embedding.weight
+        self._initialize(generator)
+
+    def _initialize(self, generator: Generator) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, RecurrentLayer):
+                module.initialize(self.config.forget_bias, generator)
+        for embedding in {self.source_embedding, self.target_embedding, self.output}:
+            if isinstance(embedding, nn.Embedding) or self.config.tied_embeddings != "none":
+                nn.init.normal_(embedding.weight, std=self.config.embedding_size**-0.5, generator=generator)
+
+    def encode(self, source: Tensor, lengths: Tensor, generator: Generator | None = None) -> Memory:
+        """Memory of source ids (B, S) with lengths (B,)."""
+        embedded = self._embed(self.source_embedding, source, generator)
+        values = self.encoder(embedded, lengths, generator)
+        mask = torch.arange(source.size(1), device=source.device) < lengths.unsqueeze(1)
+        summary = mean_outputs(values, mask) if self.config.bridge == "mean" else final_outputs(values, lengths)
+        return Memory(values=values, keys=self.decoder.attention.project(values), mask=mask, summary=summary)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The decoder's state before the first piece, B rows."""
+        return self.decoder.start(memory)
+
+    def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
+        """Scores of the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
+        embedded = self.target_embedding(tokens)
+        vectors, weights, state = self.decoder.step(embedded, state, memory)
+        return Step(logits=self._logits(vectors).float(), attention=weights, state=state)
+
+    def forward(self, batch: Batch, generator: Generator | None = None) -> Tensor:
+        """Teacher forcing: logits (real target pieces, V), sentence by sentence, aligned with `real_targets`.
+
+        A generator draws the dropout masks; without one there is no dropout.
+        """
+        memory = self.encode(batch.source, batch.source_lengths, generator)
+        previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
+        embedded = self._embed(self.target_embedding, previous, generator)
+        vectors = self.decoder(embedded, memory, generator)
+        vectors = shared_dropout(vectors, self.config.output_dropout, generator)
+        return self._logits(vectors[target_mask(batch)])  # no softmax at padding
+
+    def _embed(self, embedding: nn.Embedding, ids: Tensor, generator: Generator | None) -> Tensor:
+        embedded = word_dropout(embedding(ids), self.config.word_dropout, generator)
+        return shared_dropout(embedded, self.config.embedding_dropout, generator)
+
+    def _logits(self, vectors: Tensor) -> Tensor:
+        return self.output(self.shrink(vectors))  # type: ignore[no-any-return]
+
+
+def target_mask(batch: Batch) -> Tensor:
+    """True at the real target pieces, (B, T)."""
+    return torch.arange(batch.target.size(1), device=batch.target.device) < batch.target_lengths.unsqueeze(1)
+
+
+def real_targets(batch: Batch) -> Tensor:
+    """The target pieces without padding, sentence by sentence: what `Seq2Seq.forward` predicts."""
+    return batch.target[target_mask(batch)]
