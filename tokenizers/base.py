@@ -1,0 +1,56 @@
+"""What every tokenizer offers."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from nmt.types import BOS, EOS, PAD
+
+INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that no text shows
+UNKNOWN_TEXT = "⁇"  # how unknown text is shown, as SentencePiece does
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. The ids PAD, UNK, BOS and EOS of nmt/types.py are taken in every vocabulary."""
+
+    ending: ClassVar[str]
+    """Ending of the name of the file that `save` writes."""
+
+    @property
+    def size(self) -> int:
+        """Number of ids; the greatest is size - 1."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of one line, without BOS and EOS."""
+
+    def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of every line, faster for many lines than one by one."""
+
+    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """Randomly sampled segmentations, a pure function of texts and seed. Without sampling, the same as `encode`."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text that ids spell. Padding, BOS and EOS are skipped; UNK is shown as ⁇."""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The name of each id, as shown to people."""
+
+    def save(self, path: Path) -> None:
+        """Write everything that loading needs to one file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizers:
+    """The tokenizers of the two sides: the same object twice when the vocabulary is joint."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with lone surrogates, which no UTF-8 can hold, replaced by U+FFFD."""
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -1,0 +1,77 @@
+"""From the configuration to tokenizers: trained, adopted, saved, loaded."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from nmt.config import TokenizerConfig
+from nmt.files import saving
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.subword import SubwordTokenizer
+from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
+
+_CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]] = {
+    "unigram": SubwordTokenizer,
+    "bpe": SubwordTokenizer,
+    "words": WordTokenizer,
+    "characters": CharacterTokenizer,
+}
+
+
+def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
+    """Tokenizers learned from the first `training_lines` pairs, or the SentencePiece models named in the configuration.
+
+    Raises:
+        ConfigError: the vocabulary size does not suit the text, or a named .model cannot be used.
+        DataError: the pairs cannot be read, or hold no text.
+    """
+    if config.source_model:
+        return _adopt(config, Path(config.source_model))
+    train = _CLASSES[config.kind].train
+    pairs = itertools.islice(pairs, config.training_lines)
+    if config.joint:
+        joint = train(config, itertools.chain.from_iterable(pairs), "the training text")
+        return Tokenizers(source=joint, target=joint)
+    lines = list(pairs)  # read twice
+    return Tokenizers(
+        source=train(config, _side(lines, 0), "the source side of the training text"),
+        target=train(config, _side(lines, 1), "the target side of the training text"),
+    )
+
+
+def _side(pairs: Iterable[tuple[str, str]], side: int) -> Iterator[str]:
+    return (pair[side] for pair in pairs)
+
+
+def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
+    source = SubwordTokenizer.adopt(source_model, "tokenizer.source_model", config.sampling)
+    if not config.target_model:
+        return Tokenizers(source=source, target=source)
+    target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config.sampling)
+    return Tokenizers(source=source, target=target)
+
+
+def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
+    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING when they differ.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    with saving(folder):
+        if tokenizers.source is tokenizers.target:
+            tokenizers.source.save(folder / f"tokenizer{tokenizers.source.ending}")
+        else:
+            tokenizers.source.save(folder / f"source{tokenizers.source.ending}")
+            tokenizers.target.save(folder / f"target{tokenizers.target.ending}")
+
+
+def load_tokenizers(config: TokenizerConfig, folder: Path) -> Tokenizers:
+    """What `save_tokenizers` wrote. Raises ModelError: a file is missing or damaged."""
+    kind = _CLASSES[config.kind]
+    if config.joint:
+        joint = kind.load(folder / f"tokenizer{kind.ending}", config.sampling)
+        return Tokenizers(source=joint, target=joint)
+    return Tokenizers(
+        source=kind.load(folder / f"source{kind.ending}", config.sampling),
+        target=kind.load(folder / f"target{kind.ending}", config.sampling),
+    )

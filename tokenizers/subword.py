@@ -1,0 +1,214 @@
+"""SentencePiece subwords: unigram (Kudo 2018) and BPE (Sennrich et al. 2016), with exact round trips of any text."""
+
+import io
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import sentencepiece
+
+from nmt.config import TokenizerConfig
+from nmt.errors import ConfigError, DataError, ModelError
+from nmt.files import reason
+from nmt.tokenizers.base import INVISIBLE, without_surrogates
+from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
+
+_SPACE = "▁"  # U+2581, which SentencePiece writes for a space and reads back as one
+_ESCAPE = "\uebb5"  # a private-use character that no text is likely to hold
+_ESCAPED = re.compile(f"{_ESCAPE}([01])")
+_SKIPPED_IN_TRAINING = "▅"  # U+2585: SentencePiece leaves out the lines that hold it
+
+# The trained model depends on the number of threads, so it is the same on every machine.
+_THREADS = 8
+_LONGEST_LINE = 1 << 30  # bytes; SentencePiece silently skips longer lines, and allows no higher limit
+
+
+class SubwordTokenizer:
+    """A SentencePiece model.
+
+    Text is taken as it is: no normalisation, every space kept. `decode(encode(text))` is `text` for every text when the
+    model spells rare characters in bytes; else characters that it does not know come back as ⁇.
+    """
+
+    ending: ClassVar[str] = ".model"
+
+    def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
+        """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError when it cannot be used."""
+        self._model = model
+        self._sampling = sampling
+        self._processor = _processor(model)
+
+    @property
+    def size(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._processor.encode(_escape(text))
+        return ids
+
+    def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = self._processor.encode([_escape(text) for text in texts])
+        return ids
+
+    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """Segmentations sampled with `sampling`, a pure function of texts and seed.
+
+        Unigram: from all segmentations, their probabilities to the power of `sampling` (Kudo 2018, section 3.2, l = ∞).
+        BPE: each merge is left out with probability `sampling` (Provilkov et al. 2020).
+        """
+        if not self._sampling:
+            return self.encode_lines(texts)
+        lines: list[list[int]] = []
+        # SentencePiece keeps a random generator for each thread and seeds it when that thread first samples. A new
+        # thread is the only way to a known state. Lists are encoded in threads of SentencePiece, hence one by one.
+        thread = threading.Thread(target=self._sample, args=(texts, seed, lines))
+        thread.start()
+        thread.join()
+        return lines
+
+    def _sample(self, texts: Sequence[str], seed: int, lines: list[list[int]]) -> None:
+        sentencepiece.set_random_generator_seed(seed)
+        for text in texts:
+            ids = self._processor.encode(_escape(text), enable_sampling=True, alpha=self._sampling, nbest_size=-1)
+            lines.append(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
+        return _unescape(text)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
+        return pieces
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self._model)
+
+    @classmethod
+    def load(cls, path: Path, sampling: float = 0.0) -> "SubwordTokenizer":
+        """Read what `save` wrote. Raises ModelError: the file is missing or damaged."""
+        try:
+            return cls(path.read_bytes(), sampling=sampling)
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{path}: not a readable tokenizer ({reason(error)}); copy the model folder again"
+            ) from error
+
+    @classmethod
+    def adopt(cls, path: Path, key: str, sampling: float = 0.0) -> "SubwordTokenizer":
+        """Read a .model that the configuration names under `key`. Raises ConfigError: it is missing or does not fit."""
+        try:
+            return cls(path.read_bytes(), sampling=sampling)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{key}: {path}: not a usable SentencePiece .model ({reason(error)}); "
+                "name another file or let one be trained"
+            ) from error
+
+    @classmethod
+    def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> "SubwordTokenizer":
+        """Learn a vocabulary from lines; `what` names them in errors.
+
+        Raises:
+            ConfigError: the vocabulary size or a symbol does not suit the lines.
+            DataError: there is no text.
+        """
+        return cls(_train(config, lines, what), sampling=config.sampling)
+
+
+def _escape(text: str) -> str:
+    """Text without ▁, which SentencePiece would give back as a space. Invertible by `_unescape` for any text."""
+    if text.isascii():
+        return text
+    return without_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPED.sub(lambda match: _SPACE if match[1] == "1" else _ESCAPE, text)
+
+
+def _processor(model: bytes) -> Any:
+    """SentencePiece's processor of a model. Raises ValueError: it is damaged, or its special ids are not ours."""
+    if not model:
+        raise ValueError("the file is empty")
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    except RuntimeError:
+        raise ValueError("it is damaged") from None
+    found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+    if found != (PAD, UNK, BOS, EOS):
+        raise ValueError(
+            f"its pad, unk, bos, eos ids are {', '.join(map(str, found))} but must be {PAD}, {UNK}, {BOS}, {EOS}: "
+            f"train it with --pad_id={PAD} --unk_id={UNK} --bos_id={BOS} --eos_id={EOS}"
+        )
+    return processor
+
+
+def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
+    model = io.BytesIO()
+    failures: list[BaseException] = []
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_training_text(lines, failures),
+            model_writer=model,
+            model_type=config.kind,
+            vocab_size=config.vocabulary_size,
+            hard_vocab_limit=True,
+            character_coverage=config.character_coverage,
+            byte_fallback=config.byte_fallback,
+            user_defined_symbols=_symbols(config.symbols),
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            pad_piece=SPECIAL_PIECES[PAD],
+            unk_piece=SPECIAL_PIECES[UNK],
+            bos_piece=SPECIAL_PIECES[BOS],
+            eos_piece=SPECIAL_PIECES[EOS],
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            input_sentence_size=0,
+            shuffle_input_sentence=False,
+            max_sentence_length=_LONGEST_LINE,
+            num_threads=_THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise (failures[0] if failures else _explained(str(error), config.vocabulary_size, what)) from error
+    return model.getvalue()
+
+
+def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str]:
+    """Lines as SentencePiece learns from them. A reader's error is kept, since SentencePiece tells its text only."""
+    try:
+        for line in lines:
+            yield _escape(line).replace(_SKIPPED_IN_TRAINING, " ")
+    except BaseException as error:
+        failures.append(error)
+        raise
+
+
+def _symbols(symbols: tuple[str, ...]) -> list[str]:
+    """Symbols in SentencePiece's spelling. Raises ConfigError: one is empty, special or there twice."""
+    for symbol in symbols:
+        if not symbol or symbol in SPECIAL_PIECES:
+            raise ConfigError(f"tokenizer.symbols: {symbol!r} cannot be a symbol; remove it or choose another string")
+        if symbols.count(symbol) > 1:
+            raise ConfigError(f"tokenizer.symbols: {symbol!r} is there twice; remove one")
+    return [_escape(symbol).replace(" ", _SPACE) for symbol in symbols]
+
+
+def _explained(message: str, asked: int, what: str) -> ConfigError | DataError:
+    """SentencePiece's complaint in the words of the configuration."""
+    key = f"tokenizer.vocabulary_size: {asked} is too"
+    if match := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
+        return ConfigError(f"{key} large for {what}, which gives at most {match[1]} pieces; choose {match[1]} or less")
+    if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return ConfigError(
+            f"{key} small for {what}: its characters, the byte pieces and the special ones need {match[1]}; "
+            f"choose {match[1]} or more, or lower tokenizer.character_coverage"
+        )
+    if "sentences_.empty()" in message:
+        return DataError(f"{what}: holds no text to learn a vocabulary from; check the files")
+    return ConfigError(f"tokenizer: SentencePiece cannot learn from {what} with these settings ({message.strip()})")

@@ -1,0 +1,110 @@
+"""Baselines without subwords: a vocabulary of words or of characters."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+from nmt.config import TokenizerConfig
+from nmt.errors import DataError, ModelError
+from nmt.files import reason
+from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, without_surrogates
+from nmt.types import SPECIAL_PIECES, UNK
+
+
+class VocabularyTokenizer:
+    """A list of units, most frequent first, after the special pieces. Units that are not in it become UNK.
+
+    Subclasses say what a unit is: `split` and `join`.
+    """
+
+    ending: ClassVar[str] = ".json"
+    kind: ClassVar[str]
+
+    def __init__(self, units: Sequence[str]) -> None:
+        self._units = list(units)
+        self._shown = [*SPECIAL_PIECES, *self._units]
+        self._ids = {unit: index for index, unit in enumerate(self._units, start=len(SPECIAL_PIECES))}
+
+    @staticmethod
+    def split(text: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    @staticmethod
+    def join(units: Iterable[str]) -> str:
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        return len(self._shown)
+
+    def encode(self, text: str) -> list[int]:
+        return [self._ids.get(unit, UNK) for unit in self.split(without_surrogates(text))]
+
+    def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
+
+    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:  # noqa: ARG002 - words have one segmentation
+        return self.encode_lines(texts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.join(UNKNOWN_TEXT if id_ == UNK else self._shown[id_] for id_ in ids if id_ not in INVISIBLE)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [self._shown[id_] for id_ in ids]
+
+    def save(self, path: Path) -> None:
+        content = {"kind": self.kind, "units": self._units}
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, sampling: float = 0.0) -> Self:  # noqa: ARG003 - words have one segmentation
+        """Read what `save` wrote. Raises ModelError: the file is missing or damaged."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["kind"] != cls.kind:
+                raise ValueError(f"it holds {content['kind']}, not {cls.kind}")
+            return cls([str(unit) for unit in content["units"]])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{path}: not a readable tokenizer ({reason(error)}); copy the model folder again"
+            ) from error
+
+    @classmethod
+    def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> Self:
+        """The most frequent units of the lines, among equals the first seen. Raises DataError: there is no text."""
+        counts = Counter(itertools.chain.from_iterable(cls.split(without_surrogates(line)) for line in lines))
+        if not counts:
+            raise DataError(f"{what}: holds no text to learn a vocabulary from; check the files")
+        most = config.vocabulary_size - len(SPECIAL_PIECES)
+        return cls([unit for unit, _ in counts.most_common(most)])
+
+
+class WordTokenizer(VocabularyTokenizer):
+    """Words between spaces. Lost on the way: runs of spaces, spaces at either end, words outside the vocabulary (⁇)."""
+
+    kind: ClassVar[str] = "words"
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        return [word for word in text.split(" ") if word]
+
+    @staticmethod
+    def join(units: Iterable[str]) -> str:
+        return " ".join(units)
+
+
+class CharacterTokenizer(VocabularyTokenizer):
+    """One id for each character (code point). Lost on the way: characters outside the vocabulary (⁇)."""
+
+    kind: ClassVar[str] = "characters"
+
+    @staticmethod
+    def split(text: str) -> str:
+        return text
+
+    @staticmethod
+    def join(units: Iterable[str]) -> str:
+        return "".join(units)
