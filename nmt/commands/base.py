@@ -58,8 +58,8 @@ def number(least: float) -> Callable[[str], float]:
 def run(name: str, body: Callable[[], int | None]) -> int:
     """Runs a command's body, imports included, and returns the exit status.
 
-    A `UserError` becomes one line `NAME: error: FAULT` per fault on stderr. Ctrl-C and a reader that closed our output early
-    (`| head -1`) end quietly. Other exceptions are bugs and keep their traceback.
+    A `UserError` becomes one line `NAME: error: FAULT` per fault on stderr. Ctrl-C and a reader that closed our output
+    early (`| head -1`) end quietly. Other exceptions are bugs and keep their traceback.
     """
     with _logging(name):
         try:

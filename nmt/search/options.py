@@ -1,0 +1,53 @@
+"""How to search."""
+
+from dataclasses import dataclass
+
+from nmt.errors import ConfigError
+
+_LEAST = {"beam": 1, "nbest": 1, "length_penalty": 0, "min_length": 0, "max_length_factor": 0, "max_length_extra": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """What a search looks for, and how hard. The score of a hypothesis is log P / length^length_penalty, EOS counted.
+
+    Raises:
+        ConfigError: a value out of its bounds, or a contradiction.
+    """
+
+    beam: int = 5
+    """Hypotheses kept for each sentence; 1 is greedy."""
+    nbest: int = 1
+    """Hypotheses returned for each sentence, at most `beam`."""
+    length_penalty: float = 1.0
+    """Exponent α of the length in the score: 0 prefers short translations, 1 judges by the mean of log P, more prefers
+    long ones."""
+    min_length: int = 1
+    """Fewest pieces of a hypothesis; 0 allows empty ones."""
+    max_length_factor: float = 2.0
+    """A hypothesis has at most max_length_factor · source length + max_length_extra pieces. The source's EOS counts."""
+    max_length_extra: int = 10
+    """See max_length_factor."""
+    exact: bool = False
+    """Search on until no live hypothesis can score better than those returned. By default a sentence is done as soon as
+    `beam` hypotheses have finished, which with a length_penalty near 1 is much sooner and hardly ever worse."""
+    attention: bool = False
+    """Keep the attention weights of each hypothesis."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name}: must be at least {least}, not {getattr(self, name)}"
+            for name, least in _LEAST.items()
+            if not least <= getattr(self, name) < float("inf")
+        ]
+        if self.nbest > self.beam:
+            faults.append(f"nbest: at most as many as the beam, {self.beam}, not {self.nbest}; enlarge the beam")
+        if faults:
+            raise ConfigError("\n".join(faults))
+
+    def max_length(self, source_length: int) -> int:
+        """Most pieces of a hypothesis, EOS not counted, for a source of so many pieces, EOS counted.
+
+        It depends on nothing but the sentence itself: its neighbours in a batch must not change its translation.
+        """
+        return max(1, self.min_length, int(self.max_length_factor * source_length) + self.max_length_extra)
