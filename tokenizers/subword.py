@@ -2,8 +2,8 @@
 
 import io
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,19 +60,15 @@ class SubwordTokenizer:
         """
         if not self._sampling:
             return self.encode_lines(texts)
-        lines: list[list[int]] = []
         # SentencePiece keeps a random generator for each thread and seeds it when that thread first samples. A new
         # thread is the only way to a known state. Lists are encoded in threads of SentencePiece, hence one by one.
-        thread = threading.Thread(target=self._sample, args=(texts, seed, lines))
-        thread.start()
-        thread.join()
-        return lines
+        with ThreadPoolExecutor(max_workers=1) as new_thread:
+            return new_thread.submit(self._sample, texts, seed).result()
 
-    def _sample(self, texts: Sequence[str], seed: int, lines: list[list[int]]) -> None:
+    def _sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
         sentencepiece.set_random_generator_seed(seed)
-        for text in texts:
-            ids = self._processor.encode(_escape(text), enable_sampling=True, alpha=self._sampling, nbest_size=-1)
-            lines.append(ids)
+        options = {"enable_sampling": True, "alpha": self._sampling, "nbest_size": -1}  # -1: from the whole lattice
+        return [self._processor.encode(_escape(text), **options) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
@@ -206,7 +202,7 @@ def _explained(message: str, asked: int, what: str) -> ConfigError | DataError:
         return ConfigError(f"{key} large for {what}, which gives at most {match[1]} pieces; choose {match[1]} or less")
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return ConfigError(
-            f"{key} small for {what}: its characters, the byte pieces and the special ones need {match[1]}; "
+            f"{key} small for {what}: its characters and the pieces that are always there need {match[1]}; "
             f"choose {match[1]} or more, or lower tokenizer.character_coverage"
         )
     if "sentences_.empty()" in message:

@@ -24,7 +24,7 @@ _CORPUS, _MIX, _BATCHES, _SAMPLING = range(4)
 class _Plan:
     """The batches of an epoch: batch i holds pairs order[starts[i]:ends[i]]."""
 
-    order: NDArray[np.int64]
+    order: NDArray[Any]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
 
@@ -32,11 +32,12 @@ class _Plan:
 class Batches:
     """The training batches of every epoch.
 
-    Without weights an epoch holds each pair of each store once. With weights it holds as many pairs in all, each store's
-    share in proportion to its weight; a store's pairs come in one random order after another, over the epochs' borders,
-    so that none is skipped or repeated before the others had their turn.
+    Without weights an epoch holds each pair of each store once. With weights it holds as many pairs in all, each
+    store's share in proportion to its weight; a store's pairs come in one random order after another, over the epochs'
+    borders, so that none is skipped or repeated before the others had their turn.
 
-    Pairs are shuffled, sorted by length within large windows, cut into batches, and the batches are shuffled.
+    Pairs are shuffled, sorted by length within large windows, cut into batches, and the batches are shuffled. The plan
+    of an epoch, four bytes a pair, is what grows in memory with the corpora.
     """
 
     def __init__(
@@ -50,19 +51,22 @@ class Batches:
         sampling: bool,
         seed: int,
     ) -> None:
-        """`batch_tokens`: most pairs times pieces of the longest side, EOS and padding counted; a pair that is longer by
-        itself makes a batch. `batch_sentences`: most pairs. `sampling`: new segmentations for every batch, which may go
-        over `batch_tokens`; the stores must hold text."""
+        """`batch_tokens`: most pairs times pieces of the longest side, EOS and padding counted; a pair that is longer
+        by itself makes a batch. `batch_sentences`: most pairs. `sampling`: new segmentations for every batch, which may
+        go over `batch_tokens`; the stores must hold text."""
         self._stores, self._tokenizers = stores, tokenizers
         self._batch_tokens, self._batch_sentences = batch_tokens, batch_sentences
         self._sampling, self._seed = sampling, seed
         self._begins = np.cumsum([0, *map(len, stores)])
         self._shares = _shares([len(store) for store in stores], weights)
         self._planned: tuple[int, _Plan] | None = None
+        self._counts: dict[int, int] = {}
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch; epochs count from 0."""
-        return len(self._plan(epoch).starts)
+        if epoch not in self._counts:
+            self._counts[epoch] = len(self._plan(epoch).starts)
+        return self._counts[epoch]
 
     def batch(self, epoch: int, index: int) -> Batch:
         """A batch, a pure function of the seed, the epoch and the index. Raises IndexError: it is not in the epoch."""
@@ -103,34 +107,39 @@ class Batches:
     def _make_plan(self, epoch: int) -> _Plan:
         order = np.concatenate([self._take(store, epoch) for store in range(len(self._stores))])
         self._generator(_MIX, epoch).shuffle(order)
-        sources, targets = self._lengths(order)
         # Windows are large enough for a hundred batches or more, so that few batches are cut short where windows meet.
-        window = max(20_000, 10 * self._batch_tokens)
+        size = max(20_000, 10 * self._batch_tokens)
         cuts = []
-        for begin in range(0, len(order), window):
-            part = slice(begin, begin + window)
-            by_length = by_target_then_source(sources[part], targets[part])
-            order[part] = order[part][by_length]
-            longest = np.maximum(sources[part], targets[part])[by_length] + 1
+        for begin in range(0, len(order), size):
+            window = order[begin : begin + size]
+            sources, targets = self._lengths(window)
+            by_length = by_target_then_source(sources, targets)
+            window[:] = window[by_length]
+            longest = np.maximum(sources, targets)[by_length] + 1
             cuts.append(begin + cut(longest, self._batch_tokens, self._batch_sentences))
         starts = np.concatenate([part[:-1] for part in cuts])
         ends = np.concatenate([part[1:] for part in cuts])
         shuffled = self._generator(_BATCHES, epoch).permutation(len(starts))
         return _Plan(order=order, starts=starts[shuffled], ends=ends[shuffled])
 
-    def _take(self, store: int, epoch: int) -> NDArray[np.int64]:
+    def _take(self, store: int, epoch: int) -> NDArray[Any]:
         """The pairs of one store in an epoch, by their indices over all stores."""
         size, share = len(self._stores[store]), self._shares[store]
+        dtype = np.uint32 if self._begins[-1] <= 1 << 32 else np.uint64
+        pairs = np.arange(self._begins[store], self._begins[store] + size, dtype=dtype)
         first, last = epoch * share // size, ((epoch + 1) * share - 1) // size
-        rounds = [self._generator(_CORPUS, store, number).permutation(size) for number in range(first, last + 1)]
+        rounds = [self._generator(_CORPUS, store, number).permutation(pairs) for number in range(first, last + 1)]
         offset = epoch * share - first * size
-        taken: NDArray[np.int64] = np.concatenate(rounds)[offset : offset + share] + self._begins[store]
-        return taken
+        return np.concatenate(rounds)[offset : offset + share]
 
-    def _lengths(self, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        sources = np.concatenate([store.source_lengths for store in self._stores])
-        targets = np.concatenate([store.target_lengths for store in self._stores])
-        return sources[order], targets[order]
+    def _lengths(self, pairs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pieces of both sides of pairs, by their indices over all stores."""
+        sources, targets = np.empty(len(pairs), dtype=np.int64), np.empty(len(pairs), dtype=np.int64)
+        owners = np.searchsorted(self._begins, pairs, side="right") - 1
+        for number, store in enumerate(self._stores):
+            own = owners == number
+            sources[own], targets[own] = store.lengths(pairs[own] - self._begins[number])
+        return sources, targets
 
     def _generator(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence((self._seed, *purpose)))

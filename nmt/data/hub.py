@@ -56,11 +56,12 @@ def _load(corpus: CorpusConfig) -> Any:
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:
-    """A folder that `save_to_disk` wrote; slices of its splits are cut here, as load_from_disk knows none."""
+    """A folder that `save_to_disk` wrote, a lone table of which counts as its train split."""
     import datasets
 
     saved = datasets.load_from_disk(str(path))
     splits = saved if isinstance(saved, datasets.DatasetDict) else {"train": saved}
+    # load_from_disk knows no slices such as train[:100], so they are cut here
     instruction = datasets.ReadInstruction.from_spec(corpus.split)
     parts = instruction.to_absolute({name: len(split) for name, split in splits.items()})
     return datasets.concatenate_datasets(

@@ -16,7 +16,7 @@ from nmt.data.cleaning import CleaningReport, SeenHashes, contains, pair_hashes
 from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.errors import DataError
-from nmt.files import checksum, whole_folder
+from nmt.files import checksum, remove_leftovers, whole_folder
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import save_tokenizers
 
@@ -31,6 +31,7 @@ Pairs = list[tuple[str, str]]
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
     """A store for each training corpus, under `folder`, with its cleaning report in the log.
 
+    The folder is this training's own: hidden drafts that a killed process left in it are removed.
     A store is reused when its fingerprint agrees: inputs (files by path, size and time), tokenizers and settings.
 
     Raises:
@@ -40,6 +41,7 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
     data = config.data
     if not data.train:
         raise DataError("data.train: names no corpus to learn from; give one or a list")
+    remove_leftovers(folder)
     shared = _shared_fingerprint(config, tokenizers)
     preparation = _Preparation(data, tokenizers, text=config.tokenizer.sampling > 0)
     stores = []

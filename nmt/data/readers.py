@@ -10,7 +10,7 @@ from typing import Any
 from nmt.config import CorpusConfig, DataConfig
 from nmt.data.hub import dataset_files, dataset_rows
 from nmt.errors import DataError
-from nmt.files import COMPRESSIONS, existing, read_lines
+from nmt.files import existing, read_lines
 from nmt.tokenizers.base import without_surrogates
 
 _LINE_BREAK = re.compile(r"\r?\n")
@@ -75,8 +75,7 @@ def _kind(path: str | Path) -> str | None:
 def _found(path: str) -> Path:
     file = existing(path)
     if file is None:
-        tried = ", ".join(f"{path}{ending}" for ending in COMPRESSIONS)
-        raise DataError(f"{path}: no such file (tried {tried}); check the path")
+        raise DataError(f"{path}: no such file (nor with .gz or .zst behind it); check the path")
     return file
 
 

@@ -22,8 +22,8 @@ class PairStore:
     """Pairs of a corpus by index, as ids and, where it was stored, as text.
 
     A folder holds, in the machine's byte order: `source.ids` and `target.ids`, all ids one after another;
-    `source.offsets` and `target.offsets`, where each pair's ids begin, and the end; with text, `text` (UTF-8, source and
-    target in turn) and `text.offsets`; and `store.json` with the counts and the fingerprint of what it was made from.
+    `source.offsets` and `target.offsets`, where each pair's ids begin, and the end; with text, `text` (UTF-8, source
+    and target in turn) and `text.offsets`; and `store.json` with the counts and the fingerprint of its inputs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,6 +57,12 @@ class PairStore:
     def target_lengths(self) -> NDArray[np.int64]:
         """Target pieces of each pair, EOS not counted."""
         return np.diff(self._target_offsets)
+
+    def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Source and target pieces of some pairs, EOS not counted."""
+        sources = self._source_offsets[indices + 1] - self._source_offsets[indices]
+        targets = self._target_offsets[indices + 1] - self._target_offsets[indices]
+        return sources, targets
 
     def source(self, index: int) -> NDArray[Any]:
         """Source ids of a pair, without EOS."""
