@@ -96,6 +96,15 @@ def evaluate(
     return Evaluation(sentences=len(hypotheses), references=len(references), scores=tuple(scores))
 
 
+def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_language: str = "") -> float:
+    """The BLEU score alone, without resampling: for validation during training.
+
+    Japanese and Korean are scored by characters, since sacrebleu's tokenizers for them need packages of their own.
+    """
+    tokenize = "char" if target_language in ("ja", "ko") else None
+    return float(_bleu(target_language, tokenize, False).corpus_score(hypotheses, references).score)
+
+
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Check that named texts are as long as the first one, and not empty. Raises DataError."""
     (first, lines), *others = texts

@@ -14,7 +14,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 
 from nmt import evaluate as module
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import METRICS, Evaluation, check_lengths, evaluate, read_test_set
+from nmt.evaluate import METRICS, Evaluation, bleu, check_lengths, evaluate, read_test_set
 
 WORDS = [
     "Ein",
@@ -132,6 +132,29 @@ def test_several_references_and_chosen_metrics() -> None:
     assert "nrefs:2" in evaluation.scores[0].signature
 
 
+def test_bleu_alone_is_the_score_without_the_resampling() -> None:
+    assert bleu(GOOD, [REFERENCES]) == pytest.approx(figures(evaluate(GOOD, [REFERENCES]))["BLEU"])
+    assert (
+        bleu(["一个男人。"], [["一个女人。"]], "zh")
+        == BLEU(tokenize="zh").corpus_score(["一个男人。"], [["一个女人。"]]).score
+    )
+
+
+@pytest.mark.parametrize("language", ["ja", "ko"])
+def test_bleu_alone_needs_no_analyser(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_analysers(monkeypatch)
+    hypotheses, references = ["男が馬に乗る。"], ["女が馬に乗る。"]
+    expected = BLEU(tokenize="char").corpus_score(hypotheses, [references]).score
+    assert bleu(hypotheses, [references], language) == expected > 50
+
+
+def without_analysers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "MeCab", None)
+    monkeypatch.setitem(sys.modules, "mecab_ko", None)
+    for name in ("ja_mecab", "ko_mecab"):
+        monkeypatch.delitem(sys.modules, f"sacrebleu.tokenizers.tokenizer_{name}", raising=False)
+
+
 def test_lowercase_ignores_case() -> None:
     capitals = [line.upper() for line in REFERENCES]
     assert figures(evaluate(capitals, [REFERENCES], metrics=["bleu", "chrf"]))["BLEU"] < 5
@@ -161,10 +184,7 @@ def test_ter_counts_characters_where_words_have_no_spaces(language: str) -> None
 
 @pytest.mark.parametrize("language", ["ja", "ko"])
 def test_a_missing_analyser_is_named(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "MeCab", None)
-    monkeypatch.setitem(sys.modules, "mecab_ko", None)
-    for name in ("ja_mecab", "ko_mecab"):
-        monkeypatch.delitem(sys.modules, f"sacrebleu.tokenizers.tokenizer_{name}", raising=False)
+    without_analysers(monkeypatch)
     with pytest.raises(MachineError, match=rf"sacrebleu\[{language}\].*--tokenize char"):
         evaluate(["x"], [["x"]], target_language=language)
     with pytest.raises(MachineError, match=rf"sacrebleu\[{language}\]"):
