@@ -1,0 +1,16 @@
+"""Drawing from tables."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def weighted(random: Random, weights: Mapping[T, float]) -> T:
+    """A key, with the probability of its weight."""
+    return random.choices(list(weights), list(weights.values()))[0]
+
+
+def chance(random: Random, probability: float) -> bool:
+    return random.random() < probability
