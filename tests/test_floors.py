@@ -36,7 +36,7 @@ Modules = dict[str, ast.Module]
 
 
 def read_modules() -> Modules:
-    """Every module by its dotted name; a package is its __init__.py. The linked tokenizers/ is a folder like any other."""
+    """Every module by its dotted name; a package is its __init__.py. The linked tokenizers/ are a folder like any."""
     folders = [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_dir())]
     files = [file for folder in folders for file in folder.glob("*.py" if folder == PACKAGE else "**/*.py")]
     return {_name(file): ast.parse(file.read_text(encoding="utf-8"), str(file)) for file in files}
