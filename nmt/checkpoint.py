@@ -1,0 +1,197 @@
+"""Model folders: safetensors, YAML and the tokenizer's own file. Nothing in them is unpickled.
+
+A checkpoint is a complete model folder, with the training's state beside the model so that it can go on:
+
+    config.yaml            the whole configuration
+    tokenizer.model        or source.model and target.model, or .json: the tokenizer's own file
+    model.safetensors      the weights to translate with: the moving average, where training keeps one
+    training.safetensors   raw weights and optimiser moments       } only for going on with
+    state.json             position, best score, patience          } training
+    checksums.sha256       of all of these
+
+A training's output folder holds `checkpoints/update-00001000/`, ... and `best`, a link to one of them.
+"""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nmt.config import Config, dump_config, load_config
+from nmt.errors import ConfigError, ModelError
+from nmt.files import reason, saving, verify_checksums, whole_folder
+from nmt.model.seq2seq import Seq2Seq
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import load_tokenizers, save_tokenizers
+
+BEST, CHECKPOINTS = "best", "checkpoints"
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network with what it needs to translate text."""
+
+    network: Seq2Seq
+    tokenizers: Tokenizers
+    config: Config
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """What training needs besides the model to go on: tensors by name, and a JSON text."""
+
+    tensors: dict[str, Tensor]
+    progress: str
+
+
+def build_network(config: Config, tokenizers: Tokenizers) -> Seq2Seq:
+    """A network with initial weights, a pure function of `training.seed`."""
+    generator = torch.Generator().manual_seed(config.training.seed)
+    sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
+    return Seq2Seq(config.model, **sizes, generator=generator)
+
+
+def save_model(
+    folder: Path, weights: dict[str, Tensor], tokenizers: Tokenizers, config: Config, training: TrainingState | None = None
+) -> None:
+    """Write a model folder, whole or not at all. Raises MachineError, for a full disk say; what was there before stays."""
+    with whole_folder(folder) as draft:
+        (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
+        save_tokenizers(tokenizers, draft)
+        _save_tensors(draft / WEIGHTS, weights)
+        if training:
+            _save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
+            (draft / TRAINING_STATE).write_text(training.progress, encoding="utf-8")
+
+
+def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
+    """The model in a model folder, or the best one in a training's output folder.
+
+    Raises:
+        ModelError: no such folder, a missing, damaged or unreadable file.
+    """
+    path = model_folder(folder)
+    verify_checksums(path)
+    config = load_folder_config(path)
+    tokenizers = load_tokenizers(config.tokenizer, path)
+    network = build_network(config, tokenizers)
+    load_weights(network, load_tensors(path / WEIGHTS), path / WEIGHTS)
+    network.requires_grad_(False)
+    return Model(network=network.to(device or "cpu"), tokenizers=tokenizers, config=config, name=str(folder))
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder with the model's files: `folder` itself, or the best checkpoint of a training in it."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder; name the --output folder of nmt-train or a model folder")
+    if (folder / BEST).is_dir():
+        return (folder / BEST).resolve()
+    if (folder / CONFIG).is_file():
+        return folder
+    if (folder / CHECKPOINTS).is_dir():
+        raise ModelError(f"{folder}: training has not chosen a best checkpoint yet; name one in {folder / CHECKPOINTS}")
+    raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name the --output folder of nmt-train")
+
+
+def load_folder_config(folder: Path) -> Config:
+    try:
+        return load_config(folder / CONFIG)
+    except ConfigError as error:
+        raise ModelError(f"{error}; the folder was damaged or written by another version of nmt") from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read ({reason(error)}); copy the whole folder again") from error
+
+
+def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> None:
+    """Put weights saved by `unique_weights` into a network. Raises ModelError where they do not fit."""
+    missing = unique_weights(network).keys() ^ weights.keys()
+    if missing:
+        raise ModelError(f"{where}: does not fit {CONFIG} (differs in {', '.join(sorted(missing)[:3])}); copy the folder again")
+    with torch.no_grad():
+        for name, parameter in unique_weights(network).items():
+            if parameter.shape != weights[name].shape:
+                shapes = f"{tuple(weights[name].shape)} instead of {tuple(parameter.shape)}"
+                raise ModelError(f"{where}: does not fit {CONFIG} ({name} is {shapes}); copy the folder again")
+            parameter.copy_(weights[name])
+
+
+def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
+    """The network's weights by name, shared ones once."""
+    return {name: parameter.detach() for name, parameter in network.named_parameters()}
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # it wraps the operating system's error in text of its own
+        match = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(match[1]) if match else 0, os.strerror(int(match[1])) if match else str(error)) from error
+
+
+class CheckpointFolder:
+    """The checkpoints in a training's output folder."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.folder = output / CHECKPOINTS
+
+    def path(self, update: int) -> Path:
+        return self.folder / f"update-{update:08d}"
+
+    def all(self) -> list[Path]:
+        """Oldest first."""
+        return sorted(self.folder.glob("update-*"))
+
+    def best(self) -> Path | None:
+        link = self.output / BEST
+        return link.resolve() if link.is_dir() else None
+
+    def choose(self, update: int) -> None:
+        """Let `best` point at the checkpoint of this update, in one step."""
+        draft = self.output / f".{BEST}.draft"
+        with saving(self.output / BEST):
+            draft.unlink(missing_ok=True)
+            draft.symlink_to(Path(CHECKPOINTS) / self.path(update).name)
+            os.replace(draft, self.output / BEST)
+
+    def prune(self, keep: int) -> None:
+        """Delete all checkpoints but the newest `keep` and the best."""
+        for path in self.all()[:-keep]:
+            if path.resolve() != self.best():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def newest(self) -> tuple[Path | None, list[str]]:
+        """The newest checkpoint that is whole, and a complaint about each newer one that is not."""
+        complaints = []
+        for path in reversed(self.all()):
+            try:
+                verify_checksums(path)
+                return path, complaints
+            except ModelError as error:
+                complaints.append(str(error).split(";")[0])
+        return None, complaints
+
+
+def load_training_state(folder: Path) -> TrainingState:
+    """What `save_model` wrote as `training`. Raises ModelError where a file is missing or damaged."""
+    try:
+        progress = (folder / TRAINING_STATE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{folder / TRAINING_STATE}: cannot be read ({reason(error)})") from error
+    return TrainingState(tensors=load_tensors(folder / TRAINING_WEIGHTS), progress=progress)
+

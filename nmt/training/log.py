@@ -1,0 +1,150 @@
+"""What people and programs see of a training: a progress bar or log lines, metrics.jsonl, TensorBoard events."""
+
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from nmt.errors import MachineError
+from nmt.files import saving, write_whole
+
+logger = logging.getLogger(__name__)
+
+METRICS, LOG = "metrics.jsonl", "train.log"
+
+
+class EventWriter(Protocol):
+    """The part of TensorBoard's SummaryWriter that we use."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class TrainingLog:
+    """Takes the course of a training and shows it. A context manager.
+
+    Args:
+        output: the training's folder, to which metrics.jsonl and tensorboard/ are written.
+        update: updates made before, when a training goes on; metrics of later ones are dropped, they will come again.
+        every: updates between two records.
+        bar: whether to draw a progress bar (on a terminal) instead of log lines.
+        tensorboard: whether to write TensorBoard events.
+    """
+
+    def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
+        self.path = output / METRICS
+        self._keep_until(update)
+        self.every = every
+        self.bar = tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar)
+        self.writer = _event_writer(output / "tensorboard", update) if tensorboard else None
+        self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
+        self.began = self.window_began = time.perf_counter()
+        self.first_progress: float | None = None
+
+    def __enter__(self) -> "TrainingLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.close()
+        if self.writer:
+            self.writer.close()
+
+    def _keep_until(self, update: int) -> None:
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(self.path, "".join(line for line in lines if _update_of(line) <= update))
+
+    def update(self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float) -> None:
+        """One update: its loss summed over `tokens` target pieces, gradient norm and learning rate."""
+        if self.first_progress is None:
+            self.first_progress = progress
+        self.loss, self.tokens = self.loss + loss, self.tokens + tokens
+        self.norm, self.updates = self.norm + norm, self.updates + 1
+        if update % self.every:
+            return
+        speed = self.tokens / (time.perf_counter() - self.window_began)
+        values = {"loss": self.loss / self.tokens, "gradient_norm": self.norm / self.updates, "learning_rate": rate}
+        self._record("train", update, epoch, {**values, "tokens_per_second": round(speed)})
+        self._show(update, epoch, progress, values["loss"], speed)
+        self.start_window()
+
+    def start_window(self) -> None:
+        """Begin to count anew: time spent on validation and saving is no training time."""
+        self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
+        self.window_began = time.perf_counter()
+
+    def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
+        """The figures of a validation."""
+        self._record("valid", update, epoch, values)
+        figures = "  ".join(f"{name} {value:.4g}" if name != "bleu" else f"BLEU {value:.2f}" for name, value in values.items())
+        self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
+        self.start_window()
+
+    def say(self, line: str) -> None:
+        """A line for people, above the progress bar where there is one."""
+        if not self.bar.disable:
+            self.bar.clear()
+        logger.info(line)
+
+    def _show(self, update: int, epoch: int, progress: float, loss: float, speed: float) -> None:
+        text = f"epoch {epoch}  update {update}  loss {loss:.3f}  {speed:,.0f} tokens/s  {self._remaining(progress)} left"
+        if self.bar.disable:
+            logger.info("%3.0f%%  %s", 100 * progress, text)
+        else:
+            self.bar.n = min(progress, 1.0)
+            self.bar.set_postfix_str(text)
+
+    def _remaining(self, progress: float) -> str:
+        done = progress - (self.first_progress or 0.0)
+        if done <= 0:
+            return "?"
+        minutes, seconds = divmod(int((time.perf_counter() - self.began) / done * max(1 - progress, 0)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+    def _record(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
+        record = {"kind": kind, "update": update, "epoch": epoch, "seconds": round(time.perf_counter() - self.began, 1)}
+        clean = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({**record, **clean}) + "\n")
+        for name, value in values.items() if self.writer else ():
+            assert self.writer
+            self.writer.add_scalar(f"{kind}/{name}", value, update)
+
+
+@contextlib.contextmanager
+def log_file(output: Path) -> Iterator[None]:
+    """What nmt says goes to OUTPUT/train.log too, with the time of day."""
+    with saving(output / LOG):
+        handler = logging.FileHandler(output / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    root = logging.getLogger("nmt")
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _update_of(line: str) -> float:
+    """The update of a line of metrics.jsonl; a line that was cut short by a kill counts as after everything."""
+    try:
+        return float(json.loads(line)["update"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _event_writer(folder: Path, update: int) -> EventWriter:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MachineError("training.tensorboard: needs the extra: pip install 'nmt[tensorboard]'") from error
+    return SummaryWriter(str(folder), purge_step=update + 1)  # type: ignore[no-untyped-call, no-any-return]

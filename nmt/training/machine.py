@@ -1,0 +1,75 @@
+"""The machine under the training: device, threads, precision, memory, signals."""
+
+import contextlib
+import ctypes
+import logging
+import os
+import platform
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import torch
+
+from nmt.errors import MachineError
+
+logger = logging.getLogger(__name__)
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that `training.device` or `--device` asks for. Raises MachineError where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MachineError("device cuda: this machine has no GPU that torch can use; choose device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """bfloat16 where matrix products shall run in it, None for float32."""
+    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and _multiplies_bf16(device)) else None
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def keep_memory() -> None:
+    """Let malloc keep large blocks for the next update instead of returning them to the system.
+
+    The activations of an update are some tens of megabytes in a few blocks. glibc maps such blocks afresh each time and the kernel
+    clears every page: a quarter of the time of an update.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class StopSignal:
+    """Set once SIGINT or SIGTERM has arrived."""
+
+    number: int | None = None
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[StopSignal]:
+    """Catch SIGINT and SIGTERM once, so that the loop can save and end; the second one ends the process at once."""
+    stop = StopSignal()
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        stop.number = number
+        signal.signal(number, signal.SIG_DFL)
+        os.write(2, b"\nstopping after this update; the next signal stops at once\n")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

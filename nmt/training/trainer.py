@@ -1,0 +1,235 @@
+"""The training loop: teacher forcing, validation, checkpoints, and going on bit for bit after any stop.
+
+Everything random is a pure function of the seed and of where training stands: the order of the batches of (seed, epoch), dropout of
+(seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
+"""
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
+from nmt.config import Config
+from nmt.data.batching import Batches
+from nmt.errors import Interrupted, UserError
+from nmt.model.loss import cross_entropy
+from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.tokenizers.base import Tokenizers
+from nmt.training.log import TrainingLog
+from nmt.training.machine import StopSignal, autocast_dtype
+from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
+from nmt.training.schedule import Moment, learning_rate
+from nmt.types import Batch
+
+logger = logging.getLogger(__name__)
+
+Validate = Callable[[Seq2Seq], dict[str, float]]
+"""Figures of a network on the validation set, by name; the one named `validation.metric` chooses the best checkpoint."""
+
+
+@dataclass
+class Position:
+    """Where training stands; the part of a checkpoint that people can read."""
+
+    update: int = 0
+    epoch: int = 0
+    batch: int = 0  # of this epoch, the next one
+    best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
+    best_update: int = 0
+    stale: int = 0  # validations in a row without improvement
+    plateau: int = 0  # the same since the plateau schedule last cut the rate
+    cuts: int = 0
+    ended: bool = False
+
+
+class Trainer:
+    """Trains one network.
+
+    Args:
+        network: with initial weights, on its device.
+        batches: the training pairs.
+        validate: called with the network whose weights would be saved (the moving average where there is one).
+        checkpoints: where to save.
+    """
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        *,
+        batches: Batches,
+        tokenizers: Tokenizers,
+        config: Config,
+        validate: Validate,
+        checkpoints: CheckpointFolder,
+    ) -> None:
+        self.network, self.batches, self.tokenizers = network, batches, tokenizers
+        self.config, self.validate, self.checkpoints = config, validate, checkpoints
+        self.position = Position()
+        self.optimizer = build_optimizer(network, config.training)
+        self.averaged = copy.deepcopy(network).requires_grad_(False) if config.training.ema else network
+        self.average = MovingAverage(unique_weights(self.averaged), config.training.ema)
+        self.device = next(network.parameters()).device
+        self.dtype = autocast_dtype(config.training.precision, self.device)
+        self.generator = torch.Generator(self.device)
+        self.saved_update = -1
+
+    # ---- the loop
+
+    def run(self, log: TrainingLog, stop: StopSignal) -> None:
+        """Train to the end.
+
+        Raises:
+            Interrupted: `stop` was set; a checkpoint is saved.
+            UserError: the loss is no longer a number.
+        """
+        while not self.position.ended:
+            self._update(log)
+            if self._validation_due():
+                self._validate(log)
+            elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
+                self.save()
+                log.start_window()
+            if stop.number and not self.position.ended:
+                self.save()
+                raise Interrupted(f"stopped after update {self.position.update}; --resume goes on from there", stop.number)
+
+    def progress(self) -> float:
+        """Share of the training that is done, 0 to 1."""
+        settings, position = self.config.training, self.position
+        done = (position.epoch + position.batch / max(self.batches.count(position.epoch), 1)) / settings.epochs
+        return max(done, position.update / settings.max_updates) if settings.max_updates else done
+
+    def _update(self, log: TrainingLog) -> None:
+        """One update of the weights."""
+        position = self.position
+        batches = self._next_batches()
+        moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
+        rate = learning_rate(self.config.training, moment)
+        loss, tokens = self._gradients(batches)
+        norm = self._step(rate, tokens)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at update {position.update + 1}; "
+                "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
+            )
+        position.update += 1
+        self._advance(len(batches))
+        if self.config.training.ema:
+            self.average.update(unique_weights(self.network), position.update)
+        log.update(
+            update=position.update,
+            epoch=_epochs_begun(position),
+            progress=self.progress(),
+            loss=loss,
+            tokens=tokens,
+            norm=norm,
+            rate=rate,
+        )
+
+    def _next_batches(self) -> list[Batch]:
+        count = self.batches.count(self.position.epoch)
+        indices = range(self.position.batch, min(self.position.batch + self.config.training.accumulate, count))
+        return [self.batches.batch(self.position.epoch, index) for index in indices]
+
+    def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
+        losses = []
+        for number, batch in enumerate(batches):
+            batch = batch.to(self.device)
+            seed = np.random.SeedSequence((self.config.training.seed, self.position.update, number)).generate_state(1)
+            self.generator.manual_seed(int(seed[0]))
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+                logits = self.network(batch, self.generator)
+            loss = cross_entropy(logits, real_targets(batch), self.config.training.label_smoothing)
+            loss.backward()
+            losses.append(loss.detach())
+        return float(torch.stack(losses).sum()), sum(batch.target_tokens for batch in batches)
+
+    def _step(self, rate: float, tokens: int) -> float:
+        """Change the weights by gradients per target piece. Returns the gradients' norm before clipping."""
+        parameters = list(self.network.parameters())
+        torch._foreach_mul_([parameter.grad for parameter in parameters if parameter.grad is not None], 1 / tokens)
+        limit = self.config.training.clip_norm or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def _advance(self, batches: int) -> None:
+        position, settings = self.position, self.config.training
+        position.batch += batches
+        if position.batch >= self.batches.count(position.epoch):
+            position.epoch, position.batch = position.epoch + 1, 0
+        position.ended = position.epoch >= settings.epochs or position.update == settings.max_updates
+
+    # ---- validation
+
+    def _validation_due(self) -> bool:
+        every = self.config.validation.every
+        at_epoch_end = every is None and self.position.batch == 0
+        return self.position.ended or at_epoch_end or (every is not None and self.position.update % every == 0)
+
+    def _validate(self, log: TrainingLog) -> None:
+        position, settings = self.position, self.config
+        values = self.validate(self.averaged)
+        figure = values[settings.validation.metric]
+        better = position.best is None or (figure < position.best if settings.validation.metric == "loss" else figure > position.best)
+        if better:
+            position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
+        else:
+            position.stale, position.plateau = position.stale + 1, position.plateau + 1
+        if position.plateau >= settings.training.plateau_patience:
+            position.plateau, position.cuts = 0, position.cuts + 1
+        if settings.validation.patience and position.stale >= settings.validation.patience:
+            position.ended = True
+        self.save()
+        if better:
+            self.checkpoints.choose(position.update)
+        self.checkpoints.prune(settings.training.keep_checkpoints)
+        log.validation(update=position.update, epoch=_epochs_begun(position), values=values, best=better)
+
+    # ---- saving and going on
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment, unless there is one."""
+        if self.saved_update == self.position.update:
+            return
+        tensors = optimizer_tensors(self.optimizer, self.network)
+        if self.config.training.ema:
+            tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
+        state = TrainingState(tensors=tensors, progress=json.dumps(dataclasses.asdict(self.position), indent=2) + "\n")
+        folder = self.checkpoints.path(self.position.update)
+        save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
+        self.checkpoints.prune(self.config.training.keep_checkpoints)
+        self.saved_update = self.position.update
+
+    def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
+        """Go on from what `save` wrote."""
+        folder = self.checkpoints.folder
+        self.position = Position(**json.loads(state.progress))
+        raw = {name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")}
+        load_weights(self.averaged, dict(weights), folder)
+        load_weights(self.network, raw or dict(weights), folder)
+        restore_optimizer(self.optimizer, self.network, state.tensors)
+        self.saved_update = self.position.update
+        if self.checkpoints.path(self.position.best_update).is_dir():  # a kill may have come between saving and choosing
+            self.checkpoints.choose(self.position.best_update)
+        # The limits may have been raised since.
+        settings, position = self.config, self.position
+        patient = not settings.validation.patience or position.stale < settings.validation.patience
+        limits = position.epoch >= settings.training.epochs or position.update == settings.training.max_updates
+        position.ended = limits or not patient
+
+
+def _epochs_begun(position: Position) -> int:
+    return position.epoch if position.batch == 0 else position.epoch + 1
