@@ -61,9 +61,13 @@ def build_network(config: Config, tokenizers: Tokenizers) -> Seq2Seq:
 
 
 def save_model(
-    folder: Path, weights: dict[str, Tensor], tokenizers: Tokenizers, config: Config, training: TrainingState | None = None
+    folder: Path,
+    weights: dict[str, Tensor],
+    tokenizers: Tokenizers,
+    config: Config,
+    training: TrainingState | None = None,
 ) -> None:
-    """Write a model folder, whole or not at all. Raises MachineError, for a full disk say; what was there before stays."""
+    """Write a model folder, whole or not at all. Raises MachineError (a full disk, say); what was there before stays."""
     with whole_folder(folder) as draft:
         (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
         save_tokenizers(tokenizers, draft)
@@ -121,7 +125,9 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
     """Put weights saved by `unique_weights` into a network. Raises ModelError where they do not fit."""
     missing = unique_weights(network).keys() ^ weights.keys()
     if missing:
-        raise ModelError(f"{where}: does not fit {CONFIG} (differs in {', '.join(sorted(missing)[:3])}); copy the folder again")
+        raise ModelError(
+            f"{where}: does not fit {CONFIG} (differs in {', '.join(sorted(missing)[:3])}); copy the folder again"
+        )
     with torch.no_grad():
         for name, parameter in unique_weights(network).items():
             if parameter.shape != weights[name].shape:
@@ -177,7 +183,7 @@ class CheckpointFolder:
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole, and a complaint about each newer one that is not."""
-        complaints = []
+        complaints: list[str] = []
         for path in reversed(self.all()):
             try:
                 verify_checksums(path)
@@ -194,4 +200,3 @@ def load_training_state(folder: Path) -> TrainingState:
     except OSError as error:
         raise ModelError(f"{folder / TRAINING_STATE}: cannot be read ({reason(error)})") from error
     return TrainingState(tensors=load_tensors(folder / TRAINING_WEIGHTS), progress=progress)
-

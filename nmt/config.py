@@ -25,9 +25,9 @@ class CorpusConfig:
     """One parallel corpus. A bare string stands for its `path`."""
 
     path: str | None = None
-    """A prefix (`data/train` reads data/train.en and data/train.de, compressed or not, by the languages of `data`), or a .tsv
-    or .jsonl file (.gz and .zst too). A .tsv line holds source, tab, target; a .jsonl line holds an object with one key per
-    language, or with a `translation` object of such keys."""
+    """A prefix (`data/train` reads data/train.en and data/train.de, compressed or not, by the languages of `data`), or a
+    .tsv or .jsonl file (.gz and .zst too). A .tsv line holds source, tab, target; a .jsonl line holds an object with one key
+    per language, or with a `translation` object of such keys."""
     source: str | None = None
     """The source side's file, instead of `path`: plain, .gz or .zst."""
     target: str | None = None
@@ -45,8 +45,8 @@ class CorpusConfig:
     streaming: bool = False
     """Read the dataset's rows as they arrive instead of downloading it first."""
     weight: float | None = None
-    """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its size.
-    Give every corpus a weight or none."""
+    """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its
+    size. Give every corpus a weight or none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +84,15 @@ class TokenizerConfig:
     joint: bool = True
     """One vocabulary learned from both sides; false: one for each side."""
     character_coverage: float = 1.0
-    """Share of the characters that get pieces of their own; 0.9995 is usual for Chinese or Japanese. SentencePiece only."""
+    """Share of the characters that get pieces of their own; 0.9995 is usual for Chinese or Japanese. SentencePiece
+    only."""
     byte_fallback: bool = True
     """Spell rare characters in bytes, so that no text is ever unknown. SentencePiece only."""
     symbols: tuple[str, ...] = ()
     """Strings that always stay one piece, tags for example. SentencePiece only."""
     sampling: float = 0.0
-    """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations (Kudo 2018; 0.1 to 0.5),
-    for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1)."""
+    """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations (Kudo 2018; 0.1 to
+    0.5), for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1)."""
     training_lines: int = 1_000_000
     """Learn the vocabulary from the first lines of the corpora, so many a side."""
     source_model: str | None = None
@@ -105,12 +106,13 @@ class ModelConfig:
     """The network."""
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh RNN."""
+    """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
+    RNN."""
     embedding_size: int = 256
     """Size of the embeddings of both sides."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
-    """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a joint
-    vocabulary)."""
+    """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a
+    joint vocabulary)."""
     encoder_layers: int = 1
     """Bidirectional layers in the encoder."""
     encoder_size: int = 512
@@ -120,15 +122,16 @@ class ModelConfig:
     decoder_size: int = 512
     """Size of a decoder layer."""
     decoder: Literal["parallel", "input_feeding"] = "parallel"
-    """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no loop over
-    time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
+    """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
+    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
     attention: Literal["dot", "general", "additive", "multi_head"] = "general"
-    """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al. 2015,
-    `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""
+    """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
+    2015, `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""
     attention_heads: int = 4
     """Heads of `multi_head`."""
     bridge: Literal["none", "final", "mean"] = "mean"
-    """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh layers."""
+    """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
+    layers."""
     residual: bool = True
     """Add a layer's input to its output where the sizes agree (from the second layer up)."""
     layer_norm: bool = False
@@ -136,7 +139,8 @@ class ModelConfig:
     forget_bias: float = 1.0
     """First value of the LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
     dropout: float = 0.3
-    """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani 2016)."""
+    """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani
+    2016)."""
     embedding_dropout: float = 0.3
     """Dropout on the embeddings of both sides, the mask shared over time."""
     word_dropout: float = 0.0
@@ -168,8 +172,8 @@ class TrainingConfig:
     weight_decay: float = 0.01
     """Weight decay; biases and normalisation weights are exempt."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
-    """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end of
-    training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
+    """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end
+    of training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
     warmup: int = 400
     """Updates of linear warm-up."""
     plateau_factor: float = 0.5
@@ -433,8 +437,8 @@ def _model_faults(config: Config) -> list[str]:
         faults.append(f"model.encoder_size: must be even (two directions), not {model.encoder_size}")
     if model.attention == "dot" and model.encoder_size != model.decoder_size:
         faults.append(
-            f"model.attention: dot needs encoder_size = decoder_size, not {model.encoder_size} and {model.decoder_size}; "
-            "make them equal or choose general"
+            f"model.attention: dot needs encoder_size = decoder_size, "
+            f"not {model.encoder_size} and {model.decoder_size}; make them equal or choose general"
         )
     if model.attention == "multi_head" and model.decoder_size % model.attention_heads:
         faults.append(
@@ -468,9 +472,12 @@ def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:
     faults = []
     if tokenizer.kind in ("words", "characters"):
         defaults = TokenizerConfig()
-        for key in ("sampling", "symbols", "source_model", "target_model", "character_coverage", "byte_fallback"):
-            if getattr(tokenizer, key) != getattr(defaults, key):
-                faults.append(f"tokenizer.{key}: only for unigram and bpe, not for {tokenizer.kind}; remove it")
+        keys = ("sampling", "symbols", "source_model", "target_model", "character_coverage", "byte_fallback")
+        faults += [
+            f"tokenizer.{key}: only for unigram and bpe, not for {tokenizer.kind}; remove it"
+            for key in keys
+            if getattr(tokenizer, key) != getattr(defaults, key)
+        ]
     elif tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
         faults.append("tokenizer.target_model: needs tokenizer.source_model and joint: false")
     elif tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:

@@ -36,7 +36,7 @@ class MachineError(UserError):
     """The machine lacks something: a device, disk space, an optional package."""
 
 
-class Interrupted(NmtError):
+class Interrupted(NmtError):  # noqa: N818 (it is no fault)
     """A signal asked for the end; everything is saved. `signal` is its number."""
 
     def __init__(self, message: str, signal: int) -> None:

@@ -26,7 +26,8 @@ def decode_line(line: bytes) -> str:
 def read_lines(path: str | Path) -> Iterator[str]:
     """Lines of a text file, plain, .gz or .zst, split at line feeds only.
 
-    U+2028, form feeds and lone carriage returns stay inside their line, so line numbers agree with `wc -l` and alignment holds.
+    U+2028, form feeds and lone carriage returns stay inside their line, so line numbers agree with `wc -l` and
+    alignment holds.
 
     Raises:
         DataError: the file is missing or cannot be read.
@@ -88,12 +89,14 @@ def saving(what: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free some space; what was saved before is untouched" if full else "choose a folder that can be written"
+        advice = (
+            "free some space; what was saved before is untouched" if full else "choose a folder that can be written"
+        )
         raise MachineError(f"{what}: cannot be written ({reason(error)}); {advice}") from error
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file so that it appears whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
+    """Write a file that appears whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     with saving(path):
@@ -172,11 +175,14 @@ def verify_checksums(folder: Path) -> None:
         ModelError: a file is missing, cut short or changed.
     """
     try:
-        listed = dict(reversed(line.split("  ", 1)) for line in (folder / CHECKSUMS).read_text("utf-8").splitlines())
+        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
+        listed = {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: no readable {CHECKSUMS} ({reason(error)}); copy the whole folder again") from error
     for name, expected in listed.items():
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: {name} is missing; copy the whole folder again")
         if checksum(folder / name) != expected:
-            raise ModelError(f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again")
+            raise ModelError(
+                f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again"
+            )

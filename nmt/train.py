@@ -1,24 +1,31 @@
 """A training run from text to a model folder: tokenizers, data, network, trainer, and validation by translation.
 
-    OUTPUT/best               the best checkpoint so far: what nmt-translate reads
-    OUTPUT/checkpoints/       the best and the newest ones
-    OUTPUT/metrics.jsonl      loss, speed and validation figures, a JSON object a line
-    OUTPUT/train.log          what was said
-    OUTPUT/prepared/          the cleaned, tokenised corpora, until training is done
+OUTPUT/best               the best checkpoint so far: what nmt-translate reads
+OUTPUT/checkpoints/       the best and the newest ones
+OUTPUT/metrics.jsonl      loss, speed and validation figures, a JSON object a line
+OUTPUT/train.log          what was said
+OUTPUT/prepared/          the cleaned, tokenised corpora, until training is done
 """
 
 import dataclasses
 import logging
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import CheckpointFolder, Model, TrainingState, build_network, load_folder_config, load_tensors, load_training_state
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
+from nmt.checkpoint import (
+    CheckpointFolder,
+    Model,
+    TrainingState,
+    build_network,
+    load_folder_config,
+    load_tensors,
+    load_training_state,
+)
 from nmt.config import Config
 from nmt.data.batching import Batches, text_batches
 from nmt.data.prepare import prepare
@@ -74,7 +81,10 @@ def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool
     with stop_signals() as stop, log_file(output):
         trainer = _trainer(config, checkpoints, device, restart)
         if trainer.position.ended:
-            logger.info("nothing left to do: training ended after update %d; raise training.epochs to go on", trainer.position.update)
+            logger.info(
+                "nothing left to do: training ended after update %d; raise training.epochs to go on",
+                trainer.position.update,
+            )
             return
         settings = config.training
         begun = trainer.position.update
@@ -101,7 +111,9 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
     if checkpoints.output.exists() and not checkpoints.output.is_dir():
         raise MachineError(f"{checkpoints.output}: is a file; choose another --output folder")
     if checkpoints.all() and not resume:
-        raise ConfigError(f"{checkpoints.output}: holds a training already; add --resume to go on, or choose another --output")
+        raise ConfigError(
+            f"{checkpoints.output}: holds a training already; add --resume to go on, or choose another --output"
+        )
 
 
 def _restart(config: Config, checkpoints: CheckpointFolder) -> Restart | None:
@@ -174,7 +186,7 @@ def _tokenizers(config: Config, prepared: Path, restart: Restart | None) -> Toke
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device) -> Validate:
-    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU of its translations.
+    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
 
     Raises:
         DataError: the validation corpora hold no pair.
@@ -205,5 +217,3 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device) -> 
         return {"loss": value, "perplexity": float(torch.tensor(value).exp()), "bleu": score(network)}
 
     return judge
-
-

@@ -1,7 +1,7 @@
 """Attention: where a decoder state looks in the source sentence.
 
-Every kind scores queries (B, Q, D) against keys (B, S, A) made once per sentence. In training the queries are all target positions
-of a sentence, in search its hypotheses: the same code serves both, and hypotheses of one sentence share its memory.
+Every kind scores queries (B, Q, D) against keys (B, S, A) made once per sentence. In training the queries are all target
+positions of a sentence, in search its hypotheses: the same code serves both, and hypotheses of one sentence share its memory.
 """
 
 import torch
@@ -11,7 +11,7 @@ from nmt.model.state import Memory
 
 
 class Attention(nn.Module):
-    """Scores, softmax over the real source pieces, weighted mean of the values. Kinds say how to make keys and scores."""
+    """Softmax of scores over the real source pieces, weighted mean of the values. The kinds make keys and scores."""
 
     def project(self, values: Tensor) -> Tensor:
         """Keys (B, S, A) of encoder outputs (B, S, H), computed once per sentence."""
@@ -74,7 +74,7 @@ class AdditiveAttention(Attention):
 
 
 class MultiHeadAttention(Attention):
-    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2). The weights shown are the heads' mean."""
+    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2). Shown weights: the heads' mean."""
 
     def __init__(self, query_size: int, value_size: int, heads: int) -> None:
         super().__init__()

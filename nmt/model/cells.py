@@ -1,7 +1,7 @@
 """Recurrent layers: LSTM, GRU and the plain RNN.
 
-Each layer runs two ways over the same weights: `forward` takes whole sequences through torch's fused kernels, `step` writes the
-textbook equations out for one time step. A test holds them equal.
+Each layer runs two ways over the same weights: `forward` takes whole sequences through torch's fused kernels, `step`
+writes the textbook equations out for one time step. A test holds them equal.
 """
 
 from collections.abc import Callable
@@ -61,13 +61,13 @@ class RecurrentLayer(nn.Module):
         super().__init__()
         self.cell = cell
         self.hidden_size = hidden_size
-        self.fused = FUSED[cell](input_size, hidden_size, batch_first=True)
+        self.fused = FUSED[cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
         """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gate's."""
         weights = dict(self.fused.named_parameters())
         nn.init.xavier_uniform_(weights["weight_ih_l0"], generator=generator)
-        for gate in weights["weight_hh_l0"].data.split(self.hidden_size):
+        for gate in weights["weight_hh_l0"].data.view(-1, self.hidden_size, self.hidden_size):
             nn.init.orthogonal_(gate, generator=generator)
         nn.init.zeros_(weights["bias_ih_l0"])
         nn.init.zeros_(weights["bias_hh_l0"])
@@ -86,7 +86,7 @@ class RecurrentLayer(nn.Module):
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         """The state after one time step, from inputs (N, D)."""
-        weights = self.fused
-        projected = F.linear(inputs, weights.weight_ih_l0, weights.bias_ih_l0)
-        recurrent = F.linear(state[0], weights.weight_hh_l0, weights.bias_hh_l0)
+        w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
+        projected = F.linear(inputs, w_input, b_input)
+        recurrent = F.linear(state[0], w_recurrent, b_recurrent)
         return EQUATIONS[self.cell](projected, recurrent, state)

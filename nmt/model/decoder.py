@@ -3,8 +3,11 @@
     forward(embedded, memory)         all target positions at once, teacher forcing
     step(embedded, state, memory)     one position of every hypothesis, for search
 
-Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), which `Seq2Seq` turns into scores over the vocabulary.
+Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), which `Seq2Seq` turns into scores of
+the vocabulary.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -39,10 +42,13 @@ class Bridge(nn.Module):
 class Decoder(nn.Module):
     """What both decoders share: layers, attention and the attentional vector."""
 
+    layers: Sequence[RecurrentLayer]
+
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
         super().__init__()
         H, C = config.decoder_size, config.encoder_size
-        self.layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
+        layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
+        self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
         self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
         self.combine = nn.Linear(H + C, H)
@@ -111,7 +117,7 @@ class ParallelDecoder(Decoder):
 
 
 class InputFeedingDecoder(Decoder):
-    """The attentional vector joins the next step's input, so that attention knows what it chose (Luong et al. 2015, section 3.3)."""
+    """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
 
     def __init__(self, config: ModelConfig) -> None:
         H = config.decoder_size

@@ -48,9 +48,10 @@ class Seq2Seq(nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, RecurrentLayer):
                 module.initialize(self.config.forget_bias, generator)
-        for embedding in {self.source_embedding, self.target_embedding, self.output}:
-            if isinstance(embedding, nn.Embedding) or self.config.tied_embeddings != "none":
-                nn.init.normal_(embedding.weight, std=self.config.embedding_size**-0.5, generator=generator)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
+        if self.config.tied_embeddings != "none":  # the softmax's turn came last, but these are embeddings first
+            nn.init.normal_(self.output.weight, std=self.config.embedding_size**-0.5, generator=generator)
 
     def encode(self, source: Tensor, lengths: Tensor, generator: Generator | None = None) -> Memory:
         """Memory of source ids (B, S) with lengths (B,)."""

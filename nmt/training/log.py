@@ -42,7 +42,9 @@ class TrainingLog:
         self.path = output / METRICS
         self._keep_until(update)
         self.every = every
-        self.bar = tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar)
+        self.bar = tqdm(
+            total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
+        )
         self.writer = _event_writer(output / "tensorboard", update) if tensorboard else None
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
         self.began = self.window_began = time.perf_counter()
@@ -51,7 +53,9 @@ class TrainingLog:
     def __enter__(self) -> "TrainingLog":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.close()
         if self.writer:
             self.writer.close()
@@ -61,7 +65,9 @@ class TrainingLog:
             lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_whole(self.path, "".join(line for line in lines if _update_of(line) <= update))
 
-    def update(self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float) -> None:
+    def update(
+        self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float
+    ) -> None:
         """One update: its loss summed over `tokens` target pieces, gradient norm and learning rate."""
         if self.first_progress is None:
             self.first_progress = progress
@@ -83,7 +89,9 @@ class TrainingLog:
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
         """The figures of a validation."""
         self._record("valid", update, epoch, values)
-        figures = "  ".join(f"{name} {value:.4g}" if name != "bleu" else f"BLEU {value:.2f}" for name, value in values.items())
+        figures = "  ".join(
+            f"{name} {value:.4g}" if name != "bleu" else f"BLEU {value:.2f}" for name, value in values.items()
+        )
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
         self.start_window()
 
@@ -94,7 +102,9 @@ class TrainingLog:
         logger.info(line)
 
     def _show(self, update: int, epoch: int, progress: float, loss: float, speed: float) -> None:
-        text = f"epoch {epoch}  update {update}  loss {loss:.3f}  {speed:,.0f} tokens/s  {self._remaining(progress)} left"
+        text = (
+            f"epoch {epoch}  update {update}  loss {loss:.3f}  {speed:,.0f} tokens/s  {self._remaining(progress)} left"
+        )
         if self.bar.disable:
             logger.info("%3.0f%%  %s", 100 * progress, text)
         else:
@@ -147,4 +157,4 @@ def _event_writer(folder: Path, update: int) -> EventWriter:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MachineError("training.tensorboard: needs the extra: pip install 'nmt[tensorboard]'") from error
-    return SummaryWriter(str(folder), purge_step=update + 1)  # type: ignore[no-untyped-call, no-any-return]
+    return SummaryWriter(str(folder), purge_step=update + 1)

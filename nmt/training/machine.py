@@ -34,7 +34,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 def _multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
@@ -42,8 +42,8 @@ def _multiplies_bf16(device: torch.device) -> bool:
 def keep_memory() -> None:
     """Let malloc keep large blocks for the next update instead of returning them to the system.
 
-    The activations of an update are some tens of megabytes in a few blocks. glibc maps such blocks afresh each time and the kernel
-    clears every page: a quarter of the time of an update.
+    The activations of an update are some tens of megabytes in a few blocks. glibc maps such blocks afresh each time and the
+    kernel clears every page: a quarter of the time of an update.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

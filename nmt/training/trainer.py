@@ -1,7 +1,7 @@
 """The training loop: teacher forcing, validation, checkpoints, and going on bit for bit after any stop.
 
-Everything random is a pure function of the seed and of where training stands: the order of the batches of (seed, epoch), dropout of
-(seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
+Everything random is a pure function of the seed and of where training stands: the order of the batches of (seed, epoch), dropout
+of (seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
 """
 
 import copy
@@ -32,7 +32,7 @@ from nmt.types import Batch
 logger = logging.getLogger(__name__)
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
-"""Figures of a network on the validation set, by name; the one named `validation.metric` chooses the best checkpoint."""
+"""Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
 
 
 @dataclass
@@ -99,7 +99,9 @@ class Trainer:
                 log.start_window()
             if stop.number and not self.position.ended:
                 self.save()
-                raise Interrupted(f"stopped after update {self.position.update}; --resume goes on from there", stop.number)
+                raise Interrupted(
+                    f"stopped after update {self.position.update}; --resume goes on from there", stop.number
+                )
 
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1."""
@@ -149,7 +151,7 @@ class Trainer:
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                 logits = self.network(batch, self.generator)
             loss = cross_entropy(logits, real_targets(batch), self.config.training.label_smoothing)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return float(torch.stack(losses).sum()), sum(batch.target_tokens for batch in batches)
 
@@ -183,7 +185,9 @@ class Trainer:
         position, settings = self.position, self.config
         values = self.validate(self.averaged)
         figure = values[settings.validation.metric]
-        better = position.best is None or (figure < position.best if settings.validation.metric == "loss" else figure > position.best)
+        better = position.best is None or (
+            figure < position.best if settings.validation.metric == "loss" else figure > position.best
+        )
         if better:
             position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
         else:
@@ -217,12 +221,16 @@ class Trainer:
         """Go on from what `save` wrote."""
         folder = self.checkpoints.folder
         self.position = Position(**json.loads(state.progress))
-        raw = {name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")}
+        raw = {
+            name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
+        }
         load_weights(self.averaged, dict(weights), folder)
         load_weights(self.network, raw or dict(weights), folder)
         restore_optimizer(self.optimizer, self.network, state.tensors)
         self.saved_update = self.position.update
-        if self.checkpoints.path(self.position.best_update).is_dir():  # a kill may have come between saving and choosing
+        if self.checkpoints.path(
+            self.position.best_update
+        ).is_dir():  # a kill may have come between saving and choosing
             self.checkpoints.choose(self.position.best_update)
         # The limits may have been raised since.
         settings, position = self.config, self.position
