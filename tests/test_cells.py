@@ -1,0 +1,74 @@
+"""Our equations against torch's own layers in float64, and the two ways to run a layer against each other."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from nmt.model.cells import FUSED, STATES, RecurrentLayer
+
+CELLS = ["lstm", "gru", "rnn"]
+
+
+def layer(cell: str) -> RecurrentLayer:
+    result = RecurrentLayer(cell, 5, 4)
+    result.initialize(1.0, torch.Generator().manual_seed(3))
+    for name, parameter in result.named_parameters():
+        if "bias" in name:
+            nn.init.normal_(parameter)
+    return result.double()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_steps_equal_torch(cell: str) -> None:
+    ours = layer(cell)
+    theirs = FUSED[cell](5, 4, batch_first=True).double()
+    theirs.load_state_dict(ours.fused.state_dict())
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
+    state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    first = tuple(tensor.unsqueeze(0) for tensor in state)
+    expected, _ = theirs(inputs, first if cell == "lstm" else first[0])
+    torch.testing.assert_close(ours(inputs, state), expected)
+    for t in range(7):
+        state = ours.step(inputs[:, t], state)
+        torch.testing.assert_close(state[0], expected[:, t])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_of_steps(cell: str) -> None:
+    ours = layer(cell)
+    state = tuple(torch.randn(2, 4, dtype=torch.float64, requires_grad=True) for _ in range(STATES[cell]))
+    inputs = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, *s: ours.step(x, s), (inputs, *state))
+
+
+def test_an_lstm_by_hand() -> None:
+    ours = RecurrentLayer("lstm", 1, 1).double()
+    weights = dict(ours.fused.named_parameters())
+    with torch.no_grad():
+        weights["weight_ih_l0"].copy_(torch.tensor([[0.0], [0.0], [1.0], [0.0]]))  # i, f, g, o
+        weights["weight_hh_l0"].zero_()
+        weights["bias_ih_l0"].copy_(torch.tensor([100.0, 0.0, 0.0, 100.0]))  # input and output gates open, forget half
+        weights["bias_hh_l0"].zero_()
+    x, c = torch.tensor([[0.7]], dtype=torch.float64), torch.tensor([[0.4]], dtype=torch.float64)
+    h, cell = ours.step(x, (torch.zeros_like(c), c))
+    assert cell.item() == pytest.approx(0.5 * 0.4 + torch.tanh(x).item())
+    assert h.item() == pytest.approx(torch.tanh(cell).item())
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 2.5])
+def test_forget_bias(bias: float) -> None:
+    ours = RecurrentLayer("lstm", 3, 4)
+    ours.initialize(bias, torch.Generator().manual_seed(1))
+    total = ours.fused.bias_ih_l0 + ours.fused.bias_hh_l0
+    assert total.tolist() == [0.0] * 4 + [bias] * 4 + [0.0] * 8
+
+
+def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
+    ours = RecurrentLayer("gru", 3, 4)
+    ours.initialize(1.0, torch.Generator().manual_seed(1))
+    gates = ours.fused.weight_hh_l0.view(3, 4, 4)
+    for gate in gates:
+        torch.testing.assert_close(gate @ gate.T, torch.eye(4))
+    assert all(not torch.equal(one, other) for one, other in pairwise(gates))

@@ -1,0 +1,83 @@
+"""The rule for every decoder: teacher forcing equals repeated steps."""
+
+from itertools import product
+
+import pytest
+import tiny
+import torch
+
+from nmt.types import BOS
+
+
+def by_steps(network: torch.nn.Module, batch: object) -> torch.Tensor:
+    """Logits of the real target pieces, one step at a time."""
+    memory = network.encode(batch.source, batch.source_lengths)
+    state, tokens, logits = network.start(memory), torch.full((3,), BOS), []
+    for t in range(batch.target.size(1)):
+        step = network.step(tokens, state, memory)
+        state, tokens = step.state, batch.target[:, t]
+        logits.append(step.logits)
+    stacked = torch.stack(logits, dim=1)
+    return torch.cat([stacked[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
+
+
+@pytest.mark.parametrize(
+    ("decoder", "cell", "attention", "layers"),
+    [*product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3])]
+    + [*product(["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head"], [2])],
+)
+def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, layers: int) -> None:
+    network = tiny.network(
+        decoder=decoder, cell=cell, attention=attention, decoder_layers=layers, attention_heads=2
+    ).double()
+    batch = tiny.batch()
+    torch.testing.assert_close(by_steps(network, batch), network(batch), check_dtype=False, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+@pytest.mark.parametrize(
+    "setting",
+    [{"residual": False}, {"layer_norm": True}, {"bridge": "none"}, {"bridge": "final"}, {"attention": "additive"}],
+)
+def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, object]) -> None:
+    network = tiny.network(decoder=decoder, decoder_layers=3, **setting).double()
+    batch = tiny.batch()
+    logits = network(batch)
+    torch.testing.assert_close(by_steps(network, batch), logits, check_dtype=False, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(tiny.network(decoder=decoder, decoder_layers=3).double()(batch), logits)
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_hypotheses_of_a_sentence_share_its_memory(decoder: str) -> None:
+    network = tiny.network(decoder=decoder).double()
+    batch = tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    tokens = torch.tensor([4, 5, 6, 7, 8, 9])  # two hypotheses for each of three sentences
+    twice = torch.arange(3).repeat_interleave(2)
+    shared = network.step(tokens, network.start(memory).select(twice), memory)
+    apart = network.step(tokens, network.start(memory).select(twice), memory.select(twice))
+    torch.testing.assert_close(shared.logits, apart.logits)
+    torch.testing.assert_close(shared.attention, apart.attention)
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_dropout_is_active_only_with_a_generator(decoder: str) -> None:
+    network = tiny.network(decoder=decoder, decoder_layers=2, dropout=0.5)
+    batch = tiny.batch()
+    plain = network(batch)
+    torch.testing.assert_close(network(batch), plain)
+    dropped = network(batch, torch.Generator().manual_seed(1))
+    assert not torch.allclose(dropped, plain)
+    torch.testing.assert_close(network(batch, torch.Generator().manual_seed(1)), dropped)
+
+
+def test_input_feeding_feeds() -> None:
+    network = tiny.network(decoder="input_feeding")
+    batch = tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    first = network.step(torch.full((3,), BOS), network.start(memory), memory)
+    assert first.state.feed is not None
+    forgotten = type(first.state)(layers=first.state.layers, feed=torch.zeros_like(first.state.feed))
+    tokens = batch.target[:, 0]
+    fed, unfed = network.step(tokens, first.state, memory), network.step(tokens, forgotten, memory)
+    assert not torch.allclose(fed.logits, unfed.logits)

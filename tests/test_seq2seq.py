@@ -1,0 +1,82 @@
+import pytest
+import tiny
+import torch
+
+from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.types import Batch
+
+
+def parameters(network: Seq2Seq) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_tying_shares_weights() -> None:
+    none, two_way, three_way = (tiny.network(tied_embeddings=kind) for kind in ("none", "two_way", "three_way"))
+    assert none.output.weight is not none.target_embedding.weight
+    assert two_way.output.weight is two_way.target_embedding.weight is not two_way.source_embedding.weight
+    assert three_way.output.weight is three_way.target_embedding.weight is three_way.source_embedding.weight
+    assert parameters(two_way) - parameters(three_way) == tiny.SIZE * 6
+
+
+def test_logits_are_those_of_real_pieces_only() -> None:
+    batch = tiny.batch()
+    assert tiny.network()(batch).shape == (10, tiny.SIZE)
+    assert real_targets(batch).tolist() == [6, 5, 3, 7, 3, 8, 9, 10, 11, 3]
+
+
+def test_logits_do_not_depend_on_padding() -> None:
+    network, batch = tiny.network().double(), tiny.batch()
+    wider = Batch(
+        source=torch.nn.functional.pad(batch.source, (0, 4)),
+        source_lengths=batch.source_lengths,
+        target=torch.nn.functional.pad(batch.target, (0, 2)),
+        target_lengths=batch.target_lengths,
+    )
+    torch.testing.assert_close(network(wider), network(batch))
+
+
+def test_logits_depend_on_earlier_pieces_only() -> None:
+    network, batch = tiny.network().double(), tiny.batch()
+    changed = batch.target.clone()
+    changed[2, 3] = 15
+    before, after = (
+        network(batch),
+        network(
+            Batch(
+                source=batch.source,
+                source_lengths=batch.source_lengths,
+                target=changed,
+                target_lengths=batch.target_lengths,
+            )
+        ),
+    )
+    torch.testing.assert_close(before[:9], after[:9])  # the piece itself is predicted at row 8 and seen at row 9
+    assert not torch.allclose(before[9], after[9])
+
+
+@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout"])
+def test_each_dropout_does_something(setting: str) -> None:
+    network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
+    assert not torch.allclose(network(batch, torch.Generator().manual_seed(2)), network(batch))
+
+
+def test_initial_weights_are_a_function_of_the_generator() -> None:
+    one, same, other = tiny.network(seed=1), tiny.network(seed=1), tiny.network(seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["none", "two_way", "three_way"])
+def test_initial_embeddings_are_small(kind: str) -> None:
+    network = tiny.network(tied_embeddings=kind)
+    for embedding in (network.source_embedding, network.target_embedding):
+        assert embedding.weight.std().item() == pytest.approx(6**-0.5, rel=0.3)
+
+
+def test_every_weight_gets_a_gradient() -> None:
+    for decoder in ("parallel", "input_feeding"):
+        network = tiny.network(
+            decoder=decoder, encoder_layers=2, decoder_layers=2, layer_norm=True, attention="additive"
+        )
+        network(tiny.batch()).logsumexp(-1).sum().backward()
+        assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]

@@ -1,0 +1,15 @@
+import tiny
+import torch
+
+
+def test_select_takes_rows_in_order_and_again() -> None:
+    network, batch = tiny.network(decoder="input_feeding"), tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    rows = torch.tensor([2, 0, 2])
+    chosen = memory.select(rows)
+    for name in ("values", "keys", "mask", "summary"):
+        assert torch.equal(getattr(chosen, name), getattr(memory, name)[[2, 0, 2]])
+    state = network.start(memory)
+    picked = state.select(rows)
+    assert torch.equal(picked.layers[0][1], state.layers[0][1][[2, 0, 2]])
+    assert picked.feed is not None

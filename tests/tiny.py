@@ -1,0 +1,60 @@
+"""Tiny real things that several tests need."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.config import Config, ModelConfig, parse_config
+from nmt.model.seq2seq import Seq2Seq
+from nmt.types import Batch, pad
+
+SIZE = 20  # pieces in a tiny vocabulary
+
+
+def network(seed: int = 1, **settings: Any) -> Seq2Seq:
+    """A network small enough to check in every configuration; no dropout unless asked for."""
+    small = {"embedding_size": 6, "encoder_size": 8, "decoder_size": 8, "dropout": 0.0}
+    off = {"embedding_dropout": 0.0, "output_dropout": 0.0}
+    config = ModelConfig(**{**small, **off, **settings})
+    return Seq2Seq(config, source_size=SIZE, target_size=SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def batch() -> Batch:
+    """Three pairs of different lengths."""
+    source, source_lengths = pad([[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]])
+    target, target_lengths = pad([[6, 5, 3], [7, 3], [8, 9, 10, 11, 3]])
+    return Batch(source=source, source_lengths=source_lengths, target=target, target_lengths=target_lengths)
+
+
+PAIRS = [
+    ("one", "eins"), ("two", "zwei"), ("three", "drei"), ("four", "vier"), ("five", "fünf"), ("six", "sechs"),
+    ("red", "rot"), ("green", "grün"), ("blue", "blau"), ("cat", "katze"), ("dog", "hund"), ("house", "haus"),
+]  # fmt: skip
+
+
+def write_corpus(folder: Path) -> Path:
+    """A corpus of word pairs in two files; returns their common prefix."""
+    lines = [(f"{a} {b}", f"{x} {y}") for a, x in PAIRS for b, y in PAIRS]
+    for side, ending in enumerate(("en", "de")):
+        (folder / f"text.{ending}").write_text("".join(line[side] + "\n" for line in lines), encoding="utf-8")
+    return folder / "text"
+
+
+def config(prefix: Path, *overrides: str) -> Config:
+    """A configuration that trains for a few updates within a second."""
+    content = {
+        "data": {"train": str(prefix), "valid": str(prefix), "drop_overlap": False},
+        "tokenizer": {"kind": "words", "vocabulary_size": 60},
+        "model": {
+            "embedding_size": 16,
+            "encoder_size": 16,
+            "decoder_size": 16,
+            "dropout": 0.1,
+            "embedding_dropout": 0.1,
+            "output_dropout": 0.1,
+        },
+        "training": {"epochs": 3, "batch_tokens": 64, "warmup": 5, "threads": 1, "device": "cpu", "log_every": 4},
+        "validation": {"sentences": 8, "metric": "loss"},
+    }
+    return parse_config(content, overrides)
