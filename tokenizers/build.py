@@ -44,10 +44,10 @@ def _side(pairs: Iterable[tuple[str, str]], side: int) -> Iterator[str]:
 
 
 def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
-    source = SubwordTokenizer.adopt(source_model, "tokenizer.source_model", config.sampling)
+    source = SubwordTokenizer.adopt(source_model, "tokenizer.source_model", config)
     if not config.target_model:
         return Tokenizers(source=source, target=source)
-    target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config.sampling)
+    target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config)
     return Tokenizers(source=source, target=target)
 
 

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,8 @@ from nmt.config import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.files import reason
 from nmt.tokenizers.base import INVISIBLE, without_surrogates
+from nmt.tokenizers.model_file import read_model
+from nmt.tokenizers.sampling import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
 
 _SPACE = "▁"  # U+2581, which SentencePiece writes for a space and reads back as one
@@ -37,8 +38,8 @@ class SubwordTokenizer:
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
         """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError when it cannot be used."""
         self._model = model
-        self._sampling = sampling
         self._processor = _processor(model)
+        self._sampler = Sampler(read_model(model), sampling) if sampling else None
 
     @property
     def size(self) -> int:
@@ -58,17 +59,9 @@ class SubwordTokenizer:
         Unigram: from all segmentations, their probabilities to the power of `sampling` (Kudo 2018, section 3.2, l = ∞).
         BPE: each merge is left out with probability `sampling` (Provilkov et al. 2020).
         """
-        if not self._sampling:
+        if not self._sampler:
             return self.encode_lines(texts)
-        # SentencePiece keeps a random generator for each thread and seeds it when that thread first samples. A new
-        # thread is the only way to a known state. Lists are encoded in threads of SentencePiece, hence one by one.
-        with ThreadPoolExecutor(max_workers=1) as new_thread:
-            return new_thread.submit(self._sample, texts, seed).result()
-
-    def _sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        sentencepiece.set_random_generator_seed(seed)
-        options = {"enable_sampling": True, "alpha": self._sampling, "nbest_size": -1}  # -1: from the whole lattice
-        return [self._processor.encode(_escape(text), **options) for text in texts]
+        return self._sampler.sample([self._processor.normalize(_escape(text)) for text in texts], seed)
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
@@ -92,10 +85,15 @@ class SubwordTokenizer:
             ) from error
 
     @classmethod
-    def adopt(cls, path: Path, key: str, sampling: float = 0.0) -> "SubwordTokenizer":
+    def adopt(cls, path: Path, key: str, config: TokenizerConfig) -> "SubwordTokenizer":
         """Read a .model that the configuration names under `key`. Raises ConfigError: it is missing or does not fit."""
         try:
-            return cls(path.read_bytes(), sampling=sampling)
+            model = path.read_bytes()
+            _processor(model)
+            kind = read_model(model).kind
+            if kind != config.kind:
+                raise ValueError(f"its kind is {kind} but tokenizer.kind is {config.kind}")
+            return cls(model, sampling=config.sampling)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{key}: {path}: not a usable SentencePiece .model ({reason(error)}); "

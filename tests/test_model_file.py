@@ -1,0 +1,60 @@
+"""tokenizers/model_file.py against SentencePiece's own reading of the same file."""
+
+import contextlib
+import io
+
+import pytest
+import sentencepiece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.tokenizers.model_file import read_model
+
+LINES = ["the cat sat on the mat", "die Katze saß auf der Matte", "a dog ran in the park <x>"] * 5
+
+
+def train(kind: str, **options: object) -> bytes:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LINES), model_writer=model, model_type=kind, minloglevel=2, **options
+    )
+    return model.getvalue()
+
+
+BYTES = {"vocab_size": 285, "byte_fallback": True, "user_defined_symbols": ["<x>", "New York"]}
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_agrees_with_sentencepiece(kind):
+    content = train(kind, **BYTES)
+    model, processor = read_model(content), sentencepiece.SentencePieceProcessor(model_proto=content)
+    assert model.kind == kind
+    assert model.symbols == {"<x>": 3, "New York": 4}
+    assert [processor.id_to_piece(id_) for id_ in model.byte_ids] == [f"<0x{byte:02X}>" for byte in range(256)]
+    assert {text: processor.piece_to_id(text) for text in model.pieces} == {
+        text: id_ for text, (id_, _) in model.pieces.items()
+    }
+    assert {id_: processor.get_score(id_) for id_, _ in model.pieces.values()} == dict(model.pieces.values())
+    assert len(model.pieces) + len(model.symbols) + len(model.byte_ids) + 3 == processor.get_piece_size()
+
+
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_other_kinds_are_named(kind):
+    model = read_model(train(kind, vocab_size=20, hard_vocab_limit=False))
+    assert model.kind == kind
+    assert not model.byte_ids
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary())
+def test_noise_is_damaged_at_worst(content):
+    with contextlib.suppress(ValueError):
+        read_model(content)
+
+
+def test_cut_piece_is_damaged():
+    content = train("bpe", vocab_size=60)
+    whole = read_model(content)
+    start = content.index(max(whole.pieces).encode())
+    with pytest.raises(ValueError, match="it is damaged"):
+        read_model(content[: start + 2])

@@ -1,0 +1,103 @@
+"""What stands in a SentencePiece .model file: its pieces with scores, and the algorithm that they are for.
+
+SentencePiece's own reader of the format needs the protobuf package; the few fields that are wanted here do not.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Fields and values of sentencepiece_model.proto.
+_PIECE, _TRAINER = 1, 2  # of ModelProto
+_TEXT, _SCORE, _TYPE = 1, 2, 3  # of SentencePiece
+_MODEL_TYPE = 3  # of TrainerSpec
+_NORMAL, _USER_DEFINED, _BYTE = 1, 4, 6  # of SentencePiece.Type
+_KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # of TrainerSpec.ModelType
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubwordModel:
+    """The content of a .model file, as far as segmentation goes."""
+
+    kind: str  # unigram, bpe, word or char
+    pieces: dict[str, tuple[int, float]]  # id and score of each ordinary piece
+    symbols: dict[str, int]  # ids of the strings that are always one piece
+    byte_ids: list[int]  # ids of the 256 bytes, or none
+
+
+def read_model(model: bytes) -> SubwordModel:
+    """The content of a .model file. Raises ValueError: it is damaged."""
+    kind, pieces, symbols, byte_ids = 1, {}, {}, []
+    ids = 0
+    try:
+        for field, value in _fields(model):
+            if field == _PIECE:
+                text, score, type_ = _piece(_bytes(value))
+                if type_ == _NORMAL:
+                    pieces[text] = (ids, score)
+                elif type_ == _USER_DEFINED:
+                    symbols[text] = ids
+                elif type_ == _BYTE:
+                    byte_ids.append(ids)
+                ids += 1
+            elif field == _TRAINER:
+                kind = next((_int(inner) for number, inner in _fields(_bytes(value)) if number == _MODEL_TYPE), kind)
+        return SubwordModel(kind=_KINDS[kind], pieces=pieces, symbols=symbols, byte_ids=byte_ids)
+    except (IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
+        raise ValueError("it is damaged") from error
+
+
+def _piece(message: bytes) -> tuple[str, float, int]:
+    """Text, score and type of a piece."""
+    text, score, type_ = "", 0.0, _NORMAL
+    for field, value in _fields(message):
+        if field == _TEXT:
+            text = _bytes(value).decode()
+        elif field == _SCORE:
+            (score,) = struct.unpack("<f", _bytes(value))
+        elif field == _TYPE:
+            type_ = _int(value)
+    return text, score, type_
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Number and value of each field of a protobuf message."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        field, wire = tag >> 3, tag & 7
+        if wire == _VARINT:
+            number, position = _varint(message, position)
+            yield field, number
+            continue
+        if wire == _LENGTH:
+            size, position = _varint(message, position)
+        else:
+            size = {_FIXED32: 4, _FIXED64: 8}[wire]
+        yield field, message[position : position + size]
+        position += size
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """A number of seven bits a byte, lowest first, and where it ends."""
+    number = shift = 0
+    while True:
+        byte = message[position]
+        number |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return number, position
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise TypeError("a number where bytes belong")
+    return value
+
+
+def _int(value: int | bytes) -> int:
+    if isinstance(value, bytes):
+        raise TypeError("bytes where a number belongs")
+    return value
