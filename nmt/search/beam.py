@@ -89,18 +89,19 @@ def advance(beam: Beam, scores: Tensor, attention: Tensor, width: int) -> Advanc
     # Relative to the sentence's best hypothesis the sums are small: float32 tells them apart however long they are.
     best = beam.log_probabilities[:, :1]
     totals = (beam.log_probabilities - best).float().unsqueeze(-1) + scores
-    # At most `width` of these candidates have EOS, so at least `width` and one more go on.
+    # At most `width` of these candidates have EOS, so `width` and one more go on.
     relative, flat = totals.flatten(1).topk(min(2 * width + 1, K * V))
     candidates = best + relative  # (B, C) float64, best first
     parents, pieces = flat // V, flat % V
     ends = pieces == EOS
 
-    others = ends.int().argsort(dim=1, stable=True)  # those without EOS first, still by score
-    live = others[:, : min(width, K * (V - 1))]
+    order = ends.int().argsort(dim=1, stable=True)  # those without EOS first, still by score
+    going_on = relative.masked_fill(ends, float("-inf")).gather(1, order)
+    live = order[:, : min(width, K * (V - 1))]
+    kept = parents.gather(1, live)
     history = beam.attention
     if history is not None:
         history = torch.cat([history, attention.view(B, K, 1, -1)], dim=2)
-    kept = parents.gather(1, live)
     rows = torch.arange(B, device=scores.device).unsqueeze(1)
     return Advance(
         beam=Beam(
@@ -110,14 +111,13 @@ def advance(beam: Beam, scores: Tensor, attention: Tensor, width: int) -> Advanc
             attention=None if history is None else history[rows, kept],
         ),
         parents=kept,
-        ended=_ended(beam, history, candidates, parents, ends, width),
-        margins=torch.minimum(_gap(relative, width), _gap(relative.gather(1, others), live.size(1))),
+        ended=_ended(beam, history, candidates[:, :width], parents, ends[:, :width]),
+        margins=torch.minimum(_gap(relative, width), _gap(going_on, live.size(1))),
     )
 
 
-def _ended(beam: Beam, history: Tensor | None, candidates: Tensor, parents: Tensor, ends: Tensor, width: int) -> Ended:
-    ends = ends & candidates.isfinite()
-    rows, ranks = ends[:, :width].nonzero(as_tuple=True)
+def _ended(beam: Beam, history: Tensor | None, candidates: Tensor, parents: Tensor, ends: Tensor) -> Ended:
+    rows, ranks = (ends & candidates.isfinite()).nonzero(as_tuple=True)
     hypotheses = parents[rows, ranks]
     return Ended(
         sentences=beam.sentences[rows].tolist(),

@@ -46,12 +46,9 @@ def search(
     scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions
 ) -> tuple[list[list[Hypothesis]], list[float]]:
     """One batched search: as `decode`, with the smallest margin by which each sentence's search was decided."""
-    limits = [options.max_length(length) for length in lengths.tolist()]
-    filters: list[Filter] = [
-        Never([PAD, UNK, BOS]),
-        LengthBounds(options.min_length, torch.tensor(limits, device=source.device)),
-    ]
-    finished = Finished(limits, options)
+    limits = torch.tensor([options.max_length(length) for length in lengths.tolist()], device=source.device)
+    filters: list[Filter] = [Never([PAD, UNK, BOS]), LengthBounds(options.min_length, limits)]
+    finished = Finished(lengths.tolist(), options)
     margins = torch.full((source.size(0),), float("inf"), device=source.device)
     state = scorer.start(source, lengths)
     beam = Beam.start(source, options.attention)
@@ -68,8 +65,6 @@ def search(
         rows = (stay.unsqueeze(1) * K + step.parents[stay]).flatten()
         beam, state = step.beam.select(stay), state.select(rows, stay if len(stay) < B else None)
     if not all(finished.hypotheses):
-        raise ModelError(
-            "the model's probabilities are not numbers (NaN); its training diverged, use another checkpoint"
-        )
+        raise ModelError("the model's probabilities are not numbers: its training diverged; use another checkpoint")
     closest = [min(margin, finished.margin(sentence)) for sentence, margin in enumerate(margins.tolist())]
-    return [finished.best(sentence) for sentence in range(len(limits))], closest
+    return [finished.best(sentence) for sentence in range(len(closest))], closest

@@ -1,6 +1,7 @@
 """Finished hypotheses: how they are ranked, and when a sentence needs no more of them."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,15 +39,15 @@ class Finished:
     """The finished hypotheses of each sentence of a batch.
 
     Args:
-        limits: most pieces of each sentence's hypotheses, EOS not counted.
+        lengths: of the sources, EOS counted.
         options: of the search.
     """
 
-    def __init__(self, limits: Sequence[int], options: SearchOptions) -> None:
-        self.limits = limits
+    def __init__(self, lengths: Sequence[int], options: SearchOptions) -> None:
+        self.lengths = lengths
         self.options = options
         self.ranker = LengthNormalization(options.length_penalty)
-        self.hypotheses: list[list[Hypothesis]] = [[] for _ in limits]
+        self.hypotheses: list[list[Hypothesis]] = [[] for _ in lengths]
 
     def add(self, ended: Ended) -> None:
         """Takes in what ended at one step."""
@@ -56,7 +57,7 @@ class Finished:
                 ids=ids,
                 log_probability=log_probability,
                 score=self.ranker.score(log_probability, len(ids) + 1),
-                attention=None if ended.attention is None else ended.attention[index],
+                attention=None if ended.attention is None else ended.attention[index][:, : self.lengths[sentence]],
             )
             self.hypotheses[sentence].append(hypothesis)
 
@@ -73,14 +74,15 @@ class Finished:
         limit, so nothing that grows from a live hypothesis scores better than its log P over the greatest length.
         """
         found = self.hypotheses[sentence]
-        if live == float("-inf"):
+        if not math.isfinite(live):  # no live hypothesis is left, or the model is broken
             return True
         if len(found) < self.options.nbest:
             return False
         if len(found) >= self.options.beam and not self.options.exact:
             return True
         worst = self.best(sentence)[-1].score
-        return self.ranker.score(live, self.limits[sentence] + 1) <= worst
+        longest = self.options.max_length(self.lengths[sentence]) + 1
+        return self.ranker.score(live, longest) <= worst
 
     def best(self, sentence: int) -> list[Hypothesis]:
         """The n-best, best first; equal scores in the order of their ids."""

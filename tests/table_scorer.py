@@ -1,0 +1,98 @@
+"""A tiny real model for the tests of search: a random table P(next | the two pieces before, position, source), and
+searches over it that are too simple to be wrong."""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.search.options import SearchOptions
+from nmt.search.scorer import Prediction
+from nmt.types import BOS, EOS, PAD, UNK
+
+SENTENCES = 7  # sources that the table tells apart
+POSITIONS = 16  # positions that it tells apart; without them hypotheses with the same trigrams would be equally probable
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableState:
+    sources: Tensor  # (B,) rows of the table
+    context: Tensor  # (N, 2) the two pieces before the next
+    position: int
+    width: int  # S
+
+    def select(self, rows: Tensor, sentences: Tensor | None = None) -> "TableState":
+        sources = self.sources if sentences is None else self.sources[sentences]
+        return TableState(sources=sources, context=self.context[rows], position=self.position, width=self.width)
+
+
+class TableScorer:
+    """Args: vocabulary size, four special pieces included; seed; sharpness of the distributions; a bonus for EOS."""
+
+    def __init__(self, size: int, seed: int, scale: float = 2.0, end: float = 0.0, grid: float | None = None) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(SENTENCES, 1, size, size, size, generator=generator) * scale
+        logits = logits + torch.randn(POSITIONS, 1, 1, size, generator=generator)
+        logits[..., EOS] += end
+        self.logits = logits if grid is None else (logits / grid).round() * grid
+        self.exact = self.logits.double().log_softmax(dim=-1).numpy()
+        self.size = size
+        self.rows_scored = 0
+
+    def start(self, source: Tensor, lengths: Tensor) -> TableState:
+        real = torch.arange(source.size(1)) < lengths.unsqueeze(1)
+        sources = (source * real).sum(dim=1) % SENTENCES
+        context = torch.full((source.size(0), 2), BOS)
+        return TableState(sources=sources, context=context, position=0, width=source.size(1))
+
+    def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
+        self.rows_scored += len(tokens)
+        context = torch.stack([state.context[:, 1], tokens], dim=1)
+        sources = state.sources.repeat_interleave(len(tokens) // len(state.sources))
+        logits = self.logits[sources, state.position % POSITIONS, context[:, 0], context[:, 1]]
+        attention = torch.zeros(len(tokens), state.width)
+        attention[torch.arange(len(tokens)), tokens % state.width] = 1  # piece t looks at source t: easy to check
+        prediction = Prediction(log_probabilities=logits.log_softmax(dim=-1), attention=attention)
+        position = state.position + 1
+        return prediction, TableState(sources=state.sources, context=context, position=position, width=state.width)
+
+    def log_probability(self, source: list[int], pieces: list[int]) -> float:
+        """log P of pieces, EOS included, from the definition."""
+        table = self.exact[sum(source) % SENTENCES]
+        history = [BOS, BOS, *pieces]
+        steps = enumerate(zip(history, history[1:], pieces, strict=False))
+        return float(sum(table[t % POSITIONS, first, second, third] for t, (first, second, third) in steps))
+
+
+def usable(size: int) -> list[int]:
+    return [piece for piece in range(size) if piece not in (PAD, UNK, BOS, EOS)]
+
+
+def enumerate_all(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[tuple[float, list[int]]]:
+    """Scores and ids of every hypothesis there is, best first."""
+    lengths = range(options.min_length, options.max_length(len(source)) + 1)
+    hypotheses = [list(ids) for length in lengths for ids in itertools.product(usable(scorer.size), repeat=length)]
+    scored = [
+        (scorer.log_probability(source, [*ids, EOS]) / (len(ids) + 1) ** options.length_penalty, ids)
+        for ids in hypotheses
+    ]
+    return sorted(scored, reverse=True)
+
+
+def simple_beam_search(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[list[int]]:
+    """The n-best ids of a beam search with lists for one sentence; it stops at `beam` finished ones or, if exact, never."""
+    limit = options.max_length(len(source))
+    live: list[tuple[float, list[int]]] = [(0.0, [])]
+    done: list[tuple[float, list[int]]] = []
+    while live and (options.exact or len(done) < options.beam):
+        extended = []
+        for _, ids in live:
+            pieces = [] if len(ids) == limit else usable(scorer.size)
+            pieces = pieces + [EOS] if len(ids) >= options.min_length else pieces
+            extended += [(scorer.log_probability(source, [*ids, piece]), [*ids, piece]) for piece in pieces]
+        extended.sort(reverse=True)
+        ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]
+        done += [(log_p / len(ids) ** options.length_penalty, ids[:-1]) for log_p, ids in ended]
+        live = [(log_p, ids) for log_p, ids in extended if ids[-1] != EOS][: options.beam]
+    return [ids for _, ids in sorted(done, reverse=True)][: options.nbest]

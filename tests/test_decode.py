@@ -1,0 +1,215 @@
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from table_scorer import TableScorer, TableState, enumerate_all, simple_beam_search, usable
+from torch import Tensor
+
+from nmt.config import ModelConfig
+from nmt.errors import ConfigError, ModelError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.decode import CLOSE, decode, search
+from nmt.search.finished import Hypothesis
+from nmt.search.options import SearchOptions
+from nmt.search.scorer import ModelScorer, Prediction, Scorer
+from nmt.types import EOS, pad
+
+SIZE = 7  # three usable pieces
+SOURCE = [4, 5, EOS]
+
+sources = st.lists(st.lists(st.integers(4, 19), max_size=6).map(lambda ids: [*ids, EOS]), min_size=1, max_size=9)
+seeds = st.integers(0, 10_000)
+
+
+def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
+    return [[hypothesis.ids for hypothesis in found] for found in results]
+
+
+def run(scorer: Scorer, lines: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
+    return decode(scorer, *pad(lines), options)
+
+
+def everything(length: int, **settings: float) -> SearchOptions:
+    """A beam as large as all hypotheses of at most `length` pieces."""
+    count = sum(len(usable(SIZE)) ** each for each in range(length + 1))
+    return SearchOptions(beam=count, nbest=count // 3, max_length_factor=0, max_length_extra=length, **settings)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 1.5])
+@pytest.mark.parametrize("least", [0, 1, 3])
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_beam_as_large_as_all_prefixes_finds_what_enumeration_finds(alpha: float, least: int, exact: bool) -> None:
+    scorer = TableScorer(SIZE, seed=3)
+    options = everything(4, length_penalty=alpha, min_length=least, exact=exact)
+    (found,) = run(scorer, [SOURCE], options)
+    expected = enumerate_all(scorer, SOURCE, options)[: options.nbest]
+    assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in expected]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
+
+
+@given(seed=seeds, lines=sources)
+@settings(deadline=None, max_examples=20)
+def test_greedy_is_the_rollout_of_the_most_probable_piece(seed: int, lines: list[list[int]]) -> None:
+    scorer = TableScorer(20, seed)
+    results = ids_of(run(scorer, lines, SearchOptions(beam=1)))
+    for source, [ids] in zip(lines, results, strict=True):
+        rollout: list[int] = []
+        while len(rollout) < 2 * len(source) + 10:
+            choices = [*usable(20), EOS] if rollout else usable(20)
+            best = max(choices, key=lambda piece: scorer.log_probability(source, [*rollout, piece]))
+            if best == EOS:
+                break
+            rollout.append(best)
+        assert ids == rollout
+
+
+@given(
+    seed=seeds,
+    lines=sources,
+    beam=st.integers(1, 6),
+    alpha=st.sampled_from([0.0, 0.7, 1.0]),
+    exact=st.booleans(),
+    end=st.sampled_from([-3.0, 0.0, 2.0]),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=40)
+def test_batched_search_equals_a_simple_search_of_each_sentence(
+    seed: int, lines: list[list[int]], beam: int, alpha: float, exact: bool, end: float, data: st.DataObject
+) -> None:
+    nbest = data.draw(st.integers(1, beam))
+    options = SearchOptions(
+        beam=beam, nbest=nbest, length_penalty=alpha, exact=exact, max_length_factor=1.5, max_length_extra=1
+    )
+    scorer = TableScorer(8, seed, end=end)
+    results = run(scorer, lines, options)
+    assert ids_of(results) == [simple_beam_search(scorer, source, options) for source in lines]
+    for source, found in zip(lines, results, strict=True):
+        scores = [hypothesis.score for hypothesis in found]
+        assert scores == sorted(scores, reverse=True)
+        assert len({tuple(hypothesis.ids) for hypothesis in found}) == len(found)
+        for hypothesis in found:
+            log_p = scorer.log_probability(source, [*hypothesis.ids, EOS])
+            assert hypothesis.log_probability == pytest.approx(log_p, rel=1e-5, abs=1e-5)
+            assert hypothesis.score == pytest.approx(log_p / (len(hypothesis.ids) + 1) ** alpha, rel=1e-5, abs=1e-5)
+
+
+def test_a_hypothesis_at_the_greatest_length_is_ended() -> None:
+    scorer = TableScorer(8, seed=1, end=-30)
+    lines = [[4, EOS], [4, 5, 6, 7, EOS], [EOS]]
+    options = SearchOptions(beam=3, max_length_factor=2, max_length_extra=1)
+    assert [len(found[0].ids) for found in run(scorer, lines, options)] == [5, 11, 3]
+
+
+def sharp_network(seed: int, **settings: object) -> Seq2Seq:
+    """A small network with random weights whose predictions are about as sharp as a trained one's."""
+    config = ModelConfig(embedding_size=32, encoder_size=64, decoder_size=64, **settings)
+    network = Seq2Seq(config, source_size=20, target_size=20, generator=torch.Generator().manual_seed(seed))
+    network.output.bias.data[EOS] = 1.0
+    network.output.weight.data *= 6
+    return network.requires_grad_(False)
+
+
+@given(seed=st.integers(0, 50), lines=sources, beam=st.sampled_from([1, 4]), data=st.data())
+@settings(deadline=None, max_examples=25)
+def test_translations_do_not_depend_on_the_rest_of_the_batch(
+    seed: int, lines: list[list[int]], beam: int, data: st.DataObject
+) -> None:
+    scorer = ModelScorer(sharp_network(seed))
+    options = SearchOptions(beam=beam, nbest=beam)
+    together = ids_of(run(scorer, lines, options))
+    assert together == [ids_of(run(scorer, [source], options))[0] for source in lines]
+    order = data.draw(st.permutations(range(len(lines))))
+    assert ids_of(run(scorer, [lines[index] for index in order], options)) == [together[index] for index in order]
+
+
+class Noisy(TableScorer):
+    """Rounds differently for batches of different shapes, as matrix products do, and much more."""
+
+    def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
+        prediction, state = super().step(tokens, state)
+        noise = torch.rand(prediction.log_probabilities.shape, generator=torch.Generator().manual_seed(len(tokens)))
+        noisy = prediction.log_probabilities + (noise - 0.5) * CLOSE / 20
+        return dataclasses.replace(prediction, log_probabilities=noisy), state
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
+    scorer = Noisy(8, seed=4, grid=1.0)  # on so coarse a grid many scores are equal
+    lines = [[4 + index, EOS] for index in range(7)] * 3
+    options = SearchOptions(beam=beam, nbest=beam)
+    alone = [ids_of(run(scorer, [source], options))[0] for source in lines]
+    assert ids_of(run(scorer, lines, options)) == alone
+    unguarded, margins = search(scorer, *pad(lines), options)
+    assert ids_of(unguarded) != alone
+    assert all(
+        margin < CLOSE for found, single, margin in zip(ids_of(unguarded), alone, margins, strict=True) if found != single
+    )
+
+
+def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
+    """With α = 0 log P is the score, so the first finished hypothesis ends it if all live ones are behind."""
+    scorer = TableScorer(8, seed=1, end=20)
+    run(scorer, [SOURCE], SearchOptions(beam=4, length_penalty=0, min_length=0))
+    assert scorer.rows_scored == 1
+
+
+def test_exact_searches_longer_and_never_finds_worse() -> None:
+    lines = [[4 + index, EOS] for index in range(7)]
+    better = 0
+    for seed in range(5):
+        usual, exact = (TableScorer(8, seed) for _ in range(2))
+        results = run(usual, lines, SearchOptions(beam=2)), run(exact, lines, SearchOptions(beam=2, exact=True))
+        assert exact.rows_scored > usual.rows_scored
+        for [first], [second] in zip(*results, strict=True):
+            assert second.score >= first.score - 1e-9
+            better += second.score > first.score + 1e-9
+    assert better
+
+
+def test_more_length_penalty_prefers_longer_hypotheses() -> None:
+    lines = [[4 + index, EOS] for index in range(7)]
+
+    def pieces(alpha: float) -> int:
+        options = everything(4, length_penalty=alpha)
+        return sum(len(found[0].ids) for found in run(TableScorer(SIZE, seed=1), lines, options))
+
+    assert pieces(0) < pieces(1) <= pieces(3)
+
+
+def test_attention_is_kept_on_request_and_cut_to_the_sentence() -> None:
+    scorer = TableScorer(8, seed=2)
+    lines = [[4, EOS], [4, 5, 6, 7, EOS]]
+    for source, found in zip(lines, run(scorer, lines, SearchOptions(beam=3, nbest=3, attention=True)), strict=True):
+        for hypothesis in found:
+            assert hypothesis.attention is not None
+            assert hypothesis.attention.shape == (len(hypothesis.ids) + 1, len(source))
+    longest = run(scorer, [lines[1]], SearchOptions(beam=3, attention=True))[0][0]
+    assert longest.attention is not None
+    # The table's attention looks at the previous piece's number.
+    assert longest.attention.argmax(dim=1).tolist() == [piece % 5 for piece in [2, *longest.ids]]
+    assert run(scorer, lines, SearchOptions())[0][0].attention is None
+
+
+def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
+    scorer = TableScorer(8, seed=2)
+    scorer.logits.fill_(float("nan"))
+    with pytest.raises(ModelError, match="not numbers"):
+        run(scorer, [SOURCE, SOURCE], SearchOptions())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beam": 0}, "beam: must be at least 1, not 0"),
+        ({"beam": 2, "nbest": 3}, "nbest: at most as many as the beam, 2, not 3"),
+        ({"length_penalty": -0.1}, "length_penalty: must be at least 0"),
+        ({"length_penalty": float("nan")}, "length_penalty: must be at least 0"),
+        ({"max_length_factor": float("inf")}, "max_length_factor"),
+        ({"min_length": -1, "beam": -1}, "beam: .*\nnbest: .*\nmin_length: |beam: .*\nmin_length: "),
+    ],
+)
+def test_impossible_options_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SearchOptions(**settings)
