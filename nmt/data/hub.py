@@ -9,7 +9,7 @@ from nmt.config import CorpusConfig
 from nmt.errors import DataError
 
 # What `datasets` calls the reader of a file with this ending.
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
 
 
 def dataset_files(dataset: str) -> list[Path]:
@@ -21,7 +21,7 @@ def dataset_files(dataset: str) -> list[Path]:
 
 
 def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Rows of `corpus.dataset`, of the named columns only where the dataset has some of them.
+    """Rows of `corpus.dataset`, cut down to the named columns, or to `translation`, where the dataset has them.
 
     Raises:
         DataError: there is no such dataset or split, or it cannot be read or downloaded.
@@ -29,8 +29,9 @@ def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mappi
     try:
         with _quiet():
             rows = _load(corpus)
-        names = [name for name in columns if name in (rows.column_names or ())]
-        yield from rows.select_columns(names) if names else rows
+        present = set(rows.column_names or ())  # unknown in some streams
+        names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
+        yield from rows.select_columns(names) if names else rows  # other columns may be images or the like
     except Exception as error:  # `datasets` raises errors of many libraries
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
@@ -49,8 +50,8 @@ def _load(corpus: CorpusConfig) -> Any:
     if path.is_file():
         if path.suffix not in _FORMATS:
             raise ValueError(f"a dataset file must end in one of {', '.join(_FORMATS)}")
-        if path.suffix == ".tsv":
-            options["delimiter"] = "\t"
+        if path.suffix == ".csv":
+            options["keep_default_na"] = False  # the words NA, None and null are text
         return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), **options)
     return datasets.load_dataset(str(corpus.dataset), corpus.name, **options)
 

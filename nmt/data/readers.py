@@ -113,8 +113,7 @@ def _read_jsonl(path: Path, corpus: CorpusConfig, data: DataConfig) -> Iterator[
 
 
 def _read_dataset(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
-    columns = [*_columns(corpus, data), "translation"]
-    for number, row in enumerate(dataset_rows(corpus, columns), start=1):
+    for number, row in enumerate(dataset_rows(corpus, _columns(corpus, data)), start=1):
         yield _pair(row, corpus, data, f"{describe(corpus)}, row {number}")
 
 
