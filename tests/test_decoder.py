@@ -6,10 +6,11 @@ import pytest
 import tiny
 import torch
 
-from nmt.types import BOS
+from nmt.model.seq2seq import Seq2Seq
+from nmt.types import BOS, Batch
 
 
-def by_steps(network: torch.nn.Module, batch: object) -> torch.Tensor:
+def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
     """Logits of the real target pieces, one step at a time."""
     memory = network.encode(batch.source, batch.source_lengths)
     state, tokens, logits = network.start(memory), torch.full((3,), BOS), []
@@ -23,8 +24,10 @@ def by_steps(network: torch.nn.Module, batch: object) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("decoder", "cell", "attention", "layers"),
-    [*product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3])]
-    + [*product(["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head"], [2])],
+    [
+        *product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3]),
+        *product(["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head"], [2]),
+    ],
 )
 def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, layers: int) -> None:
     network = tiny.network(

@@ -1,0 +1,157 @@
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from nmt.checkpoint import (
+    CheckpointFolder,
+    TrainingState,
+    build_network,
+    load_model,
+    load_training_state,
+    save_model,
+    unique_weights,
+)
+from nmt.config import Config
+from nmt.data.readers import read_corpora
+from nmt.errors import MachineError, ModelError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import train_tokenizers
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> tuple[Config, Tokenizers, Seq2Seq]:
+    config = tiny.config(tiny.write_corpus(tmp_path))
+    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    return config, tokenizers, build_network(config, tokenizers)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> Path:
+    config, tokenizers, network = parts
+    training = TrainingState(tensors={"moment": torch.ones(3)}, progress='{"update": 4}')
+    save_model(tmp_path / "model", unique_weights(network), tokenizers, config, training)
+    return tmp_path / "model"
+
+
+def test_a_model_comes_back(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+    config, tokenizers, network = parts
+    model = load_model(folder)
+    assert model.config == config
+    assert model.tokenizers.source.encode("red cat") == tokenizers.source.encode("red cat")
+    for name, weight in unique_weights(network).items():
+        assert torch.equal(unique_weights(model.network)[name], weight)
+    state = load_training_state(folder)
+    assert state.progress == '{"update": 4}'
+    assert torch.equal(state.tensors["moment"], torch.ones(3))
+
+
+def test_only_harmless_formats(folder: Path) -> None:
+    names = {file.name for file in folder.iterdir()}
+    assert names == {
+        "config.yaml",
+        "tokenizer.json",
+        "model.safetensors",
+        "training.safetensors",
+        "state.json",
+        "checksums.sha256",
+    }
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "tokenizer.json", "model.safetensors", "checksums.sha256"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_damage_is_recognised(folder: Path, name: str, damage: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    if damage == "missing":
+        (folder / name).unlink()
+    elif damage == "cut":
+        (folder / name).write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=name):
+        load_model(folder)
+
+
+def test_folders_that_are_no_models(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such folder"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="not a model folder"):
+        load_model(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ModelError, match="not chosen a best checkpoint yet"):
+        load_model(tmp_path)
+
+
+def test_a_full_disk_leaves_what_was_there(
+    folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tokenizers, network = parts
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match="No space left on device"):
+        save_model(folder, unique_weights(tiny.network()), tokenizers, config)
+    monkeypatch.undo()
+    assert torch.equal(load_model(folder).network.output.weight, network.output.weight)
+    assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_inside_safetensors(
+    tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tokenizers, network = parts
+
+    def full(tensors: object, path: Path) -> None:
+        path.symlink_to("/dev/full")
+        path.write_bytes(b"0" * 10_000)
+
+    monkeypatch.setattr("nmt.checkpoint.save_file", full)
+    with pytest.raises(MachineError, match="No space left on device"):
+        save_model(tmp_path / "model", unique_weights(network), tokenizers, config)
+    assert not (tmp_path / "model").exists()
+
+
+def checkpoints(output: Path, folder: Path, *updates: int) -> CheckpointFolder:
+    result = CheckpointFolder(output)
+    result.folder.mkdir(parents=True)
+    for update in updates:
+        shutil.copytree(folder, result.path(update))
+    return result
+
+
+def test_the_best_and_the_newest_are_kept(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15, 20, 100)
+    saved.choose(10)
+    saved.prune(2)
+    assert [path.name for path in saved.all()] == ["update-00000010", "update-00000020", "update-00000100"]
+    assert saved.best() == saved.path(10).resolve()
+    assert load_model(tmp_path / "out").config.model.encoder_size == 16
+    saved.choose(100)
+    saved.prune(2)
+    assert [path.name for path in saved.all()] == ["update-00000020", "update-00000100"]
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10)
+    assert saved.newest() == (saved.path(10), [])
+    (saved.path(10) / "training.safetensors").write_bytes(b"")
+    newest, complaints = saved.newest()
+    assert newest == saved.path(5)
+    assert len(complaints) == 1
+    assert "training.safetensors" in complaints[0]
+
+
+def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], tmp_path: Path) -> None:
+    config, tokenizers, _ = parts
+    save_model(tmp_path / "odd", {"x": torch.ones(1)}, tokenizers, config)
+    with pytest.raises(ModelError, match="does not fit"):
+        load_model(tmp_path / "odd")
