@@ -74,7 +74,7 @@ def test_damage_is_recognised(folder: Path, name: str, damage: str) -> None:
     else:
         content[len(content) // 2] ^= 1
         (folder / name).write_bytes(content)
-    with pytest.raises(ModelError, match=name):
+    with pytest.raises(ModelError, match="checksum" if name == "checksums.sha256" else name):
         load_model(folder)
 
 

@@ -252,7 +252,7 @@ def test_a_loss_that_is_no_number(room: Room) -> None:
     trainer = room.trainer(room.config())
     with torch.no_grad():
         trainer.network.output.bias.fill_(float("inf"))
-    with pytest.raises(UserError, match="lower training.learning_rate"):
+    with pytest.raises(UserError, match=r"lower training\.learning_rate"):
         go(trainer)
 
 
