@@ -4,13 +4,14 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import io
 import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from nmt.errors import DataError, MachineError, ModelError
 
@@ -61,10 +62,43 @@ def _open_zstd(path: str | Path) -> Iterator[BinaryIO]:
     except ImportError as error:
         raise MachineError(f"{path}: .zst files need the extra: pip install 'nmt[zstd]'") from error
     try:
-        with zstandard.open(path, "rb") as stream:
-            yield stream
+        with open(path, "rb") as compressed:
+            frames = _ZstdFrames(compressed, lambda: zstandard.ZstdDecompressor().decompressobj())
+            yield io.BufferedReader(frames, 1 << 17)
     except zstandard.ZstdError as error:
         raise OSError(str(error)) from error
+
+
+class _ZstdFrames(io.RawIOBase):
+    """The bytes in a .zst file. Unlike zstandard's own reader it notices when the file is cut short."""
+
+    def __init__(self, compressed: BinaryIO, decompressor: Callable[[], Any]) -> None:
+        self._compressed, self._decompressor = compressed, decompressor
+        self._frame: Any = None  # decompresses one frame; a file may hold several
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready and self._advance():
+            pass
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _advance(self) -> bool:
+        """Decompress some more. False at the end of the file."""
+        rest: bytes = self._frame.unused_data if self._frame and self._frame.eof else b""
+        block = rest or self._compressed.read(1 << 15)
+        if not block:
+            if self._frame and not self._frame.eof:
+                raise EOFError("the file is cut short")
+            return False
+        if self._frame is None or self._frame.eof:
+            self._frame = self._decompressor()
+        self._ready = memoryview(self._frame.decompress(block))
+        return True
 
 
 def existing(path: str | Path) -> Path | None:
