@@ -90,10 +90,17 @@ def evaluate(
         raise DataError("no references; give at least one set of them")
     systems = [("hypotheses", hypotheses)] if baseline is None else [("baseline", baseline), ("hypotheses", hypotheses)]
     check_lengths([*systems[::-1], *((f"references {n}", lines) for n, lines in enumerate(references, start=1))])
-    computed = {name: _metric(name, target_language, tokenize, lowercase) for name in dict.fromkeys(metrics)}
-    signatures, results = PairedTest(systems, computed, references, test_type="bs")()
+    built = build_metrics(metrics, target_language=target_language, tokenize=tokenize, lowercase=lowercase)
+    signatures, results = PairedTest(systems, built, references, test_type="bs")()
     scores = [_score(name, str(signature), cast(list[Result], results[name])) for name, signature in signatures.items()]
     return Evaluation(sentences=len(hypotheses), references=len(references), scores=tuple(scores))
+
+
+def build_metrics(
+    names: Sequence[str], *, target_language: str = "", tokenize: str | None = None, lowercase: bool = False
+) -> dict[str, Metric]:
+    """sacrebleu's metrics by name, each once. Arguments and errors as for `evaluate`, which calls this."""
+    return {name: _metric(name, target_language, tokenize, lowercase) for name in dict.fromkeys(names)}
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_language: str = "") -> float:

@@ -1,0 +1,103 @@
+"""What the documents say is there: files, links, configuration keys, commands and their options."""
+
+import contextlib
+import importlib
+import io
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nmt.config import Config, parse_config
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate")
+
+pages = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def code(page: Path) -> list[str]:
+    """The lines of shell blocks, and everything between backticks in the text."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    return lines + re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@cache
+def known_options(command: str) -> frozenset[str]:
+    """The options in a command's own help."""
+    module = importlib.import_module(f"nmt.commands.{command.removeprefix('nmt-')}")
+    answer = io.StringIO()
+    with contextlib.redirect_stdout(answer), pytest.raises(SystemExit):
+        module.main(["--help"])
+    return frozenset(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", answer.getvalue()))
+
+
+def calls(line: str) -> list[list[str]]:
+    """The calls of our commands in a line of shell."""
+    parts = re.split(r"[|;&]|\$\(", line)
+    return [words for part in parts for words in [split(part)] if words and words[0] in COMMANDS]
+
+
+def split(part: str) -> list[str]:
+    try:
+        return shlex.split(part, comments=True)
+    except ValueError:  # an apostrophe in prose
+        return []
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            path, _, anchor = target.partition("#")
+            goal = page.parent / path if path else page
+            assert goal.exists(), target
+            assert not anchor or anchor in anchors(goal), target
+
+
+@pages
+def test_files_in_backticks_are_there(page: Path) -> None:
+    for text in code(page):
+        for path in re.findall(r"(?<![\w./-])(?:nmt|tokenizers|scripts|tests|configs|docs)/[\w./-]*\w", text):
+            assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), path
+
+
+@pages
+def test_configurations_are_valid(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        parse_config(yaml.safe_load(block))
+
+
+@pages
+def test_options_and_overrides_exist(page: Path) -> None:
+    for line in code(page):
+        for command, *words in calls(line):
+            given = {word.partition("=")[0] for word in words if re.fullmatch(r"--?[a-z].*", word)}
+            assert given <= known_options(command), line
+            if command == "nmt-train":
+                parse_config({}, [word for word in words if re.match(r"[a-z]+\.[a-z_]+=", word)])
+
+
+@pages
+def test_sections_and_keys_exist(page: Path) -> None:
+    """Text such as `training.epochs` or `model.cell=gru` names a key of the configuration."""
+    defaults = Config()
+    for text in code(page):
+        for section, key in re.findall(r"(?<![\w./])(data|tokenizer|model|training|validation)\.([a-z_]+)\b", text):
+            endings = {"py", "yaml", "safetensors", "en", "de", "json"}
+            assert key in endings or hasattr(getattr(defaults, section), key), f"{section}.{key}"
