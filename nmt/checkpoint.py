@@ -25,7 +25,7 @@ from torch import Tensor
 
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import ConfigError, ModelError
-from nmt.files import reason, saving, verify_checksums, whole_folder
+from nmt.files import DRAFT, reason, saving, verify_checksums, whole_folder
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers
@@ -169,7 +169,7 @@ class CheckpointFolder:
 
     def choose(self, update: int) -> None:
         """Let `best` point at the checkpoint of this update, in one step."""
-        draft = self.output / f".{BEST}.draft"
+        draft = self.output / f"{DRAFT}{BEST}"
         with saving(self.output / BEST):
             draft.unlink(missing_ok=True)
             draft.symlink_to(Path(CHECKPOINTS) / self.path(update).name)

@@ -17,6 +17,7 @@ from nmt.errors import DataError, MachineError, ModelError
 
 COMPRESSIONS = ("", ".gz", ".zst")
 CHECKSUMS = "checksums.sha256"
+DRAFT = ".nmt-draft-"  # how the names of files and folders begin that are not whole yet
 
 
 def decode_line(line: bytes) -> str:
@@ -134,7 +135,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     with saving(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=DRAFT)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
@@ -159,7 +160,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=DRAFT))
         try:
             yield draft
             _write_checksums(draft)
@@ -176,7 +177,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(parent: Path) -> None:
     """Delete the hidden drafts that a killed process left in a folder that only this process writes to."""
-    for draft in parent.glob(".*") if parent.is_dir() else ():
+    for draft in parent.glob(f"{DRAFT}*") if parent.is_dir() else ():
         if draft.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
         else:
