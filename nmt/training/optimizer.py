@@ -16,7 +16,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.A
     matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, betas=config.betas, eps=1e-9)
+    return OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:

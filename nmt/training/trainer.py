@@ -157,10 +157,10 @@ class Trainer:
 
     def _step(self, rate: float, tokens: int) -> float:
         """Change the weights by gradients per target piece. Returns the gradients' norm before clipping."""
-        parameters = list(self.network.parameters())
-        torch._foreach_mul_([parameter.grad for parameter in parameters if parameter.grad is not None], 1 / tokens)
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         limit = self.config.training.clip_norm or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        torch._foreach_mul_(gradients, min(1.0, limit / max(norm, 1e-12)) / tokens)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
