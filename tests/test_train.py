@@ -1,0 +1,218 @@
+"""A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+from nmt.translate import Translator
+
+from nmt.checkpoint import CheckpointFolder, load_model
+from nmt.config import Config
+from nmt.errors import ConfigError, DataError, Interrupted, MachineError, UserError
+from nmt.train import train
+from nmt.training.trainer import Trainer
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    return tiny.write_corpus(tmp_path)
+
+
+@pytest.fixture
+def config(prefix: Path) -> Config:
+    return tiny.config(prefix, "training.checkpoint_every=5", "training.tensorboard=true")
+
+
+def weights(output: Path) -> bytes:
+    newest, _ = CheckpointFolder(output).newest()
+    assert newest
+    return (newest / "model.safetensors").read_bytes() + (newest / "training.safetensors").read_bytes()
+
+
+def test_the_output_folder(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
+    assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
+
+
+def test_it_learns(prefix: Path, tmp_path: Path) -> None:
+    """Word for word translation of unseen combinations: what attention is for."""
+    sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64"]
+    settings = ["training.epochs=40", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes]
+    held_out = {"red cat": "rot katze", "six house": "sechs haus", "one dog": "eins hund"}
+    for ending in ("en", "de"):
+        path = prefix.with_suffix(f".{ending}")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line not in held_out and line not in held_out.values()]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    train(tiny.config(prefix, *settings), tmp_path / "run")
+    assert Translator.load(tmp_path / "run").translate(list(held_out)) == list(held_out.values())
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "tokenizer.kind=characters",
+        "tokenizer.joint=false",
+        "validation.beam=3",
+        "validation.metric=bleu",
+        "data.max_length=1",
+    ],
+)
+def test_settings_reach_their_place(
+    prefix: Path, tmp_path: Path, override: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    overrides = ["model.tied_embeddings=two_way", override]
+    if override == "data.max_length=1":
+        with pytest.raises(DataError):
+            train(tiny.config(prefix, *overrides), tmp_path / "run")
+        return
+    train(tiny.config(prefix, *overrides), tmp_path / "run")
+    assert "done after update" in caplog.text
+
+
+def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(config, tmp_path / "whole")
+    update, count = Trainer._update, 0
+
+    def stopping(trainer: Trainer, log: object) -> None:
+        nonlocal count
+        update(trainer, log)  # type: ignore[arg-type]
+        count += 1
+        if count == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "_update", stopping)
+    with pytest.raises(Interrupted) as interrupted:
+        train(config, tmp_path / "parts")
+    assert interrupted.value.signal == signal.SIGTERM
+    train(config, tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+KILLED = """
+import os, signal, sys
+from nmt.commands.train import main
+from nmt.training.trainer import Trainer
+import nmt.files
+
+place, count = sys.argv[1], int(sys.argv[2])
+calls = 0
+
+def deadly(function):
+    def wrapped(*arguments, **keywords):
+        global calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **keywords)
+    return wrapped
+
+if place == "update":
+    Trainer._update = deadly(Trainer._update)
+if place == "save":
+    os.fsync = deadly(os.fsync)
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def test_kill_9_at_any_moment_changes_nothing(prefix: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("tokenizer: {kind: words}\n", encoding="utf-8")
+    arguments = [
+        str(tmp_path / "config.yaml"),
+        f"data.train={prefix}",
+        f"data.valid={prefix}",
+        "data.drop_overlap=false",
+    ]
+    arguments += [
+        "model.embedding_size=16",
+        "model.encoder_size=16",
+        "model.decoder_size=16",
+        "tokenizer.vocabulary_size=60",
+    ]
+    arguments += [
+        "training.max_updates=16",
+        "training.batch_tokens=64",
+        "training.checkpoint_every=3",
+        "training.threads=1",
+    ]
+    arguments += ["validation.sentences=4"]
+
+    def run(place: str, count: int, output: str, *more: str) -> int:
+        command = [
+            sys.executable,
+            "-c",
+            KILLED,
+            place,
+            str(count),
+            *arguments,
+            "--output",
+            str(tmp_path / output),
+            *more,
+        ]
+        return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode
+
+    assert run("never", 0, "whole") == 0
+    assert run("update", 5, "parts") == -signal.SIGKILL
+    assert run("save", 12, "parts", "--resume") == -signal.SIGKILL  # in the middle of writing a checkpoint
+    assert run("update", 4, "parts", "--resume") == -signal.SIGKILL
+    assert run("never", 0, "parts", "--resume") == 0
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert not [path for path in (tmp_path / "parts").rglob(".*") if path.is_dir()]
+
+
+def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    train(config, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    train(config, tmp_path / "run", resume=True)
+    assert "nothing left to do" in caplog.text
+    assert weights(tmp_path / "run") == before
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(config, tmp_path / "run")
+    whole = weights(tmp_path / "run")
+    newest = CheckpointFolder(tmp_path / "run").all()[-1]
+    with (newest / "model.safetensors").open("r+b") as stream:
+        stream.truncate(100)
+    train(config, tmp_path / "run", resume=True)
+    assert "damaged or cut short" in caplog.text
+    assert weights(tmp_path / "run") == whole
+
+
+def faulty(config: Config, output: Path, error: type[UserError], message: str, *, resume: bool = False) -> None:
+    with pytest.raises(error, match=message):
+        train(config, output, resume=resume)
+
+
+def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    faulty(tiny.config(prefix, "data.train=null"), output, ConfigError, r"data\.train: names no corpus")
+    faulty(tiny.config(tmp_path / "nowhere"), output, DataError, "nowhere")
+    faulty(
+        tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=5000"),
+        output,
+        ConfigError,
+        "vocabulary_size",
+    )
+    (tmp_path / "file").write_text("")
+    faulty(config, tmp_path / "file", MachineError, "is a file")
+    train(config, output)
+    faulty(config, output, ConfigError, "holds a training already; add --resume")
+    changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3")
+    faulty(changed, output, ConfigError, r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size", resume=True)
+
+
+def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run", resume=True)
+    assert load_model(tmp_path / "run")
