@@ -3,8 +3,11 @@
 The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -357,11 +360,10 @@ def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]
 
 def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
     if hint is float:
-        try:
-            if not isinstance(value, bool) and isinstance(value, int | float | str):
-                return float(value)  # YAML 1.1 reads 1e-3 as a string
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value) if isinstance(value, int | float | str) else math.nan  # YAML 1.1 reads 1e-3 as text
+            if math.isfinite(number) and not isinstance(value, bool):
+                return number
         return _fault(faults, where, "a number", value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -428,6 +430,8 @@ def _contradictions(config: Config) -> list[str]:
             continue
         allowed = f"at least {least}" if greatest is None else f"from {least} to {greatest}"
         faults.append(f"{name}: must be {allowed}, not {value}")
+    if not all(0 <= beta < 1 for beta in config.training.betas):
+        faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
     return faults + _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
 
 
@@ -455,17 +459,31 @@ def _corpus_faults(data: DataConfig) -> list[str]:
     for name in ("train", "valid", "held_out"):
         corpora: tuple[CorpusConfig, ...] = getattr(data, name)
         for index, corpus in enumerate(corpora):
-            where = f"data.{name}[{index}]"
-            places = [corpus.path, corpus.source, corpus.dataset]
-            if sum(place is not None for place in places) != 1:
-                faults.append(f"{where}: give exactly one of path, source with target, or dataset")
-            if (corpus.source is None) != (corpus.target is None):
-                faults.append(f"{where}: source and target go together; give both files")
+            faults += [f"data.{name}[{index}]{fault}" for fault in _place_faults(corpus)]
             if corpus.weight is not None and not corpus.weight > 0:
-                faults.append(f"{where}.weight: must be above 0, not {corpus.weight}")
+                faults.append(f"data.{name}[{index}].weight: must be above 0, not {corpus.weight}")
+            if corpus.weight is not None and name != "train":
+                faults.append(f"data.{name}[{index}].weight: only for data.train; remove it")
         if len({corpus.weight is None for corpus in corpora}) > 1:
             faults.append(f"data.{name}: give every corpus a weight or none")
     return faults
+
+
+def _place_faults(corpus: CorpusConfig) -> list[str]:
+    """Faults in where a corpus is read from, and keys that would change nothing there."""
+    faults = []
+    if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
+        faults.append(": give exactly one of path, source with target, or dataset")
+    if (corpus.source is None) != (corpus.target is None):
+        faults.append(": source and target go together; give both files")
+    useless = []
+    if corpus.dataset is None:
+        useless += [(key, "dataset") for key in ("name", "split", "streaming")]
+        if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst)?$", corpus.path)):
+            useless += [(key, "dataset and .jsonl files") for key in ("source_column", "target_column")]
+    defaults = CorpusConfig()
+    given = [(key, where) for key, where in useless if getattr(corpus, key) != getattr(defaults, key)]
+    return faults + [f".{key}: only for {where}; remove it" for key, where in given]
 
 
 def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:

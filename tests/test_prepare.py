@@ -11,6 +11,7 @@ from nmt.data.cleaning import CleaningReport
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
 from nmt.errors import DataError
+from nmt.files import DRAFT
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 
@@ -184,7 +185,7 @@ class TestReuse:
         assert kept(store, tokenizers) == CLEAN
 
     def test_drafts_of_a_killed_run_are_removed(self, corpora, tokenizers, tmp_path):
-        (tmp_path / "stores" / ".nmt-draft-abc").mkdir(parents=True)
+        (tmp_path / "stores" / f"{DRAFT}abc").mkdir(parents=True)
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert [file.name for file in (tmp_path / "stores").iterdir()] == ["corpus-0"]
 

@@ -1,0 +1,300 @@
+"""nmt/config.py: every fault at once, near names, bounds, and a round trip through YAML."""
+
+import dataclasses
+import typing
+
+import pytest
+import yaml
+
+from nmt.config import _BOUNDS, Config, CorpusConfig, dump_config, load_config, parse_config
+from nmt.errors import ConfigError
+
+
+def faults(content: object, *overrides: str) -> list[str]:
+    """The lines of the error, without the place in front."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(content, overrides, where="c.yaml")
+    lines = str(caught.value).split("\n")
+    assert all(line.startswith("c.yaml: ") for line in lines)
+    return [line.removeprefix("c.yaml: ") for line in lines]
+
+
+def test_nothing_given_is_all_defaults(tmp_path):
+    assert parse_config({}) == Config()
+    assert parse_config({"model": None, "data": {}}) == Config()
+    (tmp_path / "c.yaml").write_text("# nothing\n")
+    assert load_config(tmp_path / "c.yaml") == Config()
+
+
+def test_all_faults_are_reported_at_once():
+    content = {
+        "data": {"train": [{"path": "a", "paht": "b"}, 3], "max_length": 0},
+        "model": {"cell": "lsmt", "dropuot": 0.1, "encoder_layers": 1.5, "residual": "yes"},
+        "training": "fast",
+        "extra": 1,
+    }
+    assert faults(content) == [
+        "data.train[0].paht: unknown key; did you mean data.train[0].path?",
+        "data.train[1]: must hold keys (path, source, target, dataset, name, split, source_column, target_column, "
+        "streaming, weight), not 3",
+        "model.cell: must be one of lstm, gru, rnn, not 'lsmt'",
+        "model.dropuot: unknown key; did you mean model.dropout?",
+        "model.encoder_layers: must be a whole number, not 1.5",
+        "model.residual: must be true or false, not 'yes'",
+        next(fault for fault in faults({"training": "fast"}) if fault.startswith("training: must hold keys (epochs, ")),
+        "extra: unknown key; allowed are data, tokenizer, model, training, validation",
+    ]
+
+
+def test_all_contradictions_are_reported_at_once():
+    content = {
+        "model": {"encoder_size": 7, "attention": "dot", "decoder_size": 9, "dropout": -1},
+        "tokenizer": {"joint": False},
+        "training": {"betas": [0.9, 1.0]},
+        "data": {"train": [{"weight": 0}]},
+    }
+    assert [fault.split(":")[0] for fault in faults(content)] == [
+        "model.dropout",
+        "training.betas",
+        "model.encoder_size",
+        "model.attention",
+        "model.tied_embeddings",
+        "data.train[0]",
+        "data.train[0].weight",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"modle": {}}, "modle: unknown key; did you mean model?"),
+        ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key; did you mean training.learning_rate?"),
+        ({"data": {1: 2}}, "data.1: unknown key; allowed are source_language, target_language, train, valid"),
+        ([1], "must hold sections (data, tokenizer, model, training, validation), not [1]"),
+        ({"model": {"cell": None}}, "model.cell: must be one of lstm, gru, rnn, not nothing"),
+        ({"model": {"cell": ["lstm"]}}, "model.cell: must be one of lstm, gru, rnn, not ['lstm']"),
+        ({"training": {"epochs": True}}, "training.epochs: must be a whole number, not True"),
+        ({"training": {"epochs": "3"}}, "training.epochs: must be a whole number, not '3'"),
+        ({"training": {"betas": [0.9]}}, "training.betas: must be a list of 2, not [0.9]"),
+        ({"training": {"betas": 0.9}}, "training.betas: must be a list, not 0.9"),
+        ({"training": {"betas": [0.9, "x"]}}, "training.betas[1]: must be a number, not 'x'"),
+        ({"training": {"betas": [0.9, -0.1]}}, "training.betas: must be numbers from 0 to below 1, not [0.9, -0.1]"),
+        ({"training": {"learning_rate": True}}, "training.learning_rate: must be a number, not True"),
+        ({"training": {"learning_rate": [1]}}, "training.learning_rate: must be a number, not [1]"),
+        ({"model": {"forget_bias": float("nan")}}, "model.forget_bias: must be a number, not nan"),
+        ({"training": {"learning_rate": ".inf"}}, "training.learning_rate: must be a number, not '.inf'"),
+        ({"training": {"learning_rate": 10**400}}, "training.learning_rate: must be a number, not 1000"),
+        ({"tokenizer": {"symbols": "<x>"}}, "tokenizer.symbols: must be a list, not '<x>'"),
+        ({"tokenizer": {"symbols": ["<x>", 1]}}, "tokenizer.symbols[1]: must be text, not 1"),
+        ({"data": {"source_language": 1}}, "data.source_language: must be text, not 1"),
+        ({"data": {"drop_duplicates": 1}}, "data.drop_duplicates: must be true or false, not 1"),
+    ],
+)
+def test_fault(content, says):
+    (fault,) = faults(content)
+    assert fault.startswith(says)
+
+
+CORPUS_FAULTS = [
+    ({}, ": give exactly one of path, source with target, or dataset"),
+    ({"path": "a", "dataset": "b"}, ": give exactly one of path, source with target, or dataset"),
+    ({"source": "a"}, ": source and target go together; give both files"),
+    ({"path": "a", "target": "b"}, ": source and target go together; give both files"),
+    ({"path": "a", "weight": -1}, ".weight: must be above 0, not -1.0"),
+    ({"path": "a", "split": "test"}, ".split: only for dataset; remove it"),
+    ({"path": "a", "name": "b"}, ".name: only for dataset; remove it"),
+    ({"source": "a", "target": "b", "streaming": True}, ".streaming: only for dataset; remove it"),
+    ({"path": "a.tsv", "source_column": "b"}, ".source_column: only for dataset and .jsonl files; remove it"),
+    ({"path": "a.json", "target_column": "b"}, ".target_column: only for dataset and .jsonl files; remove it"),
+]
+
+
+@pytest.mark.parametrize(("corpus", "says"), CORPUS_FAULTS)
+def test_corpus_fault(corpus, says):
+    assert faults({"data": {"train": [corpus]}}) == [f"data.train[0]{says}"]
+
+
+@pytest.mark.parametrize("name", ["valid", "held_out"])
+def test_weights_are_for_training(name):
+    assert faults({"data": {name: [{"path": "a", "weight": 1}]}}) == [
+        f"data.{name}[0].weight: only for data.train; remove it"
+    ]
+
+
+def test_weights_are_for_all_or_none():
+    weighted, plain = {"path": "a", "weight": 2}, {"path": "b"}
+    assert faults({"data": {"train": [weighted, plain]}}) == ["data.train: give every corpus a weight or none"]
+    assert parse_config({"data": {"train": [weighted, weighted]}}).data.train[1].weight == 2.0
+
+
+def test_corpora_in_short():
+    a = CorpusConfig(path="a")
+    for short in ("a", ["a"], {"path": "a"}, [{"path": "a"}]):
+        assert parse_config({"data": {"train": short}}).data.train == (a,)
+    for none in (None, []):
+        assert parse_config({"data": {"train": none}}).data.train == ()
+    good = {"path": "a.jsonl.gz", "source_column": "q", "target_column": "a"}
+    assert parse_config({"data": {"train": good}}).data.train == (CorpusConfig(**good),)
+    hub = {
+        "dataset": "a/b",
+        "name": "c",
+        "split": "test",
+        "streaming": True,
+        "source_column": "q",
+        "target_column": "a",
+    }
+    assert parse_config({"data": {"train": hub}}).data.train == (CorpusConfig(**hub),)
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sampling", 0.1),
+        ("symbols", ["x"]),
+        ("character_coverage", 0.99),
+        ("byte_fallback", False),
+        ("source_model", "m"),
+    ],
+)
+def test_settings_of_sentencepiece_are_refused_elsewhere(kind, key, value):
+    assert faults({"tokenizer": {"kind": kind, key: value}}) == [
+        f"tokenizer.{key}: only for unigram and bpe, not for {kind}; remove it"
+    ]
+
+
+def test_models_of_both_sides():
+    none_tied = {"tied_embeddings": "two_way"}
+    assert "needs tokenizer.source_model" in faults({"tokenizer": {"target_model": "b"}})[0]
+    assert "joint: false" in faults({"tokenizer": {"source_model": "a", "target_model": "b"}})[0]
+    alone = {"tokenizer": {"source_model": "a", "joint": False}, "model": none_tied}
+    assert "target_model is needed too" in faults(alone)[0]
+    both = {"tokenizer": {"source_model": "a", "target_model": "b", "joint": False}, "model": none_tied}
+    assert parse_config(both).tokenizer.target_model == "b"
+
+
+def test_attention_and_sizes():
+    assert "make them equal" in faults({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 4}})[0]
+    assert "do not divide" in faults({"model": {"attention": "multi_head", "attention_heads": 3}})[0]
+    assert "must be even" in faults({"model": {"encoder_size": 5}})[0]
+    assert "needs tokenizer.joint" in faults({"tokenizer": {"joint": False}})[0]
+    assert parse_config({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 8}}).model.attention == "dot"
+
+
+BELOW = [(name, least) for name, (least, _) in _BOUNDS.items() if least is not None]
+ABOVE = [(name, greatest) for name, (_, greatest) in _BOUNDS.items() if greatest is not None]
+
+
+def kind_of(name: str) -> type:
+    """int or float, what the key's annotation says."""
+    section, key = name.split(".")
+    hint = typing.get_type_hints(type(getattr(Config(), section)))[key]
+    return typing.cast(type, (typing.get_args(hint) or (hint,))[0])
+
+
+@pytest.mark.parametrize(("name", "bound", "beyond"), [*((n, b, -1) for n, b in BELOW), *((n, b, 1) for n, b in ABOVE)])
+def test_bound(name, bound, beyond):
+    section, key = name.split(".")
+    parse_config({section: {key: bound}})
+    step = 1 if kind_of(name) is int else 1e-7
+    fault = faults({section: {key: bound + beyond * step}})[0]
+    assert fault.startswith(f"{name}: must be ")
+    assert str(bound) in fault
+
+
+def test_every_number_has_bounds():
+    """Numbers that any value suits are named here, so that none is forgotten."""
+    free = {"model.forget_bias"}
+    numbers = {
+        f"{section.name}.{field.name}"
+        for section in dataclasses.fields(Config)
+        for field in dataclasses.fields(getattr(Config(), section.name))
+        if kind_of(f"{section.name}.{field.name}") in (int, float) and field.name != "betas"
+    }
+    assert numbers - free == set(_BOUNDS)
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "'0.001'", "1E-3"])
+def test_all_spellings_of_a_thousandth(text):
+    """YAML 1.1 reads 1e-3, without a dot, as text."""
+    assert parse_config(yaml.safe_load(f"training: {{learning_rate: {text}}}")).training.learning_rate == 0.001
+    assert parse_config({}, [f"training.learning_rate={text}"]).training.learning_rate == 0.001
+
+
+class TestOverrides:
+    def test_set_one_key_and_leave_the_others(self):
+        content = {"model": {"dropout": 0.1, "cell": "gru"}}
+        config = parse_config(content, ["model.dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"])
+        assert (config.model.dropout, config.model.cell, config.training.epochs) == (0.2, "gru", 3)
+        assert config.data.train == (CorpusConfig(path="a"), CorpusConfig(path="b"))
+        assert content == {"model": {"dropout": 0.1, "cell": "gru"}}
+
+    def test_last_one_wins_and_null_is_none(self):
+        assert parse_config({}, ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
+        assert parse_config({"training": {"threads": 2}}, ["training.threads=null"]).training.threads is None
+        assert parse_config({"model": None}, ["model.cell=rnn"]).model.cell == "rnn"
+
+    @pytest.mark.parametrize("override", ["dropout=0.1", "model.dropout", "model.=1", "=", ""])
+    def test_not_an_override(self, override):
+        (fault,) = faults({}, override)
+        assert fault.startswith(f"{override!r}: an override is written section.key=value")
+
+    def test_faults_in_overrides(self):
+        assert faults({}, "model.dropout=[", "model.dropuot=1", "other.key=1") == [
+            "model.dropout: '[' is not a YAML value",
+            "model.dropuot: unknown key; did you mean model.dropout?",
+            "other: unknown key; allowed are data, tokenizer, model, training, validation",
+        ]
+
+
+FULL = {
+    "data": {
+        "source_language": "ja",
+        "train": [{"path": "a", "weight": 2}, {"dataset": "d", "split": "s", "streaming": True, "weight": 1}],
+        "valid": "v",
+        "held_out": ["x", {"source": "é", "target": "日本"}],
+    },
+    "tokenizer": {"symbols": ["<2de>", "no", "1e-3", "▁"]},
+    "training": {"betas": [0.8, 0.99], "learning_rate": "1e-3", "max_updates": 7, "ema": 0},
+}
+
+
+@pytest.mark.parametrize("content", [{}, FULL])
+def test_round_trip_through_dump(content, tmp_path):
+    config = parse_config(content)
+    (tmp_path / "c.yaml").write_text(dump_config(config), encoding="utf-8")
+    assert load_config(tmp_path / "c.yaml") == config
+
+
+def test_dump_writes_every_key():
+    content = yaml.safe_load(dump_config(Config()))
+    for section in dataclasses.fields(Config):
+        names = {field.name for field in dataclasses.fields(getattr(Config(), section.name))}
+        assert set(content[section.name]) == names
+
+
+class TestFile:
+    def test_faults_name_the_file(self, tmp_path):
+        (tmp_path / "c.yaml").write_text("model: {cell: x}\n")
+        with pytest.raises(ConfigError, match=r"c\.yaml: model\.cell: must be one of"):
+            load_config(tmp_path / "c.yaml")
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file or directory\); check"):
+            load_config(tmp_path / "none.yaml")
+
+    @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"a: b: c", b"\t- x"])
+    def test_not_yaml_is_one_line(self, content, tmp_path):
+        (tmp_path / "c.yaml").write_bytes(content)
+        with pytest.raises(ConfigError, match="not valid YAML") as caught:
+            load_config(tmp_path / "c.yaml")
+        assert "\n" not in str(caught.value)
+
+    def test_overrides_reach_the_file(self, tmp_path):
+        (tmp_path / "c.yaml").write_text("training: {epochs: 3}\n")
+        assert load_config(tmp_path / "c.yaml", ["training.epochs=5"]).training.epochs == 5
+
+
+def test_configuration_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().model.dropout = 0.5  # type: ignore[misc]
