@@ -1,0 +1,141 @@
+"""nmt-evaluate: translate a test set, or take translations, and score them."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nmt.commands.base import number, parser, run, whole_number
+from nmt.files import read_lines, write_whole
+
+if TYPE_CHECKING:
+    from nmt.evaluate import Evaluation, Score
+
+NAME = "nmt-evaluate"
+METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluate.py, which --help does not wait for
+SIGNIFICANT = 0.05
+
+Text = tuple[str, list[str]]  # a name for messages, and the lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score the translations of models, or those in a file."""
+    options = _options(arguments)
+
+    def body() -> None:
+        from nmt.evaluate import build_metrics, check_lengths, evaluate, read_test_set
+
+        source, references = _files(options)
+        if options.test_set:
+            source, references = _named(options.test_set, *read_test_set(options.test_set, options.language_pair))
+        hypotheses = _read(options.hypothesis) if options.hypothesis else None
+        baseline = _read(options.baseline) if options.baseline else None
+        check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
+        scoring = {"tokenize": options.tokenize, "lowercase": options.lowercase}
+        scoring["target_language"] = (options.language_pair or "").partition("-")[2]
+        if hypotheses is None:
+            from nmt.search.options import SearchOptions
+            from nmt.translate import Translator
+
+            translator = Translator.load(*options.models, device=options.device)
+            scoring["target_language"] = scoring["target_language"] or translator.target_language
+            build_metrics(
+                options.metrics, **scoring
+            )  # what is missing for them is told before the long wait, not after
+            search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
+            hypotheses = ("translations", translator.translate(source[1] if source else [], search))
+            if options.output:
+                write_whole(options.output, "".join(f"{line}\n" for line in hypotheses[1]))
+        evaluation = evaluate(
+            hypotheses[1],
+            [lines for _, lines in references],
+            metrics=options.metrics,
+            baseline=baseline[1] if baseline else None,
+            **scoring,
+        )
+        print(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
+
+    return run(NAME, body)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    result = parser(NAME, "Score translations: BLEU, chrF and TER with 95 % confidence intervals.")
+    result.add_argument("models", nargs="*", metavar="MODEL", help="model or output folder; several are one ensemble")
+    files = result.add_argument_group("texts, one sentence per line, plain, .gz or .zst")
+    files.add_argument("--source", metavar="FILE", help="what MODEL translates")
+    files.add_argument("--hypothesis", metavar="FILE", help="finished translations, instead of MODEL")
+    files.add_argument("--reference", nargs="+", metavar="FILE", default=[], help="one reference set per file")
+    files.add_argument("--baseline", metavar="FILE", help="translations to test the difference against")
+    files.add_argument("--test-set", metavar="NAME", help="sacrebleu's, such as wmt17: source and references")
+    files.add_argument("--language-pair", metavar="en-de", help="of the test set; its target chooses the tokenizer too")
+    files.add_argument("--output", metavar="FILE", help="write the translations there")
+    scoring = result.add_argument_group("scoring")
+    scoring.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS, help="default: all")
+    scoring.add_argument("--tokenize", metavar="NAME", help="BLEU tokenizer, such as 13a, zh, char, flores200")
+    scoring.add_argument("--lowercase", action="store_true", help="ignore case")
+    scoring.add_argument("--json", action="store_true", help="print one JSON object")
+    search = result.add_argument_group("translation")
+    search.add_argument("--beam", type=whole_number(1), default=5, help="default: 5; 1 is greedy")
+    search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="ALPHA", help="default: 1.0")
+    search.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = result.parse_args(arguments)
+    for fault in _faults(options):
+        result.error(fault)
+    return options
+
+
+def _faults(options: argparse.Namespace) -> list[str]:
+    """What the parser alone does not see, worst first."""
+    rules = {
+        "give MODEL or --hypothesis, one of them": bool(options.models) == bool(options.hypothesis),
+        "give --reference or --test-set, one of them": bool(options.reference) == bool(options.test_set),
+        "--test-set needs --language-pair": bool(options.test_set) and not options.language_pair,
+        "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,
+        "MODEL needs --source or --test-set": bool(options.models) and not (options.source or options.test_set),
+        "--source is for MODEL and --reference only": bool(options.source)
+        and bool(options.hypothesis or options.test_set),
+        "--output is for MODEL only": bool(options.output) and not options.models,
+    }
+    return [fault for fault, broken in rules.items() if broken]
+
+
+def _read(path: str) -> Text:
+    return path, list(read_lines(path))
+
+
+def _files(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
+    return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
+
+
+def _named(name: str, source: list[str], references: list[list[str]]) -> tuple[Text, list[Text]]:
+    sets = [(f"{name}, references {number}", lines) for number, lines in enumerate(references, start=1)]
+    return (f"{name}, source", source), sets
+
+
+def table(evaluation: "Evaluation") -> str:
+    """For people: the scores, then the signatures."""
+    compared = any(score.difference for score in evaluation.scores)
+    heading = f"{'':6}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")
+    lines = [_summary(evaluation), "", heading.rstrip(), *map(_row, evaluation.scores), ""]
+    if compared:
+        lines += [f"* differs significantly from the baseline (paired bootstrap, p < {SIGNIFICANT})", ""]
+    return "\n".join([*lines, *(f"{score.name:6}  {score.signature}" for score in evaluation.scores)])
+
+
+def _summary(evaluation: "Evaluation") -> str:
+    references = "1 reference" if evaluation.references == 1 else f"{evaluation.references} references"
+    return f"{evaluation.sentences} sentences, {references} each"
+
+
+def _row(score: "Score") -> str:
+    row = f"{score.name:6}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
+    if score.difference:
+        star = " *" if score.difference.p_value < SIGNIFICANT else ""
+        row += f"{score.difference.baseline:9.2f}  {score.difference.p_value:.4f}{star}"
+    return row.rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
