@@ -119,7 +119,7 @@ def _objects(random: Random, frame: str, verb: Verb, subject: Subject, definite:
         case "dative":
             return {"dative": phrases.other(random, verb.objects, subject, definite)}
         case "ditransitive":
-            unclear = phrases.AMBIGUOUS_AFTER_HER
+            unclear = phrases.AMBIGUOUS_AFTER_PRONOUN
             return {
                 "dative": phrases.other(random, ("person",), subject, definite=True),
                 "accusative": phrases.noun_phrase(random, verb.objects, without=unclear, definite=definite),

@@ -40,8 +40,8 @@ MASS = {"the": 40, "": 32, "this": 8, "no": 6, "my": 3, "his": 3, "our": 3, "the
 POSSESSIVE = ("my", "his", "her", "our", "their", "'s")
 DEFINITE = ("the", "this", *POSSESSIVE)
 NEGATIVE = ("no",)
-AMBIGUOUS_AFTER_HER = ("", "many", "two", "three", "five")
-"""`gives her books` could give books to her, or give away the books that are hers."""
+AMBIGUOUS_AFTER_PRONOUN = ("", "all", "many", "two", "three", "five")
+"""`gives her books` could give books to her, or give away hers; `gives them all books` could give them to them all."""
 
 OWNERS_OF = ("person", "animal", "text", "thing", "garment", "vehicle", "room")
 
