@@ -97,10 +97,10 @@ def evaluate(
 
 
 def build_metrics(
-    names: Sequence[str], *, target_language: str = "", tokenize: str | None = None, lowercase: bool = False
+    metrics: Sequence[str] = METRICS, *, target_language: str = "", tokenize: str | None = None, lowercase: bool = False
 ) -> dict[str, Metric]:
     """sacrebleu's metrics by name, each once. Arguments and errors as for `evaluate`, which calls this."""
-    return {name: _metric(name, target_language, tokenize, lowercase) for name in dict.fromkeys(names)}
+    return {name: _metric(name, target_language, tokenize, lowercase) for name in dict.fromkeys(metrics)}
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_language: str = "") -> float:

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.commands.base import number, parser, run, whole_number
 from nmt.files import read_lines, write_whole
@@ -25,39 +25,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
 
     def body() -> None:
-        from nmt.evaluate import build_metrics, check_lengths, evaluate, read_test_set
+        from nmt.evaluate import check_lengths, evaluate
 
-        source, references = _files(options)
-        if options.test_set:
-            source, references = _named(options.test_set, *read_test_set(options.test_set, options.language_pair))
+        source, references = _source_and_references(options)
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
         baseline = _read(options.baseline) if options.baseline else None
         check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
-        scoring = {"tokenize": options.tokenize, "lowercase": options.lowercase}
-        scoring["target_language"] = (options.language_pair or "").partition("-")[2]
-        if hypotheses is None:
-            from nmt.search.options import SearchOptions
-            from nmt.translate import Translator
-
-            translator = Translator.load(*options.models, device=options.device)
-            scoring["target_language"] = scoring["target_language"] or translator.target_language
-            build_metrics(
-                options.metrics, **scoring
-            )  # what is missing for them is told before the long wait, not after
-            search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
-            hypotheses = ("translations", translator.translate(source[1] if source else [], search))
-            if options.output:
-                write_whole(options.output, "".join(f"{line}\n" for line in hypotheses[1]))
+        language = (options.language_pair or "").partition("-")[2]
+        scoring = {"metrics": options.metrics, "tokenize": options.tokenize, "lowercase": options.lowercase}
+        if hypotheses:
+            lines = hypotheses[1]
+        else:
+            lines, language = _translate(options, source[1] if source else [], language, scoring)
         evaluation = evaluate(
-            hypotheses[1],
-            [lines for _, lines in references],
-            metrics=options.metrics,
+            lines,
+            [reference for _, reference in references],
             baseline=baseline[1] if baseline else None,
+            target_language=language,
             **scoring,
         )
         print(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
 
     return run(NAME, body)
+
+
+def _source_and_references(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
+    if not options.test_set:
+        return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
+    from nmt.evaluate import read_test_set
+
+    source, sets = read_test_set(options.test_set, options.language_pair)
+    references = [(f"{options.test_set}, references {number}", lines) for number, lines in enumerate(sets, start=1)]
+    return (f"{options.test_set}, source", source), references
+
+
+def _read(path: str) -> Text:
+    return path, list(read_lines(path))
+
+
+def _translate(
+    options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
+) -> tuple[list[str], str]:
+    """The models' translations, and the target language: `language`, or where that is empty the models'."""
+    from nmt.evaluate import build_metrics
+    from nmt.search.options import SearchOptions
+    from nmt.translate import Translator
+
+    translator = Translator.load(*options.models, device=options.device)
+    language = language or translator.target_language
+    build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
+    search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
+    lines = translator.translate(source, search)
+    if options.output:
+        write_whole(options.output, "".join(f"{line}\n" for line in lines))
+    return lines, language
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -99,19 +120,6 @@ def _faults(options: argparse.Namespace) -> list[str]:
         "--output is for MODEL only": bool(options.output) and not options.models,
     }
     return [fault for fault, broken in rules.items() if broken]
-
-
-def _read(path: str) -> Text:
-    return path, list(read_lines(path))
-
-
-def _files(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
-    return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
-
-
-def _named(name: str, source: list[str], references: list[list[str]]) -> tuple[Text, list[Text]]:
-    sets = [(f"{name}, references {number}", lines) for number, lines in enumerate(references, start=1)]
-    return (f"{name}, source", source), sets
 
 
 def table(evaluation: "Evaluation") -> str:
