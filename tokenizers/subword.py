@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,8 +39,8 @@ class SubwordTokenizer:
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
         """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError when it cannot be used."""
         self._model = model
+        self._sampling = sampling
         self._processor = _processor(model)
-        self._sampler = Sampler(read_model(model), sampling) if sampling else None
 
     @property
     def size(self) -> int:
@@ -59,9 +60,13 @@ class SubwordTokenizer:
         Unigram: from all segmentations, their probabilities to the power of `sampling` (Kudo 2018, section 3.2, l = ∞).
         BPE: each merge is left out with probability `sampling` (Provilkov et al. 2020).
         """
-        if not self._sampler:
+        if not self._sampling:
             return self.encode_lines(texts)
         return self._sampler.sample([self._processor.normalize(_escape(text)) for text in texts], seed)
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(read_model(self._model), self._sampling)  # takes a moment, and only training needs it
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
