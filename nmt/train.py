@@ -33,13 +33,14 @@ from nmt.data.readers import read_corpora
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
+from nmt.machine import autocast_dtype, choose_device, keep_memory
 from nmt.model.loss import cross_entropy
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.search.options import SearchOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.log import TrainingLog, log_file
-from nmt.training.machine import autocast_dtype, choose_device, keep_memory, stop_signals
+from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, Validate
 from nmt.translate import Translator
 

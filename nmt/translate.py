@@ -1,6 +1,6 @@
 """Text to text: lines in, translations out, in the same order.
 
-    lines -> segments -> ids -> batches of like length -> search -> ids -> text -> lines
+lines -> segments -> ids -> batches of like length -> search -> ids -> text -> lines
 """
 
 import logging
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 from nmt.checkpoint import Model, load_model
-from nmt.errors import ConfigError, MachineError, ModelError
+from nmt.errors import ConfigError, ModelError
+from nmt.machine import choose_device
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
@@ -71,25 +70,28 @@ class Translator:
             ModelError: a folder is missing or damaged, or the models do not fit together.
             MachineError: device "cuda" where there is no GPU.
         """
-        if device == "cuda" and not torch.cuda.is_available():
-            raise MachineError("device cuda: this machine has no GPU that torch can use; choose cpu or auto")
-        place = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        place = choose_device(device)
         return cls([load_model(folder, place) for folder in folders], batch_size=batch_size)
 
     def translate(self, lines: Sequence[str], options: SearchOptions | None = None) -> list[str]:
         """The best translation of each line; an empty string for a line without text."""
         return [best[0].text for best in self.nbest(lines, options)]
 
-    def nbest(self, lines: Sequence[str], options: SearchOptions | None = None, first: int = 1) -> list[list[Translation]]:
+    def nbest(
+        self, lines: Sequence[str], options: SearchOptions | None = None, numbers: Sequence[int] | None = None
+    ) -> list[list[Translation]]:
         """The `options.nbest` best translations of each line, best first; of a line that must be split, only one.
 
         Args:
             lines: of text, any length.
             options: of the search; by default beam 5.
-            first: number of the first line, for warnings.
+            numbers: of the lines, for warnings; by default from 1.
         """
         options = options or SearchOptions()
-        segments = [self._segments(line, number) for number, line in enumerate(lines, start=first)]
+        segments = [
+            self._segments(line, number)
+            for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
+        ]
         flat = [segment for line in segments for segment in line]
         found = iter(self._search(flat, options))
         return [self._line([(ids, next(found)) for ids in line]) for line in segments]

@@ -1,11 +1,8 @@
-import os
-import signal
-
 import pytest
 import torch
 
 from nmt.errors import MachineError
-from nmt.training.machine import autocast_dtype, choose_device, keep_memory, stop_signals
+from nmt.machine import autocast_dtype, choose_device, keep_memory
 
 
 def test_devices() -> None:
@@ -29,17 +26,3 @@ def test_precision() -> None:
 def test_memory_can_be_kept() -> None:
     keep_memory()
     assert torch.ones(1 << 20).sum() == 1 << 20
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_caught_and_the_second_is_not(
-    number: signal.Signals, capfd: pytest.CaptureFixture[str]
-) -> None:
-    before = signal.getsignal(number)
-    with stop_signals() as stop:
-        assert stop.number is None
-        os.kill(os.getpid(), number)
-        assert stop.number == number
-        assert signal.getsignal(number) == signal.SIG_DFL
-    assert signal.getsignal(number) == before
-    assert "stopping after this update" in capfd.readouterr().err

@@ -20,7 +20,7 @@ from nmt.model.loss import cross_entropy
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
-from nmt.training.machine import StopSignal
+from nmt.training.stop import StopSignal
 from nmt.training.trainer import Trainer
 
 Figures = Iterator[float]

@@ -20,13 +20,14 @@ from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_m
 from nmt.config import Config
 from nmt.data.batching import Batches
 from nmt.errors import Interrupted, UserError
+from nmt.machine import autocast_dtype
 from nmt.model.loss import cross_entropy
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.log import TrainingLog
-from nmt.training.machine import StopSignal, autocast_dtype
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
+from nmt.training.stop import StopSignal
 from nmt.types import Batch
 
 logger = logging.getLogger(__name__)

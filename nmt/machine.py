@@ -1,19 +1,11 @@
-"""The machine under the training: device, threads, precision, memory, signals."""
+"""The machine underneath: device, precision, memory."""
 
-import contextlib
 import ctypes
-import logging
-import os
 import platform
-import signal
-from collections.abc import Iterator
-from types import FrameType
 
 import torch
 
 from nmt.errors import MachineError
-
-logger = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
@@ -49,27 +41,3 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-class StopSignal:
-    """Set once SIGINT or SIGTERM has arrived."""
-
-    number: int | None = None
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[StopSignal]:
-    """Catch SIGINT and SIGTERM once, so that the loop can save and end; the second one ends the process at once."""
-    stop = StopSignal()
-
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        stop.number = number
-        signal.signal(number, signal.SIG_DFL)
-        os.write(2, b"\nstopping after this update; the next signal stops at once\n")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
