@@ -235,8 +235,10 @@ def test_several_models_are_an_ensemble(files: Path, capsys: pytest.CaptureFixtu
     assert together != Translator.load(folders[0]).translate(SOURCE)
 
 
-def test_search_options_reach_the_search(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model_folder(files / "model")
+def test_search_options_reach_the_search(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Translator.load(model_folder(files / "model"), device="cpu")
     outputs = set()
     for extra in ((), ("--beam", "1"), ("--length-penalty", "0"), ("--device", "cpu")):
         scores(capsys, "model", "--source", "source", "--reference", "reference", "--output", "out", *extra)
@@ -244,6 +246,12 @@ def test_search_options_reach_the_search(files: Path, capsys: pytest.CaptureFixt
     assert len(outputs) == 3  # the device changes nothing
     if not torch.cuda.is_available():
         assert "cuda" in failure(capsys, "model", "--source", "source", "--reference", "reference", "--device", "cuda")
+    scores(capsys, "model", "--source", "source", "--reference", "reference", "--threads", "2")
+    assert torch.get_num_threads() == 2
+    batches: list[int] = []
+    monkeypatch.setattr(Translator, "load", lambda *_, batch_size, **__: batches.append(batch_size) or original)
+    scores(capsys, "model", "--source", "source", "--reference", "reference", "--batch-size", "3")
+    assert batches == [3]
 
 
 def test_the_models_target_language_chooses_the_tokenizer(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

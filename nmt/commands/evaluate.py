@@ -67,11 +67,14 @@ def _translate(
     options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
 ) -> tuple[list[str], str]:
     """The models' translations, and the target language: `language`, or where that is empty the models'."""
+    import torch
+
     from nmt.evaluate import build_metrics
     from nmt.search.options import SearchOptions
     from nmt.translate import Translator
 
-    translator = Translator.load(*options.models, device=options.device)
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    translator = Translator.load(*options.models, device=options.device, batch_size=options.batch_size)
     language = language or translator.target_language
     build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
     search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
@@ -97,9 +100,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     scoring.add_argument("--tokenize", metavar="NAME", help="BLEU tokenizer, such as 13a, zh, char, flores200")
     scoring.add_argument("--lowercase", action="store_true", help="ignore case")
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
-    search = result.add_argument_group("translation")
-    search.add_argument("--beam", type=whole_number(1), default=5, help="default: 5; 1 is greedy")
-    search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="ALPHA", help="default: 1.0")
+    search = result.add_argument_group("translation, as with nmt-translate")
+    search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
+    search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
+    search.add_argument("--batch-size", type=whole_number(1), default=64, metavar="B", help="default: 64")
+    search.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
     search.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = result.parse_args(arguments)
     for fault in _faults(options):
