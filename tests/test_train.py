@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import tiny
-from nmt.translate import Translator
 
 from nmt.checkpoint import CheckpointFolder, load_model
 from nmt.config import Config
 from nmt.errors import ConfigError, DataError, Interrupted, MachineError, UserError
 from nmt.train import train
 from nmt.training.trainer import Trainer
+from nmt.translate import Translator
 
 
 @pytest.fixture
