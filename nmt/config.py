@@ -3,24 +3,18 @@
 The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
 """
 
-import contextlib
 import dataclasses
-import difflib
-import math
 import re
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
 
 from nmt.errors import ConfigError
 from nmt.files import reason
-
-T = TypeVar("T")
+from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,11 +248,11 @@ def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "conf
     """A `Config` from plain data (what YAML gives) and overrides. Raises ConfigError with one line for each fault."""
     faults: list[str] = []
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{where}: must hold sections ({_names(Config)}), not {_describe(content)}")
-    merged = _copy(content)
+        raise ConfigError(f"{where}: must hold sections ({names_of(Config)}), not {describe(content)}")
+    merged = copy_sections(content)
     for override in overrides:
-        _apply(override, merged, faults)
-    config: Config = _dataclass(Config, merged, "", faults)
+        apply_override(override, merged, faults)
+    config: Config = from_plain(Config, merged, "", faults)
     if not faults:
         faults += _contradictions(config)
     if faults:
@@ -268,113 +262,7 @@ def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "conf
 
 def dump_config(config: Config) -> str:
     """YAML of the whole configuration, every key written out; `load_config` reads it back to an equal `Config`."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
-
-
-def _copy(content: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
-
-
-def _apply(override: str, content: dict[Any, Any], faults: list[str]) -> None:
-    name, equals, text = override.partition("=")
-    section, dot, key = name.partition(".")
-    if not (equals and dot and key):
-        faults.append(f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example")
-        return
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        faults.append(f"{name}: {text!r} is not a YAML value")
-        return
-    inner = content.setdefault(section, {})
-    if isinstance(inner, dict):
-        inner[key] = value
-    elif inner is None:
-        content[section] = {key: value}
-
-
-def _names(kind: type) -> str:
-    return ", ".join(field.name for field in dataclasses.fields(kind))
-
-
-def _describe(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
-
-
-def _dataclass(kind: type[T], content: Any, where: str, faults: list[str]) -> T:
-    """Build a dataclass from a mapping; faults are appended and the default stands in for what is wrong."""
-    if content is None:
-        content = {}
-    if not isinstance(content, Mapping):
-        faults.append(f"{where.rstrip('.')}: must hold keys ({_names(kind)}), not {_describe(content)}")
-        return kind()
-    hints = typing.get_type_hints(kind)
-    values = {}
-    for key, value in content.items():
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.5)
-            advice = f"did you mean {where}{near[0]}?" if near else f"allowed are {_names(kind)}"
-            faults.append(f"{where}{key}: unknown key; {advice}")
-            continue
-        values[key] = _value(hints[key], value, f"{where}{key}", faults)
-    return kind(**{key: value for key, value in values.items() if value is not _FAULTY})
-
-
-_FAULTY: Any = object()
-
-
-def _value(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
-    """`value` as the type `hint`, or `_FAULTY` with a fault appended."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _dataclass(typing.cast(type, hint), value, f"{where}.", faults)
-    if origin is types.UnionType:
-        return None if value is None else _value(arguments[0], value, where, faults)
-    if origin is Literal:
-        return value if value in arguments else _fault(faults, where, "one of " + ", ".join(arguments), value)
-    if origin is tuple:
-        return _tuple(arguments, value, where, faults)
-    return _scalar(hint, value, where, faults)
-
-
-def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
-    item = arguments[0]
-    if item is CorpusConfig:
-        items = value if isinstance(value, list) else [] if value is None else [value]
-        items = [{"path": entry} if isinstance(entry, str) else entry for entry in items]
-    elif not isinstance(value, list):
-        return _fault(faults, where, "a list", value)
-    else:
-        items = value
-    if arguments[-1] is not Ellipsis and len(items) != len(arguments):
-        return _fault(faults, where, f"a list of {len(arguments)}", value)
-    parsed = tuple(_value(item, entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
-    return _FAULTY if any(entry is _FAULTY for entry in parsed) else parsed
-
-
-def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
-    if hint is float:
-        with contextlib.suppress(ValueError, OverflowError):
-            number = float(value) if isinstance(value, int | float | str) else math.nan  # YAML 1.1 reads 1e-3 as text
-            if math.isfinite(number) and not isinstance(value, bool):
-                return number
-        return _fault(faults, where, "a number", value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint in (bool, str) and isinstance(value, hint):
-        return value
-    return _fault(faults, where, {int: "a whole number", bool: "true or false", str: "text"}[hint], value)
-
-
-def _fault(faults: list[str], where: str, allowed: str, value: Any) -> Any:
-    faults.append(f"{where}: must be {allowed}, not {_describe(value)}")
-    return _FAULTY
+    return yaml.safe_dump(to_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
 
 
 # Least and greatest value allowed for a number, both included; None: no bound.

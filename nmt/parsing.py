@@ -1,0 +1,129 @@
+"""From plain data, as YAML gives it, to dataclasses, by their type hints: all faults are found, each with the nearest name."""
+
+import contextlib
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """`dataclasses.asdict` of a configuration as YAML writes it: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def copy_sections(content: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A copy whose sections can be changed."""
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
+
+
+def apply_override(override: str, content: dict[Any, Any], faults: list[str]) -> None:
+    """Set one `section.key=value` in the content of a configuration; the value is YAML."""
+    name, equals, text = override.partition("=")
+    section, dot, key = name.partition(".")
+    if not (equals and dot and key):
+        faults.append(f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example")
+        return
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        faults.append(f"{name}: {text!r} is not a YAML value")
+        return
+    inner = content.setdefault(section, {})
+    if isinstance(inner, dict):
+        inner[key] = value
+    elif inner is None:
+        content[section] = {key: value}
+
+
+def names_of(kind: type) -> str:
+    """The fields of a dataclass, for messages."""
+    return ", ".join(field.name for field in dataclasses.fields(kind))
+
+
+def describe(value: Any) -> str:
+    """A value, for messages."""
+    return "nothing" if value is None else repr(value)
+
+
+def from_plain(kind: type[T], content: Any, where: str, faults: list[str]) -> T:
+    """Build a dataclass from a mapping; faults are appended and the default stands in for what is wrong.
+
+    A tuple of dataclasses also takes a single one, and a bare string for one of them stands for its first field.
+    """
+    if content is None:
+        content = {}
+    if not isinstance(content, Mapping):
+        faults.append(f"{where.rstrip('.')}: must hold keys ({names_of(kind)}), not {describe(content)}")
+        return kind()
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in content.items():
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.5)
+            advice = f"did you mean {where}{near[0]}?" if near else f"allowed are {names_of(kind)}"
+            faults.append(f"{where}{key}: unknown key; {advice}")
+            continue
+        values[key] = _value(hints[key], value, f"{where}{key}", faults)
+    return kind(**{key: value for key, value in values.items() if value is not _FAULTY})
+
+
+_FAULTY: Any = object()
+
+
+def _value(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
+    """`value` as the type `hint`, or `_FAULTY` with a fault appended."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_plain(typing.cast(type, hint), value, f"{where}.", faults)
+    if origin is types.UnionType:
+        return None if value is None else _value(arguments[0], value, where, faults)
+    if origin is Literal:
+        return value if value in arguments else _fault(faults, where, "one of " + ", ".join(arguments), value)
+    if origin is tuple:
+        return _tuple(arguments, value, where, faults)
+    return _scalar(hint, value, where, faults)
+
+
+def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
+    item = arguments[0]
+    if dataclasses.is_dataclass(item):
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        shorthand = dataclasses.fields(item)[0].name
+        items = [{shorthand: entry} if isinstance(entry, str) else entry for entry in items]
+    elif not isinstance(value, list):
+        return _fault(faults, where, "a list", value)
+    else:
+        items = value
+    if arguments[-1] is not Ellipsis and len(items) != len(arguments):
+        return _fault(faults, where, f"a list of {len(arguments)}", value)
+    parsed = tuple(_value(item, entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
+    return _FAULTY if any(entry is _FAULTY for entry in parsed) else parsed
+
+
+def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
+    if hint is float:
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value) if isinstance(value, int | float | str) else math.nan  # YAML 1.1 reads 1e-3 as text
+            if math.isfinite(number) and not isinstance(value, bool):
+                return number
+        return _fault(faults, where, "a number", value)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint in (bool, str) and isinstance(value, hint):
+        return value
+    return _fault(faults, where, {int: "a whole number", bool: "true or false", str: "text"}[hint], value)
+
+
+def _fault(faults: list[str], where: str, allowed: str, value: Any) -> Any:
+    faults.append(f"{where}: must be {allowed}, not {describe(value)}")
+    return _FAULTY
