@@ -12,7 +12,7 @@ from nmt.search.scorer import Prediction
 from nmt.types import BOS, EOS, PAD, UNK
 
 SENTENCES = 7  # sources that the table tells apart
-POSITIONS = 16  # positions that it tells apart; without them hypotheses with the same trigrams would be equally probable
+POSITIONS = 16  # that it tells apart; without them hypotheses with the same trigrams would be equally probable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def simple_beam_search(scorer: TableScorer, source: list[int], options: SearchOp
         extended = []
         for _, ids in live:
             pieces = [] if len(ids) == limit else usable(scorer.size)
-            pieces = pieces + [EOS] if len(ids) >= options.min_length else pieces
+            pieces = [*pieces, EOS] if len(ids) >= options.min_length else pieces
             extended += [(scorer.log_probability(source, [*ids, piece]), [*ids, piece]) for piece in pieces]
         extended.sort(reverse=True)
         ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]

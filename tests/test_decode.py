@@ -143,9 +143,8 @@ def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
     assert ids_of(run(scorer, lines, options)) == alone
     unguarded, margins = search(scorer, *pad(lines), options)
     assert ids_of(unguarded) != alone
-    assert all(
-        margin < CLOSE for found, single, margin in zip(ids_of(unguarded), alone, margins, strict=True) if found != single
-    )
+    for found, single, margin in zip(ids_of(unguarded), alone, margins, strict=True):
+        assert found == single or margin < CLOSE
 
 
 def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
