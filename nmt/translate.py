@@ -22,7 +22,8 @@ from nmt.types import EOS, pad
 logger = logging.getLogger(__name__)
 
 MAX_PIECES = 200  # of a segment; LSTMs trained on sentences lose the thread in longer ones
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
+_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,27 +103,19 @@ class Translator:
         """The line's ids, in parts of at most MAX_PIECES; none for a line without text."""
         if not line.strip():
             return []
-        ids = self.tokenizers.source.encode(line)
-        if len(ids) <= MAX_PIECES:
-            return [ids]
-        parts = list(self._split(line))
-        logger.warning("line %d: %d pieces, translated in %d parts", number, len(ids), len(parts))
+        parts = self._parts(line)
+        if len(parts) > 1:
+            pieces = sum(map(len, parts))
+            logger.warning("line %d: %d pieces, translated in %d parts", number, pieces, len(parts))
         return parts
 
-    def _split(self, line: str) -> Iterator[list[int]]:
-        """Ids of parts: as many whole sentences as fit, else words, else pieces."""
-        held: list[int] = []
-        for sentence in _SENTENCE_END.split(line):
-            ids = self.tokenizers.source.encode(sentence)
-            if held and len(held) + len(ids) > MAX_PIECES:
-                yield held
-                held = []
-            held += ids
-            while len(held) > MAX_PIECES:
-                yield held[:MAX_PIECES]
-                held = held[MAX_PIECES:]
-        if held:
-            yield held
+    def _parts(self, text: str) -> list[list[int]]:
+        """Ids of a text, cut in halves until none has more than MAX_PIECES."""
+        ids = self.tokenizers.source.encode(text)
+        if len(ids) <= MAX_PIECES or len(text) == 1:
+            return [ids]
+        cut = _middle(text)
+        return [part for half in (text[:cut].rstrip(), text[cut:]) for part in self._parts(half) if half]
 
     def _line(self, parts: list[tuple[list[int], list[Hypothesis]]]) -> list[Translation]:
         if not parts:
@@ -174,6 +167,15 @@ def one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\r", " ")
 
 
+def _middle(text: str) -> int:
+    """Where to cut a text in two: nearest to its middle where a sentence ends, else between words, else anywhere."""
+    half = len(text) // 2
+    for boundary in (_SENTENCE_END, _SPACE):
+        if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
+            return min(cuts, key=lambda cut: abs(cut - half))
+    return half
+
+
 def _joined(parts: list[Translation]) -> Translation:
     alignment: list[int] = []
     offset = 0
@@ -195,10 +197,17 @@ def _check_ensemble(models: Sequence[Model]) -> None:
         raise ConfigError("no model; name at least one model folder")
     first = models[0]
     for other in models[1:]:
+        if _languages(first) != _languages(other):
+            languages = f"one translates {_languages(first)}, the other {_languages(other)}"
+            raise ModelError(f"{first.name} and {other.name}: no ensemble, {languages}; name models of one direction")
         for side in ("source", "target"):
             ours, theirs = getattr(first.tokenizers, side), getattr(other.tokenizers, side)
             if _content(ours) != _content(theirs):
                 raise ModelError(f"{first.name} and {other.name}: no ensemble, their {side} vocabularies differ")
+
+
+def _languages(model: Model) -> str:
+    return f"{model.config.data.source_language} to {model.config.data.target_language}"
 
 
 def _content(tokenizer: Any) -> list[str]:

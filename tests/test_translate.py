@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nmt import Translator, translate
 from nmt.errors import ConfigError, ModelError
+from nmt.files import CHECKSUMS, checksum
 from nmt.search.options import SearchOptions
 from nmt.train import train
 from nmt.translate import one_line
@@ -79,8 +80,32 @@ def test_long_lines_are_split_with_a_warning(
     assert len(whole.source_tokens) > 8
     assert max(whole.alignment) >= 8
     assert other.text == translator.translate(["one"])[0]
-    words = Translator.load(model).translate(["x" * 50])  # no place to split at
-    assert len(words) == 1
+    assert len(translator.translate(["x" * 50])) == 1  # no place to split at
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (
+            "one two. three four five. six",
+            ["one two. ", "three four five. six"],
+        ),  # 8 characters are the middle's; 25 not
+        ("one two three four", ["one two ", "three four"]),
+        ("aaaaaaaa", ["aaaa", "aaaa"]),
+        ("一二三。四五六", ["一二三。", "四五六"]),
+        ("end of it. ", ["end ", "of it. "]),
+    ],
+)
+def test_long_lines_are_cut_near_the_middle_between_sentences_or_words(line: str, parts: list[str]) -> None:
+    cut = translate._middle(line)
+    assert [line[:cut], line[cut:]] == parts
+
+
+def test_parts_are_translated_as_lines_of_their_own(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    translator = Translator.load(model)
+    alone = translator.translate(["red cat.", "blue dog."])
+    monkeypatch.setattr(translate, "MAX_PIECES", 8)
+    assert translator.translate(["red cat.  blue dog."]) == [" ".join(alone)]
 
 
 def test_an_ensemble_is_the_mean_of_its_members(folder: Path, model: Path) -> None:
@@ -99,6 +124,16 @@ def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
     words = trained(folder, "words", "tokenizer.kind=words", "tokenizer.vocabulary_size=60")
     with pytest.raises(ModelError, match="no ensemble, their source vocabularies differ"):
         Translator.load(model, words)
+    french = trained(folder, "french", "training.epochs=1")
+    config = (french / "best").resolve() / "config.yaml"
+    content = config.read_text("utf-8").replace("target_language: de", "target_language: fr").encode()
+    config.write_bytes(content)
+    files = sorted(path for path in config.parent.iterdir() if path.name != CHECKSUMS)
+    (config.parent / CHECKSUMS).write_text("".join(f"{checksum(path)}  {path.name}\n" for path in files))
+    with pytest.raises(
+        ModelError, match=r"first and .*french: no ensemble, one translates en to de, the other en to fr"
+    ):
+        Translator.load(model, french)
     with pytest.raises(ConfigError, match="no model"):
         Translator.load()
 
