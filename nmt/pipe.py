@@ -5,11 +5,13 @@ bytes -> thread that splits lines -> bounded queue -> window of lines -> transla
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from nmt.files import decode_line
+from nmt.errors import DataError, MachineError
+from nmt.files import decode_line, reason
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,7 @@ CHUNK = 1 << 16  # bytes read at once
 MOST_BYTES = 1 << 20  # of a line; what is behind them is cut off
 AHEAD_BYTES = 1 << 23  # read ahead at most
 PAUSE = 0.01  # seconds without a new line that count as a pause of the input
+PATIENCE = 0.2  # seconds that a line may wait for others, however steadily they come
 
 
 class Source(Protocol):
@@ -94,13 +97,16 @@ class ReadAhead:
         """The lines, as many at a time as have come when the input pauses, `most_lines` at most."""
         while window := self._take():
             yield [decode_line(line) for line in window]
+        if isinstance(self.failure, OSError):
+            raise DataError(f"the input cannot be read ({reason(self.failure)}); give text on standard input")
         if self.failure:
             raise self.failure
 
     def _take(self) -> list[bytes]:
         with self.changed:
             self.changed.wait_for(lambda: self.queue or self.ended)
-            while not self._full() and not self.ended and self.changed.wait(PAUSE):
+            latest = time.monotonic() + PATIENCE
+            while not self._full() and not self.ended and time.monotonic() < latest and self.changed.wait(PAUSE):
                 pass
             window = list(self.queue)
             self.queue.clear()
@@ -127,6 +133,11 @@ def run_pipe(
         translate: translations of some lines, no two of them the same, given with their numbers from 1.
         show: what to write for a translation and the number of its line; a line feed is added.
         most_lines: the largest window.
+
+    Raises:
+        DataError: the source cannot be read.
+        MachineError: the sink cannot be written, a full disk say.
+        BrokenPipeError: nobody reads the sink any more.
     """
     done = 0
     for window in ReadAhead(source, most_lines).windows():
@@ -135,6 +146,15 @@ def run_pipe(
             first.setdefault(line, number)  # the same line twice is translated once
         found = dict(zip(first, translate(list(first), list(first.values())), strict=True))
         text = "".join(f"{show(found[line], number)}\n" for number, line in enumerate(window, start=done + 1))
-        sink.write(text.encode("utf-8", errors="replace"))
-        sink.flush()
+        _write(sink, text.encode("utf-8", errors="replace"))
         done += len(window)
+
+
+def _write(sink: Sink, data: bytes) -> None:
+    try:
+        sink.write(data)
+        sink.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MachineError(f"the output cannot be written ({reason(error)}); translate to another place") from error

@@ -1,5 +1,6 @@
 """The pipe: whatever bytes come in, as many lines go out, in order and in time."""
 
+import errno
 import io
 import logging
 import os
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt import pipe
+from nmt.errors import DataError, MachineError
 from nmt.files import decode_line
 
 
@@ -104,5 +106,31 @@ def test_a_fault_of_the_source_reaches_the_caller() -> None:
         def read(self, size: int = -1, /) -> bytes:
             raise OSError("gone")
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(DataError, match="the input cannot be read \\(gone\\)"):
         pipe.run_pipe(Broken(), io.BytesIO(), translate=lambda lines, numbers: lines, show=lambda text, number: text)
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [(OSError(errno.ENOSPC, "No space left on device"), MachineError), (BrokenPipeError(), BrokenPipeError)],
+)
+def test_a_fault_of_the_sink_reaches_the_caller(failure: OSError, raised: type[Exception]) -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise failure
+
+    with pytest.raises(raised, match=r"No space left|^$"):
+        pipe.run_pipe(
+            io.BytesIO(b"a\n"), Full(), translate=lambda lines, numbers: lines, show=lambda text, number: text
+        )
+
+
+def test_a_steady_trickle_is_answered_before_it_fills_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "PAUSE", 60.0)  # never a pause
+    monkeypatch.setattr(pipe, "PATIENCE", 0.0)
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb", buffering=0) as source, open(write_end, "wb", buffering=0) as sink:
+        windows = pipe.ReadAhead(source, 1000).windows()
+        for number in range(3):
+            sink.write(b"%d\n" % number)
+            assert next(windows) == [str(number)]
