@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,46 @@ def test_options_change_the_output(model: Path) -> None:
     first = objects[0]["translations"][0]
     assert len(first["alignment"]) == len(first["tokens"])
     assert all(0 <= position < len(objects[0]["source_tokens"]) for position in first["alignment"])
+
+
+def test_length_limits_change_the_output(model: Path) -> None:
+    content = b"red cat house dog\n"
+    usual = ["--json", "--length-penalty", "3", "--beam", "4"]
+    one = json.loads(translate(model, content, *usual, "--max-length-factor", "0", "--max-length-extra", "1").stdout)
+    assert len(one["translations"][0]["tokens"]) == 1
+    several = json.loads(
+        translate(model, content, *usual, "--max-length-factor", "1", "--max-length-extra", "0").stdout
+    )
+    assert 1 < len(several["translations"][0]["tokens"]) <= len(several["source_tokens"]) + 1
+
+
+def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
+    command = [*COMMAND, str(model), "--threads", "1"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        for _ in range(2):
+            process.stdin.write(b"red cat\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith(b"\n")
+        process.send_signal(signal.SIGINT)  # while the reader waits for input
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        ("0> /dev/null", "the input cannot be read (Bad file descriptor)"),
+        ("<&-", "standard input is closed"),
+        ("<<< cat > /dev/full", "the output cannot be written (No space left on device)"),
+    ],
+)
+def test_faults_of_input_and_output_are_one_line(model: Path, redirection: str, message: str) -> None:
+    command = f"{sys.executable} -m nmt.commands.translate {model} --threads 1 {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"nmt-translate: error: {message}".encode())
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_a_closed_output_ends_it_quietly(model: Path) -> None:

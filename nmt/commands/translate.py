@@ -1,16 +1,20 @@
 """nmt-translate MODEL [MODEL ...] < LINES > TRANSLATIONS"""
 
+import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from nmt.commands.base import number, parser, run, whole_number
+from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.translate import Translation
 
-Format = Callable[["Sequence[Translation]", int], str]
+NAME = "nmt-translate"
+WINDOW = 16  # batches that are read before they are sorted by length
 
 
 def plain(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
@@ -40,33 +44,7 @@ def as_json(translations: "Sequence[Translation]", line: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Translate standard input to standard output, line by line."""
-    parse = parser("nmt-translate", "Translate lines from standard input to standard output.")
-    parse.add_argument(
-        "models", metavar="MODEL", nargs="+", help="output folder of nmt-train; several form an ensemble"
-    )
-    parse.add_argument(
-        "--beam", type=whole_number(1), default=5, metavar="K", help="beam size, 1 is greedy (default 5)"
-    )
-    parse.add_argument(
-        "--nbest", type=whole_number(1), metavar="N", help="print the N best as: line ||| text ||| score"
-    )
-    parse.add_argument("--json", action="store_true", help="print an object a line: text, score, tokens, alignment")
-    parse.add_argument(
-        "--length-penalty",
-        type=number(0),
-        default=1.0,
-        metavar="A",
-        help="hypotheses are ranked by log P / length^A (default 1)",
-    )
-    parse.add_argument(
-        "--batch-size", type=whole_number(1), default=64, metavar="B", help="sentences at once (default 64)"
-    )
-    parse.add_argument("--threads", type=whole_number(1), metavar="T", help="CPU threads (default: all cores)")
-    parse.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if there is one"
-    )
-    options = parse.parse_args(arguments)
-    show: Format = as_json if options.json else ranked if options.nbest else plain
+    options = _options(arguments)
 
     def body() -> None:
         import torch
@@ -79,19 +57,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
             beam=options.beam,
             nbest=options.nbest or 1,
             length_penalty=options.length_penalty,
+            max_length_factor=options.max_length_factor,
+            max_length_extra=options.max_length_extra,
             attention=options.json,
         )
         torch.set_num_threads(options.threads or torch.get_num_threads())
         translator = Translator.load(*options.models, device=options.device, batch_size=options.batch_size)
-        source = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 (it is not ours to close)
         run_pipe(
-            source,
+            _standard_input(),
             sys.stdout.buffer,
             translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
-            show=show,
+            show=as_json if options.json else ranked if options.nbest else plain,
+            most_lines=WINDOW * options.batch_size,
         )
 
-    return run("nmt-translate", body)
+    return run(NAME, body)
+
+
+def _standard_input() -> BinaryIO:
+    """Bytes of standard input as they come, without the buffer, whose lock a thread that waits for input would hold."""
+    if sys.stdin is None:
+        raise DataError("standard input is closed; give text on it")
+    os.set_blocking(sys.stdin.fileno(), True)  # or no bytes now would look like no more bytes
+    return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    result = parser(NAME, "Translate lines from standard input to standard output.")
+    result.add_argument("models", metavar="MODEL", nargs="+", help="output folder of nmt-train; several: an ensemble")
+    output = result.add_argument_group("output, by default the best translation of each line")
+    output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
+    output.add_argument("--json", action="store_true", help="an object a line: texts, scores, tokens, alignments")
+    search = result.add_argument_group("search")
+    search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
+    search.add_argument(
+        "--length-penalty", type=number(0), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
+    )
+    search.add_argument(
+        "--max-length-factor", type=number(0), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
+    )
+    search.add_argument("--max-length-extra", type=whole_number(0), default=10, metavar="E", help="default: F 2, E 10")
+    machine = result.add_argument_group("machine")
+    machine.add_argument("--batch-size", type=whole_number(1), default=64, metavar="B", help="default: 64 sentences")
+    machine.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
+    machine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+    return result.parse_args(arguments)
 
 
 if __name__ == "__main__":
