@@ -93,7 +93,8 @@ class TokenizerConfig:
     training_lines: int = 1_000_000
     """Learn the vocabulary from the first lines of the corpora, so many a side."""
     source_model: str | None = None
-    """A SentencePiece .model to use instead of training one; with `joint` it serves both sides."""
+    """A SentencePiece .model to use instead of training one; with `joint` it serves both sides. Size, coverage, byte pieces and
+    symbols are then those of the file."""
     target_model: str | None = None
     """The target side's .model, when not `joint`."""
 

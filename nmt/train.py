@@ -41,7 +41,7 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.log import TrainingLog, log_file
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, Validate
+from nmt.training.trainer import Trainer, Validate, position_of
 from nmt.translate import Translator
 
 logger = logging.getLogger(__name__)
@@ -80,13 +80,11 @@ def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool
         remove_leftovers(folder)
     restart = _restart(config, checkpoints) if resume else None
     with stop_signals() as stop, log_file(output):
-        trainer = _trainer(config, checkpoints, device, restart)
-        if trainer.position.ended:
-            logger.info(
-                "nothing left to do: training ended after update %d; raise training.epochs to go on",
-                trainer.position.update,
-            )
+        if restart and (before := position_of(restart.state)).ended(config):
+            advice = "raise the limit that ended it, training.epochs say, to go on"
+            logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
             return
+        trainer = _trainer(config, checkpoints, device, restart)
         settings = config.training
         begun = trainer.position.update
         with TrainingLog(

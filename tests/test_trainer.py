@@ -258,8 +258,8 @@ def test_a_loss_that_is_no_number(room: Room) -> None:
 
 def test_raised_limits_go_on(room: Room) -> None:
     first = room.run("training.epochs=1")
-    assert first.position.ended
+    assert first.position.ended(first.config)
     again = resumed(room, room.config("training.epochs=1"), first.checkpoints.output, itertools.repeat(1.0))
-    assert again.position.ended
+    assert again.position.ended(again.config)
     longer = resumed(room, room.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
-    assert not longer.position.ended
+    assert not longer.position.ended(longer.config)

@@ -33,9 +33,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tens
     """Put back what `optimizer_tensors` gave."""
     for name, parameter in network.named_parameters():
         if f"optimizer.step.{name}" in tensors:
-            state = {moment: tensors[f"optimizer.{moment}.{name}"] for moment in MOMENTS}
-            moments = {key: value.to(parameter.device).clone() for key, value in state.items() if key != "step"}
-            optimizer.state[parameter] = {"step": state["step"].clone(), **moments}
+            saved = {moment: tensors[f"optimizer.{moment}.{name}"] for moment in MOMENTS}
+            optimizer.state[parameter] = {
+                moment: value.to(parameter.device, copy=True) for moment, value in saved.items()
+            }
 
 
 class MovingAverage:

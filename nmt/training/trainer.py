@@ -48,7 +48,12 @@ class Position:
     stale: int = 0  # validations in a row without improvement
     plateau: int = 0  # the same since the plateau schedule last cut the rate
     cuts: int = 0
-    ended: bool = False
+
+    def ended(self, config: Config) -> bool:
+        """Whether a limit of the configuration is reached: epochs, updates or patience."""
+        settings, patience = config.training, config.validation.patience
+        impatient = patience is not None and self.stale >= patience
+        return self.epoch >= settings.epochs or self.update == settings.max_updates or impatient
 
 
 class Trainer:
@@ -91,14 +96,14 @@ class Trainer:
             Interrupted: `stop` was set; a checkpoint is saved.
             UserError: the loss is no longer a number.
         """
-        while not self.position.ended:
+        while not self.position.ended(self.config):
             self._update(log)
             if self._validation_due():
                 self._validate(log)
             elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
                 self.save()
                 log.start_window()
-            if stop.number and not self.position.ended:
+            if stop.number and not self.position.ended(self.config):
                 self.save()
                 raise Interrupted(
                     f"stopped after update {self.position.update}; --resume goes on from there", stop.number
@@ -169,18 +174,21 @@ class Trainer:
         return norm
 
     def _advance(self, batches: int) -> None:
-        position, settings = self.position, self.config.training
+        position = self.position
         position.batch += batches
         if position.batch >= self.batches.count(position.epoch):
             position.epoch, position.batch = position.epoch + 1, 0
-        position.ended = position.epoch >= settings.epochs or position.update == settings.max_updates
 
     # ---- validation
 
     def _validation_due(self) -> bool:
         every = self.config.validation.every
         at_epoch_end = every is None and self.position.batch == 0
-        return self.position.ended or at_epoch_end or (every is not None and self.position.update % every == 0)
+        return (
+            self.position.ended(self.config)
+            or at_epoch_end
+            or (every is not None and self.position.update % every == 0)
+        )
 
     def _validate(self, log: TrainingLog) -> None:
         position, settings = self.position, self.config
@@ -195,8 +203,6 @@ class Trainer:
             position.stale, position.plateau = position.stale + 1, position.plateau + 1
         if position.plateau >= settings.training.plateau_patience:
             position.plateau, position.cuts = 0, position.cuts + 1
-        if settings.validation.patience and position.stale >= settings.validation.patience:
-            position.ended = True
         self.save()
         if better:
             self.checkpoints.choose(position.update)
@@ -221,7 +227,7 @@ class Trainer:
     def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
         """Go on from what `save` wrote."""
         folder = self.checkpoints.folder
-        self.position = Position(**json.loads(state.progress))
+        self.position = position_of(state)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -233,11 +239,11 @@ class Trainer:
             self.position.best_update
         ).is_dir():  # a kill may have come between saving and choosing
             self.checkpoints.choose(self.position.best_update)
-        # The limits may have been raised since.
-        settings, position = self.config, self.position
-        patient = not settings.validation.patience or position.stale < settings.validation.patience
-        limits = position.epoch >= settings.training.epochs or position.update == settings.training.max_updates
-        position.ended = limits or not patient
+
+
+def position_of(state: TrainingState) -> Position:
+    """Where a saved training stands."""
+    return Position(**json.loads(state.progress))
 
 
 def _epochs_begun(position: Position) -> int:
