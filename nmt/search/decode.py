@@ -13,11 +13,11 @@ from nmt.search.options import SearchOptions
 from nmt.search.scorer import Scorer
 from nmt.types import BOS, PAD, UNK
 
-# Matrix products round a row differently when its batch has another shape, so log P of one hypothesis varies by some
-# 1e-6 with the neighbours and the padding of its sentence. That can turn a close decision around and with it a
-# translation. Rounding scores does not help: it only moves the points where a hair decides. So each sentence remembers
-# its closest decision, and one closer than this many nats, far above the noise, has the sentence searched again alone,
-# in the one shape that does not depend on others.
+# Matrix products round a row differently when its batch has another shape, so log P of one hypothesis varies with the
+# neighbours and the padding of its sentence: by 2e-6 on average and 1e-5 at most in 500 sentences of a trained model.
+# That can turn a close decision around and with it a translation. Rounding scores does not help: it only moves the
+# points where a hair decides. So each sentence remembers its closest decision, and one closer than this many nats, above
+# the noise, has the sentence searched again alone, in the one shape that does not depend on others.
 CLOSE = 2e-5
 
 
