@@ -70,7 +70,10 @@ def test_length_limits_change_the_output(model: Path) -> None:
 
 
 def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
-    command = [*COMMAND, str(model), "--threads", "1"]
+    # Processes that a shell starts in the background inherit a SIGINT that is ignored; a terminal's do not.
+    attentive = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = attentive + "from nmt.commands.translate import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, str(model), "--threads", "1"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
         for _ in range(2):
