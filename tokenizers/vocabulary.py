@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, without_surrogates
 from nmt.types import SPECIAL_PIECES, UNK
 
 
-class VocabularyTokenizer:
+class VocabularyTokenizer(ABC):
     """A list of units, most frequent first, after the special pieces. Units that are not in it become UNK.
 
     Subclasses say what a unit is: `split` and `join`.
@@ -29,12 +30,14 @@ class VocabularyTokenizer:
         self._ids = {unit: index for index, unit in enumerate(self._units, start=len(SPECIAL_PIECES))}
 
     @staticmethod
+    @abstractmethod
     def split(text: str) -> Sequence[str]:
-        raise NotImplementedError
+        """The units of a text."""
 
     @staticmethod
+    @abstractmethod
     def join(units: Iterable[str]) -> str:
-        raise NotImplementedError
+        """The text of units."""
 
     @property
     def size(self) -> int:

@@ -4,25 +4,34 @@ Every kind scores queries (B, Q, D) against keys (B, S, A) made once per sentenc
 positions of a sentence, in search its hypotheses: the same code serves both, and hypotheses of one sentence share its memory.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from nmt.model.state import Memory
 
 
-class Attention(nn.Module):
-    """Softmax of scores over the real source pieces, weighted mean of the values. The kinds make keys and scores."""
+class Attention(nn.Module, ABC):
+    """What a decoder needs: keys made once per sentence, then contexts and weights for queries."""
 
+    @abstractmethod
     def project(self, values: Tensor) -> Tensor:
         """Keys (B, S, A) of encoder outputs (B, S, H), computed once per sentence."""
-        raise NotImplementedError
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Scores (B, Q, S) of queries (B, Q, D)."""
-        raise NotImplementedError
-
+    @abstractmethod
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Context vectors (B, Q, H) and attention weights (B, Q, S) of queries (B, Q, D)."""
+
+
+class ScoredAttention(Attention):
+    """One score for each query and key; softmax over the real source pieces; weighted mean of the values."""
+
+    @abstractmethod
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores (B, Q, S) of queries (B, Q, D)."""
+
+    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         weights = masked_softmax(self.scores(query, memory.keys), memory.mask)
         return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
 
@@ -32,7 +41,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
 
 
-class DotAttention(Attention):
+class DotAttention(ScoredAttention):
     """score = qᵀ v (Luong et al. 2015, eq. 8, dot)."""
 
     def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002
@@ -56,7 +65,7 @@ class GeneralAttention(DotAttention):
         return self.key(values)  # type: ignore[no-any-return]
 
 
-class AdditiveAttention(Attention):
+class AdditiveAttention(ScoredAttention):
     """score = wᵀ tanh(W q + U v) (Bahdanau et al. 2015, appendix A.1.2)."""
 
     def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002

@@ -7,6 +7,7 @@ Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), 
 the vocabulary.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -39,7 +40,7 @@ class Bridge(nn.Module):
         return tuple(tuple(layer.unbind(dim=1)) for layer in states.unbind(dim=1))
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, ABC):
     """What both decoders share: layers, attention and the attentional vector."""
 
     layers: Sequence[RecurrentLayer]
@@ -60,16 +61,16 @@ class Decoder(nn.Module):
         """The state before the first step, B rows."""
         return DecoderState(layers=self.bridge(memory))
 
+    @abstractmethod
     def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
         """Attentional vectors (B, T, H) of embedded previous pieces (B, T, E)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
         """Attentional vectors (N, H), attention weights (N, S) and the next state, of embedded previous pieces (N, E).
 
         Row b·K + k is hypothesis k of sentence b.
         """
-        raise NotImplementedError
 
     def attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Contexts (N, C) and weights (N, S) of one step's queries (N, H)."""
