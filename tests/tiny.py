@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config, ModelConfig, parse_config
+from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.types import Batch, pad
 
@@ -18,6 +19,11 @@ def network(seed: int = 1, **settings: Any) -> Seq2Seq:
     off = {"embedding_dropout": 0.0, "output_dropout": 0.0}
     config = ModelConfig(**{**small, **off, **settings})
     return Seq2Seq(config, source_size=SIZE, target_size=SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def noise(seed: int = 1) -> Noise:
+    """What dropout masks are drawn from."""
+    return Noise(generator=torch.Generator().manual_seed(seed))
 
 
 def batch() -> Batch:

@@ -11,12 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model.attention import ATTENTIONS
 from nmt.model.cells import STATES, RecurrentLayer
-from nmt.model.dropout import dropout_mask, masked, shared_dropout
+from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
 from nmt.model.state import CellState, DecoderState, Memory
 
 
@@ -62,7 +62,7 @@ class Decoder(nn.Module, ABC):
         return DecoderState(layers=self.bridge(memory))
 
     @abstractmethod
-    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
         """Attentional vectors (B, T, H) of embedded previous pieces (B, T, E)."""
 
     @abstractmethod
@@ -97,12 +97,12 @@ class ParallelDecoder(Decoder):
         above = config.decoder_size + config.encoder_size
         super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
 
-    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
         first = self.start(memory).layers
         hidden = self.norms[0](self.layers[0](embedded, first[0]))
         context, _ = self.attention(hidden, memory)
         for index in range(1, len(self.layers)):
-            inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, generator)
+            inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index]))
             hidden = self.added(index, hidden, outputs)
         return self.combined(hidden, context)
@@ -128,11 +128,11 @@ class InputFeedingDecoder(Decoder):
         layers = super().start(memory).layers
         return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
 
-    def forward(self, embedded: Tensor, memory: Memory, generator: Generator | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
         state = self.start(memory)
         H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
-        masks = [dropout_mask(embedded, H, self.dropout, generator) for _ in self.layers[1:]]
+        masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         flat = [None if mask is None else mask.squeeze(1) for mask in masks]
         vectors = []
         for previous in embedded.unbind(dim=1):

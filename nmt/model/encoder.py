@@ -1,11 +1,11 @@
 """The encoder: a stack of bidirectional recurrent layers (Schuster & Paliwal 1997)."""
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model.cells import RecurrentLayer
-from nmt.model.dropout import shared_dropout
+from nmt.model.dropout import Noise, shared_dropout
 
 
 def reversal(lengths: Tensor, longest: int) -> Tensor:
@@ -47,12 +47,12 @@ class Encoder(nn.Module):
         self.residual = config.residual
         self.dropout = config.dropout
 
-    def forward(self, embedded: Tensor, lengths: Tensor, generator: Generator | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, lengths: Tensor, noise: Noise | None = None) -> Tensor:
         """Outputs (B, S, H) of embedded source pieces (B, S, E) with lengths (B,)."""
         positions = reversal(lengths, embedded.size(1))
         hidden = embedded
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            inputs = shared_dropout(hidden, self.dropout, generator) if index else hidden
+            inputs = shared_dropout(hidden, self.dropout, noise) if index else hidden
             outputs = norm(layer(inputs, positions))
             hidden = hidden + outputs if index and self.residual else outputs
         return hidden

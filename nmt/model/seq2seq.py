@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from nmt.config import ModelConfig
 from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
-from nmt.model.dropout import shared_dropout, word_dropout
+from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
 from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
@@ -53,10 +53,10 @@ class Seq2Seq(nn.Module):
         if self.config.tied_embeddings != "none":  # the softmax's turn came last, but these are embeddings first
             nn.init.normal_(self.output.weight, std=self.config.embedding_size**-0.5, generator=generator)
 
-    def encode(self, source: Tensor, lengths: Tensor, generator: Generator | None = None) -> Memory:
+    def encode(self, source: Tensor, lengths: Tensor, noise: Noise | None = None) -> Memory:
         """Memory of source ids (B, S) with lengths (B,)."""
-        embedded = self._embed(self.source_embedding, source, generator)
-        values = self.encoder(embedded, lengths, generator)
+        embedded = self._embed(self.source_embedding, source, noise)
+        values = self.encoder(embedded, lengths, noise)
         mask = torch.arange(source.size(1), device=source.device) < lengths.unsqueeze(1)
         summary = mean_outputs(values, mask) if self.config.bridge == "mean" else final_outputs(values, lengths)
         return Memory(values=values, keys=self.decoder.attention.project(values), mask=mask, summary=summary)
@@ -71,21 +71,21 @@ class Seq2Seq(nn.Module):
         vectors, weights, state = self.decoder.step(embedded, state, memory)
         return Step(logits=self._logits(vectors).float(), attention=weights, state=state)
 
-    def forward(self, batch: Batch, generator: Generator | None = None) -> Tensor:
+    def forward(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """Teacher forcing: logits (real target pieces, V), sentence by sentence, aligned with `real_targets`.
 
-        A generator draws the dropout masks; without one there is no dropout.
+        The dropout masks are drawn from `noise`; without it there is no dropout.
         """
-        memory = self.encode(batch.source, batch.source_lengths, generator)
+        memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
-        embedded = self._embed(self.target_embedding, previous, generator)
-        vectors = self.decoder(embedded, memory, generator)
-        vectors = shared_dropout(vectors, self.config.output_dropout, generator)
+        embedded = self._embed(self.target_embedding, previous, noise)
+        vectors = self.decoder(embedded, memory, noise)
+        vectors = shared_dropout(vectors, self.config.output_dropout, noise)
         return self._logits(vectors[target_mask(batch)])  # no softmax at padding
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor, generator: Generator | None) -> Tensor:
-        embedded = word_dropout(embedding(ids), self.config.word_dropout, generator)
-        return shared_dropout(embedded, self.config.embedding_dropout, generator)
+    def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
+        embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)
+        return shared_dropout(embedded, self.config.embedding_dropout, noise)
 
     def _logits(self, vectors: Tensor) -> Tensor:
         return self.output(self.shrink(vectors))  # type: ignore[no-any-return]
