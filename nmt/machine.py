@@ -31,6 +31,12 @@ def _multiplies_bf16(device: torch.device) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
+def product_dtype(like: torch.Tensor) -> torch.dtype:
+    """The type in which matrix products run now: autocast's where it is on, else that of the tensor."""
+    device = like.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+
+
 def keep_memory() -> None:
     """Let malloc keep large blocks for the next update instead of returning them to the system.
 

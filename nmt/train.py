@@ -34,8 +34,7 @@ from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
 from nmt.machine import autocast_dtype, choose_device, keep_memory
-from nmt.model.loss import cross_entropy
-from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
@@ -202,8 +201,7 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device) -> 
         total = 0.0
         for batch in (batch.to(device) for batch in batches):
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                logits = network(batch)
-            total += float(cross_entropy(logits, real_targets(batch)))
+                total += float(network(batch))
         return total / sum(batch.target_tokens for batch in batches)
 
     def score(network: Seq2Seq) -> float:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.model.cells import FUSED, STATES, RecurrentLayer
+from nmt.model import cells
+from nmt.model.cells import FUSED, STATES, RecurrentLayer, Unrolled
 
 CELLS = ["lstm", "gru", "rnn"]
 
@@ -33,6 +34,34 @@ def test_steps_equal_torch(cell: str) -> None:
     for t in range(7):
         state = ours.step(inputs[:, t], state)
         torch.testing.assert_close(state[0], expected[:, t])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_unrolled_steps_equal_the_layer(cell: str) -> None:
+    ours = layer(cell)
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
+    first = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    given = (inputs, *ours.parameters())
+    state, outputs, unrolled = first, [], Unrolled(ours, torch.float64)
+    for x in inputs.unbind(dim=1):
+        state = unrolled.step(x, state)
+        outputs.append(state[0])
+    expected, stepped = ours(inputs, first), torch.stack(outputs, dim=1)
+    torch.testing.assert_close(stepped, expected)
+    ways = [torch.autograd.grad(tensor.sin().sum(), given) for tensor in (stepped, expected)]
+    torch.testing.assert_close(*ways)
+
+
+def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, inputs = RecurrentLayer("lstm", 5, 8), torch.randn(3, 7, 5)
+    ours.initialize(1.0, torch.Generator().manual_seed(3))
+    zero = ours.zero_state(inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs = ours(inputs, zero)
+        monkeypatch.setattr(cells, "OWN_SIZE", 8)
+        own = ours(inputs, zero)
+    assert type(own.grad_fn.next_functions[0][0]).__name__ != type(theirs.grad_fn).__name__
+    torch.testing.assert_close(own, theirs, rtol=0.02, atol=0.02, check_dtype=False)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -34,7 +34,9 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
         decoder=decoder, cell=cell, attention=attention, decoder_layers=layers, attention_heads=2
     ).double()
     batch = tiny.batch()
-    torch.testing.assert_close(by_steps(network, batch), network(batch), check_dtype=False, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        by_steps(network, batch), tiny.logits(network, batch), check_dtype=False, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
@@ -45,9 +47,9 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
 def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, object]) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=3, **setting).double()
     batch = tiny.batch()
-    logits = network(batch)
+    logits = tiny.logits(network, batch)
     torch.testing.assert_close(by_steps(network, batch), logits, check_dtype=False, rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(tiny.network(decoder=decoder, decoder_layers=3).double()(batch), logits)
+    assert not torch.allclose(tiny.logits(tiny.network(decoder=decoder, decoder_layers=3).double(), batch), logits)
 
 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
@@ -67,11 +69,11 @@ def test_hypotheses_of_a_sentence_share_its_memory(decoder: str) -> None:
 def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=2, dropout=0.5)
     batch = tiny.batch()
-    plain = network(batch)
-    torch.testing.assert_close(network(batch), plain)
-    dropped = network(batch, tiny.noise())
+    plain = tiny.logits(network, batch)
+    torch.testing.assert_close(tiny.logits(network, batch), plain)
+    dropped = tiny.logits(network, batch, tiny.noise())
     assert not torch.allclose(dropped, plain)
-    torch.testing.assert_close(network(batch, tiny.noise()), dropped)
+    torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
 
 
 def test_input_feeding_feeds() -> None:

@@ -1,20 +1,72 @@
+"""Our loss and its gradient against torch's on whole scores."""
+
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
+from nmt.model import loss
 from nmt.model.loss import cross_entropy
 
+PIECES, D, V = 7, 5, 9
 
-def test_against_the_definition() -> None:
-    logits, targets = torch.randn(6, 9).double(), torch.tensor([0, 8, 3, 3, 1, 5])
+
+def problem(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Vectors, weight, bias and targets."""
+    generator = torch.Generator().manual_seed(1)
+    tensors = (torch.randn(shape, generator=generator, dtype=dtype) for shape in ((PIECES, D), (V, D), (V,)))
+    vectors, weight, bias = (tensor.requires_grad_() for tensor in tensors)
+    return vectors, weight, bias, torch.tensor([0, 8, 3, 3, 1, 5, 2])
+
+
+def gradients(value: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(value, tensors)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5])
+def test_against_the_definition(epsilon: float) -> None:
+    vectors, weight, bias, targets = problem()
+    logits = vectors @ weight.T + bias
     log_p = logits - logits.exp().sum(-1, keepdim=True).log()
-    for epsilon in (0.0, 0.1, 0.5):
-        wanted = torch.full((6, 9), epsilon / 9).double()
-        wanted[torch.arange(6), targets] += 1 - epsilon
-        assert cross_entropy(logits, targets, epsilon).item() == pytest.approx(-(wanted * log_p).sum().item(), rel=1e-6)
+    wanted = torch.full((PIECES, V), epsilon / V).double()
+    wanted[torch.arange(PIECES), targets] += 1 - epsilon
+    torch.testing.assert_close(cross_entropy(vectors, weight, bias, targets, epsilon), -(wanted * log_p).sum())
 
 
-def test_smoothing_changes_the_gradient() -> None:
-    logits, targets = torch.zeros(1, 4, requires_grad=True), torch.tensor([2])
-    cross_entropy(logits, targets, 0.2).backward()
-    assert logits.grad is not None
-    assert logits.grad.tolist()[0] == pytest.approx([0.2, 0.2, -0.6, 0.2])
+@pytest.mark.parametrize("epsilon", [0.0, 0.1])
+@pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (3, 2), (1, 1)])
+def test_gradients_however_it_is_cut(epsilon: float, rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "ROWS", rows)
+    monkeypatch.setattr(loss, "CACHED_ROWS", cached)
+    *tensors, targets = problem()
+    vectors, weight, bias = tensors
+    expected = F.cross_entropy(F.linear(vectors, weight, bias), targets, label_smoothing=epsilon, reduction="sum")
+    value = cross_entropy(vectors, weight, bias, targets, epsilon)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients(3 * value, (*tensors,)), gradients(3 * expected, (*tensors,)))
+
+
+def test_gradcheck() -> None:
+    *tensors, targets = problem()
+    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1), tensors)
+
+
+def test_bfloat16_is_near() -> None:
+    vectors, weight, bias, targets = problem(torch.float32)
+    expected = F.cross_entropy(F.linear(vectors, weight, bias), targets, reduction="sum")
+    with torch.autocast("cpu", torch.bfloat16):
+        value = cross_entropy(vectors, weight, bias, targets)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected.item(), rel=0.01)
+    for ours, exact in zip(
+        gradients(value, (vectors, weight, bias)), gradients(expected, (vectors, weight, bias)), strict=True
+    ):
+        assert ((ours - exact).norm() / exact.norm()).item() < 0.02
+
+
+def test_without_gradients() -> None:
+    vectors, weight, bias, targets = problem()
+    with torch.no_grad():
+        value = cross_entropy(vectors, weight, bias, targets, 0.1)
+    assert not value.requires_grad
+    torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())

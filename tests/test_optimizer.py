@@ -4,14 +4,13 @@ import torch
 from safetensors.torch import load, save
 
 from nmt.config import TrainingConfig
-from nmt.model.loss import cross_entropy
-from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.model.seq2seq import Seq2Seq
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 
 
 def update(network: Seq2Seq, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
-    cross_entropy(network(tiny.batch()), real_targets(tiny.batch())).backward()
+    network(tiny.batch()).backward()
     optimizer.step()
 
 

@@ -1,6 +1,9 @@
+import dataclasses
+
 import pytest
 import tiny
 import torch
+from torch.nn import functional as F
 
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.types import Batch
@@ -20,7 +23,7 @@ def test_tying_shares_weights() -> None:
 
 def test_logits_are_those_of_real_pieces_only() -> None:
     batch = tiny.batch()
-    assert tiny.network()(batch).shape == (10, tiny.SIZE)
+    assert tiny.logits(tiny.network(), batch).shape == (10, tiny.SIZE)
     assert real_targets(batch).tolist() == [6, 5, 3, 7, 3, 8, 9, 10, 11, 3]
 
 
@@ -32,32 +35,28 @@ def test_logits_do_not_depend_on_padding() -> None:
         target=torch.nn.functional.pad(batch.target, (0, 2)),
         target_lengths=batch.target_lengths,
     )
-    torch.testing.assert_close(network(wider), network(batch))
+    torch.testing.assert_close(tiny.logits(network, wider), tiny.logits(network, batch))
 
 
 def test_logits_depend_on_earlier_pieces_only() -> None:
     network, batch = tiny.network().double(), tiny.batch()
     changed = batch.target.clone()
     changed[2, 3] = 15
-    before, after = (
-        network(batch),
-        network(
-            Batch(
-                source=batch.source,
-                source_lengths=batch.source_lengths,
-                target=changed,
-                target_lengths=batch.target_lengths,
-            )
-        ),
-    )
+    before, after = tiny.logits(network, batch), tiny.logits(network, dataclasses.replace(batch, target=changed))
     torch.testing.assert_close(before[:9], after[:9])  # the piece itself is predicted at row 8 and seen at row 9
     assert not torch.allclose(before[9], after[9])
+
+
+def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
+    network, batch = tiny.network().double(), tiny.batch()
+    expected = F.cross_entropy(tiny.logits(network, batch), real_targets(batch), label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(network(batch, label_smoothing=0.1), expected, check_dtype=False)
 
 
 @pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout"])
 def test_each_dropout_does_something(setting: str) -> None:
     network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
-    assert not torch.allclose(network(batch, tiny.noise(2)), network(batch))
+    assert not torch.allclose(tiny.logits(network, batch, tiny.noise(2)), tiny.logits(network, batch))
 
 
 def test_initial_weights_are_a_function_of_the_generator() -> None:

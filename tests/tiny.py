@@ -26,6 +26,11 @@ def noise(seed: int = 1) -> Noise:
     return Noise(generator=torch.Generator().manual_seed(seed))
 
 
+def logits(network: Seq2Seq, batch: Batch, noise: Noise | None = None) -> torch.Tensor:
+    """Teacher-forced scores of the vocabulary at the real target pieces, (pieces, V)."""
+    return network.logits(network.vectors(batch, noise))
+
+
 def batch() -> Batch:
     """Three pairs of different lengths."""
     source, source_lengths = pad([[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]])

@@ -5,11 +5,35 @@ positions of a sentence, in search its hypotheses: the same code serves both, an
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from nmt.machine import product_dtype
+from nmt.model.repeated import Factor, Repeated
 from nmt.model.state import Memory
+
+
+class Attended(Protocol):
+    """What attention looks at: a `Memory`, or one whose products are repeated step by step."""
+
+    @property
+    def keys(self) -> Factor: ...  # (B, S, A)
+    @property
+    def values(self) -> Factor: ...  # (B, S, H)
+    @property
+    def mask(self) -> Tensor: ...  # (B, S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMemory:
+    """A memory for queries that come step by step in training: the gradients of its factors wait until after the last."""
+
+    keys: Factor
+    values: Factor
+    mask: Tensor
 
 
 class Attention(nn.Module, ABC):
@@ -20,20 +44,31 @@ class Attention(nn.Module, ABC):
         """Keys (B, S, A) of encoder outputs (B, S, H), computed once per sentence."""
 
     @abstractmethod
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
         """Context vectors (B, Q, H) and attention weights (B, Q, S) of queries (B, Q, D)."""
+
+    def step_memory(self, memory: Memory) -> Attended:
+        """The memory for queries that come step by step in training."""
+        return memory
 
 
 class ScoredAttention(Attention):
     """One score for each query and key; softmax over the real source pieces; weighted mean of the values."""
 
     @abstractmethod
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+    def scores(self, query: Tensor, keys: Factor) -> Tensor:
         """Scores (B, Q, S) of queries (B, Q, D)."""
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
         weights = masked_softmax(self.scores(query, memory.keys), memory.mask)
-        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+        return weights.to(memory.values.dtype) @ memory.values, weights
+
+    def step_memory(self, memory: Memory) -> StepMemory:
+        return StepMemory(keys=memory.keys, values=_repeated(memory.values), mask=memory.mask)
+
+
+def _repeated(factor: Tensor) -> Repeated:
+    return Repeated(factor.to(product_dtype(factor)))
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
@@ -50,8 +85,11 @@ class DotAttention(ScoredAttention):
     def project(self, values: Tensor) -> Tensor:
         return values
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query, keys.transpose(1, 2))
+    def scores(self, query: Tensor, keys: Factor) -> Tensor:
+        return query.to(keys.dtype) @ keys.mT
+
+    def step_memory(self, memory: Memory) -> StepMemory:
+        return StepMemory(keys=_repeated(memory.keys), values=_repeated(memory.values), mask=memory.mask)
 
 
 class GeneralAttention(DotAttention):
@@ -77,7 +115,8 @@ class AdditiveAttention(ScoredAttention):
     def project(self, values: Tensor) -> Tensor:
         return self.key(values)  # type: ignore[no-any-return]
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+    def scores(self, query: Tensor, keys: Factor) -> Tensor:
+        assert isinstance(keys, Tensor)
         joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, Q, S, A)
         return self.score(joined).squeeze(-1)  # type: ignore[no-any-return]
 
@@ -96,7 +135,8 @@ class MultiHeadAttention(Attention):
     def project(self, values: Tensor) -> Tensor:
         return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): both are needed at every step
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
+        assert isinstance(memory.keys, Tensor)
         keys, values = (self._split(part) for part in memory.keys.chunk(2, dim=-1))  # (B·heads, S, A/heads)
         queries = self._split(self.query(query))
         scores = torch.bmm(queries, keys.transpose(1, 2)) * queries.size(-1) ** -0.5

@@ -1,7 +1,7 @@
 """Recurrent layers: LSTM, GRU and the plain RNN.
 
-Each layer runs two ways over the same weights: `forward` takes whole sequences through torch's fused kernels, `step`
-writes the textbook equations out for one time step. A test holds them equal.
+Each layer runs three ways over the same weights: `forward` takes whole sequences through fast kernels, `step` writes the
+textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from nmt.machine import product_dtype
+from nmt.model.recurrence import lstm_cell, lstm_sequence
+from nmt.model.repeated import Repeated
 from nmt.model.state import CellState
+
+OWN_SIZE = 384  # from this size on, our LSTM is faster on a CPU than torch's (in bfloat16; docs/performance.md)
 
 
 def lstm(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
@@ -80,6 +85,11 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: CellState) -> Tensor:
         """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
+        dtype = product_dtype(inputs)
+        own = self.cell == "lstm" and inputs.device.type == "cpu" and dtype == torch.bfloat16
+        if own and self.hidden_size >= OWN_SIZE:
+            weights = tuple(self.fused.all_weights[0])
+            return lstm_sequence(inputs.transpose(0, 1), state, weights, dtype).transpose(0, 1)
         first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H): torch's layers come first
         outputs: Tensor = self.fused(inputs, first if len(first) > 1 else first[0])[0]
         return outputs
@@ -89,4 +99,28 @@ class RecurrentLayer(nn.Module):
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
         projected = F.linear(inputs, w_input, b_input)
         recurrent = F.linear(state[0], w_recurrent, b_recurrent)
+        return EQUATIONS[self.cell](projected, recurrent, state)
+
+
+class Unrolled:
+    """A layer that steps through a sequence in training, for recurrences that `RecurrentLayer.forward` cannot know of.
+
+    It serves one pass forward and one backward: the gradients of its weights are formed after the last step.
+    """
+
+    def __init__(self, layer: RecurrentLayer, dtype: torch.dtype) -> None:
+        """`dtype`: of the products."""
+        w_input, w_recurrent, self.b_input, self.b_recurrent = layer.fused.all_weights[0]
+        self.cell = layer.cell
+        if self.cell == "lstm":
+            self.joint = Repeated(torch.cat([w_input.to(dtype), w_recurrent.to(dtype)], dim=1).t())  # (D + H, 4H)
+            self.bias = self.b_input + self.b_recurrent
+        else:
+            self.input, self.recurrent = Repeated(w_input.to(dtype).t()), Repeated(w_recurrent.to(dtype).t())
+
+    def step(self, inputs: Tensor, state: CellState) -> CellState:
+        """As `RecurrentLayer.step`."""
+        if self.cell == "lstm":
+            return lstm_cell(torch.cat([inputs, state[0].to(inputs.dtype)], dim=-1) @ self.joint, self.bias, state[1])
+        projected, recurrent = inputs @ self.input + self.b_input, state[0] @ self.recurrent + self.b_recurrent
         return EQUATIONS[self.cell](projected, recurrent, state)

@@ -8,15 +8,19 @@ the vocabulary.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.model.attention import ATTENTIONS
-from nmt.model.cells import STATES, RecurrentLayer
+from nmt.machine import product_dtype
+from nmt.model.attention import ATTENTIONS, Attended
+from nmt.model.cells import STATES, RecurrentLayer, Unrolled
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
+from nmt.model.repeated import Repeated
 from nmt.model.state import CellState, DecoderState, Memory
 
 
@@ -72,7 +76,7 @@ class Decoder(nn.Module, ABC):
         Row b·K + k is hypothesis k of sentence b.
         """
 
-    def attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def attend(self, hidden: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
         """Contexts (N, C) and weights (N, S) of one step's queries (N, H)."""
         B = memory.mask.size(0)
         context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
@@ -117,6 +121,21 @@ class ParallelDecoder(Decoder):
         return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
 
 
+class StepLayer(Protocol):
+    """A layer as one time step needs it: a `RecurrentLayer`, or in training one that is unrolled."""
+
+    def step(self, inputs: Tensor, state: CellState) -> CellState: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The weights of a step: the modules themselves in search, in training such that form their gradients at the end."""
+
+    layers: Sequence[StepLayer]
+    combine: Callable[[Tensor], Tensor]
+    masks: Sequence[Tensor | None]  # of dropout on the inputs of each layer, (N, D)
+
+
 class InputFeedingDecoder(Decoder):
     """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
 
@@ -129,33 +148,43 @@ class InputFeedingDecoder(Decoder):
         return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
 
     def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
-        state = self.start(memory)
-        H = self.layers[0].hidden_size
-        # One mask for the whole sequence, between each two layers.
-        masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
-        flat = [None if mask is None else mask.squeeze(1) for mask in masks]
+        dtype = product_dtype(embedded)
+        state, seen, parts = (
+            self.start(memory),
+            self.attention.step_memory(memory),
+            self._unrolled(embedded, dtype, noise),
+        )
         vectors = []
-        for previous in embedded.unbind(dim=1):
-            vector, _, state = self.advance(previous, state, memory, flat)
+        for previous in embedded.to(dtype).unbind(dim=1):
+            vector, _, state = self._advance(previous, state, seen, parts)
             vectors.append(vector)
         return torch.stack(vectors, dim=1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        return self.advance(embedded, state, memory, [None] * (len(self.layers) - 1))
+        parts = Parts(layers=self.layers, combine=self.combine, masks=[None] * len(self.layers))
+        return self._advance(embedded, state, memory, parts)
 
-    def advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, masks: list[Tensor | None]
+    def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
+        H, weight = self.layers[0].hidden_size, Repeated(self.combine.weight.to(dtype).t())
+        # One mask for the whole sequence, between each two layers.
+        masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
+        return Parts(
+            layers=[Unrolled(layer, dtype) for layer in self.layers],
+            combine=lambda inputs: inputs @ weight + self.combine.bias.to(dtype),
+            masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
+        )
+
+    def _advance(
+        self, embedded: Tensor, state: DecoderState, memory: Attended, parts: Parts
     ) -> tuple[Tensor, Tensor, DecoderState]:
-        """One step with given dropout masks (N, H) for the layers above the first."""
         assert state.feed is not None
         hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)
         states = []
-        for index, layer in enumerate(self.layers):
-            inputs = masked(hidden, masks[index - 1]) if index else hidden
-            states.append(layer.step(inputs, state.layers[index]))
+        for index, (layer, mask) in enumerate(zip(parts.layers, parts.masks, strict=True)):
+            states.append(layer.step(masked(hidden, mask), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
         context, weights = self.attend(hidden, memory)
-        vector = self.combined(hidden, context)
+        vector = torch.tanh(parts.combine(torch.cat([context, hidden], dim=-1)))
         return vector, weights, DecoderState(layers=tuple(states), feed=vector)
 
 

@@ -1,15 +1,87 @@
-"""The training loss."""
+"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient."""
 
+from typing import Any
+
+import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.autograd.function import once_differentiable
+
+from nmt.machine import product_dtype
+
+ROWS = 1024  # scored at a time: the scores are the largest tensors of training, and so they stay bounded
+CACHED_ROWS = 32  # normalised at a time: float32 scores of so many rows stay in the processor's cache
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Label-smoothed cross entropy (Szegedy et al. 2016), summed over the pieces, in nats.
+def cross_entropy(
+    vectors: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the pieces, in nats, float32.
+
+    The gradient is formed on the way forward, while the scores are at hand, so the loss is differentiable once.
 
     Args:
-        logits: (pieces, V), without padding.
+        vectors: x of the pieces, (pieces, D), without padding.
+        weight: W, (V, D).
+        bias: b, (V,).
         targets: (pieces,) int64.
         label_smoothing: ε, the probability spread evenly over the vocabulary.
     """
-    return F.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing, reduction="sum")
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
+    loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+        vectors, weight, bias, targets, label_smoothing, product_dtype(vectors), wanted
+    )
+    return loss
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        vectors: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        label_smoothing: float,
+        dtype: torch.dtype,
+        wanted: bool,
+    ) -> Tensor:
+        vectors, w = vectors.to(dtype), weight.to(dtype)
+        d_bias = torch.zeros_like(bias) if wanted else None
+        losses, d_vectors, d_weight = [], [], None
+        for x, y in zip(torch.split(vectors, ROWS), torch.split(targets, ROWS), strict=True):
+            scores = x @ w.t()  # (rows, V)
+            losses.append(_normalize(scores, bias, y, label_smoothing, d_bias))
+            if wanted:  # the scores are now the loss's gradient
+                d_vectors.append(scores @ w)
+                part = scores.t() @ x
+                d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
+        if wanted:
+            ctx.save_for_backward(torch.cat(d_vectors), d_weight, d_bias)
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        d_vectors, d_weight, d_bias = (
+            tensor if gradient == 1 else tensor * gradient.to(tensor.dtype) for tensor in ctx.saved_tensors
+        )
+        return d_vectors, d_weight, d_bias, None, None, None, None
+
+
+def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, d_bias: Tensor | None) -> Tensor:
+    """The loss of scores (rows, V) plus bias, summed. With `d_bias`, to which the gradient is added, the scores become the
+    gradient, p − q, in place."""
+    V = scores.size(-1)
+    losses = []
+    for z, y in zip(torch.split(scores, CACHED_ROWS), torch.split(targets, CACHED_ROWS), strict=True):
+        log_p = (z + bias).log_softmax(dim=-1)
+        loss = -(1 - label_smoothing) * log_p.gather(1, y.unsqueeze(1)).sum()
+        if label_smoothing:
+            loss -= label_smoothing / V * log_p.sum()
+        losses.append(loss)
+        if d_bias is not None:
+            gradient = log_p.exp_().sub_(label_smoothing / V)
+            gradient[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
+            d_bias += gradient.sum(dim=0)
+            z.copy_(gradient)
+    return torch.stack(losses).sum()

@@ -9,6 +9,7 @@ from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
+from nmt.model.loss import cross_entropy
 from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
@@ -69,26 +70,32 @@ class Seq2Seq(nn.Module):
         """Scores of the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
         vectors, weights, state = self.decoder.step(embedded, state, memory)
-        return Step(logits=self._logits(vectors).float(), attention=weights, state=state)
+        return Step(logits=self.logits(self.shrink(vectors)).float(), attention=weights, state=state)
 
-    def forward(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """Teacher forcing: logits (real target pieces, V), sentence by sentence, aligned with `real_targets`.
+    def forward(self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0) -> Tensor:
+        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.
 
         The dropout masks are drawn from `noise`; without it there is no dropout.
         """
+        vectors = self.vectors(batch, noise)
+        return cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
+
+    def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+        """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
         vectors = self.decoder(embedded, memory, noise)
         vectors = shared_dropout(vectors, self.config.output_dropout, noise)
-        return self._logits(vectors[target_mask(batch)])  # no softmax at padding
+        return self.shrink(vectors[target_mask(batch)])  # type: ignore[no-any-return] # no softmax at padding
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """Scores of the vocabulary, (N, V)."""
+        return self.output(vectors)  # type: ignore[no-any-return]
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
         embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)
         return shared_dropout(embedded, self.config.embedding_dropout, noise)
-
-    def _logits(self, vectors: Tensor) -> Tensor:
-        return self.output(self.shrink(vectors))  # type: ignore[no-any-return]
 
 
 def target_mask(batch: Batch) -> Tensor:
@@ -97,5 +104,5 @@ def target_mask(batch: Batch) -> Tensor:
 
 
 def real_targets(batch: Batch) -> Tensor:
-    """The target pieces without padding, sentence by sentence: what `Seq2Seq.forward` predicts."""
+    """The target pieces without padding, sentence by sentence: what `Seq2Seq.vectors` shall predict."""
     return batch.target[target_mask(batch)]

@@ -22,8 +22,7 @@ from nmt.data.batching import Batches
 from nmt.errors import Interrupted, UserError
 from nmt.machine import autocast_dtype
 from nmt.model.dropout import Noise
-from nmt.model.loss import cross_entropy
-from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
@@ -156,9 +155,8 @@ class Trainer:
             seed = np.random.SeedSequence((self.config.training.seed, self.position.update, number)).generate_state(1)
             self.generator.manual_seed(int(seed[0]))
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                logits = self.network(batch, Noise(generator=self.generator))
-            loss = cross_entropy(logits, real_targets(batch), self.config.training.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
+                loss = self.network(batch, Noise(generator=self.generator), self.config.training.label_smoothing)
+            loss.backward()
             losses.append(loss.detach())
         return float(torch.stack(losses).sum()), sum(batch.target_tokens for batch in batches)
 

@@ -1,0 +1,154 @@
+"""The LSTM in training on a CPU, its gradient written out (back-propagation through time, Werbos 1990).
+
+Faster than the equations under autograd for three reasons. Over a whole sequence, each weight's gradient is one large product
+instead of a sum of small ones. What happens between two products stays in the processor's cache: the activations are
+computed again on the way back rather than written out and read. And tanh(x) = 2 σ(2x) − 1 makes one sigmoid serve all four
+gates; torch's tanh takes several times as long.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from nmt.model.state import CellState
+
+INPUT, FORGET, CANDIDATE, OUTPUT = range(4)  # the gates in torch's order
+
+
+def lstm_sequence(inputs: Tensor, state: CellState, weights: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+    """Outputs (T, B, H) of an LSTM at all time steps.
+
+    Args:
+        inputs: (T, B, D).
+        state: the first (h, c), (B, H) each.
+        weights: W (4H, D), U (4H, H) and the two biases (4H,), gates in the order i, f, g, o, as in `nn.LSTM`.
+        dtype: of the products and the outputs. Cell states and activations are float32 where it is bfloat16.
+    """
+    outputs: Tensor = _Sequence.apply(inputs, *state, *weights, dtype)  # type: ignore[no-untyped-call]
+    return outputs
+
+
+def lstm_cell(gates: Tensor, bias: Tensor, c: Tensor) -> CellState:
+    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c. h is of the gates' type."""
+    state: CellState = _Cell.apply(gates, bias, c)  # type: ignore[no-untyped-call]
+    return state
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        h: Tensor,
+        c: Tensor,
+        w_input: Tensor,
+        w_recurrent: Tensor,
+        b_input: Tensor,
+        b_recurrent: Tensor,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        T = len(inputs)
+        inputs, w_input, w_recurrent = inputs.to(dtype).contiguous(), w_input.to(dtype), w_recurrent.to(dtype)
+        gates, bias = F.linear(inputs, w_input), b_input + b_recurrent  # (T, B, 4H)
+        outputs, cells = gates.new_empty(T + 1, *h.shape), _wide(gates, T + 1, *c.shape)
+        outputs[0], cells[0] = h, c
+        for t in range(T):
+            gates[t].addmm_(outputs[t], w_recurrent.t())
+            _forward(gates[t], bias, cells[t], outputs[t + 1], cells[t + 1])
+        ctx.save_for_backward(inputs, gates, bias, outputs, cells, w_input, w_recurrent)
+        return outputs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, gates, bias, outputs, cells, w_input, w_recurrent = ctx.saved_tensors
+        d_gates, d_h, d_c = torch.empty_like(gates), gradient[-1], torch.zeros_like(cells[0])
+        for t in reversed(range(len(gates))):
+            d_c = _backward(gates[t], bias, cells[t], cells[t + 1], d_h, d_c, d_gates[t])
+            if t:
+                d_h = torch.addmm(gradient[t - 1], d_gates[t], w_recurrent)
+        flat = d_gates.flatten(0, 1)
+        d_bias = flat.sum(dim=0, dtype=d_c.dtype)
+        return (
+            (flat @ w_input).view_as(inputs) if ctx.needs_input_grad[0] else None,
+            d_gates[0] @ w_recurrent,
+            d_c,
+            flat.t() @ inputs.flatten(0, 1),
+            flat.t() @ outputs[:-1].flatten(0, 1),
+            d_bias,
+            d_bias,
+            None,
+        )
+
+
+class _Cell(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        c = c.to(torch.promote_types(gates.dtype, torch.float32))
+        h, next_c = gates.new_empty(c.shape), torch.empty_like(c)
+        _forward(gates, bias, c, h, next_c)
+        ctx.save_for_backward(gates, bias, c, next_c)
+        return h, next_c
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_h: Tensor, d_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        gates, bias, c, next_c = ctx.saved_tensors
+        d_gates = torch.empty_like(gates)
+        d_c = _backward(gates, bias, c, next_c, d_h, d_c, d_gates)
+        return d_gates, d_gates.sum(dim=0, dtype=bias.dtype), d_c
+
+
+def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tensor) -> None:
+    """h and c (N, H) after one step, from W x + U h (N, 4H) and the last c."""
+    i, f, half_g, o = _activate(gates, bias).unbind(dim=1)
+    torch.mul(f, c, out=c_out).addcmul_(i, _tanh(half_g))
+    torch.mul(o, _tanh(_half_tanh(c_out)), out=h_out)
+
+
+def _backward(
+    gates: Tensor, bias: Tensor, c: Tensor, next_c: Tensor, d_h: Tensor, d_next_c: Tensor, d_gates_out: Tensor
+) -> Tensor:
+    """The gradients of the gates (N, 4H), written to `d_gates_out`, and of the last c, returned; from those of h and c."""
+    activations = _activate(gates, bias)  # (N, 4, H)
+    i, f, half_g, o = activations.unbind(dim=1)
+    d_h = d_h.to(c.dtype)
+    half = _half_tanh(next_c)
+    d_c = torch.addcmul(d_next_c, d_h * o, _slopes(half), value=4)
+    above = torch.empty_like(activations)  # what comes down to each activation
+    torch.mul(d_c, _tanh(half_g), out=above[:, INPUT])
+    torch.mul(d_c, c, out=above[:, FORGET])
+    torch.mul(d_c, i, out=above[:, CANDIDATE]).mul_(4.0)
+    torch.mul(d_h, _tanh(half), out=above[:, OUTPUT])
+    torch.mul(above, _slopes(activations), out=d_gates_out.view_as(above))
+    return d_c.mul_(f)
+
+
+def _activate(gates: Tensor, bias: Tensor) -> Tensor:
+    """σ of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from (N, 4H)."""
+    activations = (gates + bias).view(len(gates), 4, -1)
+    activations[:, CANDIDATE].mul_(2.0)
+    return activations.sigmoid_()
+
+
+def _half_tanh(x: Tensor) -> Tensor:
+    """σ(2x), from which tanh and its slope are a step away."""
+    return (x * 2.0).sigmoid_()
+
+
+def _tanh(half: Tensor) -> Tensor:
+    """tanh(x) = 2 σ(2x) − 1."""
+    return (half * 2.0).sub_(1.0)
+
+
+def _slopes(sigmoids: Tensor) -> Tensor:
+    """σ' = σ (1 − σ). Four times that of σ(2x) is tanh'(x)."""
+    return torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1)
+
+
+def _wide(like: Tensor, *shape: int) -> Tensor:
+    """An empty tensor in the precision of states and activations: at least float32."""
+    return like.new_empty(shape, dtype=torch.promote_types(like.dtype, torch.float32))
