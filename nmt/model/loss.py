@@ -71,17 +71,23 @@ class _CrossEntropy(torch.autograd.Function):
 def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, d_bias: Tensor | None) -> Tensor:
     """The loss of scores (rows, V) plus bias, summed. With `d_bias`, to which the gradient is added, the scores become the
     gradient, p − q, in place."""
-    V = scores.size(-1)
+    rest = label_smoothing / scores.size(-1)
     losses = []
     for z, y in zip(torch.split(scores, CACHED_ROWS), torch.split(targets, CACHED_ROWS), strict=True):
-        log_p = (z + bias).log_softmax(dim=-1)
-        loss = -(1 - label_smoothing) * log_p.gather(1, y.unsqueeze(1)).sum()
-        if label_smoothing:
-            loss -= label_smoothing / V * log_p.sum()
-        losses.append(loss)
+        biased = z + bias
+        of_target = biased.gather(1, y.unsqueeze(1)).squeeze(1)
+        p = biased.softmax(dim=-1)
+        # −log p of the target; where p is too small for a number, the loss shown is cut off, its gradient is not
+        p_target = p.gather(1, y.unsqueeze(1)).squeeze(1).clamp_(min=torch.finfo(p.dtype).tiny)
+        loss = -p_target.log()
+        if label_smoothing:  # the other pieces' share: log p of v = z of v − log Σ exp z
+            normalizer = of_target + loss
+            loss = (1 - label_smoothing) * loss + label_smoothing * normalizer - rest * biased.sum(dim=-1)
+        losses.append(loss.sum())
         if d_bias is not None:
-            gradient = log_p.exp_().sub_(label_smoothing / V)
-            gradient[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
-            d_bias += gradient.sum(dim=0)
-            z.copy_(gradient)
+            d_bias += p.sum(dim=0).sub_(rest * len(y))
+            p[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
+            torch.sub(p, rest, out=z)
+    if d_bias is not None:
+        d_bias.index_add_(0, targets, torch.full_like(targets, -(1 - label_smoothing), dtype=d_bias.dtype))
     return torch.stack(losses).sum()
