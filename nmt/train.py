@@ -140,14 +140,16 @@ def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device
     tokenizers = _tokenizers(config, prepared, restart)
     stores = prepare(config, tokenizers, prepared)
     weights = [corpus.weight for corpus in config.data.train]
-    batches = Batches(
+    settings = config.training
+    source = Batches(
         stores,
         tokenizers=tokenizers,
         weights=[weight for weight in weights if weight is not None] or None,
-        batch_tokens=config.training.batch_tokens,
-        batch_sentences=config.training.batch_sentences,
+        update_tokens=settings.batch_tokens * settings.accumulate,
+        update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+        shares_per_process=settings.accumulate,
         sampling=config.tokenizer.sampling > 0,
-        seed=config.training.seed,
+        seed=settings.seed,
     )
     network = build_network(config, tokenizers).to(device)
     logger.info(
@@ -161,7 +163,7 @@ def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device
     )
     trainer = Trainer(
         network,
-        batches=batches,
+        source=source,
         tokenizers=tokenizers,
         config=config,
         validate=validation(config, tokenizers, device),

@@ -1,16 +1,17 @@
 """The training loop: teacher forcing, validation, checkpoints, and going on bit for bit after any stop.
 
-Everything random is a pure function of the seed and of where training stands: the order of the batches of (seed, epoch), dropout
+Everything random is a pure function of the seed and of where training stands: the updates of (seed, place in the data), dropout
 of (seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
 """
 
+import contextlib
 import copy
 import dataclasses
 import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from torch import Tensor
 
 from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
 from nmt.config import Config
-from nmt.data.batching import Batches
-from nmt.errors import Interrupted, UserError
+from nmt.data.updates import UpdateSource
+from nmt.errors import Interrupted, ModelError, UserError
 from nmt.machine import autocast_dtype
 from nmt.model.dropout import Noise
 from nmt.model.loss import cross_entropy
@@ -29,7 +30,7 @@ from nmt.training.log import TrainingLog
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
 from nmt.training.stop import StopSignal
-from nmt.types import Batch
+from nmt.types import Batch, Place, Update
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class Position:
     """Where training stands; the part of a checkpoint that people can read."""
 
     update: int = 0
-    epoch: int = 0
-    batch: int = 0  # of this epoch, the next one
+    place: Place = field(default_factory=Place)  # where the next update begins
+    epochs_done: float | None = 0.0  # with the part of the running one; None: unknown, in a stream
     best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
     best_update: int = 0
     stale: int = 0  # validations in a row without improvement
@@ -54,7 +55,7 @@ class Position:
         """Whether a limit of the configuration is reached: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         impatient = patience is not None and self.stale >= patience
-        return self.epoch >= settings.epochs or self.update == settings.max_updates or impatient
+        return self.place.epoch >= settings.epochs or self.update == settings.max_updates or impatient
 
 
 class Trainer:
@@ -62,7 +63,7 @@ class Trainer:
 
     Args:
         network: with initial weights, on its device.
-        batches: the training pairs.
+        source: the training pairs.
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
     """
@@ -71,13 +72,13 @@ class Trainer:
         self,
         network: Seq2Seq,
         *,
-        batches: Batches,
+        source: UpdateSource,
         tokenizers: Tokenizers,
         config: Config,
         validate: Validate,
         checkpoints: CheckpointFolder,
     ) -> None:
-        self.network, self.batches, self.tokenizers = network, batches, tokenizers
+        self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
         self.position = Position()
         self.optimizer = build_optimizer(network, config.training)
@@ -97,32 +98,34 @@ class Trainer:
             Interrupted: `stop` was set; a checkpoint is saved.
             UserError: the loss is no longer a number.
         """
-        while not self.position.ended(self.config):
-            self._update(log)
-            if self._validation_due():
-                self._validate(log)
-            elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
-                self.save()
-                log.start_window()
-            if stop.number and not self.position.ended(self.config):
-                self.save()
-                raise Interrupted(
-                    f"stopped after update {self.position.update}; --resume goes on from there", stop.number
-                )
+        with contextlib.closing(self.source.updates(self.position.place)) as updates:
+            while not self.position.ended(self.config):
+                self._update(next(updates), log)
+                if self._validation_due():
+                    self._validate(log)
+                elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
+                    self.save()
+                    log.start_window()
+                if stop.number and not self.position.ended(self.config):
+                    self.save()
+                    raise Interrupted(
+                        f"stopped after update {self.position.update}; --resume goes on from there", stop.number
+                    )
 
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1."""
         settings, position = self.config.training, self.position
-        done = (position.epoch + position.batch / max(self.batches.count(position.epoch), 1)) / settings.epochs
-        return max(done, position.update / settings.max_updates) if settings.max_updates else done
+        updates = position.update / settings.max_updates if settings.max_updates else 0.0
+        if position.epochs_done is None:  # of a stream only whole epochs are known
+            return updates if settings.max_updates else position.place.epoch / settings.epochs
+        return max(position.epochs_done / settings.epochs, updates)
 
-    def _update(self, log: TrainingLog) -> None:
+    def _update(self, update: Update, log: TrainingLog) -> None:
         """One update of the weights."""
         position = self.position
-        batches = self._next_batches()
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
         rate = learning_rate(self.config.training, moment)
-        loss, tokens = self._gradients(batches)
+        loss, tokens = self._gradients(update.batches)
         norm = self._step(rate, tokens)
         if not math.isfinite(loss):
             raise UserError(
@@ -130,7 +133,7 @@ class Trainer:
                 "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
             )
         position.update += 1
-        self._advance(len(batches))
+        position.place, position.epochs_done = update.after, update.progress
         if self.config.training.ema:
             self.average.update(unique_weights(self.network), position.update)
         log.update(
@@ -143,20 +146,15 @@ class Trainer:
             rate=rate,
         )
 
-    def _next_batches(self) -> list[Batch]:
-        count = self.batches.count(self.position.epoch)
-        indices = range(self.position.batch, min(self.position.batch + self.config.training.accumulate, count))
-        return [self.batches.batch(self.position.epoch, index) for index in indices]
-
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
         losses = []
-        for number, batch in enumerate(batches):
-            batch = batch.to(self.device)
-            seed = np.random.SeedSequence((self.config.training.seed, self.position.update, number)).generate_state(1)
-            self.generator.manual_seed(int(seed[0]))
+        seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
+        for batch in (batch.to(self.device) for batch in batches):
+            self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
+            noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                logits = self.network(batch, Noise(generator=self.generator))
+                logits = self.network(batch, noise)
             loss = cross_entropy(logits, real_targets(batch), self.config.training.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
@@ -174,17 +172,11 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
-    def _advance(self, batches: int) -> None:
-        position = self.position
-        position.batch += batches
-        if position.batch >= self.batches.count(position.epoch):
-            position.epoch, position.batch = position.epoch + 1, 0
-
     # ---- validation
 
     def _validation_due(self) -> bool:
         every = self.config.validation.every
-        at_epoch_end = every is None and self.position.batch == 0
+        at_epoch_end = every is None and self.position.place.starts_epoch
         return (
             self.position.ended(self.config)
             or at_epoch_end
@@ -243,9 +235,15 @@ class Trainer:
 
 
 def position_of(state: TrainingState) -> Position:
-    """Where a saved training stands."""
-    return Position(**json.loads(state.progress))
+    """Where a saved training stands. Raises ModelError: another version of nmt saved it."""
+    try:
+        content = json.loads(state.progress)
+        return Position(**{**content, "place": Place(**content["place"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"
+        ) from error
 
 
 def _epochs_begun(position: Position) -> int:
-    return position.epoch if position.batch == 0 else position.epoch + 1
+    return position.place.epoch if position.place.starts_epoch else position.place.epoch + 1
