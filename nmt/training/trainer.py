@@ -26,10 +26,11 @@ from nmt.model.dropout import Noise
 from nmt.model.loss import cross_entropy
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizers
-from nmt.training.log import TrainingLog
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.log import Log
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
-from nmt.training.stop import StopSignal
+from nmt.training.stop import SIGNALS, StopSignal
 from nmt.types import Batch, Place, Update
 
 logger = logging.getLogger(__name__)
@@ -38,11 +39,20 @@ Validate = Callable[[Seq2Seq], dict[str, float]]
 """Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class UpdateSize:
+    """Most in an update, over all processes and batches."""
+
+    tokens: int = 0
+    sentences: int | None = None
+
+
 @dataclass
 class Position:
     """Where training stands; the part of a checkpoint that people can read."""
 
     update: int = 0
+    size: UpdateSize = field(default_factory=UpdateSize)
     place: Place = field(default_factory=Place)  # where the next update begins
     epochs_done: float | None = 0.0  # with the part of the running one; None: unknown, in a stream
     best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
@@ -66,6 +76,8 @@ class Trainer:
         source: the training pairs.
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
+        size: of the updates that `source` gives; kept in checkpoints.
+        processes: those that train together; only the first one saves.
     """
 
     def __init__(
@@ -77,10 +89,13 @@ class Trainer:
         config: Config,
         validate: Validate,
         checkpoints: CheckpointFolder,
+        size: UpdateSize = UpdateSize(),
+        processes: Processes = ALONE,
     ) -> None:
         self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
-        self.position = Position()
+        self.processes = processes
+        self.position = Position(size=size)
         self.optimizer = build_optimizer(network, config.training)
         self.averaged = copy.deepcopy(network).requires_grad_(False) if config.training.ema else network
         self.average = MovingAverage(unique_weights(self.averaged), config.training.ema)
@@ -88,29 +103,37 @@ class Trainer:
         self.dtype = autocast_dtype(config.training.precision, self.device)
         self.generator = torch.Generator(self.device)
         self.saved_update = -1
+        self.stop = StopSignal()
+        self.stop_everywhere: int | None = None  # a signal that any process had got when it made the last update
 
     # ---- the loop
 
-    def run(self, log: TrainingLog, stop: StopSignal) -> None:
+    def run(self, log: Log, stop: StopSignal) -> None:
         """Train to the end.
 
         Raises:
             Interrupted: `stop` was set; a checkpoint is saved.
             UserError: the loss is no longer a number.
         """
+        self.stop = stop
         with contextlib.closing(self.source.updates(self.position.place)) as updates:
             while not self.position.ended(self.config):
                 self._update(next(updates), log)
                 if self._validation_due():
                     self._validate(log)
-                elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
+                elif self._stopping() or self.position.update % self.config.training.checkpoint_every == 0:
                     self.save()
                     log.start_window()
-                if stop.number and not self.position.ended(self.config):
+                if (number := self._stopping()) and not self.position.ended(self.config):
                     self.save()
+                    self.processes.wait()  # nobody may end before everything is saved: torchrun would end the others
                     raise Interrupted(
-                        f"stopped after update {self.position.update}; --resume goes on from there", stop.number
+                        f"stopped after update {self.position.update}; --resume goes on from there", number
                     )
+
+    def _stopping(self) -> int | None:
+        """The signal that asks for the end, the same in all processes."""
+        return self.stop.number if self.processes.world.size == 1 else self.stop_everywhere
 
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1."""
@@ -120,12 +143,12 @@ class Trainer:
             return updates if settings.max_updates else position.place.epoch / settings.epochs
         return max(position.epochs_done / settings.epochs, updates)
 
-    def _update(self, update: Update, log: TrainingLog) -> None:
+    def _update(self, update: Update, log: Log) -> None:
         """One update of the weights."""
         position = self.position
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
         rate = learning_rate(self.config.training, moment)
-        loss, tokens = self._gradients(update.batches)
+        loss, tokens = self._summed(*self._gradients(update.batches))
         norm = self._step(rate, tokens)
         if not math.isfinite(loss):
             raise UserError(
@@ -158,7 +181,23 @@ class Trainer:
             loss = cross_entropy(logits, real_targets(batch), self.config.training.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
-        return float(torch.stack(losses).sum()), sum(batch.target_tokens for batch in batches)
+        return float(sum(losses)), sum(batch.target_tokens for batch in batches)
+
+    def _summed(self, loss: float, tokens: int) -> tuple[float, int]:
+        """Add up gradients, loss and target pieces over the processes, and tell each other of signals."""
+        if self.processes.world.size == 1:
+            return loss, tokens
+        gradients = []
+        for parameter in self.network.parameters():
+            if parameter.grad is None:  # no pair of this update has fallen to this process
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+        signals = [float(self.stop.number == number) for number in SIGNALS]
+        figures = torch.tensor([loss, tokens, *signals], device=self.device)
+        self.processes.sum([*gradients, figures])
+        loss, pieces, *signals = figures.tolist()
+        self.stop_everywhere = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), None)
+        return loss, int(pieces)
 
     def _step(self, rate: float, tokens: int) -> float:
         """Change the weights by gradients per target piece. Returns the gradients' norm before clipping."""
@@ -183,7 +222,7 @@ class Trainer:
             or (every is not None and self.position.update % every == 0)
         )
 
-    def _validate(self, log: TrainingLog) -> None:
+    def _validate(self, log: Log) -> None:
         position, settings = self.position, self.config
         values = self.validate(self.averaged)
         figure = values[settings.validation.metric]
@@ -197,9 +236,10 @@ class Trainer:
         if position.plateau >= settings.training.plateau_patience:
             position.plateau, position.cuts = 0, position.cuts + 1
         self.save()
-        if better:
-            self.checkpoints.choose(position.update)
-        self.checkpoints.prune(settings.training.keep_checkpoints)
+        if self.processes.first:
+            if better:
+                self.checkpoints.choose(position.update)
+            self.checkpoints.prune(settings.training.keep_checkpoints)
         log.validation(update=position.update, epoch=_epochs_begun(position), values=values, best=better)
 
     # ---- saving and going on
@@ -208,6 +248,11 @@ class Trainer:
         """Write a checkpoint of this moment, unless there is one."""
         if self.saved_update == self.position.update:
             return
+        if self.processes.first:
+            self._write()
+        self.saved_update = self.position.update
+
+    def _write(self) -> None:
         tensors = optimizer_tensors(self.optimizer, self.network)
         if self.config.training.ema:
             tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
@@ -215,12 +260,11 @@ class Trainer:
         folder = self.checkpoints.path(self.position.update)
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
-        self.saved_update = self.position.update
 
     def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
         """Go on from what `save` wrote."""
         folder = self.checkpoints.folder
-        self.position = position_of(state)
+        self.position = dataclasses.replace(position_of(state), size=self.position.size)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -228,9 +272,8 @@ class Trainer:
         load_weights(self.network, raw or dict(weights), folder)
         restore_optimizer(self.optimizer, self.network, state.tensors)
         self.saved_update = self.position.update
-        if self.checkpoints.path(
-            self.position.best_update
-        ).is_dir():  # a kill may have come between saving and choosing
+        # A kill may have come between saving and choosing.
+        if self.processes.first and self.checkpoints.path(self.position.best_update).is_dir():
             self.checkpoints.choose(self.position.best_update)
 
 
@@ -238,7 +281,7 @@ def position_of(state: TrainingState) -> Position:
     """Where a saved training stands. Raises ModelError: another version of nmt saved it."""
     try:
         content = json.loads(state.progress)
-        return Position(**{**content, "place": Place(**content["place"])})
+        return Position(**{**content, "place": Place(**content["place"]), "size": UpdateSize(**content["size"])})
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
             "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"
