@@ -44,10 +44,11 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import NoLog, TrainingLog, log_file
+from nmt.training.memory import largest_batch
 from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
 from nmt.translate import Translator
-from nmt.types import World
+from nmt.types import Batch, World
 
 logger = logging.getLogger(__name__)
 
@@ -174,13 +175,14 @@ def _trainer(
     stores = _stores(config, tokenizers, prepared, processes)
     weights = [corpus.weight for corpus in config.data.train]
     size = _update_size(config.training, processes.world, restart)
+    shares = _shares(config.training, processes.world, size)
     source = Batches(
         stores,
         tokenizers=tokenizers,
         weights=[weight for weight in weights if weight is not None] or None,
         update_tokens=size.tokens,
         update_sentences=size.sentences,
-        shares_per_process=_shares(config.training, processes.world, size),
+        shares_per_process=shares,
         world=processes.world,
         sampling=config.tokenizer.sampling > 0,
         seed=config.training.seed,
@@ -206,6 +208,7 @@ def _trainer(
         size=size,
         processes=processes,
     )
+    trainer.probe(_largest(stores, trainer.position.size, shares * processes.world.size))
     if restart:
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
@@ -228,6 +231,13 @@ def _shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
     if settings.batch_sentences and size.sentences:
         shares = max(shares, math.ceil(size.sentences / (settings.batch_sentences * world.size)))
     return shares
+
+
+def _largest(stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
+    """A batch that no share of an update exceeds (but for sampled segmentations)."""
+    sources, targets = zip(*(store.longest() for store in stores), strict=True)
+    most = min(size.tokens // (max(*sources, *targets) + 1), size.sentences or size.tokens)
+    return largest_batch(math.ceil(max(1, most) / shares), max(sources), max(targets))
 
 
 def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:

@@ -64,6 +64,27 @@ class Batch:
         """Target pieces plus one end of sentence each, no padding: what tokens per second and the loss count."""
         return int(self.target_lengths.sum())
 
+    @property
+    def cells(self) -> int:
+        """Ids and padding of both sides: what memory grows with."""
+        return self.source.numel() + self.target.numel()
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first and the second half of at least two sentences, at their places in the update."""
+        middle = self.sentences // 2
+        return self._part(0, middle), self._part(middle, self.sentences)
+
+    def _part(self, start: int, end: int) -> "Batch":
+        source_lengths, target_lengths = self.source_lengths[start:end], self.target_lengths[start:end]
+        return Batch(
+            source=self.source[start:end, : int(source_lengths.max())],
+            source_lengths=source_lengths,
+            target=self.target[start:end, : int(target_lengths.max())],
+            target_lengths=target_lengths,
+            first=self.first + start,
+            update_sentences=self.update_sentences or self.sentences,
+        )
+
     def to(self, device: torch.device) -> "Batch":
         return dataclasses.replace(
             self,

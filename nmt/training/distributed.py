@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,6 +29,7 @@ from torch._C._distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from nmt.errors import MachineError, NmtError
+from nmt.training.stop import SIGNALS
 from nmt.types import World
 
 T = TypeVar("T")
@@ -107,12 +109,12 @@ class Processes:
         for tensor, part in zip(small, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def claim(self) -> bool:
-        """Whether this process is the first one that asks: the one to say why all end."""
+    def claim(self, what: str) -> bool:
+        """Whether this process is the first one that asks: the one to say it for all."""
         if self.store is None:
             return True
         try:
-            return bool(self.store.add("claims", 1) == 1)
+            return bool(self.store.add(f"claims/{what}", 1) == 1)
         except RuntimeError:  # torchrun has ended, so nobody else may be left
             return True
 
@@ -138,10 +140,12 @@ def joined() -> Iterator[Processes]:
             yield processes
             processes.wait()  # who leaves early must not look like one who died
     except NmtError as error:
-        error.told = not processes.claim()
+        error.told = not processes.claim("end")
+        for number in SIGNALS:  # torchrun ends us because another process ended: not before this one has said why
+            signal.signal(number, signal.SIG_IGN)
         raise
     except BaseException:  # a bug, or a kill: its traceback is what should be read
-        processes.claim()
+        processes.claim("end")
         raise
     finally:
         dist.destroy_process_group()
@@ -180,7 +184,7 @@ def _told_by_the_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no class of its own for it
-        why = re.sub(r"^(\[[^]]*\] *)+", "", str(error).partition("\n")[0])
+        why = re.sub(r"^(\[[^]]*\] *)+|(\. |\n).*", "", str(error), flags=re.DOTALL)
         raise MachineError(
             f"another process of this training has ended or cannot be reached ({why}); "
             "--resume goes on from the last checkpoint"

@@ -28,12 +28,15 @@ from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
+from nmt.training.memory import Room, is_shortage
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
 from nmt.training.stop import SIGNALS, StopSignal
 from nmt.types import Batch, Place, Update
 
 logger = logging.getLogger(__name__)
+
+_ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for it, is faster"
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
 """Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
@@ -102,6 +105,7 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.dtype = autocast_dtype(config.training.precision, self.device)
         self.generator = torch.Generator(self.device)
+        self.room = Room()
         self.saved_update = -1
         self.stop = StopSignal()
         self.stop_everywhere: int | None = None  # a signal that any process had got when it made the last update
@@ -148,7 +152,7 @@ class Trainer:
         position = self.position
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
         rate = learning_rate(self.config.training, moment)
-        loss, tokens = self._summed(*self._gradients(update.batches))
+        loss, tokens = self._summed(*self._gradients_in_parts(update.batches))
         norm = self._step(rate, tokens)
         if not math.isfinite(loss):
             raise UserError(
@@ -168,6 +172,34 @@ class Trainer:
             norm=norm,
             rate=rate,
         )
+
+    def probe(self, largest: Batch) -> None:
+        """Make gradients as for the largest batch that may come, and drop them: whether it fits shows now, not in an hour.
+
+        Raises:
+            MachineError: memory is too short for a single pair.
+        """
+        weights = list(self.network.parameters())
+        moments = [torch.empty_like(weight) for weight in weights + weights]  # the optimiser will need that much
+        self._gradients_in_parts([largest])
+        del moments
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _gradients_in_parts(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """As `_gradients`. Batches that memory is too short for are computed in parts, with the same masks and sums."""
+        while True:
+            batches = self.room.parts(batches)
+            try:
+                return self._gradients(batches)
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+            # Not in the handler, where the failed batch is still in memory.
+            self.optimizer.zero_grad(set_to_none=True)  # some of the failed batch's gradients are in there
+            if self.room.shrink(batches) and self.processes.claim("memory"):
+                logger.warning("memory is too short for the largest batches, which are computed in parts; %s", _ADVICE)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
