@@ -25,10 +25,10 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import Store
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from nmt.errors import MachineError, NmtError
+from nmt.errors import Interrupted, MachineError, NmtError
 from nmt.training.stop import SIGNALS
 from nmt.types import World
 
@@ -140,9 +140,10 @@ def joined() -> Iterator[Processes]:
             yield processes
             processes.wait()  # who leaves early must not look like one who died
     except NmtError as error:
-        error.told = not processes.claim("end")
         for number in SIGNALS:  # torchrun ends us because another process ended: not before this one has said why
             signal.signal(number, signal.SIG_IGN)
+        # All are interrupted after the same update, but an error may be in one of them only.
+        error.told = not (processes.first if isinstance(error, Interrupted) else processes.claim("end"))
         raise
     except BaseException:  # a bug, or a kill: its traceback is what should be read
         processes.claim("end")
@@ -155,11 +156,16 @@ def _join() -> Processes:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     with _told_by_the_others():
         store, rank, size = next(rendezvous("env://"))
+        local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        # torchrun's store outlives the processes that it restarts, and so does what they said in it (pytorch issue 135712).
+        # On several machines its count of restarts differs from one to the other and is of no use.
+        turn = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if local_size == size else "0"
+        store = PrefixStore(turn, store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         return Processes(
             world=World(rank=rank, size=size),
             local_rank=int(os.environ.get("LOCAL_RANK", rank)),
-            local_size=int(os.environ.get("LOCAL_WORLD_SIZE", size)),
+            local_size=local_size,
             store=store,
             patient=dist.new_group(backend="gloo", timeout=_LONG),
         )
