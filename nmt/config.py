@@ -160,7 +160,7 @@ class TrainingConfig:
     batch_sentences: int | None = None
     """Largest number of pairs in a batch, besides the token budget."""
     accumulate: int = 1
-    """Batches whose gradients are added up for one update."""
+    """Batches whose gradients each process adds up for one update."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019)."""
     learning_rate: float = 0.001
@@ -191,7 +191,7 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes the GPU if there is one."""
     threads: int | None = None
-    """CPU threads; by default all cores. Exact resuming needs the same number."""
+    """CPU threads; by default all cores, shared out to the processes of the machine. Exact resuming needs the same number."""
     log_every: int = 50
     """Updates between two log lines."""
     checkpoint_every: int = 500

@@ -15,6 +15,8 @@ A message says what, where (file:line or key), what is allowed, and what to do.
 class NmtError(Exception):
     """Base of all errors raised on purpose."""
 
+    told = False  # whether another process of the same training says why all of them end
+
 
 class UserError(NmtError):
     """A mistake that the user can mend."""

@@ -1,7 +1,9 @@
 """The machine underneath: device, precision, memory."""
 
 import ctypes
+import os
 import platform
+from pathlib import Path
 
 import torch
 
@@ -17,6 +19,22 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def default_threads(processes: int) -> int:
+    """CPU threads for each of so many processes of one training on this machine."""
+    threads = torch.get_num_threads()
+    # With many processes torchrun sets OMP_NUM_THREADS=1 unless it is set; what the user has set counts.
+    return threads if processes == 1 or threads > 1 else max(1, _cores() // processes)
+
+
+def _cores() -> int:
+    """Cores that this process may use; the threads of a core share its arithmetic units and count once."""
+    try:
+        places = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
+        return len({(Path(place) / "thread_siblings_list").read_text("ascii") for place in places})
+    except (AttributeError, OSError):  # not Linux
+        return os.cpu_count() or 1
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

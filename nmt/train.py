@@ -7,11 +7,13 @@ OUTPUT/train.log          what was said
 OUTPUT/prepared/          the cleaned, tokenised corpora, until training is done
 """
 
+import contextlib
 import dataclasses
 import logging
+import math
 import shutil
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import torch
@@ -26,22 +28,26 @@ from nmt.checkpoint import (
     load_tensors,
     load_training_state,
 )
-from nmt.config import Config
+from nmt.config import Config, TrainingConfig
 from nmt.data.batching import Batches, text_batches
-from nmt.data.prepare import prepare
+from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
+from nmt.data.store import PairStore
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
-from nmt.machine import autocast_dtype, choose_device, keep_memory
+from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
-from nmt.training.log import TrainingLog, log_file
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.log import NoLog, TrainingLog, log_file
+from nmt.training.memory import largest_batch
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, Validate, position_of
+from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
 from nmt.translate import Translator
+from nmt.types import Batch, World
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +57,13 @@ class Restart:
     """The checkpoint that a training goes on from."""
 
     folder: Path
+    config: Config  # of before
     state: TrainingState
 
 
-def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool = False) -> None:
+def train(
+    config: Config, output: str | Path, *, resume: bool = False, bar: bool = False, processes: Processes = ALONE
+) -> None:
     """Train a model, or go on with a training that was stopped.
 
     Args:
@@ -62,6 +71,7 @@ def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool
         output: the folder to write to.
         resume: go on from the newest whole checkpoint in `output`, if there is one.
         bar: draw a progress bar on stderr instead of log lines.
+        processes: those that train together, from nmt.training.distributed.joined; all must see the same `output`.
 
     Raises:
         UserError: see its subclasses in nmt/errors.py.
@@ -69,28 +79,24 @@ def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool
     """
     output = Path(output)
     checkpoints = CheckpointFolder(output)
-    device = choose_device(config.training.device)
-    _check(config, checkpoints, resume)
-    torch.set_num_threads(config.training.threads or torch.get_num_threads())
+    device = processes.device(choose_device(config.training.device))
+    torch.set_num_threads(config.training.threads or default_threads(processes.local_size))
     keep_memory()
-    with saving(output):
-        checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    for folder in (output, checkpoints.folder):
-        remove_leftovers(folder)
-    restart = _restart(config, checkpoints) if resume else None
-    with stop_signals() as stop, log_file(output):
+    restart = _restart(processes.once(lambda: _open(config, checkpoints, resume)))
+    first = processes.first
+    with (
+        stop_signals(alone=processes.world.size == 1, say=first) as stop,
+        log_file(output) if first else contextlib.nullcontext(),
+    ):
         if restart and (before := position_of(restart.state)).ended(config):
             advice = "raise the limit that ended it, training.epochs say, to go on"
             logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
             return
-        trainer = _trainer(config, checkpoints, device, restart)
-        settings = config.training
-        begun = trainer.position.update
-        with TrainingLog(
-            output, update=begun, every=settings.log_every, bar=bar, tensorboard=settings.tensorboard
-        ) as log:
+        trainer = _trainer(config, checkpoints, device, restart, processes)
+        with _log(config, trainer, output, bar) if first else NoLog() as log:
             trainer.run(log, stop)
-    shutil.rmtree(output / "prepared", ignore_errors=True)
+    if first:
+        shutil.rmtree(output / "prepared", ignore_errors=True)
     position = trainer.position
     logger.info(
         "done after update %d; best %s %.4g at update %d: %s",
@@ -100,6 +106,21 @@ def train(config: Config, output: str | Path, *, resume: bool = False, bar: bool
         position.best_update,
         output / "best",
     )
+
+
+def _log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingLog:
+    settings, begun = config.training, trainer.position.update
+    return TrainingLog(output, update=begun, every=settings.log_every, bar=bar, tensorboard=settings.tensorboard)
+
+
+def _open(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path | None:
+    """Make the output folder ready. Returns the checkpoint to go on from."""
+    _check(config, checkpoints, resume)
+    with saving(checkpoints.output):
+        checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    for folder in (checkpoints.output, checkpoints.folder):
+        remove_leftovers(folder)
+    return _newest(config, checkpoints) if resume else None
 
 
 def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
@@ -114,7 +135,8 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
         )
 
 
-def _restart(config: Config, checkpoints: CheckpointFolder) -> Restart | None:
+def _newest(config: Config, checkpoints: CheckpointFolder) -> Path | None:
+    """The newest checkpoint that is whole. Raises ConfigError: it was made from other data or for another network."""
     folder, complaints = checkpoints.newest()
     for complaint in complaints:
         logger.warning("%s; taking the checkpoint before it", complaint)
@@ -131,86 +153,157 @@ def _restart(config: Config, checkpoints: CheckpointFolder) -> Restart | None:
                 faults.append(f"{section}.{field.name}: {values}; --resume needs the same, or choose another --output")
     if faults:
         raise ConfigError("\n".join(faults))
-    return Restart(folder=folder, state=load_training_state(folder))
+    return folder
 
 
-def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device, restart: Restart | None) -> Trainer:
+def _restart(folder: Path | None) -> Restart | None:
+    if folder is None:
+        return None
+    return Restart(folder=folder, config=load_folder_config(folder), state=load_training_state(folder))
+
+
+def _trainer(
+    config: Config,
+    checkpoints: CheckpointFolder,
+    device: torch.device,
+    restart: Restart | None,
+    processes: Processes,
+) -> Trainer:
     prepared = checkpoints.output / "prepared"
-    tokenizers = _tokenizers(config, prepared, restart)
-    stores = prepare(config, tokenizers, prepared)
+    tokenizers = _tokenizers(config, prepared, restart, processes)
+    stores = _stores(config, tokenizers, prepared, processes)
     weights = [corpus.weight for corpus in config.data.train]
-    batches = Batches(
+    size = _update_size(config.training, processes.world, restart)
+    shares = _shares(config.training, processes.world, size)
+    source = Batches(
         stores,
         tokenizers=tokenizers,
         weights=[weight for weight in weights if weight is not None] or None,
-        batch_tokens=config.training.batch_tokens,
-        batch_sentences=config.training.batch_sentences,
+        update_tokens=size.tokens,
+        update_sentences=size.sentences,
+        shares_per_process=shares,
+        world=processes.world,
         sampling=config.tokenizer.sampling > 0,
         seed=config.training.seed,
     )
     network = build_network(config, tokenizers).to(device)
     logger.info(
-        "%s pairs, vocabulary %s, %s parameters, on %s with %d threads in %s",
+        "%s pairs, vocabulary %s, %s parameters, on %s%s with %d threads in %s",
         f"{sum(len(store) for store in stores):,}",
         " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
         f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{processes.world.size} x " if processes.world.size > 1 else "",
         device.type,
         torch.get_num_threads(),
         "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
     )
     trainer = Trainer(
         network,
-        batches=batches,
+        source=source,
         tokenizers=tokenizers,
         config=config,
-        validate=validation(config, tokenizers, device),
+        validate=validation(config, tokenizers, device, processes),
         checkpoints=checkpoints,
+        size=size,
+        processes=processes,
     )
+    trainer.probe(_largest(stores, trainer.position.size, shares * processes.world.size))
     if restart:
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
 
 
-def _tokenizers(config: Config, prepared: Path, restart: Restart | None) -> Tokenizers:
+def _update_size(settings: TrainingConfig, world: World, restart: Restart | None) -> UpdateSize:
+    """What is configured, times the processes; on going on with the same settings it stays, however many they are."""
+    names = ("batch_tokens", "batch_sentences", "accumulate")
+    if restart and all(getattr(restart.config.training, name) == getattr(settings, name) for name in names):
+        return position_of(restart.state).size
+    shares = settings.accumulate * world.size
+    sentences = settings.batch_sentences and settings.batch_sentences * shares
+    return UpdateSize(tokens=settings.batch_tokens * shares, sentences=sentences)
+
+
+def _shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
+    """Batches that each process makes of an update, so that none is larger than configured."""
+    shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
+    if settings.batch_sentences and size.sentences:
+        shares = max(shares, math.ceil(size.sentences / (settings.batch_sentences * world.size)))
+    return shares
+
+
+def _largest(stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
+    """A batch that no share of an update exceeds (but for sampled segmentations)."""
+    sources, targets = zip(*(store.longest() for store in stores), strict=True)
+    most = min(size.tokens // (max(*sources, *targets) + 1), size.sentences or size.tokens)
+    return largest_batch(math.ceil(max(1, most) / shares), max(sources), max(targets))
+
+
+def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:
     if restart:
         return load_tokenizers(config.tokenizer, restart.folder)
+    processes.once(lambda: _learn(config, prepared))
+    return load_tokenizers(config.tokenizer, prepared)
+
+
+def _learn(config: Config, prepared: Path) -> None:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
     tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
     with saving(prepared):
         prepared.mkdir(parents=True, exist_ok=True)
         save_tokenizers(tokenizers, prepared)
-    return tokenizers
 
 
-def validation(config: Config, tokenizers: Tokenizers, device: torch.device) -> Validate:
+def _stores(config: Config, tokenizers: Tokenizers, prepared: Path, processes: Processes) -> list[PairStore]:
+    def write() -> None:
+        prepare(config, tokenizers, prepared)
+
+    processes.once(write)
+    return open_stores(config.data, prepared)
+
+
+def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
     """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
+
+    Each process takes its share of the pairs, and all get the same figures.
 
     Raises:
         DataError: the validation corpora hold no pair.
     """
-    pairs = list(islice(read_corpora(config.data.valid, config.data), config.validation.sentences))
-    if not pairs:
-        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
-    batches = list(text_batches(pairs, tokenizers, 4 * config.training.batch_tokens))
+    pairs = processes.once(lambda: _validation_pairs(config))
+    own = slice(processes.world.rank, None, processes.world.size)
+    batches = list(text_batches(pairs[own], tokenizers, 4 * config.training.batch_tokens))
     dtype = autocast_dtype(config.training.precision, device)
     options = SearchOptions(beam=config.validation.beam)
 
     @torch.inference_mode()
-    def loss(network: Seq2Seq) -> float:
+    def loss(network: Seq2Seq) -> tuple[float, int]:
         total = 0.0
         for batch in (batch.to(device) for batch in batches):
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 total += float(network(batch))
-        return total / sum(batch.target_tokens for batch in batches)
+        return total, sum(batch.target_tokens for batch in batches)
 
-    def score(network: Seq2Seq) -> float:
+    def translations(network: Seq2Seq) -> list[str]:
         model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
-        hypotheses = Translator([model]).translate([source for source, _ in pairs], options)
-        return bleu(hypotheses, [[target for _, target in pairs]], config.data.target_language)
+        return Translator([model]).translate([source for source, _ in pairs[own]], options)
+
+    def figures(parts: list[tuple[tuple[float, int], list[str]]]) -> dict[str, float]:
+        losses, hypotheses = zip(*parts, strict=True)
+        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
+        lines = [line for turn in zip_longest(*hypotheses) for line in turn if line is not None]
+        score = bleu(lines, [[target for _, target in pairs]], config.data.target_language)
+        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), "bleu": score}
 
     def judge(network: Seq2Seq) -> dict[str, float]:
-        value = loss(network)
-        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), "bleu": score(network)}
+        parts = processes.gather((loss(network), translations(network)))
+        return processes.once(lambda: figures(parts))
 
     return judge
+
+
+def _validation_pairs(config: Config) -> list[tuple[str, str]]:
+    pairs = list(islice(read_corpora(config.data.valid, config.data), config.validation.sentences))
+    if not pairs:
+        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
+    return pairs

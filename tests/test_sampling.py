@@ -17,6 +17,7 @@ SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aei
 DICE = random.Random(1)
 WORDS = ["".join(DICE.choices(SYLLABLES, k=DICE.choice((1, 2, 2, 3)))) for _ in range(80)]
 LINES = [" ".join(DICE.choices(WORDS, k=8)) for _ in range(60)]
+SEEDS = range(4000)  # neighbouring seeds give independent samples
 
 
 def trained(kind: str, **changes: object) -> tuple[SubwordModel, sentencepiece.SentencePieceProcessor]:
@@ -31,14 +32,14 @@ TEXTS = [*LINES, "", " ", "a  b ", "日本 ba", "zzzz", "😀\x00▁ ba"]
 def test_dropout_near_zero_is_sentencepiece_bpe():
     model, processor = trained("bpe")
     texts = [processor.normalize(text) for text in TEXTS]
-    assert Sampler(model, 1e-12).sample(texts, 1) == processor.encode(TEXTS)
+    assert Sampler(model, 1e-12).sample(texts, SEEDS[: len(texts)]) == processor.encode(TEXTS)
 
 
 def test_dropout_of_every_merge_leaves_characters():
     model, processor = trained("bpe")
     texts = [processor.normalize(text) for text in TEXTS]
     spelled = [[id_ for character in text for id_ in one_character(processor, character)] for text in texts]
-    assert Sampler(model, 1.0).sample(texts, 1) == spelled
+    assert Sampler(model, 1.0).sample(texts, SEEDS[: len(texts)]) == spelled
 
 
 def one_character(processor: sentencepiece.SentencePieceProcessor, character: str) -> list[int]:
@@ -49,7 +50,7 @@ def one_character(processor: sentencepiece.SentencePieceProcessor, character: st
 def test_high_power_is_sentencepiece_best_unigram_segmentation():
     model, processor = trained("unigram")
     texts = [processor.normalize(text) for text in TEXTS]
-    assert Sampler(model, 1e4).sample(texts, 1) == processor.encode(TEXTS)
+    assert Sampler(model, 1e4).sample(texts, SEEDS[: len(texts)]) == processor.encode(TEXTS)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
@@ -60,7 +61,7 @@ def test_unigram_frequencies_are_powers_of_the_probabilities(alpha):
     nbest = processor.nbest_encode(text, nbest_size=512)
     weights = {tuple(ids): math.exp(alpha * sum(map(processor.get_score, ids))) for ids in nbest}
     assert 5 < len(weights) < 512  # all of them
-    found = Counter(map(tuple, Sampler(model, alpha).sample([processor.normalize(text)] * count, 5)))
+    found = Counter(map(tuple, Sampler(model, alpha).sample([processor.normalize(text)] * count, SEEDS[:count])))
     assert set(found) <= set(weights)
     for ids, weight in weights.items():
         share = weight / sum(weights.values())
@@ -71,7 +72,7 @@ def test_unigram_frequencies_are_powers_of_the_probabilities(alpha):
 def test_dropout_frequencies_are_those_of_sentencepiece(dropout):
     model, processor = trained("bpe")
     word, count = max(WORDS, key=len), 3000
-    ours = Counter(map(tuple, Sampler(model, dropout).sample([processor.normalize(word)] * count, 5)))
+    ours = Counter(map(tuple, Sampler(model, dropout).sample([processor.normalize(word)] * count, SEEDS[:count])))
     theirs = Counter(
         tuple(processor.encode(word, enable_sampling=True, alpha=dropout, nbest_size=-1)) for _ in range(count)
     )
@@ -86,7 +87,7 @@ def test_without_byte_pieces_neighbouring_unknown_characters_are_one(kind):
     model, processor = trained(kind, vocabulary_size=90, byte_fallback=False)
     text = "ba 日本語 日ba本"
     assert [id_ for id_ in processor.encode(text) if id_ == UNK] == [UNK] * 3
-    for ids in Sampler(model, 0.5).sample([processor.normalize(text)] * 20, 1):
+    for ids in Sampler(model, 0.5).sample([processor.normalize(text)] * 20, SEEDS[:20]):
         assert ids.count(UNK) == 3
 
 
@@ -95,19 +96,19 @@ def test_pieces_over_words_are_sampled_where_the_model_has_them(kind):
     """A model trained elsewhere may have pieces with spaces inside."""
     pieces = {"▁a": (4, -1.0), "▁": (5, -2.0), "a": (6, -2.0), "▁a▁a": (7, -1.5)}
     model = SubwordModel(kind=kind, pieces=pieces, symbols={}, byte_ids=[])
-    samples = Sampler(model, 0.5).sample(["▁a▁a"] * 100, 1)
+    samples = Sampler(model, 0.5).sample(["▁a▁a"] * 100, SEEDS[:100])
     assert [7] in samples
     assert [4, 4] in samples
 
 
 def test_longest_symbol_wins():
     model = SubwordModel(kind="bpe", pieces={"▁": (4, 0.0)}, symbols={"<x": 5, "<x>": 6}, byte_ids=[])
-    assert Sampler(model, 0.5).sample(["▁<x>▁<x"], 1) == [[4, 6, 4, 5]]
+    assert Sampler(model, 0.5).sample(["▁<x>▁<x"], [1]) == [[4, 6, 4, 5]]
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_long_text_takes_no_recursion(kind):
     model, processor = trained(kind)
     text = "".join(WORDS) * 20  # one word of several thousand characters
-    (ids,) = Sampler(model, 0.2).sample([processor.normalize(text)], 1)
+    (ids,) = Sampler(model, 0.2).sample([processor.normalize(text)], [1])
     assert processor.decode(ids) == text

@@ -25,6 +25,7 @@ LINES = [" ".join(DICE.choices(WORDS, k=8)) for _ in range(60)] + [
     "die Katzen saßen auf den Matten",
 ]
 KINDS = ("unigram", "bpe")
+SEEDS = range(len(LINES))
 
 
 def train(kind: str = "unigram", size: int = 320, lines: list[str] = LINES, **changes: object) -> SubwordTokenizer:
@@ -57,7 +58,7 @@ AWKWARD = [
 @pytest.mark.parametrize("text", AWKWARD)
 def test_round_trip_of_awkward_text(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
-    assert tokenizer.decode(tokenizer.sample([text], 1)[0]) == text
+    assert tokenizer.decode(tokenizer.sample([text], [1])[0]) == text
 
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -70,7 +71,7 @@ def test_round_trip_of_any_text(tokenizer, text, seed):
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
     assert not {PAD, UNK, BOS, EOS} & set(ids)
-    assert tokenizer.decode(tokenizer.sample([text], seed)[0]) == text
+    assert tokenizer.decode(tokenizer.sample([text], [seed])[0]) == text
 
 
 def test_lone_surrogate_becomes_the_replacement_character(tokenizer):
@@ -147,9 +148,9 @@ def test_symbols_stay_whole():
     for kind in KINDS:
         tokenizer = train(kind, symbols=("<2de>", "a,b", "New York", "▁x"), sampling=0.9)
         for text in ("<2de> go", "in New York", "a,b a,b", "the<2de>the", "▁x"):
-            for ids in (tokenizer.encode(text), *tokenizer.sample([text] * 5, 1)):
+            for ids in (tokenizer.encode(text), *tokenizer.sample([text] * 5, range(5))):
                 assert tokenizer.decode(ids) == text
-        assert "<2de>" in tokenizer.pieces(tokenizer.sample(["the <2de> cat"], 1)[0])
+        assert "<2de>" in tokenizer.pieces(tokenizer.sample(["the <2de> cat"], [1])[0])
         assert "New▁York" in tokenizer.pieces(tokenizer.encode("in New York"))
 
 
@@ -187,25 +188,32 @@ def test_too_small_vocabulary_names_the_smallest_that_works(kind):
 class TestSampling:
     def test_is_a_pure_function_of_the_seed(self, kind):
         tokenizer = train(kind, sampling=0.3)
-        first = tokenizer.sample(LINES, 7)
-        tokenizer.sample(LINES, 8)
-        assert tokenizer.sample(LINES, 7) == first
-        assert tokenizer.sample(LINES, 8) != first
+        first = tokenizer.sample(LINES, SEEDS)
+        tokenizer.sample(LINES, range(8, 8 + len(LINES)))
+        assert tokenizer.sample(LINES, SEEDS) == first
+        assert tokenizer.sample(LINES, range(8, 8 + len(LINES))) != first
+
+    def test_a_sample_depends_on_its_own_seed_alone(self, kind):
+        tokenizer = train(kind, sampling=0.3)
+        seeds = [3, 2**32 - 1, 3, 0, 17]
+        together = tokenizer.sample(LINES[:1] * 5, seeds)
+        assert together == [tokenizer.sample(LINES[:1], [seed])[0] for seed in seeds]
+        assert together[0] == together[2]
 
     def test_varies_within_a_call(self, kind):
-        assert len({tuple(ids) for ids in train(kind, sampling=0.3).sample(LINES[:1] * 20, 7)}) > 5
+        assert len({tuple(ids) for ids in train(kind, sampling=0.3).sample(LINES[:1] * 20, range(20))}) > 5
 
     def test_strength_changes_the_pieces(self, kind):
         texts = LINES * 5
         plain = train(kind).encode_lines(texts)
-        pieces = {alpha: train(kind, sampling=alpha).sample(texts, 7) for alpha in (0.05, 0.9)}
+        pieces = {alpha: train(kind, sampling=alpha).sample(texts, range(len(texts))) for alpha in (0.05, 0.9)}
         changed = {alpha: sum(new != old for new, old in zip(pieces[alpha], plain, strict=True)) for alpha in pieces}
         # a small α flattens the distribution over segmentations; a small dropout leaves most merges in place
         assert changed[0.05] > changed[0.9] if kind == "unigram" else changed[0.05] < changed[0.9]
 
     def test_zero_is_the_best_segmentation(self, kind):
         tokenizer = train(kind, sampling=0.0)
-        assert tokenizer.sample(LINES, 1) == tokenizer.encode_lines(LINES)
+        assert tokenizer.sample(LINES, SEEDS) == tokenizer.encode_lines(LINES)
 
 
 def test_samples_are_the_same_in_another_process(tmp_path):
@@ -213,10 +221,10 @@ def test_samples_are_the_same_in_another_process(tmp_path):
     for kind in KINDS:
         tokenizer = train(kind, sampling=0.3)
         tokenizer.save(tmp_path / kind)
-        expected.append(tokenizer.sample(LINES[:5], 5))
+        expected.append(tokenizer.sample(LINES[:5], SEEDS[:5]))
     code = (
         "import sys, pathlib; from nmt.tokenizers.subword import SubwordTokenizer;"
-        "print([SubwordTokenizer.load(pathlib.Path(path), 0.3).sample(sys.argv[3:], 5) for path in sys.argv[1:3]])"
+        "print([SubwordTokenizer.load(pathlib.Path(path), 0.3).sample(sys.argv[3:], range(5)) for path in sys.argv[1:3]])"
     )
     command = [sys.executable, "-c", code, *(str(tmp_path / kind) for kind in KINDS), *LINES[:5]]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -225,4 +233,4 @@ def test_samples_are_the_same_in_another_process(tmp_path):
 
 def test_error_in_sampling_is_passed_on():
     with pytest.raises((TypeError, AttributeError)):
-        train(sampling=0.1).sample([None], 1)
+        train(sampling=0.1).sample([None], [1])

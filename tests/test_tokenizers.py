@@ -85,8 +85,8 @@ def test_loaded_tokenizer_samples_as_configured(kind, tmp_path):
     save_tokenizers(train_tokenizers(settings(kind), PAIRS), tmp_path)
     plain = load_tokenizers(settings(kind), tmp_path).source
     sampling = load_tokenizers(settings(kind, sampling=0.3), tmp_path).source
-    assert plain.sample(ENGLISH, 1) == plain.encode_lines(ENGLISH)
-    assert sampling.sample(ENGLISH, 1) != plain.encode_lines(ENGLISH)
+    assert plain.sample(ENGLISH, range(len(ENGLISH))) == plain.encode_lines(ENGLISH)
+    assert sampling.sample(ENGLISH, range(len(ENGLISH))) != plain.encode_lines(ENGLISH)
 
 
 @pytest.mark.parametrize("kind", KINDS)

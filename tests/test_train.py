@@ -82,9 +82,9 @@ def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, mon
     train(config, tmp_path / "whole")
     update, count = Trainer._update, 0
 
-    def stopping(trainer: Trainer, log: object) -> None:
+    def stopping(trainer: Trainer, *arguments: object) -> None:
         nonlocal count
-        update(trainer, log)  # type: ignore[arg-type]
+        update(trainer, *arguments)  # type: ignore[arg-type]
         count += 1
         if count == 7:
             os.kill(os.getpid(), signal.SIGTERM)

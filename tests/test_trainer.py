@@ -10,17 +10,25 @@ import pytest
 import tiny
 import torch
 
-from nmt.checkpoint import CheckpointFolder, build_network, load_tensors, load_training_state, unique_weights
+from nmt.checkpoint import (
+    CheckpointFolder,
+    TrainingState,
+    build_network,
+    load_tensors,
+    load_training_state,
+    unique_weights,
+)
 from nmt.config import Config
 from nmt.data.batching import Batches
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
-from nmt.errors import Interrupted, UserError
+from nmt.errors import Interrupted, ModelError, UserError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.stop import StopSignal
-from nmt.training.trainer import Trainer
+from nmt.training.trainer import Trainer, position_of
+from nmt.types import Place, Update
 
 Figures = Iterator[float]
 
@@ -40,12 +48,13 @@ class Room:
         tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
         stores = prepare(config, tokenizers, self.folder / "prepared")
         settings = config.training
-        batches = Batches(
+        source = Batches(
             stores,
             tokenizers=tokenizers,
             weights=None,
-            batch_tokens=settings.batch_tokens,
-            batch_sentences=settings.batch_sentences,
+            update_tokens=settings.batch_tokens * settings.accumulate,
+            update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+            shares_per_process=settings.accumulate,
             sampling=False,
             seed=settings.seed,
         )
@@ -54,7 +63,7 @@ class Room:
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
         return Trainer(
             build_network(config, tokenizers),
-            batches=batches,
+            source=source,
             tokenizers=tokenizers,
             config=config,
             validate=lambda network: {"loss": next(values), "bleu": 0.0},
@@ -126,7 +135,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
     trainer = room.trainer(room.config("training.precision=fp32", "model.dropout=0", "training.accumulate=3"))
     for name in ("dropout", "embedding_dropout", "output_dropout"):
         object.__setattr__(trainer.network.config, name, 0.0)
-    batches = trainer._next_batches()
+    batches = next(trainer.source.updates(Place())).batches
     assert len(batches) == 3
     summed, tokens = trainer._gradients(batches)
     trainer._step(0.0, tokens)
@@ -134,6 +143,23 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
     assert isinstance(reference, torch.Tensor)
     assert summed == pytest.approx(reference.item(), rel=1e-5)
     assert tokens == sum(int(batch.target_lengths.sum()) for batch in batches)
+
+
+def test_accumulation_at_half_the_budget_is_the_same_training(room: Room) -> None:
+    """The same pairs, the same dropout masks; gradients are added up in another order, hence not bit for bit."""
+    settings = ["training.precision=fp32", "model.word_dropout=0.2", "training.epochs=1", "model.dropout=0.3"]
+    whole = room.run(*settings, "training.batch_tokens=96")
+    for shares in (2, 3):
+        cut = room.run(*settings, f"training.batch_tokens={96 // shares}", f"training.accumulate={shares}")
+        assert cut.position == whole.position
+        assert losses(cut) == pytest.approx(losses(whole), rel=1e-4)
+        torch.testing.assert_close(weights(cut.network), weights(whole.network), rtol=1e-3, atol=1e-4)
+
+
+def test_a_position_of_another_version(room: Room) -> None:
+    for progress in ('{"update": 3, "epoch": 1, "batch": 2}', "", "[]"):
+        with pytest.raises(ModelError, match="another version"):
+            position_of(TrainingState(tensors={}, progress=progress))
 
 
 def test_the_average_is_what_is_saved(room: Room) -> None:
@@ -235,12 +261,12 @@ def test_going_on_is_exact(room: Room, ema: float, signal_after: int) -> None:
 
 
 def after(
-    count: int, action: Callable[[], None], method: Callable[[TrainingLog], None]
-) -> Callable[[TrainingLog], None]:
+    count: int, action: Callable[[], None], method: Callable[[Update, TrainingLog], None]
+) -> Callable[[Update, TrainingLog], None]:
     calls = itertools.count(1)
 
-    def wrapped(log: TrainingLog) -> None:
-        method(log)
+    def wrapped(update: Update, log: TrainingLog) -> None:
+        method(update, log)
         if next(calls) == count:
             action()
 

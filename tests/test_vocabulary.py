@@ -60,7 +60,11 @@ def test_special_ids_are_skipped(train):
 
 @pytest.mark.parametrize("train", [words, characters])
 def test_sample_is_encode(train):
-    assert train().sample(LINES, 3) == train().encode_lines(LINES) == [train().encode(line) for line in LINES]
+    assert (
+        train().sample(LINES, range(len(LINES)))
+        == train().encode_lines(LINES)
+        == [train().encode(line) for line in LINES]
+    )
 
 
 def test_names_of_special_pieces_are_ordinary_words():

@@ -30,8 +30,9 @@ class Tokenizer(Protocol):
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` of every line, faster for many lines than one by one."""
 
-    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        """Randomly sampled segmentations, a pure function of texts and seed. Without sampling, the same as `encode`."""
+    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
+        """Randomly sampled segmentations, each a pure function of a text and its seed. Without sampling, the same as
+        `encode`."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text that ids spell. Padding, BOS and EOS are skipped; UNK is shown as ⁇."""

@@ -10,7 +10,7 @@ import math
 import random
 import re
 from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from nmt.tokenizers.model_file import SubwordModel
@@ -24,7 +24,7 @@ Draw = Callable[[], float]  # the next random number, uniform in [0, 1)
 
 
 class Sampler:
-    """Segments normalised text at random, a pure function of the text and the seed."""
+    """Segments normalised text at random, a pure function of the text and its seed."""
 
     def __init__(self, model: SubwordModel, strength: float) -> None:
         """`strength`: for unigram the power α that probabilities are taken to, for BPE the share of merges left out."""
@@ -39,10 +39,13 @@ class Sampler:
         longest_first = sorted(model.symbols, key=len, reverse=True)
         self._split = re.compile(f"({'|'.join(map(re.escape, longest_first))})").split if longest_first else None
 
-    def sample(self, texts: Iterable[str], seed: int) -> list[list[int]]:
+    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
         """Ids for each text, which SentencePiece's `normalize` has seen."""
-        draw = random.Random(seed).random
-        return [self._sample(text, draw) for text in texts]
+        generator, samples = random.Random(0), []
+        for text, seed in zip(texts, seeds, strict=True):
+            generator.seed(seed)
+            samples.append(self._sample(text, generator.random))
+        return samples
 
     def _sample(self, text: str, draw: Draw) -> list[int]:
         ids: list[int] = []

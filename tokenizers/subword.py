@@ -54,15 +54,15 @@ class SubwordTokenizer:
         ids: list[list[int]] = self._processor.encode([_escape(text) for text in texts])
         return ids
 
-    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        """Segmentations sampled with `sampling`, a pure function of texts and seed.
+    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
+        """Segmentations sampled with `sampling`, each a pure function of a text and its seed.
 
         Unigram: from all segmentations, their probabilities to the power of `sampling` (Kudo 2018, section 3.2, l = ∞).
         BPE: each merge is left out with probability `sampling` (Provilkov et al. 2020).
         """
         if not self._sampling:
             return self.encode_lines(texts)
-        return self._sampler.sample([self._processor.normalize(_escape(text)) for text in texts], seed)
+        return self._sampler.sample([self._processor.normalize(_escape(text)) for text in texts], seeds)
 
     @cached_property
     def _sampler(self) -> Sampler:

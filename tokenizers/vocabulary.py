@@ -49,7 +49,7 @@ class VocabularyTokenizer(ABC):
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
         return [self.encode(text) for text in texts]
 
-    def sample(self, texts: Sequence[str], seed: int) -> list[list[int]]:  # noqa: ARG002 - words have one segmentation
+    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:  # noqa: ARG002 - there is but one
         return self.encode_lines(texts)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from nmt import __version__
-from nmt.errors import Interrupted, UserError
+from nmt.errors import Interrupted, NmtError, UserError
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -67,11 +67,10 @@ def run(name: str, body: Callable[[], int | None]) -> int:
             sys.stdout.flush()
             return status
         except UserError as error:
-            for fault in str(error).splitlines():
-                print(f"{name}: error: {fault}", file=sys.stderr)
+            _tell(error, f"{name}: error")
             return 2
         except Interrupted as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            _tell(error, name)
             return 128 + error.signal
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
@@ -79,6 +78,12 @@ def run(name: str, body: Callable[[], int | None]) -> int:
             return 128 + signal.SIGPIPE
         finally:
             _settle_stdout()
+
+
+def _tell(error: NmtError, who: str) -> None:
+    """A line on stderr for each line of the error, unless another process has said it."""
+    for line in str(error).splitlines() if not error.told else ():
+        print(f"{who}: {line}", file=sys.stderr)
 
 
 def _settle_stdout() -> None:

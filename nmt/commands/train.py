@@ -20,9 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def body() -> None:
         from nmt.config import load_config
         from nmt.train import train
+        from nmt.training.distributed import joined
 
-        config = load_config(options.config, options.overrides)
-        train(config, options.output, resume=options.resume, bar=sys.stderr.isatty())
+        with joined() as processes:
+            config = load_config(options.config, options.overrides)
+            train(config, options.output, resume=options.resume, bar=sys.stderr.isatty(), processes=processes)
 
     return run("nmt-train", body)
 

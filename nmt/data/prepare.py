@@ -58,6 +58,11 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
     return stores
 
 
+def open_stores(data: DataConfig, folder: Path) -> list[PairStore]:
+    """The stores that `prepare` has made, by this process or another. Raises DataError: one is missing or damaged."""
+    return [PairStore(folder / f"corpus-{index}") for index in range(len(data.train))]
+
+
 class _Preparation:
     """What is the same for all corpora."""
 

@@ -17,6 +17,8 @@ from nmt.files import reason
 
 DESCRIPTION = "store.json"
 
+_CHUNK = 1 << 20  # pairs that are looked at together
+
 
 class PairStore:
     """Pairs of a corpus by index, as ids and, where it was stored, as text.
@@ -63,6 +65,12 @@ class PairStore:
         sources = self._source_offsets[indices + 1] - self._source_offsets[indices]
         targets = self._target_offsets[indices + 1] - self._target_offsets[indices]
         return sources, targets
+
+    def longest(self) -> tuple[int, int]:
+        """Most source and most target pieces of a pair, EOS not counted; not always of the same pair."""
+        chunks = [np.arange(begin, min(begin + _CHUNK, self._size)) for begin in range(0, self._size, _CHUNK)]
+        sources, targets = zip(*(map(np.max, self.lengths(chunk)) for chunk in chunks), strict=True)
+        return int(max(sources)), int(max(targets))
 
     def source(self, index: int) -> NDArray[Any]:
         """Source ids of a pair, without EOS."""

@@ -27,6 +27,21 @@ class EventWriter(Protocol):
     def close(self) -> None: ...
 
 
+class NoLog:
+    """The log of all processes but the first: it keeps nothing."""
+
+    def __enter__(self) -> "NoLog":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def update(self, **figures: object) -> None: ...
+
+    def start_window(self) -> None: ...
+
+    def validation(self, **figures: object) -> None: ...
+
+
 class TrainingLog:
     """Takes the course of a training and shows it. A context manager.
 
@@ -127,6 +142,9 @@ class TrainingLog:
         for name, value in values.items() if self.writer else ():
             assert self.writer
             self.writer.add_scalar(f"{kind}/{name}", value, update)
+
+
+Log = TrainingLog | NoLog
 
 
 @contextlib.contextmanager

@@ -1,16 +1,17 @@
 """The training loop: teacher forcing, validation, checkpoints, and going on bit for bit after any stop.
 
-Everything random is a pure function of the seed and of where training stands: the order of the batches of (seed, epoch), dropout
+Everything random is a pure function of the seed and of where training stands: the updates of (seed, place in the data), dropout
 of (seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
 """
 
+import contextlib
 import copy
 import dataclasses
 import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,22 +19,34 @@ from torch import Tensor
 
 from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
 from nmt.config import Config
-from nmt.data.batching import Batches
-from nmt.errors import Interrupted, UserError
+from nmt.data.updates import UpdateSource
+from nmt.errors import Interrupted, ModelError, UserError
 from nmt.machine import autocast_dtype
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
-from nmt.training.log import TrainingLog
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.log import Log
+from nmt.training.memory import Room, is_shortage
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
-from nmt.training.stop import StopSignal
-from nmt.types import Batch
+from nmt.training.stop import SIGNALS, StopSignal
+from nmt.types import Batch, Place, Update
 
 logger = logging.getLogger(__name__)
 
+_ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for it, is faster"
+
 Validate = Callable[[Seq2Seq], dict[str, float]]
 """Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateSize:
+    """Most in an update, over all processes and batches."""
+
+    tokens: int = 0
+    sentences: int | None = None
 
 
 @dataclass
@@ -41,8 +54,9 @@ class Position:
     """Where training stands; the part of a checkpoint that people can read."""
 
     update: int = 0
-    epoch: int = 0
-    batch: int = 0  # of this epoch, the next one
+    size: UpdateSize = field(default_factory=UpdateSize)
+    place: Place = field(default_factory=Place)  # where the next update begins
+    epochs_done: float | None = 0.0  # with the part of the running one; None: unknown, in a stream
     best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
     best_update: int = 0
     stale: int = 0  # validations in a row without improvement
@@ -53,7 +67,7 @@ class Position:
         """Whether a limit of the configuration is reached: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         impatient = patience is not None and self.stale >= patience
-        return self.epoch >= settings.epochs or self.update == settings.max_updates or impatient
+        return self.place.epoch >= settings.epochs or self.update == settings.max_updates or impatient
 
 
 class Trainer:
@@ -61,67 +75,83 @@ class Trainer:
 
     Args:
         network: with initial weights, on its device.
-        batches: the training pairs.
+        source: the training pairs.
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
+        size: of the updates that `source` gives; kept in checkpoints.
+        processes: those that train together; only the first one saves.
     """
 
     def __init__(
         self,
         network: Seq2Seq,
         *,
-        batches: Batches,
+        source: UpdateSource,
         tokenizers: Tokenizers,
         config: Config,
         validate: Validate,
         checkpoints: CheckpointFolder,
+        size: UpdateSize = UpdateSize(),
+        processes: Processes = ALONE,
     ) -> None:
-        self.network, self.batches, self.tokenizers = network, batches, tokenizers
+        self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
-        self.position = Position()
+        self.processes = processes
+        self.position = Position(size=size)
         self.optimizer = build_optimizer(network, config.training)
         self.averaged = copy.deepcopy(network).requires_grad_(False) if config.training.ema else network
         self.average = MovingAverage(unique_weights(self.averaged), config.training.ema)
         self.device = next(network.parameters()).device
         self.dtype = autocast_dtype(config.training.precision, self.device)
         self.generator = torch.Generator(self.device)
+        self.room = Room()
         self.saved_update = -1
+        self.stop = StopSignal()
+        self.stop_everywhere: int | None = None  # a signal that any process had got when it made the last update
 
     # ---- the loop
 
-    def run(self, log: TrainingLog, stop: StopSignal) -> None:
+    def run(self, log: Log, stop: StopSignal) -> None:
         """Train to the end.
 
         Raises:
             Interrupted: `stop` was set; a checkpoint is saved.
             UserError: the loss is no longer a number.
         """
-        while not self.position.ended(self.config):
-            self._update(log)
-            if self._validation_due():
-                self._validate(log)
-            elif stop.number or self.position.update % self.config.training.checkpoint_every == 0:
-                self.save()
-                log.start_window()
-            if stop.number and not self.position.ended(self.config):
-                self.save()
-                raise Interrupted(
-                    f"stopped after update {self.position.update}; --resume goes on from there", stop.number
-                )
+        self.stop = stop
+        with contextlib.closing(self.source.updates(self.position.place)) as updates:
+            while not self.position.ended(self.config):
+                self._update(next(updates), log)
+                if self._validation_due():
+                    self._validate(log)
+                elif self._stopping() or self.position.update % self.config.training.checkpoint_every == 0:
+                    self.save()
+                    log.start_window()
+                if (number := self._stopping()) and not self.position.ended(self.config):
+                    self.save()
+                    self.processes.wait()  # nobody may end before everything is saved: torchrun would end the others
+                    raise Interrupted(
+                        f"stopped after update {self.position.update}; --resume goes on from there", number
+                    )
+
+    def _stopping(self) -> int | None:
+        """The signal that asks for the end, the same in all processes."""
+        return self.stop.number if self.processes.world.size == 1 else self.stop_everywhere
 
     def progress(self) -> float:
         """Share of the training that is done, 0 to 1."""
         settings, position = self.config.training, self.position
-        done = (position.epoch + position.batch / max(self.batches.count(position.epoch), 1)) / settings.epochs
-        return max(done, position.update / settings.max_updates) if settings.max_updates else done
+        updates = position.update / settings.max_updates if settings.max_updates else 0.0
+        if position.epochs_done is None:  # of a stream only whole epochs are known
+            return updates if settings.max_updates else position.place.epoch / settings.epochs
+        return max(position.epochs_done / settings.epochs, updates)
 
-    def _update(self, log: TrainingLog) -> None:
+    def _update(self, update: Update, log: Log) -> None:
         """One update of the weights."""
         position = self.position
-        batches = self._next_batches()
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
         rate = learning_rate(self.config.training, moment)
-        loss, tokens = self._gradients(batches)
+        loss, tokens = self._summed(*self._gradients_in_parts(update.batches))
         norm = self._step(rate, tokens)
         if not math.isfinite(loss):
             raise UserError(
@@ -129,7 +159,7 @@ class Trainer:
                 "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
             )
         position.update += 1
-        self._advance(len(batches))
+        position.place, position.epochs_done = update.after, update.progress
         if self.config.training.ema:
             self.average.update(unique_weights(self.network), position.update)
         log.update(
@@ -142,54 +172,89 @@ class Trainer:
             rate=rate,
         )
 
-    def _next_batches(self) -> list[Batch]:
-        count = self.batches.count(self.position.epoch)
-        indices = range(self.position.batch, min(self.position.batch + self.config.training.accumulate, count))
-        return [self.batches.batch(self.position.epoch, index) for index in indices]
+    def probe(self, largest: Batch) -> None:
+        """Make gradients as for the largest batch that may come, and drop them: whether it fits shows now, not in an hour.
+
+        Raises:
+            MachineError: memory is too short for a single pair.
+        """
+        weights = list(self.network.parameters())
+        moments = [torch.empty_like(weight) for weight in weights + weights]  # the optimiser will need that much
+        self._gradients_in_parts([largest])
+        del moments
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _gradients_in_parts(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """As `_gradients`. Batches that memory is too short for are computed in parts, with the same masks and sums."""
+        while True:
+            batches = self.room.parts(batches)
+            try:
+                return self._gradients(batches)
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+            # Not in the handler, where the failed batch is still in memory.
+            self.optimizer.zero_grad(set_to_none=True)  # some of the failed batch's gradients are in there
+            if self.room.shrink(batches) and self.processes.claim("memory"):
+                logger.warning("memory is too short for the largest batches, which are computed in parts; %s", _ADVICE)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
         losses = []
-        for number, batch in enumerate(batches):
-            batch = batch.to(self.device)
-            seed = np.random.SeedSequence((self.config.training.seed, self.position.update, number)).generate_state(1)
-            self.generator.manual_seed(int(seed[0]))
+        seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
+        for batch in (batch.to(self.device) for batch in batches):
+            self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
+            noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.network(batch, Noise(generator=self.generator), self.config.training.label_smoothing)
+                loss = self.network(batch, noise, self.config.training.label_smoothing)
             loss.backward()
             losses.append(loss.detach())
-        return float(torch.stack(losses).sum()), sum(batch.target_tokens for batch in batches)
+        return float(sum(losses)), sum(batch.target_tokens for batch in batches)
+
+    def _summed(self, loss: float, tokens: int) -> tuple[float, int]:
+        """Add up gradients, loss and target pieces over the processes, and tell each other of signals."""
+        if self.processes.world.size == 1:
+            return loss, tokens
+        gradients = []
+        for parameter in self.network.parameters():
+            if parameter.grad is None:  # no pair of this update has fallen to this process
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+        signals = [float(self.stop.number == number) for number in SIGNALS]
+        figures = torch.tensor([loss, tokens, *signals], device=self.device)
+        self.processes.sum([*gradients, figures])
+        loss, pieces, *signals = figures.tolist()
+        self.stop_everywhere = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), None)
+        return loss, int(pieces)
 
     def _step(self, rate: float, tokens: int) -> float:
         """Change the weights by gradients per target piece. Returns the gradients' norm before clipping."""
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         limit = self.config.training.clip_norm or math.inf
-        torch._foreach_mul_(gradients, min(1.0, limit / max(norm, 1e-12)) / tokens)
+        # Adam divides the gradients by this on its way, which spares going over them once more.
+        scale = torch.tensor(tokens / min(1.0, limit / max(norm, 1e-12)), device=self.device)
+        self.optimizer.grad_scale = scale  # type: ignore[attr-defined] # as torch.amp.GradScaler does
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
-    def _advance(self, batches: int) -> None:
-        position = self.position
-        position.batch += batches
-        if position.batch >= self.batches.count(position.epoch):
-            position.epoch, position.batch = position.epoch + 1, 0
-
     # ---- validation
 
     def _validation_due(self) -> bool:
         every = self.config.validation.every
-        at_epoch_end = every is None and self.position.batch == 0
+        at_epoch_end = every is None and self.position.place.starts_epoch
         return (
             self.position.ended(self.config)
             or at_epoch_end
             or (every is not None and self.position.update % every == 0)
         )
 
-    def _validate(self, log: TrainingLog) -> None:
+    def _validate(self, log: Log) -> None:
         position, settings = self.position, self.config
         values = self.validate(self.averaged)
         figure = values[settings.validation.metric]
@@ -203,9 +268,10 @@ class Trainer:
         if position.plateau >= settings.training.plateau_patience:
             position.plateau, position.cuts = 0, position.cuts + 1
         self.save()
-        if better:
-            self.checkpoints.choose(position.update)
-        self.checkpoints.prune(settings.training.keep_checkpoints)
+        if self.processes.first:
+            if better:
+                self.checkpoints.choose(position.update)
+            self.checkpoints.prune(settings.training.keep_checkpoints)
         log.validation(update=position.update, epoch=_epochs_begun(position), values=values, best=better)
 
     # ---- saving and going on
@@ -214,6 +280,11 @@ class Trainer:
         """Write a checkpoint of this moment, unless there is one."""
         if self.saved_update == self.position.update:
             return
+        if self.processes.first:
+            self._write()
+        self.saved_update = self.position.update
+
+    def _write(self) -> None:
         tensors = optimizer_tensors(self.optimizer, self.network)
         if self.config.training.ema:
             tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
@@ -221,12 +292,11 @@ class Trainer:
         folder = self.checkpoints.path(self.position.update)
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
-        self.saved_update = self.position.update
 
     def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
         """Go on from what `save` wrote."""
         folder = self.checkpoints.folder
-        self.position = position_of(state)
+        self.position = dataclasses.replace(position_of(state), size=self.position.size)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -234,16 +304,21 @@ class Trainer:
         load_weights(self.network, raw or dict(weights), folder)
         restore_optimizer(self.optimizer, self.network, state.tensors)
         self.saved_update = self.position.update
-        if self.checkpoints.path(
-            self.position.best_update
-        ).is_dir():  # a kill may have come between saving and choosing
+        # A kill may have come between saving and choosing.
+        if self.processes.first and self.checkpoints.path(self.position.best_update).is_dir():
             self.checkpoints.choose(self.position.best_update)
 
 
 def position_of(state: TrainingState) -> Position:
-    """Where a saved training stands."""
-    return Position(**json.loads(state.progress))
+    """Where a saved training stands. Raises ModelError: another version of nmt saved it."""
+    try:
+        content = json.loads(state.progress)
+        return Position(**{**content, "place": Place(**content["place"]), "size": UpdateSize(**content["size"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"
+        ) from error
 
 
 def _epochs_begun(position: Position) -> int:
-    return position.epoch if position.batch == 0 else position.epoch + 1
+    return position.place.epoch if position.place.starts_epoch else position.place.epoch + 1
