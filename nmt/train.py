@@ -28,8 +28,10 @@ from nmt.checkpoint import (
 )
 from nmt.config import Config
 from nmt.data.batching import Batches, text_batches
+from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
+from nmt.data.updates import UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
@@ -141,7 +143,7 @@ def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device
     stores = prepare(config, tokenizers, prepared)
     weights = [corpus.weight for corpus in config.data.train]
     settings = config.training
-    source = Batches(
+    source: UpdateSource = Batches(
         stores,
         tokenizers=tokenizers,
         weights=[weight for weight in weights if weight is not None] or None,
@@ -151,6 +153,9 @@ def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device
         sampling=config.tokenizer.sampling > 0,
         seed=settings.seed,
     )
+    # To cut a batch out of a store takes a millisecond or two, to sample its segmentations a hundred times as long.
+    if config.tokenizer.sampling or device.type == "cuda":
+        source = Loader(source)
     network = build_network(config, tokenizers).to(device)
     logger.info(
         "%s pairs, vocabulary %s, %s parameters, on %s with %d threads in %s",
