@@ -30,9 +30,11 @@ from nmt.checkpoint import (
 )
 from nmt.config import Config, TrainingConfig
 from nmt.data.batching import Batches, text_batches
+from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
+from nmt.data.updates import UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
@@ -173,34 +175,13 @@ def _trainer(
     prepared = checkpoints.output / "prepared"
     tokenizers = _tokenizers(config, prepared, restart, processes)
     stores = _stores(config, tokenizers, prepared, processes)
-    weights = [corpus.weight for corpus in config.data.train]
     size = _update_size(config.training, processes.world, restart)
     shares = _shares(config.training, processes.world, size)
-    source = Batches(
-        stores,
-        tokenizers=tokenizers,
-        weights=[weight for weight in weights if weight is not None] or None,
-        update_tokens=size.tokens,
-        update_sentences=size.sentences,
-        shares_per_process=shares,
-        world=processes.world,
-        sampling=config.tokenizer.sampling > 0,
-        seed=config.training.seed,
-    )
     network = build_network(config, tokenizers).to(device)
-    logger.info(
-        "%s pairs, vocabulary %s, %s parameters, on %s%s with %d threads in %s",
-        f"{sum(len(store) for store in stores):,}",
-        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
-        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
-        f"{processes.world.size} x " if processes.world.size > 1 else "",
-        device.type,
-        torch.get_num_threads(),
-        "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
-    )
+    _introduce(config, stores, tokenizers, network, device, processes.world)
     trainer = Trainer(
         network,
-        source=source,
+        source=_source(config, stores, tokenizers, size, shares, processes.world, device),
         tokenizers=tokenizers,
         config=config,
         validate=validation(config, tokenizers, device, processes),
@@ -213,6 +194,52 @@ def _trainer(
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
+
+
+def _source(
+    config: Config,
+    stores: list[PairStore],
+    tokenizers: Tokenizers,
+    size: UpdateSize,
+    shares: int,
+    world: World,
+    device: torch.device,
+) -> UpdateSource:
+    weights = [corpus.weight for corpus in config.data.train]
+    batches = Batches(
+        stores,
+        tokenizers=tokenizers,
+        weights=[weight for weight in weights if weight is not None] or None,
+        update_tokens=size.tokens,
+        update_sentences=size.sentences,
+        shares_per_process=shares,
+        world=world,
+        sampling=config.tokenizer.sampling > 0,
+        seed=config.training.seed,
+    )
+    # To cut a batch out of a store takes a millisecond or two, to sample its segmentations a hundred times as long.
+    return Loader(batches) if config.tokenizer.sampling or device.type == "cuda" else batches
+
+
+def _introduce(
+    config: Config,
+    stores: list[PairStore],
+    tokenizers: Tokenizers,
+    network: Seq2Seq,
+    device: torch.device,
+    world: World,
+) -> None:
+    """Say what is trained, and where."""
+    logger.info(
+        "%s pairs, vocabulary %s, %s parameters, on %s%s with %d threads in %s",
+        f"{sum(len(store) for store in stores):,}",
+        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{world.size} x " if world.size > 1 else "",
+        device.type,
+        torch.get_num_threads(),
+        "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
+    )
 
 
 def _update_size(settings: TrainingConfig, world: World, restart: Restart | None) -> UpdateSize:
