@@ -13,6 +13,7 @@ import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,6 +32,7 @@ from nmt.data.batching import Batches, text_batches
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
+from nmt.data.stream import Stream
 from nmt.data.updates import UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
@@ -140,26 +142,13 @@ def _restart(config: Config, checkpoints: CheckpointFolder) -> Restart | None:
 def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device, restart: Restart | None) -> Trainer:
     prepared = checkpoints.output / "prepared"
     tokenizers = _tokenizers(config, prepared, restart)
-    stores = prepare(config, tokenizers, prepared)
-    weights = [corpus.weight for corpus in config.data.train]
-    settings = config.training
-    source: UpdateSource = Batches(
-        stores,
-        tokenizers=tokenizers,
-        weights=[weight for weight in weights if weight is not None] or None,
-        update_tokens=settings.batch_tokens * settings.accumulate,
-        update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
-        shares_per_process=settings.accumulate,
-        sampling=config.tokenizer.sampling > 0,
-        seed=settings.seed,
-    )
+    source = _source(config, tokenizers, prepared)
     # To cut a batch out of a store takes a millisecond or two, to sample its segmentations a hundred times as long.
-    if config.tokenizer.sampling or device.type == "cuda":
+    if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
     network = build_network(config, tokenizers).to(device)
     logger.info(
-        "%s pairs, vocabulary %s, %s parameters, on %s with %d threads in %s",
-        f"{sum(len(store) for store in stores):,}",
+        "vocabulary %s, %s parameters, on %s with %d threads in %s",
         " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
         f"{sum(parameter.numel() for parameter in network.parameters()):,}",
         device.type,
@@ -178,6 +167,23 @@ def _trainer(config: Config, checkpoints: CheckpointFolder, device: torch.device
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
+
+
+def _source(config: Config, tokenizers: Tokenizers, prepared: Path) -> UpdateSource:
+    """The training pairs, streamed or prepared."""
+    settings = config.training
+    options: dict[str, Any] = {
+        "tokenizers": tokenizers,
+        "update_tokens": settings.batch_tokens * settings.accumulate,
+        "update_sentences": settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+        "shares_per_process": settings.accumulate,
+        "sampling": config.tokenizer.sampling > 0,
+        "seed": settings.seed,
+    }
+    if config.data.streams:
+        return Stream(config.data, **options)
+    weights = [corpus.weight for corpus in config.data.train if corpus.weight is not None]
+    return Batches(prepare(config, tokenizers, prepared), weights=weights or None, **options)
 
 
 def _tokenizers(config: Config, prepared: Path, restart: Restart | None) -> Tokenizers:
