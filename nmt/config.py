@@ -40,10 +40,13 @@ class CorpusConfig:
     target_column: str | None = None
     """The dataset's column or JSON key with the target; by default the target language."""
     streaming: bool = False
-    """Read the dataset's rows as they arrive instead of downloading it first."""
+    """Training: read pairs, clean and tokenise them as they are needed, instead of storing the whole corpus first, for corpora
+    larger than disk or patience; then all training corpora are read so, files in their order. Duplicates are only found
+    within `shuffle_buffer`. Elsewhere, datasets only: read rows as they arrive instead of downloading all first."""
     weight: float | None = None
     """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its
-    size. Give every corpus a weight or none."""
+    size; of streams, whose sizes are unknown, pairs then come in turn until each has come to its end. Give every corpus a
+    weight or none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,13 @@ class DataConfig:
     """Keep only the first of training pairs that are the same on both sides, within each corpus."""
     drop_overlap: bool = True
     """Leave out training pairs that stand, the same on both sides, in `valid` or `held_out`."""
+    shuffle_buffer: int = 100_000
+    """Pairs of a stream that are read, shuffled and sorted into updates of like lengths at a time."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the training pairs are a stream."""
+        return any(corpus.streaming for corpus in self.train)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +280,7 @@ def dump_config(config: Config) -> str:
 _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "data.max_length": (1, None),
     "data.max_ratio": (1, None),
+    "data.shuffle_buffer": (1, None),
     "tokenizer.vocabulary_size": (5, None),
     "tokenizer.character_coverage": (0.9, 1),
     "tokenizer.sampling": (0, 1),
@@ -321,7 +332,8 @@ def _contradictions(config: Config) -> list[str]:
         faults.append(f"{name}: must be {allowed}, not {value}")
     if not all(0 <= beta < 1 for beta in config.training.betas):
         faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
-    return faults + _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
+    faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
+    return faults + _stream_faults(config)
 
 
 def _model_faults(config: Config) -> list[str]:
@@ -349,6 +361,8 @@ def _corpus_faults(data: DataConfig) -> list[str]:
         corpora: tuple[CorpusConfig, ...] = getattr(data, name)
         for index, corpus in enumerate(corpora):
             faults += [f"data.{name}[{index}]{fault}" for fault in _place_faults(corpus)]
+            if corpus.streaming and corpus.dataset is None and name != "train":
+                faults.append(f"data.{name}[{index}].streaming: only for data.train and for dataset; remove it")
             if corpus.weight is not None and not corpus.weight > 0:
                 faults.append(f"data.{name}[{index}].weight: must be above 0, not {corpus.weight}")
             if corpus.weight is not None and name != "train":
@@ -367,12 +381,22 @@ def _place_faults(corpus: CorpusConfig) -> list[str]:
         faults.append(": source and target go together; give both files")
     useless = []
     if corpus.dataset is None:
-        useless += [(key, "dataset") for key in ("name", "split", "streaming")]
+        useless += [(key, "dataset") for key in ("name", "split")]
         if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst)?$", corpus.path)):
             useless += [(key, "dataset and .jsonl files") for key in ("source_column", "target_column")]
     defaults = CorpusConfig()
     given = [(key, where) for key, where in useless if getattr(corpus, key) != getattr(defaults, key)]
     return faults + [f".{key}: only for {where}; remove it" for key, where in given]
+
+
+def _stream_faults(config: Config) -> list[str]:
+    training = config.training
+    if not config.data.streams or training.schedule != "cosine" or training.max_updates is not None:
+        return []
+    return [
+        "training.schedule: cosine needs training.max_updates where a training corpus is streaming and nobody knows its length; "
+        "set it, or choose inverse_sqrt, plateau or constant"
+    ]
 
 
 def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:

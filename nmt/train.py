@@ -15,6 +15,7 @@ import shutil
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,11 +29,14 @@ from nmt.checkpoint import (
     load_tensors,
     load_training_state,
 )
-from nmt.config import Config, TrainingConfig
+from nmt.config import Config, DataConfig, TrainingConfig
 from nmt.data.batching import Batches, text_batches
+from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
+from nmt.data.stream import Stream
+from nmt.data.updates import UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
@@ -172,31 +176,14 @@ def _trainer(
     prepared = checkpoints.output / "prepared"
     tokenizers = _tokenizers(config, prepared, restart, processes)
     stores = _stores(config, tokenizers, prepared, processes)
-    weights = [corpus.weight for corpus in config.data.train]
     size = _update_size(config.training, processes.world, restart)
     shares = _shares(config.training, processes.world, size)
-    source = Batches(
-        stores,
-        tokenizers=tokenizers,
-        weights=[weight for weight in weights if weight is not None] or None,
-        update_tokens=size.tokens,
-        update_sentences=size.sentences,
-        shares_per_process=shares,
-        world=processes.world,
-        sampling=config.tokenizer.sampling > 0,
-        seed=config.training.seed,
-    )
+    source = _source(config, tokenizers, stores, size, shares, processes.world)
+    # To cut a batch out of a store takes a millisecond or two, to sample its segmentations a hundred times as long.
+    if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
+        source = Loader(source)
     network = build_network(config, tokenizers).to(device)
-    logger.info(
-        "%s pairs, vocabulary %s, %s parameters, on %s%s with %d threads in %s",
-        f"{sum(len(store) for store in stores):,}",
-        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
-        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
-        f"{processes.world.size} x " if processes.world.size > 1 else "",
-        device.type,
-        torch.get_num_threads(),
-        "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
-    )
+    _introduce(config, tokenizers, network, device, processes.world)
     trainer = Trainer(
         network,
         source=source,
@@ -207,11 +194,55 @@ def _trainer(
         size=size,
         processes=processes,
     )
-    trainer.probe(_largest(stores, trainer.position.size, shares * processes.world.size))
+    trainer.probe(_largest(config.data, stores, trainer.position.size, shares * processes.world.size))
     if restart:
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
+
+
+def _stores(config: Config, tokenizers: Tokenizers, prepared: Path, processes: Processes) -> list[PairStore]:
+    """The training pairs, prepared by the first process; none where they are streamed."""
+    if config.data.streams:
+        return []
+
+    def write() -> None:
+        prepare(config, tokenizers, prepared)
+
+    processes.once(write)
+    return open_stores(config.data, prepared)
+
+
+def _source(
+    config: Config, tokenizers: Tokenizers, stores: list[PairStore], size: UpdateSize, shares: int, world: World
+) -> UpdateSource:
+    """The training pairs, streamed or prepared."""
+    options: dict[str, Any] = {
+        "tokenizers": tokenizers,
+        "update_tokens": size.tokens,
+        "update_sentences": size.sentences,
+        "shares_per_process": shares,
+        "world": world,
+        "sampling": config.tokenizer.sampling > 0,
+        "seed": config.training.seed,
+    }
+    if config.data.streams:
+        return Stream(config.data, **options)
+    weights = [corpus.weight for corpus in config.data.train if corpus.weight is not None]
+    return Batches(stores, weights=weights or None, **options)
+
+
+def _introduce(config: Config, tokenizers: Tokenizers, network: Seq2Seq, device: torch.device, world: World) -> None:
+    """Say what is trained, and where."""
+    logger.info(
+        "vocabulary %s, %s parameters, on %s%s with %d threads in %s",
+        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{world.size} x " if world.size > 1 else "",
+        device.type,
+        torch.get_num_threads(),
+        "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
+    )
 
 
 def _update_size(settings: TrainingConfig, world: World, restart: Restart | None) -> UpdateSize:
@@ -232,11 +263,12 @@ def _shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
     return shares
 
 
-def _largest(stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
+def _largest(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
     """A batch that no share of an update exceeds (but for sampled segmentations)."""
-    sources, targets = zip(*(store.longest() for store in stores), strict=True)
-    most = min(size.tokens // (max(*sources, *targets) + 1), size.sentences or size.tokens)
-    return largest_batch(math.ceil(max(1, most) / shares), max(sources), max(targets))
+    longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # nobody knows a stream
+    source, target = map(max, zip(*longest, strict=True))
+    most = min(size.tokens // (max(source, target) + 1), size.sentences or size.tokens)
+    return largest_batch(math.ceil(max(1, most) / shares), source, target)
 
 
 def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:
@@ -252,14 +284,6 @@ def _learn(config: Config, prepared: Path) -> None:
     with saving(prepared):
         prepared.mkdir(parents=True, exist_ok=True)
         save_tokenizers(tokenizers, prepared)
-
-
-def _stores(config: Config, tokenizers: Tokenizers, prepared: Path, processes: Processes) -> list[PairStore]:
-    def write() -> None:
-        prepare(config, tokenizers, prepared)
-
-    processes.once(write)
-    return open_stores(config.data, prepared)
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:

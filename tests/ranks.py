@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["torch._dynamo", "nmt.train"])  # what takes seconds to import, once for all ranks
-_PATIENCE = 60  # seconds until a process that hangs is killed
+_PATIENCE = 180  # seconds until a process that hangs is killed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -97,6 +98,8 @@ def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, mon
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
 
 
+SMALL = ("model.embedding_size=16", "model.encoder_size=16", "model.decoder_size=16", "training.batch_tokens=64")
+
 KILLED = """
 import os, signal, sys
 from nmt.commands.train import main
@@ -131,12 +134,7 @@ def test_kill_9_at_any_moment_changes_nothing(prefix: Path, tmp_path: Path) -> N
         f"data.valid={prefix}",
         "data.drop_overlap=false",
     ]
-    arguments += [
-        "model.embedding_size=16",
-        "model.encoder_size=16",
-        "model.decoder_size=16",
-        "tokenizer.vocabulary_size=60",
-    ]
+    arguments += [*SMALL, "tokenizer.vocabulary_size=60"]
     arguments += [
         "training.max_updates=16",
         "training.batch_tokens=64",
@@ -216,3 +214,34 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
 def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run", resume=True)
     assert load_model(tmp_path / "run")
+
+
+SAMPLED = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.2", "training.epochs=1")
+
+
+def test_a_stop_in_the_terminal_reaches_the_process_in_the_background_too(prefix: Path, tmp_path: Path) -> None:
+    """Ctrl-C goes to all processes of the terminal: the update is finished and saved, and it is told once."""
+    (tmp_path / "config.yaml").write_text("{}", encoding="utf-8")
+    arguments = [f"data.train={prefix}", f"data.valid={prefix}", "data.drop_overlap=false", *SAMPLED, *SMALL]
+    command = [sys.executable, "-m", "nmt.commands.train", str(tmp_path / "config.yaml"), *arguments]
+    command += ["training.epochs=1000", "training.log_every=1", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "update 2 " in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGINT
+    assert rest.count("stopping after this update") == 1
+    assert "Traceback" not in rest
+    assert CheckpointFolder(tmp_path / "run").newest()[0]
+
+
+def test_sampling_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+    settings = (*SAMPLED, "training.schedule=constant")
+    train(tiny.config(prefix, *settings), tmp_path / "whole")
+    train(tiny.config(prefix, *settings, "training.max_updates=5"), tmp_path / "parts")
+    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert not multiprocessing.active_children()

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +41,9 @@ class SubwordTokenizer:
         self._model = model
         self._sampling = sampling
         self._processor = _processor(model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(SubwordTokenizer, sampling=self._sampling), (self._model,)  # without the sampler and its caches
 
     @property
     def size(self) -> int:

@@ -1,11 +1,18 @@
 """Which training pairs are left out, and how many for which reason."""
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nmt.config import DataConfig
+from nmt.data.readers import read_corpora
+from nmt.tokenizers.base import Tokenizers
+
+Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +91,74 @@ def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.
     places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
     found: NDArray[np.bool_] = run[places] == hashes
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanPairs:
+    """Pairs that were kept, as text and as ids, and the count of all."""
+
+    pairs: Pairs
+    sources: list[list[int]]
+    targets: list[list[int]]
+    report: CleaningReport
+
+
+class Cleaner:
+    """Leaves out pairs that must or should not be learned from, and tokenises the others."""
+
+    def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
+        self._data, self._tokenizers = data, tokenizers
+        self._apart: NDArray[np.uint64] | None = None
+
+    def clean(self, pairs: Pairs, seen: SeenHashes) -> CleanPairs:
+        """Clean some pairs, of which `seen` gathers what it needs to know duplicates by."""
+        counts = {"read": len(pairs)}
+        pairs = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
+        counts["empty"] = counts["read"] - len(pairs)
+        pairs = self._without_known(pairs, seen, counts)
+        sources = self._tokenizers.source.encode_lines([source for source, _ in pairs])
+        targets = self._tokenizers.target.encode_lines([target for _, target in pairs])
+        kept = self._fitting(sources, targets, counts)
+        return CleanPairs(
+            pairs=[pairs[i] for i in kept],
+            sources=[sources[i] for i in kept],
+            targets=[targets[i] for i in kept],
+            report=CleaningReport(kept=len(kept), **counts),
+        )
+
+    def _without_known(self, pairs: Pairs, seen: SeenHashes, counts: dict[str, int]) -> Pairs:
+        """Pairs that are neither duplicates nor in the validation and held-out corpora."""
+        hashes = pair_hashes(pairs)
+        fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
+        overlap = fresh & contains(self._hashes_apart(), hashes)
+        counts["duplicates"] = int((~fresh).sum())
+        counts["overlap"] = int(overlap.sum())
+        return list(itertools.compress(pairs, fresh & ~overlap))
+
+    def _hashes_apart(self) -> NDArray[np.uint64]:
+        """Sorted hashes of the validation and held-out pairs; none when they may be learned from."""
+        if self._apart is None:
+            corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
+            hashes = [pair_hashes(chunk) for chunk in chunks(read_corpora(corpora, self._data), 10_000)]
+            self._apart = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
+        return self._apart
+
+    def _fitting(self, sources: list[list[int]], targets: list[list[int]], counts: dict[str, int]) -> list[int]:
+        """Indices of the pairs whose numbers of pieces are within the limits."""
+        lengths = np.array([[len(ids) for ids in sources], [len(ids) for ids in targets]], dtype=np.int64)
+        shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
+        empty = shorter == 0  # a SentencePiece model from elsewhere may make nothing of some characters
+        long = ~empty & (longer > self._data.max_length)
+        ratio = ~empty & ~long & (longer > self._data.max_ratio * shorter)
+        counts["empty"] += int(empty.sum())
+        counts["long"] = int(long.sum())
+        counts["ratio"] = int(ratio.sum())
+        kept: list[int] = np.flatnonzero(~(empty | long | ratio)).tolist()
+        return kept
+
+
+def chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[Pairs]:
+    """Neighbouring pairs together, `size` at a time."""
+    iterator = iter(pairs)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk

@@ -1,12 +1,15 @@
 """Hugging Face datasets, from the hub or from this machine, as rows."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nmt.config import CorpusConfig
 from nmt.errors import DataError
+
+_BLOCK = 1000  # rows that are read at once
 
 # What `datasets` calls the reader of a file with this ending.
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
@@ -26,18 +29,52 @@ def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mappi
     Raises:
         DataError: there is no such dataset or split, or it cannot be read or downloaded.
     """
+    with _explained(corpus):
+        yield from _open(corpus, columns)
+
+
+def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
+    """The files or shards of a dataset, each a function of the number of rows to skip that gives the rows after them.
+
+    Raises:
+        DataError: as `dataset_rows` does.
+    """
+    with _explained(corpus):
+        rows = _open(corpus, columns)
+        stream = rows.to_iterable_dataset() if hasattr(rows, "to_iterable_dataset") else rows
+        count = stream.num_shards
+        return [partial(_part_rows, corpus, stream.shard(count, part)) for part in range(count)]
+
+
+def _part_rows(corpus: CorpusConfig, part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
+    with _explained(corpus):
+        # In blocks: quicker than row by row, and not taken for a dataset that DataLoader's workers have to share out.
+        for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
+            for row in zip(*block.values(), strict=True):
+                yield dict(zip(block, row, strict=True))
+
+
+@contextlib.contextmanager
+def _explained(corpus: CorpusConfig) -> Iterator[None]:
     try:
-        with _quiet():
-            rows = _load(corpus)
-        present = set(rows.column_names or ())  # unknown in some streams
-        names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
-        yield from rows.select_columns(names) if names else rows  # other columns may be images or the like
+        yield
+    except DataError:
+        raise
     except Exception as error:  # `datasets` raises errors of many libraries
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"dataset {corpus.dataset}: split {corpus.split} cannot be read ({lines[0].strip()}); "
             "check dataset, name and split, or the connection"
         ) from error
+
+
+def _open(corpus: CorpusConfig, columns: Sequence[str]) -> Any:
+    """The dataset with the columns that are wanted, as far as they are known."""
+    with _quiet():
+        rows = _load(corpus)
+    present = set(rows.column_names or ())  # unknown in some streams
+    names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
+    return rows.select_columns(names) if names else rows  # other columns may be images or the like
 
 
 def _load(corpus: CorpusConfig) -> Any:

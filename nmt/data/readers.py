@@ -3,12 +3,13 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nmt.config import CorpusConfig, DataConfig
-from nmt.data.hub import dataset_files, dataset_rows
+from nmt.data.hub import dataset_files, dataset_parts, dataset_rows
 from nmt.errors import DataError
 from nmt.files import existing, read_lines
 from nmt.tokenizers.base import without_surrogates
@@ -34,6 +35,26 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, st
     if len(files) == 2:
         return _read_aligned(*files)
     return _read_jsonl(files[0], corpus, data) if _kind(files[0]) == ".jsonl" else _read_tsv(files[0])
+
+
+def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[tuple[str, str]]]]:
+    """The parts that a corpus can be read in, in any order: the files of a dataset, or all of it as one. Each is a function of
+    the number of pairs to skip, which gives the pairs after them.
+
+    Raises:
+        DataError: as `read_pairs` does.
+    """
+    if corpus.dataset is None:
+        corpus_files(corpus, data)  # a missing file is told now
+        return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
+    return [partial(_read_part, rows, corpus, data) for rows in dataset_parts(corpus, _columns(corpus, data))]
+
+
+def _read_part(
+    rows: Callable[[int], Iterator[Mapping[str, Any]]], corpus: CorpusConfig, data: DataConfig, skip: int
+) -> Iterator[tuple[str, str]]:
+    for number, row in enumerate(rows(skip), start=skip + 1):
+        yield _pair(row, corpus, data, f"{describe(corpus)}, row {number} of a part")
 
 
 def describe(corpus: CorpusConfig) -> str:

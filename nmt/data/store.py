@@ -30,6 +30,7 @@ class PairStore:
 
     def __init__(self, folder: Path) -> None:
         """Open a folder that `StoreWriter` wrote. Raises DataError: it is missing or damaged."""
+        self._folder = folder
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             self.fingerprint: Any = description["fingerprint"]
@@ -49,6 +50,9 @@ class PairStore:
 
     def __len__(self) -> int:
         return self._size
+
+    def __reduce__(self) -> tuple[type["PairStore"], tuple[Path]]:
+        return PairStore, (self._folder,)  # another process maps the same files, instead of getting what is in them
 
     @property
     def source_lengths(self) -> NDArray[np.int64]:
