@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from nmt.errors import MachineError
-from nmt.machine import autocast_dtype, choose_device, keep_memory
+from nmt.machine import autocast_dtype, choose_device, keep_memory, return_memory
 
 
 def test_devices() -> None:
@@ -23,6 +25,15 @@ def test_precision() -> None:
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
 
 
-def test_memory_can_be_kept() -> None:
+def test_memory_can_be_kept_and_returned() -> None:
     keep_memory()
     assert torch.ones(1 << 20).sum() == 1 << 20
+    kept = _resident()
+    return_memory()
+    assert torch.ones(1 << 20).sum() == 1 << 20
+    assert _resident() <= kept
+
+
+def _resident() -> int:
+    """Pages of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1])

@@ -74,7 +74,7 @@ def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: f
     rest = label_smoothing / scores.size(-1)
     losses = []
     for z, y in zip(torch.split(scores, CACHED_ROWS), torch.split(targets, CACHED_ROWS), strict=True):
-        biased = z + bias
+        biased = z.to(bias.dtype, copy=True).add_(bias)  # to convert first is faster than to add two types
         of_target = biased.gather(1, y.unsqueeze(1)).squeeze(1)
         p = biased.softmax(dim=-1)
         # −log p of the target; where p is too small for a number, the loss shown is cut off, its gradient is not
@@ -87,7 +87,7 @@ def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: f
         if d_bias is not None:
             d_bias += p.sum(dim=0).sub_(rest * len(y))
             p[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
-            torch.sub(p, rest, out=z)
+            z.copy_(p.sub_(rest))
     if d_bias is not None:
         d_bias.index_add_(0, targets, torch.full_like(targets, -(1 - label_smoothing), dtype=d_bias.dtype))
     return torch.stack(losses).sum()

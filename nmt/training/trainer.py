@@ -21,7 +21,7 @@ from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_m
 from nmt.config import Config
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
-from nmt.machine import autocast_dtype
+from nmt.machine import autocast_dtype, return_memory
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
@@ -34,6 +34,8 @@ from nmt.training.stop import SIGNALS, StopSignal
 from nmt.types import Batch, Place, Update
 
 logger = logging.getLogger(__name__)
+
+_RETURN_MEMORY_EVERY = 50  # updates: often enough to hold memory down, too rare to be felt
 
 _ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for it, is faster"
 
@@ -159,6 +161,8 @@ class Trainer:
                 "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
             )
         position.update += 1
+        if position.update % _RETURN_MEMORY_EVERY == 0:
+            return_memory()
         position.place, position.epochs_done = update.after, update.progress
         if self.config.training.ema:
             self.average.update(unique_weights(self.network), position.update)

@@ -1,0 +1,142 @@
+"""Where the time of an update goes, and how near its matrix products come to what the machine can do."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nmt.machine import product_dtype
+from nmt.model.attention import Attention
+from nmt.model.dropout import Noise
+from nmt.model.loss import cross_entropy
+from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.types import Batch
+
+Shape = tuple[int, int, int, int]  # of a product: batch, rows, inner size, columns
+
+
+class Products(TorchDispatchMode):
+    """Counts the matrix products that run in its block, by shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: Counter[Shape] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        if name in ("aten::mm", "aten::bmm", "aten::addmm", "aten::addmm_", "aten::baddbmm"):
+            left, right = args[-2:] if name in ("aten::mm", "aten::bmm") else args[1:3]
+            batch = left.size(0) if left.dim() == 3 else 1
+            self.shapes[batch, left.size(-2), left.size(-1), right.size(-1)] += 1
+        elif name == "aten::mkldnn_rnn_layer":
+            self._layer(args[0], args[2], backward=False)
+        elif name == "aten::mkldnn_rnn_layer_backward":
+            self._layer(args[0], args[2], backward=True)
+        return func(*args, **(kwargs or {}))
+
+    def _layer(self, inputs: Tensor, recurrent: Tensor, *, backward: bool) -> None:
+        """The products inside torch's fused LSTM: inputs (T, B, D), recurrent weight (4H, H)."""
+        T, B, D = inputs.shape
+        G, H = recurrent.shape
+        if backward:
+            self.shapes[1, T * B, G, D] += 1
+            self.shapes[1, B, G, H] += T
+            self.shapes[1, G, T * B, D] += 1
+            self.shapes[1, G, T * B, H] += 1
+        else:
+            self.shapes[1, T * B, D, G] += 1
+            self.shapes[1, B, H, G] += T
+
+    def operations(self) -> float:
+        """Multiplications and additions."""
+        return sum(2.0 * b * m * k * n * count for (b, m, k, n), count in self.shapes.items())
+
+
+def ceiling(shapes: Counter[Shape], dtype: torch.dtype) -> float:
+    """Seconds that these products take when nothing else runs, each shape by itself, its best time."""
+    return sum(count * _best(shape, dtype) for shape, count in shapes.items())
+
+
+def _best(shape: Shape, dtype: torch.dtype) -> float:
+    b, m, k, n = shape
+    left, right = torch.randn(b, m, k, dtype=dtype), torch.randn(b, n, k, dtype=dtype).mT
+    if b == 1:
+        left, right = left[0], right[0]
+    tries = max(5, min(50, int(1e10 / (2 * b * m * k * n))))
+    return min(_seconds(lambda: left @ right) for _ in range(tries))
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+@dataclass
+class Parts:
+    """Seconds by part of an update, one figure for each batch."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds.setdefault(name, []).append(time.perf_counter() - begin)
+
+    def medians(self) -> dict[str, float]:
+        return {name: median(values) for name, values in self.seconds.items()}
+
+
+def by_part(
+    network: Seq2Seq, batches: Sequence[Batch], dtype: torch.dtype | None, smoothing: float
+) -> dict[str, float]:
+    """Seconds forward and backward of encoder, decoder, attention and softmax, each run by itself on real batches.
+
+    The decoder's figure holds the attention's.
+    """
+    parts, noise = Parts(), Noise(generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", dtype, enabled=dtype is not None):
+        for batch in batches:
+            with parts.part("embeddings and encoder"):
+                memory = network.encode(batch.source, batch.source_lengths, noise)
+                (memory.values.float().sum() + memory.keys.float().sum()).backward()
+            memory = _leaf(network.encode(batch.source, batch.source_lengths, noise))
+            embedded = network.target_embedding(batch.target).detach().requires_grad_()
+            with parts.part("decoder with attention"):
+                network.decoder(embedded, memory, noise).float().sum().backward()
+            attention, hidden = (
+                network.decoder.attention,
+                embedded.new_zeros(*batch.target.shape, network.config.decoder_size),
+            )
+            with parts.part("attention alone"):
+                _attend(attention, network.config.decoder, hidden.requires_grad_(), memory)
+            vectors = network.vectors(batch, noise).detach().to(product_dtype(embedded)).requires_grad_()
+            with parts.part("softmax and loss"):
+                cross_entropy(
+                    vectors, network.output.weight, network.output.bias, real_targets(batch), smoothing
+                ).backward()
+            network.zero_grad()
+    return parts.medians()
+
+
+def _attend(attention: Attention, decoder: str, hidden: Tensor, memory: Any) -> None:
+    hidden = hidden.to(product_dtype(hidden))
+    if decoder == "parallel":
+        attention(hidden, memory)[0].float().sum().backward()
+        return
+    seen = attention.step_memory(memory)
+    torch.stack([attention(query.unsqueeze(1), seen)[0] for query in hidden.unbind(dim=1)]).float().sum().backward()
+
+
+def _leaf(memory: Any) -> Any:
+    return type(memory)(
+        **{name: value.detach().requires_grad_(value.is_floating_point()) for name, value in vars(memory).items()}
+    )
