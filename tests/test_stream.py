@@ -16,6 +16,7 @@ import pytest
 import tiny
 
 from nmt.checkpoint import CheckpointFolder
+from nmt.commands.train import main
 from nmt.config import Config, TokenizerConfig, parse_config
 from nmt.data.loader import Loader
 from nmt.data.stream import Stream
@@ -43,6 +44,7 @@ def folder(tmp_path: Path) -> Path:
             str(tmp_path / "parts" / f"train-{part}.parquet")
         )
     everything = rows(range(120))
+    datasets.Dataset.from_list(everything).save_to_disk(str(tmp_path / "saved"))
     (tmp_path / "all.tsv").write_text("".join(f"{row['en']}\t{row['de']}\n" for row in everything))
     (tmp_path / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in everything))
     for language in ("en", "de"):
@@ -54,6 +56,7 @@ FORMS = {
     "dataset": {"dataset": "parts"},
     "one file": {"dataset": "parts/train-0.parquet"},
     "json dataset": {"dataset": "all.jsonl"},
+    "saved dataset": {"dataset": "saved"},
     "tsv": {"path": "all.tsv"},
     "jsonl": {"path": "all.jsonl"},
     "prefix": {"path": "all"},
@@ -114,7 +117,7 @@ def test_each_pair_once_an_epoch(form: str, buffer: int, folder: Path) -> None:
     assert names(again) != names(made)
 
 
-@pytest.mark.parametrize("form", ["dataset", "json dataset", "tsv", "prefix"])
+@pytest.mark.parametrize("form", ["dataset", "json dataset", "saved dataset", "tsv", "prefix"])
 def test_the_same_updates_from_every_place(form: str, folder: Path) -> None:
     config = settings(folder, FORMS[form])
     made = epoch_of(stream(config)) + epoch_of(stream(config), 1, epoch_of(stream(config))[-1].after)
@@ -246,6 +249,21 @@ def test_faults(tmp_path: Path) -> None:
         next(stream(settings(tmp_path, {"path": "none.tsv"})).updates(Place()))
     with pytest.raises(DataError, match="cannot be read"):
         next(stream(settings(tmp_path, {"dataset": "none.parquet"})).updates(Place()))
+
+
+def test_a_fault_in_the_background_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    prefix = tiny.write_corpus(tmp_path)
+    with prefix.with_suffix(".en").open("a") as file:
+        file.write("one line too many\n")
+    (tmp_path / "c.yaml").write_text("{training: {schedule: constant}, tokenizer: {kind: words, training_lines: 99}}")
+    train_ = f"data.train={{path: {prefix}, streaming: true}}"
+    valid = f"data.valid={{source: {prefix}.de, target: {prefix}.de}}"
+    status = main(
+        [str(tmp_path / "c.yaml"), train_, valid, "validation.sentences=2", "--output", str(tmp_path / "run")]
+    )
+    assert status == 2
+    (fault,) = [line for line in capfd.readouterr().err.splitlines() if "error" in line or "Traceback" in line]
+    assert fault.startswith(f"nmt-train: error: {prefix}.en has 145 lines but {prefix}.de has 144")
 
 
 def test_configuration() -> None:

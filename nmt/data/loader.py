@@ -161,7 +161,8 @@ def _undisturbed() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGCHLD, child)
+        if child is not None:  # else it is no handler of Python's
+            signal.signal(signal.SIGCHLD, child)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -34,7 +34,7 @@ class UpdateSource(Protocol):
         """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
 
 
-class Pairs(Protocol):
+class IndexedPairs(Protocol):
     """Tokenised pairs by index."""
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -70,7 +70,7 @@ class Plan:
 
 
 def make_plan(
-    pairs: Pairs, order: NDArray[Any], *, tokens: int, sentences: int | None, random: np.random.Generator
+    pairs: IndexedPairs, order: NDArray[Any], *, tokens: int, sentences: int | None, random: np.random.Generator
 ) -> Plan:
     """Put shuffled pairs into updates of like lengths, and shuffle the updates.
 
@@ -107,7 +107,7 @@ class Shares:
         self._shares = shares_per_process * world.size
         self._own = range(shares_per_process * world.rank, shares_per_process * (world.rank + 1))
 
-    def batches(self, pairs: Pairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
+    def batches(self, pairs: IndexedPairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
         """This process' batches of the update that holds these pairs. `number`: epoch, window and update."""
         borders = [share * len(indices) // self._shares for share in range(self._shares + 1)]
         seeds = self._seeds(len(indices), number)
@@ -127,7 +127,7 @@ class Shares:
         return seeds
 
     def _sides(
-        self, pairs: Pairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
+        self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
     ) -> tuple[Sequence[Ids], Sequence[Ids]]:
         if not self._sampling:
             return [pairs.source(index) for index in indices], [pairs.target(index) for index in indices]
