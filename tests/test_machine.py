@@ -1,10 +1,12 @@
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt import machine
 from nmt.errors import MachineError
-from nmt.machine import autocast_dtype, choose_device, keep_memory, return_memory
+from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory, return_memory
 
 
 def test_devices() -> None:
@@ -37,3 +39,17 @@ def test_memory_can_be_kept_and_returned() -> None:
 def _resident() -> int:
     """Pages of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun sets one thread where the user has set none; then the cores are shared out."""
+    monkeypatch.setattr(machine, "_cores", lambda: 9)
+    assert default_threads(1) == 1
+    assert default_threads(2) == 4
+    assert default_threads(10) == 1
+    torch.set_num_threads(3)
+    assert default_threads(1) == default_threads(2) == 3
+
+
+def test_cores() -> None:
+    assert 1 <= machine._cores() <= (os.cpu_count() or 1)

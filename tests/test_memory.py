@@ -74,7 +74,7 @@ def test_a_shortage_changes_no_figure(
     assert short.position == plain.position
     assert losses(short) == pytest.approx(losses(plain), rel=1e-4)
     torch.testing.assert_close(weights(short.network), weights(plain.network), rtol=1e-3, atol=1e-4)
-    assert [record.levelno for record in caplog.records if record.levelno > logging.INFO] == [logging.WARNING]
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
     assert "memory is too short for the largest batches" in caplog.text
 
 

@@ -18,3 +18,15 @@ def test_the_first_signal_is_caught_and_the_second_is_not(
         assert signal.getsignal(number) == signal.SIG_DFL
     assert signal.getsignal(number) == before
     assert "stopping after this update" in capfd.readouterr().err
+
+
+def test_one_of_many_processes_is_not_hurried(capfd: pytest.CaptureFixture[str]) -> None:
+    """torchrun and a batch system may both send the same signal."""
+    with stop_signals(alone=False) as stop:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.number == signal.SIGTERM
+    assert capfd.readouterr().err.split("\n") == ["", "stopping after this update", ""]
+    with stop_signals(alone=False, say=False):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == ""

@@ -1,5 +1,6 @@
 """A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
 
+import json
 import logging
 import multiprocessing
 import os
@@ -245,3 +246,15 @@ def test_sampling_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
     train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     assert not multiprocessing.active_children()
+
+
+def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: Path) -> None:
+    def tokens(*overrides: str) -> int:
+        train(tiny.config(prefix, *overrides), tmp_path / "run", resume=True)
+        newest, _ = CheckpointFolder(tmp_path / "run").newest()
+        assert newest
+        return int(json.loads((newest / "state.json").read_text())["size"]["tokens"])
+
+    assert tokens("training.max_updates=2", "training.accumulate=2") == 128
+    assert tokens("training.max_updates=4", "training.accumulate=2", "training.learning_rate=0.01") == 128
+    assert tokens("training.max_updates=6", "training.batch_tokens=32") == 32
