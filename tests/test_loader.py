@@ -128,8 +128,10 @@ def test_a_fault_is_the_same_as_without_it() -> None:
 
 def test_a_bug_keeps_its_traceback() -> None:
     updates = Loader(Counting(fault_at=0, error=RuntimeError("a bug"))).updates(Place())
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in updates.*a bug"):
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in updates.*a bug") as caught:
         next(updates)
+    assert not multiprocessing.active_children()  # whoever keeps the error
+    assert caught.traceback
 
 
 @pytest.fixture
@@ -142,8 +144,10 @@ def test_a_killed_process_is_told() -> None:
     updates = Loader(Counting(sleep=0.2)).updates(Place())
     next(updates)
     os.kill(worker(), signal.SIGKILL)
-    with pytest.raises(MachineError, match="was killed, perhaps because memory ran out"):
+    with pytest.raises(MachineError, match="was killed, perhaps because memory ran out") as caught:
         list(islice(updates, 100))
+    assert not multiprocessing.active_children()
+    assert caught.traceback
 
 
 @pytest.mark.usefixtures("_impatient")

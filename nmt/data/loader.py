@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import traceback
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -140,13 +141,16 @@ def _received(messages: Iterator[_Message]) -> Generator[Update, None, None]:
 def _next(messages: Iterator[_Message]) -> _Message:
     try:
         return next(messages)
-    except RuntimeError as error:
+    except Exception as error:
+        traceback.clear_frames(error.__traceback__)  # whoever keeps the error would keep DataLoader and the process
         if "exited unexpectedly" not in str(error):
             raise
         raise MachineError(
             "the process that prepares the training data was killed, perhaps because memory ran out; "
             "--resume goes on from the last checkpoint"
         ) from None
+    finally:
+        del messages
 
 
 @contextlib.contextmanager
