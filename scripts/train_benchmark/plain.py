@@ -37,8 +37,8 @@ class PlainSeq2Seq(nn.Module):
         values, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
         mask = torch.arange(values.size(1)) < batch.source_lengths.unsqueeze(1)
         mean = (values * mask.unsqueeze(-1)).sum(1) / batch.source_lengths.unsqueeze(1)
-        first = torch.tanh(self.bridge(mean)).view(len(mean), 2, self.decoder.num_layers, -1)
-        h, c = first.permute(1, 2, 0, 3).contiguous()
+        first = torch.tanh(self.bridge(mean)).view(len(mean), self.decoder.num_layers, 2, -1)
+        h, c = first.permute(2, 1, 0, 3).contiguous()
         keys = self.query(values)
         previous = self.dropout(self.target(F.pad(batch.target[:, :-1], (1, 0), value=BOS)))
         if self.feeding:
