@@ -72,7 +72,16 @@ def test_products_are_counted() -> None:
         nn.Linear(3, 4)(torch.randn(2, 3))
     assert products.shapes == {(1, 2, 3, 4): 2, (5, 2, 3, 4): 1}
     assert products.operations() == 2 * 2 * 3 * 4 * 7
-    assert ceiling(products.shapes, torch.float32) > 0
+    assert ceiling(products.shapes, torch.float32, torch.device("cpu")) > 0
+
+
+def test_products_of_fused_layers_are_counted() -> None:
+    layer, inputs = nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    with Products() as fused:
+        layer(inputs)[0].sum().backward()
+    assert fused.shapes[1, 10, 3, 16] == 1
+    assert fused.shapes[1, 2, 4, 16] == fused.shapes[1, 2, 16, 4] == 5
+    assert fused.operations() == 3 * 2 * 10 * 16 * (3 + 4)
 
 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])

@@ -35,10 +35,12 @@ class Products(TorchDispatchMode):
             left, right = args[-2:] if name in ("aten::mm", "aten::bmm") else args[1:3]
             batch = left.size(0) if left.dim() == 3 else 1
             self.shapes[batch, left.size(-2), left.size(-1), right.size(-1)] += 1
-        elif name == "aten::mkldnn_rnn_layer":
-            self._layer(args[0], args[2], backward=False)
-        elif name == "aten::mkldnn_rnn_layer_backward":
-            self._layer(args[0], args[2], backward=True)
+        elif name.startswith("aten::mkldnn_rnn_layer"):
+            self._layer(args[0], args[2], backward=name.endswith("backward"))
+        elif name.startswith("aten::_cudnn_rnn") and "flatten" not in name:  # one layer in one direction, as we use it
+            backward = name.endswith("backward")
+            batch_first = args[14 if backward else 10]
+            self._layer(args[0].transpose(0, 1) if batch_first else args[0], args[1][1], backward=backward)
         return func(*args, **(kwargs or {}))
 
     def _layer(self, inputs: Tensor, recurrent: Tensor, *, backward: bool) -> None:
@@ -59,14 +61,15 @@ class Products(TorchDispatchMode):
         return sum(2.0 * b * m * k * n * count for (b, m, k, n), count in self.shapes.items())
 
 
-def ceiling(shapes: Counter[Shape], dtype: torch.dtype) -> float:
+def ceiling(shapes: Counter[Shape], dtype: torch.dtype, device: torch.device) -> float:
     """Seconds that these products take when nothing else runs, each shape by itself, its best time."""
-    return sum(count * _best(shape, dtype) for shape, count in shapes.items())
+    return sum(count * _best(shape, dtype, device) for shape, count in shapes.items())
 
 
-def _best(shape: Shape, dtype: torch.dtype) -> float:
+def _best(shape: Shape, dtype: torch.dtype, device: torch.device) -> float:
     b, m, k, n = shape
-    left, right = torch.randn(b, m, k, dtype=dtype), torch.randn(b, n, k, dtype=dtype).mT
+    left = torch.randn(b, m, k, dtype=dtype, device=device)
+    right = torch.randn(b, n, k, dtype=dtype, device=device).mT
     if b == 1:
         left, right = left[0], right[0]
     tries = max(5, min(50, int(1e10 / (2 * b * m * k * n))))
@@ -74,9 +77,16 @@ def _best(shape: Shape, dtype: torch.dtype) -> float:
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+    begin = now()
     function()
-    return time.perf_counter() - begin
+    return now() - begin
+
+
+def now() -> float:
+    """The time in seconds, once the GPU, if there is one, has done all it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 @dataclass
@@ -87,9 +97,9 @@ class Parts:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
+        begin = now()
         yield
-        self.seconds.setdefault(name, []).append(time.perf_counter() - begin)
+        self.seconds.setdefault(name, []).append(now() - begin)
 
     def medians(self) -> dict[str, float]:
         return {name: median(values) for name, values in self.seconds.items()}
@@ -102,8 +112,9 @@ def by_part(
 
     The decoder's figure holds the attention's.
     """
-    parts, noise = Parts(), Noise(generator=torch.Generator().manual_seed(1))
-    with torch.autocast("cpu", dtype, enabled=dtype is not None):
+    device = network.output.weight.device
+    parts, noise = Parts(), Noise(generator=torch.Generator(device).manual_seed(1))
+    with torch.autocast(device.type, dtype, enabled=dtype is not None):
         for batch in batches:
             with parts.part("embeddings and encoder"):
                 memory = network.encode(batch.source, batch.source_lengths, noise)

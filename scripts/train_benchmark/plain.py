@@ -33,9 +33,9 @@ class PlainSeq2Seq(nn.Module):
     def forward(self, batch: Batch, label_smoothing: float) -> Tensor:
         """The cross entropy, summed over the target pieces."""
         embedded = self.dropout(self.source(batch.source))
-        packed = pack_padded_sequence(embedded, batch.source_lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(embedded, batch.source_lengths.cpu(), batch_first=True, enforce_sorted=False)
         values, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
-        mask = torch.arange(values.size(1)) < batch.source_lengths.unsqueeze(1)
+        mask = torch.arange(values.size(1), device=values.device) < batch.source_lengths.unsqueeze(1)
         mean = (values * mask.unsqueeze(-1)).sum(1) / batch.source_lengths.unsqueeze(1)
         first = torch.tanh(self.bridge(mean)).view(len(mean), self.decoder.num_layers, 2, -1)
         h, c = first.permute(2, 1, 0, 3).contiguous()
