@@ -1,5 +1,8 @@
 """Repeated products against plain ones under autograd."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -52,3 +55,20 @@ def test_products_run_in_the_type_of_the_factor() -> None:
     product.sum().backward()
     assert x.grad is not None
     assert x.grad.dtype == torch.float32
+
+
+def test_nothing_is_left_after_the_backward_pass() -> None:
+    """Not even until the next garbage collection: the factor may be large."""
+    x, factor = torch.randn(3, 4, requires_grad=True), torch.randn(4, 4, requires_grad=True)
+    gc.disable()
+    try:
+        repeated = Repeated(factor)
+        total = chain(x, repeated.mT, 3) + chain(x, repeated, 3)
+        left = [weakref.ref(repeated), weakref.ref(repeated.mT)]
+        del repeated
+        total.backward()
+        del total
+        assert [reference() for reference in left] == [None, None]
+    finally:
+        gc.enable()
+    assert factor.grad is not None

@@ -3,6 +3,7 @@
 Autograd would add up a small product for each step: slower, and rounded at each sum.
 """
 
+import weakref
 from functools import cached_property
 from typing import Any
 
@@ -55,13 +56,14 @@ Factor = Tensor | Repeated
 class _Handle(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, factor: Tensor, repeated: Repeated) -> Tensor:
-        ctx.repeated = repeated
+        ctx.repeated = weakref.ref(repeated)  # the products hold it; the handle must not, or it would hold itself
         return factor.new_empty(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, nothing: Tensor) -> tuple[Tensor | None, None]:  # noqa: ARG004
-        return ctx.repeated.gradient(), None
+        repeated: Repeated | None = ctx.repeated()
+        return repeated.gradient() if repeated else None, None
 
 
 class _Product(torch.autograd.Function):
