@@ -15,7 +15,6 @@ import shutil
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,7 +35,7 @@ from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
 from nmt.data.stream import Stream
-from nmt.data.updates import UpdateSource
+from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
 from nmt.files import remove_leftovers, saving
@@ -217,19 +216,18 @@ def _source(
     config: Config, tokenizers: Tokenizers, stores: list[PairStore], size: UpdateSize, shares: int, world: World
 ) -> UpdateSource:
     """The training pairs, streamed or prepared."""
-    options: dict[str, Any] = {
-        "tokenizers": tokenizers,
-        "update_tokens": size.tokens,
-        "update_sentences": size.sentences,
-        "shares_per_process": shares,
-        "world": world,
-        "sampling": config.tokenizer.sampling > 0,
-        "seed": config.training.seed,
-    }
+    options = UpdateOptions(
+        update_tokens=size.tokens,
+        update_sentences=size.sentences,
+        sampling=config.tokenizer.sampling > 0,
+        seed=config.training.seed,
+        shares_per_process=shares,
+        world=world,
+    )
     if config.data.streams:
-        return Stream(config.data, **options)
+        return Stream(config.data, tokenizers=tokenizers, options=options)
     weights = [corpus.weight for corpus in config.data.train if corpus.weight is not None]
-    return Batches(stores, weights=weights or None, **options)
+    return Batches(stores, tokenizers=tokenizers, weights=weights or None, options=options)
 
 
 def _introduce(config: Config, tokenizers: Tokenizers, network: Seq2Seq, device: torch.device, world: World) -> None:

@@ -2,7 +2,9 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from nmt.config import TokenizerConfig
 from nmt.data.batching import Batches, text_batches
 from nmt.data.cleaning import CleaningReport
 from nmt.data.store import PairStore, StoreWriter
-from nmt.data.updates import cut
+from nmt.data.updates import UpdateOptions, cut
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS, PAD, Batch, Place, Update, World
@@ -33,9 +35,9 @@ def store(folder, lengths: list[tuple[int, int]], begin: int = 0) -> PairStore:
     return PairStore(folder)
 
 
-def batches(stores: list[PairStore], **changes: object) -> Batches:
-    options = {"weights": None, "update_tokens": 40, "update_sentences": None, "sampling": False, "seed": 1}
-    return Batches(stores, tokenizers=WORDS, **{**options, **changes})
+def batches(stores: list[PairStore], weights: Sequence[float] | None = None, **changes: Any) -> Batches:
+    options = UpdateOptions(**{"update_tokens": 40, "sampling": False, "seed": 1, **changes})
+    return Batches(stores, tokenizers=WORDS, weights=weights, options=options)
 
 
 def epoch_of(plan: Batches, epoch: int) -> list[Batch]:
@@ -257,9 +259,9 @@ class TestSampling:
             writer.finish(CleaningReport(), None)
         return PairStore(tmp_path)
 
-    def made(self, stored: PairStore, tokenizers: Tokenizers, **changes: object) -> Batches:
-        options = {"weights": None, "update_tokens": 100, "update_sentences": None, "sampling": True, "seed": 1}
-        return Batches([stored], tokenizers=tokenizers, **{**options, **changes})
+    def made(self, stored: PairStore, tokenizers: Tokenizers, **changes: Any) -> Batches:
+        options = UpdateOptions(**{"update_tokens": 100, "sampling": True, "seed": 1, **changes})
+        return Batches([stored], tokenizers=tokenizers, weights=None, options=options)
 
     def test_text_is_the_same_and_pieces_are_not(self, stored, tokenizers):
         plain = epoch_of(self.made(stored, tokenizers, sampling=False), 0)

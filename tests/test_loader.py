@@ -20,6 +20,7 @@ from nmt.data.batching import Batches
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
+from nmt.data.updates import UpdateOptions
 from nmt.errors import DataError, MachineError
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import Place, Update
@@ -78,11 +79,7 @@ def test_the_same_updates_from_any_place(tmp_path: Path) -> None:
         stores,
         tokenizers=tokenizers,
         weights=None,
-        update_tokens=64,
-        update_sentences=None,
-        shares_per_process=2,
-        sampling=True,
-        seed=1,
+        options=UpdateOptions(update_tokens=64, shares_per_process=2, sampling=True, seed=1),
     )
     before = torch.random.get_rng_state()
     count = source.count(0)

@@ -20,6 +20,7 @@ from nmt.commands.train import main
 from nmt.config import Config, TokenizerConfig, parse_config
 from nmt.data.loader import Loader
 from nmt.data.stream import Stream
+from nmt.data.updates import UpdateOptions
 from nmt.errors import ConfigError, DataError
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
@@ -78,8 +79,8 @@ def settings(folder: Path, *corpora: dict[str, Any], **data: Any) -> Config:
 
 
 def stream(config: Config, tokenizers: Tokenizers = WORDS, **changes: Any) -> Stream:
-    options = {"update_tokens": 40, "update_sentences": None, "sampling": False, "seed": 1}
-    return Stream(config.data, tokenizers=tokenizers, **{**options, **changes})
+    options = UpdateOptions(**{"update_tokens": 40, "sampling": False, "seed": 1, **changes})
+    return Stream(config.data, tokenizers=tokenizers, options=options)
 
 
 def epoch_of(source: Stream, epoch: int = 0, start: Place | None = None) -> list[Update]:

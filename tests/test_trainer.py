@@ -22,6 +22,7 @@ from nmt.config import Config
 from nmt.data.batching import Batches
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
+from nmt.data.updates import UpdateOptions
 from nmt.errors import Interrupted, ModelError, UserError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.build import train_tokenizers
@@ -52,11 +53,13 @@ class Room:
             stores,
             tokenizers=tokenizers,
             weights=None,
-            update_tokens=settings.batch_tokens * settings.accumulate,
-            update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
-            shares_per_process=settings.accumulate,
-            sampling=False,
-            seed=settings.seed,
+            options=UpdateOptions(
+                update_tokens=settings.batch_tokens * settings.accumulate,
+                update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+                shares_per_process=settings.accumulate,
+                sampling=False,
+                seed=settings.seed,
+            ),
         )
         values = figures or itertools.repeat(1.0)
         checkpoints = CheckpointFolder(output)

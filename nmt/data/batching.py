@@ -15,6 +15,7 @@ from nmt.data.updates import (
     UPDATES,
     Plan,
     Shares,
+    UpdateOptions,
     by_target_then_source,
     cut,
     generator,
@@ -22,7 +23,7 @@ from nmt.data.updates import (
     make_plan,
 )
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch, Place, Update, World
+from nmt.types import Batch, Place, Update
 
 
 class Batches:
@@ -42,22 +43,10 @@ class Batches:
         *,
         tokenizers: Tokenizers,
         weights: Sequence[float] | None,
-        update_tokens: int,
-        update_sentences: int | None,
-        sampling: bool,
-        seed: int,
-        shares_per_process: int = 1,
-        world: World = World(),  # noqa: B008 - it is frozen
+        options: UpdateOptions,
     ) -> None:
-        """`update_tokens`: most pairs times pieces of the longest side in an update of all processes, EOS and padding counted;
-        a pair that is longer by itself makes an update. `update_sentences`: most pairs. `sampling`: new segmentations for
-        every update, which may go over `update_tokens`; the stores must hold text. `shares_per_process`: batches that each
-        process makes of an update."""
         self._pairs, self._sizes = _Stores(stores), [len(store) for store in stores]
-        self._update_tokens, self._update_sentences, self._seed = update_tokens, update_sentences, seed
-        self._cut = Shares(
-            tokenizers=tokenizers, shares_per_process=shares_per_process, world=world, sampling=sampling, seed=seed
-        )
+        self._options, self._cut = options, Shares(tokenizers, options)
         self._takes = _takes(self._sizes, weights)
         self._planned: tuple[int, Plan] | None = None
 
@@ -90,13 +79,13 @@ class Batches:
 
     def _make_plan(self, epoch: int) -> Plan:
         order = np.concatenate([self._take(store, epoch) for store in range(len(self._sizes))])
-        generator(self._seed, MIX, epoch).shuffle(order)
+        generator(self._options.seed, MIX, epoch).shuffle(order)
         return make_plan(
             self._pairs,
             order,
-            tokens=self._update_tokens,
-            sentences=self._update_sentences,
-            random=generator(self._seed, UPDATES, epoch),
+            tokens=self._options.update_tokens,
+            sentences=self._options.update_sentences,
+            random=generator(self._options.seed, UPDATES, epoch),
         )
 
     def _take(self, store: int, epoch: int) -> NDArray[Any]:
@@ -106,7 +95,9 @@ class Batches:
         dtype = np.uint32 if begins[-1] <= 1 << 32 else np.uint64
         pairs = np.arange(begins[store], begins[store + 1], dtype=dtype)
         first, last = epoch * take // size, ((epoch + 1) * take - 1) // size
-        rounds = [generator(self._seed, CORPUS, store, turn).permutation(pairs) for turn in range(first, last + 1)]
+        rounds = [
+            generator(self._options.seed, CORPUS, store, turn).permutation(pairs) for turn in range(first, last + 1)
+        ]
         offset = epoch * take - first * size
         return np.concatenate(rounds)[offset : offset + take]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from nmt.config import CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, Pairs, SeenHashes
 from nmt.data.readers import describe, read_parts
-from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, generator, make_plan
+from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Place, Update, World
+from nmt.types import Place, Update
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +35,9 @@ class Stream:
     new random order each time.
     """
 
-    def __init__(
-        self,
-        data: DataConfig,
-        *,
-        tokenizers: Tokenizers,
-        update_tokens: int,
-        update_sentences: int | None,
-        sampling: bool,
-        seed: int,
-        shares_per_process: int = 1,
-        world: World = World(),  # noqa: B008 - it is frozen
-    ) -> None:
-        """As for `Batches`."""
-        self._data, self._tokenizers, self._text = data, tokenizers, sampling
-        self._update_tokens, self._update_sentences, self._seed = update_tokens, update_sentences, seed
-        self._cut = Shares(
-            tokenizers=tokenizers, shares_per_process=shares_per_process, world=world, sampling=sampling, seed=seed
-        )
+    def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
+        self._data, self._tokenizers = data, tokenizers
+        self._options, self._cut = options, Shares(tokenizers, options)
 
     def updates(self, place: Place) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed, the place and the corpora.
@@ -78,18 +63,21 @@ class Stream:
         purpose = (window.place.epoch, window.place.window)
         return make_plan(
             window,
-            generator(self._seed, MIX, *purpose).permutation(len(window)),
-            tokens=self._update_tokens,
-            sentences=self._update_sentences,
-            random=generator(self._seed, UPDATES, *purpose),
+            generator(self._options.seed, MIX, *purpose).permutation(len(window)),
+            tokens=self._options.update_tokens,
+            sentences=self._options.update_sentences,
+            random=generator(self._options.seed, UPDATES, *purpose),
         )
 
     def _windows(self, place: Place) -> Iterator["_Window | None"]:
         """The windows from that of a place on, without empty ones; None after each step on the way to one."""
-        rows, cleaner = _Rows(self._data, self._seed, place.stream), Cleaner(self._data, self._tokenizers)
+        rows, cleaner = _Rows(self._data, self._options.seed, place.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(place, update=0), CleaningReport()
         for number in itertools.count():
-            window, seen = _Window(dataclasses.replace(here, stream=rows.state()), text=self._text), SeenHashes()
+            window, seen = (
+                _Window(dataclasses.replace(here, stream=rows.state()), text=self._options.sampling),
+                SeenHashes(),
+            )
             ended = False
             while not ended and window.report.read < self._data.shuffle_buffer:
                 wanted = min(_CHUNK, self._data.shuffle_buffer - window.report.read)

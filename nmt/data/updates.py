@@ -5,7 +5,7 @@ same updates are made by one process, by many, or with accumulated gradients.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,6 +92,23 @@ def make_plan(
     return Plan(order=order, starts=borders[:-1][shuffled], ends=borders[1:][shuffled])
 
 
+@dataclass(frozen=True, kw_only=True)
+class UpdateOptions:
+    """How large updates are, and what is made of them."""
+
+    update_tokens: int
+    """Most pairs times pieces of the longest side in an update of all processes, EOS and padding counted; a pair that is longer
+    by itself makes an update."""
+    update_sentences: int | None = None
+    """Most pairs in an update of all processes."""
+    sampling: bool
+    """A new segmentation for every sentence of every update, which may go over `update_tokens`; the pairs must hold text."""
+    seed: int
+    shares_per_process: int = 1
+    """Batches that each process makes of an update."""
+    world: World = field(default_factory=World)
+
+
 class Shares:
     """Makes the batches of one process from an update.
 
@@ -99,13 +116,10 @@ class Shares:
     rank 0, then those of rank 1, and so on.
     """
 
-    def __init__(
-        self, *, tokenizers: Tokenizers, shares_per_process: int, world: World, sampling: bool, seed: int
-    ) -> None:
-        """`sampling`: a new segmentation for every sentence of every update; the pairs must hold text."""
-        self._tokenizers, self._sampling, self._seed = tokenizers, sampling, seed
-        self._shares = shares_per_process * world.size
-        self._own = range(shares_per_process * world.rank, shares_per_process * (world.rank + 1))
+    def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
+        self._tokenizers, self._sampling, self._seed = tokenizers, options.sampling, options.seed
+        each, rank = options.shares_per_process, options.world.rank
+        self._shares, self._own = each * options.world.size, range(each * rank, each * (rank + 1))
 
     def batches(self, pairs: IndexedPairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
         """This process' batches of the update that holds these pairs. `number`: epoch, window and update."""

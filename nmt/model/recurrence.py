@@ -53,7 +53,8 @@ class _Sequence(torch.autograd.Function):
         T = len(inputs)
         inputs, w_input, w_recurrent = inputs.to(dtype).contiguous(), w_input.to(dtype), w_recurrent.to(dtype)
         gates, bias = F.linear(inputs, w_input), b_input + b_recurrent  # (T, B, 4H)
-        outputs, cells = gates.new_empty(T + 1, *h.shape), _wide(gates, T + 1, *c.shape)
+        outputs = gates.new_empty(T + 1, *h.shape)
+        cells = gates.new_empty(T + 1, *c.shape, dtype=_wide_type(gates))
         outputs[0], cells[0] = h, c
         for t in range(T):
             gates[t].addmm_(outputs[t], w_recurrent.t())
@@ -87,7 +88,7 @@ class _Sequence(torch.autograd.Function):
 class _Cell(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: Tensor, bias: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        c = c.to(torch.promote_types(gates.dtype, torch.float32))
+        c = c.to(_wide_type(gates))
         h, next_c = gates.new_empty(c.shape), torch.empty_like(c)
         _forward(gates, bias, c, h, next_c)
         ctx.save_for_backward(gates, bias, c, next_c)
@@ -129,8 +130,9 @@ def _backward(
 
 def _activate(gates: Tensor, bias: Tensor) -> Tensor:
     """σ of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from (N, 4H)."""
-    wide = torch.promote_types(gates.dtype, torch.float32)
-    activations = gates.to(wide, copy=True).add_(bias).view(len(gates), 4, -1)  # to add two types at once is slower
+    activations = (
+        gates.to(_wide_type(gates), copy=True).add_(bias).view(len(gates), 4, -1)
+    )  # to add two types at once is slower
     activations[:, CANDIDATE].mul_(2.0)
     return activations.sigmoid_()
 
@@ -150,6 +152,6 @@ def _slopes(sigmoids: Tensor) -> Tensor:
     return torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1)
 
 
-def _wide(like: Tensor, *shape: int) -> Tensor:
-    """An empty tensor in the precision of states and activations: at least float32."""
-    return like.new_empty(shape, dtype=torch.promote_types(like.dtype, torch.float32))
+def _wide_type(gates: Tensor) -> torch.dtype:
+    """The type of states and activations: at least float32."""
+    return torch.promote_types(gates.dtype, torch.float32)
