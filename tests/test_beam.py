@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.search.beam import NEVER, Advance, Beam, advance
+from nmt.search.beam import Advance, Beam, advance
+from nmt.search.best import NEVER
 from nmt.types import BOS, EOS
 
 PIECES = np.array([EOS, 4, 5, 6, 7])

@@ -15,10 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.search.best import Ids, Scores, best_extensions
+from nmt.search.best import NEVER, Ids, Scores, best_extensions
 from nmt.types import BOS
-
-NEVER = float("-inf")
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -53,20 +51,27 @@ class Beam:
 
     def select(self, sentences: Ids) -> "Beam":
         """The beam of some of its sentences, by row."""
-        B = len(self.sentences)
+        shape = self.log_probabilities.shape
         return replace(
             self,
             sentences=self.sentences[sentences],
             log_probabilities=self.log_probabilities[sentences],
-            last=self.last.reshape(B, -1)[sentences].reshape(-1),
-            origins=self.origins.reshape(B, -1)[sentences].reshape(-1),
+            last=self.last.reshape(shape)[sentences].reshape(-1),
+            origins=self.origins.reshape(shape)[sentences].reshape(-1),
         )
+
+    @property
+    def firsts(self) -> Ids:
+        """The row of each sentence's first hypothesis, (B, 1)."""
+        B, K = self.log_probabilities.shape
+        return np.arange(0, B * K, K)[:, None]
 
     @property
     def moved(self) -> bool:
         """Whether the rows of the scorer's state must follow: some hypothesis does not extend the row of its own number."""
         assert self.before is not None
-        return not np.array_equal(self.origins, np.arange(len(self.before.last)))
+        rows = len(self.before.last)
+        return len(self.last) != rows or bool((self.origins != np.arange(rows)).any())
 
     def pieces(self, row: int) -> list[int]:
         """The pieces of one hypothesis, without BOS."""
@@ -122,12 +127,12 @@ def advance(
         attention: the weights with which the scores came, (N, S), if they shall be kept.
         margins: whether to measure them.
     """
-    B, K, V = scores.shape
     # Relative to the sentence's best hypothesis the sums are small: float32 tells them apart however long they are.
     best = beam.log_probabilities[:, :1]
-    ends, others, flat = best_extensions(scores, beam.log_probabilities - best, width + int(margins))
-    origins, columns = np.divmod(flat[:, :width], V)
-    origins += np.arange(0, B * K, K)[:, None]
+    ahead = (beam.log_probabilities - best).astype(np.float32)
+    ends, others, places = best_extensions(scores, ahead, width + int(margins))
+    origins, columns = np.divmod(places[:, :width], len(pieces))
+    origins += beam.firsts
     ended = _ended(ends, others, width)
     return Advance(
         beam=Beam(
@@ -146,7 +151,7 @@ def advance(
 
 def _ended(ends: Scores, others: Scores, width: int) -> Mask | None:
     """Which extensions with EOS, (B, K), are among the `width` best of their sentence; None: none, as in most steps."""
-    if not (ends.max(axis=1) > others[:, width - 1]).any():
+    if not (ends > others[:, width - 1, None]).any():
         return None
     ranked = np.sort(np.concatenate([others, ends], axis=1))
     first_out = ranked[:, -width - 1]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.search.beam import NEVER, Beam
-from nmt.search.best import Ids
+from nmt.search.beam import Beam
+from nmt.search.best import NEVER, Ids
 
 
 class Filter(Protocol):
