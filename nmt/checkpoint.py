@@ -145,14 +145,14 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
             parameter.copy_(weights[name])
 
 
-def add_shortlist(folder: Path, shortlist: Shortlist) -> None:
+def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
     """Put a shortlist into a model folder, which is whole at every moment. Raises MachineError: it cannot be written."""
     tensors = {"frequent": shortlist.frequent, "best": shortlist.best}
     add_file(folder, SHORTLIST, save({name: torch.from_numpy(ids).int() for name, ids in tensors.items()}))
 
 
 def _load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
-    """What `add_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
+    """What `save_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
     tensors = load_tensors(path)
     try:
         frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()

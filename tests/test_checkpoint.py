@@ -12,11 +12,11 @@ import torch
 from nmt.checkpoint import (
     CheckpointFolder,
     TrainingState,
-    add_shortlist,
     build_network,
     load_model,
     load_training_state,
     save_model,
+    save_shortlist,
     unique_weights,
 )
 from nmt.config import Config
@@ -78,7 +78,7 @@ def test_a_shortlist_comes_back(folder: Path, parts: tuple[Config, Tokenizers, S
     assert load_model(folder).shortlist is None
     first = shortlist(parts[1])
     for saved in (first, dataclasses.replace(first, best=first.best[:, :1])):  # the second in place of the first
-        add_shortlist(folder, saved)
+        save_shortlist(folder, saved)
         loaded = load_model(folder).shortlist
         assert loaded
         assert loaded.target_size == saved.target_size
@@ -93,7 +93,7 @@ def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, To
         (dataclasses.replace(own, best=own.best[:-1]), "source pieces instead of"),
         (other, "999, but"),
     ]:
-        add_shortlist(folder, wrong)
+        save_shortlist(folder, wrong)
         with pytest.raises(ModelError, match=f"does not fit the vocabularies.*{message}"):
             load_model(folder)
 
@@ -104,7 +104,7 @@ DAMAGED = ["config.yaml", "tokenizer.json", "model.safetensors", "shortlist.safe
 @pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
 def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], name: str, damage: str) -> None:
-    add_shortlist(folder, shortlist(parts[1]))
+    save_shortlist(folder, shortlist(parts[1]))
     content = bytearray((folder / name).read_bytes())
     if damage == "missing":
         (folder / name).unlink()
