@@ -88,9 +88,12 @@ def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, boun
 
 
 @given(st.integers(1, 5), st.sampled_from([8, 512, 1024, 3000]), st.booleans(), st.integers(0, 99))
-def test_attentions_products_are_of_whole_numbers_and_exact(B: int, size: int, bounded: bool, seed: int) -> None:
+def test_attentions_products_are_of_whole_numbers_and_exact(
+    sentences: int, size: int, bounded: bool, seed: int
+) -> None:
     kind = Int8()
-    query, keys = random(B, 3, size, seed=seed), random(B, 6, size, seed=seed + 1) * 5
+    query = random(sentences, 3, size, seed=seed)
+    keys = random(sentences, 6, size, seed=seed + 1) * 5
     query = query.clamp(-1, 1) if bounded else query
     (left, row_scale), (right, scale) = kind.queries(query, bounded=bounded), kind.sentences(keys)
     exact = np.einsum("bks,bts->bkt", left.numpy().astype(np.int64), right.numpy().astype(np.int64))

@@ -37,11 +37,11 @@ class Attended:
     def select(self, sentences: Tensor) -> "Attended":
         """The rows of these sentences, (B',) int64."""
         return Attended(
-            keys=self.keys[sentences],
-            key_scale=self.key_scale[sentences],
-            values=self.values[sentences],
-            value_scale=self.value_scale[sentences],
-            padding=self.padding[sentences],
+            keys=self.keys.index_select(0, sentences),
+            key_scale=self.key_scale.index_select(0, sentences),
+            values=self.values.index_select(0, sentences),
+            value_scale=self.value_scale.index_select(0, sentences),
+            padding=self.padding.index_select(0, sentences),
         )
 
 
