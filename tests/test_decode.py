@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.decode import CLOSE, decode, search
+from nmt.search.decode import decode, search
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
@@ -130,7 +130,7 @@ class Noisy(TableScorer):
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         prediction, state = super().step(tokens, state)
         noise = torch.rand(prediction.log_probabilities.shape, generator=torch.Generator().manual_seed(len(tokens)))
-        noisy = prediction.log_probabilities + (noise - 0.5) * CLOSE / 20
+        noisy = prediction.log_probabilities + (noise - 0.5) * self.noise / 20
         return dataclasses.replace(prediction, log_probabilities=noisy), state
 
 
@@ -141,10 +141,11 @@ def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
     options = SearchOptions(beam=beam, nbest=beam)
     alone = [ids_of(run(scorer, [source], options))[0] for source in lines]
     assert ids_of(run(scorer, lines, options)) == alone
-    unguarded, margins = search(scorer, *pad(lines), options)
-    assert ids_of(unguarded) != alone
-    for found, single, margin in zip(ids_of(unguarded), alone, margins, strict=True):
-        assert found == single or margin < CLOSE
+    found = search(scorer, *pad(lines), options)
+    unguarded = ids_of([found.best(sentence) for sentence in range(len(lines))])
+    assert unguarded != alone
+    for sentence, (these, single) in enumerate(zip(unguarded, alone, strict=True)):
+        assert these == single or found.margin(sentence) < scorer.noise
 
 
 def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
