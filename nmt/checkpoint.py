@@ -6,6 +6,7 @@ A checkpoint is a complete model folder, with the training's state beside the mo
     tokenizer.model        or source.model and target.model, or .json: the tokenizer's own file
     model.safetensors      the weights to translate with: the moving average, where training keeps one; in float32, or from
                            nmt-export as int8 NAME with float32 NAME.scale for each row of a matrix
+    shortlist.safetensors  which target pieces to consider; where training is done and they cost no quality
     training.safetensors   raw weights and optimiser moments       } only for going on with
     state.json             position, best score, patience          } training
     checksums.sha256       of all of these
@@ -22,19 +23,20 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import ConfigError, ModelError
-from nmt.files import DRAFT, reason, saving, verify_checksums, whole_folder
+from nmt.files import DRAFT, add_file, reason, saving, verify_checksums, whole_folder
 from nmt.model.seq2seq import Seq2Seq
+from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers
 
 BEST, CHECKPOINTS = "best", "checkpoints"
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+CONFIG, WEIGHTS, SHORTLIST = "config.yaml", "model.safetensors", "shortlist.safetensors"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
 TRAINING_FILES = (TRAINING_WEIGHTS, TRAINING_STATE)
 SCALE = ".scale"  # behind the name of a matrix: what its integers are multiplied by, row by row
@@ -48,6 +50,7 @@ class Model:
     tokenizers: Tokenizers
     config: Config
     name: str
+    shortlist: Shortlist | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class _Undrawn(TorchFunctionMode):
     torch's own way to skip this, its device "meta", imports some hundred modules, which takes longer than to draw.
     """
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         drawing = getattr(function, "__module__", None) == nn.init.__name__
         return None if drawing else function(*args, **(kwargs or {}))
 
@@ -90,9 +93,9 @@ def save_model(
     with whole_folder(folder) as draft:
         (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
         save_tokenizers(tokenizers, draft)
-        _save_tensors(draft / WEIGHTS, weights)
+        save_tensors(draft / WEIGHTS, weights)
         if training:
-            _save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
+            save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
             (draft / TRAINING_STATE).write_text(training.progress, encoding="utf-8")
 
 
@@ -105,14 +108,20 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
         ModelError: no such folder, a missing, damaged or unreadable file.
     """
     path = model_folder(folder)
-    verify_checksums(path, unread=TRAINING_FILES)
+    files = verify_checksums(path, unread=TRAINING_FILES)
     config = load_folder_config(path)
     tokenizers = load_tokenizers(config.tokenizer, path)
     with _Undrawn():
         network = _network(config, tokenizers, generator=None)
     load_weights(network, multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)
     network.requires_grad_(False)
-    return Model(network=network.to(device or "cpu"), tokenizers=tokenizers, config=config, name=str(folder))
+    return Model(
+        network=network.to(device or "cpu"),
+        tokenizers=tokenizers,
+        config=config,
+        name=str(folder),
+        shortlist=_load_shortlist(path / SHORTLIST, tokenizers) if SHORTLIST in files else None,
+    )
 
 
 def model_folder(folder: str | Path) -> Path:
@@ -169,12 +178,31 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
             parameter.copy_(weights[name])
 
 
+def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
+    """Put a shortlist into a model folder, which is whole at every moment. Raises MachineError: it cannot be written."""
+    tensors = {"frequent": shortlist.frequent, "best": shortlist.best}
+    add_file(folder, SHORTLIST, save({name: torch.from_numpy(ids).int() for name, ids in tensors.items()}))
+
+
+def _load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
+    """What `save_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
+    tensors = load_tensors(path)
+    try:
+        frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()
+        if len(best) != tokenizers.source.size:
+            raise ValueError(f"{len(best)} source pieces instead of {tokenizers.source.size}")
+        return Shortlist(target_size=tokenizers.target.size, frequent=frequent, best=best)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path}: does not fit the vocabularies ({reason(error)}); copy the folder again") from error
+
+
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
     """The network's weights by name, shared ones once."""
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a .safetensors file. Raises OSError, which the caller should explain."""
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     except SafetensorError as error:  # it wraps the operating system's error in text of its own

@@ -23,9 +23,7 @@ class Seq2Seq(nn.Module):
         generator: where the initial weights come from; None where they will be read from a file.
     """
 
-    def __init__(
-        self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator | None
-    ) -> None:
+    def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator | None) -> None:
         super().__init__()
         E, H = config.embedding_size, config.decoder_size
         self.config = config
