@@ -199,7 +199,7 @@ def _judge(
 
     before, after = score(None), score(shortlist)
     kept = after >= before - _SHORTLIST_COST
-    verdict = "kept" if kept else f"not kept: it costs more than {_SHORTLIST_COST}"
+    verdict = "kept" if kept else f"not kept: it costs more than {_SHORTLIST_COST} BLEU"
     return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
 
 

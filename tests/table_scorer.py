@@ -2,10 +2,13 @@
 searches over it that are too simple to be wrong."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.search.options import SearchOptions
@@ -44,7 +47,7 @@ class TableScorer:
         logits = logits + torch.randn(POSITIONS, 1, 1, size, generator=generator)
         logits[..., EOS] += end
         self.logits = logits if grid is None else (logits / grid).round() * grid
-        self.exact = self.logits.double()
+        self._tables: dict[tuple[int, tuple[int, ...]], NDArray[np.float64]] = {}
         self.target_size = size
         self.rows_scored = 0
 
@@ -70,42 +73,73 @@ class TableScorer:
 
     def log_probability(self, source: list[int], pieces: list[int], allowed: Sequence[int] | None = None) -> float:
         """log P of pieces, EOS included, from the definition: among those allowed, by default all usable ones."""
-        choices = [EOS, *(usable(self.target_size) if allowed is None else allowed)]
-        table = self.exact[sum(source) % SENTENCES]
+        table = self._table(sum(source) % SENTENCES, tuple(usable(self.target_size) if allowed is None else allowed))
         history = [BOS, BOS, *pieces]
         steps = enumerate(zip(history, history[1:], pieces, strict=False))
-        rows = [(table[t % POSITIONS, first, second], third) for t, (first, second, third) in steps]
-        return sum(float(row[third] - row[choices].logsumexp(dim=0)) for row, third in rows)
+        return float(sum(table[t % POSITIONS, first, second, third] for t, (first, second, third) in steps))
+
+    def _table(self, source: int, allowed: tuple[int, ...]) -> NDArray[np.float64]:
+        """log P of each piece after each context, among those allowed and EOS."""
+        if (source, allowed) not in self._tables:
+            logits = self.logits[source].double()
+            normalized = logits - logits[..., [EOS, *allowed]].logsumexp(dim=-1, keepdim=True)
+            self._tables[source, allowed] = normalized.numpy()
+        return self._tables[source, allowed]
 
 
 def usable(size: int) -> list[int]:
     return [piece for piece in range(size) if piece not in (PAD, UNK, BOS, EOS)]
 
 
-def enumerate_all(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[tuple[float, list[int]]]:
-    """Scores and ids of every hypothesis there is, best first."""
+class TableShortlist:
+    """Some usable pieces for each source, at least one; `asked` has the batch sizes for which it was asked."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.chosen = torch.rand(SENTENCES, size, generator=generator) < 0.5
+        self.chosen[:, usable(size)[0]] = True
+        self.asked: list[int] = []
+
+    def allowed(self, source: list[int]) -> list[int]:
+        chosen = self.chosen[sum(source) % SENTENCES]
+        return [piece for piece in usable(len(chosen)) if chosen[piece]]
+
+    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
+        self.asked.append(len(source))
+        each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
+        pieces = [EOS, *sorted({piece for own in each for piece in own})]
+        bans = [[0.0 if piece in (EOS, *own) else -math.inf for piece in pieces] for own in each]
+        return Candidates(pieces=torch.tensor(pieces), bans=torch.tensor(bans))
+
+
+def enumerate_all(
+    scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
+) -> list[tuple[float, list[int]]]:
+    """Scores and ids of every hypothesis of the pieces allowed, by default of all, best first."""
+    choices = usable(scorer.target_size) if allowed is None else allowed
     lengths = range(options.min_length, options.max_length(len(source)) + 1)
-    hypotheses = [
-        list(ids) for length in lengths for ids in itertools.product(usable(scorer.target_size), repeat=length)
-    ]
+    hypotheses = [list(ids) for length in lengths for ids in itertools.product(choices, repeat=length)]
     scored = [
-        (scorer.log_probability(source, [*ids, EOS]) / (len(ids) + 1) ** options.length_penalty, ids)
+        (scorer.log_probability(source, [*ids, EOS], allowed) / (len(ids) + 1) ** options.length_penalty, ids)
         for ids in hypotheses
     ]
     return sorted(scored, reverse=True)
 
 
-def simple_beam_search(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[list[int]]:
+def simple_beam_search(
+    scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
+) -> list[list[int]]:
     """The n-best ids of a beam search with lists for one sentence; it stops at `beam` finished ones or, if exact, never."""
+    choices = usable(scorer.target_size) if allowed is None else allowed
     limit = options.max_length(len(source))
     live: list[tuple[float, list[int]]] = [(0.0, [])]
     done: list[tuple[float, list[int]]] = []
     while live and (options.exact or len(done) < options.beam):
         extended = []
         for _, ids in live:
-            pieces = [] if len(ids) == limit else usable(scorer.target_size)
+            pieces = [] if len(ids) == limit else choices
             pieces = [*pieces, EOS] if len(ids) >= options.min_length else pieces
-            extended += [(scorer.log_probability(source, [*ids, piece]), [*ids, piece]) for piece in pieces]
+            extended += [(scorer.log_probability(source, [*ids, piece], allowed), [*ids, piece]) for piece in pieces]
         extended.sort(reverse=True)
         ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]
         done += [(log_p / len(ids) ** options.length_penalty, ids[:-1]) for log_p, ids in ended]

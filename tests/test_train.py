@@ -274,8 +274,9 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
 
 @pytest.fixture
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists that are short beside a tiny vocabulary too."""
+    """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
     monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2))
+    monkeypatch.setattr("nmt.train.bleu", lambda *_: 50.0)
 
 
 @pytest.mark.usefixtures("_short_lists")
@@ -331,12 +332,18 @@ def test_a_shortlist_that_costs_too_much_is_not_kept(
     prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
-    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=0, best=0))
-    # BLEU knows nothing of sentences so short: this counts words.
-    monkeypatch.setattr("nmt.train.bleu", lambda lines, *_: float(sum(len(line.split()) for line in lines)))
-    train(tiny.config(prefix), tmp_path / "run")
-    assert re.search("BLEU 0.00 with it, .*not kept: it costs more than 0.1", caplog.text)
+    prefix.with_suffix(".de").rename(prefix.with_suffix(".ja"))  # whose BLEU is that of characters: the lines are short
+    sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64", "data.target_language=ja"]
+    config = tiny.config(
+        prefix, "training.epochs=30", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes
+    )
+    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0))
+    train(config, tmp_path / "run")
+    assert "not kept: it costs more than 0.1 BLEU" in caplog.text
     assert load_model(tmp_path / "run").shortlist is None
+    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2))
+    assert add_shortlist(tmp_path / "run")
+    assert load_model(tmp_path / "run").shortlist
 
 
 def test_a_shortlist_that_is_not_short_is_not_kept(

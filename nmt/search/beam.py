@@ -8,7 +8,6 @@ A beam is small, and its arithmetic runs on the host, in numpy: there an operati
 an operator of PyTorch. Scores stay where they were made until only the best of them are left (nmt/search/best.py).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,23 +70,25 @@ class Beam:
         """Whether the rows of the scorer's state must follow: some hypothesis does not extend the row of its own number."""
         assert self.before is not None
         rows = len(self.before.last)
-        return len(self.last) != rows or bool((self.origins != np.arange(rows)).any())
+        return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
 
     def pieces(self, row: int) -> list[int]:
         """The pieces of one hypothesis, without BOS."""
-        return [int(beam.last[row]) for beam, row in self._way(row)][::-1]
+        return [beam.last.item(row) for beam, row in self._way(row)]
 
     def weights(self, row: int) -> list[Tensor]:
         """The attention weights with which its pieces were chosen, (S,) each."""
-        way = [(beam.attention, beam.origins[row]) for beam, row in self._way(row)][::-1]
+        way = ((beam.attention, beam.origins.item(row)) for beam, row in self._way(row))
         return [attention[origin] for attention, origin in way if attention is not None]
 
-    def _way(self, row: int) -> Iterator[tuple["Beam", int]]:
-        """From a hypothesis back to its first piece: each beam and the row in it."""
-        beam = self
+    def _way(self, row: int) -> list[tuple["Beam", int]]:
+        """The beams in which a hypothesis grew, from its first piece on, and its row in each."""
+        beam, way = self, []
         while beam.before is not None:
-            yield beam, row
-            row, beam = int(beam.origins[row]), beam.before
+            way.append((beam, row))
+            row, beam = beam.origins.item(row), beam.before
+        way.reverse()
+        return way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ def advance(
 
 def _ended(ends: Scores, others: Scores, width: int) -> Mask | None:
     """Which extensions with EOS, (B, K), are among the `width` best of their sentence; None: none, as in most steps."""
-    if not (ends > others[:, width - 1, None]).any():
+    if not np.count_nonzero(ends > others[:, width - 1, None]):
         return None
     ranked = np.sort(np.concatenate([others, ends], axis=1))
     first_out = ranked[:, -width - 1]

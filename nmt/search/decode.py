@@ -62,24 +62,22 @@ def search(
     """One batched search, as `decode`: all that it found and by which margins."""
     candidates = _candidates(scorer, source, lengths, shortlist)
     pieces = candidates.pieces.cpu().numpy()
-    limits = np.array([options.max_length(length) for length in lengths.tolist()])
+    B, source_lengths = len(lengths), lengths.tolist()
+    limits = np.array([options.max_length(length) for length in source_lengths])
     filters: list[Filter] = [LengthBounds(options.min_length, limits)]
-    finished = Finished(lengths.tolist(), options)
-    beam, state = Beam.start(len(lengths)), scorer.start(source, lengths, candidates)
+    finished = Finished(source_lengths, options)
+    beam, state = Beam.start(B), scorer.start(source, lengths, candidates)
     while len(beam.sentences):
         prediction, state = scorer.step(_on(source.device, beam.last), state)
         scores = prediction.log_probabilities.view(*beam.log_probabilities.shape, -1)
         for rule in filters:
             rule.apply(scores, beam)
         attention = prediction.attention if options.attention else None
-        step = advance(beam, scores, pieces, options.beam, attention, margins=len(lengths) > 1)
+        step = advance(beam, scores, pieces, options.beam, attention, margins=B > 1)
         finished.add(step)
         staying = finished.staying(step.beam)
         beam = step.beam if staying is None else step.beam.select(staying)
-        if staying is not None:
-            state = state.select(_on(source.device, beam.origins), _on(source.device, staying))
-        elif beam.moved:
-            state = state.select(_on(source.device, beam.origins))
+        state = _following(state, beam, staying, source.device)
     if not finished.complete():
         raise ModelError("the model's probabilities are not numbers: its training diverged; use another checkpoint")
     return finished
@@ -89,6 +87,13 @@ def _candidates(scorer: Scorer[Any], source: Tensor, lengths: Tensor, shortlist:
     if shortlist is None:
         return Candidates.all(scorer.target_size, source.device)
     return shortlist.candidates(source, lengths)
+
+
+def _following(state: Any, beam: Beam, staying: Ids | None, device: torch.device) -> Any:
+    """The scorer's state for a new beam, in which some sentences may have stayed: as it is, if nothing has moved."""
+    if staying is None:
+        return state.select(_on(device, beam.origins)) if beam.moved else state
+    return state.select(_on(device, beam.origins), _on(device, staying)) if len(staying) else state
 
 
 def _on(device: torch.device, rows: Ids) -> Tensor:
