@@ -19,6 +19,7 @@ import torch
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
 from nmt.machine import choose_device
+from nmt.runtime.engine import build_scorer
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
@@ -131,7 +132,7 @@ class Translator:
         if threads:
             torch.set_num_threads(1 if forking else threads)
         models = [load_model(folder, place) for folder in folders]
-        scorers = [_scorer(model, precision, place) for model in models]
+        scorers = [build_scorer(model.network, precision) for model in models] if place.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking else 0
         return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
 
@@ -261,10 +262,6 @@ class Search:
             tokens=self.tokenizers.target.pieces(hypothesis.ids),
             alignment=alignment,
         )
-
-
-def _scorer(model: Model, precision: str, device: torch.device) -> Scorer[Any]:
-    return ModelScorer(model.network)
 
 
 def one_line(text: str) -> str:

@@ -7,6 +7,7 @@ whole numbers, and their sums are below 2²⁴ where they are held in float32, t
 same bits in every batch.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -154,7 +155,9 @@ def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
 def pack(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
     """A quantised weight as the kernels of torch want it."""
     zeros = torch.zeros(weight.size(0), dtype=torch.int64)
-    quantized_weight = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", category=UserWarning)  # deprecated
+        quantized_weight = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
     return torch.ops.quantized.linear_prepack(quantized_weight, bias)
 
 

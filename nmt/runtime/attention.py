@@ -108,7 +108,12 @@ class Additive(PackedAttention):
     """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
 
     def __init__(
-        self, attention: AdditiveAttention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
+        self,
+        attention: AdditiveAttention,
+        arithmetic: Arithmetic,
+        values: Product | None,
+        *,
+        bounded: tuple[bool, bool],
     ) -> None:
         of_query, of_values = bounded
         super().__init__(arithmetic, values, bounded=of_query)

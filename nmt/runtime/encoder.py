@@ -28,7 +28,9 @@ class Bidirectional:
         """Outputs (B, S, 2h) of inputs (B, S, D); `positions` (B, S) turn each sentence around."""
         B, S, D = inputs.shape
         forward, backward = self.input(inputs.reshape(B * S, D)).view(B, S, -1).chunk(2, dim=-1)
-        projected = torch.stack([forward, reorder(backward, positions)]).permute(2, 0, 1, 3).contiguous()  # (S, 2, B, F)
+        projected = (
+            torch.stack([forward, reorder(backward, positions)]).permute(2, 0, 1, 3).contiguous()
+        )  # (S, 2, B, F)
         state: CellState = tuple(torch.zeros(2, B, self.size) for _ in range(self.states))
         outputs = []
         for step in projected.unbind():
