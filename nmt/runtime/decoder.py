@@ -63,8 +63,8 @@ class PackedBridge:
         if not self.mean:
             return final_outputs(encoded.values, lengths)
         values, scale = self.arithmetic.sentences(encoded.values)
-        total = values.sum(dim=1, keepdim=True) * scale  # of whole numbers: exact in any order
-        return total.squeeze(1) / lengths.unsqueeze(1)
+        total = values.sum(dim=1) * scale.squeeze(1)  # of whole numbers: exact in any order
+        return total / lengths.unsqueeze(1)
 
 
 class PackedDecoder(ABC):
@@ -82,16 +82,12 @@ class PackedDecoder(ABC):
         feeding = isinstance(decoder, InputFeedingDecoder)
         self.residual = decoder.residual
         self.norms: Sequence[nn.Module] = list(decoder.norms)
-        hidden = [
-            isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)
-        ]
+        hidden = [isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)]
         above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
         weights = [Weights(layer) for layer in decoder.layers]
         self.embedded = _embedded(weights[0], network.target_embedding.weight, arithmetic)
         self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
-        self.layers += [
-            Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
-        ]
+        self.layers += [Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
         # Where nothing but h̃ sees the context, its part of that product is made once for each source piece.
