@@ -4,7 +4,8 @@ A checkpoint is a complete model folder, with the training's state beside the mo
 
     config.yaml            the whole configuration
     tokenizer.model        or source.model and target.model, or .json: the tokenizer's own file
-    model.safetensors      the weights to translate with: the moving average, where training keeps one
+    model.safetensors      the weights to translate with: the moving average, where training keeps one; in float32, or from
+                           nmt-export as int8 NAME with float32 NAME.scale for each row of a matrix
     shortlist.safetensors  which target pieces to consider; where training is done and they cost no quality
     training.safetensors   raw weights and optimiser moments       } only for going on with
     state.json             position, best score, patience          } training
@@ -18,11 +19,13 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import ConfigError, ModelError
@@ -35,6 +38,8 @@ from nmt.tokenizers.build import load_tokenizers, save_tokenizers
 BEST, CHECKPOINTS = "best", "checkpoints"
 CONFIG, WEIGHTS, SHORTLIST = "config.yaml", "model.safetensors", "shortlist.safetensors"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
+TRAINING_FILES = (TRAINING_WEIGHTS, TRAINING_STATE)
+SCALE = ".scale"  # behind the name of a matrix: what its integers are multiplied by, row by row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +63,23 @@ class TrainingState:
 
 def build_network(config: Config, tokenizers: Tokenizers) -> Seq2Seq:
     """A network with initial weights, a pure function of `training.seed`."""
-    generator = torch.Generator().manual_seed(config.training.seed)
+    return _network(config, tokenizers, torch.Generator().manual_seed(config.training.seed))
+
+
+def _network(config: Config, tokenizers: Tokenizers, generator: torch.Generator | None) -> Seq2Seq:
     sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
     return Seq2Seq(config.model, **sizes, generator=generator)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves the weights of new modules as the memory is. To draw them took half the time that a model took to load.
+
+    torch's own way to skip this, its device "meta", imports some hundred modules, which takes longer than to draw.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        drawing = getattr(function, "__module__", None) == nn.init.__name__
+        return None if drawing else function(*args, **(kwargs or {}))
 
 
 def save_model(
@@ -74,24 +93,27 @@ def save_model(
     with whole_folder(folder) as draft:
         (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
         save_tokenizers(tokenizers, draft)
-        _save_tensors(draft / WEIGHTS, weights)
+        save_tensors(draft / WEIGHTS, weights)
         if training:
-            _save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
+            save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
             (draft / TRAINING_STATE).write_text(training.progress, encoding="utf-8")
 
 
 def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     """The model in a model folder, or the best one in a training's output folder.
 
+    What only training reads is neither needed nor checked.
+
     Raises:
         ModelError: no such folder, a missing, damaged or unreadable file.
     """
     path = model_folder(folder)
-    files = verify_checksums(path)
+    files = verify_checksums(path, unread=TRAINING_FILES)
     config = load_folder_config(path)
     tokenizers = load_tokenizers(config.tokenizer, path)
-    network = build_network(config, tokenizers)
-    load_weights(network, load_tensors(path / WEIGHTS), path / WEIGHTS)
+    with _Undrawn():
+        network = _network(config, tokenizers, generator=None)
+    load_weights(network, multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)
     network.requires_grad_(False)
     return Model(
         network=network.to(device or "cpu"),
@@ -130,6 +152,15 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: cannot be read ({reason(error)}); copy the whole folder again") from error
 
 
+def multiplied_out(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with matrices that are stored as integers and scales in float32."""
+    return {
+        name: weight if (scale := weights.get(name + SCALE)) is None else weight.float() * scale.unsqueeze(-1)
+        for name, weight in weights.items()
+        if not name.endswith(SCALE)
+    }
+
+
 def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> None:
     """Put weights saved by `unique_weights` into a network. Raises ModelError where they do not fit."""
     missing = unique_weights(network).keys() ^ weights.keys()
@@ -142,6 +173,8 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
             if parameter.shape != weights[name].shape:
                 shapes = f"{tuple(weights[name].shape)} instead of {tuple(parameter.shape)}"
                 raise ModelError(f"{where}: does not fit {CONFIG} ({name} is {shapes}); copy the folder again")
+            if not weights[name].is_floating_point():
+                raise ModelError(f"{where}: {name} has integers without {name}{SCALE}; copy the folder again")
             parameter.copy_(weights[name])
 
 
@@ -168,7 +201,8 @@ def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a .safetensors file. Raises OSError, which the caller should explain."""
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     except SafetensorError as error:  # it wraps the operating system's error in text of its own

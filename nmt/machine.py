@@ -25,10 +25,10 @@ def default_threads(processes: int) -> int:
     """CPU threads for each of so many processes of one training on this machine."""
     threads = torch.get_num_threads()
     # With many processes torchrun sets OMP_NUM_THREADS=1 unless it is set; what the user has set counts.
-    return threads if processes == 1 or threads > 1 else max(1, _cores() // processes)
+    return threads if processes == 1 or threads > 1 else max(1, cores() // processes)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use; the threads of a core share its arithmetic units and count once."""
     try:
         places = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]

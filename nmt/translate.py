@@ -1,27 +1,40 @@
 """Text to text: lines in, translations out, in the same order.
 
 lines -> segments -> ids -> batches of like length -> search -> ids -> text -> lines
+
+Batches are searched here, or by worker processes on several cores.
 """
 
+import itertools
 import logging
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
 from nmt.machine import choose_device
+from nmt.runtime.engine import build_scorer
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
+from nmt.shortlist import Shortlist
+from nmt.tokenizers.base import Tokenizers
 from nmt.types import EOS, pad
+from nmt.workers import Workers, can_fork
 
 logger = logging.getLogger(__name__)
 
 MAX_PIECES = 200  # of a segment; LSTMs trained on sentences lose the thread in longer ones
+ROWS = 320  # hypotheses in a batch, beam · sentences: more make no step cheaper, and fall out of the caches
+BATCH_PIECES = 4096  # of the sources in a batch, padding counted
+SHARE = 4  # segments that a worker gets at least: with fewer a batch takes about as long as with them all
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
 
@@ -49,30 +62,88 @@ class Translator:
     ['Ein Mann reitet ein Pferd.']
     """
 
-    def __init__(self, models: Sequence[Model], *, batch_size: int = 64, batch_pieces: int = 4096) -> None:
-        """`batch_size`: most segments searched at once; `batch_pieces`: most source pieces, padding counted.
+    def __init__(
+        self,
+        models: Sequence[Model],
+        *,
+        scorers: Sequence[Scorer[Any]] | None = None,
+        batch_size: int | None = None,
+        shortlist: bool = True,
+        workers: int = 0,
+    ) -> None:
+        """A translator in this process.
 
-        Raises ModelError: the models do not fit together.
+        Args:
+            models: one, or an ensemble.
+            scorers: what search sees of each model; by default the model itself, in the precision of its weights.
+            batch_size: most segments searched at once; by default so many that there are ROWS hypotheses.
+            shortlist: whether to use the shortlist of the first model that has one.
+            workers: processes that search batches besides this one. They are forked here and now.
+
+        Raises:
+            ModelError: the models do not fit together.
         """
         _check_ensemble(models)
+        members = scorers or [ModelScorer(model.network) for model in models]
         self.tokenizers = models[0].tokenizers
         self.source_language = models[0].config.data.source_language
         self.target_language = models[0].config.data.target_language
-        self.device = next(models[0].network.parameters()).device
-        members = [ModelScorer(model.network) for model in models]
-        self.scorer: Scorer[Any] = members[0] if len(members) == 1 else EnsembleScorer(members)
-        self.batch_size, self.batch_pieces = batch_size, batch_pieces
+        self.batch_size = batch_size
+        self._search = Search(
+            scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
+            shortlist=next((model.shortlist for model in models if model.shortlist), None) if shortlist else None,
+            tokenizers=self.tokenizers,
+            device=next(models[0].network.parameters()).device,
+        )
+        self._workers: Workers[Any, list[list[Translation]]] | None = (
+            Workers(self._search, workers) if workers else None
+        )
 
     @classmethod
-    def load(cls, *folders: str | Path, device: str = "auto", batch_size: int = 64) -> Self:
+    def load(
+        cls,
+        *folders: str | Path,
+        device: str = "auto",
+        precision: str = "auto",
+        shortlist: bool = True,
+        threads: int | None = None,
+        batch_size: int | None = None,
+    ) -> Self:
         """The models in these folders, outputs of nmt-train or model folders.
+
+        Args:
+            folders: one, or those of an ensemble.
+            device: auto (a GPU if there is one), cpu or cuda.
+            precision: of the products: auto (the fastest on this machine that costs no quality), fp32, bf16 or int8.
+            shortlist: whether to use the first shortlist that a folder holds.
+            threads: how many cores to use. On Linux without a GPU these are processes, forked here, which `close` ends, and torch
+                is told to use one thread; elsewhere torch's threads. By default this process alone, and torch as it is set.
+            batch_size: most segments searched at once.
 
         Raises:
             ModelError: a folder is missing or damaged, or the models do not fit together.
             MachineError: device "cuda" where there is no GPU.
+            ConfigError: a precision that the device does not have.
         """
         place = choose_device(device)
-        return cls([load_model(folder, place) for folder in folders], batch_size=batch_size)
+        if place.type == "cuda" and precision not in ("auto", "fp32"):
+            raise ConfigError(f"precision {precision}: only on a CPU; choose device cpu, or precision auto or fp32")
+        forking = place.type == "cpu" and can_fork()
+        if threads:
+            torch.set_num_threads(1 if forking else threads)
+        models = [load_model(folder, place) for folder in folders]
+        scorers = [build_scorer(model.network, precision) for model in models] if place.type == "cpu" else None
+        workers = threads if threads and threads > 1 and forking else 0
+        return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
+
+    def most_segments(self, beam: int) -> int:
+        """How many segments are searched at once."""
+        return self.batch_size or max(1, ROWS // beam)
+
+    def close(self) -> None:
+        """Ends the worker processes, if there are any. It goes on translating without them."""
+        if self._workers:
+            self._workers.close()
 
     def translate(self, lines: Sequence[str], options: SearchOptions | None = None) -> list[str]:
         """The best translation of each line; an empty string for a line without text."""
@@ -93,9 +164,8 @@ class Translator:
             self._segments(line, number)
             for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
         ]
-        flat = [segment for line in segments for segment in line]
-        found = iter(self._search(flat, options))
-        return [self._line([(ids, next(found)) for ids in line]) for line in segments]
+        found = iter(self._searched([segment for line in segments for segment in line], options))
+        return [_line([next(found) for _ in line]) for line in segments]
 
     # ---- lines and segments
 
@@ -117,13 +187,69 @@ class Translator:
         cut = _middle(text)
         return [part for half in (text[:cut].rstrip(), text[cut:]) for part in self._parts(half) if half]
 
-    def _line(self, parts: list[tuple[list[int], list[Hypothesis]]]) -> list[Translation]:
-        if not parts:
-            return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
-        if len(parts) == 1:
-            ids, hypotheses = parts[0]
-            return [self._translation(ids, hypothesis) for hypothesis in hypotheses]
-        return [_joined([self._translation(ids, hypotheses[0]) for ids, hypotheses in parts])]
+    # ---- batches
+
+    def _searched(self, segments: list[list[int]], options: SearchOptions) -> list[list[Translation]]:
+        """Translations of each segment, searched in batches of like length, those of the longest first."""
+        order = sorted(range(len(segments)), key=lambda index: len(segments[index]), reverse=True)
+        batches = self._batches(order, segments, options.beam)
+        work = [([segments[index] for index in batch], options) for batch in batches]
+        if self._workers and self._workers.close.alive and len(work) > 1:
+            found = self._workers.map(work)
+        else:
+            found = [self._search(batch) for batch in work]
+        results: list[list[Translation]] = [[] for _ in segments]
+        for batch, translations in zip(batches, found, strict=True):
+            for index, result in zip(batch, translations, strict=True):
+                results[index] = result
+        return results
+
+    def _batches(self, order: list[int], segments: list[list[int]], beam: int) -> list[list[int]]:
+        """`order`, from long to short, in parts: at least one for each worker where that pays."""
+        size = self.most_segments(beam)
+        lengths = [len(segments[index]) + 1 for index in order]
+        workers = self._workers.count if self._workers else 1
+        shares = min(workers, len(order) // SHARE) if len(order) < workers * size else 1
+        return [
+            [order[place] for place in batch]
+            for part in _parted(lengths, shares)
+            for batch in _cut(part, lengths, size)
+        ]
+
+
+def _parted(lengths: list[int], count: int) -> list[range]:
+    """The places of `lengths` in so many neighbouring parts, or fewer, of about the same sum."""
+    ends = list(itertools.accumulate(lengths))
+    parts = [int((end - length / 2) * max(count, 1) / ends[-1]) for end, length in zip(ends, lengths, strict=True)]
+    return [range(bisect_left(parts, part), bisect_right(parts, part)) for part in sorted(set(parts))]
+
+
+def _cut(places: range, lengths: list[int], size: int) -> Iterator[range]:
+    """Parts of `places` with at most `size` segments and BATCH_PIECES pieces, or with one segment."""
+    while places:
+        end = max(1, min(size, BATCH_PIECES // lengths[places[0]]))  # the first is the longest
+        yield places[:end]
+        places = places[end:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """From a batch of segments to their translations: what a worker does."""
+
+    scorer: Scorer[Any]
+    shortlist: Shortlist | None
+    tokenizers: Tokenizers
+    device: torch.device
+
+    def __call__(self, batch: tuple[list[list[int]], SearchOptions]) -> list[list[Translation]]:
+        """The n best translations of each segment, in ids without EOS."""
+        segments, options = batch
+        ids, lengths = pad([[*segment, EOS] for segment in segments])
+        found = decode(self.scorer, ids.to(self.device), lengths.to(self.device), options, self.shortlist)
+        return [
+            [self._translation(segment, hypothesis) for hypothesis in hypotheses]
+            for segment, hypotheses in zip(segments, found, strict=True)
+        ]
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         alignment: list[int] = []
@@ -136,30 +262,6 @@ class Translator:
             tokens=self.tokenizers.target.pieces(hypothesis.ids),
             alignment=alignment,
         )
-
-    # ---- batches
-
-    def _search(self, segments: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
-        """Hypotheses of each segment, searched in batches of like length."""
-        order = sorted(range(len(segments)), key=lambda index: len(segments[index]))
-        results: list[list[Hypothesis]] = [[] for _ in segments]
-        for batch in self._batches(order, segments):
-            ids, lengths = pad([[*segments[index], EOS] for index in batch])
-            for index, result in zip(
-                batch, decode(self.scorer, ids.to(self.device), lengths.to(self.device), options), strict=True
-            ):
-                results[index] = result
-        return results
-
-    def _batches(self, order: list[int], segments: list[list[int]]) -> Iterator[list[int]]:
-        batch: list[int] = []
-        for index in order:  # from short to long, so the newest is the longest
-            if batch and (len(batch) == self.batch_size or (len(batch) + 1) * len(segments[index]) > self.batch_pieces):
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
 
 
 def one_line(text: str) -> str:
@@ -174,6 +276,13 @@ def _middle(text: str) -> int:
         if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
             return min(cuts, key=lambda cut: abs(cut - half))
     return half
+
+
+def _line(parts: list[list[Translation]]) -> list[Translation]:
+    """The n best of a line from those of its segments; of several segments only the best are put together."""
+    if not parts:
+        return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
+    return parts[0] if len(parts) == 1 else [_joined([best[0] for best in parts])]
 
 
 def _joined(parts: list[Translation]) -> Translation:

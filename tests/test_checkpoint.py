@@ -111,10 +111,35 @@ def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq
     elif damage == "cut":
         (folder / name).write_bytes(content[: len(content) // 2])
     else:
-        content[len(content) // 2] ^= 1
+        content[len(content) // 8] ^= 1  # of the checksums: one that is needed
         (folder / name).write_bytes(content)
     with pytest.raises(ModelError, match="copy the whole folder again" if name == "checksums.sha256" else name):
         load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["training.safetensors", "state.json"])
+def test_what_only_training_reads_is_not_needed_to_translate(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"damaged")
+    assert load_model(folder)
+    (folder / name).unlink()
+    assert load_model(folder)
+
+
+@pytest.mark.parametrize("tied", ["none", "two_way", "three_way"])
+def test_loading_draws_no_weights(
+    tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch, tied: str
+) -> None:
+    config, tokenizers, _ = parts
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, tied_embeddings=tied, layer_norm=True))
+    network = build_network(config, tokenizers)
+    save_model(tmp_path / tied, unique_weights(network), tokenizers, config)
+    for name in ("uniform_", "normal_"):
+        monkeypatch.setattr(torch.Tensor, name, None)
+    loaded = load_model(tmp_path / tied).network
+    assert (loaded.output.weight is loaded.target_embedding.weight) == (tied != "none")
+    assert (loaded.source_embedding.weight is loaded.target_embedding.weight) == (tied == "three_way")
+    for name, weight in unique_weights(network).items():
+        assert torch.equal(unique_weights(loaded)[name], weight)
 
 
 def test_folders_that_are_no_models(tmp_path: Path) -> None:
@@ -190,7 +215,11 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, folder: Path) -> No
 
 
 def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], tmp_path: Path) -> None:
-    config, tokenizers, _ = parts
+    config, tokenizers, network = parts
     save_model(tmp_path / "odd", {"x": torch.ones(1)}, tokenizers, config)
     with pytest.raises(ModelError, match="does not fit"):
         load_model(tmp_path / "odd")
+    integers = {name: weight.int() for name, weight in unique_weights(network).items()}
+    save_model(tmp_path / "integers", integers, tokenizers, config)
+    with pytest.raises(ModelError, match=r"\.weight has integers without .*\.scale"):
+        load_model(tmp_path / "integers")

@@ -246,12 +246,12 @@ def test_search_options_reach_the_search(
     assert len(outputs) == 3  # the device changes nothing
     if not torch.cuda.is_available():
         assert "cuda" in failure(capsys, "model", "--source", "source", "--reference", "reference", "--device", "cuda")
-    scores(capsys, "model", "--source", "source", "--reference", "reference", "--threads", "2")
-    assert torch.get_num_threads() == 2
-    batches: list[int] = []
-    monkeypatch.setattr(Translator, "load", lambda *_, batch_size, **__: batches.append(batch_size) or original)
-    scores(capsys, "model", "--source", "source", "--reference", "reference", "--batch-size", "3")
-    assert batches == [3]
+    loaded: list[dict[str, Any]] = []
+    monkeypatch.setattr(Translator, "load", lambda *_, **named: loaded.append(named) or original)
+    options = "--batch-size 3 --threads 2 --precision fp32 --no-shortlist --device cpu"
+    scores(capsys, "model", "--source", "source", "--reference", "reference", *options.split())
+    named = {"batch_size": 3, "threads": 2, "precision": "fp32", "shortlist": False, "device": "cpu"}
+    assert loaded == [named]
 
 
 def test_the_models_target_language_chooses_the_tokenizer(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
 """nmt-translate as a process: bytes on standard input to bytes on standard output."""
 
 import json
+import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +13,11 @@ import pytest
 import tiny
 
 from nmt.commands.translate import main
+from nmt.errors import ModelError
+from nmt.machine import cores
 from nmt.train import train
+from nmt.translate import Translator
+from nmt.workers import can_fork
 
 COMMAND = [sys.executable, "-m", "nmt.commands.translate"]
 
@@ -101,8 +107,11 @@ def test_faults_of_input_and_output_are_one_line(model: Path, redirection: str, 
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_closed_output_ends_it_quietly(model: Path) -> None:
-    command = f"yes 'red cat' | {sys.executable} -m nmt.commands.translate {model} --threads 1 --beam 1 | head -1"
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_closed_output_ends_it_quietly(model: Path, threads: int) -> None:
+    command = (
+        f"yes 'red cat' | {sys.executable} -m nmt.commands.translate {model} --threads {threads} --beam 1 | head -1"
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=100)
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""
@@ -119,6 +128,75 @@ def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as ended:
         main([str(model), "--beam", "0"])
     assert ended.value.code == 2
+
+
+def test_threads_change_nothing(model: Path) -> None:
+    content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
+    one, three = (translate(model, content, "--threads", threads) for threads in "13")
+    assert one.stdout.count(b"\n") == 144
+    assert (three.stdout, three.stderr) == (one.stdout, b"")
+
+
+def test_options_reach_the_translator(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[dict[str, object]] = []
+
+    def load(*folders: str, **named: object) -> None:
+        loaded.append(named)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(Translator, "load", load)
+    options = "--batch-size 3 --threads 2 --precision fp32 --no-shortlist --device cpu"
+    assert main([str(model), *options.split()]) == 2
+    assert main([str(model)]) == 2
+    assert loaded[0] == {"batch_size": 3, "threads": 2, "precision": "fp32", "shortlist": False, "device": "cpu"}
+    assert loaded[1].pop("threads") == cores()
+    assert loaded[1] == {"batch_size": None, "precision": "auto", "shortlist": True, "device": "auto"}
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize(
+    ("number", "to_worker", "status", "message"),
+    [
+        (signal.SIGKILL, True, 2, b"nmt-translate: error: a worker process was killed, perhaps because memory ran out"),
+        (signal.SIGINT, False, 130, b""),
+        (signal.SIGTERM, False, -signal.SIGTERM, b""),
+    ],
+)
+def test_no_worker_is_left_behind(model: Path, number: int, to_worker: bool, status: int, message: bytes) -> None:
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from nmt.commands.translate import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, str(model), "--threads", "2"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        process.stdin.write(b"red cat\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
+        descriptors = [os.pidfd_open(int(child)) for child in children]
+        assert len(descriptors) == 2
+        if to_worker:
+            os.kill(int(children[0]), number)
+            process.stdin.write(b"".join(b"red cat %d\n" % line for line in range(40)))
+            process.stdin.flush()
+        else:
+            os.killpg(process.pid, number)
+        assert process.wait(timeout=60) == status
+        error = process.stderr.read()
+        assert error.startswith(message)
+        assert error.count(b"\n") == bool(message)
+    assert all(select.select([descriptor], [], [], 60)[0] for descriptor in descriptors)
+
+
+def test_what_only_training_and_scoring_need_is_not_loaded(model: Path) -> None:
+    code = f"""
+import sys
+from nmt.commands.translate import main
+status = main([{str(model)!r}, "--threads", "1"])
+heavy = ("nmt.training", "nmt.data", "nmt.train", "datasets", "sacrebleu", "tensorboard", "sympy", "torch._dynamo")
+print(status, sorted(module for module in sys.modules if f"{{module}}.".startswith(tuple(f"{{name}}." for name in heavy))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], input=b"red cat\n", capture_output=True, check=True)
+    assert done.stdout.splitlines()[1] == b"0 []"
 
 
 def test_help_does_not_wait_for_torch() -> None:

@@ -226,6 +226,10 @@ class TestVerifyChecksums:
         with pytest.raises(ModelError, match=f"no readable {CHECKSUMS}"):
             verify_checksums(model)
 
+    def test_files_that_are_not_read_do_not_matter(self, model):
+        (model / "weights").unlink()
+        verify_checksums(model, unread=["weights"])
+
     def test_further_files_do_not_matter(self, model):
         (model / "notes").write_text("mine")
         assert verify_checksums(model) == {"weights"}

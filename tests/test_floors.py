@@ -27,10 +27,12 @@ FLOORS = {
     "nmt.training": 5,
     "nmt.search": 5,
     "nmt.runtime": 5,
+    "nmt.workers": 6,
     "nmt.translate": 6,
     "nmt.evaluate": 6,
     "nmt.pipe": 6,
     "nmt.train": 7,
+    "nmt.export": 7,
     "nmt.commands": 8,
 }
 HALVES = {"nmt.training", "nmt.search"}  # of floor 5, which never import each other

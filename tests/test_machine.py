@@ -43,7 +43,7 @@ def _resident() -> int:
 
 def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """torchrun sets one thread where the user has set none; then the cores are shared out."""
-    monkeypatch.setattr(machine, "_cores", lambda: 9)
+    monkeypatch.setattr(machine, "cores", lambda: 9)
     assert default_threads(1) == 1
     assert default_threads(2) == 4
     assert default_threads(10) == 1
@@ -52,4 +52,4 @@ def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_cores() -> None:
-    assert 1 <= machine._cores() <= (os.cpu_count() or 1)
+    assert 1 <= machine.cores() <= (os.cpu_count() or 1)

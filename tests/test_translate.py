@@ -1,20 +1,31 @@
 """Translator: lines in, translations out, whatever the lines are and however they are batched."""
 
+import dataclasses
 import logging
 import math
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import tiny
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nmt import Translator, translate
+from nmt import Translation, Translator, translate
+from nmt.checkpoint import load_model, save_shortlist
 from nmt.errors import ConfigError, ModelError
 from nmt.files import CHECKSUMS, checksum
+from nmt.runtime.arithmetic import exact_int8
 from nmt.search.options import SearchOptions
+from nmt.shortlist import Shortlist
 from nmt.train import train
 from nmt.translate import one_line
+from nmt.types import EOS
+from nmt.workers import can_fork
 
 LINES = [f"{a} {b}" for a, _ in tiny.PAIRS for b, _ in tiny.PAIRS[:4]] + [
     "",
@@ -47,6 +58,102 @@ def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
     outputs = [Translator.load(model, batch_size=size).translate(LINES, options) for size in (1, 7, 64)]
     assert outputs[0] == outputs[1] == outputs[2]
     assert len(set(outputs[0])) > 10
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_workers_change_nothing(model: Path, precision: str) -> None:
+    options = SearchOptions(beam=3, nbest=2, attention=True)
+
+    def shown(translator: Translator, lines: list[str]) -> list[list[tuple[list[str], Any]]]:
+        return [
+            [(best.tokens, pytest.approx(best.score, abs=1e-4)) for best in line]
+            for line in translator.nbest(lines, options)
+        ]
+
+    alone = shown(Translator.load(model, precision=precision, batch_size=5), LINES)
+    for workers in (1, 2, 3):
+        translator = Translator.load(model, precision=precision, threads=workers)
+        assert torch.get_num_threads() == 1
+        assert shown(translator, LINES) == alone
+        translator.close()
+        assert shown(translator, LINES[:8]) == alone[:8]  # here
+
+
+def test_workers_share_what_is_enough_for_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[list[int]] = []
+
+    class Counted:
+        count, close = 2, SimpleNamespace(alive=True)
+
+        def map(self, work: list[tuple[list[list[int]], SearchOptions]]) -> list[list[Translation]]:
+            batches.append([len(segments) for segments, _ in work])
+            return [translator._search(batch) for batch in work]
+
+    translator = Translator.load(model)
+    monkeypatch.setattr(translator, "_workers", Counted())
+    for count in (1, 7, 8, 40):
+        assert len(translator.translate(["red cat"] * count)) == count
+    assert batches == [[4, 4], [20, 20]]  # fewer are searched here
+    batches.clear()
+    translator.translate(["red cat " * 12, *["red cat"] * 27])
+    assert batches[0][0] < batches[0][1]  # the longest need as much time as many short ones
+    batches.clear()
+    monkeypatch.setattr(translator, "batch_size", 10)
+    translator.translate(["red cat"] * 36)
+    assert batches == [[10, 10, 10, 6]]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
+def test_parts_of_about_the_same_size(lengths: list[int], count: int) -> None:
+    lengths.sort(reverse=True)
+    parts = translate._parted(lengths, count)
+    assert [place for part in parts for place in part] == list(range(len(lengths)))
+    assert len(parts) <= max(1, count)
+    assert all(parts)
+    mean = sum(lengths) / max(1, count)
+    assert all(sum(lengths[place] for place in part) <= mean + lengths[part[0]] for part in parts)
+
+
+def test_batches_hold_as_many_segments_as_the_beam_allows(model: Path) -> None:
+    translator = Translator.load(model)
+    assert [translator.most_segments(beam) for beam in (1, 5, 1000)] == [320, 64, 1]
+    assert [len(part) for part in translate._cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
+    assert [len(part) for part in translate._cut(range(2), [9000, 9000], 4)] == [1, 1]
+    assert Translator.load(model, batch_size=7).most_segments(5) == 7
+
+
+def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
+    def score(precision: str) -> float:
+        return Translator.load(model, precision=precision).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
+
+    exact = Translator([load_model(model)]).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
+    assert score("fp32") == pytest.approx(exact, abs=1e-5)
+    for precision in ("bf16", "int8") if exact_int8() else ("bf16",):
+        assert score(precision) != pytest.approx(exact, abs=1e-5)
+        assert score(precision) == pytest.approx(exact, abs=0.1)
+
+
+def test_a_precision_that_the_device_does_not_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "choose_device", lambda name: torch.device("cuda"))
+    with pytest.raises(
+        ConfigError, match="precision int8: only on a CPU; choose device cpu, or precision auto or fp32"
+    ):
+        Translator.load(model, precision="int8")
+
+
+def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
+    listed = folder / "listed"
+    shutil.copytree((model / "best").resolve(), listed)
+    sizes = load_model(model).tokenizers
+    best = np.full((sizes.source.size, 1), EOS)
+    save_shortlist(listed, Shortlist(target_size=sizes.target.size, frequent=np.array([EOS, 4, 5]), best=best))
+    narrow = Translator.load(listed).nbest(["red cat"])[0][0].tokens
+    assert set(narrow) <= set(sizes.target.pieces([4, 5]))
+    for translator in (Translator.load(listed, shortlist=False), Translator.load(model, shortlist=False)):
+        assert not set(translator.nbest(["red cat"])[0][0].tokens) <= set(narrow)
+    one, two = load_model(model), load_model(listed)
+    assert Translator([dataclasses.replace(one, shortlist=None), two])._search.shortlist is two.shortlist
 
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])

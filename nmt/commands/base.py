@@ -55,6 +55,18 @@ def number(least: float) -> Callable[[str], float]:
     return convert
 
 
+def add_machine_options(group: argparse._ArgumentGroup) -> None:
+    """What decides how fast a model translates: the arguments of `Translator.load`, by their names."""
+    precisions = ("auto", "fp32", "bf16", "int8")
+    group.add_argument(
+        "--precision", choices=precisions, default="auto", help="of the products on a CPU; default: auto"
+    )
+    group.add_argument("--no-shortlist", dest="shortlist", action="store_false", help="consider all target pieces")
+    group.add_argument("--batch-size", type=whole_number(1), metavar="B", help="sentences; default: by the beam")
+    group.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
+    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+
+
 def run(name: str, body: Callable[[], int | None]) -> int:
     """Runs a command's body, imports included, and returns the exit status.
 

@@ -1,13 +1,14 @@
 """nmt-evaluate: translate a test set, or take translations, and score them."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt.commands.base import number, parser, run, whole_number
+from nmt.commands.base import add_machine_options, number, parser, run, whole_number
 from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
@@ -67,18 +68,24 @@ def _translate(
     options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
 ) -> tuple[list[str], str]:
     """The models' translations, and the target language: `language`, or where that is empty the models'."""
-    import torch
-
     from nmt.evaluate import build_metrics
+    from nmt.machine import cores
     from nmt.search.options import SearchOptions
     from nmt.translate import Translator
 
-    torch.set_num_threads(options.threads or torch.get_num_threads())
-    translator = Translator.load(*options.models, device=options.device, batch_size=options.batch_size)
-    language = language or translator.target_language
-    build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
-    search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
-    lines = translator.translate(source, search)
+    translator = Translator.load(
+        *options.models,
+        device=options.device,
+        precision=options.precision,
+        shortlist=options.shortlist,
+        threads=options.threads or cores(),
+        batch_size=options.batch_size,
+    )
+    with contextlib.closing(translator):
+        language = language or translator.target_language
+        build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
+        search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
+        lines = translator.translate(source, search)
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in lines))
     return lines, language
@@ -103,9 +110,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search = result.add_argument_group("translation, as with nmt-translate")
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
     search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
-    search.add_argument("--batch-size", type=whole_number(1), default=64, metavar="B", help="default: 64")
-    search.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
-    search.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add_machine_options(search)
     options = result.parse_args(arguments)
     for fault in _faults(options):
         result.error(fault)

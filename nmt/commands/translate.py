@@ -1,20 +1,21 @@
 """nmt-translate MODEL [MODEL ...] < LINES > TRANSLATIONS"""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from nmt.commands.base import number, parser, run, whole_number
+from nmt.commands.base import add_machine_options, number, parser, run, whole_number
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.translate import Translation
 
 NAME = "nmt-translate"
-WINDOW = 16  # batches that are read before they are sorted by length
+WINDOW = 16  # batches for each core that are read before they are sorted by length
 
 
 def plain(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
@@ -47,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
 
     def body() -> None:
-        import torch
-
+        from nmt.machine import cores
         from nmt.pipe import run_pipe
         from nmt.search.options import SearchOptions
         from nmt.translate import Translator
@@ -61,15 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_length_extra=options.max_length_extra,
             attention=options.json,
         )
-        torch.set_num_threads(options.threads or torch.get_num_threads())
-        translator = Translator.load(*options.models, device=options.device, batch_size=options.batch_size)
-        run_pipe(
-            _standard_input(),
-            sys.stdout.buffer,
-            translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
-            show=as_json if options.json else ranked if options.nbest else plain,
-            most_lines=WINDOW * options.batch_size,
+        threads = options.threads or cores()
+        translator = Translator.load(
+            *options.models,
+            device=options.device,
+            precision=options.precision,
+            shortlist=options.shortlist,
+            threads=threads,
+            batch_size=options.batch_size,
         )
+        with contextlib.closing(translator):
+            run_pipe(
+                _standard_input(),
+                sys.stdout.buffer,
+                translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
+                show=as_json if options.json else ranked if options.nbest else plain,
+                most_lines=WINDOW * threads * translator.most_segments(options.beam),
+            )
 
     return run(NAME, body)
 
@@ -97,10 +105,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--max-length-factor", type=number(0), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
     )
     search.add_argument("--max-length-extra", type=whole_number(0), default=10, metavar="E", help="default: F 2, E 10")
-    machine = result.add_argument_group("machine")
-    machine.add_argument("--batch-size", type=whole_number(1), default=64, metavar="B", help="default: 64 sentences")
-    machine.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
-    machine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+    add_machine_options(result.add_argument_group("machine"))
     return result.parse_args(arguments)
 
 

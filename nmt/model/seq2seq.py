@@ -20,10 +20,10 @@ class Seq2Seq(nn.Module):
     Args:
         config: the architecture.
         source_size, target_size: vocabulary sizes; with three-way tying they are equal.
-        generator: where the initial weights come from.
+        generator: where the initial weights come from; None where they will be read from a file.
     """
 
-    def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator) -> None:
+    def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator | None) -> None:
         super().__init__()
         E, H = config.embedding_size, config.decoder_size
         self.config = config
@@ -39,7 +39,8 @@ class Seq2Seq(nn.Module):
         self.output = nn.Linear(E if tied else H, target_size)
         if tied:
             self.output.weight = self.target_embedding.weight
-        self._initialize(generator)
+        if generator:
+            self._initialize(generator)
 
     def _initialize(self, generator: Generator) -> None:
         for module in self.modules():

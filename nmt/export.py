@@ -1,0 +1,90 @@
+"""A model folder made smaller: matrices as 8-bit integers with a scale for each row.
+
+Everything that reads a model folder multiplies them out (nmt/checkpoint.py), so such a folder serves for whatever an ordinary
+one does but to go on training.
+"""
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nmt.checkpoint import (
+    SCALE,
+    TRAINING_FILES,
+    WEIGHTS,
+    load_model,
+    load_tensors,
+    model_folder,
+    multiplied_out,
+    save_tensors,
+)
+from nmt.errors import DataError, ModelError
+from nmt.files import verify_checksums, whole_folder
+
+LARGEST = 127  # of the integers; −128 would stand alone
+SCALE_BITS = 16  # of a scale's significand: with seven of an integer the product is exact in float32
+_JOINT = {"weight_ih_l0": "weight_hh_l0"}  # one matrix to whoever computes both products of a recurrent layer at once
+
+
+def export(folder: str | Path, output: str | Path) -> None:
+    """Write the model in `folder`, a model folder or the output of a training, to the new folder `output` as int8.
+
+    Raises:
+        ModelError: no such model, a damaged one, or one whose weights are not numbers.
+        DataError: there is something at `output`.
+        MachineError: the disk is full, or the place cannot be written.
+    """
+    output = Path(output)
+    if output.exists() or output.is_symlink():
+        raise DataError(f"{output}: exists already; name a new folder")
+    load_model(folder)  # whatever is wrong with it is told before anything is written
+    path = model_folder(folder)
+    names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
+    weights = quantised(multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)
+    with whole_folder(output) as draft:
+        for name in names - {WEIGHTS}:
+            shutil.copyfile(path / name, draft / name)
+        save_tensors(draft / WEIGHTS, weights)
+
+
+def quantised(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
+    """Weights with each matrix as int8 and a float32 scale for each row, under its name and `SCALE`. Vectors stay.
+
+    Raises ModelError, naming `where`, for weights that are not numbers.
+    """
+    result = dict(weights)
+    for name, matrix in weights.items():
+        if not matrix.isfinite().all():
+            raise ModelError(
+                f"{where}: {name} holds values that are not numbers: training diverged; use another checkpoint"
+            )
+        if matrix.dim() == 2:
+            scale = scales(torch.cat([matrix, *_partners(name, weights)], dim=1))
+            result[name], result[name + SCALE] = integers(matrix, scale), scale
+    return result
+
+
+def _partners(name: str, weights: dict[str, Tensor]) -> list[Tensor]:
+    """The matrix that shares the scales of a recurrent layer's matrix."""
+    pairs = {**_JOINT, **{second: first for first, second in _JOINT.items()}}
+    layer, _, last = name.rpartition(".")
+    return [weights[f"{layer}.{pairs[last]}"]] if last in pairs else []
+
+
+def scales(matrix: Tensor) -> Tensor:
+    """For each row of (R, C) what 1 stands for, (R,): its largest value is LARGEST, to SCALE_BITS.
+
+    So integers times scale is exact, LARGEST times scale as well, and whoever quantises the product in the same way has the same
+    integers again. A row of zeros, or as good as zeros, has the scale 1.
+    """
+    exact = matrix.abs().amax(dim=1) / LARGEST
+    mantissa, exponent = exact.frexp()
+    rounded = ((mantissa * 2**SCALE_BITS).round() / 2**SCALE_BITS).ldexp(exponent)
+    return torch.where(exact < torch.finfo(torch.float32).tiny * 2**SCALE_BITS, 1.0, rounded)
+
+
+def integers(matrix: Tensor, scale: Tensor) -> Tensor:
+    """A matrix (R, C) as int8 multiples of its rows' scales (R,)."""
+    return (matrix / scale.unsqueeze(1)).round().clamp(-LARGEST, LARGEST).to(torch.int8)
