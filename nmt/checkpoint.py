@@ -5,6 +5,7 @@ A checkpoint is a complete model folder, with the training's state beside the mo
     config.yaml            the whole configuration
     tokenizer.model        or source.model and target.model, or .json: the tokenizer's own file
     model.safetensors      the weights to translate with: the moving average, where training keeps one
+    shortlist.safetensors  which target pieces to consider; where training is done and they cost no quality
     training.safetensors   raw weights and optimiser moments       } only for going on with
     state.json             position, best score, patience          } training
     checksums.sha256       of all of these
@@ -20,18 +21,19 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from nmt.config import Config, dump_config, load_config
 from nmt.errors import ConfigError, ModelError
-from nmt.files import DRAFT, reason, saving, verify_checksums, whole_folder
+from nmt.files import DRAFT, add_file, reason, saving, verify_checksums, whole_folder
 from nmt.model.seq2seq import Seq2Seq
+from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers
 
 BEST, CHECKPOINTS = "best", "checkpoints"
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+CONFIG, WEIGHTS, SHORTLIST = "config.yaml", "model.safetensors", "shortlist.safetensors"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
 
 
@@ -43,6 +45,7 @@ class Model:
     tokenizers: Tokenizers
     config: Config
     name: str
+    shortlist: Shortlist | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +87,19 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
         ModelError: no such folder, a missing, damaged or unreadable file.
     """
     path = model_folder(folder)
-    verify_checksums(path)
+    files = verify_checksums(path)
     config = load_folder_config(path)
     tokenizers = load_tokenizers(config.tokenizer, path)
     network = build_network(config, tokenizers)
     load_weights(network, load_tensors(path / WEIGHTS), path / WEIGHTS)
     network.requires_grad_(False)
-    return Model(network=network.to(device or "cpu"), tokenizers=tokenizers, config=config, name=str(folder))
+    return Model(
+        network=network.to(device or "cpu"),
+        tokenizers=tokenizers,
+        config=config,
+        name=str(folder),
+        shortlist=_load_shortlist(path / SHORTLIST, tokenizers) if SHORTLIST in files else None,
+    )
 
 
 def model_folder(folder: str | Path) -> Path:
@@ -134,6 +143,24 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
                 shapes = f"{tuple(weights[name].shape)} instead of {tuple(parameter.shape)}"
                 raise ModelError(f"{where}: does not fit {CONFIG} ({name} is {shapes}); copy the folder again")
             parameter.copy_(weights[name])
+
+
+def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
+    """Put a shortlist into a model folder, which is whole at every moment. Raises MachineError: it cannot be written."""
+    tensors = {"frequent": shortlist.frequent, "best": shortlist.best}
+    add_file(folder, SHORTLIST, save({name: torch.from_numpy(ids).int() for name, ids in tensors.items()}))
+
+
+def _load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
+    """What `save_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
+    tensors = load_tensors(path)
+    try:
+        frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()
+        if len(best) != tokenizers.source.size:
+            raise ValueError(f"{len(best)} source pieces instead of {tokenizers.source.size}")
+        return Shortlist(target_size=tokenizers.target.size, frequent=frequent, best=best)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path}: does not fit the vocabularies ({reason(error)}); copy the folder again") from error
 
 
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:

@@ -208,6 +208,9 @@ class TrainingConfig:
     """Updates between two checkpoints, besides those at validations."""
     keep_checkpoints: int = 2
     """Newest checkpoints to keep, besides the best."""
+    shortlist: bool = True
+    """After the last update, learn for each source piece which target pieces go with it, so that translation need not score the
+    whole vocabulary; stored with the best checkpoint where it costs no more than 0.1 BLEU in validation."""
     tensorboard: bool = False
     """Write TensorBoard events to OUTPUT/tensorboard (needs the extra `nmt[tensorboard]`)."""
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -197,23 +197,46 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def add_file(folder: Path, name: str, content: bytes) -> None:
+    """Add a file to a folder that `whole_folder` wrote, or replace one. The folder is whole at every moment.
+
+    Raises:
+        ModelError: the folder has no readable checksums.
+        MachineError: the disk is full, or the folder cannot be written.
+    """
+    listed = _listed(folder)
+    if listed.pop(name, None) is not None:  # the old file's checksum would not fit the new one
+        write_whole(folder / CHECKSUMS, _checksum_lines(listed))
+    write_whole(folder / name, content)
+    write_whole(folder / CHECKSUMS, _checksum_lines({**listed, name: checksum(folder / name)}))
+
+
 def _write_checksums(folder: Path) -> None:
-    names = sorted(file.name for file in folder.iterdir())
-    text = "".join(f"{checksum(folder / name)}  {name}\n" for name in names)
-    (folder / CHECKSUMS).write_text(text, encoding="utf-8")  # the format of `sha256sum -c`
+    sums = {file.name: checksum(file) for file in folder.iterdir()}
+    (folder / CHECKSUMS).write_text(_checksum_lines(sums), encoding="utf-8")
 
 
-def verify_checksums(folder: Path) -> None:
-    """Check a folder that `whole_folder` wrote.
+def _checksum_lines(sums: Mapping[str, str]) -> str:
+    """Checksums by name in the format of `sha256sum -c`."""
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """The checksums of a folder's files by name. Raises ModelError."""
+    try:
+        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
+        return {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: no readable {CHECKSUMS} ({reason(error)}); copy the whole folder again") from error
+
+
+def verify_checksums(folder: Path) -> set[str]:
+    """Check a folder that `whole_folder` wrote. Returns the names of its files; others have come from elsewhere.
 
     Raises:
         ModelError: a file is missing, cut short or changed.
     """
-    try:
-        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
-        listed = {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: no readable {CHECKSUMS} ({reason(error)}); copy the whole folder again") from error
+    listed = _listed(folder)
     for name, expected in listed.items():
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: {name} is missing; copy the whole folder again")
@@ -221,3 +244,4 @@ def verify_checksums(folder: Path) -> None:
             raise ModelError(
                 f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again"
             )
+    return set(listed)

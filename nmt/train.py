@@ -4,7 +4,7 @@ OUTPUT/best               the best checkpoint so far: what nmt-translate reads
 OUTPUT/checkpoints/       the best and the newest ones
 OUTPUT/metrics.jsonl      loss, speed and validation figures, a JSON object a line
 OUTPUT/train.log          what was said
-OUTPUT/prepared/          the cleaned, tokenised corpora, until training is done
+OUTPUT/prepared/          the cleaned, tokenised corpora, until training and the shortlist are done
 """
 
 import contextlib
@@ -12,22 +12,29 @@ import dataclasses
 import logging
 import math
 import shutil
+import statistics
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.checkpoint import (
+    SHORTLIST,
     CheckpointFolder,
     Model,
     TrainingState,
     build_network,
     load_folder_config,
+    load_model,
     load_tensors,
     load_training_state,
+    model_folder,
+    save_shortlist,
 )
+from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, DataConfig, TrainingConfig
 from nmt.data.batching import Batches, text_batches
 from nmt.data.loader import Loader
@@ -38,21 +45,26 @@ from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
-from nmt.files import remove_leftovers, saving
+from nmt.files import remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
+from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
+from nmt.training.shortlist import learn_shortlist
 from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
 from nmt.translate import Translator
-from nmt.types import Batch, World
+from nmt.types import EOS, Batch, Place, World, pad
 
 logger = logging.getLogger(__name__)
+
+_SHORTLIST_COST = 0.1  # BLEU that a shortlist may cost, on the validation pairs
+_SHORTLIST_TOKENS = 8192  # of a batch of the pairs that it is learned from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +98,28 @@ def train(
     torch.set_num_threads(config.training.threads or default_threads(processes.local_size))
     keep_memory()
     restart = _restart(processes.once(lambda: _open(config, checkpoints, resume)))
-    first = processes.first
-    with (
-        stop_signals(alone=processes.world.size == 1, say=first) as stop,
-        log_file(output) if first else contextlib.nullcontext(),
-    ):
+    with log_file(output) if processes.first else contextlib.nullcontext():
         if restart and (before := position_of(restart.state)).ended(config):
             advice = "raise the limit that ended it, training.epochs say, to go on"
             logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
-            return
+        else:
+            _run(config, checkpoints, device, restart, bar, processes)
+        processes.once(lambda: _complete(config, checkpoints))
+
+
+def _run(
+    config: Config,
+    checkpoints: CheckpointFolder,
+    device: torch.device,
+    restart: Restart | None,
+    bar: bool,
+    processes: Processes,
+) -> None:
+    """All updates that are left. Raises Interrupted."""
+    with stop_signals(alone=processes.world.size == 1, say=processes.first) as stop:
         trainer = _trainer(config, checkpoints, device, restart, processes)
-        with _log(config, trainer, output, bar) if first else NoLog() as log:
+        with _log(config, trainer, checkpoints.output, bar) if processes.first else NoLog() as log:
             trainer.run(log, stop)
-    if first:
-        shutil.rmtree(output / "prepared", ignore_errors=True)
     position = trainer.position
     logger.info(
         "done after update %d; best %s %.4g at update %d: %s",
@@ -107,8 +127,87 @@ def train(
         config.validation.metric,
         position.best,
         position.best_update,
-        output / "best",
+        checkpoints.output / "best",
     )
+
+
+def _complete(config: Config, checkpoints: CheckpointFolder) -> None:
+    """What comes after the last update. Everything that matters is saved: an interruption here needs no care."""
+    best = checkpoints.best()
+    if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):
+        try:
+            add_shortlist(checkpoints.output, config)
+        except DataError as error:  # the corpora of a training that ended long ago may be gone
+            logger.warning("no shortlist: %s", error)
+    shutil.rmtree(checkpoints.output / "prepared", ignore_errors=True)
+
+
+def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
+    """Learn a shortlist for a trained model, and store it beside the weights where it costs no more than 0.1 BLEU.
+
+    Args:
+        folder: the output folder of nmt-train, whose best checkpoint is meant, or a model folder.
+        config: where the corpora are, and how to validate; by default those of the model's training.
+
+    Returns:
+        Whether it is stored.
+
+    Raises:
+        ModelError: there is no model, or it is damaged.
+        DataError: a corpus cannot be read.
+        MachineError: the folder cannot be written.
+    """
+    began = time.perf_counter()
+    path = model_folder(folder)
+    config = config or load_folder_config(path)
+    model = load_model(path, choose_device(config.training.device))
+    pairs, prepared = _validation_pairs(config), Path(folder) / "prepared"
+    stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
+    shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
+    shutil.rmtree(prepared, ignore_errors=True)
+    kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
+    if kept:
+        save_shortlist(path, shortlist)
+    logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
+    return kept
+
+
+def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Iterator[Batch]:
+    """The pairs of the first epoch in its order, segmented as for translation."""
+    config = dataclasses.replace(config, tokenizer=dataclasses.replace(config.tokenizer, sampling=0.0))
+    source = _source(config, tokenizers, stores, UpdateSize(tokens=_SHORTLIST_TOKENS), 1, World())
+    with contextlib.closing(source.updates(Place())) as updates:
+        for update in updates:
+            yield from update.batches
+            if update.after.epoch:
+                return
+
+
+def _judge(
+    shortlist: Shortlist, model: Model, pairs: list[tuple[str, str]], options: SearchOptions
+) -> tuple[bool, str]:
+    """Whether to keep a shortlist, and what was found."""
+    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
+    alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
+    sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
+    if alone > shortlist.target_size / 2:
+        return False, f"{sizes}, not kept: too many to be of use"
+
+    def score(shortlist: Shortlist | None) -> float:
+        translator = Translator([dataclasses.replace(model, shortlist=shortlist)])
+        return bleu(translator.translate(sources, options), [references], model.config.data.target_language)
+
+    before, after = score(None), score(shortlist)
+    kept = after >= before - _SHORTLIST_COST
+    verdict = "kept" if kept else f"not kept: it costs more than {_SHORTLIST_COST} BLEU"
+    return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
+
+
+def _mean_size(shortlist: Shortlist, tokenizers: Tokenizers, lines: list[str], batch: int) -> float:
+    """Mean number of candidates for so many sentences of like length."""
+    ids = sorted(([*ids, EOS] for ids in tokenizers.source.encode_lines(lines)), key=len)
+    parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
+    return statistics.mean(len(shortlist.candidates(*pad(part)).pieces) for part in parts)
 
 
 def _log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingLog:

@@ -2,13 +2,18 @@
 searches over it that are too simple to be wrong."""
 
 import itertools
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Prediction
+from nmt.shortlist import Candidates
 from nmt.types import BOS, EOS, PAD, UNK
 
 SENTENCES = 7  # sources that the table tells apart
@@ -21,14 +26,20 @@ class TableState:
     context: Tensor  # (N, 2) the two pieces before the next
     position: int
     width: int  # S
+    candidates: Candidates
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "TableState":
-        sources = self.sources if sentences is None else self.sources[sentences]
-        return TableState(sources=sources, context=self.context[rows], position=self.position, width=self.width)
+        here = self if sentences is None else self._of(sentences)
+        return replace(here, context=self.context[rows])
+
+    def _of(self, sentences: Tensor) -> "TableState":
+        return replace(self, sources=self.sources[sentences], candidates=self.candidates.select(sentences))
 
 
 class TableScorer:
     """Args: vocabulary size, four special pieces included; seed; sharpness of the distributions; a bonus for EOS."""
+
+    noise = 2e-5
 
     def __init__(self, size: int, seed: int, scale: float = 2.0, end: float = 0.0, grid: float | None = None) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -36,61 +47,99 @@ class TableScorer:
         logits = logits + torch.randn(POSITIONS, 1, 1, size, generator=generator)
         logits[..., EOS] += end
         self.logits = logits if grid is None else (logits / grid).round() * grid
-        self.exact = self.logits.double().log_softmax(dim=-1).numpy()
-        self.size = size
+        self._tables: dict[tuple[int, tuple[int, ...]], NDArray[np.float64]] = {}
+        self.target_size = size
         self.rows_scored = 0
 
-    def start(self, source: Tensor, lengths: Tensor) -> TableState:
+    def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> TableState:
         real = torch.arange(source.size(1)) < lengths.unsqueeze(1)
         sources = (source * real).sum(dim=1) % SENTENCES
         context = torch.full((source.size(0), 2), BOS)
-        return TableState(sources=sources, context=context, position=0, width=source.size(1))
+        return TableState(sources=sources, context=context, position=0, width=source.size(1), candidates=candidates)
 
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         self.rows_scored += len(tokens)
         context = torch.stack([state.context[:, 1], tokens], dim=1)
-        sources = state.sources.repeat_interleave(len(tokens) // len(state.sources))
+        K = len(tokens) // len(state.sources)
+        sources = state.sources.repeat_interleave(K)
         logits = self.logits[sources, state.position % POSITIONS, context[:, 0], context[:, 1]]
+        logits = logits[:, state.candidates.pieces]
+        if state.candidates.bans is not None:
+            logits = logits + state.candidates.bans.repeat_interleave(K, dim=0)
         attention = torch.zeros(len(tokens), state.width)
         attention[torch.arange(len(tokens)), tokens % state.width] = 1  # piece t looks at source t: easy to check
         prediction = Prediction(log_probabilities=logits.log_softmax(dim=-1), attention=attention)
-        position = state.position + 1
-        return prediction, TableState(sources=state.sources, context=context, position=position, width=state.width)
+        return prediction, replace(state, context=context, position=state.position + 1)
 
-    def log_probability(self, source: list[int], pieces: list[int]) -> float:
-        """log P of pieces, EOS included, from the definition."""
-        table = self.exact[sum(source) % SENTENCES]
+    def log_probability(self, source: list[int], pieces: list[int], allowed: Sequence[int] | None = None) -> float:
+        """log P of pieces, EOS included, from the definition: among those allowed, by default all usable ones."""
+        table = self._table(sum(source) % SENTENCES, tuple(usable(self.target_size) if allowed is None else allowed))
         history = [BOS, BOS, *pieces]
         steps = enumerate(zip(history, history[1:], pieces, strict=False))
         return float(sum(table[t % POSITIONS, first, second, third] for t, (first, second, third) in steps))
+
+    def _table(self, source: int, allowed: tuple[int, ...]) -> NDArray[np.float64]:
+        """log P of each piece after each context, among those allowed and EOS."""
+        if (source, allowed) not in self._tables:
+            logits = self.logits[source].double()
+            normalized = logits - logits[..., [EOS, *allowed]].logsumexp(dim=-1, keepdim=True)
+            self._tables[source, allowed] = normalized.numpy()
+        return self._tables[source, allowed]
 
 
 def usable(size: int) -> list[int]:
     return [piece for piece in range(size) if piece not in (PAD, UNK, BOS, EOS)]
 
 
-def enumerate_all(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[tuple[float, list[int]]]:
-    """Scores and ids of every hypothesis there is, best first."""
+class TableShortlist:
+    """Some usable pieces for each source, at least one; `asked` has the batch sizes for which it was asked."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.chosen = torch.rand(SENTENCES, size, generator=generator) < 0.5
+        self.chosen[:, usable(size)[0]] = True
+        self.asked: list[int] = []
+
+    def allowed(self, source: list[int]) -> list[int]:
+        chosen = self.chosen[sum(source) % SENTENCES]
+        return [piece for piece in usable(len(chosen)) if chosen[piece]]
+
+    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
+        self.asked.append(len(source))
+        each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
+        pieces = [EOS, *sorted({piece for own in each for piece in own})]
+        bans = [[0.0 if piece in (EOS, *own) else -math.inf for piece in pieces] for own in each]
+        return Candidates(pieces=torch.tensor(pieces), bans=torch.tensor(bans))
+
+
+def enumerate_all(
+    scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
+) -> list[tuple[float, list[int]]]:
+    """Scores and ids of every hypothesis of the pieces allowed, by default of all, best first."""
+    choices = usable(scorer.target_size) if allowed is None else allowed
     lengths = range(options.min_length, options.max_length(len(source)) + 1)
-    hypotheses = [list(ids) for length in lengths for ids in itertools.product(usable(scorer.size), repeat=length)]
+    hypotheses = [list(ids) for length in lengths for ids in itertools.product(choices, repeat=length)]
     scored = [
-        (scorer.log_probability(source, [*ids, EOS]) / (len(ids) + 1) ** options.length_penalty, ids)
+        (scorer.log_probability(source, [*ids, EOS], allowed) / (len(ids) + 1) ** options.length_penalty, ids)
         for ids in hypotheses
     ]
     return sorted(scored, reverse=True)
 
 
-def simple_beam_search(scorer: TableScorer, source: list[int], options: SearchOptions) -> list[list[int]]:
+def simple_beam_search(
+    scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
+) -> list[list[int]]:
     """The n-best ids of a beam search with lists for one sentence; it stops at `beam` finished ones or, if exact, never."""
+    choices = usable(scorer.target_size) if allowed is None else allowed
     limit = options.max_length(len(source))
     live: list[tuple[float, list[int]]] = [(0.0, [])]
     done: list[tuple[float, list[int]]] = []
     while live and (options.exact or len(done) < options.beam):
         extended = []
         for _, ids in live:
-            pieces = [] if len(ids) == limit else usable(scorer.size)
+            pieces = [] if len(ids) == limit else choices
             pieces = [*pieces, EOS] if len(ids) >= options.min_length else pieces
-            extended += [(scorer.log_probability(source, [*ids, piece]), [*ids, piece]) for piece in pieces]
+            extended += [(scorer.log_probability(source, [*ids, piece], allowed), [*ids, piece]) for piece in pieces]
         extended.sort(reverse=True)
         ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]
         done += [(log_p / len(ids) ** options.length_penalty, ids[:-1]) for log_p, ids in ended]

@@ -1,8 +1,10 @@
+import dataclasses
 import errno
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -14,14 +16,17 @@ from nmt.checkpoint import (
     load_model,
     load_training_state,
     save_model,
+    save_shortlist,
     unique_weights,
 )
 from nmt.config import Config
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
+from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
+from nmt.types import EOS
 
 
 @pytest.fixture
@@ -63,9 +68,43 @@ def test_only_harmless_formats(folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "tokenizer.json", "model.safetensors", "checksums.sha256"])
+def shortlist(tokenizers: Tokenizers) -> Shortlist:
+    sizes = tokenizers.source.size, tokenizers.target.size
+    best = np.random.default_rng(1).integers(EOS, sizes[1], (sizes[0], 2))
+    return Shortlist(target_size=sizes[1], frequent=np.array([EOS, 5]), best=best)
+
+
+def test_a_shortlist_comes_back(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+    assert load_model(folder).shortlist is None
+    first = shortlist(parts[1])
+    for saved in (first, dataclasses.replace(first, best=first.best[:, :1])):  # the second in place of the first
+        save_shortlist(folder, saved)
+        loaded = load_model(folder).shortlist
+        assert loaded
+        assert loaded.target_size == saved.target_size
+        assert np.array_equal(loaded.frequent, saved.frequent)
+        assert np.array_equal(loaded.best, saved.best)
+
+
+def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+    own = shortlist(parts[1])
+    other = Shortlist(target_size=1000, frequent=np.array([999]), best=own.best)
+    for wrong, message in [
+        (dataclasses.replace(own, best=own.best[:-1]), "source pieces instead of"),
+        (other, "999, but"),
+    ]:
+        save_shortlist(folder, wrong)
+        with pytest.raises(ModelError, match=f"does not fit the vocabularies.*{message}"):
+            load_model(folder)
+
+
+DAMAGED = ["config.yaml", "tokenizer.json", "model.safetensors", "shortlist.safetensors", "checksums.sha256"]
+
+
+@pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
-def test_damage_is_recognised(folder: Path, name: str, damage: str) -> None:
+def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], name: str, damage: str) -> None:
+    save_shortlist(folder, shortlist(parts[1]))
     content = bytearray((folder / name).read_bytes())
     if damage == "missing":
         (folder / name).unlink()
@@ -74,7 +113,7 @@ def test_damage_is_recognised(folder: Path, name: str, damage: str) -> None:
     else:
         content[len(content) // 2] ^= 1
         (folder / name).write_bytes(content)
-    with pytest.raises(ModelError, match="checksum" if name == "checksums.sha256" else name):
+    with pytest.raises(ModelError, match="copy the whole folder again" if name == "checksums.sha256" else name):
         load_model(folder)
 
 

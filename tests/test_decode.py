@@ -1,20 +1,22 @@
 import dataclasses
+import math
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_scorer import TableScorer, TableState, enumerate_all, simple_beam_search, usable
+from table_scorer import TableScorer, TableShortlist, TableState, enumerate_all, simple_beam_search, usable
 from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.decode import CLOSE, decode, search
+from nmt.search import best, finished
+from nmt.search.decode import Shortlist, decode, search
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
-from nmt.types import EOS, pad
+from nmt.types import BOS, EOS, pad
 
 SIZE = 7  # three usable pieces
 SOURCE = [4, 5, EOS]
@@ -27,8 +29,10 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
     return [[hypothesis.ids for hypothesis in found] for found in results]
 
 
-def run(scorer: Scorer, lines: list[list[int]], options: SearchOptions) -> list[list[Hypothesis]]:
-    return decode(scorer, *pad(lines), options)
+def run(
+    scorer: Scorer, lines: list[list[int]], options: SearchOptions, shortlist: Shortlist | None = None
+) -> list[list[Hypothesis]]:
+    return decode(scorer, *pad(lines), options, shortlist)
 
 
 def everything(length: int, **settings: float) -> SearchOptions:
@@ -47,6 +51,17 @@ def test_a_beam_as_large_as_all_prefixes_finds_what_enumeration_finds(alpha: flo
     expected = enumerate_all(scorer, SOURCE, options)[: options.nbest]
     assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in expected]
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_shortlist_restricts_each_sentence_to_its_own_pieces_and_normalizes_over_them(exact: bool) -> None:
+    scorer, shortlist = TableScorer(9, seed=3), TableShortlist(9, seed=1)
+    lines = [[4 + index, EOS] for index in range(7)]
+    options = SearchOptions(beam=200, nbest=9, max_length_factor=0, max_length_extra=3, exact=exact)
+    for source, found in zip(lines, run(scorer, lines, options, shortlist), strict=True):
+        expected = enumerate_all(scorer, source, options, shortlist.allowed(source))[: options.nbest]
+        assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in expected]
+        assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
 
 
 @given(seed=seeds, lines=sources)
@@ -83,14 +98,18 @@ def test_batched_search_equals_a_simple_search_of_each_sentence(
         beam=beam, nbest=nbest, length_penalty=alpha, exact=exact, max_length_factor=1.5, max_length_extra=1
     )
     scorer = TableScorer(8, seed, end=end)
-    results = run(scorer, lines, options)
-    assert ids_of(results) == [simple_beam_search(scorer, source, options) for source in lines]
-    for source, found in zip(lines, results, strict=True):
+    shortlist = data.draw(st.none() | seeds.map(lambda seed: TableShortlist(8, seed)))
+    results = run(scorer, lines, options, shortlist)
+    allowed = [shortlist.allowed(source) if shortlist else usable(8) for source in lines]
+    assert ids_of(results) == [
+        simple_beam_search(scorer, source, options, own) for source, own in zip(lines, allowed, strict=True)
+    ]
+    for source, own, found in zip(lines, allowed, results, strict=True):
         scores = [hypothesis.score for hypothesis in found]
         assert scores == sorted(scores, reverse=True)
         assert len({tuple(hypothesis.ids) for hypothesis in found}) == len(found)
         for hypothesis in found:
-            log_p = scorer.log_probability(source, [*hypothesis.ids, EOS])
+            log_p = scorer.log_probability(source, [*hypothesis.ids, EOS], own)
             assert hypothesis.log_probability == pytest.approx(log_p, rel=1e-5, abs=1e-5)
             assert hypothesis.score == pytest.approx(log_p / (len(hypothesis.ids) + 1) ** alpha, rel=1e-5, abs=1e-5)
 
@@ -117,11 +136,13 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch(
     seed: int, lines: list[list[int]], beam: int, data: st.DataObject
 ) -> None:
     scorer = ModelScorer(sharp_network(seed))
+    shortlist = data.draw(st.none() | seeds.map(lambda seed: TableShortlist(20, seed)))
     options = SearchOptions(beam=beam, nbest=beam)
-    together = ids_of(run(scorer, lines, options))
-    assert together == [ids_of(run(scorer, [source], options))[0] for source in lines]
+    together = ids_of(run(scorer, lines, options, shortlist))
+    assert together == [ids_of(run(scorer, [source], options, shortlist))[0] for source in lines]
     order = data.draw(st.permutations(range(len(lines))))
-    assert ids_of(run(scorer, [lines[index] for index in order], options)) == [together[index] for index in order]
+    turned = ids_of(run(scorer, [lines[index] for index in order], options, shortlist))
+    assert turned == [together[index] for index in order]
 
 
 class Noisy(TableScorer):
@@ -130,7 +151,7 @@ class Noisy(TableScorer):
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         prediction, state = super().step(tokens, state)
         noise = torch.rand(prediction.log_probabilities.shape, generator=torch.Generator().manual_seed(len(tokens)))
-        noisy = prediction.log_probabilities + (noise - 0.5) * CLOSE / 20
+        noisy = prediction.log_probabilities + (noise - 0.5) * self.noise / 20
         return dataclasses.replace(prediction, log_probabilities=noisy), state
 
 
@@ -141,10 +162,54 @@ def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
     options = SearchOptions(beam=beam, nbest=beam)
     alone = [ids_of(run(scorer, [source], options))[0] for source in lines]
     assert ids_of(run(scorer, lines, options)) == alone
-    unguarded, margins = search(scorer, *pad(lines), options)
-    assert ids_of(unguarded) != alone
-    for found, single, margin in zip(ids_of(unguarded), alone, margins, strict=True):
-        assert found == single or margin < CLOSE
+    found = search(scorer, *pad(lines), options)
+    unguarded = ids_of([found.best(sentence) for sentence in range(len(lines))])
+    assert unguarded != alone
+    for sentence, (these, single) in enumerate(zip(unguarded, alone, strict=True)):
+        assert these == single or found.margin(sentence) < scorer.noise
+
+
+def test_a_sentence_that_is_searched_again_has_its_own_candidates() -> None:
+    scorer, shortlist = Noisy(8, seed=4, grid=1.0), TableShortlist(8, seed=1)
+    run(scorer, [[4 + index, EOS] for index in range(7)], SearchOptions(beam=3), shortlist)
+    assert shortlist.asked[0] == 7
+    assert len(shortlist.asked) > 1
+    assert set(shortlist.asked[1:]) == {1}
+
+
+def test_how_close_a_decision_must_be_is_the_scorer_s_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [[4 + index, EOS] for index in range(7)]
+
+    def searches(noise: float) -> int:
+        shortlist = TableShortlist(8, seed=1)
+        monkeypatch.setattr(TableScorer, "noise", noise)
+        run(TableScorer(8, seed=1), lines, SearchOptions(beam=3), shortlist)
+        return len(shortlist.asked)
+
+    assert searches(0.0) == 1 < searches(0.1) < searches(math.inf) == 8
+
+
+def test_sentences_that_are_done_and_stay_for_a_while_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = TableScorer(8, seed=2, end=-5)
+    lines = [[4 + index, *[5] * (index % 14), EOS] for index in range(40)]
+    options = SearchOptions(beam=3, nbest=3, max_length_factor=1, max_length_extra=0, attention=True)
+    results, rows = [], []
+    for part in (0, 1 / 8, 1):  # they leave at once, when there are some, when all are done
+        monkeypatch.setattr(finished, "LEAVING", part)
+        before = scorer.rows_scored
+        results.append([list(map(repr, found)) for found in run(scorer, lines, options)])
+        rows.append(scorer.rows_scored - before)
+    assert results[0] == results[1] == results[2]
+    assert rows[0] < rows[1] < rows[2]
+
+
+def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = TableScorer(8, seed=2)
+    lines = [[4 + index, EOS] for index in range(7)]
+    for beam in (3, 20):
+        options = SearchOptions(beam=beam, nbest=3)
+        narrow, wide = (monkeypatch.setattr(best, "PASSES", most) or run(scorer, lines, options) for most in (99, 0))
+        assert narrow == wide
 
 
 def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
@@ -179,15 +244,14 @@ def test_more_length_penalty_prefers_longer_hypotheses() -> None:
 
 def test_attention_is_kept_on_request_and_cut_to_the_sentence() -> None:
     scorer = TableScorer(8, seed=2)
-    lines = [[4, EOS], [4, 5, 6, 7, EOS]]
+    lines = [[4, EOS], [4, 5, 6, 7, EOS], [5, EOS], [4, 6, 6, 7, EOS]]
     for source, found in zip(lines, run(scorer, lines, SearchOptions(beam=3, nbest=3, attention=True)), strict=True):
         for hypothesis in found:
             assert hypothesis.attention is not None
             assert hypothesis.attention.shape == (len(hypothesis.ids) + 1, len(source))
-    longest = run(scorer, [lines[1]], SearchOptions(beam=3, attention=True))[0][0]
-    assert longest.attention is not None
-    # The table's attention looks at the previous piece's number.
-    assert longest.attention.argmax(dim=1).tolist() == [piece % 5 for piece in [2, *longest.ids]]
+            if len(source) == 5:  # the table's attention looks at the previous piece's number
+                looked = [piece % 5 for piece in [BOS, *hypothesis.ids]]
+                assert hypothesis.attention.argmax(dim=1).tolist() == looked
     assert run(scorer, lines, SearchOptions())[0][0].attention is None
 
 

@@ -17,7 +17,7 @@ def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
     for t in range(batch.target.size(1)):
         step = network.step(tokens, state, memory)
         state, tokens = step.state, batch.target[:, t]
-        logits.append(step.logits)
+        logits.append(network.logits(step.vectors))
     stacked = torch.stack(logits, dim=1)
     return torch.cat([stacked[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
 
@@ -61,7 +61,7 @@ def test_hypotheses_of_a_sentence_share_its_memory(decoder: str) -> None:
     twice = torch.arange(3).repeat_interleave(2)
     shared = network.step(tokens, network.start(memory).select(twice), memory)
     apart = network.step(tokens, network.start(memory).select(twice), memory.select(twice))
-    torch.testing.assert_close(shared.logits, apart.logits)
+    torch.testing.assert_close(shared.vectors, apart.vectors)
     torch.testing.assert_close(shared.attention, apart.attention)
 
 
@@ -85,4 +85,4 @@ def test_input_feeding_feeds() -> None:
     forgotten = type(first.state)(layers=first.state.layers, feed=torch.zeros_like(first.state.feed))
     tokens = batch.target[:, 0]
     fed, unfed = network.step(tokens, first.state, memory), network.step(tokens, forgotten, memory)
-    assert not torch.allclose(fed.logits, unfed.logits)
+    assert not torch.allclose(fed.vectors, unfed.vectors)

@@ -228,7 +228,27 @@ class TestVerifyChecksums:
 
     def test_further_files_do_not_matter(self, model):
         (model / "notes").write_text("mine")
-        verify_checksums(model)
+        assert verify_checksums(model) == {"weights"}
+
+
+def test_a_file_is_added_to_a_folder_that_is_whole_at_every_moment(tmp_path, monkeypatch):
+    with whole_folder(tmp_path / "model") as draft:
+        (draft / "weights").write_bytes(b"w")
+    seen = []
+    replace = os.replace
+
+    def watched(*arguments):
+        seen.append(verify_checksums(tmp_path / "model"))
+        replace(*arguments)
+        seen.append(verify_checksums(tmp_path / "model"))
+
+    monkeypatch.setattr(os, "replace", watched)
+    files.add_file(tmp_path / "model", "list", b"first")
+    assert seen[-1] == {"weights", "list"}
+    files.add_file(tmp_path / "model", "list", b"second")
+    assert seen[-1] == {"weights", "list"}
+    assert (tmp_path / "model" / "list").read_bytes() == b"second"
+    subprocess.run(["sha256sum", "--check", "--quiet", CHECKSUMS], cwd=tmp_path / "model", check=True)
 
 
 def test_remove_leftovers(tmp_path):

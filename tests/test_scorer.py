@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import tiny
 import torch
@@ -6,7 +8,8 @@ from torch import Tensor
 from nmt.search.decode import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
-from nmt.types import BOS, pad
+from nmt.shortlist import Candidates
+from nmt.types import BOS, EOS, pad
 
 LINES = [[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]]
 
@@ -20,9 +23,14 @@ def networks() -> list[tiny.Seq2Seq]:
     ]
 
 
+def started(scorer: Scorer) -> Any:
+    """The state before the first piece, the whole vocabulary allowed."""
+    return scorer.start(*pad(LINES), Candidates.all(tiny.SIZE))
+
+
 def predictions(scorer: Scorer, pieces: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Log-probabilities and attention after each column of `pieces` (B, T), BOS first."""
-    state, results = scorer.start(*pad(LINES)), []
+    state, results = started(scorer), []
     for tokens in pieces.T:
         prediction, state = scorer.step(tokens, state)
         results.append((prediction.log_probabilities, prediction.attention))
@@ -36,8 +44,8 @@ PIECES = torch.tensor([[BOS, 5, 6, 9], [BOS, 7, 7, 4], [BOS, 4, 19, 5]])
 def test_one_model_scores_as_its_network_does_in_training() -> None:
     for network in networks():
         batch = tiny.batch()
-        state = ModelScorer(network).start(batch.source, batch.source_lengths)
-        expected = tiny.logits(network, batch).log_softmax(dim=-1).split(batch.target_lengths.tolist())
+        state = ModelScorer(network).start(batch.source, batch.source_lengths, Candidates.all(tiny.SIZE))
+        expected = tiny.logits(network, batch)[:, EOS:].log_softmax(dim=-1).split(batch.target_lengths.tolist())
         tokens = torch.full((3,), BOS)
         for t in range(batch.target.size(1)):
             prediction, state = ModelScorer(network).step(tokens, state)
@@ -73,7 +81,7 @@ def test_the_smallest_probabilities_of_an_ensemble_keep_their_logarithms() -> No
 def test_select_reorders_hypotheses_and_drops_sentences(size: int) -> None:
     members = [ModelScorer(network) for network in networks()[:size]]
     scorer: Scorer = members[0] if size == 1 else EnsembleScorer(members)
-    _, state = scorer.step(torch.full((3,), BOS), scorer.start(*pad(LINES)))
+    _, state = scorer.step(torch.full((3,), BOS), started(scorer))
     # Two hypotheses for each of sentences 2 and 0.
     both = state.select(torch.tensor([2, 2, 0, 0]), torch.tensor([2, 0]))
     tokens = torch.tensor([4, 9, 9, 12])
@@ -96,3 +104,31 @@ def test_an_ensemble_of_one_model_twice_translates_as_the_model() -> None:
         [hypothesis.ids for hypothesis in found] for found in decode(EnsembleScorer([single] * 2), *source, options)
     ]
     assert once == twice
+
+
+@torch.inference_mode()
+def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own() -> None:
+    network = tiny.network(2)
+    own = [[5, 6, 19], [9], [5, 9, 12]]
+    pieces = [EOS, 5, 6, 9, 12, 19]
+    bans = torch.tensor([[0.0 if piece in (EOS, *each) else -torch.inf for piece in pieces] for each in own])
+    candidates = Candidates(pieces=torch.tensor(pieces), bans=bans)
+    whole, narrow = ModelScorer(network), EnsembleScorer([ModelScorer(network)] * 2)
+    logits, _ = predictions(whole, PIECES[:, :1])[0]
+    state = narrow.start(*pad(LINES), candidates)
+    step, state = narrow.step(PIECES[:, 0], state)
+    for row, each in enumerate(own):
+        columns = [pieces.index(piece) for piece in (EOS, *each)]
+        expected = logits[row, [piece - EOS for piece in (EOS, *each)]].log_softmax(dim=-1)
+        torch.testing.assert_close(step.log_probabilities[row, columns], expected)
+        assert step.log_probabilities[row].isfinite().sum() == len(columns)
+    # The bans go with their sentences, as do the tokens, which are ids of pieces.
+    step, _ = narrow.step(PIECES[[2, 0], 1], state.select(torch.tensor([2, 0]), torch.tensor([2, 0])))
+    assert step.log_probabilities.isfinite().tolist() == bans[[2, 0]].isfinite().tolist()
+
+
+def test_an_ensemble_is_as_noisy_as_its_noisiest_member() -> None:
+    members = [ModelScorer(network) for network in networks()]
+    members[1].noise = 0.5
+    ensemble = EnsembleScorer(members)
+    assert (ensemble.noise, ensemble.target_size) == (0.5, tiny.SIZE)

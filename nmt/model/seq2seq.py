@@ -67,10 +67,10 @@ class Seq2Seq(nn.Module):
         return self.decoder.start(memory)
 
     def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
-        """Scores of the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
+        """What predicts the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
         vectors, weights, state = self.decoder.step(embedded, state, memory)
-        return Step(logits=self.logits(self.shrink(vectors)).float(), attention=weights, state=state)
+        return Step(vectors=self.shrink(vectors), attention=weights, state=state)
 
     def forward(self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0) -> Tensor:
         """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.

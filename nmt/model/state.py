@@ -46,6 +46,6 @@ class DecoderState:
 class Step:
     """What one decoding step yields."""
 
-    logits: Tensor  # (N, V) float32
+    vectors: Tensor  # (N, H or E) of which `Seq2Seq.logits` makes scores of the vocabulary
     attention: Tensor  # (N, S) weights over the source pieces
     state: DecoderState

@@ -3,64 +3,102 @@
 The search is breadth first over the K best hypotheses of each sentence (Graves 2012; Sutskever et al. 2014). All
 live hypotheses have the same length, so they compare by log P alone; lengths matter only between finished ones
 (nmt/search/finished.py).
+
+A beam is small, and its arithmetic runs on the host, in numpy: there an operation costs less than the launch of a kernel or
+an operator of PyTorch. Scores stay where they were made until only the best of them are left (nmt/search/best.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.types import BOS, EOS
+from nmt.search.best import NEVER, Ids, Scores, best_extensions
+from nmt.types import BOS
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """The live hypotheses of B sentences, K of each, best first."""
+    """The live hypotheses of B sentences, K of each, best first. Row b·K + k is hypothesis k of sentence b.
 
-    sentences: Tensor  # (B,) int64, which sentences of the batch are still here
-    pieces: Tensor  # (B, K, 1 + T) int64, BOS first
-    log_probabilities: Tensor  # (B, K) float64; −∞ where there is no hypothesis
-    attention: Tensor | None  # (B, K, T, S), the weights with which each piece was predicted, where they are kept
+    A hypothesis is only its last piece and a pointer back to the beam from which it grew: that is all a step has to write.
+    """
+
+    sentences: Ids  # (B,) which sentences of the batch are still here
+    log_probabilities: Floats  # (B, K); −∞ where there is no hypothesis
+    last: Ids  # (N,) the last piece of each hypothesis
+    length: int  # T, the number of pieces so far
+    before: "Beam | None" = None  # the beam of length T − 1
+    origins: Ids  # (N,) which of its rows each hypothesis extends
+    attention: Tensor | None = None  # the weights with which its rows chose their next pieces, where they are kept
 
     @staticmethod
-    def start(source: Tensor, attention: bool) -> "Beam":
-        """One empty hypothesis for each of the sentences (B, S)."""
-        B, S = source.shape
+    def start(sentences: int) -> "Beam":
+        """One empty hypothesis for each of so many sentences."""
+        rows = np.arange(sentences)
         return Beam(
-            sentences=torch.arange(B, device=source.device),
-            pieces=torch.full((B, 1, 1), BOS, device=source.device),
-            log_probabilities=torch.zeros(B, 1, dtype=torch.float64, device=source.device),
-            attention=torch.zeros(B, 1, 0, S, device=source.device) if attention else None,
+            sentences=rows,
+            log_probabilities=np.zeros((sentences, 1)),
+            last=np.full(sentences, BOS),
+            length=0,
+            origins=rows,
         )
 
-    @property
-    def length(self) -> int:
-        """T, the number of pieces so far."""
-        return self.pieces.size(2) - 1
-
-    @property
-    def last(self) -> Tensor:
-        """The last piece of each hypothesis, (N,)."""
-        return self.pieces[:, :, -1].flatten()
-
-    def select(self, rows: Tensor) -> "Beam":
+    def select(self, sentences: Ids) -> "Beam":
         """The beam of some of its sentences, by row."""
-        return Beam(
-            sentences=self.sentences[rows],
-            pieces=self.pieces[rows],
-            log_probabilities=self.log_probabilities[rows],
-            attention=None if self.attention is None else self.attention[rows],
+        shape = self.log_probabilities.shape
+        return replace(
+            self,
+            sentences=self.sentences[sentences],
+            log_probabilities=self.log_probabilities[sentences],
+            last=self.last.reshape(shape)[sentences].reshape(-1),
+            origins=self.origins.reshape(shape)[sentences].reshape(-1),
         )
+
+    @property
+    def firsts(self) -> Ids:
+        """The row of each sentence's first hypothesis, (B, 1)."""
+        B, K = self.log_probabilities.shape
+        return np.arange(0, B * K, K)[:, None]
+
+    @property
+    def moved(self) -> bool:
+        """Whether the rows of the scorer's state must follow: some hypothesis does not extend the row of its own number."""
+        assert self.before is not None
+        rows = len(self.before.last)
+        return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
+
+    def pieces(self, row: int) -> list[int]:
+        """The pieces of one hypothesis, without BOS."""
+        return [beam.last.item(row) for beam, row in self._way(row)]
+
+    def weights(self, row: int) -> list[Tensor]:
+        """The attention weights with which its pieces were chosen, (S,) each."""
+        way = ((beam.attention, beam.origins.item(row)) for beam, row in self._way(row))
+        return [attention[origin] for attention, origin in way if attention is not None]
+
+    def _way(self, row: int) -> list[tuple["Beam", int]]:
+        """The beams in which a hypothesis grew, from its first piece on, and its row in each."""
+        beam, way = self, []
+        while beam.before is not None:
+            way.append((beam, row))
+            row, beam = beam.origins.item(row), beam.before
+        way.reverse()
+        return way
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Hypotheses that ended at one step."""
+    """Hypotheses of a beam that ended at one step."""
 
-    sentences: list[int]
-    pieces: list[list[int]]  # without BOS and EOS
-    log_probabilities: list[float]
-    attention: list[Tensor] | None  # (T + 1, S) each, EOS included
+    beam: Beam
+    rows: Ids  # (E,) of the beam
+    log_probabilities: Floats  # (E,) with EOS
+    attention: Tensor | None  # (N, S) with which the rows of the beam chose EOS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,67 +106,80 @@ class Advance:
     """What one step makes of a beam."""
 
     beam: Beam
-    parents: Tensor  # (B, K') which of its sentence's K hypotheses each one in the new beam extends
-    ended: Ended
-    margins: Tensor  # (B,) how much log P lay between what was kept and what was dropped
+    ended: Ended | None  # None: none
+    margins: (
+        Scores | None
+    )  # (B,) how much log P lay between what was kept and what was dropped, where that is asked for
 
 
-def advance(beam: Beam, scores: Tensor, attention: Tensor, width: int) -> Advance:
-    """Extends every hypothesis by every piece and keeps the best.
+def advance(
+    beam: Beam, scores: Tensor, pieces: Ids, width: int, attention: Tensor | None = None, margins: bool = False
+) -> Advance:
+    """Extends every hypothesis by every candidate piece and keeps the best.
 
     Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end; the `width` best of the
-    others live on (fewer only if there are no more).
+    others live on. If there are no more than some, the rest are no hypotheses: their log P is −∞.
 
     Args:
         beam: K hypotheses a sentence.
-        scores: log P of the next pieces, (B, K, V), bans as −∞.
-        attention: the weights with which the scores came, (N, S).
+        scores: log P of the next pieces, (B, K, V'), bans as −∞, EOS first. They are overwritten.
+        pieces: which pieces these are, (V',).
         width: how many hypotheses a sentence may have.
+        attention: the weights with which the scores came, (N, S), if they shall be kept.
+        margins: whether to measure them.
     """
-    B, K, V = scores.shape
     # Relative to the sentence's best hypothesis the sums are small: float32 tells them apart however long they are.
     best = beam.log_probabilities[:, :1]
-    totals = (beam.log_probabilities - best).float().unsqueeze(-1) + scores
-    # At most `width` of these candidates have EOS, so `width` and one more go on.
-    relative, flat = totals.flatten(1).topk(min(2 * width + 1, K * V))
-    candidates = best + relative  # (B, C) float64, best first
-    parents, pieces = flat // V, flat % V
-    ends = pieces == EOS
-
-    order = ends.int().argsort(dim=1, stable=True)  # those without EOS first, still by score
-    going_on = relative.masked_fill(ends, float("-inf")).gather(1, order)
-    live = order[:, : min(width, K * (V - 1))]
-    kept = parents.gather(1, live)
-    history = beam.attention
-    if history is not None:
-        history = torch.cat([history, attention.view(B, K, 1, -1)], dim=2)
-    rows = torch.arange(B, device=scores.device).unsqueeze(1)
+    ahead = (beam.log_probabilities - best).astype(np.float32)
+    ends, others, places = best_extensions(scores, ahead, width + int(margins))
+    origins, columns = np.divmod(places[:, :width], len(pieces))
+    origins += beam.firsts
+    ended = _ended(ends, others, width)
     return Advance(
         beam=Beam(
             sentences=beam.sentences,
-            pieces=torch.cat([beam.pieces[rows, kept], pieces.gather(1, live).unsqueeze(-1)], dim=-1),
-            log_probabilities=candidates.gather(1, live),
-            attention=None if history is None else history[rows, kept],
+            log_probabilities=best + others[:, :width],
+            last=pieces[columns.reshape(-1)],
+            length=beam.length + 1,
+            before=beam,
+            origins=origins.reshape(-1),
+            attention=attention,
         ),
-        parents=kept,
-        ended=_ended(beam, history, candidates[:, :width], parents, ends[:, :width]),
-        margins=torch.minimum(_gap(relative, width), _gap(going_on, live.size(1))),
+        ended=None if ended is None else _taken(beam, best + ends, ended, attention),
+        margins=_margins(ends, others, ended, width) if margins else None,
     )
 
 
-def _ended(beam: Beam, history: Tensor | None, candidates: Tensor, parents: Tensor, ends: Tensor) -> Ended:
-    rows, ranks = (ends & candidates.isfinite()).nonzero(as_tuple=True)
-    hypotheses = parents[rows, ranks]
-    return Ended(
-        sentences=beam.sentences[rows].tolist(),
-        pieces=beam.pieces[rows, hypotheses, 1:].tolist(),
-        log_probabilities=candidates[rows, ranks].tolist(),
-        attention=None if history is None else list(history[rows, hypotheses]),
-    )
+def _ended(ends: Scores, others: Scores, width: int) -> Mask | None:
+    """Which extensions with EOS, (B, K), are among the `width` best of their sentence; None: none, as in most steps."""
+    if not np.count_nonzero(ends > others[:, width - 1, None]):
+        return None
+    ranked = np.sort(np.concatenate([others, ends], axis=1))
+    first_out = ranked[:, -width - 1]
+    ended: Mask = ends > first_out[:, None]
+    return ended
 
 
-def _gap(descending: Tensor, kept: int) -> Tensor:
-    """Distance between the last of the first `kept` columns and the one behind, (B,); ∞ where none is."""
-    if kept >= descending.size(1):
-        return torch.full_like(descending[:, 0], float("inf"))
-    return (descending[:, kept - 1] - descending[:, kept]).nan_to_num(nan=float("inf"), posinf=float("inf"))
+def _margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
+    """By how much the closest decision of each sentence was decided, (B,); ∞ or not a number where there was none."""
+    kept, dropped = others[:, width - 1], others[:, width]
+    margins: Scores = kept - dropped
+    for gap in _end_gaps(ends, others, ended, width):
+        np.fmin(margins, gap, out=margins)
+    return margins
+
+
+def _end_gaps(ends: Scores, others: Scores, ended: Mask | None, width: int) -> tuple[Scores, ...]:
+    """How far the extensions with EOS were from ending if they did not, and from not ending if they did, (B,) each."""
+    if ended is None:
+        return (others[:, width - 1] - ends.max(axis=1),)
+    ranked = np.sort(np.concatenate([others, ends], axis=1))
+    last_in, first_out = ranked[:, -width], ranked[:, -width - 1]
+    worst_end = np.where(ended, ends, -NEVER).min(axis=1)
+    best_missed = np.where(ended, NEVER, ends).max(axis=1)
+    return worst_end - first_out, last_in - best_missed
+
+
+def _taken(beam: Beam, totals: Floats, ended: Mask, attention: Tensor | None) -> Ended:
+    rows = np.flatnonzero(ended)
+    return Ended(beam=beam, rows=rows, log_probabilities=totals.reshape(-1)[rows], attention=attention)

@@ -1,70 +1,100 @@
 """The one decoding loop: score, filter, advance, until every sentence is done."""
 
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.errors import ModelError
 from nmt.search.beam import Beam, advance
-from nmt.search.filters import Filter, LengthBounds, Never
+from nmt.search.best import Ids
+from nmt.search.filters import Filter, LengthBounds
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Scorer
-from nmt.types import BOS, PAD, UNK
+from nmt.shortlist import Candidates
 
-# Matrix products round a row differently when its batch has another shape, so log P of one hypothesis varies with the
-# neighbours and the padding of its sentence: by 2e-6 on average and 1e-5 at most in 500 sentences of a trained model.
-# That can turn a close decision around and with it a translation. Rounding scores does not help: it only moves the
-# points where a hair decides. So each sentence remembers its closest decision, and one closer than this many nats, above
-# the noise, has the sentence searched again alone, in the one shape that does not depend on others.
-CLOSE = 2e-5
+
+class Shortlist(Protocol):
+    """What narrows a search down, such as that of nmt/shortlist.py."""
+
+    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
+        """The pieces for source ids (B, S) with lengths (B,). Those of a sentence depend on nothing but the sentence."""
+        ...
 
 
 @torch.inference_mode()
-def decode(scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
+def decode(
+    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions, shortlist: Shortlist | None = None
+) -> list[list[Hypothesis]]:
     """The n best translations of each sentence, best first, the same whatever else is in the batch.
+
+    Log P of a hypothesis varies a little with the neighbours and the padding of its sentence (`Scorer.noise`). That can turn
+    a close decision around and with it a translation. Rounding scores does not help: it only moves the points where a hair
+    decides. So each sentence remembers its closest decision, and one closer than the noise has the sentence searched again
+    alone, in the one shape that does not depend on others.
 
     Args:
         scorer: a model or an ensemble.
         source: ids (B, S), each sentence ending in EOS, on the scorer's device.
         lengths: (B,), EOS counted.
         options: of the search.
+        shortlist: which target pieces are considered for a sentence; all by default.
 
     Raises:
         ModelError: the scorer's probabilities are not numbers.
     """
-    results, margins = search(scorer, source[:, : int(lengths.max())], lengths, options)
+    found = search(scorer, source[:, : int(lengths.max())], lengths, options, shortlist)
+    results = [found.best(sentence) for sentence in range(len(lengths))]
     if len(results) > 1:
-        for sentence in [index for index, margin in enumerate(margins) if margin < CLOSE]:
+        for sentence in [index for index in range(len(results)) if found.margin(index) < scorer.noise]:
             alone = slice(sentence, sentence + 1)
-            (results[sentence],), _ = search(scorer, source[alone, : int(lengths[sentence])], lengths[alone], options)
+            again = search(scorer, source[alone, : int(lengths[sentence])], lengths[alone], options, shortlist)
+            results[sentence] = again.best(0)
     return results
 
 
+@np.errstate(invalid="ignore")  # differences of two impossible hypotheses, which nobody asks for
 def search(
-    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions
-) -> tuple[list[list[Hypothesis]], list[float]]:
-    """One batched search: as `decode`, with the smallest margin by which each sentence's search was decided."""
-    limits = torch.tensor([options.max_length(length) for length in lengths.tolist()], device=source.device)
-    filters: list[Filter] = [Never([PAD, UNK, BOS]), LengthBounds(options.min_length, limits)]
-    finished = Finished(lengths.tolist(), options)
-    margins = torch.full((source.size(0),), float("inf"), device=source.device)
-    state = scorer.start(source, lengths)
-    beam = Beam.start(source, options.attention)
+    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions, shortlist: Shortlist | None = None
+) -> Finished:
+    """One batched search, as `decode`: all that it found and by which margins."""
+    candidates = _candidates(scorer, source, lengths, shortlist)
+    pieces = candidates.pieces.cpu().numpy()
+    B, source_lengths = len(lengths), lengths.tolist()
+    limits = np.array([options.max_length(length) for length in source_lengths])
+    filters: list[Filter] = [LengthBounds(options.min_length, limits)]
+    finished = Finished(source_lengths, options)
+    beam, state = Beam.start(B), scorer.start(source, lengths, candidates)
     while len(beam.sentences):
-        prediction, state = scorer.step(beam.last, state)
-        B, K = beam.log_probabilities.shape
-        scores = prediction.log_probabilities.view(B, K, -1)
+        prediction, state = scorer.step(_on(source.device, beam.last), state)
+        scores = prediction.log_probabilities.view(*beam.log_probabilities.shape, -1)
         for rule in filters:
             rule.apply(scores, beam)
-        step = advance(beam, scores, prediction.attention, options.beam)
-        margins[beam.sentences] = torch.minimum(margins[beam.sentences], step.margins)
-        finished.add(step.ended)
-        stay = torch.tensor(finished.unsettled(step.beam), dtype=torch.int64, device=source.device)
-        rows = (stay.unsqueeze(1) * K + step.parents[stay]).flatten()
-        beam, state = step.beam.select(stay), state.select(rows, stay if len(stay) < B else None)
-    if not all(finished.hypotheses):
+        attention = prediction.attention if options.attention else None
+        step = advance(beam, scores, pieces, options.beam, attention, margins=B > 1)
+        finished.add(step)
+        staying = finished.staying(step.beam)
+        beam = step.beam if staying is None else step.beam.select(staying)
+        state = _following(state, beam, staying, source.device)
+    if not finished.complete():
         raise ModelError("the model's probabilities are not numbers: its training diverged; use another checkpoint")
-    closest = [min(margin, finished.margin(sentence)) for sentence, margin in enumerate(margins.tolist())]
-    return [finished.best(sentence) for sentence in range(len(closest))], closest
+    return finished
+
+
+def _candidates(scorer: Scorer[Any], source: Tensor, lengths: Tensor, shortlist: Shortlist | None) -> Candidates:
+    if shortlist is None:
+        return Candidates.all(scorer.target_size, source.device)
+    return shortlist.candidates(source, lengths)
+
+
+def _following(state: Any, beam: Beam, staying: Ids | None, device: torch.device) -> Any:
+    """The scorer's state for a new beam, in which some sentences may have stayed: as it is, if nothing has moved."""
+    if staying is None:
+        return state.select(_on(device, beam.origins)) if beam.moved else state
+    return state.select(_on(device, beam.origins), _on(device, staying)) if len(staying) else state
+
+
+def _on(device: torch.device, rows: Ids) -> Tensor:
+    return torch.from_numpy(rows).to(device)

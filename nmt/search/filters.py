@@ -4,33 +4,22 @@ A new rule for decoding is a new filter, never a branch in the loop. Filters may
 log P only falls as a hypothesis grows is what lets a search end early.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from nmt.search.beam import Beam
-from nmt.types import EOS
-
-BANNED = float("-inf")
+from nmt.search.best import NEVER, Ids
 
 
 class Filter(Protocol):
     """One rule."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
-        """Changes `scores` (B, K, V), log P of each next piece of each hypothesis in `beam`, in place."""
+        """Changes `scores` (B, K, V'), log P of each candidate piece after each hypothesis in `beam`, in place. EOS is first."""
         ...
-
-
-class Never:
-    """Bans pieces for good."""
-
-    def __init__(self, pieces: Sequence[int]) -> None:
-        self.pieces = list(pieces)
-
-    def apply(self, scores: Tensor, beam: Beam) -> None:  # noqa: ARG002
-        scores[..., self.pieces] = BANNED
 
 
 class LengthBounds:
@@ -38,18 +27,17 @@ class LengthBounds:
 
     Args:
         least: fewest pieces, EOS not counted.
-        limits: most pieces of each sentence, (B,) int64, EOS not counted; at least `least`.
+        limits: most pieces of each sentence, (B,), EOS not counted; at least `least`.
     """
 
-    def __init__(self, least: int, limits: Tensor) -> None:
+    def __init__(self, least: int, limits: Ids) -> None:
         self.least = least
         self.limits = limits
+        self.lowest = limits.min()
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
         if beam.length < self.least:
-            scores[..., EOS] = BANNED
-        full = (self.limits[beam.sentences] <= beam.length).nonzero().flatten()
-        if len(full):
-            end = scores[full, :, EOS]
-            scores[full] = BANNED
-            scores[full, :, EOS] = end
+            scores[:, :, 0] = NEVER
+        if beam.length >= self.lowest:
+            full = np.flatnonzero(self.limits[beam.sentences] <= beam.length)
+            scores[torch.from_numpy(full), :, 1:] = NEVER

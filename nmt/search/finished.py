@@ -1,14 +1,20 @@
 """Finished hypotheses: how they are ranked, and when a sentence needs no more of them."""
 
+import heapq
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from nmt.search.beam import Beam, Ended
+from nmt.search.beam import Advance, Beam, Ended
+from nmt.search.best import Ids
 from nmt.search.options import SearchOptions
+
+# Those who leave make the others move together, in all the memory of a scorer; so they wait until they are this part.
+LEAVING = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,30 @@ class LengthNormalization:
     def score(self, log_probability: float, length: int) -> float:
         return log_probability / float(length**self.exponent)
 
+    def log_probability(self, score: float, length: int) -> float:
+        """That which at this length makes this score."""
+        return score * float(length**self.exponent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """Where a hypothesis ended: its pieces are read only if it is among the best."""
+
+    score: float
+    log_probability: float
+    row: int
+    ended: Ended
+
+    def pieces(self) -> list[int]:
+        return self.ended.beam.pieces(self.row)
+
+    def attention(self, length: int) -> Tensor | None:
+        """Weights over the first `length` source pieces."""
+        if self.ended.attention is None:
+            return None
+        weights = [*self.ended.beam.weights(self.row), self.ended.attention[self.row]]
+        return torch.stack(weights)[:, :length]
+
 
 class Finished:
     """The finished hypotheses of each sentence of a batch.
@@ -47,51 +77,86 @@ class Finished:
         self.lengths = lengths
         self.options = options
         self.ranker = LengthNormalization(options.length_penalty)
-        self.hypotheses: list[list[Hypothesis]] = [[] for _ in lengths]
+        self._ends: list[list[End]] = [[] for _ in lengths]
+        self._margins = np.full(len(lengths), np.inf)
+        # The log P that a live hypothesis must exceed to be of interest: −∞ as long as all are, ∞ when its sentence is done.
+        self._bars = np.full(len(lengths), -np.inf)
 
-    def add(self, ended: Ended) -> None:
-        """Takes in what ended at one step."""
-        for index, (sentence, ids) in enumerate(zip(ended.sentences, ended.pieces, strict=True)):
-            log_probability = ended.log_probabilities[index]
-            hypothesis = Hypothesis(
-                ids=ids,
-                log_probability=log_probability,
-                score=self.ranker.score(log_probability, len(ids) + 1),
-                attention=None if ended.attention is None else ended.attention[index][:, : self.lengths[sentence]],
-            )
-            self.hypotheses[sentence].append(hypothesis)
+    def add(self, step: Advance) -> None:
+        """Takes in what ended and what was decided at one step, of the sentences that are not done."""
+        if step.margins is not None:
+            sentences = step.beam.sentences
+            open_margins = np.where(self._bars[sentences] < np.inf, step.margins, np.inf)
+            self._margins[sentences] = np.fmin(self._margins[sentences], open_margins)
+        if step.ended is not None:
+            self._take(step.ended)
 
-    def unsettled(self, beam: Beam) -> list[int]:
-        """Rows of the beam's sentences that need further search."""
-        best = zip(beam.sentences.tolist(), beam.log_probabilities[:, 0].tolist(), strict=True)
-        return [row for row, (sentence, live) in enumerate(best) if not self._settled(sentence, live)]
+    def _take(self, ended: Ended) -> None:
+        beam, length = ended.beam, ended.beam.length + 1
+        sentences = beam.sentences[ended.rows // beam.log_probabilities.shape[1]]
+        taken = [index for index, bar in enumerate(self._bars[sentences]) if bar < np.inf]
+        for index in taken:
+            log_probability = float(ended.log_probabilities[index])
+            score = self.ranker.score(log_probability, length)
+            end = End(score=score, log_probability=log_probability, row=int(ended.rows[index]), ended=ended)
+            self._ends[sentences[index]].append(end)
+        for sentence in set(sentences[taken].tolist()):
+            self._bars[sentence] = self._bar(sentence)
 
-    def _settled(self, sentence: int, live: float) -> bool:
-        """Whether a sentence, whose best live hypothesis has log P `live`, is done.
+    def _bar(self, sentence: int) -> float:
+        """The log P that a live hypothesis of a sentence must exceed.
 
-        It is done when no live hypothesis can beat the n-best, which changes nothing about the result, and, unless the
-        search is to be exact, as soon as `beam` hypotheses have finished. log P only falls and no length passes the
-        limit, so nothing that grows from a live hypothesis scores better than its log P over the greatest length.
+        log P only falls and no length passes the limit, so nothing that grows from a live hypothesis scores better than its
+        log P over the greatest length: one that does not beat the n-best so changes nothing about the result. Unless the
+        search is to be exact, a sentence is done as soon as `beam` hypotheses have finished.
         """
-        found = self.hypotheses[sentence]
-        if not math.isfinite(live):  # no live hypothesis is left, or the model is broken
-            return True
+        found = self._ends[sentence]
         if len(found) < self.options.nbest:
-            return False
+            return -np.inf
         if len(found) >= self.options.beam and not self.options.exact:
-            return True
-        worst = self.best(sentence)[-1].score
-        longest = self.options.max_length(self.lengths[sentence]) + 1
-        return self.ranker.score(live, longest) <= worst
+            return np.inf
+        worst = heapq.nlargest(self.options.nbest, (end.score for end in found))[-1]
+        return self.ranker.log_probability(worst, self.options.max_length(self.lengths[sentence]) + 1)
+
+    def staying(self, beam: Beam) -> Ids | None:
+        """Rows of the beam's sentences that go on in the search; None: all.
+
+        A sentence without a live hypothesis of interest is done. It may stay for a while: nothing of it counts any more.
+        """
+        wanted = (
+            beam.log_probabilities[:, 0] > self._bars[beam.sentences]
+        )  # log P that is no number is not wanted either
+        count, B = np.count_nonzero(wanted), len(wanted)
+        if count == B:
+            return None
+        self._bars[beam.sentences[~wanted]] = np.inf
+        return None if count and B - count < LEAVING * B else np.flatnonzero(wanted)
+
+    def complete(self) -> bool:
+        """Whether every sentence has a hypothesis."""
+        return all(self._ends)
 
     def best(self, sentence: int) -> list[Hypothesis]:
         """The n-best, best first; equal scores in the order of their ids."""
-        return self._ranked(sentence)[: self.options.nbest]
+        length = self.lengths[sentence]
+        return [
+            Hypothesis(
+                ids=end.pieces(),
+                log_probability=end.log_probability,
+                score=end.score,
+                attention=end.attention(length),
+            )
+            for end in self._ranked(sentence)[: self.options.nbest]
+        ]
 
     def margin(self, sentence: int) -> float:
-        """The smallest difference between neighbouring scores that decided what `best` returns and in which order."""
-        scores = [hypothesis.score for hypothesis in self._ranked(sentence)[: self.options.nbest + 1]]
-        return min((better - worse for better, worse in itertools.pairwise(scores)), default=float("inf"))
+        """By how little it was decided what `best` returns and in which order, in nats of log P or of score."""
+        scores = [end.score for end in self._ranked(sentence)[: self.options.nbest + 1]]
+        gaps = (better - worse for better, worse in itertools.pairwise(scores))
+        return min([float(self._margins[sentence]), *gaps])
 
-    def _ranked(self, sentence: int) -> list[Hypothesis]:
-        return sorted(self.hypotheses[sentence], key=lambda hypothesis: (-hypothesis.score, hypothesis.ids))
+    def _ranked(self, sentence: int) -> list[End]:
+        found = sorted(self._ends[sentence], key=lambda end: -end.score)
+        if any(first.score == second.score for first, second in itertools.pairwise(found)):
+            found.sort(key=lambda end: (-end.score, end.pieces()))
+        return found

@@ -1,0 +1,93 @@
+"""The engine: a packed network that is a scorer, so that search is written once."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import Linear
+
+from nmt.errors import MachineError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import DecoderState
+from nmt.runtime.arithmetic import ARITHMETICS, Arithmetic, Product, exact_int8
+from nmt.runtime.attention import Attended
+from nmt.runtime.decoder import pack_decoder
+from nmt.runtime.encoder import PackedEncoder
+from nmt.search.scorer import Prediction
+from nmt.shortlist import Candidates
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", *ARITHMETICS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineState:
+    """The state of a batch. Hypotheses of a sentence share what attention looks at."""
+
+    attended: Attended  # B rows
+    decoder: DecoderState  # N rows
+    candidates: Candidates
+    output: Product  # the softmax's weights of the candidates
+
+    def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
+        return EngineState(
+            attended=self.attended if sentences is None else self.attended.select(sentences),
+            decoder=self.decoder.select(rows),
+            candidates=self.candidates if sentences is None else self.candidates.select(sentences),
+            output=self.output,
+        )
+
+
+class Engine:
+    """One model on a CPU."""
+
+    def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
+        with torch.inference_mode():
+            self.target_size = network.target_size
+            self.noise = arithmetic.noise
+            self.embedding = network.source_embedding.weight
+            self.encoder = PackedEncoder(network.encoder, arithmetic)
+            self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
+            shrink = network.shrink
+            self.shrink = arithmetic.product(shrink.weight, None, bounded=True) if isinstance(shrink, Linear) else None
+            self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.shrink is None)
+
+    def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
+        encoded = self.encoder(self.embedding[source], lengths)
+        return EngineState(
+            attended=self.decoder.attention.start(encoded),
+            decoder=self.decoder.start(encoded),
+            candidates=candidates,
+            output=self.columns.select(candidates.pieces),
+        )
+
+    def step(self, tokens: Tensor, state: EngineState) -> tuple[Prediction, EngineState]:
+        vector, weights, decoder = self.decoder.step(tokens, state.decoder, state.attended)
+        scores = state.output(vector if self.shrink is None else self.shrink(vector))
+        if state.candidates.bans is not None:
+            B, V = state.candidates.bans.shape
+            scores.view(B, -1, V).add_(state.candidates.bans.unsqueeze(1))
+        prediction = Prediction(log_probabilities=scores.log_softmax(dim=-1), attention=weights)
+        return prediction, EngineState(
+            attended=state.attended, decoder=decoder, candidates=state.candidates, output=state.output
+        )
+
+
+def build_scorer(network: Seq2Seq, precision: str) -> Engine:
+    """A network packed for translating on a CPU.
+
+    Args:
+        network: on a CPU.
+        precision: fp32, bf16 or int8; auto is int8 where this machine computes it exactly, else fp32.
+
+    Raises:
+        MachineError: int8 where this machine cannot.
+    """
+    exact = precision in ("auto", "int8") and exact_int8()
+    if precision == "int8" and not exact:
+        raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")
+    if precision == "auto":
+        precision = "int8" if exact else "fp32"
+    return Engine(network, ARITHMETICS[precision]())

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+import torch
+
+from nmt.search import best
+from nmt.search.best import NEVER, best_extensions
+
+
+@pytest.mark.parametrize("passes", [0, best.PASSES])
+@pytest.mark.parametrize("hypotheses", [1, 3])
+def test_the_best_of_all_hypotheses_without_those_that_end(
+    hypotheses: int, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best, "PASSES", passes)
+    scores = torch.randn(4, hypotheses, 50, generator=torch.Generator().manual_seed(1))
+    ahead = np.tile(-0.3 * np.arange(hypotheses, dtype=np.float32), (4, 1))
+    totals = scores.numpy() + ahead[:, :, None]
+    ends, others, places = best_extensions(scores.clone(), ahead, 6)
+    assert ends == pytest.approx(totals[:, :, 0])
+    totals[:, :, 0] = NEVER
+    assert others == pytest.approx(-np.sort(-totals.reshape(4, -1))[:, :6])
+    assert others == pytest.approx(np.take_along_axis(totals.reshape(4, -1), places, axis=1))
+
+
+@pytest.mark.parametrize("passes", [0, best.PASSES])
+def test_where_there_are_too_few_the_rest_are_impossible(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(best, "PASSES", passes)
+    _, others, places = best_extensions(torch.tensor([[[-1.0, -2.0, -1.5]]]), np.zeros((1, 1), np.float32), 5)
+    assert others.tolist() == [[-1.5, -2.0, NEVER, NEVER, NEVER]]
+    assert places[0, :2].tolist() == [2, 1]
+    assert set(places[0].tolist()) <= {0, 1, 2}

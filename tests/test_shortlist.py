@@ -1,0 +1,61 @@
+"""What a batch may use is what each of its sentences may use alone."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.shortlist import Candidates, Shortlist
+from nmt.types import EOS, pad
+
+SOURCES, TARGETS = 9, 12
+
+target_pieces = st.integers(EOS, TARGETS - 1)
+tables = st.lists(st.lists(target_pieces, min_size=3, max_size=3), min_size=SOURCES, max_size=SOURCES)
+shortlists = st.builds(
+    lambda frequent, best: Shortlist(
+        target_size=TARGETS, frequent=np.array(frequent, dtype=np.int64), best=np.array(best)
+    ),
+    st.lists(target_pieces, max_size=3, unique=True),
+    tables,
+)
+sentences = st.lists(st.integers(1, SOURCES - 1), max_size=6).map(lambda ids: [*ids, EOS])
+
+
+def allowed(candidates: Candidates, sentence: int) -> list[int]:
+    if candidates.bans is None:
+        return candidates.pieces.tolist()  # type: ignore[no-any-return]
+    return candidates.pieces[candidates.bans[sentence] == 0].tolist()  # type: ignore[no-any-return]
+
+
+@given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
+def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbours(
+    shortlist: Shortlist, batch: list[list[int]]
+) -> None:
+    candidates = shortlist.candidates(*pad(batch))
+    expected = [{EOS, *shortlist.frequent.tolist(), *shortlist.best[ids].ravel().tolist()} for ids in batch]
+    assert [allowed(candidates, sentence) for sentence in range(len(batch))] == [sorted(own) for own in expected]
+    assert candidates.pieces.tolist() == sorted(set.union(*expected))
+    assert candidates.pieces[0] == EOS
+    assert (candidates.bans is None) == (len(batch) == 1)
+    if candidates.bans is not None:
+        assert candidates.bans.dtype == torch.float32
+        assert set(candidates.bans.unique().tolist()) <= {0.0, -torch.inf}
+
+
+def test_what_stands_in_the_padding_does_not_matter() -> None:
+    best = np.arange(EOS, EOS + SOURCES)[:, None]
+    shortlist = Shortlist(target_size=TARGETS, frequent=np.array([5]), best=best)
+    source, lengths = pad([[4, 5, EOS], [EOS]])
+    source[1, 1:] = 8
+    assert allowed(shortlist.candidates(source, lengths), 1) == [EOS, 5, best[EOS, 0]]
+
+
+@pytest.mark.parametrize(
+    ("frequent", "best", "message"),
+    [([EOS, TARGETS], [[EOS]], "pieces 3 to 12"), ([EOS], [[1]], "pieces 1 to 3"), ([[EOS]], [[EOS]], "dimensions")],
+)
+def test_only_real_pieces(frequent: list[int], best: list[list[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Shortlist(target_size=TARGETS, frequent=np.array(frequent), best=np.array(best))
