@@ -19,6 +19,7 @@ Product = Callable[[Tensor], Tensor]
 """y = W x + b of rows (N, D), (N, F) float32 both; the result belongs to the caller."""
 
 EXACT = 2**24  # up to here float32 holds every whole number
+LEVELS = (127, 63, 31, 15)  # values on each side of 0
 WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sentence they stay exact
 
 
@@ -36,17 +37,24 @@ class Arithmetic(ABC):
     def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "Columns":
         """The softmax's weights (V, D), of which each batch takes some rows; `bounded` as in `product`."""
 
-    def rows(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | float]:  # noqa: ARG002
-        """Vectors (..., D) as factors of attention's products, and what to multiply results by."""
-        return x, 1.0
+    def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
+        """Queries (B, K, D) as factors of a product with keys, and what to multiply it by besides `unit`."""
+        return x, None
 
-    def sentences(self, x: Tensor) -> tuple[Tensor, Tensor | float]:
-        """Matrices (B, S, D), zero at padding, likewise."""
-        return x, 1.0
+    def unit(self, terms: int, *, bounded: bool) -> float:  # noqa: ARG002
+        """What to multiply products of so many terms with such queries by."""
+        return 1.0
 
-    def weights(self, x: Tensor) -> tuple[Tensor, float]:
-        """Attention weights, likewise. May overwrite them."""
-        return x, 1.0
+    def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Matrices (B, S, D), zero at padding, as factors, and what to multiply products by, (B, 1, 1)."""
+        return x, torch.ones(x.size(0), 1, 1)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Attention weights as factors of a product with values."""
+        return x
+
+    weight_unit = 1.0
+    """What to multiply that product by."""
 
 
 class Columns(ABC):
@@ -110,19 +118,29 @@ class Int8(Arithmetic):
     def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> Columns:
         return Int8Columns(weight, bias, bounded=bounded)
 
-    def rows(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | float]:
+    weight_unit = 1 / WEIGHT_LEVELS
+
+    def __init__(self) -> None:
+        # A number that is a tensor already costs an operator a third of the time.
+        self.weight_levels = torch.tensor(float(WEIGHT_LEVELS))
+        self.levels = {levels: torch.tensor(float(levels)) for levels in LEVELS}
+
+    def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:
         levels = _levels(x.size(-1))
         if bounded:
-            return torch.mul(x, levels).round_(), 1 / levels
+            return torch.mul(x, self.levels[levels]).round_(), None
         scale = _nonzero(x.abs().amax(dim=-1, keepdim=True)).div_(levels)
         return (x / scale).round_(), scale
 
-    def sentences(self, x: Tensor) -> tuple[Tensor, Tensor | float]:
+    def unit(self, terms: int, *, bounded: bool) -> float:
+        return 1 / _levels(terms) if bounded else 1.0
+
+    def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scale = _nonzero(x.abs().amax(dim=(1, 2), keepdim=True)).div_(_levels(x.size(-1)))
         return (x / scale).round_(), scale
 
-    def weights(self, x: Tensor) -> tuple[Tensor, float]:
-        return x.mul_(WEIGHT_LEVELS).round_(), 1 / WEIGHT_LEVELS
+    def weights(self, x: Tensor) -> Tensor:
+        return torch.mul(x, self.weight_levels).round_()
 
 
 class Int8Columns(Columns):
@@ -188,10 +206,7 @@ def _nonzero(largest: Tensor) -> Tensor:
 
 def _levels(terms: int) -> int:
     """The largest number of values on each side of 0 with which sums of so many products are exact in float32."""
-    levels = 127
-    while levels**2 * terms > EXACT:
-        levels //= 2
-    return levels
+    return next(levels for levels in LEVELS if levels**2 * terms <= EXACT)
 
 
 def exact_int8() -> bool:

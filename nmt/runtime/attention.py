@@ -12,8 +12,6 @@ from nmt.model.attention import AdditiveAttention, Attention, DotAttention, Gene
 from nmt.runtime.arithmetic import Arithmetic, Product
 from nmt.runtime.cells import tanh_
 
-Scale = Tensor | float
-
 MULTIPLE = 16  # of source positions: then a softmax adds up in the same order whatever the padding
 
 
@@ -31,17 +29,18 @@ class Attended:
     """What attention looks at, a row for each sentence: factors for products and what to multiply the results by."""
 
     keys: Tensor  # (B, S, A)
-    key_scale: Scale  # (B, 1, 1)
+    key_scale: Tensor  # (B, 1, 1)
     values: Tensor  # (B, S, D)
-    value_scale: Scale  # (B, 1, 1)
+    value_scale: Tensor  # (B, 1, 1)
     padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
 
     def select(self, sentences: Tensor) -> "Attended":
+        """The rows of these sentences, (B',) int64."""
         return Attended(
             keys=self.keys[sentences],
-            key_scale=self.key_scale[sentences] if isinstance(self.key_scale, Tensor) else self.key_scale,
+            key_scale=self.key_scale[sentences],
             values=self.values[sentences],
-            value_scale=self.value_scale[sentences] if isinstance(self.value_scale, Tensor) else self.value_scale,
+            value_scale=self.value_scale[sentences],
             padding=self.padding[sentences],
         )
 
@@ -62,14 +61,15 @@ class PackedAttention(ABC):
     def start(self, encoded: Encoded) -> Attended:
         """Keys and values of a batch."""
         seen = encoded.values if self.values is None else _each(self.values, encoded.values, encoded.mask)
-        values, value_scale = self.arithmetic.sentences(seen)
-        keys, key_scale = self.keys(encoded, values, value_scale)
+        values, scale = self.arithmetic.sentences(seen)
+        keys, key_scale = self.keys(encoded)
         padding = torch.zeros(encoded.mask.shape).masked_fill_(~encoded.mask, -math.inf).unsqueeze(1)
+        value_scale = scale * self.arithmetic.weight_unit
         return Attended(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, padding=padding)
 
     @abstractmethod
-    def keys(self, encoded: Encoded, values: Tensor, scale: Scale) -> tuple[Tensor, Scale]:
-        """The keys of a batch (B, S, A) and their scale."""
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The keys of a batch (B, S, A) and what to multiply scores by (B, 1, 1)."""
 
     @abstractmethod
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
@@ -79,9 +79,8 @@ class PackedAttention(ABC):
         """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
         B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
-        factors, scale = self.arithmetic.weights(weights)
-        context = torch.bmm(factors, attended.values).mul_(attended.value_scale * scale)
-        return context.flatten(0, 1), factors.view(-1, S) * scale
+        context = torch.bmm(self.arithmetic.weights(weights), attended.values).mul_(attended.value_scale)
+        return context.flatten(0, 1), weights.view(-1, S)
 
 
 class Dot(PackedAttention):
@@ -93,15 +92,15 @@ class Dot(PackedAttention):
         super().__init__(arithmetic, values, bounded=bounded)
         self.project = project
 
-    def keys(self, encoded: Encoded, values: Tensor, scale: Scale) -> tuple[Tensor, Scale]:
-        if self.project is not None:
-            return self.arithmetic.sentences(_each(self.project, encoded.values, encoded.mask))
-        return (values, scale) if self.values is None else self.arithmetic.sentences(encoded.values)
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        seen = encoded.values if self.project is None else _each(self.project, encoded.values, encoded.mask)
+        keys, scale = self.arithmetic.sentences(seen)
+        return keys, scale * self.arithmetic.unit(keys.size(-1), bounded=self.bounded)
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
-        factors, scale = self.arithmetic.rows(query, bounded=self.bounded)
-        products = torch.baddbmm(attended.padding, factors, attended.keys.mT)
-        return products.mul_(attended.key_scale * scale)
+        factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
+        products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
+        return products if scale is None else products.mul_(scale)
 
 
 class Additive(PackedAttention):
@@ -116,8 +115,8 @@ class Additive(PackedAttention):
         self.key = arithmetic.product(attention.key.weight, None, bounded=of_values)
         self.score = arithmetic.product(attention.score.weight, None, bounded=True)
 
-    def keys(self, encoded: Encoded, values: Tensor, scale: Scale) -> tuple[Tensor, Scale]:  # noqa: ARG002
-        return _each(self.key, encoded.values, encoded.mask), 1.0
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        return _each(self.key, encoded.values, encoded.mask), torch.ones(len(encoded.mask), 1, 1)
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         B, K, _ = query.shape
@@ -138,25 +137,25 @@ class MultiHead(PackedAttention):
         self.key = arithmetic.product(attention.key.weight, attention.key.bias, bounded=of_values)
         self.output = arithmetic.product(attention.output.weight, attention.output.bias, bounded=False)
 
-    def keys(self, encoded: Encoded, values: Tensor, scale: Scale) -> tuple[Tensor, Scale]:  # noqa: ARG002
-        return self.arithmetic.sentences(_each(self.key, encoded.values, encoded.mask))
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        keys, scale = self.arithmetic.sentences(_each(self.key, encoded.values, encoded.mask))
+        return keys, scale * (keys.size(-1) // self.heads) ** -0.5
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         """Of each head, (B, heads, K, S)."""
         B, K, H = query.shape
-        factors, scale = self.arithmetic.rows(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
-        products = self._split(factors) @ self._split(attended.keys).mT
-        scale = scale.unsqueeze(1) if isinstance(scale, Tensor) else scale
-        keys = attended.key_scale.unsqueeze(1) if isinstance(attended.key_scale, Tensor) else attended.key_scale
-        return products.mul_(scale * keys * (H // self.heads) ** -0.5).add_(attended.padding.unsqueeze(1))
+        factors, scale = self.arithmetic.queries(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
+        products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
+        if scale is not None:
+            products.mul_(scale.unsqueeze(1))
+        return products.add_(attended.padding.unsqueeze(1))
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
         B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
-        factors, scale = self.arithmetic.weights(weights)
-        context = (factors @ self._split(attended.values)).transpose(1, 2).flatten(2)  # (B, K, A)
-        context.mul_(attended.value_scale * scale)
-        return self.output(context.flatten(0, 1)), (factors.mean(dim=1) * scale).view(-1, S)
+        context = self.arithmetic.weights(weights) @ self._split(attended.values)
+        joined = context.transpose(1, 2).flatten(2).mul_(attended.value_scale)  # (B, K, A)
+        return self.output(joined.flatten(0, 1)), weights.mean(dim=1).view(-1, S)
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, L, A) to (B, heads, L, A / heads)."""

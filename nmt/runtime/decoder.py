@@ -63,8 +63,8 @@ class PackedBridge:
         if not self.mean:
             return final_outputs(encoded.values, lengths)
         values, scale = self.arithmetic.sentences(encoded.values)
-        total = values.sum(dim=1, keepdim=True) * scale  # of whole numbers: exact in any order
-        return total.squeeze(1) / lengths.unsqueeze(1)
+        total = values.sum(dim=1) * scale.squeeze(1)  # of whole numbers: exact in any order
+        return total / lengths.unsqueeze(1)
 
 
 class PackedDecoder(ABC):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nmt.model.encoder import BidirectionalLayer, Encoder, reorder, reversal
+from nmt.model.encoder import BidirectionalLayer, Encoder, reversal
 from nmt.model.state import CellState
 from nmt.runtime.arithmetic import Arithmetic
 from nmt.runtime.attention import MULTIPLE, Encoded
@@ -20,23 +20,22 @@ class Bidirectional:
         both = [Weights(part) for part in (layer.forward_layer, layer.backward_layer)]
         self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
         self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
-        weight, bias = torch.cat([one.input for one in both]), torch.cat([one.input_bias for one in both])
-        self.input = arithmetic.product(weight, bias, bounded=bounded)
+        self.inputs = [arithmetic.product(one.input, one.input_bias, bounded=bounded) for one in both]
         self.recurrent = [arithmetic.product(one.recurrent, one.recurrent_bias, bounded=True) for one in both]
 
-    def __call__(self, inputs: Tensor, positions: Tensor) -> Tensor:
-        """Outputs (B, S, 2h) of inputs (B, S, D); `positions` (B, S) turn each sentence around."""
-        B, S, D = inputs.shape
-        forward, backward = self.input(inputs.reshape(B * S, D)).view(B, S, -1).chunk(2, dim=-1)
-        projected = torch.stack([forward, reorder(backward, positions)]).permute(2, 0, 1, 3).contiguous()  # (S, 2, B, F)
+    def __call__(self, inputs: Tensor, turned: Tensor) -> Tensor:
+        """Outputs (2, S, B, h) of inputs (S, B, D) and of the same with each sentence turned around."""
+        S, B, D = inputs.shape
+        projected = [
+            product(part.reshape(S * B, D)).view(S, B, -1) for product, part in zip(self.inputs, (inputs, turned), strict=True)
+        ]
         state: CellState = tuple(torch.zeros(2, B, self.size) for _ in range(self.states))
         outputs = []
-        for step in projected.unbind():
-            recurrent = torch.stack([product(h) for product, h in zip(self.recurrent, state[0], strict=True)])
-            state = next_state(self.cell, step, recurrent, state)
+        for step in zip(*(part.unbind() for part in projected), strict=True):
+            recurrent = torch.stack([product(h) for product, h in zip(self.recurrent, state[0].unbind(), strict=True)])
+            state = next_state(self.cell, torch.stack(step), recurrent, state)
             outputs.append(state[0])
-        forward, backward = torch.stack(outputs, dim=2).unbind()  # (B, S, h) each
-        return torch.cat([forward, reorder(backward, positions)], dim=-1)
+        return torch.stack(outputs, dim=1)
 
 
 class PackedEncoder:
@@ -54,13 +53,19 @@ class PackedEncoder:
 
     def __call__(self, embedded: Tensor, lengths: Tensor) -> Encoded:
         """What becomes of embedded source pieces (B, S, E) with lengths (B,)."""
-        B, S, _ = embedded.shape
-        positions = reversal(lengths, S)
-        hidden = embedded
+        S = embedded.size(1)
+        mask = torch.arange(-(-S // MULTIPLE) * MULTIPLE) < lengths.unsqueeze(1)
+        positions = reversal(lengths, S).t()
+        hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            outputs = norm(layer(hidden, positions))
+            forward, backward = layer(hidden, turned(hidden, positions))
+            outputs = norm(torch.cat([forward, turned(backward, positions)], dim=-1))
             hidden = hidden + outputs if index and self.residual else outputs
-        values = hidden.new_zeros(B, -(-S // MULTIPLE) * MULTIPLE, hidden.size(-1))
-        mask = torch.arange(values.size(1)) < lengths.unsqueeze(1)
-        values[:, :S] = hidden * mask[:, :S].unsqueeze(-1)
+        values = hidden.new_zeros(*mask.shape, hidden.size(-1))
+        torch.mul(hidden.transpose(0, 1), mask[:, :S].unsqueeze(-1), out=values[:, :S])
         return Encoded(values=values, mask=mask, bounded=self.bounded)
+
+
+def turned(sequence: Tensor, positions: Tensor) -> Tensor:
+    """Each sentence of (S, B, D) turned around, by positions (S, B) from `reversal`."""
+    return sequence[positions, torch.arange(positions.size(1))]
