@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -14,15 +15,18 @@ from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
-from nmt.runtime.arithmetic import multiply, pack, quantized
 from translate_benchmark import plot, processes
 from translate_benchmark.contenders import Contender, contenders, translate
 from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, timed
 from translate_benchmark.table import document, number, starts
 
+from nmt.checkpoint import load_model, model_folder, save_shortlist
 from nmt.errors import DataError
+from nmt.runtime.arithmetic import multiply, pack, quantized
+from nmt.shortlist import Shortlist
 from nmt.train import train
+from nmt.types import EOS
 
 PROGRAM = str(Path(__file__).parents[1] / "scripts" / "bench-translate")
 FULL, ALONE = Setting(beam=5, alone=False), Setting(beam=1, alone=True)
@@ -32,6 +36,11 @@ FULL, ALONE = Setting(beam=5, alone=False), Setting(beam=1, alone=True)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     train(tiny.config(tiny.write_corpus(folder)), folder / "run")
+    tokenizers = load_model(folder / "run").tokenizers
+    every = np.arange(EOS, tokenizers.target.size)
+    best = np.full((tokenizers.source.size, 1), EOS)
+    shortlist = Shortlist(target_size=tokenizers.target.size, frequent=every, best=best)
+    save_shortlist(model_folder(folder / "run"), shortlist)
     return folder / "run"
 
 
@@ -212,7 +221,7 @@ def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
     contender = Contender(name="tiny", folder=str(model), precision=precision, shortlist=True, threads=1)
     translator, lines = contender.load(), ["red cat", "blue house dog"]
     found = profile(lambda: translate(translator, FULL, lines), len(lines))
-    assert set(found.parts) == {*PARTS.values(), "rest"} - ({"shortlist"} - set(found.parts))
+    assert set(found.parts) == {*PARTS.values(), "rest"}
     assert all(seconds > 0 for seconds in found.parts.values())
     assert 0 < found.loop < found.seconds
     assert 0 < found.ceiling < found.seconds
@@ -225,11 +234,11 @@ def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
 
 def test_contenders_are_all_ways_to_run_a_model(model: Path) -> None:
     found = contenders([str(model)], ["fp32", "int8"], [1, 2])
-    plain = [contender for contender in found if not contender.shortlist]
-    assert [contender.name for contender in plain] == [
-        "nmt run, fp32", "nmt run, fp32, 2 threads", "nmt run, int8", "nmt run, int8, 2 threads"
+    assert [contender.name for contender in found[::2]] == [
+        "nmt run, fp32", "nmt run, fp32, shortlist", "nmt run, int8", "nmt run, int8, shortlist"
     ]  # fmt: skip
-    assert "--no-shortlist" in plain[0].command()
+    assert found[-1].name == "nmt run, int8, shortlist, 2 threads"
+    assert ["--no-shortlist" in contender.command() for contender in found] == [True, True, False, False] * 2
     twice = contenders([str(model), str(model)], ["fp32"], [1])
     assert str(model) in twice[0].name
 
@@ -250,6 +259,7 @@ def test_a_round_from_end_to_end(model: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 sentences" in done.stdout
     assert "| nmt run, fp32 |" in done.stdout
+    assert "| nmt run, fp32, shortlist |" in done.stdout
     assert "| other | 1.00 | **2.00** (2.00 to 2.00) |" in done.stdout
     assert "sacrebleu, nrefs:1" in done.stdout
     assert "differ" not in done.stderr
