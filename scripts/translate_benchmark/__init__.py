@@ -1,0 +1,1 @@
+"""What scripts/bench-translate measures with."""

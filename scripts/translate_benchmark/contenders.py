@@ -1,0 +1,158 @@
+"""Our contenders: a model folder at a precision, with its shortlist or without, measured inside a process and as a process."""
+
+import itertools
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.checkpoint import load_model
+from nmt.errors import DataError
+from nmt.evaluate import build_metrics
+from nmt.search.options import SearchOptions
+from nmt.translate import Translator
+from translate_benchmark.figures import Setting, Speed
+from translate_benchmark.processes import first_answer, run
+
+logger = logging.getLogger(__name__)
+
+WARM_UP = 64  # sentences that are translated before the clock starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """How a model is run."""
+
+    name: str
+    folder: str
+    precision: str
+    shortlist: bool
+    threads: int
+
+    def command(self, *arguments: str) -> list[str]:
+        """nmt-translate, whose own shortlist is on unless told otherwise."""
+        program = [sys.executable, "-m", "nmt.commands.translate", self.folder, "--device", "cpu"]
+        off = [] if self.shortlist else ["--no-shortlist"]
+        return [*program, "--precision", self.precision, "--threads", str(self.threads), *off, *arguments]
+
+    def load(self) -> Translator:
+        return Translator.load(
+            self.folder, device="cpu", precision=self.precision, shortlist=self.shortlist, threads=self.threads
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to measure inside a process."""
+
+    contender: Contender
+    settings: list[Setting]
+    source: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """What is translated."""
+
+    __test__ = False  # pytest, it is no test
+
+    source: list[str]
+    reference: list[str]
+    target_language: str
+
+    def bleu(self, translations: Sequence[str]) -> tuple[float, str]:
+        """BLEU and its signature."""
+        metric = build_metrics(("bleu",), target_language=self.target_language)["bleu"]
+        return metric.corpus_score(list(translations), [self.reference]).score, str(metric.get_signature())
+
+
+def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:
+    """Every model in every way to run it, with its shortlist and without; without only where it has none. Raises ModelError."""
+    names = [Path(folder).resolve().name for folder in folders]
+    result = []
+    for folder, name in zip(folders, names, strict=True):
+        shown = folder if names.count(name) > 1 else name
+        shortlists = (False, True) if load_model(folder).shortlist is not None else (False,)
+        for precision, shortlist, count in itertools.product(precisions, shortlists, threads):
+            details = [precision, *(["shortlist"] if shortlist else []), *([f"{count} threads"] if count > 1 else [])]
+            label = f"nmt {shown}, {', '.join(details)}"
+            result.append(Contender(name=label, folder=folder, precision=precision, shortlist=shortlist, threads=count))
+    return result
+
+
+def measure(contender: Contender, settings: Sequence[Setting], test: TestSet, program: str) -> list[Speed]:
+    """One round of a contender, with a warning where the process and the library translate differently.
+
+    Args:
+        contender: the model and how to run it.
+        settings: of the round.
+        test: what to translate.
+        program: scripts/bench-translate, which does the part inside a process.
+
+    Raises:
+        DataError: a process failed.
+    """
+    order = Order(contender=contender, settings=list(settings), source=test.source)
+    done = run([sys.executable, program, "--inside"], json.dumps(asdict(order)))
+    inside = json.loads(done.output.splitlines()[-1])
+    return [_measure_process(contender, setting, test, found) for setting, found in zip(settings, inside, strict=True)]
+
+
+def _measure_process(contender: Contender, setting: Setting, test: TestSet, inside: dict[str, Any]) -> Speed:
+    """nmt-translate beside what was measured inside a process."""
+    alone = ["--batch-size", "1"] if setting.alone else []
+    text = "".join(f"{line}\n" for line in test.source)
+    done = run(contender.command("--beam", str(setting.beam), *alone), text)
+    translations = done.output.split("\n")[:-1]
+    if len(translations) != len(test.source):
+        raise DataError(f"{contender.name}: nmt-translate gave {len(translations)} lines for {len(test.source)}")
+    if different := sum(a != b for a, b in zip(translations, inside["translations"], strict=True)):
+        logger.warning("%s: %d translations by nmt-translate differ (%s)", contender.name, different, setting.title)
+    seconds, tokens, count = inside["seconds"], inside["tokens"], len(test.source)
+    return Speed(
+        contender=contender.name,
+        setting=setting,
+        ours=True,
+        sentences_per_second=count / seconds,
+        tokens_per_second=tokens / seconds,
+        whole_sentences_per_second=count / done.seconds,
+        peak_mib=done.peak_mib,
+        bleu=test.bleu(translations)[0],
+    )
+
+
+def start(contender: Contender, line: str) -> float:
+    """Seconds from the start of nmt-translate to its first line."""
+    return first_answer(contender.command(), line)
+
+
+# ---- inside a process
+
+
+def measure_inside(order: str) -> str:
+    """What `measure` ordered, done in this process: for each setting seconds, tokens and translations."""
+    content = json.loads(order)
+    translator = Contender(**content["contender"]).load()
+    results = [_timed(translator, Setting(**setting), content["source"]) for setting in content["settings"]]
+    return json.dumps(results)
+
+
+def _timed(translator: Translator, setting: Setting, source: Sequence[str]) -> dict[str, Any]:
+    translate(translator, setting, source[:WARM_UP])
+    begin = time.perf_counter()
+    found = translate(translator, setting, source)
+    seconds = time.perf_counter() - begin
+    tokens = sum(len(pieces) + 1 for _, pieces in found)
+    return {"seconds": seconds, "tokens": tokens, "translations": [text for text, _ in found]}
+
+
+def translate(translator: Translator, setting: Setting, source: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Texts and pieces of the best translations."""
+    options = SearchOptions(beam=setting.beam)
+    batches = [[line] for line in source] if setting.alone else [source]
+    found = [best for batch in batches for best in translator.nbest(batch, options)]
+    return [(best[0].text, best[0].tokens) for best in found]

@@ -1,0 +1,232 @@
+"""Where the time of translating goes, and how near the matrix products of the decoding loop come to what the machine can do."""
+
+import functools
+import importlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+LOOP = "search"  # the part that is left of the decoding loop when the parts inside it are taken away
+REST = "rest"
+
+PARTS = {
+    "nmt.search.decode:search": LOOP,
+    "nmt.runtime.engine:EngineState.select": LOOP,
+    "nmt.shortlist:Shortlist.candidates": "shortlist",
+    "nmt.runtime.arithmetic:FloatColumns.select": "shortlist",
+    "nmt.runtime.arithmetic:Int8Columns.select": "shortlist",
+    "nmt.runtime.engine:Engine.start": "encoder",
+    "nmt.runtime.decoder:Table.__call__": "recurrent layers",
+    "nmt.runtime.decoder:Embedded.__call__": "recurrent layers",
+    "nmt.runtime.cells:Layer.step": "recurrent layers",
+    "nmt.runtime.attention:PackedAttention.__call__": "attention",
+    "nmt.runtime.attention:MultiHead.__call__": "attention",
+    "nmt.runtime.decoder:PackedDecoder.combined": "attention",
+    "nmt.runtime.engine:Engine.step": "output and softmax",
+    "nmt.tokenizers.subword:SubwordTokenizer.encode": "tokenizer",
+    "nmt.tokenizers.subword:SubwordTokenizer.decode": "tokenizer",
+    "nmt.tokenizers.subword:SubwordTokenizer.pieces": "tokenizer",
+    "nmt.tokenizers.vocabulary:VocabularyTokenizer.encode": "tokenizer",
+    "nmt.tokenizers.vocabulary:VocabularyTokenizer.decode": "tokenizer",
+    "nmt.tokenizers.vocabulary:VocabularyTokenizer.pieces": "tokenizer",
+}
+"""Functions by module and name, and the part that their time belongs to, without that of other functions here that they call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One translation of a test set, taken apart."""
+
+    sentences: int
+    seconds: float
+    """Of the whole, without loading."""
+    loop: float
+    """Seconds of it in the decoding loop, encoder included."""
+    parts: dict[str, float]
+    """Seconds by part; measuring them takes some time itself, so they add up to a little more than `seconds`."""
+    operations: dict[str, float]
+    """Multiplications and additions of the loop's matrix products by the type of their factors."""
+    ceiling: float
+    """Seconds that these products take when each shape runs alone, again and again: its best time."""
+
+
+def profile(translate: Callable[[], object], sentences: int) -> Profile:
+    """Take a translation apart. `translate` must do the same whenever it is called."""
+    translate()
+    plain = _by_part(translate, {name: part for name, part in PARTS.items() if part == LOOP})
+    parts = _by_part(translate, PARTS)
+    with Products() as products:
+        translate()
+    return Profile(
+        sentences=sentences,
+        seconds=sum(plain.values()),
+        loop=plain[LOOP],
+        parts=parts,
+        operations=products.operations(),
+        ceiling=products.ceiling(),
+    )
+
+
+def report(found: Profile) -> str:
+    """As Markdown."""
+    total = sum(found.parts.values())
+    lines = ["| part | ms a sentence | share |", "|---|---|---|"]
+    for name, seconds in sorted(found.parts.items(), key=lambda item: -item[1]):
+        lines.append(f"| {name} | {1000 * seconds / found.sentences:.3f} | {100 * seconds / total:.1f} % |")
+    lines.append(f"| **all, measured without parts** | {1000 * found.seconds / found.sentences:.3f} | |")
+    operations = sum(found.operations.values())
+    kinds = ", ".join(
+        f"{100 * count / operations:.0f} % in {kind}"
+        for kind, count in sorted(found.operations.items(), key=lambda item: -item[1])
+    )
+    lines += [
+        "",
+        f"- operations in matrix products: {operations / found.sentences / 1e6:.1f} million a sentence ({kinds})",
+        f"- achieved: {operations / found.loop / 1e9:.1f} billion a second in the decoding loop, encoder included; "
+        f"{operations / found.seconds / 1e9:.1f} in all",
+        f"- ceiling of these shapes: {operations / found.ceiling / 1e9:.1f} billion a second; achieved "
+        f"{100 * found.ceiling / found.loop:.0f} % in the loop, {100 * found.ceiling / found.seconds:.0f} % in all",
+    ]
+    return "\n".join(lines)
+
+
+# ---- seconds by part
+
+
+@dataclass
+class Clock:
+    """Seconds by part, each without the parts inside it."""
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    inside: list[str] = field(default_factory=lambda: [REST])
+    latest: float = field(default_factory=time.perf_counter)
+
+    def turn(self) -> None:
+        """What has passed belongs to the innermost part."""
+        now = time.perf_counter()
+        self.seconds[self.inside[-1]] += now - self.latest
+        self.latest = now
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time counted for a part."""
+
+        @functools.wraps(function)
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            self.turn()
+            self.inside.append(part)
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.turn()
+                self.inside.pop()
+
+        return wrapper
+
+
+@contextmanager
+def timed(clock: Clock, parts: Mapping[str, str]) -> Iterator[None]:
+    """Count the time of functions while the block runs."""
+    with ExitStack() as stack:
+        for place, part in parts.items():
+            module, name = place.split(":")
+            *path, last = name.split(".")
+            owner = functools.reduce(getattr, path, importlib.import_module(module))
+            stack.enter_context(patch.object(owner, last, clock.timed(part, vars(owner)[last])))
+        yield
+
+
+def _by_part(translate: Callable[[], object], parts: Mapping[str, str]) -> dict[str, float]:
+    clock = Clock()
+    with timed(clock, parts):
+        clock.latest = time.perf_counter()
+        translate()
+        clock.turn()
+    return dict(clock.seconds)
+
+
+# ---- matrix products
+
+FACTORS = {
+    **dict.fromkeys(("aten::mm", "aten::bmm", "aten::_int_mm"), (0, 1)),
+    **dict.fromkeys(("aten::addmm", "aten::addmm_", "aten::baddbmm", "aten::baddbmm_"), (1, 2)),
+}
+"""Operators by name, and which of their arguments are multiplied: (..., m, k) and (..., k, n)."""
+LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
+"""How the names of operators begin that multiply vectors (..., k), their first argument, to (..., n)."""
+
+
+@dataclass
+class Calls:
+    """All calls of one operator at one shape."""
+
+    operations: float
+    """Of each."""
+    kind: str
+    again: Callable[[], object]
+    """Makes the first of them again."""
+    count: int = 0
+
+
+class Products(TorchDispatchMode):
+    """Counts the matrix products that run in its block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[tuple[Any, ...], Calls] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func._schema.name
+        if name not in FACTORS and (not name.startswith(LAYERS) or name.endswith("prepack")):
+            with self:  # matmul and the like come whole where nothing is recorded for gradients
+                inner = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if inner is NotImplemented else inner
+        result = func(*args, **kwargs)
+        operations, key = _product(name, args, result)
+        again = functools.partial(func, *args, **kwargs)
+        call = self.calls.setdefault(key, Calls(operations=operations, kind=key[1], again=again))
+        call.count += 1
+        return result
+
+    def operations(self) -> dict[str, float]:
+        """Multiplications and additions by the type of the factors."""
+        counted: Counter[str] = Counter()
+        for call in self.calls.values():
+            counted[call.kind] += call.count * call.operations
+        return dict(counted)
+
+    @torch.inference_mode()
+    def ceiling(self) -> float:
+        """Seconds of all products when each shape runs alone, hot, at its best time."""
+        return sum(call.count * _best(call) for call in self.calls.values())
+
+
+def _product(name: str, args: Sequence[Any], result: Tensor) -> tuple[float, tuple[Any, ...]]:
+    """Operations of a product, and what tells it from others: operator, type, shapes, strides of what is multiplied."""
+    if name in FACTORS:
+        left, right = (args[index] for index in FACTORS[name])
+        kind = str(left.dtype).removeprefix("torch.")
+        layout = (left.shape, right.shape, left.stride(), right.stride())
+        return 2.0 * result.numel() * left.size(-1), (name, kind, *layout)
+    vectors = args[0]
+    kind = "int8" if name.startswith(("quantized", "onednn")) else str(vectors.dtype).removeprefix("torch.")
+    return 2.0 * result.numel() * vectors.size(-1), (name, kind, vectors.shape, result.size(-1))
+
+
+def _best(call: Calls) -> float:
+    tries = max(5, min(50, int(1e10 / max(call.operations, 1))))
+    return min(_seconds(call.again) for _ in range(tries))
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin

@@ -1,0 +1,75 @@
+"""Figures as Markdown: a table for each setting, and one of starts."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from translate_benchmark.figures import Figures, Rounds, Setting
+
+TORCH = "import torch"  # what starts are compared with
+NOTES = """- sentences/s and tokens/s are without start and loading; tokens are target pieces and one end of sentence each. The
+  whole process is start, loading and translation of the test set. Medians, with the least and the most of the rounds in brackets.
+- "times" is how many times as fast as that contender, without start and loading: the median of the ratios, each from one round.
+- Memory is the peak (VmHWM) of the whole process."""
+
+
+def document(figures: Figures) -> str:
+    """All tables, with what one needs to know to read them."""
+    tables = [f"### {setting.title}\n\n{speeds(figures, setting)}" for setting in figures.settings()]
+    if figures.starts:
+        tables.append(f"### Start to first translated line\n\n{starts(figures)}")
+    signature = f"- BLEU: sacrebleu, {figures.signature}"
+    return "\n\n".join([f"{figures.machine}. {figures.test_set}.", *tables, f"{NOTES}\n{signature}"])
+
+
+def speeds(figures: Figures, setting: Setting) -> str:
+    """One setting: BLEU beside every speed, and how many times as fast ours are as the others (as the first if all are ours)."""
+    contenders = figures.of(setting)
+    others = [name for name, rounds in contenders.items() if not rounds.ours] or list(contenders)[:1]
+    heads = ["contender", "BLEU", "sentences/s", "tokens/s", "whole process, sentences/s", "MiB"]
+    rows = [_speeds_row(name, rounds, [contenders[other] for other in others]) for name, rounds in contenders.items()]
+    return _table([*heads, *(f"times {other}" for other in others)], rows)
+
+
+def _speeds_row(name: str, rounds: Rounds, others: Sequence[Rounds]) -> list[str]:
+    bleu, tokens, peak = (rounds.median(each) for each in ("bleu", "tokens_per_second", "peak_mib"))
+    return [
+        name,
+        "" if bleu is None else f"{bleu:.2f}",
+        _spread(rounds.values("sentences_per_second")),
+        "" if tokens is None else number(tokens),
+        _spread(rounds.values("whole_sentences_per_second")),
+        "" if peak is None else f"{peak:.0f}",
+        *(f"{rounds.times(other):.2f}" if rounds.ours and other is not rounds else "" for other in others),
+    ]
+
+
+def starts(figures: Figures) -> str:
+    """Seconds to the first translated line, and how many times those of importing torch."""
+    seconds: dict[str, list[float]] = {}
+    for start in figures.starts:
+        seconds.setdefault(start.contender, []).append(start.seconds)
+    torch = seconds.get(TORCH, [])
+    rows = [[name, _spread(values), _times(values, torch)] for name, values in seconds.items()]
+    return _table(["process", "seconds", f"times {TORCH}"], rows)
+
+
+def _times(values: Sequence[float], others: Sequence[float]) -> str:
+    ratios = [a / b for a, b in zip(values, others, strict=False)]
+    return f"{median(ratios):.2f}" if ratios else ""
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Median (least to most)."""
+    if not values:
+        return ""
+    return f"**{number(median(values))}** ({number(min(values))} to {number(max(values))})"
+
+
+def number(value: float) -> str:
+    """With three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
