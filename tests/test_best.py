@@ -8,18 +8,19 @@ from nmt.search.best import NEVER, best_extensions
 
 @pytest.mark.parametrize("passes", [0, best.PASSES])
 @pytest.mark.parametrize("hypotheses", [1, 3])
+@pytest.mark.parametrize("sentences", [1, 4])
 def test_the_best_of_all_hypotheses_without_those_that_end(
-    hypotheses: int, passes: int, monkeypatch: pytest.MonkeyPatch
+    sentences: int, hypotheses: int, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(best, "PASSES", passes)
-    scores = torch.randn(4, hypotheses, 50, generator=torch.Generator().manual_seed(1))
-    ahead = np.tile(-0.3 * np.arange(hypotheses, dtype=np.float32), (4, 1))
+    scores = torch.randn(sentences, hypotheses, 50, generator=torch.Generator().manual_seed(1))
+    ahead = np.tile(-0.3 * np.arange(hypotheses, dtype=np.float32), (sentences, 1))
     totals = scores.numpy() + ahead[:, :, None]
     ends, others, places = best_extensions(scores.clone(), ahead, 6)
     assert ends == pytest.approx(totals[:, :, 0])
     totals[:, :, 0] = NEVER
-    assert others == pytest.approx(-np.sort(-totals.reshape(4, -1))[:, :6])
-    assert others == pytest.approx(np.take_along_axis(totals.reshape(4, -1), places, axis=1))
+    assert others == pytest.approx(-np.sort(-totals.reshape(sentences, -1))[:, :6])
+    assert others == pytest.approx(np.take_along_axis(totals.reshape(sentences, -1), places, axis=1))
 
 
 @pytest.mark.parametrize("passes", [0, best.PASSES])

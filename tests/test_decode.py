@@ -12,10 +12,11 @@ from nmt.config import ModelConfig
 from nmt.errors import ConfigError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search import best, finished
-from nmt.search.decode import Shortlist, decode, search
+from nmt.search.decode import decode, search
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
+from nmt.shortlist import Shortlist
 from nmt.types import BOS, EOS, pad
 
 SIZE = 7  # three usable pieces
@@ -30,7 +31,7 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
 
 
 def run(
-    scorer: Scorer, lines: list[list[int]], options: SearchOptions, shortlist: Shortlist | None = None
+    scorer: Scorer, lines: list[list[int]], options: SearchOptions, shortlist: Shortlist | TableShortlist | None = None
 ) -> list[list[Hypothesis]]:
     return decode(scorer, *pad(lines), options, shortlist)
 

@@ -20,10 +20,10 @@ class Memory:
     def select(self, sentences: Tensor) -> "Memory":
         """The rows of these sentences, (B',) int64: how finished sentences leave a batch."""
         return Memory(
-            values=self.values[sentences],
-            keys=self.keys[sentences],
-            mask=self.mask[sentences],
-            summary=self.summary[sentences],
+            values=self.values.index_select(0, sentences),
+            keys=self.keys.index_select(0, sentences),
+            mask=self.mask.index_select(0, sentences),
+            summary=self.summary.index_select(0, sentences),
         )
 
 
@@ -37,8 +37,8 @@ class DecoderState:
     def select(self, rows: Tensor) -> "DecoderState":
         """The rows with these indices, (N',) int64, in their order and as often as they are named."""
         return DecoderState(
-            layers=tuple(tuple(tensor[rows] for tensor in layer) for layer in self.layers),
-            feed=None if self.feed is None else self.feed[rows],
+            layers=tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers),
+            feed=None if self.feed is None else self.feed.index_select(0, rows),
         )
 
 

@@ -37,11 +37,11 @@ class Attended:
     def select(self, sentences: Tensor) -> "Attended":
         """The rows of these sentences, (B',) int64."""
         return Attended(
-            keys=self.keys[sentences],
-            key_scale=self.key_scale[sentences],
-            values=self.values[sentences],
-            value_scale=self.value_scale[sentences],
-            padding=self.padding[sentences],
+            keys=self.keys.index_select(0, sentences),
+            key_scale=self.key_scale.index_select(0, sentences),
+            values=self.values.index_select(0, sentences),
+            value_scale=self.value_scale.index_select(0, sentences),
+            padding=self.padding.index_select(0, sentences),
         )
 
 
@@ -107,7 +107,12 @@ class Additive(PackedAttention):
     """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
 
     def __init__(
-        self, attention: AdditiveAttention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
+        self,
+        attention: AdditiveAttention,
+        arithmetic: Arithmetic,
+        values: Product | None,
+        *,
+        bounded: tuple[bool, bool],
     ) -> None:
         of_query, of_values = bounded
         super().__init__(arithmetic, values, bounded=of_query)
@@ -159,7 +164,8 @@ class MultiHead(PackedAttention):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, L, A) to (B, heads, L, A / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        B, L, A = x.shape
+        return x.view(B, L, self.heads, A // self.heads).transpose(1, 2)
 
 
 def pack_attention(

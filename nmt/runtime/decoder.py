@@ -82,18 +82,23 @@ class PackedDecoder(ABC):
         feeding = isinstance(decoder, InputFeedingDecoder)
         self.residual = decoder.residual
         self.norms: Sequence[nn.Module] = list(decoder.norms)
-        hidden = [isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)]
+        hidden = [
+            isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)
+        ]
         above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
         weights = [Weights(layer) for layer in decoder.layers]
         self.embedded = _embedded(weights[0], network.target_embedding.weight, arithmetic)
         self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
-        self.layers += [Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)]
+        self.layers += [
+            Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
+        ]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
         # Where nothing but h̃ sees the context, its part of that product is made once for each source piece.
         self.folded = not several and (feeding or len(self.layers) == 1)
         if self.folded:
-            context, weight = weight.split([config.encoder_size, config.decoder_size], dim=1)
+            C = config.encoder_size
+            context, weight = weight[:, :C], weight[:, C:]
             values = arithmetic.product(context, None, bounded=bounded)
         query = hidden[-1 if feeding else 0]
         self.attention = pack_attention(decoder.attention, arithmetic, values, bounded=(query, bounded))

@@ -27,7 +27,8 @@ class Bidirectional:
         """Outputs (2, S, B, h) of inputs (S, B, D) and of the same with each sentence turned around."""
         S, B, D = inputs.shape
         projected = [
-            product(part.reshape(S * B, D)).view(S, B, -1) for product, part in zip(self.inputs, (inputs, turned), strict=True)
+            product(part.reshape(S * B, D)).view(S, B, -1)
+            for product, part in zip(self.inputs, (inputs, turned), strict=True)
         ]
         state: CellState = tuple(torch.zeros(2, B, self.size) for _ in range(self.states))
         outputs = []

@@ -1,25 +1,24 @@
 """The engine: a packed network that is a scorer, so that search is written once."""
 
-import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import Linear
 
+from nmt.config import ModelConfig
 from nmt.errors import MachineError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
-from nmt.runtime.arithmetic import ARITHMETICS, Arithmetic, Product, exact_int8
+from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Product, exact_int8
 from nmt.runtime.attention import Attended
 from nmt.runtime.decoder import pack_decoder
 from nmt.runtime.encoder import PackedEncoder
 from nmt.search.scorer import Prediction
 from nmt.shortlist import Candidates
 
-logger = logging.getLogger(__name__)
-
 PRECISIONS = ("auto", *ARITHMETICS)
+VECTOR = 32  # elements that torch's loops take at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +39,18 @@ class EngineState:
         )
 
 
+def _vectors_fit(config: ModelConfig) -> bool:
+    """Whether rows fill the processor's vectors: what is left over is computed by other code, with other last bits."""
+    return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
+
+
 class Engine:
     """One model on a CPU."""
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
         with torch.inference_mode():
             self.target_size = network.target_size
-            self.noise = arithmetic.noise
+            self.noise = arithmetic.noise if _vectors_fit(network.config) else ROUGH
             self.embedding = network.source_embedding.weight
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)

@@ -107,9 +107,7 @@ class Advance:
 
     beam: Beam
     ended: Ended | None  # None: none
-    margins: (
-        Scores | None
-    )  # (B,) how much log P lay between what was kept and what was dropped, where that is asked for
+    margins: Scores | None  # (B,) by how much log P it was decided, where that is asked for
 
 
 def advance(

@@ -1,6 +1,6 @@
 """The one decoding loop: score, filter, advance, until every sentence is done."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +13,7 @@ from nmt.search.filters import Filter, LengthBounds
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Scorer
-from nmt.shortlist import Candidates
-
-
-class Shortlist(Protocol):
-    """What narrows a search down, such as that of nmt/shortlist.py."""
-
-    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
-        """The pieces for source ids (B, S) with lengths (B,). Those of a sentence depend on nothing but the sentence."""
-        ...
+from nmt.shortlist import Candidates, Shortlist
 
 
 @torch.inference_mode()

@@ -121,11 +121,10 @@ class Finished:
     def staying(self, beam: Beam) -> Ids | None:
         """Rows of the beam's sentences that go on in the search; None: all.
 
-        A sentence without a live hypothesis of interest is done. It may stay for a while: nothing of it counts any more.
+        A sentence without a live hypothesis of interest, or whose log P is no number, is done. It may stay for a while: nothing
+        of it counts any more.
         """
-        wanted = (
-            beam.log_probabilities[:, 0] > self._bars[beam.sentences]
-        )  # log P that is no number is not wanted either
+        wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]
         count, B = np.count_nonzero(wanted), len(wanted)
         if count == B:
             return None

@@ -77,7 +77,8 @@ class Softmax:
         weight, bias = network.output.weight, network.output.bias
         if len(candidates.pieces) == network.target_size - EOS:  # all; the special pieces before EOS never are
             return Softmax(candidates=candidates, weight=weight[EOS:], bias=bias[EOS:])
-        return Softmax(candidates=candidates, weight=weight[candidates.pieces], bias=bias[candidates.pieces])
+        pieces = candidates.pieces
+        return Softmax(candidates=candidates, weight=weight.index_select(0, pieces), bias=bias.index_select(0, pieces))
 
     def select(self, sentences: Tensor) -> "Softmax":
         return replace(self, candidates=self.candidates.select(sentences))

@@ -1,0 +1,182 @@
+import itertools
+
+import hypothesis.strategies as st
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from torch import Tensor
+
+from nmt.errors import MachineError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.runtime import decoder, engine
+from nmt.runtime.arithmetic import Float32, Int8, exact_int8
+from nmt.runtime.engine import Engine, build_scorer
+from nmt.search.decode import decode
+from nmt.search.options import SearchOptions
+from nmt.search.scorer import ModelScorer, Scorer
+from nmt.shortlist import Candidates
+from nmt.types import BOS, EOS, pad
+
+needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
+
+LINES = [[5, 6, 7, 8, EOS], [9, EOS], [*range(4, 20), 4, EOS], [10, 11, 12, EOS]]
+ALL = Candidates.all(tiny.SIZE)
+
+KINDS = [
+    {
+        "cell": cell,
+        "attention": attention,
+        "decoder": decoder,
+        "decoder_layers": layers,
+        "encoder_layers": layers,
+        **rest,
+    }
+    for cell, attention, decoder, (layers, rest) in itertools.product(
+        ("lstm", "gru", "rnn"),
+        ("dot", "general", "additive", "multi_head"),
+        ("parallel", "input_feeding"),
+        (
+            (1, {}),
+            (2, {"residual": True, "layer_norm": True, "bridge": "final", "tied_embeddings": "three_way"}),
+            (2, {"bridge": "none", "tied_embeddings": "output", "residual": False}),
+        ),
+    )
+]
+
+
+def network(seed: int = 1, **settings: object) -> Seq2Seq:
+    """Sizes that fill vectors, weights that are not as small as at the start of training."""
+    sizes = {"embedding_size": 16, "encoder_size": 64, "decoder_size": 64, "attention_heads": 4}
+    result = tiny.network(seed, **{**sizes, **settings}).requires_grad_(False)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in result.parameters():
+        parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return result
+
+
+@torch.inference_mode()
+def walk(scorer: Scorer, lines: list[list[int]], tokens: Tensor, candidates: Candidates = ALL) -> tuple[Tensor, Tensor]:
+    """Log P (B, K, T, V') and attention weights of the longest line (K, T, S) along the same pieces (K, T) for all lines."""
+    source, lengths = pad(lines)
+    B, (K, T) = len(lines), tokens.shape
+    prediction, state = scorer.step(torch.full((B,), BOS), scorer.start(source, lengths, candidates))
+    state = state.select(torch.arange(B).repeat_interleave(K))
+    predictions = []
+    for step in range(T):
+        prediction, state = scorer.step(tokens[:, step].repeat(B), state)
+        predictions.append((prediction.log_probabilities.clone(), prediction.attention.clone()))
+    log_p, weights = (torch.stack(parts, dim=1) for parts in zip(*predictions, strict=True))
+    longest = int(lengths.argmax())
+    return log_p.view(B, K, T, -1), weights.view(B, K, T, -1)[longest, :, :, : source.size(1)]
+
+
+TOKENS = torch.tensor([[4, 9, 12, 5], [7, 7, 19, 18], [4, 9, 12, 6]])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+def test_float32_is_the_model_itself(kind: dict[str, object]) -> None:
+    model = network(**kind)
+    for ours, models in zip(
+        walk(build_scorer(model, "fp32"), LINES, TOKENS), walk(ModelScorer(model), LINES, TOKENS), strict=True
+    ):
+        torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
+
+
+@needs_int8
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, object]) -> None:
+    model = network(**kind)
+    scorer = build_scorer(model, "int8")
+    together, _ = walk(scorer, LINES, TOKENS)
+    exact, _ = walk(ModelScorer(model), LINES, TOKENS)
+    divergence = (exact.exp() * (exact - together)).sum(dim=-1)
+    assert divergence.max() < 0.1
+    for index, line in enumerate(LINES):
+        alone, _ = walk(scorer, [line], TOKENS)
+        torch.testing.assert_close(alone[0], together[index], rtol=0, atol=scorer.noise / 10)
+
+
+@needs_int8
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(1, 3), st.sampled_from(["int8"]))
+def test_int8_states_have_the_same_bits_in_every_batch(order: list[int], beam: int, precision: str) -> None:
+    scorer = build_scorer(network(decoder_layers=2), precision)
+    whole, _ = walk(scorer, LINES, TOKENS)
+    some, _ = walk(scorer, [LINES[index] for index in order], TOKENS[:beam])
+    # With as many columns as one vector holds, even the softmax adds up in one order.
+    assert torch.equal(some, whole[order][:, :beam])
+
+
+def test_bfloat16_is_near_the_model() -> None:
+    model = network()
+    difference = walk(build_scorer(model, "bf16"), LINES, TOKENS)[0] - walk(ModelScorer(model), LINES, TOKENS)[0]
+    assert 0 < difference.abs().max() < 0.2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
+def test_candidates_are_normalised_among_themselves(precision: str) -> None:
+    scorer = build_scorer(network(), precision)
+    bans = torch.zeros(4, 5)
+    bans[1, 2:] = bans[2, 4] = float("-inf")
+    pieces = torch.tensor([3, 4, 9, 12, 19])
+    listed, _ = walk(scorer, LINES, TOKENS[:, :1], Candidates(pieces=pieces, bans=bans))
+    every, _ = walk(scorer, LINES, TOKENS[:, :1])
+    expected = (every[..., pieces - EOS] + bans.view(4, 1, 1, 5)).log_softmax(dim=-1)
+    torch.testing.assert_close(listed, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
+@pytest.mark.parametrize("kind", [{}, {"attention": "multi_head", "cell": "gru", "decoder": "input_feeding"}])
+def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, object]) -> None:
+    scorer = build_scorer(network(**kind), precision)
+    bans = torch.zeros(4, tiny.SIZE - EOS)
+    bans[3, 5] = float("-inf")
+    with torch.inference_mode():
+        _, state = scorer.step(
+            torch.full((4,), BOS), scorer.start(*pad(LINES), Candidates(pieces=ALL.pieces, bans=bans))
+        )
+        whole, _ = scorer.step(torch.tensor([5, 6, 7, 8]), state)
+        few, _ = scorer.step(torch.tensor([8, 6]), state.select(torch.tensor([3, 1]), torch.tensor([3, 1])))
+    torch.testing.assert_close(few.log_probabilities, whole.log_probabilities[[3, 1]], rtol=0, atol=1e-5)
+    torch.testing.assert_close(few.attention, whole.attention[[3, 1]], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
+@pytest.mark.parametrize("sizes", [{}, {"encoder_size": 44, "decoder_size": 20}])
+def test_translations_do_not_depend_on_the_batch(precision: str, sizes: dict[str, int]) -> None:
+    scorer = build_scorer(network(**sizes), precision)
+    options = SearchOptions(beam=3, nbest=2, max_length_factor=1)
+    found = decode(scorer, *pad(LINES), options)
+    for line, hypotheses in zip(LINES, found, strict=True):
+        (alone,) = decode(scorer, *pad([line]), options)
+        assert [hypothesis.ids for hypothesis in alone] == [hypothesis.ids for hypothesis in hypotheses]
+
+
+def test_a_product_takes_the_place_of_a_table_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    table = Engine(model, Float32())
+    monkeypatch.setattr(decoder, "LARGEST_TABLE", 0)
+    product = Engine(model, Float32())
+    assert type(table.decoder.embedded) is not type(product.decoder.embedded)
+    torch.testing.assert_close(walk(table, LINES, TOKENS), walk(product, LINES, TOKENS), rtol=0, atol=1e-5)
+
+
+def test_sizes_that_leave_vectors_half_empty_are_searched_with_more_care() -> None:
+    assert Engine(network(), Int8()).noise < 1e-4
+    assert Engine(network(decoder_size=20), Int8()).noise > 1e-2
+    assert Engine(network(encoder_size=44), Int8()).noise > 1e-2
+
+
+def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    expected = {True: Int8.noise, False: Float32.noise}
+    for exact, noise in expected.items():
+        monkeypatch.setattr(engine, "exact_int8", lambda exact=exact: exact)
+        assert build_scorer(model, "auto").noise == noise
+
+
+def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "exact_int8", lambda: False)
+    with pytest.raises(MachineError, match="int8: this processor does not compute it exactly; choose"):
+        build_scorer(network(), "int8")
