@@ -1,5 +1,6 @@
 """nmt-translate as a process: bytes on standard input to bytes on standard output."""
 
+import gc
 import json
 import os
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import tiny
 
+from nmt.commands.base import lasting
 from nmt.commands.translate import main
 from nmt.errors import ModelError
 from nmt.machine import cores
@@ -197,6 +199,13 @@ print(status, sorted(module for module in sys.modules if f"{{module}}.".startswi
 """
     done = subprocess.run([sys.executable, "-c", code], input=b"red cat\n", capture_output=True, check=True)
     assert done.stdout.splitlines()[1] == b"0 []"
+
+
+def test_garbage_is_collected_again_after_loading() -> None:
+    with lasting():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.unfreeze()
 
 
 def test_help_does_not_wait_for_torch() -> None:

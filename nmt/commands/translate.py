@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from nmt.commands.base import add_machine_options, number, parser, run, whole_number
+from nmt.commands.base import add_machine_options, lasting, number, parser, run, whole_number
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,28 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
 
     def body() -> None:
-        from nmt.machine import cores
-        from nmt.pipe import run_pipe
-        from nmt.search.options import SearchOptions
-        from nmt.translate import Translator
+        with lasting():
+            from nmt.machine import cores
+            from nmt.pipe import run_pipe
+            from nmt.search.options import SearchOptions
+            from nmt.translate import Translator
 
-        search = SearchOptions(
-            beam=options.beam,
-            nbest=options.nbest or 1,
-            length_penalty=options.length_penalty,
-            max_length_factor=options.max_length_factor,
-            max_length_extra=options.max_length_extra,
-            attention=options.json,
-        )
-        threads = options.threads or cores()
-        translator = Translator.load(
-            *options.models,
-            device=options.device,
-            precision=options.precision,
-            shortlist=options.shortlist,
-            threads=threads,
-            batch_size=options.batch_size,
-        )
+            search = SearchOptions(
+                beam=options.beam,
+                nbest=options.nbest or 1,
+                length_penalty=options.length_penalty,
+                max_length_factor=options.max_length_factor,
+                max_length_extra=options.max_length_extra,
+                attention=options.json,
+            )
+            threads = options.threads or cores()
+            translator = Translator.load(
+                *options.models,
+                device=options.device,
+                precision=options.precision,
+                shortlist=options.shortlist,
+                threads=threads,
+                batch_size=options.batch_size,
+            )
         with contextlib.closing(translator):
             run_pipe(
                 _standard_input(),
