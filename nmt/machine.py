@@ -1,8 +1,10 @@
 """The machine underneath: device, precision, memory."""
 
+import contextlib
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -35,6 +37,21 @@ def cores() -> int:
         return len({(Path(place) / "thread_siblings_list").read_text("ascii") for place in places})
     except (AttributeError, OSError):  # not Linux
         return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread for a while.
+
+    Where it uses several it cuts rows in the midst, and what is left of a vector there is computed by other code, with other
+    last bits: results would depend on how many they are.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

@@ -5,6 +5,7 @@ lines -> segments -> ids -> batches of like length -> search -> ids -> text -> l
 Batches are searched here, or by worker processes on several cores.
 """
 
+import contextlib
 import itertools
 import logging
 import re
@@ -18,7 +19,7 @@ import torch
 
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
-from nmt.machine import choose_device
+from nmt.machine import choose_device, keep_memory, one_thread
 from nmt.runtime.engine import build_scorer
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
@@ -89,11 +90,13 @@ class Translator:
         self.source_language = models[0].config.data.source_language
         self.target_language = models[0].config.data.target_language
         self.batch_size = batch_size
+        device = next(models[0].network.parameters()).device
         self._search = Search(
             scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
             shortlist=next((model.shortlist for model in models if model.shortlist), None) if shortlist else None,
             tokenizers=self.tokenizers,
-            device=next(models[0].network.parameters()).device,
+            device=device,
+            alone=scorers is not None and can_fork(),
         )
         self._workers: Workers[Any, list[list[Translation]]] | None = (
             Workers(self._search, workers) if workers else None
@@ -117,7 +120,7 @@ class Translator:
             precision: of the products: auto (the fastest on this machine that costs no quality), fp32, bf16 or int8.
             shortlist: whether to use the first shortlist that a folder holds.
             threads: how many cores to use. On Linux without a GPU these are processes, forked here, which `close` ends, and torch
-                is told to use one thread; elsewhere torch's threads. By default this process alone, and torch as it is set.
+                is told to use one thread; elsewhere torch's threads. By default one core, this process.
             batch_size: most segments searched at once.
 
         Raises:
@@ -129,6 +132,7 @@ class Translator:
         if place.type == "cuda" and precision not in ("auto", "fp32"):
             raise ConfigError(f"precision {precision}: only on a CPU; choose device cpu, or precision auto or fp32")
         forking = place.type == "cpu" and can_fork()
+        keep_memory()
         if threads:
             torch.set_num_threads(1 if forking else threads)
         models = [load_model(folder, place) for folder in folders]
@@ -240,12 +244,14 @@ class Search:
     shortlist: Shortlist | None
     tokenizers: Tokenizers
     device: torch.device
+    alone: bool  # in one thread of torch; processes are how several cores are used
 
     def __call__(self, batch: tuple[list[list[int]], SearchOptions]) -> list[list[Translation]]:
         """The n best translations of each segment, in ids without EOS."""
         segments, options = batch
         ids, lengths = pad([[*segment, EOS] for segment in segments])
-        found = decode(self.scorer, ids.to(self.device), lengths.to(self.device), options, self.shortlist)
+        with one_thread() if self.alone else contextlib.nullcontext():
+            found = decode(self.scorer, ids.to(self.device), lengths.to(self.device), options, self.shortlist)
         return [
             [self._translation(segment, hypothesis) for hypothesis in hypotheses]
             for segment, hypotheses in zip(segments, found, strict=True)

@@ -6,7 +6,7 @@ import torch
 
 from nmt import machine
 from nmt.errors import MachineError
-from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory, return_memory
+from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory, one_thread, return_memory
 
 
 def test_devices() -> None:
@@ -25,6 +25,16 @@ def test_precision() -> None:
     assert autocast_dtype("fp32", cpu) is None
     assert autocast_dtype("bf16", cpu) is torch.bfloat16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+def test_one_thread_for_a_while() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with pytest.raises(KeyError), one_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
 
 
 def test_memory_can_be_kept_and_returned() -> None:

@@ -247,3 +247,21 @@ def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
 
 def test_line_breaks_that_bytes_spell() -> None:
     assert one_line("a\nb\r\nc") == "a b  c"
+
+
+def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    searched = translate.decode
+
+    def counted(*arguments: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return searched(*arguments)
+
+    monkeypatch.setattr(translate, "decode", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    Translator.load(model).translate(["red cat"])
+    Translator([load_model(model)]).translate(["red cat"])
+    assert threads == [1 if can_fork() else 3, 3]
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
