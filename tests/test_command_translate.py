@@ -28,7 +28,8 @@ COMMAND = [sys.executable, "-m", "nmt.commands.translate"]
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     prefix = tiny.write_corpus(folder)
-    train(tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=300"), folder / "run")
+    settings = ("tokenizer.kind=unigram", "tokenizer.vocabulary_size=300", *tiny.WHOLE_VECTORS)
+    train(tiny.config(prefix, *settings), folder / "run")
     return folder / "run"
 
 
@@ -133,6 +134,7 @@ def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 
 def test_threads_change_nothing(model: Path) -> None:
+    assert Translator.load(model)._search.scorer.noise < 1e-4  # not that each sentence is searched alone
     content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
     one, three = (translate(model, content, "--threads", threads) for threads in "13")
     assert one.stdout.count(b"\n") == 144
