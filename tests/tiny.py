@@ -52,7 +52,10 @@ def write_corpus(folder: Path) -> Path:
     return folder / "text"
 
 
-WHOLE_VECTORS = ("model.encoder_size=64", "model.decoder_size=64")  # of which the runtime's results hardly depend on the batch
+WHOLE_VECTORS = (
+    "model.encoder_size=64",
+    "model.decoder_size=64",
+)  # of which the runtime's results hardly depend on the batch
 
 
 def config(prefix: Path, *overrides: str) -> Config:
