@@ -85,6 +85,20 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
         assert shown(translator, LINES[:8]) == alone[:8]  # here
 
 
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator, lines = Translator.load(model, threads=2), ["red cat"] * 8
+    expected = translator.translate(lines)
+    with pytest.raises(AttributeError):
+        translator.translate(lines, SimpleNamespace(beam=2))  # type: ignore[arg-type]
+    assert not caplog.messages
+    for _ in range(2):
+        assert translator.translate(lines) == expected
+    assert caplog.messages == [
+        "an error or Ctrl-C has ended the worker processes: one core goes on; load the model again"
+    ]
+
+
 def test_workers_share_what_is_enough_for_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[list[int]] = []
 
