@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import torch
 
 from nmt.errors import MachineError
 
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # of cgroup v2: quota and period in microseconds, or "max 100000"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
@@ -31,12 +33,29 @@ def default_threads(processes: int) -> int:
 
 
 def cores() -> int:
-    """Cores that this process may use; the threads of a core share its arithmetic units and count once."""
+    """Cores that this process may use; the threads of a core share its arithmetic units and count once.
+
+    Where a container has a quota of their time, as many as give it, rounded up.
+    """
+    own, quota = _own_cores(), _quota()
+    return min(own, quota) if quota else own
+
+
+def _own_cores() -> int:
     try:
         places = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
         return len({(Path(place) / "thread_siblings_list").read_text("ascii") for place in places})
     except (AttributeError, OSError):  # not Linux
         return os.cpu_count() or 1
+
+
+def _quota() -> int | None:
+    """Cores whose time the control group may use."""
+    try:
+        quota, period = CPU_MAX.read_text("ascii").split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or no quota
+        return None
 
 
 @contextlib.contextmanager

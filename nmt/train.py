@@ -13,6 +13,7 @@ import logging
 import math
 import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluate import bleu
-from nmt.files import remove_leftovers, saving, verify_checksums
+from nmt.files import DRAFT, remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
@@ -132,14 +133,17 @@ def _run(
 
 
 def _complete(config: Config, checkpoints: CheckpointFolder) -> None:
-    """What comes after the last update. Everything that matters is saved: an interruption here needs no care."""
-    best = checkpoints.best()
+    """What comes after the last update. Everything that matters is saved: an interruption here needs no care.
+
+    A shortlist that is not worth keeping is learned and judged again whenever a training that has ended is resumed.
+    """
+    best, prepared = checkpoints.best(), checkpoints.output / "prepared"
     if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):
         try:
-            add_shortlist(checkpoints.output, config)
-        except DataError as error:  # the corpora of a training that ended long ago may be gone
+            _add_shortlist(best, config, prepared)
+        except (DataError, MachineError) as error:  # the corpora of a training that ended long ago may be gone
             logger.warning("no shortlist: %s", error)
-    shutil.rmtree(checkpoints.output / "prepared", ignore_errors=True)
+    shutil.rmtree(prepared, ignore_errors=True)
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
@@ -155,16 +159,22 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     Raises:
         ModelError: there is no model, or it is damaged.
         DataError: a corpus cannot be read.
-        MachineError: the folder cannot be written.
+        MachineError: the folder, or the one that it lies in, cannot be written.
     """
-    began = time.perf_counter()
     path = model_folder(folder)
-    config = config or load_folder_config(path)
+    with saving(path.parent):
+        draft = tempfile.TemporaryDirectory(dir=path.parent, prefix=DRAFT, ignore_cleanup_errors=True)
+    with draft as prepared:
+        return _add_shortlist(path, config or load_folder_config(path), Path(prepared))
+
+
+def _add_shortlist(path: Path, config: Config, prepared: Path) -> bool:
+    """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
+    began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
-    pairs, prepared = _validation_pairs(config), Path(folder) / "prepared"
+    pairs = _validation_pairs(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
-    shutil.rmtree(prepared, ignore_errors=True)
     kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)
@@ -175,7 +185,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Iterator[Batch]:
     """The pairs of the first epoch in its order, segmented as for translation."""
     config = dataclasses.replace(config, tokenizer=dataclasses.replace(config.tokenizer, sampling=0.0))
-    source = _source(config, tokenizers, stores, UpdateSize(tokens=_SHORTLIST_TOKENS), 1, World())
+    source = _source(config, tokenizers, stores, UpdateSize(tokens=_SHORTLIST_TOKENS), shares=1, world=World())
     with contextlib.closing(source.updates(Place())) as updates:
         for update in updates:
             yield from update.batches

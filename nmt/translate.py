@@ -140,6 +140,11 @@ class Translator:
         workers = threads if threads and threads > 1 and forking else 0
         return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
 
+    @property
+    def processes(self) -> int:
+        """How many processes search."""
+        return self._workers.count if self._workers else 1
+
     def most_segments(self, beam: int) -> int:
         """How many segments are searched at once."""
         return self.batch_size or max(1, ROWS // beam)
@@ -148,6 +153,7 @@ class Translator:
         """Ends the worker processes, if there are any. It goes on translating without them."""
         if self._workers:
             self._workers.close()
+            self._workers = None
 
     def translate(self, lines: Sequence[str], options: SearchOptions | None = None) -> list[str]:
         """The best translation of each line; an empty string for a line without text."""
@@ -198,22 +204,26 @@ class Translator:
         order = sorted(range(len(segments)), key=lambda index: len(segments[index]), reverse=True)
         batches = self._batches(order, segments, options.beam)
         work = [([segments[index] for index in batch], options) for batch in batches]
-        if self._workers and self._workers.close.alive and len(work) > 1:
-            found = self._workers.map(work)
-        else:
-            found = [self._search(batch) for batch in work]
+        workers = self._living_workers() if len(work) > 1 else None
+        found = workers.map(work) if workers else [self._search(batch) for batch in work]
         results: list[list[Translation]] = [[] for _ in segments]
         for batch, translations in zip(batches, found, strict=True):
             for index, result in zip(batch, translations, strict=True):
                 results[index] = result
         return results
 
+    def _living_workers(self) -> Workers[Any, list[list[Translation]]] | None:
+        """The workers, if there are any; those that an error has ended are given up."""
+        if self._workers and not self._workers.close.alive:
+            logger.warning("an error or Ctrl-C has ended the worker processes: one core goes on; load the model again")
+            self._workers = None
+        return self._workers
+
     def _batches(self, order: list[int], segments: list[list[int]], beam: int) -> list[list[int]]:
         """`order`, from long to short, in parts: at least one for each worker where that pays."""
         size = self.most_segments(beam)
         lengths = [len(segments[index]) + 1 for index in order]
-        workers = self._workers.count if self._workers else 1
-        shares = min(workers, len(order) // SHARE) if len(order) < workers * size else 1
+        shares = min(self.processes, len(order) // SHARE) if len(order) < self.processes * size else 1
         return [
             [order[place] for place in batch]
             for part in _parted(lengths, shares)

@@ -9,8 +9,10 @@ parent has no threads: it gives each worker one argument at a time through a pip
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -25,6 +27,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from nmt.errors import MachineError
+from nmt.files import reason
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -43,22 +46,25 @@ class Workers(Generic[Argument, Result]):
     Args:
         work: what they do. It is forked; only its arguments and results are pickled.
         count: how many.
+
+    Raises:
+        MachineError: the system does not start so many.
     """
 
     def __init__(self, work: Callable[[Argument], Result], count: int) -> None:
-        context = multiprocessing.get_context("fork")
         processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, _end, processes, self._pipes)
         """Ends the workers, whatever they are doing. `close.alive` tells whether it has not been called yet."""
-        for _ in range(count):
-            with _undisturbed():
-                ours, theirs = context.Pipe()
-                self._pipes.append(ours)
-                processes.append(context.Process(target=_serve, args=(work, theirs, list(self._pipes)), daemon=True))
-                processes[-1].start()
-                theirs.close()
+        try:
+            for _ in range(count):
+                with _undisturbed():
+                    processes.append(_started(work, self._pipes))
+        except OSError as error:
+            self.close()
+            message = f"{count} worker processes cannot be started ({reason(error)}); use fewer threads"
+            raise MachineError(message) from error
 
     @property
     def count(self) -> int:
@@ -71,14 +77,17 @@ class Workers(Generic[Argument, Result]):
 
         Raises:
             MachineError: a worker was killed.
+            RuntimeError: the workers are closed, or what the function raised cannot be sent.
             Exception: what the function raised.
         """
-        try:
-            with self._lock:  # the pipes serve one call at a time
+        with self._lock:  # the pipes serve one call at a time
+            if not self.close.alive:
+                raise RuntimeError("the workers are closed: by close(), or by an error or Ctrl-C in another call")
+            try:
                 return self._map(arguments)
-        except BaseException:
-            self.close()
-            raise
+            except BaseException:
+                self.close()  # before another thread's turn
+                raise
 
     def _map(self, arguments: Sequence[Argument]) -> list[Result]:
         waiting = iter(enumerate(arguments))
@@ -93,6 +102,17 @@ class Workers(Generic[Argument, Result]):
             for pipe in idle:
                 results[busy.pop(pipe)] = _from(pipe)
         return [results[index] for index in range(len(arguments))]
+
+
+def _started(work: Callable[[Any], Any], pipes: list[Connection]) -> BaseProcess:
+    """One more worker, with our end of its pipe added to the others'. Raises OSError."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    pipes.append(ours)
+    with theirs:
+        process = context.Process(target=_serve, args=(work, theirs, list(pipes)), daemon=True)
+        process.start()
+    return process
 
 
 @contextlib.contextmanager
@@ -155,6 +175,8 @@ def _serve(work: Callable[[Any], Any], pipe: Connection, inherited: list[Connect
 
 
 def _settle() -> None:
+    gc.freeze()  # what is inherited stays, and is shared while it is not looked at
+    gc.enable()  # off perhaps, as in nmt.commands.base.lasting
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # more would wait for threads that a fork leaves behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers too, but is the parent's
@@ -173,5 +195,15 @@ def _done(work: Callable[[Any], Any], argument: Any) -> tuple[Any, Exception | N
     try:
         return work(argument), None
     except Exception as error:
-        error.add_note(traceback.format_exc())  # of a bug: pickling loses where it was
-        return None, error
+        return None, _sendable(error)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error with its traceback as text, which pickling loses; where it cannot be pickled, another one with this text."""
+    text = traceback.format_exc()
+    try:
+        error.add_note(text)
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # errors may take any arguments, and hold anything
+        return RuntimeError(text)
+    return error

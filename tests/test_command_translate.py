@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from nmt.commands.base import lasting
-from nmt.commands.translate import main
+from nmt.commands.translate import WINDOW, main
 from nmt.errors import ModelError
 from nmt.machine import cores
 from nmt.train import train
@@ -28,7 +28,8 @@ COMMAND = [sys.executable, "-m", "nmt.commands.translate"]
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     prefix = tiny.write_corpus(folder)
-    train(tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=300"), folder / "run")
+    settings = ("tokenizer.kind=unigram", "tokenizer.vocabulary_size=300", *tiny.WHOLE_VECTORS)
+    train(tiny.config(prefix, *settings), folder / "run")
     return folder / "run"
 
 
@@ -133,6 +134,7 @@ def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 
 def test_threads_change_nothing(model: Path) -> None:
+    assert Translator.load(model)._search.scorer.noise < 1e-4  # not that each sentence is searched alone
     content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
     one, three = (translate(model, content, "--threads", threads) for threads in "13")
     assert one.stdout.count(b"\n") == 144
@@ -153,6 +155,20 @@ def test_options_reach_the_translator(model: Path, monkeypatch: pytest.MonkeyPat
     assert loaded[0] == {"batch_size": 3, "threads": 2, "precision": "fp32", "shortlist": False, "device": "cpu"}
     assert loaded[1].pop("threads") == cores()
     assert loaded[1] == {"batch_size": None, "precision": "auto", "shortlist": True, "device": "auto"}
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize("forking", [True, False])
+def test_as_much_is_read_ahead_as_the_processes_need(
+    model: Path, forking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr("nmt.pipe.run_pipe", lambda *_, most_lines, **__: read.append(most_lines))
+    monkeypatch.setattr("nmt.commands.translate._standard_input", lambda: None)
+    monkeypatch.setattr("nmt.translate.can_fork", lambda: forking)
+    assert main([str(model), "--threads", "3"]) == 0
+    gc.unfreeze()
+    assert read == [WINDOW * (3 if forking else 1) * 64]
 
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")

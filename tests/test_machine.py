@@ -30,8 +30,8 @@ def test_precision() -> None:
 def test_one_thread_for_a_while() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    with one_thread():
-        assert torch.get_num_threads() == 1
+    with pytest.raises(KeyError, match="1"), one_thread():
+        raise KeyError(torch.get_num_threads())
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
 
@@ -62,3 +62,15 @@ def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_cores() -> None:
     assert 1 <= machine.cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("max 100000\n", 8), ("200000 100000\n", 2), ("50000 100000\n", 1), ("250000 100000\n", 3)],
+)
+def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, expected: int) -> None:
+    monkeypatch.setattr(machine, "_own_cores", lambda: 8)
+    monkeypatch.setattr(machine, "CPU_MAX", tmp_path / "cpu.max")
+    assert machine.cores() == 8
+    (tmp_path / "cpu.max").write_text(content)
+    assert machine.cores() == expected

@@ -1,5 +1,6 @@
 """A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -326,6 +327,34 @@ def test_a_model_folder_gets_a_shortlist_from_a_corpus_elsewhere(prefix: Path, t
     assert add_shortlist(folder, tiny.config(tmp_path / "moved" / "text"))
     assert load_model(folder).shortlist
     assert {path.name for path in folder.iterdir()} - names == {"shortlist.safetensors"}
+
+
+@pytest.mark.usefixtures("_short_lists")
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
+def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
+    prefix: Path, tmp_path: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
+    (tmp_path / "run" / "prepared" / "corpus-0").mkdir(parents=True)  # of a training that goes on
+    model = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "models" / "model")
+    before = sorted(tmp_path.rglob("*"))
+    if error:
+        monkeypatch.setattr("nmt.train.learn_shortlist", Mock(side_effect=error))
+    for folder in (tmp_path / "run", model):
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            add_shortlist(folder)
+    after = sorted(tmp_path.rglob("*"))
+    assert [path.name for path in after if path not in before] == ([] if error else ["shortlist.safetensors"] * 2)
+    assert not set(before) - set(after)
+
+
+def test_a_training_ends_well_where_the_machine_keeps_it_from_a_shortlist(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.train.learn_shortlist", Mock(side_effect=MachineError("the disk is full")))
+    train(tiny.config(prefix), tmp_path / "run")
+    assert "no shortlist: the disk is full" in caplog.text
+    assert not (tmp_path / "run" / "prepared").exists()
 
 
 def test_a_shortlist_that_costs_too_much_is_not_kept(

@@ -42,8 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, name: str, *overrides: str) -> Path:
     prefix = tiny.write_corpus(folder)
-    sizes = ["tokenizer.kind=bpe", "tokenizer.vocabulary_size=300", "training.epochs=8", "training.learning_rate=0.01"]
-    train(tiny.config(prefix, *sizes, *overrides), folder / name)
+    settings = ["tokenizer.kind=bpe", "tokenizer.vocabulary_size=300", "training.epochs=8"]
+    settings += ["training.learning_rate=0.01", *tiny.WHOLE_VECTORS]
+    train(tiny.config(prefix, *settings, *overrides), folder / name)
     return folder / name
 
 
@@ -55,7 +56,9 @@ def model(folder: Path) -> Path:
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
     options = SearchOptions(beam=beam)
-    outputs = [Translator.load(model, batch_size=size).translate(LINES, options) for size in (1, 7, 64)]
+    translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
+    assert all(translator._search.scorer.noise < 1e-4 for translator in translators)  # not that each is searched alone
+    outputs = [translator.translate(LINES, options) for translator in translators]
     assert outputs[0] == outputs[1] == outputs[2]
     assert len(set(outputs[0])) > 10
 
@@ -71,13 +74,29 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
             for line in translator.nbest(lines, options)
         ]
 
-    alone = shown(Translator.load(model, precision=precision, batch_size=5), LINES)
+    one = Translator.load(model, precision=precision, batch_size=5)
+    assert one._search.scorer.noise < 1e-4 or precision == "bf16"  # whose sums all depend on the batch
+    alone = shown(one, LINES)
     for workers in (1, 2, 3):
         translator = Translator.load(model, precision=precision, threads=workers)
         assert torch.get_num_threads() == 1
         assert shown(translator, LINES) == alone
         translator.close()
         assert shown(translator, LINES[:8]) == alone[:8]  # here
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator, lines = Translator.load(model, threads=2), ["red cat"] * 8
+    expected = translator.translate(lines)
+    with pytest.raises(AttributeError):
+        translator.translate(lines, SimpleNamespace(beam=2))  # type: ignore[arg-type]
+    assert not caplog.messages
+    for _ in range(2):
+        assert translator.translate(lines) == expected
+    assert caplog.messages == [
+        "an error or Ctrl-C has ended the worker processes: one core goes on; load the model again"
+    ]
 
 
 def test_workers_share_what_is_enough_for_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

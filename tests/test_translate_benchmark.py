@@ -5,6 +5,7 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import numpy as np
@@ -91,6 +92,17 @@ def test_figures_are_kept(tmp_path: Path) -> None:
         Figures.load([str(tmp_path / "other")])
 
 
+def test_figures_of_before_outlast_an_end_in_the_midst_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = Figures(machine="a machine")
+    figures.save(tmp_path / "one")
+    monkeypatch.setattr("os.fsync", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        Figures(machine="another").save(tmp_path / "one")
+    assert Figures.load([str(tmp_path / "one")]) == figures
+
+
 def test_ratios_are_those_of_single_rounds() -> None:
     ours, other = Rounds([speed("a", 10), speed("a", 40), speed("a", 20)]), Rounds([speed("b", 5), speed("b", 10)])
     assert ours.times(other) == 3  # the median of 2 and 4
@@ -169,6 +181,8 @@ def test_a_process_that_fails_is_told() -> None:
         processes.run(failing)
     with pytest.raises(DataError, match="failed with 1:\nwhy"):
         processes.first_answer([sys.executable, "-c", "input(); raise SystemExit('why')"], "text")
+    with pytest.raises(DataError, match="failed with 1:\nwhy"):
+        processes.first_answer(failing, "more than a pipe holds" * 10_000)  # so that it ends in the midst of writing
 
 
 # ---- operations and parts

@@ -1,7 +1,9 @@
 """Workers: the same results as without them, errors as they are, and nothing left behind whatever ends them."""
 
 import contextlib
+import errno
 import gc
+import multiprocessing
 import os
 import select
 import signal
@@ -13,7 +15,8 @@ from collections.abc import Iterable
 import pytest
 import torch
 
-from nmt.errors import MachineError, ModelError
+from nmt.commands.base import lasting
+from nmt.errors import Interrupted, MachineError, ModelError
 from nmt.workers import Workers, can_fork
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="needs fork")
@@ -56,6 +59,14 @@ def test_a_worker_has_one_torch_thread() -> None:
     workers.close()
 
 
+def test_workers_that_start_while_garbage_is_kept_collect_their_own() -> None:
+    with lasting():
+        workers = Workers(lambda _: (gc.isenabled(), gc.get_freeze_count() > 0), 1)
+    gc.unfreeze()
+    assert workers.map([0]) == [(True, True)]
+    workers.close()
+
+
 def test_large_arguments_and_results() -> None:
     workers = Workers(lambda text: text * 2, 2)
     large = ["a" * 1_000_000, "b" * 3_000_000, "c", "d" * 2_000_000]
@@ -91,6 +102,57 @@ def test_errors_arrive_as_themselves(error: Exception) -> None:
         workers.map(range(10))
     assert "in fail" in caught.value.__notes__[0]
     assert not workers.close.alive
+
+
+@pytest.mark.parametrize("error", [Interrupted("stopped", signal=2), ValueError(lambda: "not to be pickled")])
+def test_errors_that_cannot_be_sent_are_told(error: Exception) -> None:
+    def fail(_: int) -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=rf"(?s)Traceback.* in fail.*{type(error).__name__}: "):
+        Workers(fail, 1).map([0])
+
+
+def test_after_an_error_the_workers_are_closed_for_other_threads() -> None:
+    def fail(_: int) -> None:
+        raise ZeroDivisionError
+
+    workers = Workers(fail, 2)
+    errors: list[BaseException] = []
+
+    def use() -> None:
+        barrier.wait()
+        try:
+            workers.map(range(2))
+        except (MachineError, RuntimeError, ZeroDivisionError) as error:
+            errors.append(error)
+
+    barrier = threading.Barrier(4)
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(error).__name__ for error in errors) == ["RuntimeError"] * 3 + ["ZeroDivisionError"]
+    assert sum("the workers are closed" in str(error) for error in errors) == 3
+
+
+def test_a_system_that_starts_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, children = os.fork, []
+
+    def limited() -> int:
+        if len(children) == 2:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        child = fork()
+        children.append(child)
+        return child
+
+    monkeypatch.setattr(os, "fork", limited)
+    with pytest.raises(MachineError, match=r"^3 worker .* \(Resource temporarily unavailable\); use fewer threads$"):
+        Workers(process_and_square, 3)
+    assert len(children) == 2
+    assert ended(children)
+    assert not multiprocessing.active_children()
 
 
 def test_a_killed_worker_is_told_at_once() -> None:

@@ -52,6 +52,12 @@ def write_corpus(folder: Path) -> Path:
     return folder / "text"
 
 
+WHOLE_VECTORS = (
+    "model.encoder_size=64",
+    "model.decoder_size=64",
+)  # of which the runtime's results hardly depend on the batch
+
+
 def config(prefix: Path, *overrides: str) -> Config:
     """A configuration that trains for a few updates within a second."""
     content = {

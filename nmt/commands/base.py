@@ -71,7 +71,7 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
     """Around imports and the loading of a model: what comes of them stays, so Python need not look for garbage among it, which
-    takes longer than to load a small model. Workers then share the memory, too, instead of copying what a search marks.
+    takes longer than to load a small model. Workers that are forked inside do the same with what they inherit.
     """
     gc.disable()
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nmt.translate import Translation
 
 NAME = "nmt-translate"
-WINDOW = 16  # batches for each core that are read before they are sorted by length
+WINDOW = 16  # batches for each process of the search: so much is read before it is sorted by length
 
 
 def plain(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
@@ -62,14 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 max_length_extra=options.max_length_extra,
                 attention=options.json,
             )
-            threads = options.threads or cores()
             keep_memory()
             translator = Translator.load(
                 *options.models,
                 device=options.device,
                 precision=options.precision,
                 shortlist=options.shortlist,
-                threads=threads,
+                threads=options.threads or cores(),
                 batch_size=options.batch_size,
             )
         with contextlib.closing(translator):
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stdout.buffer,
                 translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
                 show=as_json if options.json else ranked if options.nbest else plain,
-                most_lines=WINDOW * threads * translator.most_segments(options.beam),
+                most_lines=WINDOW * translator.processes * translator.most_segments(options.beam),
             )
 
     return run(NAME, body)

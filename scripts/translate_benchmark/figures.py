@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from nmt.errors import DataError
-from nmt.files import saving
+from nmt.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -72,9 +72,8 @@ class Figures:
     starts: list[Start] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Raises MachineError: the file cannot be written."""
-        with saving(path):
-            path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """Replace what was saved before. Raises MachineError: the file cannot be written."""
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     @staticmethod
     def load(paths: Iterable[str]) -> "Figures":

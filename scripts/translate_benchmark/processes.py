@@ -45,14 +45,19 @@ def run(command: Sequence[str], text: str = "") -> Done:
 
 
 def first_answer(command: Sequence[str], line: str) -> float:
-    """Seconds from the start of a command to the first line that it answers with, its input still open."""
+    """Seconds from the start of a command to the first line that it answers with, its input still open.
+
+    Raises:
+        DataError: it failed.
+    """
     with tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         process = _start(command, subprocess.PIPE, subprocess.PIPE, errors)
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{line}\n".encode())
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended without reading, and does not answer either
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
         answer = process.stdout.readline()
         seconds = time.perf_counter() - begin
         process.communicate()
