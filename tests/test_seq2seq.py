@@ -74,6 +74,11 @@ def test_initial_embeddings_are_small_where_they_are_the_softmax(kind: str, sour
         assert embedding.weight.std().item() == pytest.approx(expected, rel=0.3)
 
 
+def test_all_first_weights_can_be_drawn_from_a_range() -> None:
+    for parameter in tiny.network(initial_range=0.1).parameters():
+        assert 0.03 < parameter.abs().max().item() <= 0.1
+
+
 def test_every_weight_gets_a_gradient() -> None:
     for decoder in ("parallel", "input_feeding"):
         network = tiny.network(

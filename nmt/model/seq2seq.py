@@ -43,6 +43,10 @@ class Seq2Seq(nn.Module):
             self._initialize(generator)
 
     def _initialize(self, generator: Generator) -> None:
+        if (largest := self.config.initial_range) is not None:
+            for parameter in self.parameters():
+                nn.init.uniform_(parameter, -largest, largest, generator=generator)
+            return
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
