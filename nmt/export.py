@@ -25,7 +25,6 @@ from nmt.files import verify_checksums, whole_folder
 
 LARGEST = 127  # of the integers; −128 would stand alone
 SCALE_BITS = 16  # of a scale's significand: with seven of an integer the product is exact in float32
-_JOINT = {"weight_ih_l0": "weight_hh_l0"}  # one matrix to whoever computes both products of a recurrent layer at once
 
 
 def export(folder: str | Path, output: str | Path) -> None:
@@ -61,16 +60,9 @@ def quantised(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
                 f"{where}: {name} holds values that are not numbers: training diverged; use another checkpoint"
             )
         if matrix.dim() == 2:
-            scale = scales(torch.cat([matrix, *_partners(name, weights)], dim=1))
+            scale = scales(matrix)
             result[name], result[name + SCALE] = integers(matrix, scale), scale
     return result
-
-
-def _partners(name: str, weights: dict[str, Tensor]) -> list[Tensor]:
-    """The matrix that shares the scales of a recurrent layer's matrix."""
-    pairs = {**_JOINT, **{second: first for first, second in _JOINT.items()}}
-    layer, _, last = name.rpartition(".")
-    return [weights[f"{layer}.{pairs[last]}"]] if last in pairs else []
 
 
 def scales(matrix: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
-from nmt.machine import choose_device, keep_memory, one_thread
+from nmt.machine import choose_device, one_thread
 from nmt.runtime.engine import build_scorer
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
@@ -132,11 +132,11 @@ class Translator:
         if place.type == "cuda" and precision not in ("auto", "fp32"):
             raise ConfigError(f"precision {precision}: only on a CPU; choose device cpu, or precision auto or fp32")
         forking = place.type == "cpu" and can_fork()
-        keep_memory()
         if threads:
             torch.set_num_threads(1 if forking else threads)
         models = [load_model(folder, place) for folder in folders]
-        scorers = [build_scorer(model.network, precision) for model in models] if place.type == "cpu" else None
+        with one_thread():  # a table's sums, too, shall not depend on how many there are
+            scorers = [build_scorer(model.network, precision) for model in models] if place.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking else 0
         return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
 

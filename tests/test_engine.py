@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from nmt.errors import MachineError
+from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runtime import decoder, engine
 from nmt.runtime.arithmetic import Float32, Int8, exact_int8
 from nmt.runtime.engine import Engine, build_scorer
 from nmt.search.decode import decode
 from nmt.search.options import SearchOptions
-from nmt.search.scorer import ModelScorer, Scorer
+from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.shortlist import Candidates
 from nmt.types import BOS, EOS, pad
 
@@ -39,7 +39,7 @@ KINDS = [
         (
             (1, {}),
             (2, {"residual": True, "layer_norm": True, "bridge": "final", "tied_embeddings": "three_way"}),
-            (2, {"bridge": "none", "tied_embeddings": "output", "residual": False}),
+            (2, {"bridge": "none", "tied_embeddings": "two_way", "residual": False}),
         ),
     )
 ]
@@ -99,9 +99,9 @@ def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, obje
 
 @needs_int8
 @settings(deadline=None, max_examples=25)
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(1, 3), st.sampled_from(["int8"]))
-def test_int8_states_have_the_same_bits_in_every_batch(order: list[int], beam: int, precision: str) -> None:
-    scorer = build_scorer(network(decoder_layers=2), precision)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(1, 3))
+def test_int8_states_have_the_same_bits_in_every_batch(order: list[int], beam: int) -> None:
+    scorer = build_scorer(network(decoder_layers=2), "int8")
     whole, _ = walk(scorer, LINES, TOKENS)
     some, _ = walk(scorer, [LINES[index] for index in order], TOKENS[:beam])
     # With as many columns as one vector holds, even the softmax adds up in one order.
@@ -166,6 +166,31 @@ def test_sizes_that_leave_vectors_half_empty_are_searched_with_more_care() -> No
     assert Engine(network(), Int8()).noise < 1e-4
     assert Engine(network(decoder_size=20), Int8()).noise > 1e-2
     assert Engine(network(encoder_size=44), Int8()).noise > 1e-2
+    assert Engine(network(decoder_size=20), Float32()).noise < 1e-4  # where no last bit can tip anything
+
+
+def test_so_are_rows_that_several_threads_cut() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    assert Engine(network(), Int8()).noise > 1e-2
+    assert Engine(network(), Float32()).noise < 1e-4
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
+@pytest.mark.parametrize("part", ["encoder.layers.0.forward_layer.fused.weight_hh_l0", "output.bias"])
+def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> None:
+    model = network()
+    dict(model.named_parameters())[part].view(-1)[3] = float("nan")
+    with pytest.raises(ModelError, match="its training diverged; use another checkpoint"):
+        build_scorer(model, precision)
+
+
+def test_a_packed_model_and_the_model_itself_make_an_ensemble() -> None:
+    model = network()
+    members = [build_scorer(model, "fp32"), ModelScorer(model)]
+    for ours, models in zip(walk(EnsembleScorer(members), LINES, TOKENS), walk(members[1], LINES, TOKENS), strict=True):
+        torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
 
 
 def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:

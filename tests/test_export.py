@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
-from nmt.checkpoint import SCALE, Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
+from nmt.checkpoint import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
-from nmt.export import integers, quantised, scales
+from nmt.export import integers, scales
 from nmt.files import verify_checksums
 from nmt.model.attention import ATTENTIONS
 from nmt.model.cells import EQUATIONS
@@ -57,17 +57,6 @@ def test_rows_multiplied_out_have_the_same_integers_again(values: np.ndarray) ->
     assert torch.equal(integers(product, scale), whole)
     tiny_row = matrix.abs().amax(dim=1, keepdim=True) < 1e-30
     assert ((product - matrix).abs() <= torch.where(tiny_row, 1e-30, 0.5001 * scale.unsqueeze(1))).all()
-
-
-def test_what_is_computed_together_shares_its_scales() -> None:
-    network = tiny.network()
-    weights = quantised(unique_weights(network), Path("model"))
-    layer = "encoder.layers.0.forward_layer.fused."
-    ours, theirs = weights[f"{layer}weight_ih_l0{SCALE}"], weights[f"{layer}weight_hh_l0{SCALE}"]
-    assert torch.equal(ours, theirs)
-    largest = torch.cat([weights[f"{layer}weight_ih_l0"], weights[f"{layer}weight_hh_l0"]], dim=1).abs().amax(dim=1)
-    assert largest.eq(127).all()
-    assert {weights[name].dtype for name in weights if name.endswith(SCALE) or "bias" in name} == {torch.float32}
 
 
 def test_an_exported_model_is_small_and_translates_alike(model: Path, tmp_path: Path) -> None:

@@ -69,10 +69,11 @@ def _translate(
 ) -> tuple[list[str], str]:
     """The models' translations, and the target language: `language`, or where that is empty the models'."""
     from nmt.evaluate import build_metrics
-    from nmt.machine import cores
+    from nmt.machine import cores, keep_memory
     from nmt.search.options import SearchOptions
     from nmt.translate import Translator
 
+    keep_memory()
     translator = Translator.load(
         *options.models,
         device=options.device,

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with lasting():
-            from nmt.machine import cores
+            from nmt.machine import cores, keep_memory
             from nmt.pipe import run_pipe
             from nmt.search.options import SearchOptions
             from nmt.translate import Translator
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 max_length_extra=options.max_length_extra,
                 attention=options.json,
             )
+            keep_memory()
             translator = Translator.load(
                 *options.models,
                 device=options.device,

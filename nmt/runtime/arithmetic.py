@@ -98,12 +98,16 @@ class BFloat16(Arithmetic):
 
 
 class FloatColumns(Columns):
-    """Weights in floating point need no packing."""
+    """Rows of the weights. The whole vocabulary is not copied for each batch."""
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
         self.arithmetic, self.weight, self.bias = arithmetic, weight, bias
+        self.pieces = torch.arange(EOS, len(bias))
+        self.product = arithmetic.product(weight[EOS:], bias[EOS:], bounded=False)
 
     def select(self, pieces: Tensor) -> Product:
+        if torch.equal(pieces, self.pieces):
+            return self.product
         return self.arithmetic.product(self.weight[pieces], self.bias[pieces], bounded=False)
 
 

@@ -7,9 +7,8 @@ from nmt.model.cells import EQUATIONS, RecurrentLayer
 from nmt.model.state import CellState
 from nmt.runtime.arithmetic import Arithmetic, Product
 
-ONE = torch.tensor(
-    1.0
-)  # as a number it would be made a tensor at every step, which takes longer than the operator itself
+# An operator takes a number thrice as long as a tensor.
+ONE = torch.tensor(1.0)
 
 
 def tanh_(x: Tensor) -> Tensor:

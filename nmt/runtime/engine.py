@@ -1,16 +1,16 @@
 """The engine: a packed network that is a scorer, so that search is written once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import Linear
 
 from nmt.config import ModelConfig
-from nmt.errors import MachineError
+from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
-from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Product, exact_int8
+from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Product, exact_int8
 from nmt.runtime.attention import Attended
 from nmt.runtime.decoder import pack_decoder
 from nmt.runtime.encoder import PackedEncoder
@@ -29,14 +29,14 @@ class EngineState:
     decoder: DecoderState  # N rows
     candidates: Candidates
     output: Product  # the softmax's weights of the candidates
+    length: int  # S, without what attention has added
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
-        return EngineState(
-            attended=self.attended if sentences is None else self.attended.select(sentences),
-            decoder=self.decoder.select(rows),
-            candidates=self.candidates if sentences is None else self.candidates.select(sentences),
-            output=self.output,
-        )
+        decoder = self.decoder.select(rows)
+        if sentences is None:
+            return replace(self, decoder=decoder)
+        attended, candidates = self.attended.select(sentences), self.candidates.select(sentences)
+        return replace(self, attended=attended, decoder=decoder, candidates=candidates)
 
 
 def _vectors_fit(config: ModelConfig) -> bool:
@@ -50,13 +50,21 @@ class Engine:
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
         with torch.inference_mode():
             self.target_size = network.target_size
-            self.noise = arithmetic.noise if _vectors_fit(network.config) else ROUGH
+            self.arithmetic = arithmetic
+            self.fits = _vectors_fit(network.config)
             self.embedding = network.source_embedding.weight
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
             shrink = network.shrink
             self.shrink = arithmetic.product(shrink.weight, None, bounded=True) if isinstance(shrink, Linear) else None
             self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.shrink is None)
+
+    @property
+    def noise(self) -> float:
+        """See `Arithmetic.noise`. Several threads of torch cut rows at places that fit no vector either."""
+        if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
+            return ROUGH
+        return self.arithmetic.noise
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
         encoded = self.encoder(self.embedding[source], lengths)
@@ -65,6 +73,7 @@ class Engine:
             decoder=self.decoder.start(encoded),
             candidates=candidates,
             output=self.columns.select(candidates.pieces),
+            length=source.size(1),
         )
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Prediction, EngineState]:
@@ -73,10 +82,8 @@ class Engine:
         if state.candidates.bans is not None:
             B, V = state.candidates.bans.shape
             scores.view(B, -1, V).add_(state.candidates.bans.unsqueeze(1))
-        prediction = Prediction(log_probabilities=scores.log_softmax(dim=-1), attention=weights)
-        return prediction, EngineState(
-            attended=state.attended, decoder=decoder, candidates=state.candidates, output=state.output
-        )
+        prediction = Prediction(log_probabilities=scores.log_softmax(dim=-1), attention=weights[:, : state.length])
+        return prediction, replace(state, decoder=decoder)
 
 
 def build_scorer(network: Seq2Seq, precision: str) -> Engine:
@@ -88,7 +95,10 @@ def build_scorer(network: Seq2Seq, precision: str) -> Engine:
 
     Raises:
         MachineError: int8 where this machine cannot.
+        ModelError: weights that are not numbers, which int8 would make numbers of.
     """
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
     exact = precision in ("auto", "int8") and exact_int8()
     if precision == "int8" and not exact:
         raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")

@@ -13,6 +13,7 @@ from typing import Any
 from nmt.checkpoint import load_model
 from nmt.errors import DataError
 from nmt.evaluate import build_metrics
+from nmt.machine import keep_memory
 from nmt.search.options import SearchOptions
 from nmt.translate import Translator
 from translate_benchmark.figures import Setting, Speed
@@ -136,6 +137,7 @@ def start(contender: Contender, line: str) -> float:
 def measure_inside(order: str) -> str:
     """What `measure` ordered, done in this process: for each setting seconds, tokens and translations."""
     content = json.loads(order)
+    keep_memory()  # as nmt-translate does
     translator = Contender(**content["contender"]).load()
     results = [_timed(translator, Setting(**setting), content["source"]) for setting in content["settings"]]
     return json.dumps(results)
