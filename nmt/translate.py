@@ -19,7 +19,7 @@ import torch
 
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
-from nmt.machine import choose_device, one_thread
+from nmt.machine import choose_device, one_thread, return_memory
 from nmt.runtime.engine import build_scorer
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 MAX_PIECES = 200  # of a segment; LSTMs trained on sentences lose the thread in longer ones
 ROWS = 320  # hypotheses in a batch, beam · sentences: more make no step cheaper, and fall out of the caches
 BATCH_PIECES = 4096  # of the sources in a batch, padding counted
+TRIM_ROWS = (
+    4 * ROWS
+)  # after so many hypotheses what lies unused goes back to the system: half of what translating takes
 SHARE = 4  # segments that a worker gets at least: with fewer a batch takes about as long as with them all
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
@@ -246,7 +249,7 @@ def _cut(places: range, lengths: list[int], size: int) -> Iterator[range]:
         places = places[end:]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Search:
     """From a batch of segments to their translations: what a worker does."""
 
@@ -255,6 +258,7 @@ class Search:
     tokenizers: Tokenizers
     device: torch.device
     alone: bool  # in one thread of torch; processes are how several cores are used
+    rows: int = 0  # hypotheses since memory was last returned
 
     def __call__(self, batch: tuple[list[list[int]], SearchOptions]) -> list[list[Translation]]:
         """The n best translations of each segment, in ids without EOS."""
@@ -262,10 +266,18 @@ class Search:
         ids, lengths = pad([[*segment, EOS] for segment in segments])
         with one_thread() if self.alone else contextlib.nullcontext():
             found = decode(self.scorer, ids.to(self.device), lengths.to(self.device), options, self.shortlist)
+        self._tidy(len(segments) * options.beam)
         return [
             [self._translation(segment, hypothesis) for hypothesis in hypotheses]
             for segment, hypotheses in zip(segments, found, strict=True)
         ]
+
+    def _tidy(self, rows: int) -> None:
+        """Batches of ever new shapes break up the memory."""
+        self.rows += rows
+        if self.rows >= TRIM_ROWS:
+            self.rows = 0
+            return_memory()
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         alignment: list[int] = []

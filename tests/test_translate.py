@@ -286,3 +286,12 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
     assert threads == [1 if can_fork() else 3, 3]
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
+
+
+def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[int] = []
+    monkeypatch.setattr(translate, "return_memory", lambda: returned.append(translator._search.rows))
+    monkeypatch.setattr(translate, "TRIM_ROWS", 10)
+    translator = Translator.load(model, batch_size=2)
+    translator.translate(["red cat"] * 9, SearchOptions(beam=3))
+    assert returned == [0, 0]
