@@ -146,9 +146,6 @@ class ModelConfig:
     """Normalise the output of each recurrent layer."""
     forget_bias: float = 1.0
     """First value of the LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
-    initial_range: float | None = None
-    """Draw all first weights, biases too, evenly from this far below 0 to this far above (Luong et al. 2015: 0.1), instead of
-    Glorot's and orthogonal matrices. Such weights learn faster at first where the embeddings are not tied."""
     dropout: float = 0.3
     """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani
     2016)."""
@@ -297,7 +294,6 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.decoder_layers": (1, None),
     "model.decoder_size": (1, None),
     "model.attention_heads": (1, None),
-    "model.initial_range": (0, None),
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),

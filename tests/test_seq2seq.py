@@ -65,18 +65,11 @@ def test_initial_weights_are_a_function_of_the_generator() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("kind", "source", "target"), [("none", 1, 1), ("two_way", 1, 6**-0.5), ("three_way", 6**-0.5, 6**-0.5)]
-)
-def test_initial_embeddings_are_small_where_they_are_the_softmax(kind: str, source: float, target: float) -> None:
+@pytest.mark.parametrize("kind", ["none", "two_way", "three_way"])
+def test_initial_embeddings_are_small(kind: str) -> None:
     network = tiny.network(tied_embeddings=kind)
-    for embedding, expected in ((network.source_embedding, source), (network.target_embedding, target)):
-        assert embedding.weight.std().item() == pytest.approx(expected, rel=0.3)
-
-
-def test_all_first_weights_can_be_drawn_from_a_range() -> None:
-    for parameter in tiny.network(initial_range=0.1).parameters():
-        assert 0.03 < parameter.abs().max().item() <= 0.1
+    for embedding in (network.source_embedding, network.target_embedding):
+        assert embedding.weight.std().item() == pytest.approx(6**-0.5, rel=0.3)
 
 
 def test_every_weight_gets_a_gradient() -> None:

@@ -43,10 +43,6 @@ class Seq2Seq(nn.Module):
             self._initialize(generator)
 
     def _initialize(self, generator: Generator) -> None:
-        if (largest := self.config.initial_range) is not None:
-            for parameter in self.parameters():
-                nn.init.uniform_(parameter, -largest, largest, generator=generator)
-            return
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
@@ -55,7 +51,7 @@ class Seq2Seq(nn.Module):
             elif isinstance(module, RecurrentLayer):
                 module.initialize(self.config.forget_bias, generator)
             elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, generator=generator)
+                nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
         if self.config.tied_embeddings != "none":  # the softmax's turn came last, but these are embeddings first
             nn.init.normal_(self.output.weight, std=self.config.embedding_size**-0.5, generator=generator)
 
