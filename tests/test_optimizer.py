@@ -65,3 +65,9 @@ def test_moving_average() -> None:
         decay = min(0.9, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * value
     assert average["w"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("adam", 0.0), ("adamw", 0.01)])
+def test_by_default_adam_has_no_weight_decay(optimizer: str, decay: float) -> None:
+    groups = build_optimizer(tiny.network(), TrainingConfig(optimizer=optimizer)).param_groups
+    assert [group["weight_decay"] for group in groups] == [decay, 0.0]

@@ -8,14 +8,16 @@ from torch import Tensor, nn
 from nmt.config import TrainingConfig
 
 OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01}  # by default
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
     """Adam or AdamW; weight decay on matrices only."""
+    decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
     matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
     vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
     return OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)
 
 
