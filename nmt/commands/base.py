@@ -20,9 +20,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from nmt import __version__
 from nmt.errors import Interrupted, NmtError, UserError
+
+if TYPE_CHECKING:
+    from nmt.translate import Translator
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -66,6 +70,22 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch-size", type=whole_number(1), metavar="B", help="sentences; default: by the beam")
     group.add_argument("--threads", type=whole_number(1), metavar="T", help="default: all cores")
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
+
+
+def load_translator(options: argparse.Namespace) -> "Translator":
+    """What `options.models` and the options of `add_machine_options` ask for."""
+    from nmt.machine import cores, keep_memory
+    from nmt.translate import Translator
+
+    keep_memory()
+    return Translator.load(
+        *options.models,
+        device=options.device,
+        precision=options.precision,
+        shortlist=options.shortlist,
+        threads=options.threads or cores(),
+        batch_size=options.batch_size,
+    )
 
 
 @contextlib.contextmanager

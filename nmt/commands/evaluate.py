@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt.commands.base import add_machine_options, number, parser, run, whole_number
+from nmt.commands.base import add_machine_options, load_translator, number, parser, run, whole_number
 from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
@@ -69,19 +69,9 @@ def _translate(
 ) -> tuple[list[str], str]:
     """The models' translations, and the target language: `language`, or where that is empty the models'."""
     from nmt.evaluate import build_metrics
-    from nmt.machine import cores, keep_memory
     from nmt.search.options import SearchOptions
-    from nmt.translate import Translator
 
-    keep_memory()
-    translator = Translator.load(
-        *options.models,
-        device=options.device,
-        precision=options.precision,
-        shortlist=options.shortlist,
-        threads=options.threads or cores(),
-        batch_size=options.batch_size,
-    )
+    translator = load_translator(options)
     with contextlib.closing(translator):
         language = language or translator.target_language
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait

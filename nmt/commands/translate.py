@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from nmt.commands.base import add_machine_options, lasting, number, parser, run, whole_number
+from nmt.commands.base import add_machine_options, lasting, load_translator, number, parser, run, whole_number
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with lasting():
-            from nmt.machine import cores, keep_memory
             from nmt.pipe import run_pipe
             from nmt.search.options import SearchOptions
-            from nmt.translate import Translator
 
             search = SearchOptions(
                 beam=options.beam,
@@ -62,15 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 max_length_extra=options.max_length_extra,
                 attention=options.json,
             )
-            keep_memory()
-            translator = Translator.load(
-                *options.models,
-                device=options.device,
-                precision=options.precision,
-                shortlist=options.shortlist,
-                threads=options.threads or cores(),
-                batch_size=options.batch_size,
-            )
+            translator = load_translator(options)
         with contextlib.closing(translator):
             run_pipe(
                 _standard_input(),
