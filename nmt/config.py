@@ -178,8 +178,8 @@ class TrainingConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay rates of Adam's moments."""
     weight_decay: float | None = None
-    """Of `adamw`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the
-    gradients, by default nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are exempt."""
+    """Of `adamw`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by default
+    nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are exempt."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
     """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end
     of training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
