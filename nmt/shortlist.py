@@ -1,6 +1,6 @@
 """Which target pieces a search considers: all of them, or a shortlist for each sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,23 +13,58 @@ from nmt.types import EOS
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """The pieces among which the search of a batch chooses. Scores have a column for each of them.
+    """The pieces among which the search of a batch chooses, for each sentence its own. Scores have a column for each of them.
 
-    Sentences of a batch share the columns, for one product serves them all, but each may have pieces of its own: the others
-    are banned before the softmax, so that no sentence's probabilities depend on its neighbours.
+    No sentence's probabilities depend on the pieces of its neighbours: the columns that fill up a row count for nothing.
     """
 
-    pieces: Tensor  # (V',) int64, ascending and EOS first: padding, unknown and begin are never candidates
-    bans: Tensor | None = None  # (B, V') float32, 0 or −∞, which is added to the scores; None: all may use all
+    pieces: Tensor  # (B, W) int64, each row ascending, EOS first: padding, unknown and begin are never candidates
+    counts: Tensor | None  # (B,) int64, how many of its row are a sentence's, the rest is EOS; None: one row serves all
 
     @staticmethod
     def all(size: int, device: torch.device | None = None) -> "Candidates":
         """The whole vocabulary of this size."""
-        return Candidates(pieces=torch.arange(EOS, size, device=device))
+        return Candidates(pieces=torch.arange(EOS, size, device=device).unsqueeze(0), counts=None)
 
     def select(self, sentences: Tensor) -> "Candidates":
         """Those of some of the batch's sentences, by row."""
-        return self if self.bans is None else Candidates(pieces=self.pieces, bans=self.bans[sentences])
+        if self.counts is None:
+            return self
+        return Candidates(pieces=self.pieces[sentences], counts=self.counts[sentences])
+
+    def together(self) -> "Together":
+        """Those of all sentences, without repetition."""
+        if self.counts is None:
+            return Together(pieces=self.pieces[0], columns=None, padding=None)
+        marks = torch.zeros(int(self.pieces.max()) + 1, dtype=torch.bool, device=self.pieces.device)
+        marks[self.pieces] = True
+        padding = torch.arange(self.pieces.size(1), device=marks.device) >= self.counts.unsqueeze(1)
+        columns = (marks.cumsum(0) - 1)[self.pieces]
+        return Together(pieces=marks.nonzero().squeeze(1), columns=columns, padding=padding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """The candidates of all sentences of a batch: one product serves them all, and each takes what is its own."""
+
+    pieces: Tensor  # (U,) ascending
+    columns: Tensor | None  # (B, W) where they stand that are a sentence's; None: it wants them all
+    padding: Tensor | None  # (B, W) True where a row is filled up
+
+    def select(self, sentences: Tensor) -> "Together":
+        """For some of the batch's sentences, by row."""
+        if self.columns is None or self.padding is None:
+            return self
+        return replace(self, columns=self.columns[sentences], padding=self.padding[sentences])
+
+    def distribute(self, scores: Tensor) -> Tensor:
+        """Scores (N, U) of these pieces to those of each sentence's candidates (N, W), −∞ where there is none."""
+        if self.columns is None or self.padding is None:
+            return scores
+        B, W = self.columns.shape
+        K = len(scores) // B
+        own = scores.view(B, K, -1).gather(2, self.columns.unsqueeze(1).expand(B, K, W))
+        return own.masked_fill_(self.padding.unsqueeze(1), -torch.inf).view(-1, W)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,38 +94,18 @@ class Shortlist:
             source: ids (B, S).
             lengths: (B,), EOS counted.
         """
-        ids = source.cpu().numpy()
-        if len(ids) == 1:
-            pieces = np.flatnonzero(self._with(self.best[ids[0, : int(lengths[0])]]))
-            return _candidates(pieces, None, source.device)
+        ids, B = source.cpu().numpy(), len(source)
         sentences, positions = np.nonzero(np.arange(ids.shape[1]) < lengths.cpu().numpy()[:, None])
-        own = self.best[ids[sentences, positions]]  # (source pieces of the batch, N)
-        together = self._with(own)
-        pieces, columns = np.flatnonzero(together), np.cumsum(together) - 1
-        bans = np.full((len(ids), len(pieces)), -np.inf, dtype=np.float32)
-        bans[:, columns[self._always]] = 0
-        bans.reshape(-1)[columns[own] + (sentences * len(pieces))[:, None]] = 0
-        return _candidates(pieces, bans, source.device)
-
-    def _with(self, own: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """True at these pieces and those of every sentence, (V,)."""
-        marks = self._marks.copy()
-        marks[own] = True
-        return marks
+        marks = np.zeros((B, self.target_size), dtype=np.bool_)
+        marks[:, self._always] = True
+        marks[sentences[:, None], self.best[ids[sentences, positions]]] = True
+        counts = np.count_nonzero(marks, axis=1)
+        pieces = np.full((B, counts.max()), EOS)
+        pieces[np.arange(pieces.shape[1]) < counts[:, None]] = np.nonzero(marks)[1]
+        return Candidates(
+            pieces=torch.from_numpy(pieces).to(source.device), counts=torch.from_numpy(counts).to(source.device)
+        )
 
     @cached_property
     def _always(self) -> NDArray[np.int64]:
         return np.append(self.frequent, EOS)
-
-    @cached_property
-    def _marks(self) -> NDArray[np.bool_]:
-        marks = np.zeros(self.target_size, dtype=np.bool_)
-        marks[self._always] = True
-        return marks
-
-
-def _candidates(pieces: NDArray[np.int64], bans: NDArray[np.float32] | None, device: torch.device) -> Candidates:
-    """From arrays to the device of the batch."""
-    return Candidates(
-        pieces=torch.from_numpy(pieces).to(device), bans=None if bans is None else torch.from_numpy(bans).to(device)
-    )

@@ -33,11 +33,9 @@ from nmt.workers import Workers, can_fork
 logger = logging.getLogger(__name__)
 
 MAX_PIECES = 200  # of a segment; LSTMs trained on sentences lose the thread in longer ones
-ROWS = 320  # hypotheses in a batch, beam · sentences: more make no step cheaper, and fall out of the caches
+SEGMENTS, ROWS = 96, 640  # of a batch, and its hypotheses: more make no step cheaper, and fall out of the caches
 BATCH_PIECES = 4096  # of the sources in a batch, padding counted
-TRIM_ROWS = (
-    4 * ROWS
-)  # after so many hypotheses what lies unused goes back to the system: half of what translating takes
+TRIM_ROWS = 1280  # after so many hypotheses what lies unused goes back to the system: half of what translating takes
 SHARE = 4  # segments that a worker gets at least: with fewer a batch takes about as long as with them all
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
@@ -80,7 +78,7 @@ class Translator:
         Args:
             models: one, or an ensemble.
             scorers: what search sees of each model; by default the model itself, in the precision of its weights.
-            batch_size: most segments searched at once; by default so many that there are ROWS hypotheses.
+            batch_size: most segments searched at once; by default SEGMENTS, fewer if that were more than ROWS hypotheses.
             shortlist: whether to use the shortlist of the first model that has one.
             workers: processes that search batches besides this one. They are forked here and now.
 
@@ -150,7 +148,7 @@ class Translator:
 
     def most_segments(self, beam: int) -> int:
         """How many segments are searched at once."""
-        return self.batch_size or max(1, ROWS // beam)
+        return self.batch_size or max(1, min(SEGMENTS, ROWS // beam))
 
     def close(self) -> None:
         """Ends the worker processes, if there are any. It goes on translating without them."""

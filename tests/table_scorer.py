@@ -63,9 +63,11 @@ class TableScorer:
         K = len(tokens) // len(state.sources)
         sources = state.sources.repeat_interleave(K)
         logits = self.logits[sources, state.position % POSITIONS, context[:, 0], context[:, 1]]
-        logits = logits[:, state.candidates.pieces]
-        if state.candidates.bans is not None:
-            logits = logits + state.candidates.bans.repeat_interleave(K, dim=0)
+        pieces, counts = state.candidates.pieces, state.candidates.counts
+        logits = logits.gather(1, pieces.expand(len(state.sources), -1).repeat_interleave(K, dim=0))
+        if counts is not None:
+            filled = torch.arange(pieces.size(1)) >= counts.unsqueeze(1)
+            logits = logits.masked_fill(filled.repeat_interleave(K, dim=0), -math.inf)
         attention = torch.zeros(len(tokens), state.width)
         attention[torch.arange(len(tokens)), tokens % state.width] = 1  # piece t looks at source t: easy to check
         prediction = Prediction(log_probabilities=logits.log_softmax(dim=-1), attention=attention)
@@ -107,9 +109,9 @@ class TableShortlist:
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
         self.asked.append(len(source))
         each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
-        pieces = [EOS, *sorted({piece for own in each for piece in own})]
-        bans = [[0.0 if piece in (EOS, *own) else -math.inf for piece in pieces] for own in each]
-        return Candidates(pieces=torch.tensor(pieces), bans=torch.tensor(bans))
+        most = max(map(len, each))
+        pieces = [[EOS, *own, *[EOS] * (most - len(own))] for own in each]
+        return Candidates(pieces=torch.tensor(pieces), counts=torch.tensor([1 + len(own) for own in each]))
 
 
 def enumerate_all(

@@ -9,12 +9,12 @@ from nmt.search.beam import Advance, Beam, advance
 from nmt.search.best import NEVER
 from nmt.types import BOS, EOS
 
-PIECES = np.array([EOS, 4, 5, 6, 7])
+PIECES = np.tile([EOS, 4, 5, 6, 7], (9, 1))  # a row for each of at most nine sentences
 
 
 def log_probabilities(*rows: dict[int, float]) -> Tensor:
-    """(1, K, V') of probabilities by piece, zero where none is given."""
-    return torch.tensor([[[row.get(piece, 0.0) for piece in PIECES.tolist()] for row in rows]]).log()
+    """(1, K, W) of probabilities by piece, zero where none is given."""
+    return torch.tensor([[[row.get(piece, 0.0) for piece in PIECES[0].tolist()] for row in rows]]).log()
 
 
 def beam_of(*hypotheses: tuple[list[int], float]) -> Beam:

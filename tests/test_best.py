@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 import torch
 
+from nmt import kernels
 from nmt.search import best
 from nmt.search.best import NEVER, best_extensions
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled loops and without."""
+    monkeypatch.setattr(kernels, "AVAILABLE", kernels.AVAILABLE and request.param)
 
 
 @pytest.mark.parametrize("passes", [0, best.PASSES])

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
+from nmt import kernels
 from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runtime import decoder, engine
@@ -20,8 +21,19 @@ from nmt.types import BOS, EOS, pad
 
 needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
 
+
+@pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled loops and without."""
+    monkeypatch.setattr(kernels, "AVAILABLE", kernels.AVAILABLE and request.param)
+
+
 LINES = [[5, 6, 7, 8, EOS], [9, EOS], [*range(4, 20), 4, EOS], [10, 11, 12, EOS]]
 ALL = Candidates.all(tiny.SIZE)
+SOME = Candidates(
+    pieces=torch.tensor([[3, 4, 9, 12, 19], [3, 4, 3, 3, 3], [3, 4, 9, 12, 3], [3, 5, 9, 12, 19]]),
+    counts=torch.tensor([5, 2, 4, 5]),
+)
 
 KINDS = [
     {
@@ -117,25 +129,20 @@ def test_bfloat16_is_near_the_model() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("int8", marks=needs_int8)])
 def test_candidates_are_normalised_among_themselves(precision: str) -> None:
     scorer = build_scorer(network(), precision)
-    bans = torch.zeros(4, 5)
-    bans[1, 2:] = bans[2, 4] = float("-inf")
-    pieces = torch.tensor([3, 4, 9, 12, 19])
-    listed, _ = walk(scorer, LINES, TOKENS[:, :1], Candidates(pieces=pieces, bans=bans))
+    listed, _ = walk(scorer, LINES, TOKENS[:, :1], SOME)
     every, _ = walk(scorer, LINES, TOKENS[:, :1])
-    expected = (every[..., pieces - EOS] + bans.view(4, 1, 1, 5)).log_softmax(dim=-1)
-    torch.testing.assert_close(listed, expected, rtol=0, atol=1e-5)
+    for row, (pieces, count) in enumerate(zip(SOME.pieces, [5, 2, 4, 5], strict=True)):
+        expected = every[row][..., pieces[:count] - EOS].log_softmax(dim=-1)
+        torch.testing.assert_close(listed[row, ..., :count], expected, rtol=0, atol=1e-5)
+        assert (listed[row, ..., count:] == float("-inf")).all()
 
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
 @pytest.mark.parametrize("kind", [{}, {"attention": "multi_head", "cell": "gru", "decoder": "input_feeding"}])
 def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, object]) -> None:
     scorer = build_scorer(network(**kind), precision)
-    bans = torch.zeros(4, tiny.SIZE - EOS)
-    bans[3, 5] = float("-inf")
     with torch.inference_mode():
-        _, state = scorer.step(
-            torch.full((4,), BOS), scorer.start(*pad(LINES), Candidates(pieces=ALL.pieces, bans=bans))
-        )
+        _, state = scorer.step(torch.full((4,), BOS), scorer.start(*pad(LINES), SOME))
         whole, _ = scorer.step(torch.tensor([5, 6, 7, 8]), state)
         few, _ = scorer.step(torch.tensor([8, 6]), state.select(torch.tensor([3, 1]), torch.tensor([3, 1])))
     torch.testing.assert_close(few.log_probabilities, whole.log_probabilities[[3, 1]], rtol=0, atol=1e-5)

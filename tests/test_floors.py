@@ -19,6 +19,7 @@ FLOORS = {
     "nmt.parsing": 0,
     "nmt.config": 0,
     "nmt.files": 0,
+    "nmt.kernels": 0,
     "nmt.tokenizers": 1,
     "nmt.data": 2,
     "nmt.model": 3,
@@ -36,7 +37,7 @@ FLOORS = {
     "nmt.commands": 8,
 }
 HALVES = {"nmt.training", "nmt.search"}  # of floor 5, which never import each other
-OPTIONAL = {"zstandard", "tensorboard", "torch.utils.tensorboard"}
+OPTIONAL = {"numba", "zstandard", "tensorboard", "torch.utils.tensorboard"}
 
 Modules = dict[str, ast.Module]
 

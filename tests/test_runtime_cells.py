@@ -2,9 +2,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nmt import kernels
 from nmt.model.cells import RecurrentLayer
 from nmt.runtime.arithmetic import Float32
-from nmt.runtime.cells import Layer, Weights, first_state, lstm_, tanh_
+from nmt.runtime.cells import Layer, Rows, Weights, first_state, lstm_, tanh_
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled loops and without."""
+    monkeypatch.setattr(kernels, "AVAILABLE", kernels.AVAILABLE and request.param)
 
 
 def random(*shape: int, seed: int = 1) -> Tensor:
@@ -47,7 +54,9 @@ def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bo
     for seed in range(3):
         x = random(3, 8, seed=10 + seed)
         state = model.step(x, state)
-        elsewhere = x[:, :added] @ weights.input[:, :added].T + weights.input_bias if added else None
+        elsewhere = None
+        if added:
+            elsewhere = Rows(table=x[:, :added] @ weights.input[:, :added].T + weights.input_bias)
         ours = packed.step(elsewhere, x[:, added:] if added < 8 else None, ours)
         torch.testing.assert_close(ours[0], state[0], rtol=0, atol=2e-6)
 

@@ -110,21 +110,21 @@ def test_an_ensemble_of_one_model_twice_translates_as_the_model() -> None:
 def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own() -> None:
     network = tiny.network(2)
     own = [[5, 6, 19], [9], [5, 9, 12]]
-    pieces = [EOS, 5, 6, 9, 12, 19]
-    bans = torch.tensor([[0.0 if piece in (EOS, *each) else -torch.inf for piece in pieces] for each in own])
-    candidates = Candidates(pieces=torch.tensor(pieces), bans=bans)
+    pieces = torch.tensor([[EOS, 5, 6, 19], [EOS, 9, EOS, EOS], [EOS, 5, 9, 12]])
+    candidates = Candidates(pieces=pieces, counts=torch.tensor([4, 2, 4]))
     whole, narrow = ModelScorer(network), EnsembleScorer([ModelScorer(network)] * 2)
     logits, _ = predictions(whole, PIECES[:, :1])[0]
     state = narrow.start(*pad(LINES), candidates)
     step, state = narrow.step(PIECES[:, 0], state)
     for row, each in enumerate(own):
-        columns = [pieces.index(piece) for piece in (EOS, *each)]
         expected = logits[row, [piece - EOS for piece in (EOS, *each)]].log_softmax(dim=-1)
-        torch.testing.assert_close(step.log_probabilities[row, columns], expected)
-        assert step.log_probabilities[row].isfinite().sum() == len(columns)
-    # The bans go with their sentences, as do the tokens, which are ids of pieces.
+        torch.testing.assert_close(step.log_probabilities[row, : 1 + len(each)], expected)
+        assert set(step.log_probabilities[row, 1 + len(each) :].tolist()) <= {-torch.inf}
+    # The candidates go with their sentences, as do the tokens, which are ids of pieces.
     step, _ = narrow.step(PIECES[[2, 0], 1], state.select(torch.tensor([2, 0]), torch.tensor([2, 0])))
-    assert step.log_probabilities.isfinite().tolist() == bans[[2, 0]].isfinite().tolist()
+    assert step.log_probabilities.isfinite().sum(dim=1).tolist() == [4, 4]
+    step, _ = narrow.step(PIECES[[1], 1], state.select(torch.tensor([1]), torch.tensor([1])))
+    assert step.log_probabilities.isfinite().tolist() == [[True, True, False, False]]
 
 
 def test_an_ensemble_is_as_noisy_as_its_noisiest_member() -> None:

@@ -24,9 +24,8 @@ sentences = st.lists(st.integers(1, SOURCES - 1), max_size=6).map(lambda ids: [*
 
 
 def allowed(candidates: Candidates, sentence: int) -> list[int]:
-    if candidates.bans is None:
-        return candidates.pieces.tolist()  # type: ignore[no-any-return]
-    return candidates.pieces[candidates.bans[sentence] == 0].tolist()  # type: ignore[no-any-return]
+    assert candidates.counts is not None
+    return candidates.pieces[sentence, : int(candidates.counts[sentence])].tolist()  # type: ignore[no-any-return]
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
@@ -36,12 +35,39 @@ def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbour
     candidates = shortlist.candidates(*pad(batch))
     expected = [{EOS, *shortlist.frequent.tolist(), *shortlist.best[ids].ravel().tolist()} for ids in batch]
     assert [allowed(candidates, sentence) for sentence in range(len(batch))] == [sorted(own) for own in expected]
-    assert candidates.pieces.tolist() == sorted(set.union(*expected))
-    assert candidates.pieces[0] == EOS
-    assert (candidates.bans is None) == (len(batch) == 1)
-    if candidates.bans is not None:
-        assert candidates.bans.dtype == torch.float32
-        assert set(candidates.bans.unique().tolist()) <= {0.0, -torch.inf}
+    assert candidates.pieces.size(1) == max(map(len, expected))
+    for row, own in zip(candidates.pieces.tolist(), expected, strict=True):
+        assert row[0] == EOS
+        assert set(row[len(own) :]) <= {EOS}
+    few = candidates.select(torch.tensor([len(batch) - 1]))
+    assert allowed(few, 0) == sorted(expected[-1])
+
+
+@given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5), hypotheses=st.integers(1, 3))
+def test_scores_of_all_candidates_are_distributed_to_the_sentences(
+    shortlist: Shortlist, batch: list[list[int]], hypotheses: int
+) -> None:
+    candidates = shortlist.candidates(*pad(batch))
+    together = candidates.together()
+    own = [allowed(candidates, sentence) for sentence in range(len(batch))]
+    assert together.pieces.tolist() == sorted(set().union(*own))
+    # As a score each piece gets its own number, and a part that tells the row.
+    rows = torch.arange(len(batch) * hypotheses).unsqueeze(1) / 100
+    for one, order in ((together, range(len(batch))), (together.select(torch.tensor([len(batch) - 1])), [-1])):
+        scores = one.distribute((together.pieces + rows)[: len(order) * hypotheses])
+        for row, found in enumerate(scores):
+            expected = [*own[order[row // hypotheses]]]
+            torch.testing.assert_close(found[: len(expected)], torch.tensor(expected) + row / 100)
+            assert set(found[len(expected) :].tolist()) <= {-torch.inf}
+
+
+def test_the_whole_vocabulary_is_the_same_for_all() -> None:
+    candidates = Candidates.all(7)
+    assert candidates.pieces.tolist() == [[3, 4, 5, 6]]
+    scores = torch.ones(6, 4)
+    for one in (candidates, candidates.select(torch.tensor([1]))):
+        assert one.together().pieces.tolist() == [3, 4, 5, 6]
+        assert one.together().select(torch.tensor([0])).distribute(scores) is scores
 
 
 def test_what_stands_in_the_padding_does_not_matter() -> None:

@@ -10,12 +10,17 @@ same bits in every batch.
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nmt import kernels
+from nmt.kernels import Ids
+from nmt.shortlist import Candidates, Together
 from nmt.types import EOS
 
 Product = Callable[[Tensor], Tensor]
@@ -24,6 +29,7 @@ Product = Callable[[Tensor], Tensor]
 EXACT = 2**24  # up to here float32 holds every whole number
 ROUGH = 5e-2  # nats, the noise where a last bit can tip a factor to its next value
 LEVELS = (127, 63, 31, 15)  # values on each side of 0
+FEW_WEIGHTS = 2**19  # up to so many, a compiled loop over a single row is faster than torch's call
 WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sentence they stay exact
 
 
@@ -62,11 +68,42 @@ class Arithmetic(ABC):
 
 
 class Columns(ABC):
-    """A product with some of its outputs."""
+    """The softmax's weights."""
 
     @abstractmethod
-    def select(self, pieces: Tensor) -> Product:
-        """The product for the outputs with these indices (V',)."""
+    def product(self, pieces: Tensor) -> Product:
+        """The product for these outputs, (U,) ascending."""
+
+    def choose(self, candidates: Candidates) -> "Output":
+        """The scores of a batch's candidates."""
+        together = candidates.together()
+        return OfAll(product=self.product(together.pieces), together=together)
+
+
+class Output(ABC):
+    """The part of the softmax's weights that a batch needs."""
+
+    @abstractmethod
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Scores of each sentence's candidates, (N, W), after vectors (N, D); −∞ where there is none."""
+
+    @abstractmethod
+    def select(self, sentences: Tensor) -> Self:
+        """For some of the batch's sentences, by row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfAll(Output):
+    """One product with the candidates of all sentences."""
+
+    product: Product
+    together: Together
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        return self.together.distribute(self.product(vectors))
+
+    def select(self, sentences: Tensor) -> Self:
+        return replace(self, together=self.together.select(sentences))
 
 
 class Float32(Arithmetic):
@@ -103,11 +140,11 @@ class FloatColumns(Columns):
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
         self.arithmetic, self.weight, self.bias = arithmetic, weight, bias
         self.pieces = torch.arange(EOS, len(bias))
-        self.product = arithmetic.product(weight[EOS:], bias[EOS:], bounded=False)
+        self.all = arithmetic.product(weight[EOS:], bias[EOS:], bounded=False)
 
-    def select(self, pieces: Tensor) -> Product:
+    def product(self, pieces: Tensor) -> Product:
         if torch.equal(pieces, self.pieces):
-            return self.product
+            return self.all
         return self.arithmetic.product(self.weight[pieces], self.bias[pieces], bounded=False)
 
 
@@ -158,17 +195,53 @@ class Int8Columns(Columns):
         self.weight, self.scale = quantized(weight)
         self.bias, self.bounded = bias, bounded
         self.pieces = torch.arange(EOS, len(bias))
-        self.product = _int8(self.weight[EOS:], self.scale[EOS:], bias[EOS:], bounded=bounded)
+        self.all = _int8(self.weight[EOS:], self.scale[EOS:], bias[EOS:], bounded=bounded)
+        self.own = OwnWeights(self.weight, self.scale, bias)
 
-    def select(self, pieces: Tensor) -> Product:
+    def choose(self, candidates: Candidates) -> Output:
+        if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
+            return super().choose(candidates)
+        return OfEach(weights=self.own, pieces=candidates.pieces.numpy(), counts=candidates.counts.numpy())
+
+    def product(self, pieces: Tensor) -> Product:
         if torch.equal(pieces, self.pieces):
-            return self.product
+            return self.all
         return _int8(self._rows(pieces), self.scale[pieces], self.bias[pieces], bounded=self.bounded)
 
     def _rows(self, pieces: Tensor) -> Tensor:
         if self.weight.size(1) % 8:
             return self.weight[pieces]
         return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)  # single bytes are copied slowly
+
+
+class OwnWeights:
+    """Int8 weights as a compiled loop reads them."""
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias = weight.numpy(), bias.numpy()
+        self.scale = (scale * torch.tensor(1 / 127)).numpy()
+
+    def multiply(self, x: Tensor, pieces: Ids, counts: Ids) -> Tensor:
+        """Outputs of rows (N, D) of B sentences, of each those that are its own, (B, W)."""
+        out = np.empty((x.size(0), pieces.shape[1]), np.float32)
+        kernels.multiply(x.numpy(), self.weight, self.scale, self.bias, pieces, counts, out)
+        return torch.from_numpy(out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfEach(Output):
+    """A product for each sentence with its own candidates: an eighth of those of 64 sentences together."""
+
+    weights: OwnWeights
+    pieces: Ids  # (B, W)
+    counts: Ids  # (B,)
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        return self.weights.multiply(vectors, self.pieces, self.counts)
+
+    def select(self, sentences: Tensor) -> Self:
+        rows = sentences.numpy()
+        return replace(self, pieces=self.pieces[rows], counts=self.counts[rows])
 
 
 def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,8 +272,7 @@ def multiply(x: Tensor, packed: Any) -> Tensor:
 
 def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
     if bounded:
-        packed = pack(weight, scale, bias)
-        return lambda x: multiply(x, packed)
+        return Bounded(weight, scale, bias)
     packed = pack(weight, scale, None)
 
     def rescaled(x: Tensor) -> Tensor:
@@ -209,6 +281,33 @@ def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) 
         return product if bias is None else product.add_(bias)
 
     return rescaled
+
+
+class Bounded:
+    """W x + b where no |x| is above 1."""
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        self.packed = pack(weight, scale, bias)
+        self.few: OwnWeights | None = None
+        if kernels.AVAILABLE and weight.numel() <= FEW_WEIGHTS:
+            outputs = len(weight)
+            self.few = OwnWeights(weight.contiguous(), scale, torch.zeros(outputs) if bias is None else bias)
+            self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.few and x.size(0) == 1:
+            return self.few.multiply(x, self.pieces, self.counts)
+        return multiply(x, self.packed)
+
+    def lstm(self, projected: Tensor) -> Tensor | None:
+        """Outputs (S, H) of the LSTM over one sentence whose recurrent product this is; None: not in a compiled loop."""
+        if self.few is None:
+            return None
+        S, F = projected.shape
+        outputs, own = np.empty((S, F // 4), np.float32), self.few
+        arrays = (own.weight, own.scale, own.bias, self.pieces, self.counts)
+        kernels.lstm_sequence(projected.numpy(), *arrays, outputs)
+        return torch.from_numpy(outputs)
 
 
 def _nonzero(largest: Tensor) -> Tensor:

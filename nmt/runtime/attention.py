@@ -2,14 +2,15 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nmt import kernels
 from nmt.model.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, MultiHeadAttention
-from nmt.runtime.arithmetic import Arithmetic, Product
+from nmt.runtime.arithmetic import Arithmetic, Int8, Product
 from nmt.runtime.cells import tanh_
 
 MULTIPLE = 16  # of source positions: then a softmax adds up in the same order whatever the padding
@@ -33,6 +34,7 @@ class Attended:
     values: Tensor  # (B, S, D)
     value_scale: Tensor  # (B, 1, 1)
     padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
+    lengths: Tensor  # (B,)
 
     def select(self, sentences: Tensor) -> "Attended":
         """The rows of these sentences, (B',) int64."""
@@ -42,6 +44,7 @@ class Attended:
             values=self.values.index_select(0, sentences),
             value_scale=self.value_scale.index_select(0, sentences),
             padding=self.padding.index_select(0, sentences),
+            lengths=self.lengths.index_select(0, sentences),
         )
 
 
@@ -60,12 +63,18 @@ class PackedAttention(ABC):
 
     def start(self, encoded: Encoded) -> Attended:
         """Keys and values of a batch."""
-        seen = encoded.values if self.values is None else _each(self.values, encoded.values, encoded.mask)
-        values, scale = self.arithmetic.sentences(seen)
+        values, scale = self.arithmetic.sentences(_each(self.values, encoded))
         keys, key_scale = self.keys(encoded)
         padding = torch.zeros(encoded.mask.shape).masked_fill_(~encoded.mask, -math.inf).unsqueeze(1)
         value_scale = scale * self.arithmetic.weight_unit
-        return Attended(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, padding=padding)
+        return Attended(
+            keys=keys,
+            key_scale=key_scale,
+            values=values,
+            value_scale=value_scale,
+            padding=padding,
+            lengths=encoded.mask.sum(dim=1),
+        )
 
     @abstractmethod
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
@@ -93,14 +102,46 @@ class Dot(PackedAttention):
         self.project = project
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        seen = encoded.values if self.project is None else _each(self.project, encoded.values, encoded.mask)
-        keys, scale = self.arithmetic.sentences(seen)
+        keys, scale = self.arithmetic.sentences(_each(self.project, encoded))
         return keys, scale * self.arithmetic.unit(keys.size(-1), bounded=self.bounded)
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
         products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
         return products if scale is None else products.mul_(scale)
+
+
+class CompiledDot(Dot):
+    """The same in a compiled loop, with keys and values as bytes."""
+
+    def start(self, encoded: Encoded) -> Attended:
+        """See `PackedAttention`."""
+        start = super().start(encoded)
+        unit = self.arithmetic.unit(start.keys.size(-1), bounded=True)
+        return replace(
+            start,
+            keys=start.keys.to(torch.int8),
+            key_scale=start.key_scale.view(-1)
+            / (127 * unit),  # the loop has 127 levels for queries, however many terms
+            values=start.values.to(torch.int8),
+            value_scale=start.value_scale.view(-1) / self.arithmetic.weight_unit,  # and multiplies weights as they are
+        )
+
+    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+        """See `PackedAttention`."""
+        N, (_, S, D) = hidden.size(0), attended.values.shape
+        weights, context = np.empty((N, S), np.float32), np.empty((N, D), np.float32)
+        kernels.attend(
+            hidden.numpy(),
+            attended.keys.numpy(),
+            attended.key_scale.numpy(),
+            attended.values.numpy(),
+            attended.value_scale.numpy(),
+            attended.lengths.numpy(),
+            weights,
+            context,
+        )
+        return torch.from_numpy(context), torch.from_numpy(weights)
 
 
 class Additive(PackedAttention):
@@ -121,7 +162,7 @@ class Additive(PackedAttention):
         self.score = arithmetic.product(attention.score.weight, None, bounded=True)
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        return _each(self.key, encoded.values, encoded.mask), torch.ones(len(encoded.mask), 1, 1)
+        return _each(self.key, encoded), torch.ones(len(encoded.mask), 1, 1)
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         B, K, _ = query.shape
@@ -143,7 +184,7 @@ class MultiHead(PackedAttention):
         self.output = arithmetic.product(attention.output.weight, attention.output.bias, bounded=False)
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        keys, scale = self.arithmetic.sentences(_each(self.key, encoded.values, encoded.mask))
+        keys, scale = self.arithmetic.sentences(_each(self.key, encoded))
         return keys, scale * (keys.size(-1) // self.heads) ** -0.5
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
@@ -187,10 +228,13 @@ def pack_attention(
     project = None
     if isinstance(attention, GeneralAttention):
         project = arithmetic.product(attention.key.weight, None, bounded=bounded[1])
-    return Dot(arithmetic, values, bounded=bounded[0], project=project)
+    compiled = kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]
+    return (CompiledDot if compiled else Dot)(arithmetic, values, bounded=bounded[0], project=project)
 
 
-def _each(product: Callable[[Tensor], Tensor], values: Tensor, mask: Tensor) -> Tensor:
-    """A product at each position of (B, S, C), zero at padding."""
-    B, S, _ = values.shape
-    return product(values.flatten(0, 1)).view(B, S, -1).mul_(mask.unsqueeze(-1))
+def _each(product: Product | None, encoded: Encoded) -> Tensor:
+    """A product at each position, (B, S, D), zero at padding; by default the encoder's outputs themselves."""
+    if product is None:
+        return encoded.values
+    B, S, _ = encoded.values.shape
+    return product(encoded.values.flatten(0, 1)).view(B, S, -1).mul_(encoded.mask.unsqueeze(-1))

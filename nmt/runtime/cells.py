@@ -1,14 +1,27 @@
 """Recurrent layers, packed: a step is one product of all gates, then the cell element by element."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from nmt import kernels
+from nmt.kernels import Floats, Ids
 from nmt.model.cells import EQUATIONS, RecurrentLayer
 from nmt.model.state import CellState
 from nmt.runtime.arithmetic import Arithmetic, Product
 
 # An operator takes a number thrice as long as a tensor.
 ONE = torch.tensor(1.0)
+
+
+def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
+    """tanh(x + y) in the place of x, (N, H) both."""
+    if not kernels.AVAILABLE:
+        return tanh_(x.add_(y))
+    kernels.add_tanh(x.numpy(), y.numpy())
+    return x
 
 
 def tanh_(x: Tensor) -> Tensor:
@@ -30,12 +43,42 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
     return h.add_(h).sub_(o), c  # o ⊙ (2 σ(2 c) - 1)
 
 
-def next_state(cell: str, inputs: Tensor | None, recurrent: Tensor, state: CellState) -> CellState:
-    """The state after a step from W x + b and U h + b (an LSTM's may be one product); overwrites them."""
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows (N, F) that stand anywhere in a table: a compiled loop reads them where they are."""
+
+    table: Tensor  # (V, F)
+    numbers: Tensor | None = None  # (N,); None: all, in their order
+
+    def gathered(self) -> Tensor:
+        """(N, F)."""
+        return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
+
+
+def next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
+    """The state after a step from W x + b and U h + b (an LSTM's may be one product), which it may overwrite."""
     if cell == "lstm":
-        return lstm_(recurrent if inputs is None else recurrent.add_(inputs), state)
+        return lstm_of(recurrent, inputs, state)
     assert inputs is not None
-    return EQUATIONS[cell](inputs, recurrent, state)
+    return EQUATIONS[cell](inputs.gathered(), recurrent, state)
+
+
+def lstm_of(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
+    """`lstm_` of the sum of gates (N, 4H) and rows of a table."""
+    if not kernels.AVAILABLE:
+        return lstm_(gates if added is None else gates.add_(added.gathered()), state)
+    c = state[1].contiguous()
+    h_next, c_next = torch.empty_like(c), torch.empty_like(c)
+    table, numbers = _rows(added, gates)
+    kernels.lstm(gates.numpy(), table, numbers, c.numpy(), h_next.numpy(), c_next.numpy())
+    return h_next, c_next
+
+
+def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
+    N, F = gates.shape
+    if added is None:
+        return np.zeros((1, F), np.float32), np.zeros(N, np.int64)
+    return added.table.numpy(), np.arange(N) if added.numbers is None else added.numbers.numpy()
 
 
 def first_state(cell: str, state: CellState) -> CellState:
@@ -82,7 +125,7 @@ class Layer:
             self.input = arithmetic.product(inputs, bias, bounded=bounded)
         self.recurrent = arithmetic.product(recurrent, weights.recurrent_bias, bounded=True)
 
-    def step(self, added: Tensor | None, inputs: Tensor | None, state: CellState) -> CellState:
+    def step(self, added: Rows | None, inputs: Tensor | None, state: CellState) -> CellState:
         """The next state, from the part of W x that was computed elsewhere (N, F) and the other inputs (N, D)."""
         if self.joint:
             assert inputs is not None
@@ -90,5 +133,5 @@ class Layer:
         if self.input is not None:
             assert inputs is not None
             product = self.input(inputs)
-            added = product if added is None else product.add_(added)
+            added = Rows(table=product if added is None else product.add_(added.gathered()))
         return next_state(self.cell, added, self.recurrent(state[0]), state)

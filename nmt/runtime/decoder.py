@@ -14,7 +14,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import CellState, DecoderState
 from nmt.runtime.arithmetic import Arithmetic, Product
 from nmt.runtime.attention import Attended, Encoded, pack_attention
-from nmt.runtime.cells import Layer, Weights, first_state, tanh_
+from nmt.runtime.cells import Layer, Rows, Weights, add_tanh_, first_state, tanh_
 
 LARGEST_TABLE = 2**27  # bytes
 
@@ -25,9 +25,9 @@ class Table:
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
 
-    def __call__(self, tokens: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor) -> Rows:
         """The rows of these pieces (N,), (N, F)."""
-        return self.rows.index_select(0, tokens)
+        return Rows(table=self.rows, numbers=tokens)
 
 
 class Embedded:
@@ -36,8 +36,9 @@ class Embedded:
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
 
-    def __call__(self, tokens: Tensor) -> Tensor:
-        return self.product(self.embedding.index_select(0, tokens))
+    def __call__(self, tokens: Tensor) -> Rows:
+        """See `Table`."""
+        return Rows(table=self.product(self.embedding.index_select(0, tokens)))
 
 
 class PackedBridge:
@@ -116,7 +117,7 @@ class PackedDecoder(ABC):
     def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
         """h̃ = tanh(W [c; h])."""
         if self.folded:
-            return tanh_(self.combine(hidden).add_(context))
+            return add_tanh_(self.combine(hidden), context)
         return tanh_(self.combine(torch.cat([context, hidden], dim=-1)))
 
     def output(self, index: int, below: Tensor | None, state: CellState) -> Tensor:

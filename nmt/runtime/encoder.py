@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from nmt.model.encoder import BidirectionalLayer, Encoder, reversal
 from nmt.model.state import CellState
-from nmt.runtime.arithmetic import Arithmetic
+from nmt.runtime.arithmetic import Arithmetic, Bounded
 from nmt.runtime.attention import MULTIPLE, Encoded
-from nmt.runtime.cells import Weights, next_state
+from nmt.runtime.cells import Rows, Weights, next_state
 
 
 class Bidirectional:
@@ -30,13 +30,24 @@ class Bidirectional:
             product(part.reshape(S * B, D)).view(S, B, -1)
             for product, part in zip(self.inputs, (inputs, turned), strict=True)
         ]
-        state: CellState = tuple(torch.zeros(2, B, self.size) for _ in range(self.states))
+        if B == 1 and self.cell == "lstm" and (alone := self._alone(projected)) is not None:
+            return alone
+        state: CellState = tuple(torch.zeros(2 * B, self.size) for _ in range(self.states))
         outputs = []
         for step in zip(*(part.unbind() for part in projected), strict=True):
-            recurrent = torch.stack([product(h) for product, h in zip(self.recurrent, state[0].unbind(), strict=True)])
-            state = next_state(self.cell, torch.stack(step), recurrent, state)
+            gates = torch.cat([product(h) for product, h in zip(self.recurrent, state[0].chunk(2), strict=True)])
+            state = next_state(self.cell, Rows(table=torch.cat(step)), gates, state)
             outputs.append(state[0])
-        return torch.stack(outputs, dim=1)
+        return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
+
+    def _alone(self, projected: list[Tensor]) -> Tensor | None:
+        """Outputs of a single sentence, if one compiled loop can do it all."""
+        outputs = [
+            found
+            for product, part in zip(self.recurrent, projected, strict=True)
+            if isinstance(product, Bounded) and (found := product.lstm(part.squeeze(1))) is not None
+        ]
+        return torch.stack(outputs).unsqueeze(2) if len(outputs) == len(projected) else None
 
 
 class PackedEncoder:

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import Linear
 
+from nmt import kernels
 from nmt.config import ModelConfig
 from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
-from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Product, exact_int8
+from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Output, exact_int8
 from nmt.runtime.attention import Attended
 from nmt.runtime.decoder import pack_decoder
 from nmt.runtime.encoder import PackedEncoder
@@ -27,16 +28,15 @@ class EngineState:
 
     attended: Attended  # B rows
     decoder: DecoderState  # N rows
-    candidates: Candidates
-    output: Product  # the softmax's weights of the candidates
+    output: Output  # of B sentences
     length: int  # S, without what attention has added
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
         decoder = self.decoder.select(rows)
         if sentences is None:
             return replace(self, decoder=decoder)
-        attended, candidates = self.attended.select(sentences), self.candidates.select(sentences)
-        return replace(self, attended=attended, decoder=decoder, candidates=candidates)
+        attended, output = self.attended.select(sentences), self.output.select(sentences)
+        return replace(self, attended=attended, decoder=decoder, output=output)
 
 
 def _vectors_fit(config: ModelConfig) -> bool:
@@ -71,19 +71,23 @@ class Engine:
         return EngineState(
             attended=self.decoder.attention.start(encoded),
             decoder=self.decoder.start(encoded),
-            candidates=candidates,
-            output=self.columns.select(candidates.pieces),
+            output=self.columns.choose(candidates),
             length=source.size(1),
         )
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Prediction, EngineState]:
         vector, weights, decoder = self.decoder.step(tokens, state.decoder, state.attended)
         scores = state.output(vector if self.shrink is None else self.shrink(vector))
-        if state.candidates.bans is not None:
-            B, V = state.candidates.bans.shape
-            scores.view(B, -1, V).add_(state.candidates.bans.unsqueeze(1))
-        prediction = Prediction(log_probabilities=scores.log_softmax(dim=-1), attention=weights[:, : state.length])
+        prediction = Prediction(log_probabilities=log_softmax_(scores), attention=weights[:, : state.length])
         return prediction, replace(state, decoder=decoder)
+
+
+def log_softmax_(scores: Tensor) -> Tensor:
+    """Of each row, which it may overwrite."""
+    if not kernels.AVAILABLE:
+        return scores.log_softmax(dim=-1)
+    kernels.log_softmax(scores.numpy())
+    return scores
 
 
 def build_scorer(network: Seq2Seq, precision: str) -> Engine:
@@ -104,4 +108,5 @@ def build_scorer(network: Seq2Seq, precision: str) -> Engine:
         raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")
     if precision == "auto":
         precision = "int8" if exact else "fp32"
+    kernels.prepare()
     return Engine(network, ARITHMETICS[precision]())

@@ -120,8 +120,8 @@ def advance(
 
     Args:
         beam: K hypotheses a sentence.
-        scores: log P of the next pieces, (B, K, V'), bans as −∞, EOS first. They are overwritten.
-        pieces: which pieces these are, (V',).
+        scores: log P of the next pieces, (B, K, W), bans as −∞, EOS first. They are overwritten.
+        pieces: which pieces these are, a row for each sentence of the search.
         width: how many hypotheses a sentence may have.
         attention: the weights with which the scores came, (N, S), if they shall be kept.
         margins: whether to measure them.
@@ -130,14 +130,14 @@ def advance(
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
     ends, others, places = best_extensions(scores, ahead, width + int(margins))
-    origins, columns = np.divmod(places[:, :width], len(pieces))
+    origins, columns = np.divmod(places[:, :width], pieces.shape[1])
     origins += beam.firsts
     ended = _ended(ends, others, width)
     return Advance(
         beam=Beam(
             sentences=beam.sentences,
             log_probabilities=best + others[:, :width],
-            last=pieces[columns.reshape(-1)],
+            last=pieces[beam.sentences[:, None], columns].reshape(-1),
             length=beam.length + 1,
             before=beam,
             origins=origins.reshape(-1),

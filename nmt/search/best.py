@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt import kernels
+
 # `torch.topk` on a CPU takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
 PASSES = 16
 NEVER = float("-inf")
@@ -17,13 +19,13 @@ def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, 
     """What a step chooses from, relative to the log P of each sentence's best hypothesis.
 
     Args:
-        scores: log P of the next pieces, (B, K, V'), EOS first. They are overwritten.
+        scores: log P of the next pieces, (B, K, W), EOS first. They are overwritten.
         ahead: log P of the hypotheses relative to the best of their sentence, (B, K).
         count: how many.
 
     Returns:
         The extensions with EOS, (B, K); the `count` best of the others, (B, count), best first, and where they stand in the
-        sentence's (K, V'). If there are fewer, −∞ that stands anywhere.
+        sentence's (K, W). If there are fewer, −∞ that stands anywhere.
     """
     B, K = ahead.shape
     if K > 1:  # one hypothesis is its sentence's best
@@ -41,8 +43,10 @@ def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, 
 def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
     """Takes the best one of each row (B, C), `count` times."""
     B, C = scores.shape
-    if B == 1:
-        return _best_of_one(scores[0], count)
+    if kernels.AVAILABLE:
+        best, places = np.empty((B, count), np.float32), np.empty((B, count), np.int64)
+        kernels.best_of(scores, best, places)
+        return best, places
     values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)
     flat, starts = scores.reshape(-1), np.arange(0, B * C, C)
     for number in range(count):
@@ -52,16 +56,6 @@ def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
         values[number] = flat[found]
         flat[found] = NEVER
     return values.T, columns.T
-
-
-def _best_of_one(scores: Scores, count: int) -> tuple[Scores, Ids]:
-    """The same for a single row, (C,), where single elements are twice as fast as arrays of one."""
-    values, columns = np.empty((1, count), np.float32), np.empty((1, count), np.int64)
-    for number in range(count):
-        found = scores.argmax()
-        values[0, number], columns[0, number] = scores[found], found
-        scores[found] = NEVER
-    return values, columns
 
 
 def _best_by_topk(scores: Tensor, count: int) -> tuple[Scores, Ids]:

@@ -53,8 +53,8 @@ def search(
 ) -> Finished:
     """One batched search, as `decode`: all that it found and by which margins."""
     candidates = _candidates(scorer, source, lengths, shortlist)
-    pieces = candidates.pieces.cpu().numpy()
     B, source_lengths = len(lengths), lengths.tolist()
+    pieces = np.broadcast_to(candidates.pieces.cpu().numpy(), (B, candidates.pieces.size(1)))
     limits = np.array([options.max_length(length) for length in source_lengths])
     filters: list[Filter] = [LengthBounds(options.min_length, limits)]
     finished = Finished(source_lengths, options)

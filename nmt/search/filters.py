@@ -18,7 +18,7 @@ class Filter(Protocol):
     """One rule."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
-        """Changes `scores` (B, K, V'), log P of each candidate piece after each hypothesis in `beam`, in place. EOS is first."""
+        """Changes `scores` (B, K, W), log P of each candidate piece after each hypothesis in `beam`, in place. EOS is first."""
         ...
 
 

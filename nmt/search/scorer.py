@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState, Memory
-from nmt.shortlist import Candidates
+from nmt.shortlist import Candidates, Together
 from nmt.types import EOS
 
 
@@ -36,8 +36,8 @@ class Prediction:
     """What may come next."""
 
     log_probabilities: Tensor
-    """(N, V') float32, contiguous, a column for each candidate, normalised over those of the row's sentence. Until the next
-    step they belong to the caller, who may overwrite them."""
+    """(N, W) float32, contiguous, a column for each of its sentence's candidates. Until the next step they belong to the
+    caller, who may overwrite them."""
     attention: Tensor
     """(N, S) weights over the source pieces. They belong to the caller for good."""
 
@@ -68,28 +68,25 @@ class Scorer(Protocol[State]):
 class Softmax:
     """The output layer for the candidates of a batch."""
 
-    candidates: Candidates
-    weight: Tensor  # (V', H or E)
-    bias: Tensor  # (V',)
+    together: Together
+    weight: Tensor  # (U, H or E)
+    bias: Tensor  # (U,)
 
     @staticmethod
     def of(network: Seq2Seq, candidates: Candidates) -> "Softmax":
-        weight, bias = network.output.weight, network.output.bias
-        if len(candidates.pieces) == network.target_size - EOS:  # all; the special pieces before EOS never are
-            return Softmax(candidates=candidates, weight=weight[EOS:], bias=bias[EOS:])
-        pieces = candidates.pieces
-        return Softmax(candidates=candidates, weight=weight.index_select(0, pieces), bias=bias.index_select(0, pieces))
+        together = candidates.together()
+        weight, bias, pieces = network.output.weight, network.output.bias, together.pieces
+        if len(pieces) == network.target_size - EOS:  # all; the special pieces before EOS never are
+            return Softmax(together=together, weight=weight[EOS:], bias=bias[EOS:])
+        return Softmax(together=together, weight=weight.index_select(0, pieces), bias=bias.index_select(0, pieces))
 
     def select(self, sentences: Tensor) -> "Softmax":
-        return replace(self, candidates=self.candidates.select(sentences))
+        return replace(self, together=self.together.select(sentences))
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Of the candidates after vectors (N, H or E) of the decoder, (N, V')."""
+        """Of each sentence's candidates after vectors (N, H or E) of the decoder, (N, W)."""
         logits = F.linear(vectors, self.weight, self.bias).float()
-        if self.candidates.bans is not None:
-            bans = self.candidates.bans.unsqueeze(1)
-            logits.view(len(bans), -1, logits.size(1)).add_(bans)
-        return logits.log_softmax(dim=-1)
+        return self.together.distribute(logits).log_softmax(dim=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +95,7 @@ class ModelState:
 
     memory: Memory  # B rows
     decoder: DecoderState  # N rows
-    softmax: Softmax  # B rows of bans
+    softmax: Softmax  # of B sentences
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "ModelState":
         decoder = self.decoder.select(rows)

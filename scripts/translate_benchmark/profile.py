@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nmt import kernels
+
 LOOP = "search"  # the part that is left of the decoding loop when the parts inside it are taken away
 REST = "rest"
 
@@ -21,13 +23,14 @@ PARTS = {
     "nmt.search.decode:search": LOOP,
     "nmt.runtime.engine:EngineState.select": LOOP,
     "nmt.shortlist:Shortlist.candidates": "shortlist",
-    "nmt.runtime.arithmetic:FloatColumns.select": "shortlist",
-    "nmt.runtime.arithmetic:Int8Columns.select": "shortlist",
+    "nmt.runtime.arithmetic:Columns.choose": "shortlist",
+    "nmt.runtime.arithmetic:Int8Columns.choose": "shortlist",
     "nmt.runtime.engine:Engine.start": "encoder",
     "nmt.runtime.decoder:Table.__call__": "recurrent layers",
     "nmt.runtime.decoder:Embedded.__call__": "recurrent layers",
     "nmt.runtime.cells:Layer.step": "recurrent layers",
     "nmt.runtime.attention:PackedAttention.__call__": "attention",
+    "nmt.runtime.attention:CompiledDot.__call__": "attention",
     "nmt.runtime.attention:MultiHead.__call__": "attention",
     "nmt.runtime.decoder:PackedDecoder.combined": "attention",
     "nmt.runtime.engine:Engine.step": "output and softmax",
@@ -63,7 +66,7 @@ def profile(translate: Callable[[], object], sentences: int) -> Profile:
     translate()
     plain = _by_part(translate, {name: part for name, part in PARTS.items() if part == LOOP})
     parts = _by_part(translate, PARTS)
-    with Products() as products:
+    with Products() as products, products.compiled():
         translate()
     return Profile(
         sentences=sentences,
@@ -163,6 +166,22 @@ LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
 """How the names of operators begin that multiply vectors (..., k), their first argument, to (..., n)."""
 
 
+def _of_multiply(x: Any, _weight: Any, _scale: Any, _bias: Any, pieces: Any, counts: Any, _out: Any) -> float:
+    return 2.0 * x.size // len(pieces) * counts.sum()
+
+
+def _of_sequence(_projected: Any, weight: Any, _s: Any, _b: Any, _p: Any, _c: Any, outputs: Any) -> float:
+    return 2.0 * len(outputs) * weight.size
+
+
+def _of_attention(query: Any, keys: Any, _k: Any, values: Any, _v: Any, lengths: Any, _w: Any, _c: Any) -> float:
+    return 2.0 * len(query) // len(keys) * lengths.sum() * (keys.shape[2] + values.shape[2])
+
+
+LOOPS = {"multiply": _of_multiply, "lstm_sequence": _of_sequence, "attend": _of_attention}
+"""The operations of the products in nmt/kernels.py."""
+
+
 @dataclass
 class Calls:
     """All calls of one operator at one shape."""
@@ -191,10 +210,29 @@ class Products(TorchDispatchMode):
             return func(*args, **kwargs) if inner is NotImplemented else inner
         result = func(*args, **kwargs)
         operations, key = _product(name, args, result)
-        again = functools.partial(func, *args, **kwargs)
-        call = self.calls.setdefault(key, Calls(operations=operations, kind=key[1], again=again))
-        call.count += 1
+        self._count(key, operations, functools.partial(func, *args, **kwargs))
         return result
+
+    def _count(self, key: tuple[Any, ...], operations: float, again: Callable[[], object]) -> None:
+        self.calls.setdefault(key, Calls(operations=operations, kind=key[1], again=again)).count += 1
+
+    @contextmanager
+    def compiled(self) -> Iterator[None]:
+        """Count those of the compiled loops too while the block runs."""
+        with ExitStack() as stack:
+            for name in LOOPS:
+                stack.enter_context(patch.object(kernels, name, self._counted(name, vars(kernels)[name])))
+            yield
+
+    def _counted(self, name: str, loop: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(loop)
+        def wrapper(*args: Any) -> None:
+            loop(*args)
+            key = (name, "int8", *(arg.shape for arg in args), LOOPS[name](*args))
+            # Its arguments may be buffers that are written again.
+            self._count(key, key[-1], functools.partial(loop, *(arg.copy() for arg in args)))
+
+        return wrapper
 
     def operations(self) -> dict[str, float]:
         """Multiplications and additions by the type of the factors."""
