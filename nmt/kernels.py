@@ -27,6 +27,7 @@ _f = np.float32
 _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
 _TO_WHOLE = _f(3 * 2**22)  # added to a number below 2²² it leaves no room for a fraction
+FINE = _f(2047)  # levels that cost no more than 127, where products are of 16 bits; sums of 8,000 terms stay below 2³¹
 _BLOCK = 64  # elements of which `best_of` looks at the largest first
 
 
@@ -109,21 +110,24 @@ def _dot(x: Words, y: Bytes) -> Any:
 
 
 @compiled("contract")
-def _levels(x: Floats, out: Words) -> None:
-    """Numbers between -1 and 1 to multiples of 1/127, as torch rounds them: 127 x + 128 is a single operation there."""
+def _round(x: Floats, levels: Any, out: Words) -> None:
+    """Numbers between -1 and 1 to multiples of 1/levels, as torch rounds them: 127 x + 128 is a single operation there."""
     for d in range(len(x)):
-        level = x[d] * _f(127) + _f(128)
+        level = x[d] * levels + _f(128)
         out[d] = np.int16(np.int32((level + _TO_WHOLE) - _TO_WHOLE) - np.int32(128))
 
 
 @compiled("contract")
-def multiply(x: Floats, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, out: Floats) -> None:
-    """W x + b with some rows of W for each sentence, in the bits of torch's int8 product (nmt/runtime/arithmetic.py).
+def multiply(
+    x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, out: Floats
+) -> None:
+    """W x + b with some rows of W for each sentence; with 127 levels in the bits of torch's int8 product.
 
     Args:
         x: (B·K, D) between -1 and 1.
+        levels: how many values of x there are on each side of 0, float32.
         weight: (F, D).
-        scale: of its rows, times 1/127, (F,).
+        scale: of its rows, divided by the levels, (F,).
         bias: (F,).
         pieces: the rows of the weight for each sentence, (B, W).
         counts: how many they are, (B,).
@@ -131,16 +135,16 @@ def multiply(x: Floats, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids,
     """
     B, D = len(pieces), x.shape[1]
     K = len(x) // B
-    levels = np.empty((K, D), np.int16)
+    rounded = np.empty((K, D), np.int16)
     for b in range(B):
         own, count = out[b * K : b * K + K], counts[b]
         own[:, count:] = _f(-np.inf)
         for k in range(K):
-            _levels(x[b * K + k], levels[k])
+            _round(x[b * K + k], levels, rounded[k])
         for j in range(count):
             f = pieces[b, j]
             for k in range(K):
-                own[k, j] = _f(_dot(levels[k], weight[f])) * scale[f] + bias[f]
+                own[k, j] = _f(_dot(rounded[k], weight[f])) * scale[f] + bias[f]
 
 
 @compiled("contract")
@@ -176,7 +180,7 @@ def lstm_sequence(
 
     Args:
         projected: W x + b of each step, (S, 4H).
-        weight, scale, bias, pieces, counts: of U, as for `multiply`, (4H, H).
+        weight, scale, bias, pieces, counts: of U, as for `multiply` with 127 levels, (4H, H).
         outputs: (S, H) for h of each step.
     """
     S, H = outputs.shape
@@ -184,7 +188,7 @@ def lstm_sequence(
     h, c = np.zeros((1, H), np.float32), np.zeros((1, H), np.float32)
     for t in range(S):
         row[0] = t
-        multiply(h, weight, scale, bias, pieces, counts, gates)
+        multiply(h, _f(127), weight, scale, bias, pieces, counts, gates)
         h = outputs[t : t + 1]
         lstm(gates, projected, row, c, h, c)
 
@@ -213,7 +217,7 @@ def attend(
 
     Args:
         query: (B·K, A) between -1 and 1.
-        keys: (B, S, A) with their scales (B,), times 1/127.
+        keys: (B, S, A) with their scales (B,).
         values: (B, S, D) with their scales (B,).
         lengths: (B,) of the sentences.
         weights: (B·K, S) for the attention weights, zero where a sentence has ended.
@@ -221,14 +225,14 @@ def attend(
     """
     B, _, A = keys.shape
     K = len(query) // B
-    level = np.empty(A, np.int16)
+    rounded = np.empty(A, np.int16)
     for b in range(B):
         for n in range(b * K, b * K + K):
-            _levels(query[n], level)
+            _round(query[n], FINE, rounded)
             weight = weights[n]
             weight[:] = _f(0)
             for s in range(lengths[b]):
-                weight[s] = _f(_dot(level, keys[b, s])) * key_scale[b]
+                weight[s] = _f(_dot(rounded, keys[b, s])) / FINE * key_scale[b]
             softmax(weight[: lengths[b]])
             _average(weight, values[b], value_scale[b], lengths[b], context[n])
 
@@ -300,7 +304,7 @@ def prepare() -> None:
     wide, row, one, rows = np.zeros((1, 4), np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.int64), [[0]]
     weight, numbers = np.zeros((4, 1), np.int8), np.ones(4, np.float32)
     pieces, counts = np.arange(4)[None], np.array([4])
-    multiply(row, weight, numbers, numbers, pieces, counts, wide)
+    multiply(row, FINE, weight, numbers, numbers, pieces, counts, wide)
     lstm(wide, wide, one, row, row, row)
     lstm_sequence(wide, weight, numbers, numbers, pieces, counts, row)
     add_tanh(row, row)

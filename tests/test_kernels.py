@@ -81,7 +81,7 @@ def test_products_have_the_bits_of_torchs(sentences: int, beam: int, inputs: int
     pieces = np.stack([random.permutation(outputs)[:9] for _ in range(sentences)])
     counts = random.integers(0, 10, sentences)
     out = empty(sentences * beam, 9)
-    kernels.multiply(x, weight, scale * np.float32(1 / 127), bias, pieces, counts, out)
+    kernels.multiply(x, np.float32(127), weight, scale * np.float32(1 / 127), bias, pieces, counts, out)
     packed = arithmetic.pack(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
     torchs = arithmetic.multiply(torch.from_numpy(x), packed).numpy()
     for row, found in enumerate(out):
@@ -115,7 +115,9 @@ def test_attention_is_the_softmax_of_products_and_a_mean(lengths: list[int], bea
     kernels.attend(query, keys, key_scale, values, value_scale, np.array(lengths), weights, context)
     for row, (found, mean) in enumerate(zip(weights, context, strict=True)):
         b = row // beam
-        scores = keys[b, : lengths[b]].astype(np.int64) @ np.rint(127 * query[row]).astype(np.int64) * key_scale[b]
+        scores = (
+            keys[b, : lengths[b]].astype(np.int64) @ np.rint(2047 * query[row]).astype(np.int64) / 2047 * key_scale[b]
+        )
         expected = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
         np.testing.assert_allclose(found[: lengths[b]], expected, rtol=1e-5, atol=1e-6)
         assert (found[lengths[b] :] == 0).all()

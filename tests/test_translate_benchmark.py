@@ -22,9 +22,9 @@ from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, 
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, timed
 from translate_benchmark.table import document, number, starts
 
+from nmt import kernels
 from nmt.checkpoint import load_model, model_folder, save_shortlist
 from nmt.errors import DataError
-from nmt import kernels
 from nmt.runtime.arithmetic import multiply, pack, quantized
 from nmt.shortlist import Shortlist
 from nmt.train import train
@@ -227,7 +227,7 @@ def test_products_of_compiled_loops_are_counted() -> None:
     x, out = np.zeros((4, 8), np.float32), np.zeros((4, 3), np.float32)
     weight, scale = np.zeros((5, 8), np.int8), np.ones(5, np.float32)
     with Products() as products, products.compiled():
-        kernels.multiply(x, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out)
+        kernels.multiply(x, kernels.FINE, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out)
     # Two rows for the first sentence with three pieces, two for the second with one: 8 products of 8 terms.
     assert products.operations() == {"int8": 2 * 8 * 8}
     assert products.ceiling() > 0

@@ -196,7 +196,7 @@ class Int8Columns(Columns):
         self.bias, self.bounded = bias, bounded
         self.pieces = torch.arange(EOS, len(bias))
         self.all = _int8(self.weight[EOS:], self.scale[EOS:], bias[EOS:], bounded=bounded)
-        self.own = OwnWeights(self.weight, self.scale, bias)
+        self.own = OwnWeights(self.weight, self.scale, bias, kernels.FINE)
 
     def choose(self, candidates: Candidates) -> Output:
         if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
@@ -217,14 +217,14 @@ class Int8Columns(Columns):
 class OwnWeights:
     """Int8 weights as a compiled loop reads them."""
 
-    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor) -> None:
-        self.weight, self.bias = weight.numpy(), bias.numpy()
-        self.scale = (scale * torch.tensor(1 / 127)).numpy()
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, levels: np.float32) -> None:
+        self.weight, self.bias, self.levels = weight.numpy(), bias.numpy(), levels
+        self.scale = (scale * torch.tensor(float(1 / levels))).numpy()
 
     def multiply(self, x: Tensor, pieces: Ids, counts: Ids) -> Tensor:
         """Outputs of rows (N, D) of B sentences, of each those that are its own, (B, W)."""
         out = np.empty((x.size(0), pieces.shape[1]), np.float32)
-        kernels.multiply(x.numpy(), self.weight, self.scale, self.bias, pieces, counts, out)
+        kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, pieces, counts, out)
         return torch.from_numpy(out)
 
 
@@ -291,7 +291,9 @@ class Bounded:
         self.few: OwnWeights | None = None
         if kernels.AVAILABLE and weight.numel() <= FEW_WEIGHTS:
             outputs = len(weight)
-            self.few = OwnWeights(weight.contiguous(), scale, torch.zeros(outputs) if bias is None else bias)
+            self.few = OwnWeights(
+                weight.contiguous(), scale, torch.zeros(outputs) if bias is None else bias, np.float32(127)
+            )
             self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
 
     def __call__(self, x: Tensor) -> Tensor:

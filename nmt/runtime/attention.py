@@ -121,8 +121,7 @@ class CompiledDot(Dot):
         return replace(
             start,
             keys=start.keys.to(torch.int8),
-            key_scale=start.key_scale.view(-1)
-            / (127 * unit),  # the loop has 127 levels for queries, however many terms
+            key_scale=start.key_scale.view(-1) / unit,  # the loop has levels of its own for queries
             values=start.values.to(torch.int8),
             value_scale=start.value_scale.view(-1) / self.arithmetic.weight_unit,  # and multiplies weights as they are
         )

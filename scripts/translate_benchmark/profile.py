@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -166,7 +167,9 @@ LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
 """How the names of operators begin that multiply vectors (..., k), their first argument, to (..., n)."""
 
 
-def _of_multiply(x: Any, _weight: Any, _scale: Any, _bias: Any, pieces: Any, counts: Any, _out: Any) -> float:
+def _of_multiply(
+    x: Any, _levels: Any, _weight: Any, _scale: Any, _bias: Any, pieces: Any, counts: Any, _out: Any
+) -> float:
     return 2.0 * x.size // len(pieces) * counts.sum()
 
 
@@ -228,9 +231,9 @@ class Products(TorchDispatchMode):
         @functools.wraps(loop)
         def wrapper(*args: Any) -> None:
             loop(*args)
-            key = (name, "int8", *(arg.shape for arg in args), LOOPS[name](*args))
+            key = (name, "int8", *(np.shape(arg) for arg in args), LOOPS[name](*args))
             # Its arguments may be buffers that are written again.
-            self._count(key, key[-1], functools.partial(loop, *(arg.copy() for arg in args)))
+            self._count(key, key[-1], functools.partial(loop, *(np.copy(arg) for arg in args)))
 
         return wrapper
 
