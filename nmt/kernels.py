@@ -28,7 +28,7 @@ _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
 _TO_WHOLE = _f(3 * 2**22)  # added to a number below 2²² it leaves no room for a fraction
 FINE = _f(2047)  # levels that cost no more than 127, where products are of 16 bits; sums of 8,000 terms stay below 2³¹
-_BLOCK = 64  # elements of which `best_of` looks at the largest first
+_BLOCK = 64  # elements of which `best_extensions` looks at the largest first
 
 
 def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
@@ -83,6 +83,14 @@ def _largest(row: Floats) -> Any:
     for v in range(len(row)):
         highest = max(highest, row[v])
     return highest
+
+
+@compiled("reassoc", "nnan", "nsz")
+def _smallest(row: Floats) -> Any:
+    lowest = _f(np.inf)
+    for v in range(len(row)):
+        lowest = min(lowest, row[v])
+    return lowest
 
 
 @compiled("contract")
@@ -238,6 +246,24 @@ def attend(
 
 
 @compiled("contract")
+def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
+    """Matrices (B, S, D) of sentences as whole numbers from -127 to 127 and what to multiply them by, (B,); zero at padding."""
+    for b in range(len(x)):
+        largest = _f(1e-30)
+        for s in range(lengths[b]):
+            largest = max(largest, _largest(x[b, s]), -_smallest(x[b, s]))
+        scale[b] = largest / _f(127)
+        levels = _f(127) / largest
+        for s in range(x.shape[1]):
+            row, number = x[b, s], out[b, s]
+            if s < lengths[b]:
+                for d in range(len(row)):
+                    number[d] = np.int8(np.int32((row[d] * levels + _TO_WHOLE) - _TO_WHOLE))
+            else:
+                number[:] = 0
+
+
+@compiled("contract")
 def softmax(row: Floats) -> None:
     """Of one row, in its place."""
     _exps(row, row)
@@ -271,27 +297,42 @@ def log_softmax(scores: Floats) -> None:
 
 
 @compiled("contract")
-def best_of(scores: Floats, values: Floats, columns: Ids) -> None:
-    """The largest elements of each row (B, C), the first of equals first, and where they are: (B, count) each.
+def best_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
+    """The best of all extensions of each sentence's hypotheses, as nmt/search/best.py wants them.
 
-    What is not there is −∞ that stands anywhere.
+    Args:
+        scores: (B, K, W), EOS first.
+        ahead: what to add to each hypothesis' scores, (B, K).
+        ends: (B, K) for the sums of EOS.
+        values: (B, count) for the largest of the other sums, the first of equals first; −∞ where there are fewer.
+        places: (B, count) for where they are in the sentence's (K, W).
     """
-    count = values.shape[1]
-    for b in range(len(scores)):
-        row, value, column = scores[b], values[b], columns[b]
+    B, K, W = scores.shape
+    last = values.shape[1] - 1
+    for b in range(B):
+        value, place = values[b], places[b]
         value[:] = _f(-np.inf)
-        column[:] = 0
-        for start in range(0, len(row), _BLOCK):
-            end = min(start + _BLOCK, len(row))
-            if not _largest(row[start:end]) > value[count - 1]:
-                continue
-            for c in range(start, end):
-                if row[c] > value[count - 1]:
-                    place = count - 1
-                    while place > 0 and row[c] > value[place - 1]:
-                        value[place], column[place] = value[place - 1], column[place - 1]
-                        place -= 1
-                    value[place], column[place] = row[c], c
+        place[:] = 0
+        for k in range(K):
+            row, more = scores[b, k], ahead[b, k]
+            ends[b, k] = row[0] + more
+            for start in range(1, W, _BLOCK):
+                end = min(start + _BLOCK, W)
+                if not _largest(row[start:end]) + more > value[last]:
+                    continue
+                for c in range(start, end):
+                    if row[c] + more > value[last]:
+                        _insert(value, place, row[c] + more, k * W + c)
+
+
+@compiled()
+def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
+    """Among sorted values, of which the last falls out."""
+    index = len(values) - 1
+    while index > 0 and value > values[index - 1]:
+        values[index], places[index] = values[index - 1], places[index - 1]
+        index -= 1
+    values[index], places[index] = value, place
 
 
 def prepare() -> None:
@@ -309,6 +350,7 @@ def prepare() -> None:
     lstm_sequence(wide, weight, numbers, numbers, pieces, counts, row)
     add_tanh(row, row)
     values = np.zeros((1, 1, 1), np.int8)
+    to_bytes(row[None], counts // 4, values, numbers)
     attend(row, values, numbers, values, numbers, counts // 4, row, row)
     log_softmax(wide)
-    best_of(wide, row, np.array(rows))
+    best_extensions(wide[None], row, row, row, np.array(rows))

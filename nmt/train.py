@@ -217,7 +217,7 @@ def _mean_size(shortlist: Shortlist, tokenizers: Tokenizers, lines: list[str], b
     """Mean number of candidates for so many sentences of like length."""
     ids = sorted(([*ids, EOS] for ids in tokenizers.source.encode_lines(lines)), key=len)
     parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
-    return statistics.mean(len(shortlist.candidates(*pad(part)).pieces) for part in parts)
+    return statistics.mean(len(shortlist.candidates(*pad(part)).together().pieces) for part in parts)
 
 
 def _log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingLog:

@@ -168,7 +168,7 @@ def test_as_much_is_read_ahead_as_the_processes_need(
     monkeypatch.setattr("nmt.translate.can_fork", lambda: forking)
     assert main([str(model), "--threads", "3"]) == 0
     gc.unfreeze()
-    assert read == [WINDOW * (3 if forking else 1) * 64]
+    assert read == [WINDOW * (3 if forking else 1) * 96]
 
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")

@@ -160,18 +160,39 @@ def test_what_fills_a_row_up_changes_no_bit_of_its_log_softmax() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 3), st.integers(1, 200), st.integers(1, 7), st.integers(0, 999))
-def test_the_best_of_each_row_are_those_of_a_stable_sort(rows: int, columns: int, count: int, seed: int) -> None:
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(1, 7), st.integers(0, 999))
+def test_the_best_of_each_sentence_are_those_of_a_stable_sort(
+    sentences: int, beam: int, columns: int, count: int, seed: int
+) -> None:
     # Few different values, so that many are equal; some are impossible.
-    scores = np.random.default_rng(seed).integers(-5, 3, (rows, columns)).astype(np.float32)
+    random = np.random.default_rng(seed)
+    scores = random.integers(-5, 3, (sentences, beam, columns)).astype(np.float32)
     scores[scores == -5] = -np.inf
-    values, places = empty(rows, count), np.zeros((rows, count), np.int64)
-    kernels.best_of(scores, values, places)
-    expected = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    best = np.take_along_axis(scores, expected, axis=1)
-    np.testing.assert_array_equal(values[:, : best.shape[1]], best)
-    np.testing.assert_array_equal(np.where(best > -np.inf, places[:, : best.shape[1]], expected), expected)
-    assert (values[:, best.shape[1] :] == -np.inf).all()
+    ahead = random.integers(-2, 1, (sentences, beam)).astype(np.float32)
+    ends, values, places = empty(sentences, beam), empty(sentences, count), np.zeros((sentences, count), np.int64)
+    kernels.best_extensions(scores, ahead, ends, values, places)
+    totals = scores + ahead[:, :, None]
+    np.testing.assert_array_equal(ends, totals[:, :, 0])
+    totals[:, :, 0] = -np.inf
+    totals = totals.reshape(sentences, -1)
+    expected = np.argsort(-totals, axis=1, kind="stable")[:, :count]
+    best = np.take_along_axis(totals, expected, axis=1)
+    found = best.shape[1]
+    np.testing.assert_array_equal(values[:, :found], best)
+    np.testing.assert_array_equal(np.where(best > -np.inf, places[:, :found], expected), expected)
+    assert (values[:, found:] == -np.inf).all()
+
+
+def test_sentences_become_bytes() -> None:
+    x, lengths = floats(3, 5, 18), np.array([5, 2, 1])
+    x[2, 0] = 0
+    out, scale = np.full((3, 5, 18), 99, np.int8), empty(3)
+    kernels.to_bytes(x, lengths, out, scale)
+    for sentence, length in enumerate(lengths):
+        own = x[sentence, :length]
+        assert (out[sentence, length:] == 0).all()
+        np.testing.assert_allclose(out[sentence, :length] * scale[sentence], own, rtol=0, atol=0.51 * scale[sentence])
+        assert scale[sentence] == pytest.approx(np.abs(own).max() / 127)
 
 
 def test_all_of_them_can_be_prepared() -> None:
@@ -182,7 +203,8 @@ def test_all_of_them_can_be_prepared() -> None:
         kernels.multiply,
         kernels.attend,
         kernels.log_softmax,
-        kernels.best_of,
+        kernels.best_extensions,
+        kernels.to_bytes,
     )
     assert all(loop.signatures for loop in loops)  # type: ignore[attr-defined]
 

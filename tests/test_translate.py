@@ -138,7 +138,7 @@ def test_parts_of_about_the_same_size(lengths: list[int], count: int) -> None:
 
 def test_batches_hold_as_many_segments_as_the_beam_allows(model: Path) -> None:
     translator = Translator.load(model)
-    assert [translator.most_segments(beam) for beam in (1, 5, 1000)] == [320, 64, 1]
+    assert [translator.most_segments(beam) for beam in (1, 5, 1000)] == [96, 96, 1]
     assert [len(part) for part in translate._cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
     assert [len(part) for part in translate._cut(range(2), [9000, 9000], 4)] == [1, 1]
     assert Translator.load(model, batch_size=7).most_segments(5) == 7

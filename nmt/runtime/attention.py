@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,8 +33,7 @@ class Attended:
     key_scale: Tensor  # (B, 1, 1)
     values: Tensor  # (B, S, D)
     value_scale: Tensor  # (B, 1, 1)
-    padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
-    lengths: Tensor  # (B,)
+    ends: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding; for a compiled loop the lengths (B,)
 
     def select(self, sentences: Tensor) -> "Attended":
         """The rows of these sentences, (B',) int64."""
@@ -43,8 +42,7 @@ class Attended:
             key_scale=self.key_scale.index_select(0, sentences),
             values=self.values.index_select(0, sentences),
             value_scale=self.value_scale.index_select(0, sentences),
-            padding=self.padding.index_select(0, sentences),
-            lengths=self.lengths.index_select(0, sentences),
+            ends=self.ends.index_select(0, sentences),
         )
 
 
@@ -72,8 +70,7 @@ class PackedAttention(ABC):
             key_scale=key_scale,
             values=values,
             value_scale=value_scale,
-            padding=padding,
-            lengths=encoded.mask.sum(dim=1),
+            ends=padding,
         )
 
     @abstractmethod
@@ -86,7 +83,7 @@ class PackedAttention(ABC):
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
         """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
-        B, _, S = attended.padding.shape
+        B, _, S = attended.ends.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
         context = torch.bmm(self.arithmetic.weights(weights), attended.values).mul_(attended.value_scale)
         return context.flatten(0, 1), weights.view(-1, S)
@@ -107,7 +104,7 @@ class Dot(PackedAttention):
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
-        products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
+        products = torch.baddbmm(attended.ends, factors, attended.keys.mT).mul_(attended.key_scale)
         return products if scale is None else products.mul_(scale)
 
 
@@ -116,14 +113,15 @@ class CompiledDot(Dot):
 
     def start(self, encoded: Encoded) -> Attended:
         """See `PackedAttention`."""
-        start = super().start(encoded)
-        unit = self.arithmetic.unit(start.keys.size(-1), bounded=True)
-        return replace(
-            start,
-            keys=start.keys.to(torch.int8),
-            key_scale=start.key_scale.view(-1) / unit,  # the loop has levels of its own for queries
-            values=start.values.to(torch.int8),
-            value_scale=start.value_scale.view(-1) / self.arithmetic.weight_unit,  # and multiplies weights as they are
+        lengths = encoded.mask.sum(dim=1)
+        keys, key_scale = _bytes(_each(self.project, encoded), lengths)
+        values, value_scale = _bytes(_each(self.values, encoded), lengths)
+        return Attended(
+            keys=keys,
+            key_scale=key_scale,
+            values=values,
+            value_scale=value_scale,
+            ends=lengths,
         )
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
@@ -136,7 +134,7 @@ class CompiledDot(Dot):
             attended.key_scale.numpy(),
             attended.values.numpy(),
             attended.value_scale.numpy(),
-            attended.lengths.numpy(),
+            attended.ends.numpy(),
             weights,
             context,
         )
@@ -167,7 +165,7 @@ class Additive(PackedAttention):
         B, K, _ = query.shape
         queries = self.query(query.flatten(0, 1)).view(B, K, 1, -1)
         joined = tanh_(queries + attended.keys.unsqueeze(1))  # (B, K, S, A)
-        return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.padding)
+        return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.ends)
 
 
 class MultiHead(PackedAttention):
@@ -193,10 +191,10 @@ class MultiHead(PackedAttention):
         products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
         if scale is not None:
             products.mul_(scale.unsqueeze(1))
-        return products.add_(attended.padding.unsqueeze(1))
+        return products.add_(attended.ends.unsqueeze(1))
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
-        B, _, S = attended.padding.shape
+        B, _, S = attended.ends.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
         context = self.arithmetic.weights(weights) @ self._split(attended.values)
         joined = context.transpose(1, 2).flatten(2).mul_(attended.value_scale)  # (B, K, A)
@@ -229,6 +227,13 @@ def pack_attention(
         project = arithmetic.product(attention.key.weight, None, bounded=bounded[1])
     compiled = kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]
     return (CompiledDot if compiled else Dot)(arithmetic, values, bounded=bounded[0], project=project)
+
+
+def _bytes(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices (B, S, D) in int8 and their scales (B,)."""
+    numbers, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
+    kernels.to_bytes(x.contiguous().numpy(), lengths.numpy(), numbers.numpy(), scale.numpy())
+    return numbers, scale
 
 
 def _each(product: Product | None, encoded: Encoded) -> Tensor:

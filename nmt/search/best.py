@@ -28,9 +28,18 @@ def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, 
         sentence's (K, W). If there are fewer, −∞ that stands anywhere.
     """
     B, K = ahead.shape
+    on_cpu = scores.device.type == "cpu" and count <= PASSES
+    if on_cpu and kernels.AVAILABLE:
+        ends, best, places = (
+            np.empty((B, K), np.float32),
+            np.empty((B, count), np.float32),
+            np.empty((B, count), np.int64),
+        )
+        kernels.best_extensions(scores.numpy(), ahead, ends, best, places)
+        return ends, best, places
     if K > 1:  # one hypothesis is its sentence's best
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
-    if scores.device.type == "cpu" and count <= PASSES:
+    if on_cpu:
         totals = scores.numpy()
         ends = totals[:, :, 0].copy()
         totals[:, :, 0] = NEVER
@@ -43,10 +52,6 @@ def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, 
 def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
     """Takes the best one of each row (B, C), `count` times."""
     B, C = scores.shape
-    if kernels.AVAILABLE:
-        best, places = np.empty((B, count), np.float32), np.empty((B, count), np.int64)
-        kernels.best_of(scores, best, places)
-        return best, places
     values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)
     flat, starts = scores.reshape(-1), np.arange(0, B * C, C)
     for number in range(count):
