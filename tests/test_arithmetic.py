@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
+from nmt import kernels
 from nmt.runtime import arithmetic
-from nmt.runtime.arithmetic import ARITHMETICS, BFloat16, Float32, Int8, exact_int8, quantized
+from nmt.runtime.arithmetic import ARITHMETICS, BFloat16, Bounded, Float32, Int8, compiled_agrees, exact_int8, quantized
 
 needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
 
@@ -127,3 +128,22 @@ def test_processors_without_int8_are_found_out(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(arithmetic, "multiply", fail)
     assert not exact_int8()
+
+
+@needs_int8
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
+def test_compiled_products_are_used_only_where_they_agree_with_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_agrees.cache_clear()
+    assert compiled_agrees()
+    assert product_of_few() is not None
+    exact = arithmetic.multiply
+    monkeypatch.setattr(arithmetic, "multiply", lambda x, packed: exact(x, packed) * (1 + 2**-23))
+    compiled_agrees.cache_clear()
+    assert product_of_few() is None
+    compiled_agrees.cache_clear()
+
+
+def product_of_few() -> object:
+    product = Int8().product(random(32, 64), random(32), bounded=True)
+    assert isinstance(product, Bounded)
+    return product.few
