@@ -3,12 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nmt import kernels
+from nmt.kernels import Bytes, Floats, Ids
 from nmt.model.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, MultiHeadAttention
 from nmt.runtime.arithmetic import Arithmetic, Int8, Product
 from nmt.runtime.cells import tanh_
@@ -33,7 +35,7 @@ class Attended:
     key_scale: Tensor  # (B, 1, 1)
     values: Tensor  # (B, S, D)
     value_scale: Tensor  # (B, 1, 1)
-    ends: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding; for a compiled loop the lengths (B,)
+    padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
 
     def select(self, sentences: Tensor) -> "Attended":
         """The rows of these sentences, (B',) int64."""
@@ -42,12 +44,49 @@ class Attended:
             key_scale=self.key_scale.index_select(0, sentences),
             values=self.values.index_select(0, sentences),
             value_scale=self.value_scale.index_select(0, sentences),
-            ends=self.ends.index_select(0, sentences),
+            padding=self.padding.index_select(0, sentences),
         )
 
 
-class PackedAttention(ABC):
-    """Contexts and weights for the queries of a step.
+@dataclass(frozen=True, kw_only=True)
+class AttendedBytes:
+    """The same for a compiled loop."""
+
+    keys: Bytes  # (B, S, A)
+    key_scale: Floats  # (B,)
+    values: Bytes  # (B, S, D)
+    value_scale: Floats  # (B,)
+    lengths: Ids  # (B,)
+
+    def select(self, sentences: Tensor) -> "AttendedBytes":
+        """The rows of these sentences, (B',) int64."""
+        rows = sentences.numpy()
+        return AttendedBytes(
+            keys=self.keys[rows],
+            key_scale=self.key_scale[rows],
+            values=self.values[rows],
+            value_scale=self.value_scale[rows],
+            lengths=self.lengths[rows],
+        )
+
+
+Seen = TypeVar("Seen", Attended, AttendedBytes)
+
+
+class PackedAttention(ABC, Generic[Seen]):
+    """Contexts and weights for the queries of a step."""
+
+    @abstractmethod
+    def start(self, encoded: Encoded) -> Seen:
+        """Keys and values of a batch."""
+
+    @abstractmethod
+    def __call__(self, hidden: Tensor, attended: Seen) -> tuple[Tensor, Tensor]:
+        """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
+
+
+class InOperators(PackedAttention[Attended]):
+    """Attention in operators of torch.
 
     Args:
         arithmetic: of the products.
@@ -60,7 +99,7 @@ class PackedAttention(ABC):
         self.arithmetic, self.values, self.bounded = arithmetic, values, bounded
 
     def start(self, encoded: Encoded) -> Attended:
-        """Keys and values of a batch."""
+        """See `PackedAttention`."""
         values, scale = self.arithmetic.sentences(_each(self.values, encoded))
         keys, key_scale = self.keys(encoded)
         padding = torch.zeros(encoded.mask.shape).masked_fill_(~encoded.mask, -math.inf).unsqueeze(1)
@@ -70,7 +109,7 @@ class PackedAttention(ABC):
             key_scale=key_scale,
             values=values,
             value_scale=value_scale,
-            ends=padding,
+            padding=padding,
         )
 
     @abstractmethod
@@ -82,14 +121,14 @@ class PackedAttention(ABC):
         """Scores (B, K, S) of queries (B, K, H), −∞ at padding."""
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
-        """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
-        B, _, S = attended.ends.shape
+        """See `PackedAttention`."""
+        B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
         context = torch.bmm(self.arithmetic.weights(weights), attended.values).mul_(attended.value_scale)
         return context.flatten(0, 1), weights.view(-1, S)
 
 
-class Dot(PackedAttention):
+class Dot(InOperators):
     """score = qᵀ k, with keys of its own (general) or the encoder's outputs (dot)."""
 
     def __init__(
@@ -104,44 +143,41 @@ class Dot(PackedAttention):
 
     def scores(self, query: Tensor, attended: Attended) -> Tensor:
         factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
-        products = torch.baddbmm(attended.ends, factors, attended.keys.mT).mul_(attended.key_scale)
+        products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
         return products if scale is None else products.mul_(scale)
 
 
-class CompiledDot(Dot):
-    """The same in a compiled loop, with keys and values as bytes."""
+class CompiledDot(PackedAttention[AttendedBytes]):
+    """`Dot` in a compiled loop, with keys and values as bytes. No query may be above 1."""
 
-    def start(self, encoded: Encoded) -> Attended:
+    def __init__(self, values: Product | None, project: Product | None) -> None:
+        self.values, self.project = values, project
+
+    def start(self, encoded: Encoded) -> AttendedBytes:
         """See `PackedAttention`."""
-        lengths = encoded.mask.sum(dim=1)
+        lengths = encoded.mask.sum(dim=1).numpy()
         keys, key_scale = _bytes(_each(self.project, encoded), lengths)
         values, value_scale = _bytes(_each(self.values, encoded), lengths)
-        return Attended(
-            keys=keys,
-            key_scale=key_scale,
-            values=values,
-            value_scale=value_scale,
-            ends=lengths,
-        )
+        return AttendedBytes(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, lengths=lengths)
 
-    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+    def __call__(self, hidden: Tensor, attended: AttendedBytes) -> tuple[Tensor, Tensor]:
         """See `PackedAttention`."""
         N, (_, S, D) = hidden.size(0), attended.values.shape
         weights, context = np.empty((N, S), np.float32), np.empty((N, D), np.float32)
         kernels.attend(
             hidden.numpy(),
-            attended.keys.numpy(),
-            attended.key_scale.numpy(),
-            attended.values.numpy(),
-            attended.value_scale.numpy(),
-            attended.ends.numpy(),
+            attended.keys,
+            attended.key_scale,
+            attended.values,
+            attended.value_scale,
+            attended.lengths,
             weights,
             context,
         )
         return torch.from_numpy(context), torch.from_numpy(weights)
 
 
-class Additive(PackedAttention):
+class Additive(InOperators):
     """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
 
     def __init__(
@@ -165,10 +201,10 @@ class Additive(PackedAttention):
         B, K, _ = query.shape
         queries = self.query(query.flatten(0, 1)).view(B, K, 1, -1)
         joined = tanh_(queries + attended.keys.unsqueeze(1))  # (B, K, S, A)
-        return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.ends)
+        return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.padding)
 
 
-class MultiHead(PackedAttention):
+class MultiHead(InOperators):
     """Scaled dot products in several heads."""
 
     def __init__(self, attention: MultiHeadAttention, arithmetic: Arithmetic, *, bounded: tuple[bool, bool]) -> None:
@@ -191,10 +227,10 @@ class MultiHead(PackedAttention):
         products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
         if scale is not None:
             products.mul_(scale.unsqueeze(1))
-        return products.add_(attended.ends.unsqueeze(1))
+        return products.add_(attended.padding.unsqueeze(1))
 
     def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
-        B, _, S = attended.ends.shape
+        B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
         context = self.arithmetic.weights(weights) @ self._split(attended.values)
         joined = context.transpose(1, 2).flatten(2).mul_(attended.value_scale)  # (B, K, A)
@@ -208,13 +244,13 @@ class MultiHead(PackedAttention):
 
 def pack_attention(
     attention: Attention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
-) -> PackedAttention:
+) -> PackedAttention[Any]:
     """The packed form of an attention.
 
     Args:
         attention: of the model.
         arithmetic: of the products.
-        values: see `PackedAttention`; not for several heads, which have values of their own.
+        values: see `InOperators`; not for several heads, which have values of their own.
         bounded: whether queries and encoder outputs are.
     """
     if isinstance(attention, MultiHeadAttention):
@@ -225,14 +261,15 @@ def pack_attention(
     project = None
     if isinstance(attention, GeneralAttention):
         project = arithmetic.product(attention.key.weight, None, bounded=bounded[1])
-    compiled = kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]
-    return (CompiledDot if compiled else Dot)(arithmetic, values, bounded=bounded[0], project=project)
+    if kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]:
+        return CompiledDot(values, project)
+    return Dot(arithmetic, values, bounded=bounded[0], project=project)
 
 
-def _bytes(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
     """Matrices (B, S, D) in int8 and their scales (B,)."""
-    numbers, scale = torch.empty(x.shape, dtype=torch.int8), torch.empty(len(x))
-    kernels.to_bytes(x.contiguous().numpy(), lengths.numpy(), numbers.numpy(), scale.numpy())
+    numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
+    kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)
     return numbers, scale
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from nmt.model.encoder import final_outputs
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import CellState, DecoderState
 from nmt.runtime.arithmetic import Arithmetic, Product
-from nmt.runtime.attention import Attended, Encoded, pack_attention
+from nmt.runtime.attention import Encoded, pack_attention
 from nmt.runtime.cells import Layer, Rows, Weights, add_tanh_, first_state, tanh_
 
 LARGEST_TABLE = 2**27  # bytes
@@ -24,10 +25,11 @@ class Table:
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
+        self.array = self.rows.numpy()
 
     def __call__(self, tokens: Tensor) -> Rows:
         """The rows of these pieces (N,), (N, F)."""
-        return Rows(table=self.rows, numbers=tokens)
+        return Rows(table=self.rows, array=self.array, numbers=tokens)
 
 
 class Embedded:
@@ -111,8 +113,8 @@ class PackedDecoder(ABC):
         return DecoderState(layers=self.bridge(encoded))
 
     @abstractmethod
-    def step(self, tokens: Tensor, state: DecoderState, attended: Attended) -> tuple[Tensor, Tensor, DecoderState]:
-        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,)."""
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
+        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,), with what attention made of the source."""
 
     def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
         """h̃ = tanh(W [c; h])."""
@@ -129,7 +131,7 @@ class PackedDecoder(ABC):
 class PackedParallelDecoder(PackedDecoder):
     """See nmt/model/decoder.py."""
 
-    def step(self, tokens: Tensor, state: DecoderState, attended: Attended) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
         states = [self.layers[0].step(self.embedded(tokens), None, state.layers[0])]
         hidden = self.output(0, None, states[0])
         context, weights = self.attention(hidden, attended)
@@ -146,7 +148,7 @@ class PackedInputFeedingDecoder(PackedDecoder):
         layers = self.bridge(encoded)
         return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
 
-    def step(self, tokens: Tensor, state: DecoderState, attended: Attended) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
         states = [self.layers[0].step(self.embedded(tokens), state.feed, state.layers[0])]
         hidden = self.output(0, None, states[0])
         for index in range(1, len(self.layers)):

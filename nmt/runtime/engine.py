@@ -12,7 +12,7 @@ from nmt.errors import MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
 from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Output, exact_int8
-from nmt.runtime.attention import Attended
+from nmt.runtime.attention import Attended, AttendedBytes
 from nmt.runtime.decoder import pack_decoder
 from nmt.runtime.encoder import PackedEncoder
 from nmt.search.scorer import Prediction
@@ -26,7 +26,7 @@ VECTOR = 32  # elements that torch's loops take at once
 class EngineState:
     """The state of a batch. Hypotheses of a sentence share what attention looks at."""
 
-    attended: Attended  # B rows
+    attended: Attended | AttendedBytes  # B rows
     decoder: DecoderState  # N rows
     output: Output  # of B sentences
     length: int  # S, without what attention has added

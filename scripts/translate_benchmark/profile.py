@@ -30,7 +30,7 @@ PARTS = {
     "nmt.runtime.decoder:Table.__call__": "recurrent layers",
     "nmt.runtime.decoder:Embedded.__call__": "recurrent layers",
     "nmt.runtime.cells:Layer.step": "recurrent layers",
-    "nmt.runtime.attention:PackedAttention.__call__": "attention",
+    "nmt.runtime.attention:InOperators.__call__": "attention",
     "nmt.runtime.attention:CompiledDot.__call__": "attention",
     "nmt.runtime.attention:MultiHead.__call__": "attention",
     "nmt.runtime.decoder:PackedDecoder.combined": "attention",
