@@ -30,7 +30,8 @@ Product = Callable[[Tensor], Tensor]
 EXACT = 2**24  # up to here float32 holds every whole number
 ROUGH = 5e-2  # nats, the noise where a last bit can tip a factor to its next value
 LEVELS = (127, 63, 31, 15)  # values on each side of 0
-FEW_WEIGHTS = 2**19  # up to so many, a compiled loop over a single row is faster than torch's call
+# Up to so many products, and with so many weights, a compiled loop is faster than torch's call.
+FEW_PRODUCTS, FEW_WEIGHTS = 2**20, 2**19
 WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sentence they stay exact
 
 
@@ -301,7 +302,7 @@ class Bounded:
             self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.few and x.size(0) == 1:
+        if self.few and x.size(0) * self.few.weight.size <= FEW_PRODUCTS:
             return self.few.multiply(x, self.pieces, self.counts)
         return multiply(x, self.packed)
 
