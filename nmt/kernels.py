@@ -241,7 +241,7 @@ def attend(
             weight[:] = _f(0)
             for s in range(lengths[b]):
                 weight[s] = _f(_dot(rounded, keys[b, s])) / FINE * key_scale[b]
-            softmax(weight[: lengths[b]])
+            _softmax(weight[: lengths[b]])
             _average(weight, values[b], value_scale[b], lengths[b], context[n])
 
 
@@ -264,7 +264,7 @@ def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
 
 
 @compiled("contract")
-def softmax(row: Floats) -> None:
+def _softmax(row: Floats) -> None:
     """Of one row, in its place."""
     _exps(row, row)
     total = _sum(row)
@@ -342,15 +342,20 @@ def prepare() -> None:
     """
     if not AVAILABLE:
         return
-    wide, row, one, rows = np.zeros((1, 4), np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.int64), [[0]]
+    wide, row, place, length = (
+        np.zeros((1, 4), np.float32),
+        np.zeros((1, 1), np.float32),
+        np.zeros(1, np.int64),
+        np.array([1]),
+    )
     weight, numbers = np.zeros((4, 1), np.int8), np.ones(4, np.float32)
     pieces, counts = np.arange(4)[None], np.array([4])
     multiply(row, FINE, weight, numbers, numbers, pieces, counts, wide)
-    lstm(wide, wide, one, row, row, row)
+    lstm(wide, wide, place, row, row, row)
     lstm_sequence(wide, weight, numbers, numbers, pieces, counts, row)
     add_tanh(row, row)
     values = np.zeros((1, 1, 1), np.int8)
-    to_bytes(row[None], counts // 4, values, numbers)
-    attend(row, values, numbers, values, numbers, counts // 4, row, row)
+    to_bytes(row[None], length, values, numbers)
+    attend(row, values, numbers, values, numbers, length, row, row)
     log_softmax(wide)
-    best_extensions(wide[None], row, row, row, np.array(rows))
+    best_extensions(wide[None], row, row, row, place[None])

@@ -76,10 +76,16 @@ class Columns(ABC):
     def product(self, pieces: Tensor) -> Product:
         """The product for these outputs, (U,) ascending."""
 
+    @property
+    @abstractmethod
+    def all(self) -> Product:
+        """The product for the whole vocabulary."""
+
     def choose(self, candidates: Candidates) -> "Output":
         """The scores of a batch's candidates."""
         together = candidates.together()
-        return OfAll(product=self.product(together.pieces), together=together)
+        product = self.all if candidates.counts is None else self.product(together.pieces)
+        return OfAll(product=product, together=together)
 
 
 class Output(ABC):
@@ -141,12 +147,13 @@ class FloatColumns(Columns):
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
         self.arithmetic, self.weight, self.bias = arithmetic, weight, bias
-        self.pieces = torch.arange(EOS, len(bias))
-        self.all = arithmetic.product(weight[EOS:], bias[EOS:], bounded=False)
+
+    @functools.cached_property
+    def all(self) -> Product:
+        """See `Columns`."""
+        return self.arithmetic.product(self.weight[EOS:], self.bias[EOS:], bounded=False)
 
     def product(self, pieces: Tensor) -> Product:
-        if torch.equal(pieces, self.pieces):
-            return self.all
         return self.arithmetic.product(self.weight[pieces], self.bias[pieces], bounded=False)
 
 
@@ -196,7 +203,6 @@ class Int8Columns(Columns):
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
         self.weight, self.scale = quantized(weight)
         self.bias, self.bounded = bias, bounded
-        self.pieces = torch.arange(EOS, len(bias))
         self.own = OwnWeights(self.weight, self.scale, bias, kernels.FINE)
 
     def choose(self, candidates: Candidates) -> Output:
@@ -206,12 +212,10 @@ class Int8Columns(Columns):
 
     @functools.cached_property
     def all(self) -> Product:
-        """The product for the whole vocabulary."""
+        """See `Columns`."""
         return _int8(self.weight[EOS:], self.scale[EOS:], self.bias[EOS:], bounded=self.bounded)
 
     def product(self, pieces: Tensor) -> Product:
-        if torch.equal(pieces, self.pieces):
-            return self.all
         return _int8(self._rows(pieces), self.scale[pieces], self.bias[pieces], bounded=self.bounded)
 
     def _rows(self, pieces: Tensor) -> Tensor:

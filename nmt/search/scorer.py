@@ -36,8 +36,8 @@ class Prediction:
     """What may come next."""
 
     log_probabilities: Tensor
-    """(N, W) float32, contiguous, a column for each of its sentence's candidates. Until the next step they belong to the
-    caller, who may overwrite them."""
+    """(N, W) float32, contiguous, normalised, a column for each of its sentence's candidates. Until the next step they belong to
+    the caller, who may overwrite them."""
     attention: Tensor
     """(N, S) weights over the source pieces. They belong to the caller for good."""
 
