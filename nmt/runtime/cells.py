@@ -49,7 +49,6 @@ class Rows:
 
     table: Tensor  # (V, F)
     numbers: Tensor | None = None  # (N,); None: all, in their order
-    array: Floats | None = None  # the table once more, for compiled loops, if it serves more than once
 
     def gathered(self) -> Tensor:
         """(N, F)."""
@@ -79,8 +78,7 @@ def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
     N, F = gates.shape
     if added is None:
         return np.zeros((1, F), np.float32), np.zeros(N, np.int64)
-    table = added.table.numpy() if added.array is None else added.array
-    return table, np.arange(N) if added.numbers is None else added.numbers.numpy()
+    return added.table.numpy(), np.arange(N) if added.numbers is None else added.numbers.numpy()
 
 
 def first_state(cell: str, state: CellState) -> CellState:

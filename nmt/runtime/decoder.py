@@ -25,11 +25,10 @@ class Table:
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
-        self.array = self.rows.numpy()
 
     def __call__(self, tokens: Tensor) -> Rows:
         """The rows of these pieces (N,), (N, F)."""
-        return Rows(table=self.rows, array=self.array, numbers=tokens)
+        return Rows(table=self.rows, numbers=tokens)
 
 
 class Embedded:
