@@ -69,6 +69,16 @@ class Batch:
         """Ids and padding of both sides: what memory grows with."""
         return self.source.numel() + self.target.numel()
 
+    def twice(self) -> "Batch":
+        """All its sentences, and then all of them again."""
+        return dataclasses.replace(
+            self,
+            source=self.source.repeat(2, 1),
+            source_lengths=self.source_lengths.repeat(2),
+            target=self.target.repeat(2, 1),
+            target_lengths=self.target_lengths.repeat(2),
+        )
+
     def halves(self) -> tuple["Batch", "Batch"]:
         """The first and the second half of at least two sentences, at their places in the update."""
         middle = self.sentences // 2

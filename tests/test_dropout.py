@@ -1,6 +1,10 @@
+import dataclasses
+from collections.abc import Callable
+
 import pytest
 import tiny
 import torch
+from torch import Tensor
 
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout, word_dropout
 
@@ -45,3 +49,12 @@ def test_masks_belong_to_sentences_however_an_update_is_cut(first: int) -> None:
     for drop in (word_dropout, shared_dropout, word_dropout):
         expected = drop(whole, 0.5, noises[0])[first : first + 2, :6]
         assert torch.equal(drop(part, 0.5, noises[1]), expected)
+
+
+@pytest.mark.parametrize("drop", [word_dropout, shared_dropout])
+def test_each_pass_has_masks_of_its_own(drop: Callable[[Tensor, float, Noise], Tensor]) -> None:
+    twice, part = torch.ones(10, 8, 40), torch.ones(4, 8, 40)
+    whole = drop(twice, 0.5, dataclasses.replace(tiny.noise(), passes=2))
+    assert not torch.equal(whole[:5], whole[5:])
+    cut = drop(part, 0.5, dataclasses.replace(tiny.noise(), first=3, sentences=5, passes=2))
+    assert torch.equal(cut, whole[[3, 4, 8, 9]])

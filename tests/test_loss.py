@@ -70,3 +70,28 @@ def test_without_gradients() -> None:
         value = cross_entropy(vectors, weight, bias, targets, 0.1)
     assert not value.requires_grad
     torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())
+
+
+def twins() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A problem in which rows 2i and 2i + 1 predict the same piece."""
+    vectors, weight, bias, targets = problem()
+    return vectors[:6].detach().requires_grad_(), weight, bias, targets[:3].repeat_interleave(2)
+
+
+@pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (4, 2), (2, 2)])
+def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "ROWS", rows)
+    monkeypatch.setattr(loss, "CACHED_ROWS", cached)
+    *tensors, targets = twins()
+    log_p = F.linear(*tensors).log_softmax(dim=-1)
+    p, q = log_p[0::2], log_p[1::2]
+    divergence = F.kl_div(q, p, reduction="sum", log_target=True) + F.kl_div(p, q, reduction="sum", log_target=True)
+    expected = cross_entropy(*tensors, targets, 0.1) + 0.7 / 2 * divergence
+    value = cross_entropy(*tensors, targets, 0.1, r_drop=0.7)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients(3 * value, (*tensors,)), gradients(3 * expected, (*tensors,)))
+
+
+def test_r_drop_gradcheck() -> None:
+    *tensors, targets = twins()
+    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)

@@ -79,3 +79,19 @@ def test_every_weight_gets_a_gradient() -> None:
         )
         network(tiny.batch()).logsumexp(-1).sum().backward()
         assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
+
+
+def test_r_drop_is_the_mean_of_two_passes_and_their_disagreement() -> None:
+    network, batch = tiny.network(dropout=0.5, embedding_dropout=0.3).double(), tiny.batch()
+    both = tiny.logits(network, batch.twice(), dataclasses.replace(tiny.noise(2), passes=2)).log_softmax(dim=-1)
+    p, q = both.chunk(2)
+    entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))
+    divergence = sum(F.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p)))
+    expected = (entropy + 3 / 2 * divergence) / 2
+    torch.testing.assert_close(network(batch, tiny.noise(2), r_drop=3.0), expected, check_dtype=False)
+    assert divergence > 0.01
+
+
+def test_without_noise_there_is_nothing_for_r_drop_to_compare() -> None:
+    network, batch = tiny.network(dropout=0.5), tiny.batch()
+    assert torch.equal(network(batch, r_drop=3.0), network(batch))

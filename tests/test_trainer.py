@@ -124,6 +124,7 @@ def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
         "training.warmup=20",
         "training.clip_norm=0.05",
         "training.label_smoothing=0.3",
+        "training.r_drop=2",
         "training.precision=bf16",
         "model.dropout=0.4",
     ],
@@ -148,9 +149,16 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
     assert tokens == sum(int(batch.target_lengths.sum()) for batch in batches)
 
 
-def test_accumulation_at_half_the_budget_is_the_same_training(room: Room) -> None:
+@pytest.mark.parametrize("r_drop", [0, 5])
+def test_accumulation_at_half_the_budget_is_the_same_training(room: Room, r_drop: float) -> None:
     """The same pairs, the same dropout masks; gradients are added up in another order, hence not bit for bit."""
-    settings = ["training.precision=fp32", "model.word_dropout=0.2", "training.epochs=1", "model.dropout=0.3"]
+    settings = [
+        f"training.r_drop={r_drop}",
+        "training.precision=fp32",
+        "model.word_dropout=0.2",
+        "training.epochs=1",
+        "model.dropout=0.3",
+    ]
     whole = room.run(*settings, "training.batch_tokens=96")
     for shares in (2, 3):
         cut = room.run(*settings, f"training.batch_tokens={96 // shares}", f"training.accumulate={shares}")

@@ -12,3 +12,10 @@ def test_pad() -> None:
 def test_a_batch_counts_its_target_pieces() -> None:
     assert tiny.batch().target_tokens == 10
     assert tiny.batch().sentences == 3
+
+
+def test_a_batch_twice() -> None:
+    batch = tiny.batch()
+    twice = batch.twice()
+    assert (twice.sentences, twice.target_tokens) == (2 * batch.sentences, 2 * batch.target_tokens)
+    assert twice.halves()[1].source.tolist() == batch.source.tolist()

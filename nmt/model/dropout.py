@@ -20,24 +20,28 @@ class Noise:
     generator: Generator  # on the network's device, seeded alike for each batch of an update
     first: int = 0  # place of the batch's first sentence in the update
     sentences: int | None = None  # sentences in the whole update; None: those of the batch
+    passes: int = 1  # how often the batch holds its sentences, one pass after the other, each with masks of its own
 
     def shared(self, like: Tensor, size: int) -> Tensor:
         """Uniform numbers for all time steps of the sentences of `like`, (B, 1, size)."""
-        numbers = torch.rand(self._sentences(like), 1, size, generator=self.generator, device=like.device)
+        rows = self.passes * self._sentences(like)
+        numbers = torch.rand(rows, 1, size, generator=self.generator, device=like.device)
         return self._own(numbers, like)
 
     def by_word(self, like: Tensor) -> Tensor:
         """Uniform numbers for the words of `like` (B, T, ·), (B, T, 1)."""
         # A generator of their own, filled word by word: the numbers must not depend on the padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
-        numbers = torch.rand(like.size(1), self._sentences(like), generator=torch.Generator().manual_seed(seed))
+        rows = self.passes * self._sentences(like)
+        numbers = torch.rand(like.size(1), rows, generator=torch.Generator().manual_seed(seed))
         return self._own(numbers.t().unsqueeze(-1).to(like.device), like)
 
     def _sentences(self, like: Tensor) -> int:
-        return like.size(0) if self.sentences is None else self.sentences
+        return like.size(0) // self.passes if self.sentences is None else self.sentences
 
     def _own(self, numbers: Tensor, like: Tensor) -> Tensor:
-        return numbers[self.first : self.first + like.size(0)]
+        own = slice(self.first, self.first + like.size(0) // self.passes)
+        return torch.cat([one_pass[own] for one_pass in numbers.chunk(self.passes)])
 
 
 def dropout_mask(like: Tensor, size: int, rate: float, noise: Noise | None) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient."""
+"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient, and R-Drop on top of it."""
 
 from typing import Any
 
@@ -9,11 +9,16 @@ from torch.autograd.function import once_differentiable
 from nmt.machine import product_dtype
 
 ROWS = 1024  # scored at a time: the scores are the largest tensors of training, and so they stay bounded
-CACHED_ROWS = 32  # normalised at a time: float32 scores of so many rows stay in the processor's cache
+CACHED_ROWS = 32  # normalised at a time: float32 scores of so many rows stay in the processor's cache. Both are even.
 
 
 def cross_entropy(
-    vectors: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float = 0.0
+    vectors: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    r_drop: float = 0.0,
 ) -> Tensor:
     """Label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the pieces, in nats, float32.
 
@@ -25,10 +30,12 @@ def cross_entropy(
         bias: b, (V,).
         targets: (pieces,) int64.
         label_smoothing: ε, the probability spread evenly over the vocabulary.
+        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), for which rows 2i and 2i + 1 are of the same piece under different dropout:
+            α/2 (KL(p‖q) + KL(q‖p)) of each such pair is added. 0: nothing.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-        vectors, weight, bias, targets, label_smoothing, product_dtype(vectors), wanted
+        vectors, weight, bias, targets, label_smoothing, r_drop, product_dtype(vectors), wanted
     )
     return loss
 
@@ -42,6 +49,7 @@ class _CrossEntropy(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
         label_smoothing: float,
+        r_drop: float,
         dtype: torch.dtype,
         wanted: bool,
     ) -> Tensor:
@@ -50,7 +58,7 @@ class _CrossEntropy(torch.autograd.Function):
         losses, d_vectors, d_weight = [], [], None
         for x, y in zip(torch.split(vectors, ROWS), torch.split(targets, ROWS), strict=True):
             scores = x @ w.t()  # (rows, V)
-            losses.append(_normalize(scores, bias, y, label_smoothing, d_bias))
+            losses.append(_normalize(scores, bias, y, label_smoothing, r_drop, d_bias))
             if wanted:  # the scores are now the loss's gradient
                 d_vectors.append(scores @ w)
                 part = scores.t() @ x
@@ -65,10 +73,12 @@ class _CrossEntropy(torch.autograd.Function):
         d_vectors, d_weight, d_bias = (
             tensor if gradient == 1 else tensor * gradient.to(tensor.dtype) for tensor in ctx.saved_tensors
         )
-        return d_vectors, d_weight, d_bias, None, None, None, None
+        return d_vectors, d_weight, d_bias, None, None, None, None, None
 
 
-def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, d_bias: Tensor | None) -> Tensor:
+def _normalize(
+    scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, r_drop: float, d_bias: Tensor | None
+) -> Tensor:
     """The loss of scores (rows, V) plus bias, summed. With `d_bias`, to which the gradient is added, the scores become the
     gradient, p − q, in place."""
     rest = label_smoothing / scores.size(-1)
@@ -84,10 +94,29 @@ def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: f
             normalizer = of_target + loss
             loss = (1 - label_smoothing) * loss + label_smoothing * normalizer - rest * biased.sum(dim=-1)
         losses.append(loss.sum())
+        if r_drop:
+            between, d_between = _divergence(biased, p)
+            losses.append(between * (r_drop / 2))
         if d_bias is not None:
+            if r_drop:
+                p = torch.add(p, d_between, alpha=r_drop / 2)
             d_bias += p.sum(dim=0).sub_(rest * len(y))
             p[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
             z.copy_(p.sub_(rest))
     if d_bias is not None:
         d_bias.index_add_(0, targets, torch.full_like(targets, -(1 - label_smoothing), dtype=d_bias.dtype))
     return torch.stack(losses).sum()
+
+
+def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """KL(p‖q) + KL(q‖p) of each two neighbouring rows, summed, and its gradient by the logits (rows, V).
+
+    It is Σ (p − q) (log p − log q), in which the softmax's normalisers drop out. By the logits of p its gradient is
+    p ⊙ (d − Σ p d) + p − q, where d is the difference of the logits.
+    """
+    V = logits.size(-1)
+    pairs, probabilities = logits.view(-1, 2, V), p.view(-1, 2, V)
+    to_other = pairs - pairs.flip(1)
+    expected = (probabilities * to_other).sum(dim=-1, keepdim=True)
+    gradient = probabilities * (to_other - expected + 1.0) - probabilities.flip(1)
+    return expected.sum(), gradient.flatten(0, 1)

@@ -1,5 +1,7 @@
 """The whole network: embeddings, encoder, decoder, softmax."""
 
+import dataclasses
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
@@ -73,13 +75,21 @@ class Seq2Seq(nn.Module):
         vectors, weights, state = self.decoder.step(embedded, state, memory)
         return Step(vectors=self.shrink(vectors), attention=weights, state=state)
 
-    def forward(self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0) -> Tensor:
+    def forward(
+        self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0, r_drop: float = 0.0
+    ) -> Tensor:
         """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.
 
-        The dropout masks are drawn from `noise`; without it there is no dropout.
+        The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
+        with masks of their own, and what `cross_entropy` adds for their disagreement.
         """
-        vectors = self.vectors(batch, noise)
-        return cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
+        weights = self.output.weight, self.output.bias
+        if not (r_drop and noise):
+            return cross_entropy(self.vectors(batch, noise), *weights, real_targets(batch), label_smoothing)
+        both = self.vectors(batch.twice(), dataclasses.replace(noise, passes=2))  # one pass, then the other
+        vectors = torch.stack(both.chunk(2), dim=1).flatten(0, 1)
+        targets = real_targets(batch).repeat_interleave(2)
+        return cross_entropy(vectors, *weights, targets, label_smoothing, r_drop) / 2
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
