@@ -30,7 +30,7 @@ def cross_entropy(
         bias: b, (V,).
         targets: (pieces,) int64.
         label_smoothing: ε, the probability spread evenly over the vocabulary.
-        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), for which rows 2i and 2i + 1 are of the same piece under different dropout:
+        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), for which rows 2i and 2i + 1 are of one piece under different dropout:
             α/2 (KL(p‖q) + KL(q‖p)) of each such pair is added. 0: nothing.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
