@@ -1,0 +1,58 @@
+"""scripts/sweep on a corpus that trains in a second."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+
+from nmt.config import dump_config
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "sweep"
+
+
+def sweep(folder: Path, space: object, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "space.yaml").write_text(json.dumps(space))
+    (folder / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(folder))))
+    command = [sys.executable, str(SCRIPT), str(folder / "tiny.yaml"), str(folder / "space.yaml")]
+    command += ["training.epochs=2", "training.shortlist=false", "--output", str(folder / "sweep"), *arguments]
+    environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
+    assert answer.returncode == 0, answer.stderr
+    return [line.strip("| ").split(" | ") for line in answer.stdout.splitlines()]
+
+
+def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
+    space = {"training.learning_rate": {"from": 0.0001, "to": 0.01, "log": True}, "model.dropout": [0.1, 0.2]}
+    head, _, *trials = rows(sweep(tmp_path, space, "--trials", "2"))
+    assert head == ["trial", "loss", "validations", "minutes", "`training.learning_rate`", "`model.dropout`"]
+    losses = [float(row[1]) for row in trials]
+    assert losses == sorted(losses)
+    assert {row[0] for row in trials} == {"0", "1"}
+    assert {row[2] for row in trials} == {"2"}
+    assert all(0.0001 <= float(row[4]) <= 0.01 and float(row[5]) in (0.1, 0.2) for row in trials)
+    assert len({row[1] for row in trials}) == 2
+    again = rows(sweep(tmp_path, space, "--trials", "3"))[2:]
+    assert len(again) == 3
+    assert [row for row in again if row[0] != "2"] == trials
+
+
+@pytest.mark.parametrize(
+    ("space", "fault"),
+    [
+        ({"training.learning_rat": [0.1]}, "training.learning_rat"),
+        ({"training.learning_rate": 0.1}, "must be a list of values, or {from: A, to: B}"),
+        ([], "must hold keys"),
+    ],
+)
+def test_faults_come_before_any_training(tmp_path: Path, space: object, fault: str) -> None:
+    answer = sweep(tmp_path, space)
+    assert answer.returncode == 2
+    assert "sweep: error: " in answer.stderr
+    assert fault in answer.stderr
+    assert not (tmp_path / "sweep").exists()
