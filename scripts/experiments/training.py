@@ -1,0 +1,64 @@
+"""One training as a process of its own, and its validation figures while it runs."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from nmt.errors import MachineError
+
+PAUSE = 0.5  # seconds between two looks at a training's figures
+
+
+class Training:
+    """nmt-train with a configuration and overrides, writing to a folder. Leaving its context ends it.
+
+    What it says goes to OUTPUT/log.
+    """
+
+    def __init__(self, config: str, overrides: Sequence[str], output: Path) -> None:
+        self.output = output
+        output.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "nmt.commands.train", config, *overrides, "--output", str(output), "--resume"]
+        with (output / "log").open("a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.process.terminate()  # after which it saves where it stands
+        self.process.wait()
+
+    def figures(self, metric: str) -> Iterator[float]:
+        """Its validation figures, as they come, until it ends. Raises MachineError: it failed."""
+        seen, running = 0, True
+        while running:
+            running = self.process.poll() is None
+            found = [entry[metric] for entry in validations(self.output)]
+            yield from found[seen:]
+            seen = len(found)
+            if running:
+                time.sleep(PAUSE)
+        if self.process.returncode:
+            raise MachineError(f"a training failed, see {self.output / 'log'}")
+
+
+def validations(output: Path) -> list[dict[str, float]]:
+    """The figures of all validations of a training so far."""
+    path = output / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    entries = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be under way
+    return [entry for entry in entries if entry["kind"] == "valid"]
+
+
+def best(figures: Iterable[float], metric: str) -> float:
+    return min(figures) if metric == "loss" else max(figures)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table, its head first."""
+    head, *body = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body))

@@ -1,0 +1,68 @@
+"""scripts/ablate on a corpus that trains in a second."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+
+from nmt.config import dump_config, load_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def ablate(folder: Path, changes: object, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "changes.yaml").write_text(json.dumps(changes))
+    (folder / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(folder))))
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "ablate"),
+        str(folder / "tiny.yaml"),
+        str(folder / "changes.yaml"),
+    ]
+    command += ["training.epochs=1", "training.shortlist=false", "--output", str(folder / "runs"), *arguments]
+    environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
+    assert answer.returncode == 0, answer.stderr
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.splitlines()]
+
+
+def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) -> None:
+    changes = {"faster": ["training.learning_rate=0.02"], "never trained": ["model.dropout=0.5"]}
+    first = ablate(tmp_path, changes, "--only", "faster")
+    head, _, base, faster = rows(first)
+    assert head == ["change", "BLEU", "gain", "loss", "minutes", "overrides"]
+    assert (base[0], base[2], base[5]) == ("as it is", "", "")
+    assert (faster[0], faster[5]) == ("faster", "`training.learning_rate=0.02`")
+    assert float(faster[3]) < float(base[3])
+    assert float(faster[2]) == pytest.approx(float(faster[1]) - float(base[1]), abs=0.011)
+    assert not (tmp_path / "runs" / "never trained 1").exists()
+    again = ablate(tmp_path, changes, "--only", "faster")
+    assert (again.stdout, again.stderr) == (first.stdout, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"a": ["model.dropuot=0.5"]}, "model.dropuot"),
+        ({"a": "model.dropout=0.5"}, "must hold names, each with a list"),
+        ({"b": []}, "--only a: no such change; there are as it is, b"),
+    ],
+)
+def test_faults_come_before_any_training(tmp_path: Path, changes: object, fault: str) -> None:
+    answer = ablate(tmp_path, changes, "--only", "a")
+    assert answer.returncode == 2
+    assert fault in answer.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_the_results_compare_is_valid() -> None:
+    changes = yaml.safe_load((ROOT / "configs" / "experiments" / "ablations.yaml").read_text(encoding="utf-8"))
+    for overrides in changes.values():
+        load_config(ROOT / "configs" / "multi30k-fast.yaml", overrides)
