@@ -132,11 +132,12 @@ class ModelConfig:
     decoder: Literal["parallel", "input_feeding"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
     loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
-    attention: Literal["dot", "general", "additive", "multi_head"] = "general"
+    attention: Literal["dot", "general", "additive", "multi_head", "multi_head_additive"] = "general"
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
-    2015, `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""
+    2015; in several heads `multi_head`, scaled dot products of Vaswani et al. 2017, and `multi_head_additive`, RNMT+ of Chen et
+    al. 2018. `dot` needs encoder_size = decoder_size."""
     attention_heads: int = 4
-    """Heads of `multi_head`."""
+    """Heads of `multi_head` and `multi_head_additive`; they must divide decoder_size."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""
@@ -349,7 +350,7 @@ def _model_faults(config: Config) -> list[str]:
             f"model.attention: dot needs encoder_size = decoder_size, "
             f"not {model.encoder_size} and {model.decoder_size}; make them equal or choose general"
         )
-    if model.attention == "multi_head" and model.decoder_size % model.attention_heads:
+    if model.attention.startswith("multi_head") and model.decoder_size % model.attention_heads:
         faults.append(
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"

@@ -11,6 +11,7 @@ from nmt.model.attention import (
     AdditiveAttention,
     Attention,
     GeneralAttention,
+    MultiHeadAdditiveAttention,
     MultiHeadAttention,
     masked_softmax,
 )
@@ -68,6 +69,31 @@ def test_multi_head_equals_torch() -> None:
     expected_context, expected_weights = theirs(query, values, values, key_padding_mask=~source.mask)
     torch.testing.assert_close(context, expected_context)
     torch.testing.assert_close(weights, expected_weights)
+
+
+def test_multi_head_additive_is_additive_in_every_head() -> None:
+    attention = build("multi_head_additive")
+    assert isinstance(attention, MultiHeadAdditiveAttention)
+    query, values, size = torch.randn(B, Q, D).double(), torch.randn(B, S, D).double(), D // 2
+    context, weights = attention(query, memory(attention, values, [5, 3]))
+    for b, length in enumerate([5, 3]):
+        for q in range(Q):
+            heads, looks = [], []
+            for head, w in enumerate(attention.score.weight):
+                own = slice(head * size, (head + 1) * size)
+                asked, keys, seen = (
+                    (tensor @ layer.weight.T + layer.bias)[..., own]
+                    for layer, tensor in [
+                        (attention.query, query[b, q]),
+                        (attention.key, values[b, :length]),
+                        (attention.value, values[b, :length]),
+                    ]
+                )
+                scores = torch.stack([w @ torch.tanh(asked + key) for key in keys])
+                looks.append(scores.exp() / scores.exp().sum())
+                heads.append(looks[-1] @ seen)
+            torch.testing.assert_close(weights[b, q, :length], (looks[0] + looks[1]) / 2)
+            torch.testing.assert_close(context[b, q], attention.output(torch.cat(heads)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

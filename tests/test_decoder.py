@@ -26,7 +26,9 @@ def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
     ("decoder", "cell", "attention", "layers"),
     [
         *product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3]),
-        *product(["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head"], [2]),
+        *product(
+            ["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head", "multi_head_additive"], [2]
+        ),
     ],
 )
 def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, layers: int) -> None:

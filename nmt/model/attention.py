@@ -121,8 +121,8 @@ class AdditiveAttention(ScoredAttention):
         return self.score(joined).squeeze(-1)  # type: ignore[no-any-return]
 
 
-class MultiHeadAttention(Attention):
-    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2). Shown weights: the heads' mean."""
+class HeadsAttention(Attention):
+    """Several heads, each with queries, keys and values of its own. Shown weights: the heads' mean."""
 
     def __init__(self, query_size: int, value_size: int, heads: int) -> None:
         super().__init__()
@@ -132,14 +132,17 @@ class MultiHeadAttention(Attention):
         self.value = nn.Linear(value_size, query_size)
         self.output = nn.Linear(query_size, value_size)
 
+    @abstractmethod
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Scores (B·heads, Q, S) of queries (B·heads, Q, A/heads) against keys (B·heads, S, A/heads)."""
+
     def project(self, values: Tensor) -> Tensor:
         return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): both are needed at every step
 
     def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
         assert isinstance(memory.keys, Tensor)
         keys, values = (self._split(part) for part in memory.keys.chunk(2, dim=-1))  # (B·heads, S, A/heads)
-        queries = self._split(self.query(query))
-        scores = torch.bmm(queries, keys.transpose(1, 2)) * queries.size(-1) ** -0.5
+        scores = self.scores(self._split(self.query(query)), keys)
         weights = masked_softmax(scores, memory.mask.repeat_interleave(self.heads, dim=0))
         context = torch.bmm(weights.to(values.dtype), values)  # (B·heads, Q, A/heads)
         mean = weights.view(-1, self.heads, *weights.shape[1:]).mean(dim=1)
@@ -154,9 +157,33 @@ class MultiHeadAttention(Attention):
         return tensor.view(rows // self.heads, self.heads, L, size).transpose(1, 2).reshape(-1, L, self.heads * size)
 
 
-ATTENTIONS: dict[str, type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention]] = {
+class MultiHeadAttention(HeadsAttention):
+    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2)."""
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(queries, keys.transpose(1, 2)) * queries.size(-1) ** -0.5
+
+
+class MultiHeadAdditiveAttention(HeadsAttention):
+    """score = wᵀ tanh(W q + U v) in several heads (RNMT+, Chen et al. 2018)."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+        super().__init__(query_size, value_size, heads)
+        self.score = nn.Linear(query_size // heads, heads, bias=False)  # row h is the w of head h
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        joined = torch.tanh(queries.unsqueeze(2) + keys.unsqueeze(1))  # (B·heads, Q, S, A/heads)
+        w = self.score.weight.to(joined.dtype).repeat(len(joined) // self.heads, 1)  # (B·heads, A/heads)
+        return (joined.flatten(1, 2) @ w.unsqueeze(2)).view(joined.shape[:3])
+
+
+ATTENTIONS: dict[
+    str,
+    type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention] | type[MultiHeadAdditiveAttention],
+] = {
     "dot": DotAttention,
     "general": GeneralAttention,
     "additive": AdditiveAttention,
     "multi_head": MultiHeadAttention,
+    "multi_head_additive": MultiHeadAdditiveAttention,
 }
