@@ -138,6 +138,9 @@ class ModelConfig:
     al. 2018. `dot` needs encoder_size = decoder_size."""
     attention_heads: int = 4
     """Heads of `multi_head` and `multi_head_additive`; they must divide decoder_size."""
+    coverage: bool = False
+    """The score of attention depends on the sum of all weights before (Tu et al. 2016; See et al. 2017): it knows what is
+    translated already. Needs `attention: additive` and a decoder that attends step by step."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""
@@ -194,6 +197,9 @@ class TrainingConfig:
     """Largest norm of an update's gradients; 0 is off."""
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    coverage_loss: float = 0.0
+    """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
+    et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off."""
     ema: float = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -312,6 +318,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.plateau_patience": (1, None),
     "training.clip_norm": (0, None),
     "training.label_smoothing": (0, 0.95),
+    "training.coverage_loss": (0, None),
     "training.ema": (0, 0.999999),
     "training.seed": (0, 2**31 - 1),
     "training.threads": (1, None),
@@ -354,6 +361,11 @@ def _model_faults(config: Config) -> list[str]:
         faults.append(
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"
+        )
+    if model.coverage and (model.attention != "additive" or model.decoder == "parallel"):
+        faults.append(
+            "model.coverage: needs attention additive and a decoder that attends step by step, "
+            f"not {model.attention} and {model.decoder}; choose additive and input_feeding"
         )
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")

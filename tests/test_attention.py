@@ -10,9 +10,11 @@ from nmt.model.attention import (
     ATTENTIONS,
     AdditiveAttention,
     Attention,
+    CoverageAttention,
     GeneralAttention,
     MultiHeadAdditiveAttention,
     MultiHeadAttention,
+    StepMemory,
     masked_softmax,
 )
 from nmt.model.state import Memory
@@ -107,6 +109,26 @@ def test_padding_is_never_looked_at(kind: str) -> None:
     torch.testing.assert_close(other, context)
     torch.testing.assert_close(other_weights, weights)
     assert (weights[1, :, 2:] == 0).all()
+
+
+def test_coverage_enters_the_score() -> None:
+    torch.manual_seed(5)
+    attention = CoverageAttention(D, D, 1).double()
+    query, values, coverage = (torch.randn(shape).double() for shape in ((B, Q, D), (B, S, D), (B, Q, S)))
+    whole = memory(attention, values, [5, 3])
+    seen = StepMemory(keys=whole.keys, values=whole.values, mask=whole.mask, coverage=coverage)
+    _, weights = attention(query, seen)
+    for b, length in enumerate([5, 3]):
+        for q in range(Q):
+            scores = []
+            for s in range(length):
+                joined = attention.query.weight @ query[b, q] + attention.query.bias
+                joined = (
+                    joined + attention.key.weight @ values[b, s] + attention.coverage.weight[:, 0] * coverage[b, q, s]
+                )
+                scores.append((attention.score.weight @ torch.tanh(joined)).squeeze())
+            expected = torch.stack(scores).exp() / torch.stack(scores).exp().sum()
+            torch.testing.assert_close(weights[b, q, :length], expected)
 
 
 def test_masked_softmax_sums_to_one() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.model import loss
-from nmt.model.loss import cross_entropy
+from nmt.model.loss import cross_entropy, repeated_attention
 
 PIECES, D, V = 7, 5, 9
 
@@ -70,3 +70,16 @@ def test_without_gradients() -> None:
         value = cross_entropy(vectors, weight, bias, targets, 0.1)
     assert not value.requires_grad
     torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())
+
+
+def test_repeated_attention_is_the_least_of_weight_and_coverage() -> None:
+    weights = torch.rand(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = 0.0
+    for b, length in enumerate([4, 2]):
+        covered = [0.0] * 3
+        for t in range(length):
+            for s in range(3):
+                expected += min(weights[b, t, s].item(), covered[s])
+                covered[s] += weights[b, t, s].item()
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert repeated_attention(weights, mask).item() == pytest.approx(expected)

@@ -27,15 +27,41 @@ def test_logits_are_those_of_real_pieces_only() -> None:
     assert real_targets(batch).tolist() == [6, 5, 3, 7, 3, 8, 9, 10, 11, 3]
 
 
+def padded(batch: Batch) -> Batch:
+    """The same pairs with more padding on both sides."""
+    wider = {"source": F.pad(batch.source, (0, 4)), "target": F.pad(batch.target, (0, 2))}
+    return dataclasses.replace(batch, **wider)
+
+
 def test_logits_do_not_depend_on_padding() -> None:
     network, batch = tiny.network().double(), tiny.batch()
-    wider = Batch(
-        source=torch.nn.functional.pad(batch.source, (0, 4)),
-        source_lengths=batch.source_lengths,
-        target=torch.nn.functional.pad(batch.target, (0, 2)),
-        target_lengths=batch.target_lengths,
-    )
-    torch.testing.assert_close(tiny.logits(network, wider), tiny.logits(network, batch))
+    torch.testing.assert_close(tiny.logits(network, padded(batch)), tiny.logits(network, batch))
+
+
+PARTS: list[dict[str, object]] = [
+    {},
+    {"decoder": "input_feeding", "attention": "additive", "coverage": True},
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(part: dict[str, object]) -> None:
+    network, batch = tiny.network(**part).double(), tiny.batch()
+    found = []
+    for batches in ([batch], batch.halves(), [padded(half) for half in batch.halves()]):
+        network.zero_grad()
+        loss = torch.stack([network(each, None, 0.1, 0.7).double() for each in batches]).sum()
+        loss.backward()
+        found.append([loss.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    for others in found[1:]:
+        torch.testing.assert_close(others, found[0])
+
+
+def test_coverage_loss_is_added() -> None:
+    network, batch = tiny.network().double(), tiny.batch()
+    charged = [network(batch, coverage_loss=weight).item() - network(batch).item() for weight in (1.0, 2.0)]
+    assert charged[1] == pytest.approx(2 * charged[0])
+    assert charged[0] > 0.01
 
 
 def test_logits_depend_on_earlier_pieces_only() -> None:

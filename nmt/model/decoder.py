@@ -9,7 +9,7 @@ the vocabulary.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.machine import product_dtype
-from nmt.model.attention import ATTENTIONS, Attended
+from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
 from nmt.model.cells import STATES, RecurrentLayer, Unrolled
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
 from nmt.model.repeated import Repeated
@@ -55,7 +55,8 @@ class Decoder(nn.Module, ABC):
         layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
         self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
-        self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
+        attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
+        self.attention = attention(H, C, config.attention_heads)
         self.combine = nn.Linear(H + C, H)
         self.bridge = Bridge(config)
         self.residual = config.residual
@@ -63,11 +64,13 @@ class Decoder(nn.Module, ABC):
 
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first step, B rows."""
-        return DecoderState(layers=self.bridge(memory))
+        covering = isinstance(self.attention, CoverageAttention)
+        coverage = torch.zeros_like(memory.mask, dtype=memory.values.dtype) if covering else None
+        return DecoderState(layers=self.bridge(memory), coverage=coverage)
 
     @abstractmethod
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
-        """Attentional vectors (B, T, H) of embedded previous pieces (B, T, E)."""
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Attentional vectors (B, T, H) and attention weights (B, T, S) of embedded previous pieces (B, T, E)."""
 
     @abstractmethod
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
@@ -76,9 +79,12 @@ class Decoder(nn.Module, ABC):
         Row b·K + k is hypothesis k of sentence b.
         """
 
-    def attend(self, hidden: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
-        """Contexts (N, C) and weights (N, S) of one step's queries (N, H)."""
-        B = memory.mask.size(0)
+    def attend(self, hidden: Tensor, memory: Attended, coverage: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Contexts (N, C) and weights (N, S) of one step's queries (N, H) with their coverage (N, S), if there is one."""
+        B, S = memory.mask.shape
+        if coverage is not None:
+            seen = coverage.view(B, -1, S)
+            memory = StepMemory(keys=memory.keys, values=memory.values, mask=memory.mask, coverage=seen)
         context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
         return context.flatten(0, 1), weights.flatten(0, 1)
 
@@ -101,15 +107,15 @@ class ParallelDecoder(Decoder):
         above = config.decoder_size + config.encoder_size
         super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         first = self.start(memory).layers
         hidden = self.norms[0](self.layers[0](embedded, first[0]))
-        context, _ = self.attention(hidden, memory)
+        context, weights = self.attention(hidden, memory)
         for index in range(1, len(self.layers)):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index]))
             hidden = self.added(index, hidden, outputs)
-        return self.combined(hidden, context)
+        return self.combined(hidden, context), weights
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
         states = [self.layers[0].step(embedded, state.layers[0])]
@@ -144,21 +150,22 @@ class InputFeedingDecoder(Decoder):
         super().__init__(config, [config.embedding_size + H] + [H] * (config.decoder_layers - 1))
 
     def start(self, memory: Memory) -> DecoderState:
-        layers = super().start(memory).layers
-        return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
+        state = super().start(memory)
+        return replace(state, feed=torch.zeros_like(state.layers[0][0]))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         dtype = product_dtype(embedded)
         state, seen, parts = (
             self.start(memory),
             self.attention.step_memory(memory),
             self._unrolled(embedded, dtype, noise),
         )
-        vectors = []
+        vectors, weights = [], []
         for previous in embedded.to(dtype).unbind(dim=1):
-            vector, _, state = self._advance(previous, state, seen, parts)
+            vector, looks, state = self._advance(previous, state, seen, parts)
             vectors.append(vector)
-        return torch.stack(vectors, dim=1)
+            weights.append(looks)
+        return torch.stack(vectors, dim=1), torch.stack(weights, dim=1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
         parts = Parts(layers=self.layers, combine=self.combine, masks=[None] * len(self.layers))
@@ -183,9 +190,10 @@ class InputFeedingDecoder(Decoder):
         for index, (layer, mask) in enumerate(zip(parts.layers, parts.masks, strict=True)):
             states.append(layer.step(masked(hidden, mask), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        context, weights = self.attend(hidden, memory)
+        context, weights = self.attend(hidden, memory, state.coverage)
         vector = torch.tanh(parts.combine(torch.cat([context, hidden], dim=-1)))
-        return vector, weights, DecoderState(layers=tuple(states), feed=vector)
+        coverage = None if state.coverage is None else state.coverage + weights
+        return vector, weights, DecoderState(layers=tuple(states), feed=vector, coverage=coverage)
 
 
 DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {

@@ -1,10 +1,11 @@
-"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient."""
+"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient; and what attention is charged."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from nmt.machine import product_dtype
 
@@ -31,6 +32,17 @@ def cross_entropy(
         vectors, weight, bias, targets, label_smoothing, product_dtype(vectors), wanted
     )
     return loss
+
+
+def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
+    """Σ min(a, c) of attention weights a and their sums over all steps before, c (See et al. 2017, eq. 12).
+
+    Args:
+        weights: (B, T, S).
+        mask: (B, T), True at the steps that count.
+    """
+    coverage = F.pad(weights, (0, 0, 1, 0))[:, :-1].cumsum(dim=1)
+    return torch.minimum(weights, coverage).sum(dim=-1).masked_fill(~mask, 0.0).sum()
 
 
 class _CrossEntropy(torch.autograd.Function):

@@ -9,7 +9,7 @@ from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
-from nmt.model.loss import cross_entropy
+from nmt.model.loss import cross_entropy, repeated_attention
 from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
@@ -73,22 +73,29 @@ class Seq2Seq(nn.Module):
         vectors, weights, state = self.decoder.step(embedded, state, memory)
         return Step(vectors=self.shrink(vectors), attention=weights, state=state)
 
-    def forward(self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0) -> Tensor:
-        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.
+    def forward(
+        self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0, coverage_loss: float = 0.0
+    ) -> Tensor:
+        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats; what coverage adds is in it.
 
         The dropout masks are drawn from `noise`; without it there is no dropout.
         """
-        vectors = self.vectors(batch, noise)
-        return cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
+        vectors, attention = self._decoded(batch, noise)
+        loss = cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
+        return loss + coverage_loss * repeated_attention(attention, target_mask(batch)) if coverage_loss else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        return self._decoded(batch, noise)[0]
+
+    def _decoded(self, batch: Batch, noise: Noise | None) -> tuple[Tensor, Tensor]:
+        """See `vectors`; and the attention weights (B, T, S)."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
-        vectors = self.decoder(embedded, memory, noise)
+        vectors, attention = self.decoder(embedded, memory, noise)
         vectors = shared_dropout(vectors, self.config.output_dropout, noise)
-        return self.shrink(vectors[target_mask(batch)])  # type: ignore[no-any-return] # no softmax at padding
+        return self.shrink(vectors[target_mask(batch)]), attention  # no softmax at padding
 
     def logits(self, vectors: Tensor) -> Tensor:
         """Scores of the vocabulary, (N, V)."""

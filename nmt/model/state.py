@@ -33,12 +33,14 @@ class DecoderState:
 
     layers: tuple[CellState, ...]  # from the bottom up
     feed: Tensor | None = None  # (N, H) the last attentional vector, with input feeding
+    coverage: Tensor | None = None  # (N, S) the sum of all attention weights so far, where attention wants it
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The rows with these indices, (N',) int64, in their order and as often as they are named."""
         return DecoderState(
             layers=tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers),
             feed=None if self.feed is None else self.feed.index_select(0, rows),
+            coverage=None if self.coverage is None else self.coverage.index_select(0, rows),
         )
 
 

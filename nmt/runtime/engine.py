@@ -48,6 +48,7 @@ def unknown_part(config: ModelConfig) -> str | None:
     """A part of the network that the engine does not know; None: it knows them all."""
     unknown = {
         "attention: multi_head_additive": config.attention == "multi_head_additive",
+        "coverage": config.coverage,
     }
     return next((part for part, there in unknown.items() if there), None)
 
