@@ -141,6 +141,8 @@ class ModelConfig:
     coverage: bool = False
     """The score of attention depends on the sum of all weights before (Tu et al. 2016; See et al. 2017): it knows what is
     translated already. Needs `attention: additive` and a decoder that attends step by step."""
+    context_gate: bool = False
+    """A gate weighs the context against the decoder's state in the attentional vector (Tu et al. 2017, both sides)."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""

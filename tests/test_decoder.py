@@ -45,7 +45,14 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
 @pytest.mark.parametrize(
     "setting",
-    [{"residual": False}, {"layer_norm": True}, {"bridge": "none"}, {"bridge": "final"}, {"attention": "additive"}],
+    [
+        {"residual": False},
+        {"layer_norm": True},
+        {"bridge": "none"},
+        {"bridge": "final"},
+        {"attention": "additive"},
+        {"context_gate": True},
+    ],
 )
 def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, object]) -> None:
     check_setting(decoder, setting)

@@ -41,6 +41,8 @@ def test_logits_do_not_depend_on_padding() -> None:
 PARTS: list[dict[str, object]] = [
     {},
     {"decoder": "input_feeding", "attention": "additive", "coverage": True},
+    {"context_gate": True},
+    {"decoder": "input_feeding", "context_gate": True},
 ]
 
 

@@ -3,12 +3,12 @@
     forward(embedded, memory)         all target positions at once, teacher forcing
     step(embedded, state, memory)     one position of every hypothesis, for search
 
-Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), which `Seq2Seq` turns into scores of
-the vocabulary.
+Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` makes scores of the vocabulary, and attention
+weights.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,8 +19,9 @@ from nmt.config import ModelConfig
 from nmt.machine import product_dtype
 from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
 from nmt.model.cells import STATES, RecurrentLayer, Unrolled
+from nmt.model.combine import Combine, GatedCombine, Product, applied
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
-from nmt.model.repeated import Repeated
+from nmt.model.repeated import RepeatedLinears
 from nmt.model.state import CellState, DecoderState, Memory
 
 
@@ -51,13 +52,13 @@ class Decoder(nn.Module, ABC):
 
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
         super().__init__()
-        H, C = config.decoder_size, config.encoder_size
+        E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
         layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
         self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
         attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
         self.attention = attention(H, C, config.attention_heads)
-        self.combine = nn.Linear(H + C, H)
+        self.combine = GatedCombine(E, H, C) if config.context_gate else Combine(E, H, C)
         self.bridge = Bridge(config)
         self.residual = config.residual
         self.dropout = config.dropout
@@ -88,10 +89,6 @@ class Decoder(nn.Module, ABC):
         context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
         return context.flatten(0, 1), weights.flatten(0, 1)
 
-    def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """h̃ = tanh(W [c; h])."""
-        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
-
     def added(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
         """Output of layer `index` with its residual connection, which starts at the second layer."""
         return below + outputs if index and self.residual else outputs
@@ -115,7 +112,7 @@ class ParallelDecoder(Decoder):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index]))
             hidden = self.added(index, hidden, outputs)
-        return self.combined(hidden, context), weights
+        return self.combine.vectors(embedded, hidden, context), weights
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
         states = [self.layers[0].step(embedded, state.layers[0])]
@@ -124,7 +121,7 @@ class ParallelDecoder(Decoder):
         for index in range(1, len(self.layers)):
             states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+        return self.combine.vectors(embedded, hidden, context), weights, DecoderState(layers=tuple(states))
 
 
 class StepLayer(Protocol):
@@ -138,7 +135,7 @@ class Parts:
     """The weights of a step: the modules themselves in search, in training such that form their gradients at the end."""
 
     layers: Sequence[StepLayer]
-    combine: Callable[[Tensor], Tensor]
+    product: Product  # of the attentional vector
     masks: Sequence[Tensor | None]  # of dropout on the inputs of each layer, (N, D)
 
 
@@ -168,16 +165,16 @@ class InputFeedingDecoder(Decoder):
         return torch.stack(vectors, dim=1), torch.stack(weights, dim=1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        parts = Parts(layers=self.layers, combine=self.combine, masks=[None] * len(self.layers))
+        parts = Parts(layers=self.layers, product=applied, masks=[None] * len(self.layers))
         return self._advance(embedded, state, memory, parts)
 
     def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
-        H, weight = self.layers[0].hidden_size, Repeated(self.combine.weight.to(dtype).t())
+        H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
         masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         return Parts(
             layers=[Unrolled(layer, dtype) for layer in self.layers],
-            combine=lambda inputs: inputs @ weight + self.combine.bias.to(dtype),
+            product=RepeatedLinears(dtype),
             masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
         )
 
@@ -191,7 +188,7 @@ class InputFeedingDecoder(Decoder):
             states.append(layer.step(masked(hidden, mask), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
         context, weights = self.attend(hidden, memory, state.coverage)
-        vector = torch.tanh(parts.combine(torch.cat([context, hidden], dim=-1)))
+        vector = self.combine.vectors(embedded, hidden, context, parts.product)
         coverage = None if state.coverage is None else state.coverage + weights
         return vector, weights, DecoderState(layers=tuple(states), feed=vector, coverage=coverage)
 

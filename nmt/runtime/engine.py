@@ -49,6 +49,7 @@ def unknown_part(config: ModelConfig) -> str | None:
     unknown = {
         "attention: multi_head_additive": config.attention == "multi_head_additive",
         "coverage": config.coverage,
+        "context_gate": config.context_gate,
     }
     return next((part for part, there in unknown.items() if there), None)
 
