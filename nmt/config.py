@@ -143,6 +143,11 @@ class ModelConfig:
     translated already. Needs `attention: additive` and a decoder that attends step by step."""
     context_gate: bool = False
     """A gate weighs the context against the decoder's state in the attentional vector (Tu et al. 2017, both sides)."""
+    output: Literal["softmax", "mixture", "copy"] = "softmax"
+    """What makes probabilities of the attentional vector: a softmax; a `mixture` of softmaxes (Yang et al. 2018); or one that may
+    `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary)."""
+    mixtures: int = 4
+    """Softmaxes of `output: mixture`."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""
@@ -304,6 +309,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.decoder_layers": (1, None),
     "model.decoder_size": (1, None),
     "model.attention_heads": (1, None),
+    "model.mixtures": (1, None),
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),
@@ -369,6 +375,8 @@ def _model_faults(config: Config) -> list[str]:
             "model.coverage: needs attention additive and a decoder that attends step by step, "
             f"not {model.attention} and {model.decoder}; choose additive and input_feeding"
         )
+    if model.output == "copy" and not config.tokenizer.joint:
+        faults.append("model.output: copy needs tokenizer.joint; choose another output or a joint vocabulary")
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
     return faults

@@ -199,6 +199,8 @@ def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> 
         {"attention": "multi_head_additive"},
         {"coverage": True, "attention": "additive", "decoder": "input_feeding"},
         {"context_gate": True},
+        {"output": "mixture"},
+        {"output": "copy"},
     ],
 )
 def test_parts_that_it_does_not_know_are_refused(part: dict[str, object]) -> None:

@@ -43,6 +43,8 @@ PARTS: list[dict[str, object]] = [
     {"decoder": "input_feeding", "attention": "additive", "coverage": True},
     {"context_gate": True},
     {"decoder": "input_feeding", "context_gate": True},
+    {"output": "mixture", "mixtures": 3},
+    {"output": "copy"},
 ]
 
 

@@ -34,6 +34,13 @@ def cross_entropy(
     return loss
 
 
+def smoothed(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """The same cross entropy, summed, of log-probabilities (pieces, V) that are no softmax's."""
+    of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
+    evenly = log_probabilities.mean(dim=-1).sum()
+    return -(1 - label_smoothing) * of_targets - label_smoothing * evenly if label_smoothing else -of_targets
+
+
 def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
     """Σ min(a, c) of attention weights a and their sums over all steps before, c (See et al. 2017, eq. 12).
 

@@ -9,7 +9,8 @@ from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
-from nmt.model.loss import cross_entropy, repeated_attention
+from nmt.model.loss import repeated_attention
+from nmt.model.output import OUTPUTS, Readout
 from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
@@ -36,7 +37,7 @@ class Seq2Seq(nn.Module):
         # Tied weights have the embeddings' size, so the attentional vector is brought to it first.
         tied = config.tied_embeddings != "none"
         self.shrink = nn.Linear(H, E, bias=False) if tied and E != H else nn.Identity()
-        self.output = nn.Linear(E if tied else H, target_size)
+        self.output = OUTPUTS[config.output](E if tied else H, target_size, config.mixtures)
         if tied:
             self.output.weight = self.target_embedding.weight
         if generator:
@@ -80,25 +81,31 @@ class Seq2Seq(nn.Module):
 
         The dropout masks are drawn from `noise`; without it there is no dropout.
         """
-        vectors, attention = self._decoded(batch, noise)
-        loss = cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
+        readout, attention = self._readout(batch, noise)
+        loss = self.output.loss(readout, real_targets(batch), label_smoothing)
         return loss + coverage_loss * repeated_attention(attention, target_mask(batch)) if coverage_loss else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
-        return self._decoded(batch, noise)[0]
+        return self._readout(batch, noise)[0].vectors
 
-    def _decoded(self, batch: Batch, noise: Noise | None) -> tuple[Tensor, Tensor]:
-        """See `vectors`; and the attention weights (B, T, S)."""
+    def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+        """Of the vocabulary at the real target pieces, (pieces, V), aligned with `real_targets`, whatever the output layer."""
+        return self.output.log_probabilities(self._readout(batch, noise)[0], self.output.log_softmax)
+
+    def _readout(self, batch: Batch, noise: Noise | None) -> tuple[Readout, Tensor]:
+        """What predicts the real target pieces, and the attention weights of all, (B, T, S)."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
         vectors, attention = self.decoder(embedded, memory, noise)
         vectors = shared_dropout(vectors, self.config.output_dropout, noise)
-        return self.shrink(vectors[target_mask(batch)]), attention  # no softmax at padding
+        mask = target_mask(batch)  # no softmax at padding
+        columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
+        return Readout(vectors=self.shrink(vectors[mask]), attention=attention[mask], columns=columns), attention
 
     def logits(self, vectors: Tensor) -> Tensor:
-        """Scores of the vocabulary, (N, V)."""
+        """Scores of the vocabulary, (N, V), of which a softmax output makes probabilities."""
         return self.output(vectors)  # type: ignore[no-any-return]
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:

@@ -50,6 +50,7 @@ def unknown_part(config: ModelConfig) -> str | None:
         "attention: multi_head_additive": config.attention == "multi_head_additive",
         "coverage": config.coverage,
         "context_gate": config.context_gate,
+        f"output: {config.output}": config.output != "softmax",
     }
     return next((part for part, there in unknown.items() if there), None)
 
