@@ -143,9 +143,11 @@ class ModelConfig:
     translated already. Needs `attention: additive` and a decoder that attends step by step."""
     context_gate: bool = False
     """A gate weighs the context against the decoder's state in the attentional vector (Tu et al. 2017, both sides)."""
-    output: Literal["softmax", "mixture", "copy"] = "softmax"
-    """What makes probabilities of the attentional vector: a softmax; a `mixture` of softmaxes (Yang et al. 2018); or one that may
-    `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary)."""
+    output: Literal["softmax", "mixture", "copy", "latent"] = "softmax"
+    """What makes probabilities of the attentional vector: a softmax; a `mixture` of softmaxes (Yang et al. 2018); one that may
+    `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary); or `latent`, the mean of the
+    predictions from each source piece instead of a prediction from the mean (Shankar et al. 2018; Deng et al. 2018), which takes
+    a softmax for each of them and attention with one head."""
     mixtures: int = 4
     """Softmaxes of `output: mixture`."""
     bridge: Literal["none", "final", "mean"] = "mean"
@@ -377,6 +379,10 @@ def _model_faults(config: Config) -> list[str]:
         )
     if model.output == "copy" and not config.tokenizer.joint:
         faults.append("model.output: copy needs tokenizer.joint; choose another output or a joint vocabulary")
+    if model.output == "latent" and model.attention.startswith("multi_head"):
+        faults.append(
+            f"model.output: latent needs one head of attention, not {model.attention}; choose general or additive"
+        )
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
     return faults

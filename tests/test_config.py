@@ -177,6 +177,7 @@ def test_attention_and_sizes():
     assert "make them equal" in faults({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 4}})[0]
     for model in ({"attention": "additive"}, {"decoder": "input_feeding"}):
         assert "choose additive and input_feeding" in faults({"model": {"coverage": True, **model}})[0]
+    assert "one head" in faults({"model": {"output": "latent", "attention": "multi_head"}})[0]
     separate = {"tokenizer": {"joint": False}, "model": {"output": "copy", "tied_embeddings": "none"}}
     assert "copy needs tokenizer.joint" in faults(separate)[0]
     for kind in ("multi_head", "multi_head_additive"):

@@ -201,6 +201,7 @@ def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> 
         {"context_gate": True},
         {"output": "mixture"},
         {"output": "copy"},
+        {"output": "latent"},
     ],
 )
 def test_parts_that_it_does_not_know_are_refused(part: dict[str, object]) -> None:

@@ -45,6 +45,8 @@ PARTS: list[dict[str, object]] = [
     {"decoder": "input_feeding", "context_gate": True},
     {"output": "mixture", "mixtures": 3},
     {"output": "copy"},
+    {"output": "latent"},
+    {"output": "latent", "decoder": "input_feeding", "context_gate": True},
 ]
 
 

@@ -44,6 +44,7 @@ def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbour
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5), hypotheses=st.integers(1, 3))
+@settings(deadline=None)
 def test_scores_of_all_candidates_are_distributed_to_the_sentences(
     shortlist: Shortlist, batch: list[list[int]], hypotheses: int
 ) -> None:

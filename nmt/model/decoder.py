@@ -3,8 +3,7 @@
     forward(embedded, memory)         all target positions at once, teacher forcing
     step(embedded, state, memory)     one position of every hypothesis, for search
 
-Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` makes scores of the vocabulary, and attention
-weights.
+Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` makes scores of the vocabulary.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +21,7 @@ from nmt.model.cells import STATES, RecurrentLayer, Unrolled
 from nmt.model.combine import Combine, GatedCombine, Product, applied
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
 from nmt.model.repeated import RepeatedLinears
-from nmt.model.state import CellState, DecoderState, Memory
+from nmt.model.state import CellState, Decoded, DecoderState, Memory
 
 
 class Bridge(nn.Module):
@@ -70,12 +69,12 @@ class Decoder(nn.Module, ABC):
         return DecoderState(layers=self.bridge(memory), coverage=coverage)
 
     @abstractmethod
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        """Attentional vectors (B, T, H) and attention weights (B, T, S) of embedded previous pieces (B, T, E)."""
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
+        """All positions of embedded previous pieces (B, T, E)."""
 
     @abstractmethod
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        """Attentional vectors (N, H), attention weights (N, S) and the next state, of embedded previous pieces (N, E).
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
+        """One position of embedded previous pieces (N, E), and the next state.
 
         Row b·K + k is hypothesis k of sentence b.
         """
@@ -104,7 +103,7 @@ class ParallelDecoder(Decoder):
         above = config.decoder_size + config.encoder_size
         super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
         first = self.start(memory).layers
         hidden = self.norms[0](self.layers[0](embedded, first[0]))
         context, weights = self.attention(hidden, memory)
@@ -112,16 +111,18 @@ class ParallelDecoder(Decoder):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index]))
             hidden = self.added(index, hidden, outputs)
-        return self.combine.vectors(embedded, hidden, context), weights
+        vectors = self.combine.vectors(embedded, hidden, context)
+        return Decoded(hidden=hidden, vectors=vectors, attention=weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
         states = [self.layers[0].step(embedded, state.layers[0])]
         hidden = self.norms[0](states[0][0])
         context, weights = self.attend(hidden, memory)
         for index in range(1, len(self.layers)):
             states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        return self.combine.vectors(embedded, hidden, context), weights, DecoderState(layers=tuple(states))
+        vectors = self.combine.vectors(embedded, hidden, context)
+        return Decoded(hidden=hidden, vectors=vectors, attention=weights), DecoderState(layers=tuple(states))
 
 
 class StepLayer(Protocol):
@@ -150,21 +151,24 @@ class InputFeedingDecoder(Decoder):
         state = super().start(memory)
         return replace(state, feed=torch.zeros_like(state.layers[0][0]))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
         dtype = product_dtype(embedded)
         state, seen, parts = (
             self.start(memory),
             self.attention.step_memory(memory),
             self._unrolled(embedded, dtype, noise),
         )
-        vectors, weights = [], []
+        steps = []
         for previous in embedded.to(dtype).unbind(dim=1):
-            vector, looks, state = self._advance(previous, state, seen, parts)
-            vectors.append(vector)
-            weights.append(looks)
-        return torch.stack(vectors, dim=1), torch.stack(weights, dim=1)
+            decoded, state = self._advance(previous, state, seen, parts)
+            steps.append(decoded)
+        return Decoded(
+            hidden=torch.stack([step.hidden for step in steps], dim=1),
+            vectors=torch.stack([step.vectors for step in steps], dim=1),
+            attention=torch.stack([step.attention for step in steps], dim=1),
+        )
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
         parts = Parts(layers=self.layers, product=applied, masks=[None] * len(self.layers))
         return self._advance(embedded, state, memory, parts)
 
@@ -180,7 +184,7 @@ class InputFeedingDecoder(Decoder):
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Attended, parts: Parts
-    ) -> tuple[Tensor, Tensor, DecoderState]:
+    ) -> tuple[Decoded, DecoderState]:
         assert state.feed is not None
         hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)
         states = []
@@ -188,9 +192,10 @@ class InputFeedingDecoder(Decoder):
             states.append(layer.step(masked(hidden, mask), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
         context, weights = self.attend(hidden, memory, state.coverage)
-        vector = self.combine.vectors(embedded, hidden, context, parts.product)
+        vectors = self.combine.vectors(embedded, hidden, context, parts.product)
         coverage = None if state.coverage is None else state.coverage + weights
-        return vector, weights, DecoderState(layers=tuple(states), feed=vector, coverage=coverage)
+        decoded = Decoded(hidden=hidden, vectors=vectors, attention=weights)
+        return decoded, DecoderState(layers=tuple(states), feed=vectors, coverage=coverage)
 
 
 DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {

@@ -4,6 +4,7 @@ Every kind has a matrix over the vocabulary and makes something of its softmax. 
 in search over candidates, so the softmax is handed in. All yield log-probabilities; the plain one has a faster loss of its own.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.model.loss import cross_entropy, smoothed
 
-ROWS = 256  # whose probabilities are in memory at a time; on the way back they are computed again
+ROWS = 256  # softmaxes in memory at a time; on the way back they are computed again
 
 LogSoftmax = Callable[[Tensor], Tensor]
 """log softmax(W x + b) over the vocabulary, or over each row's candidates: from x (R, D) to (R, W)."""
@@ -26,7 +27,7 @@ LogSoftmax = Callable[[Tensor], Tensor]
 class Readout:
     """What next pieces are predicted from: a row for each target position in training, for each hypothesis in search."""
 
-    vectors: Tensor  # (R, D)
+    vectors: Tensor  # (R, D), or for latent attention (R, S, D)
     attention: Tensor  # (R, S) weights over the source pieces
     columns: Tensor | None = (
         None  # (R, S) which of the W columns is the source piece's own; W: none. For outputs that copy
@@ -44,6 +45,8 @@ class Output(nn.Linear, ABC):
 
     copies = False
     """Whether `Readout.columns` is needed."""
+    latent = False
+    """Whether it wants a vector for each source piece."""
 
     def __init__(self, size: int, vocabulary: int, mixtures: int) -> None:  # noqa: ARG002
         super().__init__(size, vocabulary)
@@ -63,9 +66,10 @@ class Output(nn.Linear, ABC):
         def part(readout: Readout, targets: Tensor) -> Tensor:
             return smoothed(self.log_probabilities(readout, self.log_softmax), targets, label_smoothing)
 
+        rows = max(1, ROWS // math.prod(readout.vectors.shape[1:-1]))
         losses = [
-            checkpoint(part, rows, y, use_reentrant=False, preserve_rng_state=False)
-            for rows, y in zip(readout.split(ROWS), torch.split(targets, ROWS), strict=True)
+            checkpoint(part, own, y, use_reentrant=False, preserve_rng_state=False)
+            for own, y in zip(readout.split(rows), torch.split(targets, rows), strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -100,6 +104,21 @@ class MixtureOutput(Output):
         return torch.logsumexp(prior.unsqueeze(-1) + each, dim=1)
 
 
+class LatentOutput(Output):
+    """p = Σ_s a_s softmax(W x_s + b), x_s the attentional vector for source piece s as the only context.
+
+    Attention as a latent variable that is summed over exactly (Shankar et al. 2018; Deng et al. 2018): where the usual one mixes
+    contexts, this one mixes predictions. It takes a softmax for each source piece.
+    """
+
+    latent = True
+
+    def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
+        R, S, _ = readout.vectors.shape
+        each = log_softmax(readout.vectors.flatten(0, 1)).view(R, S, -1)
+        return torch.logsumexp(_log(readout.attention.to(each.dtype)).unsqueeze(-1) + each, dim=1)
+
+
 class CopyOutput(Output):
     """p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source piece s is y} a_s, g = σ(w x + v) (See et al. 2017, eq. 9).
 
@@ -116,10 +135,13 @@ class CopyOutput(Output):
         generated = log_softmax(readout.vectors)
         gate = self.generate(readout.vectors).to(generated.dtype)
         copied = _copied(readout, generated.size(-1)).to(generated.dtype)
-        # The logarithm of nothing has no gradient; the least number is as good as nothing.
-        copied = copied.clamp_min(torch.finfo(copied.dtype).tiny).log()
-        sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + copied)
+        sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + _log(copied))
         return sums.masked_fill(generated.isneginf(), -torch.inf)  # what is no candidate stays none
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    """Logarithms; of nothing that of the least number, which is as good as nothing and has a gradient."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _copied(readout: Readout, width: int) -> Tensor:
@@ -130,8 +152,9 @@ def _copied(readout: Readout, width: int) -> Tensor:
     return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-OUTPUTS: dict[str, type[SoftmaxOutput] | type[MixtureOutput] | type[CopyOutput]] = {
+OUTPUTS: dict[str, type[SoftmaxOutput] | type[MixtureOutput] | type[CopyOutput] | type[LatentOutput]] = {
     "softmax": SoftmaxOutput,
     "mixture": MixtureOutput,
     "copy": CopyOutput,
+    "latent": LatentOutput,
 }

@@ -11,7 +11,7 @@ from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
 from nmt.model.loss import repeated_attention
 from nmt.model.output import OUTPUTS, Readout
-from nmt.model.state import DecoderState, Memory, Step
+from nmt.model.state import Decoded, DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
 
@@ -71,8 +71,9 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
         """What predicts the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
-        vectors, weights, state = self.decoder.step(embedded, state, memory)
-        return Step(vectors=self.shrink(vectors), attention=weights, state=state)
+        decoded, state = self.decoder.step(embedded, state, memory)
+        vectors = self.shrink(self._vectors(embedded, decoded, memory))
+        return Step(vectors=vectors, attention=decoded.attention, state=state)
 
     def forward(
         self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0, coverage_loss: float = 0.0
@@ -86,7 +87,7 @@ class Seq2Seq(nn.Module):
         return loss + coverage_loss * repeated_attention(attention, target_mask(batch)) if coverage_loss else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
         return self._readout(batch, noise)[0].vectors
 
     def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
@@ -98,8 +99,10 @@ class Seq2Seq(nn.Module):
         memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
-        vectors, attention = self.decoder(embedded, memory, noise)
-        vectors = shared_dropout(vectors, self.config.output_dropout, noise)
+        decoded = self.decoder(embedded, memory, noise)
+        vectors, attention = self._vectors(embedded, decoded, memory), decoded.attention
+        # One mask for all positions of a sentence, and all source pieces.
+        vectors = shared_dropout(vectors.flatten(1, -2), self.config.output_dropout, noise).view_as(vectors)
         mask = target_mask(batch)  # no softmax at padding
         columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
         return Readout(vectors=self.shrink(vectors[mask]), attention=attention[mask], columns=columns), attention
@@ -107,6 +110,17 @@ class Seq2Seq(nn.Module):
     def logits(self, vectors: Tensor) -> Tensor:
         """Scores of the vocabulary, (N, V), of which a softmax output makes probabilities."""
         return self.output(vectors)  # type: ignore[no-any-return]
+
+    def _vectors(self, embedded: Tensor, decoded: Decoded, memory: Memory) -> Tensor:
+        """Attentional vectors (…, H); for an output that wants them, one for each source piece, (…, S, H), as if it were all."""
+        if not self.output.latent:
+            return decoded.vectors
+        B, S, _ = memory.values.shape
+        e, h = (part.reshape(B, -1, 1, part.size(-1)) for part in (embedded, decoded.hidden))  # (B, Q, 1, ·)
+        shape = B, e.size(1), S, -1
+        contexts = memory.values.unsqueeze(1).expand(shape)
+        vectors = self.decoder.combine.vectors(e.expand(shape), h.expand(shape), contexts)
+        return vectors.view(*decoded.attention.shape, -1)
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
         embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)

@@ -45,9 +45,18 @@ class DecoderState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """What a decoder makes of previous pieces: at all positions of a sentence (B, T, ·), or at one of each hypothesis (N, ·)."""
+
+    hidden: Tensor  # (…, H) outputs of its last layer
+    vectors: Tensor  # (…, H) attentional vectors
+    attention: Tensor  # (…, S) weights over the source pieces
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """What one decoding step yields."""
 
-    vectors: Tensor  # (N, H or E) of which `Seq2Seq.logits` makes scores of the vocabulary
+    vectors: Tensor  # (N, H or E), or (N, S, H or E), from which the output layer predicts
     attention: Tensor  # (N, S) weights over the source pieces
     state: DecoderState
