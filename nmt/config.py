@@ -132,11 +132,24 @@ class ModelConfig:
     decoder: Literal["parallel", "input_feeding"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
     loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
-    attention: Literal["dot", "general", "additive", "multi_head"] = "general"
+    attention: Literal["dot", "general", "additive", "multi_head", "multi_head_additive"] = "general"
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
-    2015, `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""
+    2015; in several heads `multi_head`, scaled dot products of Vaswani et al. 2017, and `multi_head_additive`, RNMT+ of Chen et
+    al. 2018. `dot` needs encoder_size = decoder_size."""
     attention_heads: int = 4
-    """Heads of `multi_head`."""
+    """Heads of `multi_head` and `multi_head_additive`; they must divide decoder_size."""
+    coverage: bool = False
+    """The score of attention depends on the sum of all weights before (Tu et al. 2016; See et al. 2017): it knows what is
+    translated already. Needs `attention: additive` and a decoder that attends step by step."""
+    context_gate: bool = False
+    """A gate weighs the context against the decoder's state in the attentional vector (Tu et al. 2017, both sides)."""
+    output: Literal["softmax", "mixture", "copy", "latent"] = "softmax"
+    """What makes probabilities of the attentional vector: a softmax; a `mixture` of softmaxes (Yang et al. 2018); one that may
+    `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary); or `latent`, the mean of the
+    predictions from each source piece instead of a prediction from the mean (Shankar et al. 2018; Deng et al. 2018), which takes
+    a softmax for each of them and attention with one head."""
+    mixtures: int = 4
+    """Softmaxes of `output: mixture`."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""
@@ -196,6 +209,9 @@ class TrainingConfig:
     r_drop: float = 0.0
     """R-Drop (Liang et al. 2021): weight α of the divergence between two predictions of each piece under different dropout; 0 is
     off. Updates take nearly twice as long."""
+    coverage_loss: float = 0.0
+    """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
+    et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off."""
     ema: float = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -298,6 +314,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.decoder_layers": (1, None),
     "model.decoder_size": (1, None),
     "model.attention_heads": (1, None),
+    "model.mixtures": (1, None),
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),
@@ -315,6 +332,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.clip_norm": (0, None),
     "training.label_smoothing": (0, 0.95),
     "training.r_drop": (0, None),
+    "training.coverage_loss": (0, None),
     "training.ema": (0, 0.999999),
     "training.seed": (0, 2**31 - 1),
     "training.threads": (1, None),
@@ -353,10 +371,21 @@ def _model_faults(config: Config) -> list[str]:
             f"model.attention: dot needs encoder_size = decoder_size, "
             f"not {model.encoder_size} and {model.decoder_size}; make them equal or choose general"
         )
-    if model.attention == "multi_head" and model.decoder_size % model.attention_heads:
+    if model.attention.startswith("multi_head") and model.decoder_size % model.attention_heads:
         faults.append(
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"
+        )
+    if model.coverage and (model.attention != "additive" or model.decoder == "parallel"):
+        faults.append(
+            "model.coverage: needs attention additive and a decoder that attends step by step, "
+            f"not {model.attention} and {model.decoder}; choose additive and input_feeding"
+        )
+    if model.output == "copy" and not config.tokenizer.joint:
+        faults.append("model.output: copy needs tokenizer.joint; choose another output or a joint vocabulary")
+    if model.output == "latent" and model.attention.startswith("multi_head"):
+        faults.append(
+            f"model.output: latent needs one head of attention, not {model.attention}; choose general or additive"
         )
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")

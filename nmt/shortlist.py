@@ -32,6 +32,17 @@ class Candidates:
             return self
         return Candidates(pieces=self.pieces[sentences], counts=self.counts[sentences])
 
+    def columns(self, source: Tensor) -> Tensor:
+        """Where the pieces of each source (B, S) stand in its row, (B, S); W where they are no candidates. One vocabulary."""
+        width = self.pieces.size(1)
+        pieces = self.pieces.expand(len(source), width)
+        if self.counts is not None:  # what fills up a row must not be found, and goes after the others
+            padding = torch.arange(width, device=pieces.device) >= self.counts.unsqueeze(1)
+            pieces = pieces.masked_fill(padding, torch.iinfo(pieces.dtype).max)
+        columns = torch.searchsorted(pieces.contiguous(), source)
+        found = pieces.gather(1, columns.clamp_max(width - 1)) == source
+        return columns.masked_fill(~found, width)
+
     def together(self) -> "Together":
         """Those of all sentences, without repetition."""
         if self.counts is None:
@@ -86,6 +97,11 @@ class Shortlist:
         ids = np.concatenate([self.frequent, self.best.ravel()])
         if len(ids) and not (ids.min() >= EOS and ids.max() < self.target_size):
             raise ValueError(f"pieces {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
+
+    def copying(self) -> "Shortlist":
+        """The same with each source piece itself, for a network that copies. One vocabulary."""
+        itself = np.maximum(np.arange(len(self.best)), EOS)
+        return replace(self, best=np.column_stack([self.best, itself]))
 
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
         """What the sentences of a batch may use, each whatever its neighbours are.

@@ -94,7 +94,7 @@ class Translator:
         device = next(models[0].network.parameters()).device
         self._search = Search(
             scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
-            shortlist=next((model.shortlist for model in models if model.shortlist), None) if shortlist else None,
+            shortlist=_shortlist(models) if shortlist else None,
             tokenizers=self.tokenizers,
             device=device,
             alone=scorers is not None and can_fork(),
@@ -339,6 +339,12 @@ def _check_ensemble(models: Sequence[Model]) -> None:
             ours, theirs = getattr(first.tokenizers, side), getattr(other.tokenizers, side)
             if _content(ours) != _content(theirs):
                 raise ModelError(f"{first.name} and {other.name}: no ensemble, their {side} vocabularies differ")
+
+
+def _shortlist(models: Sequence[Model]) -> Shortlist | None:
+    """That of the first model that has one; source pieces are in it if a model copies them."""
+    first = next((model.shortlist for model in models if model.shortlist), None)
+    return first.copying() if first and any(model.network.output.copies for model in models) else first
 
 
 def _languages(model: Model) -> str:

@@ -10,8 +10,11 @@ from nmt.model.attention import (
     ATTENTIONS,
     AdditiveAttention,
     Attention,
+    CoverageAttention,
     GeneralAttention,
+    MultiHeadAdditiveAttention,
     MultiHeadAttention,
+    StepMemory,
     masked_softmax,
 )
 from nmt.model.state import Memory
@@ -70,6 +73,31 @@ def test_multi_head_equals_torch() -> None:
     torch.testing.assert_close(weights, expected_weights)
 
 
+def test_multi_head_additive_is_additive_in_every_head() -> None:
+    attention = build("multi_head_additive")
+    assert isinstance(attention, MultiHeadAdditiveAttention)
+    query, values, size = torch.randn(B, Q, D).double(), torch.randn(B, S, D).double(), D // 2
+    context, weights = attention(query, memory(attention, values, [5, 3]))
+    for b, length in enumerate([5, 3]):
+        for q in range(Q):
+            heads, looks = [], []
+            for head, w in enumerate(attention.score.weight):
+                own = slice(head * size, (head + 1) * size)
+                asked, keys, seen = (
+                    (tensor @ layer.weight.T + layer.bias)[..., own]
+                    for layer, tensor in [
+                        (attention.query, query[b, q]),
+                        (attention.key, values[b, :length]),
+                        (attention.value, values[b, :length]),
+                    ]
+                )
+                scores = torch.stack([w @ torch.tanh(asked + key) for key in keys])
+                looks.append(scores.exp() / scores.exp().sum())
+                heads.append(looks[-1] @ seen)
+            torch.testing.assert_close(weights[b, q, :length], (looks[0] + looks[1]) / 2)
+            torch.testing.assert_close(context[b, q], attention.output(torch.cat(heads)))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_is_never_looked_at(kind: str) -> None:
     attention = build(kind)
@@ -81,6 +109,26 @@ def test_padding_is_never_looked_at(kind: str) -> None:
     torch.testing.assert_close(other, context)
     torch.testing.assert_close(other_weights, weights)
     assert (weights[1, :, 2:] == 0).all()
+
+
+def test_coverage_enters_the_score() -> None:
+    torch.manual_seed(5)
+    attention = CoverageAttention(D, D, 1).double()
+    query, values, coverage = (torch.randn(shape).double() for shape in ((B, Q, D), (B, S, D), (B, Q, S)))
+    whole = memory(attention, values, [5, 3])
+    seen = StepMemory(keys=whole.keys, values=whole.values, mask=whole.mask, coverage=coverage)
+    _, weights = attention(query, seen)
+    for b, length in enumerate([5, 3]):
+        for q in range(Q):
+            scores = []
+            for s in range(length):
+                joined = attention.query.weight @ query[b, q] + attention.query.bias
+                joined = (
+                    joined + attention.key.weight @ values[b, s] + attention.coverage.weight[:, 0] * coverage[b, q, s]
+                )
+                scores.append((attention.score.weight @ torch.tanh(joined)).squeeze())
+            expected = torch.stack(scores).exp() / torch.stack(scores).exp().sum()
+            torch.testing.assert_close(weights[b, q, :length], expected)
 
 
 def test_masked_softmax_sums_to_one() -> None:

@@ -240,10 +240,11 @@ def test_search_options_reach_the_search(
 ) -> None:
     original = Translator.load(model_folder(files / "model"), device="cpu")
     outputs = set()
-    for extra in ((), ("--beam", "1"), ("--length-penalty", "0"), ("--device", "cpu")):
+    short = ("--length-penalty", "0")
+    for extra in ((), ("--beam", "1"), short, (*short, "--coverage-penalty", "9"), ("--device", "cpu")):
         scores(capsys, "model", "--source", "source", "--reference", "reference", "--output", "out", *extra)
         outputs.add((files / "out").read_text(encoding="utf-8"))
-    assert len(outputs) == 3  # the device changes nothing
+    assert len(outputs) == 4  # the device changes nothing
     if not torch.cuda.is_available():
         assert "cuda" in failure(capsys, "model", "--source", "source", "--reference", "reference", "--device", "cuda")
     loaded: list[dict[str, Any]] = []

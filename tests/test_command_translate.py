@@ -60,6 +60,8 @@ def test_options_change_the_output(model: Path) -> None:
         translate(model, content, "--nbest", "2", "--beam", "3", "--length-penalty", "0").stdout.decode().splitlines()
     )
     assert other != best
+    covered = translate(model, content, "--nbest", "2", "--beam", "3", "--coverage-penalty", "1")
+    assert float(covered.stdout.decode().split(" ||| ")[2].split("\n")[0]) < float(best[0].split(" ||| ")[2])
     objects = [json.loads(line) for line in translate(model, content, "--json").stdout.splitlines()]
     assert [item["line"] for item in objects] == [1, 2, 3]
     first = objects[0]["translations"][0]

@@ -175,7 +175,13 @@ def test_models_of_both_sides():
 
 def test_attention_and_sizes():
     assert "make them equal" in faults({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 4}})[0]
-    assert "do not divide" in faults({"model": {"attention": "multi_head", "attention_heads": 3}})[0]
+    for model in ({"attention": "additive"}, {"decoder": "input_feeding"}):
+        assert "choose additive and input_feeding" in faults({"model": {"coverage": True, **model}})[0]
+    assert "one head" in faults({"model": {"output": "latent", "attention": "multi_head"}})[0]
+    separate = {"tokenizer": {"joint": False}, "model": {"output": "copy", "tied_embeddings": "none"}}
+    assert "copy needs tokenizer.joint" in faults(separate)[0]
+    for kind in ("multi_head", "multi_head_additive"):
+        assert "do not divide" in faults({"model": {"attention": kind, "attention_heads": 3}})[0]
     assert "must be even" in faults({"model": {"encoder_size": 5}})[0]
     assert "needs tokenizer.joint" in faults({"tokenizer": {"joint": False}})[0]
     assert parse_config({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 8}}).model.attention == "dot"

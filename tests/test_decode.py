@@ -54,6 +54,48 @@ def test_a_beam_as_large_as_all_prefixes_finds_what_enumeration_finds(alpha: flo
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
 
 
+class Gazing(TableScorer):
+    """Its attention is nowhere nothing."""
+
+    def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
+        prediction, state = super().step(tokens, state)
+        return dataclasses.replace(prediction, attention=0.9 * prediction.attention + 0.1 / state.width), state
+
+
+def uncovered(ids: list[int], width: int) -> float:
+    """Σ_s log min(Σ_t a_ts, 1) of what `Gazing` looks at along a hypothesis."""
+    looked = [piece % width for piece in [BOS, *ids]]
+    return sum(math.log(min(0.9 * looked.count(s) + 0.1 / width * len(looked), 1.0)) for s in range(width))
+
+
+@pytest.mark.parametrize("weight", [0.1, 3.0])
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_coverage_penalty_ranks_finished_hypotheses(weight: float, exact: bool) -> None:
+    scorer = Gazing(SIZE, seed=3)
+    options = everything(4, exact=exact)
+    plain = enumerate_all(scorer, SOURCE, options)
+    expected = sorted(((score + weight * uncovered(ids, 3), ids) for score, ids in plain), reverse=True)
+    options = dataclasses.replace(options, coverage_penalty=weight)
+    (found,) = run(scorer, [SOURCE], options)
+    assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in expected[: options.nbest]]
+    assert [hypothesis.ids for hypothesis in found] != [ids for _, ids in plain[: options.nbest]]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected][: len(found)])
+    assert found[0].attention is None  # only on request
+
+
+def test_a_piece_without_attention_costs_much_but_not_everything() -> None:
+    options = SearchOptions(coverage_penalty=1.0, max_length_factor=0, max_length_extra=1)  # two looks at three pieces
+    (found,) = run(TableScorer(SIZE, seed=3), [SOURCE], options)
+    assert -300 < found[0].score < -80
+
+
+def test_the_coverage_penalty_of_a_sentence_does_not_see_padding() -> None:
+    lines, options = [[4, EOS], [4, 5, 6, 7, EOS]], SearchOptions(beam=3, coverage_penalty=0.5)
+    network = ModelScorer(sharp_network(1))
+    alone = [run(network, [line], options)[0][0].score for line in lines]
+    assert [found[0].score for found in run(network, lines, options)] == pytest.approx(alone, rel=1e-5)
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_a_shortlist_restricts_each_sentence_to_its_own_pieces_and_normalizes_over_them(exact: bool) -> None:
     scorer, shortlist = TableScorer(9, seed=3), TableShortlist(9, seed=1)
@@ -138,7 +180,7 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch(
 ) -> None:
     scorer = ModelScorer(sharp_network(seed))
     shortlist = data.draw(st.none() | seeds.map(lambda seed: TableShortlist(20, seed)))
-    options = SearchOptions(beam=beam, nbest=beam)
+    options = SearchOptions(beam=beam, nbest=beam, coverage_penalty=data.draw(st.sampled_from([0.0, 0.4])))
     together = ids_of(run(scorer, lines, options, shortlist))
     assert together == [ids_of(run(scorer, [source], options, shortlist))[0] for source in lines]
     order = data.draw(st.permutations(range(len(lines))))
@@ -269,6 +311,7 @@ def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
         ({"beam": 0}, "beam: must be at least 1, not 0"),
         ({"beam": 2, "nbest": 3}, "nbest: at most as many as the beam, 2, not 3"),
         ({"length_penalty": -0.1}, "length_penalty: must be at least 0"),
+        ({"coverage_penalty": -1.0}, "coverage_penalty: must be at least 0"),
         ({"length_penalty": float("nan")}, "length_penalty: must be at least 0"),
         ({"max_length_factor": float("inf")}, "max_length_factor"),
         ({"min_length": -1, "beam": -1}, "beam: .*\nnbest: .*\nmin_length: |beam: .*\nmin_length: "),

@@ -1,5 +1,6 @@
 """The rule for every decoder: teacher forcing equals repeated steps."""
 
+import dataclasses
 from itertools import product
 
 import pytest
@@ -26,7 +27,9 @@ def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
     ("decoder", "cell", "attention", "layers"),
     [
         *product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3]),
-        *product(["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head"], [2]),
+        *product(
+            ["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head", "multi_head_additive"], [2]
+        ),
     ],
 )
 def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, layers: int) -> None:
@@ -42,9 +45,24 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
 @pytest.mark.parametrize(
     "setting",
-    [{"residual": False}, {"layer_norm": True}, {"bridge": "none"}, {"bridge": "final"}, {"attention": "additive"}],
+    [
+        {"residual": False},
+        {"layer_norm": True},
+        {"bridge": "none"},
+        {"bridge": "final"},
+        {"attention": "additive"},
+        {"context_gate": True},
+    ],
 )
 def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, object]) -> None:
+    check_setting(decoder, setting)
+
+
+def test_forward_equals_steps_with_coverage() -> None:
+    check_setting("input_feeding", {"attention": "additive", "coverage": True})
+
+
+def check_setting(decoder: str, setting: dict[str, object]) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=3, **setting).double()
     batch = tiny.batch()
     logits = tiny.logits(network, batch)
@@ -52,9 +70,12 @@ def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str
     assert not torch.allclose(tiny.logits(tiny.network(decoder=decoder, decoder_layers=3).double(), batch), logits)
 
 
-@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
-def test_hypotheses_of_a_sentence_share_its_memory(decoder: str) -> None:
-    network = tiny.network(decoder=decoder).double()
+COVERED = {"decoder": "input_feeding", "attention": "additive", "coverage": True}
+
+
+@pytest.mark.parametrize("setting", [{"decoder": "parallel"}, {"decoder": "input_feeding"}, COVERED])
+def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, object]) -> None:
+    network = tiny.network(**setting).double()
     batch = tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
     tokens = torch.tensor([4, 5, 6, 7, 8, 9])  # two hypotheses for each of three sentences
@@ -74,6 +95,21 @@ def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     dropped = tiny.logits(network, batch, tiny.noise())
     assert not torch.allclose(dropped, plain)
     torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
+
+
+def test_coverage_is_the_sum_of_the_weights_and_changes_them() -> None:
+    network, batch = tiny.network(**COVERED), tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    state, tokens, total = network.start(memory), torch.full((3,), BOS), torch.zeros(memory.mask.shape)
+    for t in range(3):
+        step = network.step(tokens, state, memory)
+        total = total + step.attention
+        assert step.state.coverage is not None
+        torch.testing.assert_close(step.state.coverage, total)
+        state, tokens = step.state, batch.target[:, t]
+    blind = dataclasses.replace(state, coverage=torch.zeros_like(total))
+    seeing, unseeing = (network.step(tokens, each, memory).attention for each in (state, blind))
+    assert not torch.allclose(seeing, unseeing)
 
 
 def test_input_feeding_feeds() -> None:

@@ -193,6 +193,22 @@ def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> 
         build_scorer(model, precision)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"attention": "multi_head_additive"},
+        {"coverage": True, "attention": "additive", "decoder": "input_feeding"},
+        {"context_gate": True},
+        {"output": "mixture"},
+        {"output": "copy"},
+        {"output": "latent"},
+    ],
+)
+def test_parts_that_it_does_not_know_are_refused(part: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match=f"the packed engine does not know {next(iter(part))}"):
+        build_scorer(network(**part), "fp32")
+
+
 def test_a_packed_model_and_the_model_itself_make_an_ensemble() -> None:
     model = network()
     members = [build_scorer(model, "fp32"), ModelScorer(model)]

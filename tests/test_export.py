@@ -23,6 +23,7 @@ from nmt.files import verify_checksums
 from nmt.model.attention import ATTENTIONS
 from nmt.model.cells import EQUATIONS
 from nmt.model.decoder import DECODERS
+from nmt.model.output import OUTPUTS
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.build import train_tokenizers
 from nmt.train import train
@@ -91,6 +92,7 @@ def odd(folder: Path, **settings: str | bool) -> Model:
         *({"cell": cell} for cell in EQUATIONS),
         *({"attention": attention} for attention in ATTENTIONS),
         *({"decoder": decoder, "layer_norm": True} for decoder in DECODERS),
+        *({"output": output} for output in OUTPUTS),
         *({"tied_embeddings": tied} for tied in ("none", "two_way", "three_way")),
     ],
 )

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.model import loss
-from nmt.model.loss import cross_entropy
+from nmt.model.loss import cross_entropy, repeated_attention
 
 PIECES, D, V = 7, 5, 9
 
@@ -95,3 +95,16 @@ def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pyte
 def test_r_drop_gradcheck() -> None:
     *tensors, targets = twins()
     assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)
+
+
+def test_repeated_attention_is_the_least_of_weight_and_coverage() -> None:
+    weights = torch.rand(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = 0.0
+    for b, length in enumerate([4, 2]):
+        covered = [0.0] * 3
+        for t in range(length):
+            for s in range(3):
+                expected += min(weights[b, t, s].item(), covered[s])
+                covered[s] += weights[b, t, s].item()
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert repeated_attention(weights, mask).item() == pytest.approx(expected)

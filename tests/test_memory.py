@@ -38,15 +38,15 @@ def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[i
     failed: list[int] = []
     forward = trainer.network.forward
 
-    def short(batch: Batch, *arguments: Any) -> torch.Tensor:
+    def short(batch: Batch, *arguments: Any, **terms: Any) -> torch.Tensor:
         if batch.cells <= most:
-            return forward(batch, *arguments)
+            return forward(batch, *arguments, **terms)
         failed.append(batch.cells)
         if where == "forward":
             raise error
         handle = trainer.network.source_embedding.weight.register_hook(fail)
         handles.append(handle)
-        return forward(batch, *arguments)
+        return forward(batch, *arguments, **terms)
 
     def fail(gradient: torch.Tensor) -> None:
         assert any(weight.grad is not None for weight in trainer.network.parameters())  # there is something to undo

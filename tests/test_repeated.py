@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.model.repeated import Factor, Repeated
+from nmt.model.repeated import Factor, Repeated, RepeatedLinears
 
 
 def chain(first: Tensor, factor: Factor, steps: int) -> Tensor:
@@ -72,3 +72,13 @@ def test_nothing_is_left_after_the_backward_pass() -> None:
     finally:
         gc.enable()
     assert factor.grad is not None
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layers_as_they_are(bias: bool) -> None:
+    linear, x = torch.nn.Linear(4, 4, bias=bias).double(), torch.randn(3, 4).double()
+    product = RepeatedLinears(torch.float64)
+    ours, plain = product(linear, torch.tanh(product(linear, x))), linear(torch.tanh(linear(x)))
+    torch.testing.assert_close(ours, plain)
+    gradients = [torch.autograd.grad(each.sum(), list(linear.parameters())) for each in (ours, plain)]
+    torch.testing.assert_close(*gradients)

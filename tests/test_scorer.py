@@ -19,7 +19,7 @@ def networks() -> list[tiny.Seq2Seq]:
     return [
         tiny.network(1),
         tiny.network(2, cell="gru", decoder="input_feeding", encoder_size=4),
-        tiny.network(3, decoder_layers=1, attention="additive"),
+        tiny.network(3, decoder="input_feeding", decoder_layers=1, attention="additive", coverage=True),
     ]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.shortlist import Candidates, Shortlist
@@ -44,6 +44,7 @@ def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbour
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5), hypotheses=st.integers(1, 3))
+@settings(deadline=None)
 def test_scores_of_all_candidates_are_distributed_to_the_sentences(
     shortlist: Shortlist, batch: list[list[int]], hypotheses: int
 ) -> None:
@@ -85,3 +86,23 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
 def test_only_real_pieces(frequent: list[int], best: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Shortlist(target_size=TARGETS, frequent=np.array(frequent), best=np.array(best))
+
+
+@given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
+@settings(deadline=None)
+def test_where_source_pieces_stand_among_the_candidates(shortlist: Shortlist, batch: list[list[int]]) -> None:
+    source, lengths = pad(batch)
+    for candidates in (shortlist.candidates(source, lengths), Candidates.all(TARGETS)):
+        found, width = candidates.columns(source), candidates.pieces.size(1)
+        for sentence, ids in enumerate(source.tolist()):
+            own = allowed(candidates, sentence) if candidates.counts is not None else candidates.pieces[0].tolist()
+            assert found[sentence].tolist() == [own.index(piece) if piece in own else width for piece in ids]
+
+
+@given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
+@settings(deadline=None)
+def test_a_network_that_copies_may_use_the_pieces_of_the_source(shortlist: Shortlist, batch: list[list[int]]) -> None:
+    before, after = (each.candidates(*pad(batch)) for each in (shortlist, shortlist.copying()))
+    for sentence, ids in enumerate(batch):
+        itself = {piece for piece in ids if piece >= EOS}
+        assert set(allowed(after, sentence)) == {*allowed(before, sentence), *itself}

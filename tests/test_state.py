@@ -1,9 +1,11 @@
+import dataclasses
+
 import tiny
 import torch
 
 
 def test_select_takes_rows_in_order_and_again() -> None:
-    network, batch = tiny.network(decoder="input_feeding"), tiny.batch()
+    network, batch = tiny.network(decoder="input_feeding", attention="additive", coverage=True), tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
     rows = torch.tensor([2, 0, 2])
     chosen = memory.select(rows)
@@ -13,3 +15,6 @@ def test_select_takes_rows_in_order_and_again() -> None:
     picked = state.select(rows)
     assert torch.equal(picked.layers[0][1], state.layers[0][1][[2, 0, 2]])
     assert picked.feed is not None
+    moved = dataclasses.replace(state, coverage=torch.rand(memory.mask.shape))
+    assert moved.coverage is not None
+    assert torch.equal(moved.select(rows).coverage, moved.coverage[[2, 0, 2]])

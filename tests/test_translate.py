@@ -175,6 +175,9 @@ def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
         assert not set(translator.nbest(["red cat"])[0][0].tokens) <= set(narrow)
     one, two = load_model(model), load_model(listed)
     assert Translator([dataclasses.replace(one, shortlist=None), two])._search.shortlist is two.shortlist
+    copying = dataclasses.replace(two, network=tiny.network(output="copy"))
+    assert (used := Translator([copying])._search.shortlist)
+    assert used.best[:, -1].tolist() == [EOS] * EOS + list(range(EOS, sizes.source.size))
 
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -75,7 +75,9 @@ def _translate(
     with contextlib.closing(translator):
         language = language or translator.target_language
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
-        search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
+        search = SearchOptions(
+            beam=options.beam, length_penalty=options.length_penalty, coverage_penalty=options.coverage_penalty
+        )
         lines = translator.translate(source, search)
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in lines))
@@ -101,6 +103,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search = result.add_argument_group("translation, as with nmt-translate")
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
     search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
+    search.add_argument("--coverage-penalty", type=number(0), default=0.0, metavar="B", help="default: 0")
     add_machine_options(search)
     options = result.parse_args(arguments)
     for fault in _faults(options):

@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 beam=options.beam,
                 nbest=options.nbest or 1,
                 length_penalty=options.length_penalty,
+                coverage_penalty=options.coverage_penalty,
                 max_length_factor=options.max_length_factor,
                 max_length_extra=options.max_length_extra,
                 attention=options.json,
@@ -91,6 +92,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
     search.add_argument(
         "--length-penalty", type=number(0), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
+    )
+    search.add_argument(
+        "--coverage-penalty",
+        type=number(0),
+        default=0.0,
+        metavar="B",
+        help="of source pieces not looked at; default: 0",
     )
     search.add_argument(
         "--max-length-factor", type=number(0), default=2.0, metavar="F", help="most pieces: F · source pieces + E"

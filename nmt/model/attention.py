@@ -29,11 +29,12 @@ class Attended(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """A memory for queries that come step by step in training: the gradients of its factors wait until after the last."""
+    """A memory for queries that come step by step: in training the gradients of its factors wait until after the last."""
 
     keys: Factor
     values: Factor
     mask: Tensor
+    coverage: Tensor | None = None  # (B, Q, S) the sum of the weights of all steps before, where attention wants it
 
 
 class Attention(nn.Module, ABC):
@@ -56,11 +57,11 @@ class ScoredAttention(Attention):
     """One score for each query and key; softmax over the real source pieces; weighted mean of the values."""
 
     @abstractmethod
-    def scores(self, query: Tensor, keys: Factor) -> Tensor:
+    def scores(self, query: Tensor, memory: Attended) -> Tensor:
         """Scores (B, Q, S) of queries (B, Q, D)."""
 
     def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
-        weights = masked_softmax(self.scores(query, memory.keys), memory.mask)
+        weights = masked_softmax(self.scores(query, memory), memory.mask)
         return weights.to(memory.values.dtype) @ memory.values, weights
 
     def step_memory(self, memory: Memory) -> StepMemory:
@@ -85,8 +86,8 @@ class DotAttention(ScoredAttention):
     def project(self, values: Tensor) -> Tensor:
         return values
 
-    def scores(self, query: Tensor, keys: Factor) -> Tensor:
-        return query.to(keys.dtype) @ keys.mT
+    def scores(self, query: Tensor, memory: Attended) -> Tensor:
+        return query.to(memory.keys.dtype) @ memory.keys.mT
 
     def step_memory(self, memory: Memory) -> StepMemory:
         return StepMemory(keys=_repeated(memory.keys), values=_repeated(memory.values), mask=memory.mask)
@@ -115,14 +116,33 @@ class AdditiveAttention(ScoredAttention):
     def project(self, values: Tensor) -> Tensor:
         return self.key(values)  # type: ignore[no-any-return]
 
-    def scores(self, query: Tensor, keys: Factor) -> Tensor:
-        assert isinstance(keys, Tensor)
-        joined = torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))  # (B, Q, S, A)
-        return self.score(joined).squeeze(-1)  # type: ignore[no-any-return]
+    def scores(self, query: Tensor, memory: Attended) -> Tensor:
+        return self.score(torch.tanh(self.joined(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
+
+    def joined(self, query: Tensor, memory: Attended) -> Tensor:
+        """W q + U v, (B, Q, S, A)."""
+        assert isinstance(memory.keys, Tensor)
+        return self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # type: ignore[no-any-return]
 
 
-class MultiHeadAttention(Attention):
-    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2). Shown weights: the heads' mean."""
+class CoverageAttention(AdditiveAttention):
+    """score = wᵀ tanh(W q + U v + u c), c the sum of the weights of all steps before (See et al. 2017, eq. 11).
+
+    Attention thus knows what has been translated (Tu et al. 2016).
+    """
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+        super().__init__(query_size, value_size, heads)
+        self.coverage = nn.Linear(1, query_size, bias=False)
+
+    def joined(self, query: Tensor, memory: Attended) -> Tensor:
+        assert isinstance(memory, StepMemory)
+        assert memory.coverage is not None
+        return super().joined(query, memory) + self.coverage(memory.coverage.unsqueeze(-1))  # type: ignore[no-any-return]
+
+
+class HeadsAttention(Attention):
+    """Several heads, each with queries, keys and values of its own. Shown weights: the heads' mean."""
 
     def __init__(self, query_size: int, value_size: int, heads: int) -> None:
         super().__init__()
@@ -132,14 +152,17 @@ class MultiHeadAttention(Attention):
         self.value = nn.Linear(value_size, query_size)
         self.output = nn.Linear(query_size, value_size)
 
+    @abstractmethod
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Scores (B·heads, Q, S) of queries (B·heads, Q, A/heads) against keys (B·heads, S, A/heads)."""
+
     def project(self, values: Tensor) -> Tensor:
         return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): both are needed at every step
 
     def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
         assert isinstance(memory.keys, Tensor)
         keys, values = (self._split(part) for part in memory.keys.chunk(2, dim=-1))  # (B·heads, S, A/heads)
-        queries = self._split(self.query(query))
-        scores = torch.bmm(queries, keys.transpose(1, 2)) * queries.size(-1) ** -0.5
+        scores = self.scores(self._split(self.query(query)), keys)
         weights = masked_softmax(scores, memory.mask.repeat_interleave(self.heads, dim=0))
         context = torch.bmm(weights.to(values.dtype), values)  # (B·heads, Q, A/heads)
         mean = weights.view(-1, self.heads, *weights.shape[1:]).mean(dim=1)
@@ -154,9 +177,34 @@ class MultiHeadAttention(Attention):
         return tensor.view(rows // self.heads, self.heads, L, size).transpose(1, 2).reshape(-1, L, self.heads * size)
 
 
-ATTENTIONS: dict[str, type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention]] = {
+class MultiHeadAttention(HeadsAttention):
+    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2)."""
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        scale: float = queries.size(-1) ** -0.5
+        return torch.bmm(queries, keys.transpose(1, 2)) * scale
+
+
+class MultiHeadAdditiveAttention(HeadsAttention):
+    """score = wᵀ tanh(W q + U v) in several heads (RNMT+, Chen et al. 2018)."""
+
+    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+        super().__init__(query_size, value_size, heads)
+        self.score = nn.Linear(query_size // heads, heads, bias=False)  # row h is the w of head h
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        joined = torch.tanh(queries.unsqueeze(2) + keys.unsqueeze(1))  # (B·heads, Q, S, A/heads)
+        w = self.score.weight.to(joined.dtype).repeat(len(joined) // self.heads, 1)  # (B·heads, A/heads)
+        return torch.bmm(joined.flatten(1, 2), w.unsqueeze(2)).view_as(joined[..., 0])
+
+
+ATTENTIONS: dict[
+    str,
+    type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention] | type[MultiHeadAdditiveAttention],
+] = {
     "dot": DotAttention,
     "general": GeneralAttention,
     "additive": AdditiveAttention,
     "multi_head": MultiHeadAttention,
+    "multi_head_additive": MultiHeadAdditiveAttention,
 }

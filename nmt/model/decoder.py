@@ -3,13 +3,12 @@
     forward(embedded, memory)         all target positions at once, teacher forcing
     step(embedded, state, memory)     one position of every hypothesis, for search
 
-Both yield attentional vectors h̃ = tanh(W [c; h]) (Luong et al. 2015, eq. 5), which `Seq2Seq` turns into scores of
-the vocabulary.
+Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` makes scores of the vocabulary.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.machine import product_dtype
-from nmt.model.attention import ATTENTIONS, Attended
+from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
 from nmt.model.cells import STATES, RecurrentLayer, Unrolled
+from nmt.model.combine import Combine, GatedCombine, Product, applied
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
-from nmt.model.repeated import Repeated
-from nmt.model.state import CellState, DecoderState, Memory
+from nmt.model.repeated import RepeatedLinears
+from nmt.model.state import CellState, Decoded, DecoderState, Memory
 
 
 class Bridge(nn.Module):
@@ -51,40 +51,42 @@ class Decoder(nn.Module, ABC):
 
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
         super().__init__()
-        H, C = config.decoder_size, config.encoder_size
+        E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
         layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
         self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
-        self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
-        self.combine = nn.Linear(H + C, H)
+        attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
+        self.attention = attention(H, C, config.attention_heads)
+        self.combine = GatedCombine(E, H, C) if config.context_gate else Combine(E, H, C)
         self.bridge = Bridge(config)
         self.residual = config.residual
         self.dropout = config.dropout
 
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first step, B rows."""
-        return DecoderState(layers=self.bridge(memory))
+        covering = isinstance(self.attention, CoverageAttention)
+        coverage = torch.zeros_like(memory.mask, dtype=memory.values.dtype) if covering else None
+        return DecoderState(layers=self.bridge(memory), coverage=coverage)
 
     @abstractmethod
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
-        """Attentional vectors (B, T, H) of embedded previous pieces (B, T, E)."""
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
+        """All positions of embedded previous pieces (B, T, E)."""
 
     @abstractmethod
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        """Attentional vectors (N, H), attention weights (N, S) and the next state, of embedded previous pieces (N, E).
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
+        """One position of embedded previous pieces (N, E), and the next state.
 
         Row b·K + k is hypothesis k of sentence b.
         """
 
-    def attend(self, hidden: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
-        """Contexts (N, C) and weights (N, S) of one step's queries (N, H)."""
-        B = memory.mask.size(0)
+    def attend(self, hidden: Tensor, memory: Attended, coverage: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Contexts (N, C) and weights (N, S) of one step's queries (N, H) with their coverage (N, S), if there is one."""
+        B, S = memory.mask.shape
+        if coverage is not None:
+            seen = coverage.view(B, -1, S)
+            memory = StepMemory(keys=memory.keys, values=memory.values, mask=memory.mask, coverage=seen)
         context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
         return context.flatten(0, 1), weights.flatten(0, 1)
-
-    def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """h̃ = tanh(W [c; h])."""
-        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
 
     def added(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
         """Output of layer `index` with its residual connection, which starts at the second layer."""
@@ -101,24 +103,26 @@ class ParallelDecoder(Decoder):
         above = config.decoder_size + config.encoder_size
         super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
         first = self.start(memory).layers
         hidden = self.norms[0](self.layers[0](embedded, first[0]))
-        context, _ = self.attention(hidden, memory)
+        context, weights = self.attention(hidden, memory)
         for index in range(1, len(self.layers)):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index]))
             hidden = self.added(index, hidden, outputs)
-        return self.combined(hidden, context)
+        vectors = self.combine.vectors(embedded, hidden, context)
+        return Decoded(hidden=hidden, vectors=vectors, attention=weights)
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
         states = [self.layers[0].step(embedded, state.layers[0])]
         hidden = self.norms[0](states[0][0])
         context, weights = self.attend(hidden, memory)
         for index in range(1, len(self.layers)):
             states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+        vectors = self.combine.vectors(embedded, hidden, context)
+        return Decoded(hidden=hidden, vectors=vectors, attention=weights), DecoderState(layers=tuple(states))
 
 
 class StepLayer(Protocol):
@@ -132,7 +136,7 @@ class Parts:
     """The weights of a step: the modules themselves in search, in training such that form their gradients at the end."""
 
     layers: Sequence[StepLayer]
-    combine: Callable[[Tensor], Tensor]
+    product: Product  # of the attentional vector
     masks: Sequence[Tensor | None]  # of dropout on the inputs of each layer, (N, D)
 
 
@@ -144,48 +148,54 @@ class InputFeedingDecoder(Decoder):
         super().__init__(config, [config.embedding_size + H] + [H] * (config.decoder_layers - 1))
 
     def start(self, memory: Memory) -> DecoderState:
-        layers = super().start(memory).layers
-        return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
+        state = super().start(memory)
+        return replace(state, feed=torch.zeros_like(state.layers[0][0]))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
+    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
         dtype = product_dtype(embedded)
         state, seen, parts = (
             self.start(memory),
             self.attention.step_memory(memory),
             self._unrolled(embedded, dtype, noise),
         )
-        vectors = []
+        steps = []
         for previous in embedded.to(dtype).unbind(dim=1):
-            vector, _, state = self._advance(previous, state, seen, parts)
-            vectors.append(vector)
-        return torch.stack(vectors, dim=1)
+            decoded, state = self._advance(previous, state, seen, parts)
+            steps.append(decoded)
+        return Decoded(
+            hidden=torch.stack([step.hidden for step in steps], dim=1),
+            vectors=torch.stack([step.vectors for step in steps], dim=1),
+            attention=torch.stack([step.attention for step in steps], dim=1),
+        )
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        parts = Parts(layers=self.layers, combine=self.combine, masks=[None] * len(self.layers))
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
+        parts = Parts(layers=self.layers, product=applied, masks=[None] * len(self.layers))
         return self._advance(embedded, state, memory, parts)
 
     def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
-        H, weight = self.layers[0].hidden_size, Repeated(self.combine.weight.to(dtype).t())
+        H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
         masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         return Parts(
             layers=[Unrolled(layer, dtype) for layer in self.layers],
-            combine=lambda inputs: inputs @ weight + self.combine.bias.to(dtype),
+            product=RepeatedLinears(dtype),
             masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
         )
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Attended, parts: Parts
-    ) -> tuple[Tensor, Tensor, DecoderState]:
+    ) -> tuple[Decoded, DecoderState]:
         assert state.feed is not None
         hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)
         states = []
         for index, (layer, mask) in enumerate(zip(parts.layers, parts.masks, strict=True)):
             states.append(layer.step(masked(hidden, mask), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        context, weights = self.attend(hidden, memory)
-        vector = torch.tanh(parts.combine(torch.cat([context, hidden], dim=-1)))
-        return vector, weights, DecoderState(layers=tuple(states), feed=vector)
+        context, weights = self.attend(hidden, memory, state.coverage)
+        vectors = self.combine.vectors(embedded, hidden, context, parts.product)
+        coverage = None if state.coverage is None else state.coverage + weights
+        decoded = Decoded(hidden=hidden, vectors=vectors, attention=weights)
+        return decoded, DecoderState(layers=tuple(states), feed=vectors, coverage=coverage)
 
 
 DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {

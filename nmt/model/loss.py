@@ -1,10 +1,11 @@
-"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient, and R-Drop on top of it."""
+"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient; R-Drop; what attention is charged."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from nmt.machine import product_dtype
 
@@ -38,6 +39,24 @@ def cross_entropy(
         vectors, weight, bias, targets, label_smoothing, r_drop, product_dtype(vectors), wanted
     )
     return loss
+
+
+def smoothed(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """The same cross entropy, summed, of log-probabilities (pieces, V) that are no softmax's."""
+    of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
+    evenly = log_probabilities.mean(dim=-1).sum()
+    return -(1 - label_smoothing) * of_targets - label_smoothing * evenly if label_smoothing else -of_targets
+
+
+def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
+    """Σ min(a, c) of attention weights a and their sums over all steps before, c (See et al. 2017, eq. 12).
+
+    Args:
+        weights: (B, T, S).
+        mask: (B, T), True at the steps that count.
+    """
+    coverage = F.pad(weights, (0, 0, 1, 0))[:, :-1].cumsum(dim=1)
+    return torch.minimum(weights, coverage).sum(dim=-1).masked_fill(~mask, 0.0).sum()
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -108,8 +127,14 @@ def _normalize(
     return torch.stack(losses).sum()
 
 
+def divergence(log_p: Tensor) -> Tensor:
+    """KL(p‖q) + KL(q‖p) of each two neighbouring rows of log-probabilities (rows, V), summed."""
+    pairs = log_p.view(-1, 2, log_p.size(-1))
+    return (pairs.exp() * (pairs - pairs.flip(1))).sum()
+
+
 def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """KL(p‖q) + KL(q‖p) of each two neighbouring rows, summed, and its gradient by the logits (rows, V).
+    """`divergence` from logits and their softmax p (rows, V), and its gradient by the logits.
 
     It is Σ (p − q) (log p − log q), in which the softmax's normalisers drop out. By the logits of p its gradient is
     p ⊙ (d − Σ p d) + p − q, where d is the difference of the logits.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
@@ -51,6 +51,22 @@ class Repeated:
 
 Factor = Tensor | Repeated
 """What stands on the right of a product."""
+
+
+class RepeatedLinears:
+    """Linear layers at many time steps, for one pass forward and one backward."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        """`dtype`: of the products."""
+        self.dtype = dtype
+        self._factors: dict[nn.Linear, Repeated] = {}
+
+    def __call__(self, linear: nn.Linear, inputs: Tensor) -> Tensor:
+        """W x + b."""
+        if linear not in self._factors:
+            self._factors[linear] = Repeated(linear.weight.to(self.dtype).t())
+        product = inputs @ self._factors[linear]
+        return product if linear.bias is None else product + linear.bias.to(self.dtype)
 
 
 class _Handle(torch.autograd.Function):

@@ -11,8 +11,9 @@ from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
-from nmt.model.loss import cross_entropy
-from nmt.model.state import DecoderState, Memory, Step
+from nmt.model.loss import repeated_attention
+from nmt.model.output import OUTPUTS, Readout
+from nmt.model.state import Decoded, DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
 
@@ -38,7 +39,7 @@ class Seq2Seq(nn.Module):
         # Tied weights have the embeddings' size, so the attentional vector is brought to it first.
         tied = config.tied_embeddings != "none"
         self.shrink = nn.Linear(H, E, bias=False) if tied and E != H else nn.Identity()
-        self.output = nn.Linear(E if tied else H, target_size)
+        self.output = OUTPUTS[config.output](E if tied else H, target_size, config.mixtures)
         if tied:
             self.output.weight = self.target_embedding.weight
         if generator:
@@ -72,37 +73,73 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
         """What predicts the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
-        vectors, weights, state = self.decoder.step(embedded, state, memory)
-        return Step(vectors=self.shrink(vectors), attention=weights, state=state)
+        decoded, state = self.decoder.step(embedded, state, memory)
+        vectors = self.shrink(self._vectors(embedded, decoded, memory))
+        return Step(vectors=vectors, attention=decoded.attention, state=state)
 
     def forward(
-        self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0, r_drop: float = 0.0
+        self,
+        batch: Batch,
+        noise: Noise | None = None,
+        label_smoothing: float = 0.0,
+        *,
+        r_drop: float = 0.0,
+        coverage_loss: float = 0.0,
     ) -> Tensor:
-        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.
+        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats; what R-Drop and coverage add is in it.
 
         The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
-        with masks of their own, and what `cross_entropy` adds for their disagreement.
+        with masks of their own, and what the output layer adds for their disagreement.
         """
-        weights = self.output.weight, self.output.bias
-        if not (r_drop and noise):
-            return cross_entropy(self.vectors(batch, noise), *weights, real_targets(batch), label_smoothing)
-        both = self.vectors(batch.twice(), dataclasses.replace(noise, passes=2))  # one pass, then the other
-        vectors = torch.stack(both.chunk(2), dim=1).flatten(0, 1)
-        targets = real_targets(batch).repeat_interleave(2)
-        return cross_entropy(vectors, *weights, targets, label_smoothing, r_drop) / 2
+        twice = bool(r_drop and noise)
+        if noise and twice:
+            batch, noise = batch.twice(), dataclasses.replace(noise, passes=2)
+        readout, attention = self._readout(batch, noise)
+        targets = real_targets(batch)
+        if twice:
+            one_pass, other = torch.arange(len(targets), device=targets.device).chunk(2)
+            pairs = torch.stack([one_pass, other], dim=1).flatten()
+            readout, targets = readout.select(pairs), targets[pairs]
+        loss = self.output.loss(readout, targets, label_smoothing, r_drop if twice else 0.0)
+        if coverage_loss:
+            loss = loss + coverage_loss * repeated_attention(attention, target_mask(batch))
+        return loss / 2 if twice else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        return self._readout(batch, noise)[0].vectors
+
+    def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+        """Of the vocabulary at the real target pieces, (pieces, V), aligned with `real_targets`, whatever the output layer."""
+        return self.output.log_probabilities(self._readout(batch, noise)[0], self.output.log_softmax)
+
+    def _readout(self, batch: Batch, noise: Noise | None) -> tuple[Readout, Tensor]:
+        """What predicts the real target pieces, and the attention weights of all, (B, T, S)."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
-        vectors = self.decoder(embedded, memory, noise)
-        vectors = shared_dropout(vectors, self.config.output_dropout, noise)
-        return self.shrink(vectors[target_mask(batch)])  # type: ignore[no-any-return] # no softmax at padding
+        decoded = self.decoder(embedded, memory, noise)
+        vectors, attention = self._vectors(embedded, decoded, memory), decoded.attention
+        # One mask for all positions of a sentence, and all source pieces.
+        vectors = shared_dropout(vectors.flatten(1, -2), self.config.output_dropout, noise).view_as(vectors)
+        mask = target_mask(batch)  # no softmax at padding
+        columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
+        return Readout(vectors=self.shrink(vectors[mask]), attention=attention[mask], columns=columns), attention
 
     def logits(self, vectors: Tensor) -> Tensor:
-        """Scores of the vocabulary, (N, V)."""
+        """Scores of the vocabulary, (N, V), of which a softmax output makes probabilities."""
         return self.output(vectors)  # type: ignore[no-any-return]
+
+    def _vectors(self, embedded: Tensor, decoded: Decoded, memory: Memory) -> Tensor:
+        """Attentional vectors (…, H); for an output that wants them, one for each source piece, (…, S, H), as if it were all."""
+        if not self.output.latent:
+            return decoded.vectors
+        B, S, _ = memory.values.shape
+        e, h = (part.reshape(B, -1, 1, part.size(-1)) for part in (embedded, decoded.hidden))  # (B, Q, 1, ·)
+        shape = B, e.size(1), S, -1
+        contexts = memory.values.unsqueeze(1).expand(shape)
+        vectors = self.decoder.combine.vectors(e.expand(shape), h.expand(shape), contexts)
+        return vectors.view(*decoded.attention.shape, -1)
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
         embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)

@@ -33,19 +33,30 @@ class DecoderState:
 
     layers: tuple[CellState, ...]  # from the bottom up
     feed: Tensor | None = None  # (N, H) the last attentional vector, with input feeding
+    coverage: Tensor | None = None  # (N, S) the sum of all attention weights so far, where attention wants it
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The rows with these indices, (N',) int64, in their order and as often as they are named."""
         return DecoderState(
             layers=tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers),
             feed=None if self.feed is None else self.feed.index_select(0, rows),
+            coverage=None if self.coverage is None else self.coverage.index_select(0, rows),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """What a decoder makes of previous pieces: at all positions of a sentence (B, T, ·), or at one of each hypothesis (N, ·)."""
+
+    hidden: Tensor  # (…, H) outputs of its last layer
+    vectors: Tensor  # (…, H) attentional vectors
+    attention: Tensor  # (…, S) weights over the source pieces
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What one decoding step yields."""
 
-    vectors: Tensor  # (N, H or E) of which `Seq2Seq.logits` makes scores of the vocabulary
+    vectors: Tensor  # (N, H or E), or (N, S, H or E), from which the output layer predicts
     attention: Tensor  # (N, S) weights over the source pieces
     state: DecoderState

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model.attention import MultiHeadAttention
+from nmt.model.combine import Combine
 from nmt.model.decoder import Decoder, InputFeedingDecoder
 from nmt.model.encoder import final_outputs
 from nmt.model.seq2seq import Seq2Seq
@@ -80,6 +81,7 @@ class PackedDecoder(ABC):
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> None:
         decoder, config = network.decoder, network.config
+        assert isinstance(decoder.combine, Combine)
         several = isinstance(decoder.attention, MultiHeadAttention)
         feeding = isinstance(decoder, InputFeedingDecoder)
         self.residual = decoder.residual

@@ -44,6 +44,17 @@ def _vectors_fit(config: ModelConfig) -> bool:
     return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
 
 
+def unknown_part(config: ModelConfig) -> str | None:
+    """A part of the network that the engine does not know; None: it knows them all."""
+    unknown = {
+        "attention: multi_head_additive": config.attention == "multi_head_additive",
+        "coverage": config.coverage,
+        "context_gate": config.context_gate,
+        f"output: {config.output}": config.output != "softmax",
+    }
+    return next((part for part, there in unknown.items() if there), None)
+
+
 class Engine:
     """One model on a CPU."""
 
@@ -99,8 +110,10 @@ def build_scorer(network: Seq2Seq, precision: str) -> Engine:
 
     Raises:
         MachineError: int8 where this machine cannot.
-        ModelError: weights that are not numbers, which int8 would make numbers of.
+        ModelError: a part that the engine does not know; or weights that are not numbers, which int8 would make numbers of.
     """
+    if part := unknown_part(network.config):
+        raise ModelError(f"the packed engine does not know {part}; translate on a GPU, or through the model itself")
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
     exact = precision in ("auto", "int8") and exact_int8()

@@ -11,6 +11,7 @@ an operator of PyTorch. Scores stay where they were made until only the best of 
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -99,6 +100,11 @@ class Ended:
     rows: Ids  # (E,) of the beam
     log_probabilities: Floats  # (E,) with EOS
     attention: Tensor | None  # (N, S) with which the rows of the beam chose EOS
+
+    def weights(self, row: int) -> Tensor:
+        """The attention weights of one hypothesis, EOS included, (T, S). They must have been kept."""
+        assert self.attention is not None
+        return torch.stack([*self.beam.weights(row), self.attention[row]])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def search(
         scores = prediction.log_probabilities.view(*beam.log_probabilities.shape, -1)
         for rule in filters:
             rule.apply(scores, beam)
-        attention = prediction.attention if options.attention else None
+        attention = prediction.attention if options.keeps_attention else None
         step = advance(beam, scores, pieces, options.beam, attention, margins=B > 1)
         finished.add(step)
         staying = finished.staying(step.beam)

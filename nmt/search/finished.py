@@ -26,7 +26,7 @@ class Hypothesis:
     log_probability: float
     """log P of the pieces and EOS."""
     score: float
-    """log P / length^α: what hypotheses are ranked by."""
+    """log P / length^α, with the coverage penalty if there is one: what hypotheses are ranked by."""
     attention: Tensor | None
     """Weights over the source pieces, (len(ids) + 1, S), EOS included on both sides; only if the options ask for it."""
 
@@ -45,6 +45,22 @@ class LengthNormalization:
         return score * float(length**self.exponent)
 
 
+class CoveragePenalty:
+    """cp = β Σ_s log min(Σ_t a_ts, 1): what source pieces that were not looked at cost (Wu et al. 2016, eq. 14)."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def score(self, attention: Tensor) -> float:
+        """Never above 0, of attention weights (T, S), EOS included on both sides."""
+        least = torch.finfo(attention.dtype).tiny  # a piece without any attention costs much, not everything
+        return self.weight * float(attention.sum(dim=0).clamp(least, 1.0).log().sum())
+
+    def noise(self, source_length: int) -> float:
+        """How much more than log P a score may differ between batches: the logarithm of each weight does as log P does."""
+        return 1.0 + self.weight * source_length
+
+
 @dataclass(frozen=True, kw_only=True)
 class End:
     """Where a hypothesis ended: its pieces are read only if it is among the best."""
@@ -56,13 +72,6 @@ class End:
 
     def pieces(self) -> list[int]:
         return self.ended.beam.pieces(self.row)
-
-    def attention(self, length: int) -> Tensor | None:
-        """Weights over the first `length` source pieces."""
-        if self.ended.attention is None:
-            return None
-        weights = [*self.ended.beam.weights(self.row), self.ended.attention[self.row]]
-        return torch.stack(weights)[:, :length]
 
 
 class Finished:
@@ -77,6 +86,7 @@ class Finished:
         self.lengths = lengths
         self.options = options
         self.ranker = LengthNormalization(options.length_penalty)
+        self.penalty = CoveragePenalty(options.coverage_penalty) if options.coverage_penalty else None
         self._ends: list[list[End]] = [[] for _ in lengths]
         self._margins = np.full(len(lengths), np.inf)
         # The log P that a live hypothesis must exceed to be of interest: −∞ as long as all are, ∞ when its sentence is done.
@@ -96,9 +106,11 @@ class Finished:
         sentences = beam.sentences[ended.rows // beam.log_probabilities.shape[1]]
         taken = [index for index, bar in enumerate(self._bars[sentences]) if bar < np.inf]
         for index in taken:
-            log_probability = float(ended.log_probabilities[index])
+            log_probability, row = float(ended.log_probabilities[index]), int(ended.rows[index])
             score = self.ranker.score(log_probability, length)
-            end = End(score=score, log_probability=log_probability, row=int(ended.rows[index]), ended=ended)
+            if self.penalty:
+                score += self.penalty.score(ended.weights(row)[:, : self.lengths[sentences[index]]])
+            end = End(score=score, log_probability=log_probability, row=row, ended=ended)
             self._ends[sentences[index]].append(end)
         for sentence in set(sentences[taken].tolist()):
             self._bars[sentence] = self._bar(sentence)
@@ -106,9 +118,9 @@ class Finished:
     def _bar(self, sentence: int) -> float:
         """The log P that a live hypothesis of a sentence must exceed.
 
-        log P only falls and no length passes the limit, so nothing that grows from a live hypothesis scores better than its
-        log P over the greatest length: one that does not beat the n-best so changes nothing about the result. Unless the
-        search is to be exact, a sentence is done as soon as `beam` hypotheses have finished.
+        log P only falls, no length passes the limit, and the coverage penalty gives nothing: so nothing that grows from a live
+        hypothesis scores better than its log P over the greatest length, and one that does not beat the n-best so changes
+        nothing. Unless the search is to be exact, a sentence is done as soon as `beam` hypotheses have finished.
         """
         found = self._ends[sentence]
         if len(found) < self.options.nbest:
@@ -143,7 +155,7 @@ class Finished:
                 ids=end.pieces(),
                 log_probability=end.log_probability,
                 score=end.score,
-                attention=end.attention(length),
+                attention=end.ended.weights(end.row)[:, :length] if self.options.attention else None,
             )
             for end in self._ranked(sentence)[: self.options.nbest]
         ]
@@ -151,7 +163,8 @@ class Finished:
     def margin(self, sentence: int) -> float:
         """By how little it was decided what `best` returns and in which order, in nats of log P or of score."""
         scores = [end.score for end in self._ranked(sentence)[: self.options.nbest + 1]]
-        gaps = (better - worse for better, worse in itertools.pairwise(scores))
+        noise = self.penalty.noise(self.lengths[sentence]) if self.penalty else 1.0
+        gaps = ((better - worse) / noise for better, worse in itertools.pairwise(scores))
         return min([float(self._margins[sentence]), *gaps])
 
     def _ranked(self, sentence: int) -> list[End]:

@@ -4,12 +4,21 @@ from dataclasses import dataclass
 
 from nmt.errors import ConfigError
 
-_LEAST = {"beam": 1, "nbest": 1, "length_penalty": 0, "min_length": 0, "max_length_factor": 0, "max_length_extra": 0}
+_LEAST = {
+    "beam": 1,
+    "nbest": 1,
+    "length_penalty": 0,
+    "coverage_penalty": 0,
+    "min_length": 0,
+    "max_length_factor": 0,
+    "max_length_extra": 0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What a search looks for, and how hard. The score of a hypothesis is log P / length^length_penalty, EOS counted.
+    """What a search looks for, and how hard. The score of a hypothesis is log P / length^length_penalty, EOS counted, less what
+    coverage_penalty takes from it.
 
     Raises:
         ConfigError: a value out of its bounds, or a contradiction.
@@ -22,6 +31,9 @@ class SearchOptions:
     length_penalty: float = 1.0
     """Exponent α of the length in the score: 0 prefers short translations, 1 judges by the mean of log P, more prefers
     long ones."""
+    coverage_penalty: float = 0.0
+    """Weight β of what hypotheses lose for source pieces that they have not looked at, β Σ_s log min(Σ_t a_ts, 1) (Wu et al.
+    2016, eq. 14); 0 is off. It chooses between finished hypotheses."""
     min_length: int = 1
     """Fewest pieces of a hypothesis; 0 allows empty ones."""
     max_length_factor: float = 2.0
@@ -44,6 +56,11 @@ class SearchOptions:
             faults.append(f"nbest: at most as many as the beam, {self.beam}, not {self.nbest}; enlarge the beam")
         if faults:
             raise ConfigError("\n".join(faults))
+
+    @property
+    def keeps_attention(self) -> bool:
+        """Whether the search needs the attention weights of its hypotheses."""
+        return self.attention or self.coverage_penalty > 0
 
     def max_length(self, source_length: int) -> int:
         """Most pieces of a hypothesis, EOS not counted, for a source of so many pieces, EOS counted.

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.state import DecoderState, Memory
+from nmt.model.state import DecoderState, Memory, Step
 from nmt.shortlist import Candidates, Together
 from nmt.types import EOS
 
@@ -71,17 +72,30 @@ class Softmax:
     together: Together
     weight: Tensor  # (U, H or E)
     bias: Tensor  # (U,)
+    columns: (
+        Tensor | None
+    )  # (B, S) where the source's pieces stand among their sentence's candidates, for outputs that copy
 
     @staticmethod
-    def of(network: Seq2Seq, candidates: Candidates) -> "Softmax":
+    def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "Softmax":
         together = candidates.together()
         weight, bias, pieces = network.output.weight, network.output.bias, together.pieces
+        columns = candidates.columns(source) if network.output.copies else None
         if len(pieces) == network.target_size - EOS:  # all; the special pieces before EOS never are
-            return Softmax(together=together, weight=weight[EOS:], bias=bias[EOS:])
-        return Softmax(together=together, weight=weight.index_select(0, pieces), bias=bias.index_select(0, pieces))
+            return Softmax(together=together, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
+        own = {"weight": weight.index_select(0, pieces), "bias": bias.index_select(0, pieces)}
+        return Softmax(together=together, columns=columns, **own)
 
     def select(self, sentences: Tensor) -> "Softmax":
-        return replace(self, together=self.together.select(sentences))
+        columns = None if self.columns is None else self.columns.index_select(0, sentences)
+        return replace(self, together=self.together.select(sentences), columns=columns)
+
+    def readout(self, step: Step) -> Readout:
+        """What predicts the next pieces of N hypotheses."""
+        columns = self.columns
+        if columns is not None:
+            columns = columns.repeat_interleave(len(step.vectors) // len(columns), dim=0)
+        return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
         """Of each sentence's candidates after vectors (N, H or E) of the decoder, (N, W)."""
@@ -117,12 +131,13 @@ class ModelScorer:
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> ModelState:
         memory = self.network.encode(source, lengths)
-        softmax = Softmax.of(self.network, candidates)
+        softmax = Softmax.of(self.network, candidates, source)
         return ModelState(memory=memory, decoder=self.network.start(memory), softmax=softmax)
 
     def step(self, tokens: Tensor, state: ModelState) -> tuple[Prediction, ModelState]:
         step = self.network.step(tokens, state.decoder, state.memory)
-        log_probabilities = state.softmax.log_probabilities(step.vectors)
+        softmax = state.softmax
+        log_probabilities = self.network.output.log_probabilities(softmax.readout(step), softmax.log_probabilities)
         prediction = Prediction(log_probabilities=log_probabilities, attention=step.attention)
         return prediction, ModelState(memory=state.memory, decoder=step.state, softmax=state.softmax)
 

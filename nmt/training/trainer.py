@@ -212,7 +212,13 @@ class Trainer:
             self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.network(batch, noise, settings.label_smoothing, settings.r_drop)
+                loss = self.network(
+                    batch,
+                    noise,
+                    settings.label_smoothing,
+                    r_drop=settings.r_drop,
+                    coverage_loss=settings.coverage_loss,
+                )
             loss.backward()
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)

@@ -122,7 +122,7 @@ def by_part(
             memory = _leaf(network.encode(batch.source, batch.source_lengths, noise))
             embedded = network.target_embedding(batch.target).detach().requires_grad_()
             with parts.part("decoder with attention"):
-                network.decoder(embedded, memory, noise).float().sum().backward()
+                network.decoder(embedded, memory, noise).vectors.float().sum().backward()
             attention, hidden = (
                 network.decoder.attention,
                 embedded.new_zeros(*batch.target.shape, network.config.decoder_size),

@@ -1,0 +1,44 @@
+"""The attentional vectors against their formulas."""
+
+import torch
+
+from nmt.model.combine import Combine, GatedCombine
+
+E, H, C = 3, 4, 6
+
+
+def inputs() -> list[torch.Tensor]:
+    """Of five positions."""
+    torch.manual_seed(2)
+    return [torch.randn(5, size, dtype=torch.float64) for size in (E, H, C)]
+
+
+def test_the_ungated_vector() -> None:
+    embedded, hidden, context = inputs()
+    combine = Combine(E, H, C).double()
+    expected = [combine.weight @ torch.cat([c, h]) + combine.bias for c, h in zip(context, hidden, strict=True)]
+    torch.testing.assert_close(combine.vectors(embedded, hidden, context), torch.tanh(torch.stack(expected)))
+
+
+def test_the_gate_weighs_context_against_state() -> None:
+    embedded, hidden, context = inputs()
+    combine = GatedCombine(E, H, C).double()
+    expected = []
+    for e, h, c in zip(embedded, hidden, context, strict=True):
+        z = 1 / (1 + torch.exp(-(combine.gate.weight @ torch.cat([e, h, c]) + combine.gate.bias)))
+        said = combine.hidden.weight @ h + combine.hidden.bias
+        expected.append(torch.tanh(z * (combine.context.weight @ c) + (1 - z) * said))
+    torch.testing.assert_close(combine.vectors(embedded, hidden, context), torch.stack(expected))
+
+
+def test_a_gate_that_is_open_or_shut_sees_one_side_only() -> None:
+    embedded, hidden, context = inputs()
+    combine = GatedCombine(E, H, C).double().requires_grad_(False)
+    combine.gate.bias.fill_(1e3)
+    torch.testing.assert_close(
+        combine.vectors(embedded, hidden, context), combine.vectors(embedded, torch.zeros_like(hidden), context)
+    )
+    combine.gate.bias.fill_(-1e3)
+    torch.testing.assert_close(
+        combine.vectors(embedded, hidden, context), combine.vectors(embedded, hidden, torch.zeros_like(context))
+    )
