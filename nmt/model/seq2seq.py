@@ -84,10 +84,15 @@ class Seq2Seq(nn.Module):
         """
         readout, attention = self._readout(batch, noise)
         loss = self.output.loss(readout, real_targets(batch), label_smoothing)
-        return loss + coverage_loss * repeated_attention(attention, target_mask(batch)) if coverage_loss else loss
+        if coverage_loss:
+            loss = loss + coverage_loss * repeated_attention(attention, target_mask(batch))
+        return loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`.
+
+        Where attention is latent, (real target pieces, S, H or E).
+        """
         return self._readout(batch, noise)[0].vectors
 
     def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
