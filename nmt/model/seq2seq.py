@@ -106,7 +106,10 @@ class Seq2Seq(nn.Module):
         return loss / 2 if twice else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`.
+
+        Where attention is latent, (real target pieces, S, H or E).
+        """
         return self._readout(batch, noise)[0].vectors
 
     def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
