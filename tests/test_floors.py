@@ -33,6 +33,7 @@ FLOORS = {
     "nmt.evaluate": 6,
     "nmt.pipe": 6,
     "nmt.train": 7,
+    "nmt.add_shortlist": 7,
     "nmt.export": 7,
     "nmt.commands": 8,
 }
