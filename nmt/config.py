@@ -163,6 +163,12 @@ class TrainingConfig:
 
     epochs: int = 20
     """Passes over the training pairs."""
+    start_from: str | None = None
+    """A model folder or the output folder of a training to take the first weights from, for fine-tuning; `model` must have its
+    sizes. Its vocabulary is kept where `tokenizer` is that of its training; there `sampling` may differ, and further `symbols`
+    get further rows. A vocabulary that differs otherwise is learned anew, and pieces that both have keep their weights."""
+    freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
+    """Parts whose weights stay as they are, and those tied to them; `attention` is the decoder's."""
     max_updates: int | None = None
     """Stop after so many updates even if epochs are left; the cosine schedule then ends there too."""
     batch_tokens: int = 1024
@@ -337,7 +343,16 @@ def _contradictions(config: Config) -> list[str]:
     if not all(0 <= beta < 1 for beta in config.training.betas):
         faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
     faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
-    return faults + _stream_faults(config)
+    return faults + _training_faults(config) + _stream_faults(config)
+
+
+def _training_faults(config: Config) -> list[str]:
+    frozen, faults = set(config.training.freeze), []
+    if config.model.tied_embeddings == "three_way" and "softmax" in frozen:
+        frozen.add("embeddings")
+    if frozen >= {"embeddings", "encoder", "decoder", "softmax"}:
+        faults.append("training.freeze: leaves nothing to learn; remove a part")
+    return faults
 
 
 def _model_faults(config: Config) -> list[str]:

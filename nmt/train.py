@@ -26,6 +26,7 @@ from nmt.checkpoint import (
     TrainingState,
     build_network,
     load_folder_config,
+    load_model,
     load_tensors,
     load_training_state,
 )
@@ -49,6 +50,7 @@ from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokeniz
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
+from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
 from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
 from nmt.translate import Translator
@@ -197,7 +199,8 @@ def _trainer(
     processes: Processes,
 ) -> Trainer:
     prepared = checkpoints.output / "prepared"
-    tokenizers = _tokenizers(config, prepared, restart, processes)
+    start = load_model(config.training.start_from) if config.training.start_from and not restart else None
+    tokenizers = _tokenizers(config, prepared, restart, start, processes)
     stores = _stores(config, tokenizers, prepared, processes)
     size = _update_size(config.training, processes.world, restart)
     shares = _shares(config.training, processes.world, size)
@@ -206,6 +209,9 @@ def _trainer(
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
     network = build_network(config, tokenizers).to(device)
+    if start:
+        adopt_weights(network, tokenizers, start)
+    freeze(network, config.training.freeze)
     _introduce(config, tokenizers, network, device, processes.world)
     trainer = Trainer(
         network,
@@ -290,19 +296,25 @@ def _largest(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares
     return largest_batch(math.ceil(max(1, most) / shares), source, target)
 
 
-def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:
+def _tokenizers(
+    config: Config, prepared: Path, restart: Restart | None, start: Model | None, processes: Processes
+) -> Tokenizers:
     if restart:
         return load_tokenizers(config.tokenizer, restart.folder)
-    processes.once(lambda: _learn(config, prepared))
+
+    def write() -> None:
+        tokenizers = (adopted_tokenizers(config.tokenizer, start) if start else None) or _learned(config)
+        with saving(prepared):
+            prepared.mkdir(parents=True, exist_ok=True)
+            save_tokenizers(tokenizers, prepared)
+
+    processes.once(write)
     return load_tokenizers(config.tokenizer, prepared)
 
 
-def _learn(config: Config, prepared: Path) -> None:
+def _learned(config: Config) -> Tokenizers:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
-    with saving(prepared):
-        prepared.mkdir(parents=True, exist_ok=True)
-        save_tokenizers(tokenizers, prepared)
+    return train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:

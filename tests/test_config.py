@@ -95,6 +95,17 @@ def test_fault(content, says):
     assert fault.startswith(says)
 
 
+def test_something_is_left_to_learn():
+    parts = ["encoder", "decoder", "softmax"]
+    fault = "training.freeze: leaves nothing to learn; remove a part"
+    assert faults({"training": {"freeze": parts}}) == [fault]  # the softmax is tied to the embeddings
+    assert faults({"training": {"freeze": [*parts, "embeddings"]}, "model": {"tied_embeddings": "none"}}) == [fault]
+    assert parse_config({"training": {"freeze": parts}, "model": {"tied_embeddings": "two_way"}}).training.freeze
+    assert faults({"training": {"freeze": ["encodre"]}}) == [
+        "training.freeze[0]: must be one of embeddings, encoder, decoder, attention, softmax, not 'encodre'"
+    ]
+
+
 CORPUS_FAULTS = [
     ({}, ": give exactly one of path, source with target, or dataset"),
     ({"path": "a", "dataset": "b"}, ": give exactly one of path, source with target, or dataset"),

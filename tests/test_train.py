@@ -15,7 +15,7 @@ import tiny
 
 from nmt.checkpoint import CheckpointFolder, load_model
 from nmt.config import Config
-from nmt.errors import ConfigError, DataError, Interrupted, MachineError, UserError
+from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
 from nmt.train import train
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.trainer import Trainer
@@ -264,3 +264,34 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
     assert tokens("training.max_updates=2", "training.accumulate=2") == 128
     assert tokens("training.max_updates=4", "training.accumulate=2", "training.learning_rate=0.01") == 128
     assert tokens("training.max_updates=6", "training.batch_tokens=32") == 32
+
+
+def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fine-tuning with a new tag: the frozen part stays, the rest goes on learning, and --resume needs the model no more."""
+    caplog.set_level(logging.INFO, "nmt")
+    settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", "training.schedule=constant")
+    train(tiny.config(prefix, *settings), tmp_path / "first")
+    first = load_model(tmp_path / "first")
+    tuned = [*settings, f"training.start_from={tmp_path / 'first'}", "training.freeze=[encoder]", "training.seed=3"]
+    tuned += ['tokenizer.symbols=["<fr>"]', "training.shortlist=false"]
+    train(tiny.config(prefix, *tuned), tmp_path / "whole")
+    assert "knows 310 of 311 target pieces" in caplog.text
+    whole = load_model(tmp_path / "whole")
+    assert whole.tokenizers.source.encode("<fr> dog")[-1] != 310
+    assert 310 in whole.tokenizers.source.encode("<fr> dog")
+    for name, weight in whole.network.named_parameters():
+        same = weight.shape == first.network.get_parameter(name).shape and weight.equal(
+            first.network.get_parameter(name)
+        )
+        assert same == name.startswith("encoder.")
+    validations = [
+        json.loads(line)
+        for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+        if '"valid"' in line
+    ]
+    assert validations[0]["loss"] < 5.0  # which three epochs of the first did not reach
+    train(tiny.config(prefix, *tuned, "training.max_updates=5"), tmp_path / "parts")
+    (tmp_path / "first").rename(tmp_path / "gone")
+    train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")

@@ -222,7 +222,7 @@ class Trainer:
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
-        for parameter in self.network.parameters():
+        for parameter in (parameter for parameter in self.network.parameters() if parameter.requires_grad):
             if parameter.grad is None:  # no pair of this update has fallen to this process
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
