@@ -199,6 +199,17 @@ class TrainingConfig:
     """Largest norm of an update's gradients; 0 is off."""
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    objective: Literal["likelihood", "risk"] = "likelihood"
+    """`likelihood` of the references, or, for a model that has learned by it (`start_from`), minimum `risk`: the expected cost of
+    translations sampled from the model (Shen et al. 2016). A batch then takes about `risk_samples` times the memory and time."""
+    risk_samples: int = 16
+    """Of `risk`: translations sampled for each source sentence."""
+    risk_cost: Literal["bleu", "chrf"] = "bleu"
+    """Of `risk`: what a translation lacks of a perfect sentence BLEU or chrF."""
+    risk_sharpness: float = 0.005
+    """Of `risk`: α, to the power of which the model's probabilities weigh the samples."""
+    likelihood_share: float = 0.0
+    """Of `risk`: share of the likelihood in the loss (Edunov et al. 2018)."""
     ema: float = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -317,6 +328,9 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.plateau_patience": (1, None),
     "training.clip_norm": (0, None),
     "training.label_smoothing": (0, 0.95),
+    "training.risk_samples": (2, None),
+    "training.risk_sharpness": (0, None),
+    "training.likelihood_share": (0, 1),
     "training.ema": (0, 0.999999),
     "training.seed": (0, 2**31 - 1),
     "training.threads": (1, None),
@@ -352,6 +366,8 @@ def _training_faults(config: Config) -> list[str]:
         frozen.add("embeddings")
     if frozen >= {"embeddings", "encoder", "decoder", "softmax"}:
         faults.append("training.freeze: leaves nothing to learn; remove a part")
+    if config.training.objective == "risk" and not config.training.start_from:
+        faults.append("training.objective: risk needs a model that has learned by likelihood; set training.start_from")
     return faults
 
 

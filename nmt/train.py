@@ -40,7 +40,7 @@ from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import bleu
+from nmt.evaluate import bleu, sentence_cost
 from nmt.files import remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
@@ -50,6 +50,7 @@ from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokeniz
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
+from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
 from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
@@ -220,6 +221,7 @@ def _trainer(
         config=config,
         validate=validation(config, tokenizers, device, processes),
         checkpoints=checkpoints,
+        objective=_objective(config, tokenizers),
         size=size,
         processes=processes,
     )
@@ -315,6 +317,21 @@ def _tokenizers(
 def _learned(config: Config) -> Tokenizers:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
     return train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+
+
+def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
+    settings = config.training
+    likelihood = Likelihood(label_smoothing=settings.label_smoothing)
+    if settings.objective == "likelihood":
+        return likelihood
+    return Risk(
+        tokenizer=tokenizers.target,
+        cost=sentence_cost(settings.risk_cost, config.data.target_language),
+        samples=settings.risk_samples,
+        sharpness=settings.risk_sharpness,
+        likelihood=likelihood,
+        likelihood_share=settings.likelihood_share,
+    )
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:

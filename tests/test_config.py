@@ -106,6 +106,12 @@ def test_something_is_left_to_learn():
     ]
 
 
+def test_risk_begins_with_a_model():
+    fault = "training.objective: risk needs a model that has learned by likelihood; set training.start_from"
+    assert faults({"training": {"objective": "risk"}}) == [fault]
+    assert parse_config({"training": {"objective": "risk", "start_from": "runs/first"}})
+
+
 CORPUS_FAULTS = [
     ({}, ": give exactly one of path, source with target, or dataset"),
     ({"path": "a", "dataset": "b"}, ": give exactly one of path, source with target, or dataset"),

@@ -295,3 +295,17 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
+
+
+def test_minimum_risk_training_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+    shared = ("training.shortlist=false", "training.schedule=constant", "training.learning_rate=0.01")
+    train(tiny.config(prefix, *shared), tmp_path / "first")
+    risk = (*shared, f"training.start_from={tmp_path / 'first'}", "training.objective=risk", "training.risk_samples=3")
+    mixed = (*risk, "training.likelihood_share=0.2", "training.epochs=1")
+    train(tiny.config(prefix, *mixed), tmp_path / "whole")
+    train(tiny.config(prefix, *mixed, "training.max_updates=5"), tmp_path / "parts")
+    train(tiny.config(prefix, *mixed), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    for number, change in enumerate(("risk_cost=chrf", "risk_sharpness=0.5", "risk_samples=4", "likelihood_share=0")):
+        train(tiny.config(prefix, *mixed, f"training.{change}"), tmp_path / f"other{number}")
+        assert weights(tmp_path / f"other{number}") != weights(tmp_path / "whole")

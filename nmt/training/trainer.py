@@ -28,6 +28,7 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
 from nmt.training.memory import Room, is_shortage
+from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.schedule import Moment, learning_rate
 from nmt.training.stop import SIGNALS, StopSignal
@@ -80,6 +81,7 @@ class Trainer:
         source: the training pairs.
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
+        objective: what to make small; by default the cross entropy of the references.
         size: of the updates that `source` gives; kept in checkpoints.
         processes: those that train together; only the first one saves.
     """
@@ -93,11 +95,13 @@ class Trainer:
         config: Config,
         validate: Validate,
         checkpoints: CheckpointFolder,
+        objective: Objective | None = None,
         size: UpdateSize = UpdateSize(),
         processes: Processes = ALONE,
     ) -> None:
         self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
+        self.objective = objective or Likelihood(label_smoothing=config.training.label_smoothing)
         self.processes = processes
         self.position = Position(size=size)
         self.optimizer = build_optimizer(network, config.training)
@@ -206,14 +210,14 @@ class Trainer:
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
-        losses = []
+        losses, progress = [], self.progress()
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
             self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.network(batch, noise, self.config.training.label_smoothing)
-            loss.backward()
+                loss = self.objective(self.network, batch, noise, progress)
+            loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 

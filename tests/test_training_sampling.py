@@ -1,0 +1,66 @@
+"""Samples have the probabilities that the network gives them."""
+
+import itertools
+from collections import Counter
+
+import pytest
+import tiny
+import torch
+
+from nmt.config import ModelConfig
+from nmt.model.decoder import DECODERS
+from nmt.model.dropout import Noise
+from nmt.model.seq2seq import Seq2Seq
+from nmt.training.objective import log_probabilities
+from nmt.training.sampling import sampled, without_gradients
+from nmt.types import Batch, pad
+
+
+def short() -> Batch:
+    """One pair."""
+    (source, source_lengths), (target, target_lengths) = pad([[4, 5, 3]]), pad([[4, 3]])
+    return Batch(source=source, source_lengths=source_lengths, target=target, target_lengths=target_lengths)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_samples_are_as_frequent_as_probable(decoder: str) -> None:
+    config = ModelConfig(embedding_size=6, encoder_size=8, decoder_size=8, decoder=decoder)  # type: ignore[arg-type]
+    network = Seq2Seq(config, source_size=6, target_size=6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.output.bias[:3] = -50.0  # search never chooses these
+    (drawn,) = sampled(network, short(), tiny.noise(), 20_000)
+    counts = Counter(tuple(ids) for ids in drawn)
+    sequences = [list(ids) for length in range(3) for ids in itertools.product((4, 5), repeat=length)]
+    probabilities = log_probabilities(network, short(), [sequences])[0].exp().tolist()
+    for ids, probability in zip(sequences, probabilities, strict=True):
+        assert counts[tuple(ids)] / len(drawn) == pytest.approx(probability, abs=5 * (probability / len(drawn)) ** 0.5)
+    assert max(map(len, drawn)) <= 14
+
+
+def test_what_search_bans_is_never_drawn_and_length_has_a_limit() -> None:
+    network = tiny.network()
+    with torch.no_grad():
+        network.output.bias[:4] = torch.tensor([9.0, 9.0, 9.0, -50.0])
+    samples = sampled(network, tiny.batch(), tiny.noise(), 5)
+    assert [[len(ids) for ids in row] for row in samples] == [[16] * 5, [14] * 5, [20] * 5]
+    assert min(piece for row in samples for ids in row for piece in ids) > 3
+
+
+def test_a_sentence_has_its_samples_in_every_batch() -> None:
+    network, batch = tiny.network(), tiny.batch()
+    whole = sampled(network, batch, tiny.noise(), 3)
+    parts = []
+    for part in batch.halves():
+        noise = Noise(generator=torch.Generator().manual_seed(1), first=part.first, sentences=part.update_sentences)
+        parts += sampled(network, part, noise, 3)
+    assert parts == whole
+    assert sampled(network, batch, tiny.noise(2), 3) != whole
+
+
+def test_what_was_cast_without_gradients_is_cast_again() -> None:
+    layer = torch.nn.Linear(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        with without_gradients():
+            layer(torch.ones(1, 2))
+        layer(torch.ones(1, 2)).sum().backward()
+    assert layer.weight.grad is not None
