@@ -199,6 +199,9 @@ class TrainingConfig:
     """Largest norm of an update's gradients; 0 is off."""
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
+    scheduled_sampling: float = 0.0
+    """Share of the decoder's input pieces that are not the reference's but sampled from the model, growing evenly from 0 to this
+    at the end of training (Bengio et al. 2015, in two passes after Mihaylova & Martins 2019); takes half as much time again."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """`likelihood` of the references, or, for a model that has learned by it (`start_from`), minimum `risk`: the expected cost of
     translations sampled from the model (Shen et al. 2016). A batch then takes about `risk_samples` times the memory and time."""
@@ -328,6 +331,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.plateau_patience": (1, None),
     "training.clip_norm": (0, None),
     "training.label_smoothing": (0, 0.95),
+    "training.scheduled_sampling": (0, 1),
     "training.risk_samples": (2, None),
     "training.risk_sharpness": (0, None),
     "training.likelihood_share": (0, 1),

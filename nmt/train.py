@@ -321,7 +321,7 @@ def _learned(config: Config) -> Tokenizers:
 
 def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
     settings = config.training
-    likelihood = Likelihood(label_smoothing=settings.label_smoothing)
+    likelihood = Likelihood(label_smoothing=settings.label_smoothing, scheduled_sampling=settings.scheduled_sampling)
     if settings.objective == "likelihood":
         return likelihood
     return Risk(

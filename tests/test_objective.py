@@ -69,11 +69,19 @@ def gradients(network: Seq2Seq, objective: Risk | Likelihood, batches: Sequence[
     network.zero_grad()
     for batch in batches:
         noise = Noise(generator=torch.Generator().manual_seed(3), first=batch.first, sentences=batch.update_sentences)
-        objective(network, batch, noise, 0.0).backward()
+        objective(network, batch, noise, 0.7).backward()
     return torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
 
 
-@pytest.mark.parametrize("objective", [Likelihood(label_smoothing=0.1), risk(), risk(likelihood_share=0.3)])
+OBJECTIVES = (
+    Likelihood(label_smoothing=0.1),
+    Likelihood(scheduled_sampling=0.9),
+    risk(),
+    risk(likelihood_share=0.3),
+)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_an_update_has_the_same_gradients_however_it_is_cut(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(dropout=0.3, embedding_dropout=0.2), tiny.batch()
     first, rest = batch.halves()
@@ -125,10 +133,11 @@ def test_the_risk_falls(learned: Seq2Seq, sharpness: float) -> None:
     assert sum(course[-10:]) < 0.7 * sum(course[:10])
 
 
-def test_under_autocast_sampling_costs_no_weight_its_gradient() -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_under_autocast_sampling_costs_no_weight_its_gradient(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
-        risk(likelihood_share=0.5)(network, batch, tiny.noise(), 0.0).backward()
+        objective(network, batch, tiny.noise(), 1.0).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
@@ -138,3 +147,13 @@ def test_references_of_any_length_are_judged() -> None:
     padded = dataclasses.replace(batch, target=torch.nn.functional.pad(batch.target, (0, 3)))
     first, second = (risk().expected_cost(tiny.network(), part, CANDIDATES) for part in (batch, padded))
     assert torch.equal(first, second)
+
+
+@torch.no_grad()
+def test_scheduled_sampling_grows_with_training(learned: Seq2Seq) -> None:
+    def loss(largest: float, progress: float) -> float:
+        return float(Likelihood(scheduled_sampling=largest)(learned, tiny.batch(), tiny.noise(), progress))
+
+    assert loss(1.0, 0.0) == loss(0.0, 1.0) == float(learned(tiny.batch()))
+    assert loss(0.5, 1.0) == loss(1.0, 0.5)
+    assert loss(1.0, 1.0) > loss(1.0, 0.0)  # it has learned to go on after the reference's pieces only

@@ -82,20 +82,25 @@ def test_settings_reach_their_place(
     assert "done after update" in caplog.text
 
 
-def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learned = Mock(wraps=learn_shortlist)
-    monkeypatch.setattr("nmt.add_shortlist.learn_shortlist", learned)
-    train(config, tmp_path / "whole")
+def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
+    """Let a signal come after so many updates."""
     update, count = Trainer._update, 0
 
     def stopping(trainer: Trainer, *arguments: object) -> None:
         nonlocal count
         update(trainer, *arguments)  # type: ignore[arg-type]
         count += 1
-        if count == 7:
+        if count == updates:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Trainer, "_update", stopping)
+
+
+def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = Mock(wraps=learn_shortlist)
+    monkeypatch.setattr("nmt.add_shortlist.learn_shortlist", learned)
+    train(config, tmp_path / "whole")
+    interrupt(monkeypatch, 7)
     with pytest.raises(Interrupted) as interrupted:
         train(config, tmp_path / "parts")
     assert interrupted.value.signal == signal.SIGTERM
@@ -295,6 +300,18 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
+
+
+def test_scheduled_sampling_goes_on_exactly(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ("training.shortlist=false", "training.scheduled_sampling=0.8", "training.epochs=1")
+    train(tiny.config(prefix, *settings), tmp_path / "whole")
+    interrupt(monkeypatch, 5)
+    with pytest.raises(Interrupted):
+        train(tiny.config(prefix, *settings), tmp_path / "parts")
+    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    train(tiny.config(prefix, *settings, "training.scheduled_sampling=0"), tmp_path / "plain")
+    assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
 
 
 def test_minimum_risk_training_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:

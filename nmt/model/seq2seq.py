@@ -73,18 +73,23 @@ class Seq2Seq(nn.Module):
         vectors, weights, state = self.decoder.step(embedded, state, memory)
         return Step(vectors=self.shrink(vectors), attention=weights, state=state)
 
-    def forward(self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0) -> Tensor:
+    def forward(
+        self, batch: Batch, noise: Noise | None = None, label_smoothing: float = 0.0, fed: Tensor | None = None
+    ) -> Tensor:
         """Teacher forcing: the cross entropy of the real target pieces, summed, in nats.
 
-        The dropout masks are drawn from `noise`; without it there is no dropout.
+        The dropout masks are drawn from `noise`; without it there is no dropout. `fed`: see `vectors`.
         """
-        vectors = self.vectors(batch, noise)
+        vectors = self.vectors(batch, noise, fed)
         return cross_entropy(vectors, self.output.weight, self.output.bias, real_targets(batch), label_smoothing)
 
-    def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`."""
+    def vectors(self, batch: Batch, noise: Noise | None = None, fed: Tensor | None = None) -> Tensor:
+        """What `logits` takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`.
+
+        `fed`: what the decoder hears that it has said, (B, T); by default the target pieces themselves.
+        """
         memory = self.encode(batch.source, batch.source_lengths, noise)
-        previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
+        previous = F.pad((batch.target if fed is None else fed)[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
         vectors = self.decoder(embedded, memory, noise)
         vectors = shared_dropout(vectors, self.config.output_dropout, noise)

@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
-from nmt.training.sampling import sampled
+from nmt.training.sampling import partly_sampled, sampled
 from nmt.types import EOS, Batch, pad
 
 Cost = Callable[[str, str], float]
@@ -35,9 +35,13 @@ class Likelihood:
     """The cross entropy of the references, piece by piece: maximum likelihood."""
 
     label_smoothing: float = 0.0
+    scheduled_sampling: float = 0.0
+    """Share of the decoder's inputs that it has chosen itself, at the end of training."""
 
-    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:  # noqa: ARG002
-        loss: Tensor = network(batch, noise, self.label_smoothing)
+    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
+        share = self.scheduled_sampling * progress
+        fed = partly_sampled(network, batch, noise, share) if share else None
+        loss: Tensor = network(batch, noise, self.label_smoothing, fed)
         return loss
 
 
