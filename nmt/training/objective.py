@@ -9,8 +9,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from nmt.model.dropout import Noise
+from nmt.model.loss import ROWS
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
 from nmt.training.sampling import partly_sampled, sampled
@@ -96,7 +98,18 @@ def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Seque
     forced = Batch(
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
-    pieces = network.logits(network.vectors(forced)).float().log_softmax(dim=-1)
-    of_targets = pieces.gather(1, real_targets(forced).unsqueeze(1)).squeeze(1)  # (pieces,)
+    vectors, targets = (torch.split(rows, ROWS) for rows in (network.vectors(forced), real_targets(forced)))
+    # The scores of all pieces at once would be by far the largest tensors of training, so the gradient computes them again.
+    parts = [
+        checkpoint(_of_targets, network, *part, use_reentrant=False, preserve_rng_state=False)
+        for part in zip(vectors, targets, strict=True)
+    ]
+    of_targets = torch.cat(parts)  # (pieces,)
     places = torch.arange(B * K, device=lengths.device).repeat_interleave(lengths)
     return of_targets.new_zeros(B * K).index_add(0, places, of_targets).view(B, K)
+
+
+def _of_targets(network: Seq2Seq, vectors: Tensor, targets: Tensor) -> Tensor:
+    """log P of each piece, (pieces,)."""
+    scores = network.logits(vectors).float()
+    return scores.gather(1, targets.unsqueeze(1)).squeeze(1) - scores.logsumexp(dim=-1)
