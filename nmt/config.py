@@ -177,15 +177,17 @@ class TrainingConfig:
     """Largest number of pairs in a batch, besides the token budget."""
     accumulate: int = 1
     """Batches whose gradients each process adds up for one update."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019). `muon`: the matrices between layers
+    make steps of equal size in all directions (Jordan et al. 2024), which costs time on a CPU; the rest has `adamw`."""
     learning_rate: float = 0.001
     """The peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay rates of Adam's moments."""
     weight_decay: float | None = None
-    """Of `adamw`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by default
-    nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are exempt."""
+    """Of `adamw` and `muon`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by
+    default nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are
+    exempt."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
     """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end
     of training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
