@@ -335,7 +335,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.label_smoothing": (0, 0.95),
     "training.scheduled_sampling": (0, 1),
     "training.risk_samples": (2, None),
-    "training.risk_sharpness": (0, None),
+    "training.risk_sharpness": (0.0001, None),
     "training.likelihood_share": (0, 1),
     "training.ema": (0, 0.999999),
     "training.seed": (0, 2**31 - 1),

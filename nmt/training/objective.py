@@ -49,13 +49,12 @@ class Likelihood:
 
 @dataclass(frozen=True, kw_only=True)
 class Risk:
-    """The expected cost of a sentence's translation among a few samples (Shen et al. 2016, eq. 9 to 11), mixed with the
-    likelihood (Edunov et al. 2018, section 3.3).
+    """The expected cost of a sentence's translation among a few samples y, Σ Q(y) cost(y) with Q ∝ P^α over them (Shen et al.
+    2016), mixed with the likelihood (Edunov et al. 2018).
 
-    The samples are the set S of the paper, each counted once; the reference is not among them, since it is often a translation
-    that the model would never make, and shifts the whole set's probability to itself (Edunov et al. 2018, section 5.3). They are
-    drawn, and their probabilities computed, without dropout: its noise, summed over the pieces, would drown what tells them
-    apart.
+    Each sample counts once however often it is drawn. The reference is none of them: where the model would never make it, it says
+    nothing about what the model makes. Samples are drawn, and their probabilities computed, without dropout, whose noise, summed
+    over the pieces, would drown what tells them apart.
     """
 
     tokenizer: Tokenizer
@@ -63,7 +62,7 @@ class Risk:
     cost: Cost
     samples: int
     sharpness: float
-    """α of the paper: Q ∝ P^α."""
+    """α."""
     likelihood_share: float
     likelihood: Likelihood
 
