@@ -176,6 +176,12 @@ class TrainingConfig:
 
     epochs: int = 20
     """Passes over the training pairs."""
+    start_from: str | None = None
+    """A model folder or the output folder of a training to take the first weights from, for fine-tuning; `model` must have its
+    sizes. Its vocabulary is kept where `tokenizer` is that of its training; there `sampling` may differ, and further `symbols`
+    get further rows. A vocabulary that differs otherwise is learned anew, and pieces that both have keep their weights."""
+    freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
+    """Parts whose weights stay as they are, and those tied to them; `attention` is the decoder's."""
     max_updates: int | None = None
     """Stop after so many updates even if epochs are left; the cosine schedule then ends there too."""
     batch_tokens: int = 1024
@@ -184,15 +190,17 @@ class TrainingConfig:
     """Largest number of pairs in a batch, besides the token budget."""
     accumulate: int = 1
     """Batches whose gradients each process adds up for one update."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adamw"
+    """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019). `muon`: the matrices between layers
+    make steps of equal size in all directions (Jordan et al. 2024), which costs time on a CPU; the rest has `adamw`."""
     learning_rate: float = 0.001
     """The peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay rates of Adam's moments."""
     weight_decay: float | None = None
-    """Of `adamw`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by default
-    nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are exempt."""
+    """Of `adamw` and `muon`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by
+    default nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are
+    exempt."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
     """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end
     of training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
@@ -212,6 +220,20 @@ class TrainingConfig:
     coverage_loss: float = 0.0
     """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
     et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off."""
+    scheduled_sampling: float = 0.0
+    """Share of the decoder's input pieces that are not the reference's but sampled from the model, growing evenly from 0 to this
+    at the end of training (Bengio et al. 2015, in two passes after Mihaylova & Martins 2019); takes half as much time again."""
+    objective: Literal["likelihood", "risk"] = "likelihood"
+    """`likelihood` of the references, or, for a model that has learned by it (`start_from`), minimum `risk`: the expected cost of
+    translations sampled from the model (Shen et al. 2016). A batch then takes about `risk_samples` times the memory and time."""
+    risk_samples: int = 16
+    """Of `risk`: translations sampled for each source sentence."""
+    risk_cost: Literal["bleu", "chrf"] = "bleu"
+    """Of `risk`: what a translation lacks of a perfect sentence BLEU or chrF."""
+    risk_sharpness: float = 0.005
+    """Of `risk`: α, to the power of which the model's probabilities weigh the samples."""
+    likelihood_share: float = 0.0
+    """Of `risk`: share of the likelihood in the loss (Edunov et al. 2018)."""
     ema: float = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -333,6 +355,10 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.label_smoothing": (0, 0.95),
     "training.r_drop": (0, None),
     "training.coverage_loss": (0, None),
+    "training.scheduled_sampling": (0, 1),
+    "training.risk_samples": (2, None),
+    "training.risk_sharpness": (0.0001, None),
+    "training.likelihood_share": (0, 1),
     "training.ema": (0, 0.999999),
     "training.seed": (0, 2**31 - 1),
     "training.threads": (1, None),
@@ -359,7 +385,18 @@ def _contradictions(config: Config) -> list[str]:
     if not all(0 <= beta < 1 for beta in config.training.betas):
         faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
     faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
-    return faults + _stream_faults(config)
+    return faults + _training_faults(config) + _stream_faults(config)
+
+
+def _training_faults(config: Config) -> list[str]:
+    frozen, faults = set(config.training.freeze), []
+    if config.model.tied_embeddings == "three_way" and "softmax" in frozen:
+        frozen.add("embeddings")
+    if frozen >= {"embeddings", "encoder", "decoder", "softmax"}:
+        faults.append("training.freeze: leaves nothing to learn; remove a part")
+    if config.training.objective == "risk" and not config.training.start_from:
+        faults.append("training.objective: risk needs a model that has learned by likelihood; set training.start_from")
+    return faults
 
 
 def _model_faults(config: Config) -> list[str]:

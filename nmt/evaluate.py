@@ -4,7 +4,7 @@ BLEU: Papineni et al. 2002; chrF: Popović 2015; TER: Snover et al. 2006; sacreb
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -108,8 +108,22 @@ def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_
 
     Japanese and Korean are scored by characters, since sacrebleu's tokenizers for them need packages of their own.
     """
-    tokenize = "char" if target_language in ("ja", "ko") else None
+    tokenize = _validation_tokenizer(target_language)
     return float(_bleu(target_language, tokenize, False).corpus_score(hypotheses, references).score)
+
+
+def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str], float]:
+    """A function of a translation and its reference: what the score of this single sentence lacks, 0 to 1.
+
+    `metric` is bleu or chrf. BLEU counts no n-grams longer than the sentence, and those that match nothing a little (sacrebleu's
+    effective order and its smoothing).
+    """
+    scorer = CHRF() if metric == "chrf" else _bleu(target_language, _validation_tokenizer(target_language), False, True)
+    return lambda translation, reference: 1 - scorer.sentence_score(translation, [reference]).score / 100
+
+
+def _validation_tokenizer(target_language: str) -> str | None:
+    return "char" if target_language in ("ja", "ko") else None
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -165,11 +179,11 @@ def _metric(name: str, language: str, tokenize: str | None, lowercase: bool) -> 
     raise ConfigError(f"{name}: no such metric; choose from {', '.join(METRICS)}")
 
 
-def _bleu(language: str, tokenize: str | None, lowercase: bool) -> BLEU:
+def _bleu(language: str, tokenize: str | None, lowercase: bool, effective_order: bool = False) -> BLEU:
     if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
         raise ConfigError(f"{tokenize}: sacrebleu has no such tokenizer; choose from {', '.join(BLEU.TOKENIZERS)}")
     try:
-        return BLEU(lowercase=lowercase, tokenize=tokenize, trg_lang=language)
+        return BLEU(lowercase=lowercase, tokenize=tokenize, trg_lang=language, effective_order=effective_order)
     except RuntimeError as error:  # what sacrebleu raises without MeCab
         extra = tokenize.split("-")[0] if tokenize else language
         raise MachineError(

@@ -20,8 +20,8 @@ from nmt.checkpoint import (
     multiplied_out,
     save_tensors,
 )
-from nmt.errors import DataError, ModelError
-from nmt.files import verify_checksums, whole_folder
+from nmt.errors import ModelError
+from nmt.files import check_new, verify_checksums, whole_folder
 
 LARGEST = 127  # of the integers; −128 would stand alone
 SCALE_BITS = 16  # of a scale's significand: with seven of an integer the product is exact in float32
@@ -36,8 +36,7 @@ def export(folder: str | Path, output: str | Path) -> None:
         MachineError: the disk is full, or the place cannot be written.
     """
     output = Path(output)
-    if output.exists() or output.is_symlink():
-        raise DataError(f"{output}: exists already; name a new folder")
+    check_new(output)
     load_model(folder)  # whatever is wrong with it is told before anything is written
     path = model_folder(folder)
     names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)

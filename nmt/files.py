@@ -148,6 +148,12 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
             raise
 
 
+def check_new(folder: Path) -> None:
+    """Raises DataError: there is something at the place where a folder shall be written."""
+    if folder.exists() or folder.is_symlink():
+        raise DataError(f"{folder}: exists already; name a new folder")
+
+
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path`, with checksums, once the block ends without an error; else it is removed.

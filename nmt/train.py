@@ -12,16 +12,13 @@ import dataclasses
 import logging
 import math
 import shutil
-import statistics
-import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
 
+from nmt.add_shortlist import add_shortlist_to
 from nmt.checkpoint import (
     SHORTLIST,
     CheckpointFolder,
@@ -32,40 +29,35 @@ from nmt.checkpoint import (
     load_model,
     load_tensors,
     load_training_state,
-    model_folder,
-    save_shortlist,
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, DataConfig, TrainingConfig
-from nmt.data.batching import Batches, text_batches
+from nmt.data.batching import text_batches
+from nmt.data.corpora import update_source, validation_pairs
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
-from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import bleu
-from nmt.files import DRAFT, remove_leftovers, saving, verify_checksums
+from nmt.evaluate import bleu, sentence_cost
+from nmt.files import remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
-from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
-from nmt.training.shortlist import learn_shortlist
+from nmt.training.objective import Likelihood, Objective, Risk
+from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
 from nmt.training.stop import stop_signals
 from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
 from nmt.translate import Translator
-from nmt.types import EOS, Batch, Place, World, pad
+from nmt.types import Batch, World
 
 logger = logging.getLogger(__name__)
-
-_SHORTLIST_COST = 0.1  # BLEU that a shortlist may cost, on the validation pairs
-_SHORTLIST_TOKENS = 8192  # of a batch of the pairs that it is learned from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,84 +132,10 @@ def _complete(config: Config, checkpoints: CheckpointFolder) -> None:
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
     if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):
         try:
-            _add_shortlist(best, config, prepared)
+            add_shortlist_to(best, config, prepared)
         except (DataError, MachineError) as error:  # the corpora of a training that ended long ago may be gone
             logger.warning("no shortlist: %s", error)
     shutil.rmtree(prepared, ignore_errors=True)
-
-
-def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
-    """Learn a shortlist for a trained model, and store it beside the weights where it costs no more than 0.1 BLEU.
-
-    Args:
-        folder: the output folder of nmt-train, whose best checkpoint is meant, or a model folder.
-        config: where the corpora are, and how to validate; by default those of the model's training.
-
-    Returns:
-        Whether it is stored.
-
-    Raises:
-        ModelError: there is no model, or it is damaged.
-        DataError: a corpus cannot be read.
-        MachineError: the folder, or the one that it lies in, cannot be written.
-    """
-    path = model_folder(folder)
-    with saving(path.parent):
-        draft = tempfile.TemporaryDirectory(dir=path.parent, prefix=DRAFT, ignore_cleanup_errors=True)
-    with draft as prepared:
-        return _add_shortlist(path, config or load_folder_config(path), Path(prepared))
-
-
-def _add_shortlist(path: Path, config: Config, prepared: Path) -> bool:
-    """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
-    began = time.perf_counter()
-    model = load_model(path, choose_device(config.training.device))
-    pairs = _validation_pairs(config)
-    stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
-    shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
-    kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
-    if kept:
-        save_shortlist(path, shortlist)
-    logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
-    return kept
-
-
-def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Iterator[Batch]:
-    """The pairs of the first epoch in its order, segmented as for translation."""
-    config = dataclasses.replace(config, tokenizer=dataclasses.replace(config.tokenizer, sampling=0.0))
-    source = _source(config, tokenizers, stores, UpdateSize(tokens=_SHORTLIST_TOKENS), shares=1, world=World())
-    with contextlib.closing(source.updates(Place())) as updates:
-        for update in updates:
-            yield from update.batches
-            if update.after.epoch:
-                return
-
-
-def _judge(
-    shortlist: Shortlist, model: Model, pairs: list[tuple[str, str]], options: SearchOptions
-) -> tuple[bool, str]:
-    """Whether to keep a shortlist, and what was found."""
-    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
-    alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
-    sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
-    if alone > shortlist.target_size / 2:
-        return False, f"{sizes}, not kept: too many to be of use"
-
-    def score(shortlist: Shortlist | None) -> float:
-        translator = Translator([dataclasses.replace(model, shortlist=shortlist)])
-        return bleu(translator.translate(sources, options), [references], model.config.data.target_language)
-
-    before, after = score(None), score(shortlist)
-    kept = after >= before - _SHORTLIST_COST
-    verdict = "kept" if kept else f"not kept: it costs more than {_SHORTLIST_COST} BLEU"
-    return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
-
-
-def _mean_size(shortlist: Shortlist, tokenizers: Tokenizers, lines: list[str], batch: int) -> float:
-    """Mean number of candidates for so many sentences of like length."""
-    ids = sorted(([*ids, EOS] for ids in tokenizers.source.encode_lines(lines)), key=len)
-    parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
-    return statistics.mean(len(shortlist.candidates(*pad(part)).together().pieces) for part in parts)
 
 
 def _log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingLog:
@@ -282,7 +200,8 @@ def _trainer(
     processes: Processes,
 ) -> Trainer:
     prepared = checkpoints.output / "prepared"
-    tokenizers = _tokenizers(config, prepared, restart, processes)
+    start = load_model(config.training.start_from) if config.training.start_from and not restart else None
+    tokenizers = _tokenizers(config, prepared, restart, start, processes)
     stores = _stores(config, tokenizers, prepared, processes)
     size = _update_size(config.training, processes.world, restart)
     shares = _shares(config.training, processes.world, size)
@@ -291,6 +210,9 @@ def _trainer(
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
     network = build_network(config, tokenizers).to(device)
+    if start:
+        adopt_weights(network, tokenizers, start)
+    freeze(network, config.training.freeze)
     _introduce(config, tokenizers, network, device, processes.world)
     trainer = Trainer(
         network,
@@ -299,6 +221,7 @@ def _trainer(
         config=config,
         validate=validation(config, tokenizers, device, processes),
         checkpoints=checkpoints,
+        objective=_objective(config, tokenizers),
         size=size,
         processes=processes,
     )
@@ -333,10 +256,7 @@ def _source(
         shares_per_process=shares,
         world=world,
     )
-    if config.data.streams:
-        return Stream(config.data, tokenizers=tokenizers, options=options)
-    weights = [corpus.weight for corpus in config.data.train if corpus.weight is not None]
-    return Batches(stores, tokenizers=tokenizers, weights=weights or None, options=options)
+    return update_source(config.data, stores, tokenizers, options)
 
 
 def _introduce(config: Config, tokenizers: Tokenizers, network: Seq2Seq, device: torch.device, world: World) -> None:
@@ -378,19 +298,40 @@ def _largest(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares
     return largest_batch(math.ceil(max(1, most) / shares), source, target)
 
 
-def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:
+def _tokenizers(
+    config: Config, prepared: Path, restart: Restart | None, start: Model | None, processes: Processes
+) -> Tokenizers:
     if restart:
         return load_tokenizers(config.tokenizer, restart.folder)
-    processes.once(lambda: _learn(config, prepared))
+
+    def write() -> None:
+        tokenizers = (adopted_tokenizers(config.tokenizer, start) if start else None) or _learned(config)
+        with saving(prepared):
+            prepared.mkdir(parents=True, exist_ok=True)
+            save_tokenizers(tokenizers, prepared)
+
+    processes.once(write)
     return load_tokenizers(config.tokenizer, prepared)
 
 
-def _learn(config: Config, prepared: Path) -> None:
+def _learned(config: Config) -> Tokenizers:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
-    with saving(prepared):
-        prepared.mkdir(parents=True, exist_ok=True)
-        save_tokenizers(tokenizers, prepared)
+    return train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+
+
+def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
+    settings = config.training
+    likelihood = Likelihood.of(settings)
+    if settings.objective == "likelihood":
+        return likelihood
+    return Risk(
+        tokenizer=tokenizers.target,
+        cost=sentence_cost(settings.risk_cost, config.data.target_language),
+        samples=settings.risk_samples,
+        sharpness=settings.risk_sharpness,
+        likelihood=likelihood,
+        likelihood_share=settings.likelihood_share,
+    )
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
@@ -401,7 +342,7 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
     Raises:
         DataError: the validation corpora hold no pair.
     """
-    pairs = processes.once(lambda: _validation_pairs(config))
+    pairs = processes.once(lambda: validation_pairs(config))
     own = slice(processes.world.rank, None, processes.world.size)
     batches = list(text_batches(pairs[own], tokenizers, 4 * config.training.batch_tokens))
     dtype = autocast_dtype(config.training.precision, device)
@@ -431,10 +372,3 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
         return processes.once(lambda: figures(parts))
 
     return judge
-
-
-def _validation_pairs(config: Config) -> list[tuple[str, str]]:
-    pairs = list(islice(read_corpora(config.data.valid, config.data), config.validation.sentences))
-    if not pairs:
-        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
-    return pairs

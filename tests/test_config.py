@@ -95,6 +95,23 @@ def test_fault(content, says):
     assert fault.startswith(says)
 
 
+def test_something_is_left_to_learn():
+    parts = ["encoder", "decoder", "softmax"]
+    fault = "training.freeze: leaves nothing to learn; remove a part"
+    assert faults({"training": {"freeze": parts}}) == [fault]  # the softmax is tied to the embeddings
+    assert faults({"training": {"freeze": [*parts, "embeddings"]}, "model": {"tied_embeddings": "none"}}) == [fault]
+    assert parse_config({"training": {"freeze": parts}, "model": {"tied_embeddings": "two_way"}}).training.freeze
+    assert faults({"training": {"freeze": ["encodre"]}}) == [
+        "training.freeze[0]: must be one of embeddings, encoder, decoder, attention, softmax, not 'encodre'"
+    ]
+
+
+def test_risk_begins_with_a_model():
+    fault = "training.objective: risk needs a model that has learned by likelihood; set training.start_from"
+    assert faults({"training": {"objective": "risk"}}) == [fault]
+    assert parse_config({"training": {"objective": "risk", "start_from": "runs/first"}})
+
+
 CORPUS_FAULTS = [
     ({}, ": give exactly one of path, source with target, or dataset"),
     ({"path": "a", "dataset": "b"}, ": give exactly one of path, source with target, or dataset"),

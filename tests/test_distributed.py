@@ -213,6 +213,16 @@ def test_two_processes_train_as_one(whole: Config, half: Config, tmp_path: Path)
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 
+def test_two_processes_fine_tune_as_one(prefix: Path, tmp_path: Path) -> None:
+    """What is frozen gets no zeros for gradients, on which weights would decay."""
+    train(tiny.config(prefix, *SETTINGS, WHOLE, "training.max_updates=2"), tmp_path / "first")
+    tuned = ("training.freeze=[encoder]", "training.weight_decay=0.5", "training.max_updates=6")
+    settings = (*SETTINGS, *tuned, f"training.start_from={tmp_path / 'first'}", "training.schedule=constant")
+    train(tiny.config(prefix, *settings, WHOLE), tmp_path / "one")
+    ranks.results(tmp_path / "ranks", join_and_train, tiny.config(prefix, *settings, HALF), tmp_path / "two")
+    assert_alike(tmp_path / "two", tmp_path / "one")
+
+
 def test_going_on_with_as_many_is_exact(half: Config, tmp_path: Path) -> None:
     """A signal to any of them stops all of them after the same update."""
     ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "whole")

@@ -15,7 +15,7 @@ from nmt.config import Config, parse_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export")
+COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 

@@ -14,7 +14,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 
 from nmt import evaluate as module
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import METRICS, Evaluation, bleu, check_lengths, evaluate, read_test_set
+from nmt.evaluate import METRICS, Evaluation, bleu, check_lengths, evaluate, read_test_set, sentence_cost
 
 WORDS = [
     "Ein",
@@ -130,6 +130,18 @@ def test_several_references_and_chosen_metrics() -> None:
         }
     )
     assert "nrefs:2" in evaluation.scores[0].signature
+
+
+def test_the_cost_of_a_sentence_is_what_its_score_lacks() -> None:
+    translation, reference = "the cat sat on a mat", "the cat sat on the mat"
+    expected = sacrebleu.sentence_bleu(translation, [reference], use_effective_order=True).score
+    assert sentence_cost("bleu")(translation, reference) == pytest.approx(1 - expected / 100)
+    expected = sacrebleu.sentence_chrf(translation, [reference]).score
+    assert sentence_cost("chrf")(translation, reference) == pytest.approx(1 - expected / 100)
+    for metric in ("bleu", "chrf"):
+        assert sentence_cost(metric)(reference, reference) == pytest.approx(0)
+        assert sentence_cost(metric)("", reference) == sentence_cost(metric)(reference, "") == 1
+    assert 0 < sentence_cost("bleu", "ja")("猫が好き", "犬が好き") < 1
 
 
 def test_bleu_alone_is_the_score_without_the_resampling() -> None:

@@ -15,6 +15,7 @@ from nmt.errors import DataError, MachineError, ModelError
 from nmt.files import (
     CHECKSUMS,
     DRAFT,
+    check_new,
     decode_line,
     existing,
     open_binary,
@@ -264,3 +265,12 @@ def test_remove_leftovers(tmp_path):
     remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".hidden", "visible"]
     remove_leftovers(tmp_path / "none")
+
+
+def test_a_new_folder_takes_nobodys_place(tmp_path):
+    check_new(tmp_path / "new")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("", "file", "link"):
+        with pytest.raises(DataError, match="exists already; name a new folder"):
+            check_new(tmp_path / name)

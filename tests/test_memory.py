@@ -181,7 +181,7 @@ def wide() -> tuple[Trainer, Batch]:
 def gradients(trainer: Trainer, batch: Batch) -> tuple[torch.Tensor, float]:
     loss, _ = trainer._gradients_in_parts([batch])
     found = torch.cat([weight.grad.flatten() for weight in trainer.network.parameters() if weight.grad is not None])
-    trainer.optimizer.zero_grad()
+    trainer.network.zero_grad()
     return found, loss
 
 

@@ -5,29 +5,33 @@ from safetensors.torch import load, save
 
 from nmt.config import TrainingConfig
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
+from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 
 
-def update(network: Seq2Seq, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    network(tiny.batch()).backward()
-    optimizer.step()
+def update(network: Seq2Seq, optimizers: list[torch.optim.Optimizer], scale: float = 1.0) -> None:
+    (scale * network(tiny.batch())).backward()
+    make_step(optimizers, rate=optimizers[0].param_groups[0]["lr"], scale=torch.tensor(scale))
 
 
 def weights(network: Seq2Seq) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
-def test_moments_come_back_exactly() -> None:
+KINDS = ("adam", "adamw", "muon")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moments_come_back_exactly(kind: str) -> None:
     network = tiny.network()
-    optimizer = build_optimizer(network, TrainingConfig())
+    config = TrainingConfig(optimizer=kind)  # type: ignore[arg-type]
+    optimizer = build_optimizers(network, config)
     for _ in range(3):
         update(network, optimizer)
     tensors = load(save(optimizer_tensors(optimizer, network)))
     twin = tiny.network()
     twin.load_state_dict(network.state_dict())
-    restored = build_optimizer(twin, TrainingConfig())
-    restore_optimizer(restored, twin, tensors)
+    restored = build_optimizers(twin, config)
+    restore_optimizers(restored, twin, tensors)
     for _ in range(2):
         update(network, optimizer)
         update(twin, restored)
@@ -41,19 +45,23 @@ def test_each_setting_changes_the_course(changed: dict[str, object]) -> None:
     networks = tiny.network(), tiny.network()
     # A second update, as the size of Adam's first one does not depend on the betas.
     for network, settings in zip(networks, ({"weight_decay": 0.1}, {"weight_decay": 0.1, **changed}), strict=True):
-        optimizer = build_optimizer(network, TrainingConfig(**settings))
+        optimizer = build_optimizers(network, TrainingConfig(**settings))
         for seed in range(2):
             update(network, optimizer)
             network.output.weight.data += 0.01 * seed
     assert not torch.allclose(weights(networks[0]), weights(networks[1]), atol=1e-6)
 
 
-def test_only_matrices_decay() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_matrices_decay(kind: str) -> None:
     network = tiny.network(layer_norm=True)
-    groups = build_optimizer(network, TrainingConfig(weight_decay=0.3)).param_groups
-    for group in groups:
-        for parameter in group["params"]:
-            assert (group["weight_decay"] == 0.3) == (parameter.dim() > 1)
+    seen = []
+    for optimizer in build_optimizers(network, TrainingConfig(weight_decay=0.3, optimizer=kind)):  # type: ignore[arg-type]
+        for group in optimizer.param_groups:
+            seen += group["params"]
+            for parameter in group["params"]:
+                assert (group["weight_decay"] == 0.3) == (parameter.dim() > 1)
+    assert sorted(map(id, seen)) == sorted(map(id, network.parameters()))
 
 
 def test_moving_average() -> None:
@@ -69,5 +77,41 @@ def test_moving_average() -> None:
 
 @pytest.mark.parametrize(("optimizer", "decay"), [("adam", 0.0), ("adamw", 0.01)])
 def test_by_default_adam_has_no_weight_decay(optimizer: str, decay: float) -> None:
-    groups = build_optimizer(tiny.network(), TrainingConfig(optimizer=optimizer)).param_groups
-    assert [group["weight_decay"] for group in groups] == [decay, 0.0]
+    (built,) = build_optimizers(tiny.network(), TrainingConfig(optimizer=optimizer))
+    assert [group["weight_decay"] for group in built.param_groups] == [decay, 0.0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_scale_of_gradients_does_not_count(kind: str) -> None:
+    networks = tiny.network(), tiny.network()
+    for network, scale in zip(networks, (1.0, 64.0), strict=True):
+        optimizers = build_optimizers(network, TrainingConfig(optimizer=kind))  # type: ignore[arg-type]
+        for _ in range(3):
+            update(network, optimizers, scale)
+    torch.testing.assert_close(weights(networks[0]), weights(networks[1]))
+    assert all(parameter.grad is None for parameter in networks[0].parameters())
+
+
+def test_muon_makes_orthogonal_steps() -> None:
+    """All singular values of a first step are nearly the same, and its mean square is that of Adam's, 0.2 of the rate."""
+    network = tiny.network(tied_embeddings="none")
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    update(network, build_optimizers(network, TrainingConfig(optimizer="muon", weight_decay=0.0, learning_rate=0.01)))
+    steps = {name: parameter.detach() - before[name] for name, parameter in network.named_parameters()}
+    values = torch.linalg.svdvals(steps["decoder.combine.weight"])
+    assert values.max() / values.min() < 2
+    assert float(steps["decoder.combine.weight"].square().mean().sqrt()) == pytest.approx(0.002, rel=0.3)
+    embedding = steps["target_embedding.weight"]
+    torch.testing.assert_close(embedding[6].abs(), torch.full((6,), 0.01), rtol=0.01, atol=0)  # as Adam does
+
+
+def test_another_optimiser_begins_anew_where_the_moments_are_not_its_own() -> None:
+    network = tiny.network()
+    adam, muon = (build_optimizers(network, TrainingConfig(optimizer=kind)) for kind in ("adam", "muon"))  # type: ignore[arg-type]
+    for _ in range(2):
+        update(network, adam)
+    restore_optimizers(muon, network, optimizer_tensors(adam, network))
+    saved = optimizer_tensors(muon, network)
+    assert "optimizer.exp_avg.target_embedding.weight" in saved
+    assert not any("momentum_buffer" in name for name in saved)
+    update(network, muon)

@@ -161,6 +161,21 @@ def test_symbols_that_cannot_be(symbols):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_further_symbols(kind):
+    before = train(kind, sampling=0.3, symbols=("<2de>",))
+    after = before.extended(("<2fr>", "New York"))
+    assert after.size == before.size + 2
+    for text in ("<2fr> the cat", "in New York", "▁x <2de>"):
+        for ids in (after.encode(text), *after.sample([text] * 5, range(5))):
+            assert after.decode(ids) == text
+    assert before.size in after.sample(["the<2fr>cat"], [1])[0]
+    assert after.sample(LINES, SEEDS) == before.sample(LINES, SEEDS)
+    for symbol in ("<2de>", "", "<s>"):
+        with pytest.raises(ConfigError, match=r"^tokenizer\.symbols: "):
+            before.extended((symbol,))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_too_large_vocabulary_names_the_largest_that_works(kind):
     with pytest.raises(
         ConfigError, match=r"^tokenizer\.vocabulary_size: 8000 is too large for the training text"

@@ -1,13 +1,9 @@
 """A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
 
-import contextlib
-import functools
 import json
 import logging
 import multiprocessing
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +15,8 @@ import tiny
 
 from nmt.checkpoint import CheckpointFolder, load_model
 from nmt.config import Config
-from nmt.errors import ConfigError, DataError, Interrupted, MachineError, UserError
-from nmt.train import add_shortlist, train
+from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
+from nmt.train import train
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.trainer import Trainer
 from nmt.translate import Translator
@@ -86,20 +82,25 @@ def test_settings_reach_their_place(
     assert "done after update" in caplog.text
 
 
-def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learned = Mock(wraps=learn_shortlist)
-    monkeypatch.setattr("nmt.train.learn_shortlist", learned)
-    train(config, tmp_path / "whole")
+def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
+    """Let a signal come after so many updates."""
     update, count = Trainer._update, 0
 
     def stopping(trainer: Trainer, *arguments: object) -> None:
         nonlocal count
         update(trainer, *arguments)  # type: ignore[arg-type]
         count += 1
-        if count == 7:
+        if count == updates:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Trainer, "_update", stopping)
+
+
+def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = Mock(wraps=learn_shortlist)
+    monkeypatch.setattr("nmt.add_shortlist.learn_shortlist", learned)
+    train(config, tmp_path / "whole")
+    interrupt(monkeypatch, 7)
     with pytest.raises(Interrupted) as interrupted:
         train(config, tmp_path / "parts")
     assert interrupted.value.signal == signal.SIGTERM
@@ -270,115 +271,58 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
     assert tokens("training.max_updates=6", "training.batch_tokens=32") == 32
 
 
-# ---- the shortlist
-
-
-@pytest.fixture
-def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
-    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2))
-    monkeypatch.setattr("nmt.train.bleu", lambda *_: 50.0)
-
-
-@pytest.mark.usefixtures("_short_lists")
-@pytest.mark.parametrize("kind", ["stored", "sampled", "streamed"])
-def test_the_best_checkpoint_gets_a_shortlist(
-    prefix: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fine-tuning with a new tag: the frozen part stays, the rest goes on learning, and --resume needs the model no more."""
     caplog.set_level(logging.INFO, "nmt")
-    streamed = (f"data.train=[{{path: {prefix}, streaming: true}}]", "training.schedule=constant")
-    config = tiny.config(prefix, *{"stored": (), "sampled": SAMPLED, "streamed": streamed}[kind])
-    train(config, tmp_path / "run")
-    shortlist = load_model(tmp_path / "run").shortlist
-    assert shortlist
-    assert (len(shortlist.frequent), shortlist.best.shape[1]) == (2, 2)
-    assert re.search(
-        r"shortlist: \d+ of \d+ pieces for a sentence, \d+ for 64, BLEU .+ with it, .+, kept;", caplog.text
-    )
-    assert not (tmp_path / "run" / "prepared").exists()
-    train(config, tmp_path / "run", resume=True)
-    assert caplog.text.count("shortlist: ") == 1
+    settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", "training.schedule=constant")
+    train(tiny.config(prefix, *settings), tmp_path / "first")
+    first = load_model(tmp_path / "first")
+    tuned = [*settings, f"training.start_from={tmp_path / 'first'}", "training.freeze=[encoder]", "training.seed=3"]
+    tuned += ['tokenizer.symbols=["<fr>"]', "training.shortlist=false"]
+    train(tiny.config(prefix, *tuned), tmp_path / "whole")
+    assert "knows 310 of 311 target pieces" in caplog.text
+    whole = load_model(tmp_path / "whole")
+    assert whole.tokenizers.source.encode("<fr> dog")[-1] != 310
+    assert 310 in whole.tokenizers.source.encode("<fr> dog")
+    for name, weight in whole.network.named_parameters():
+        same = weight.shape == first.network.get_parameter(name).shape and weight.equal(
+            first.network.get_parameter(name)
+        )
+        assert same == name.startswith("encoder.")
+    validations = [
+        json.loads(line)
+        for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+        if '"valid"' in line
+    ]
+    assert validations[0]["loss"] < 5.0  # which three epochs of the first did not reach
+    train(tiny.config(prefix, *tuned, "training.max_updates=5"), tmp_path / "parts")
+    (tmp_path / "first").rename(tmp_path / "gone")
+    train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
 
 
-@pytest.mark.usefixtures("_short_lists")
-def test_a_training_that_has_ended_gets_its_shortlist_later(
-    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
-    assert load_model(tmp_path / "run").shortlist is None
-    (tmp_path / "text.de").rename(tmp_path / "gone")
-    train(tiny.config(prefix), tmp_path / "run", resume=True)
-    assert "no shortlist: " in caplog.text
-    (tmp_path / "gone").rename(tmp_path / "text.de")
-    before = weights(tmp_path / "run")
-    train(tiny.config(prefix), tmp_path / "run", resume=True)
-    assert load_model(tmp_path / "run").shortlist
-    assert weights(tmp_path / "run") == before
+def test_scheduled_sampling_goes_on_exactly(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ("training.shortlist=false", "training.scheduled_sampling=0.8", "training.epochs=1")
+    train(tiny.config(prefix, *settings), tmp_path / "whole")
+    interrupt(monkeypatch, 5)
+    with pytest.raises(Interrupted):
+        train(tiny.config(prefix, *settings), tmp_path / "parts")
+    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    train(tiny.config(prefix, *settings, "training.scheduled_sampling=0"), tmp_path / "plain")
+    assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
 
 
-@pytest.mark.usefixtures("_short_lists")
-def test_a_model_folder_gets_a_shortlist_from_a_corpus_elsewhere(prefix: Path, tmp_path: Path) -> None:
-    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
-    folder = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "model")
-    names = {path.name for path in folder.iterdir()}
-    (tmp_path / "moved").mkdir()
-    for ending in ("en", "de"):
-        (tmp_path / f"text.{ending}").rename(tmp_path / "moved" / f"text.{ending}")
-    assert add_shortlist(folder, tiny.config(tmp_path / "moved" / "text"))
-    assert load_model(folder).shortlist
-    assert {path.name for path in folder.iterdir()} - names == {"shortlist.safetensors"}
-
-
-@pytest.mark.usefixtures("_short_lists")
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
-def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
-    prefix: Path, tmp_path: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
-    (tmp_path / "run" / "prepared" / "corpus-0").mkdir(parents=True)  # of a training that goes on
-    model = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "models" / "model")
-    before = sorted(tmp_path.rglob("*"))
-    if error:
-        monkeypatch.setattr("nmt.train.learn_shortlist", Mock(side_effect=error))
-    for folder in (tmp_path / "run", model):
-        with pytest.raises(error) if error else contextlib.nullcontext():
-            add_shortlist(folder)
-    after = sorted(tmp_path.rglob("*"))
-    assert [path.name for path in after if path not in before] == ([] if error else ["shortlist.safetensors"] * 2)
-    assert not set(before) - set(after)
-
-
-def test_a_training_ends_well_where_the_machine_keeps_it_from_a_shortlist(
-    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nmt.train.learn_shortlist", Mock(side_effect=MachineError("the disk is full")))
-    train(tiny.config(prefix), tmp_path / "run")
-    assert "no shortlist: the disk is full" in caplog.text
-    assert not (tmp_path / "run" / "prepared").exists()
-
-
-def test_a_shortlist_that_costs_too_much_is_not_kept(
-    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caplog.set_level(logging.INFO, "nmt")
-    prefix.with_suffix(".de").rename(prefix.with_suffix(".ja"))  # whose BLEU is that of characters: the lines are short
-    sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64", "data.target_language=ja"]
-    config = tiny.config(
-        prefix, "training.epochs=30", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes
-    )
-    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0))
-    train(config, tmp_path / "run")
-    assert "not kept: it costs more than 0.1 BLEU" in caplog.text
-    assert load_model(tmp_path / "run").shortlist is None
-    monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2))
-    assert add_shortlist(tmp_path / "run")
-    assert load_model(tmp_path / "run").shortlist
-
-
-def test_a_shortlist_that_is_not_short_is_not_kept(
-    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "nmt")
-    train(tiny.config(prefix, "tokenizer.joint=false", "model.tied_embeddings=two_way"), tmp_path / "run")
-    assert "not kept: too many to be of use" in caplog.text
-    assert load_model(tmp_path / "run").shortlist is None
+def test_minimum_risk_training_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+    shared = ("training.shortlist=false", "training.schedule=constant", "training.learning_rate=0.01")
+    train(tiny.config(prefix, *shared), tmp_path / "first")
+    risk = (*shared, f"training.start_from={tmp_path / 'first'}", "training.objective=risk", "training.risk_samples=3")
+    mixed = (*risk, "training.likelihood_share=0.2", "training.epochs=1")
+    train(tiny.config(prefix, *mixed), tmp_path / "whole")
+    train(tiny.config(prefix, *mixed, "training.max_updates=5"), tmp_path / "parts")
+    train(tiny.config(prefix, *mixed), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    for number, change in enumerate(("risk_cost=chrf", "risk_sharpness=0.5", "risk_samples=4", "likelihood_share=0")):
+        train(tiny.config(prefix, *mixed, f"training.{change}"), tmp_path / f"other{number}")
+        assert weights(tmp_path / f"other{number}") != weights(tmp_path / "whole")

@@ -117,6 +117,7 @@ def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
         "training.batch_sentences=3",
         "training.accumulate=2",
         "training.optimizer=adam",
+        "training.optimizer=muon",
         "training.learning_rate=0.002",
         "training.betas=[0.8, 0.9]",
         "training.weight_decay=0.3",

@@ -51,6 +51,15 @@ def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
     return Tokenizers(source=source, target=target)
 
 
+def extended(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
+    """SentencePiece tokenizers with further symbols. Raises ConfigError: one is a piece already, or cannot be one."""
+    source, target = tokenizers.source, tokenizers.target
+    assert isinstance(source, SubwordTokenizer)
+    assert isinstance(target, SubwordTokenizer)
+    longer = source.extended(symbols)
+    return Tokenizers(source=longer, target=longer if target is source else target.extended(symbols))
+
+
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
     """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING when they differ.
 

@@ -4,7 +4,7 @@ SentencePiece's own reader of the format needs the protobuf package; the few fie
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Fields and values of sentencepiece_model.proto.
@@ -15,6 +15,7 @@ _NORMAL, _USER_DEFINED, _BYTE = 1, 4, 6  # of SentencePiece.Type
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # of TrainerSpec.ModelType
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
+_USER_DEFINED_TYPE = bytes([_TYPE << 3 | _VARINT, _USER_DEFINED])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,23 @@ def read_model(model: bytes) -> SubwordModel:
         return SubwordModel(kind=_KINDS[kind], pieces=pieces, symbols=symbols, byte_ids=byte_ids)
     except (IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise ValueError("it is damaged") from error
+
+
+def with_symbols(model: bytes, symbols: Sequence[str]) -> bytes:
+    """A .model file with further strings that are always one piece, in SentencePiece's spelling. Their ids come last.
+
+    A protobuf message may be followed by further entries of its lists.
+    """
+    return model + b"".join(_entry(_PIECE, _entry(_TEXT, symbol.encode()) + _USER_DEFINED_TYPE) for symbol in symbols)
+
+
+def _entry(field: int, content: bytes) -> bytes:
+    """A field of bytes or text, or of a message."""
+    size, digits = len(content), bytearray()
+    while size >= 0x80:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([field << 3 | _LENGTH, *digits, size]) + content
 
 
 def _piece(message: bytes) -> tuple[str, float, int]:

@@ -13,7 +13,7 @@ from nmt.config import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.files import reason
 from nmt.tokenizers.base import INVISIBLE, without_surrogates
-from nmt.tokenizers.model_file import read_model
+from nmt.tokenizers.model_file import read_model, with_symbols
 from nmt.tokenizers.sampling import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
 
@@ -78,6 +78,14 @@ class SubwordTokenizer:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
         return pieces
+
+    def extended(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
+        """The same with further symbols, whose ids come last. Raises ConfigError: one is a piece already, or cannot be one."""
+        spelled, known = _symbols(symbols), set(self.pieces(range(self.size)))
+        for symbol, piece in zip(symbols, spelled, strict=True):
+            if piece in known:
+                raise ConfigError(f"tokenizer.symbols: {symbol!r} is a piece of the vocabulary already; choose another")
+        return SubwordTokenizer(with_symbols(self._model, spelled), sampling=self._sampling)
 
     def save(self, path: Path) -> None:
         path.write_bytes(self._model)

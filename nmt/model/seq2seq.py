@@ -85,16 +85,18 @@ class Seq2Seq(nn.Module):
         *,
         r_drop: float = 0.0,
         coverage_loss: float = 0.0,
+        fed: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing: the cross entropy of the real target pieces, summed, in nats; what R-Drop and coverage add is in it.
 
         The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
-        with masks of their own, and what the output layer adds for their disagreement.
+        with masks of their own, and what the output layer adds for their disagreement. `fed`: see `vectors`.
         """
         twice = bool(r_drop and noise)
         if noise and twice:
             batch, noise = batch.twice(), dataclasses.replace(noise, passes=2)
-        readout, attention = self._readout(batch, noise)
+            fed = None if fed is None else fed.repeat(2, 1)
+        readout, attention = self._readout(batch, noise, fed)
         targets = real_targets(batch)
         if twice:
             one_pass, other = torch.arange(len(targets), device=targets.device).chunk(2)
@@ -105,21 +107,35 @@ class Seq2Seq(nn.Module):
             loss = loss + coverage_loss * repeated_attention(attention, target_mask(batch))
         return loss / 2 if twice else loss
 
-    def vectors(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+    def vectors(self, batch: Batch, noise: Noise | None = None, fed: Tensor | None = None) -> Tensor:
         """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`.
 
-        Where attention is latent, (real target pieces, S, H or E).
+        Where attention is latent, (real target pieces, S, H or E). `fed`: what the decoder hears that it has said, (B, T), by
+        default the target pieces themselves.
         """
-        return self._readout(batch, noise)[0].vectors
+        return self._readout(batch, noise, fed)[0].vectors
 
     def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
         """Of the vocabulary at the real target pieces, (pieces, V), aligned with `real_targets`, whatever the output layer."""
-        return self.output.log_probabilities(self._readout(batch, noise)[0], self.output.log_softmax)
+        return self.predict(self.readout(batch, noise))
 
-    def _readout(self, batch: Batch, noise: Noise | None) -> tuple[Readout, Tensor]:
+    def readout(self, batch: Batch, noise: Noise | None = None) -> Readout:
+        """What predicts the real target pieces, a row for each, aligned with `real_targets`."""
+        return self._readout(batch, noise)[0]
+
+    def step_readout(self, step: Step, source: Tensor) -> Readout:
+        """What predicts the next pieces after a step, a row for each hypothesis; `source`: ids (N, S) of its sentence."""
+        columns = source if self.output.copies else None
+        return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
+
+    def predict(self, readout: Readout) -> Tensor:
+        """Log-probabilities of the whole vocabulary, (R, V), float32 at least."""
+        return self.output.log_probabilities(readout, self.output.log_softmax)
+
+    def _readout(self, batch: Batch, noise: Noise | None, fed: Tensor | None = None) -> tuple[Readout, Tensor]:
         """What predicts the real target pieces, and the attention weights of all, (B, T, S)."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
-        previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
+        previous = F.pad((batch.target if fed is None else fed)[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
         decoded = self.decoder(embedded, memory, noise)
         vectors, attention = self._vectors(embedded, decoded, memory), decoded.attention

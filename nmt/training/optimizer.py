@@ -1,44 +1,83 @@
-"""The optimiser, its state by parameter name, and the moving average of the weights."""
+"""The optimisers, their state by parameter name, and the moving average of the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Muon, Optimizer
 
 from nmt.config import TrainingConfig
+from nmt.model.seq2seq import Seq2Seq
 
-OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01}  # by default
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # by default
 
 
-def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
-    """Adam or AdamW; weight decay on matrices only."""
+def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer]:
+    """Adam or AdamW for all weights, or Muon for the matrices between layers and AdamW for the rest; vectors do not decay."""
     decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
-    matrices = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    vectors = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-    return OPTIMIZERS[config.optimizer](groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)
+    by_muon = _inner_matrices(network) if config.optimizer == "muon" else []
+    chosen = set(by_muon)
+    rest = [parameter for parameter in network.parameters() if parameter not in chosen]
+    groups = [
+        {"params": [parameter for parameter in rest if parameter.dim() > 1], "weight_decay": decay},
+        {"params": [parameter for parameter in rest if parameter.dim() <= 1], "weight_decay": 0.0},
+    ]
+    kind = Adam if config.optimizer == "adam" else AdamW
+    optimizers: list[Optimizer] = [kind(groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)]
+    if by_muon:  # with steps of the size of Adam's (Liu et al. 2025), so that both take the same rate
+        optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return optimizers
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """The optimiser's moments as `optimizer.MOMENT.PARAMETER`."""
+def _inner_matrices(network: Seq2Seq) -> list[nn.Parameter]:
+    """All but the embeddings and the softmax, of which most rows have no gradient in an update."""
+    outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
+    return [parameter for parameter in network.parameters() if parameter.dim() == 2 and parameter not in outer]
+
+
+def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:
+    """Change the weights by the gradients divided by `scale`, and drop the gradients."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if isinstance(optimizer, Muon):
+            torch._foreach_div_([weight.grad for weight in _weights(optimizer) if weight.grad is not None], scale)
+        else:  # Adam divides the gradients on its way, which spares going over them once more
+            optimizer.grad_scale = scale  # type: ignore[attr-defined] # as torch.amp.GradScaler does
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def _weights(optimizer: Optimizer) -> Iterator[nn.Parameter]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _moments(optimizer: Optimizer) -> tuple[str, ...]:
+    return ("momentum_buffer",) if isinstance(optimizer, Muon) else ("exp_avg", "exp_avg_sq", "step")
+
+
+def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
+    """The optimisers' moments as `optimizer.MOMENT.PARAMETER`."""
     return {
         f"optimizer.{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
-        for moment in MOMENTS
+        for optimizer in optimizers
+        for moment in _moments(optimizer)
         if parameter in optimizer.state
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave."""
-    for name, parameter in network.named_parameters():
-        if f"optimizer.step.{name}" in tensors:
-            saved = {moment: tensors[f"optimizer.{moment}.{name}"] for moment in MOMENTS}
-            optimizer.state[parameter] = {
-                moment: value.to(parameter.device, copy=True) for moment, value in saved.items()
-            }
+def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave, as far as these optimisers know it."""
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    for optimizer in optimizers:
+        for weight in _weights(optimizer):
+            places = {moment: f"optimizer.{moment}.{names[weight]}" for moment in _moments(optimizer)}
+            if set(places.values()) <= tensors.keys():
+                optimizer.state[weight] = {
+                    moment: tensors[place].to(weight.device, copy=True) for moment, place in places.items()
+                }
 
 
 class MovingAverage:

@@ -28,7 +28,8 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
 from nmt.training.memory import Room, is_shortage
-from nmt.training.optimizer import MovingAverage, build_optimizer, optimizer_tensors, restore_optimizer
+from nmt.training.objective import Likelihood, Objective
+from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.schedule import Moment, learning_rate
 from nmt.training.stop import SIGNALS, StopSignal
 from nmt.types import Batch, Place, Update
@@ -80,6 +81,7 @@ class Trainer:
         source: the training pairs.
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
+        objective: what to make small; by default the cross entropy of the references.
         size: of the updates that `source` gives; kept in checkpoints.
         processes: those that train together; only the first one saves.
     """
@@ -93,14 +95,16 @@ class Trainer:
         config: Config,
         validate: Validate,
         checkpoints: CheckpointFolder,
+        objective: Objective | None = None,
         size: UpdateSize = UpdateSize(),
         processes: Processes = ALONE,
     ) -> None:
         self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
+        self.objective = objective or Likelihood.of(config.training)
         self.processes = processes
         self.position = Position(size=size)
-        self.optimizer = build_optimizer(network, config.training)
+        self.optimizers = build_optimizers(network, config.training)
         self.averaged = copy.deepcopy(network).requires_grad_(False) if config.training.ema else network
         self.average = MovingAverage(unique_weights(self.averaged), config.training.ema)
         self.device = next(network.parameters()).device
@@ -186,7 +190,7 @@ class Trainer:
         moments = [torch.empty_like(weight) for weight in weights + weights]  # the optimiser will need that much
         self._gradients_in_parts([largest])
         del moments
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
 
     def _gradients_in_parts(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """As `_gradients`. Batches that memory is too short for are computed in parts, with the same masks and sums."""
@@ -198,7 +202,7 @@ class Trainer:
                 if not is_shortage(error):
                     raise
             # Not in the handler, where the failed batch is still in memory.
-            self.optimizer.zero_grad(set_to_none=True)  # some of the failed batch's gradients are in there
+            self.network.zero_grad(set_to_none=True)  # some of the failed batch's gradients are in there
             if self.room.shrink(batches) and self.processes.claim("memory"):
                 logger.warning("memory is too short for the largest batches, which are computed in parts; %s", _ADVICE)
             if self.device.type == "cuda":
@@ -206,20 +210,14 @@ class Trainer:
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
-        losses, settings = [], self.config.training
-        seed = np.random.SeedSequence((settings.seed, self.position.update)).generate_state(1)
+        losses, progress = [], self.progress()
+        seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
             self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.network(
-                    batch,
-                    noise,
-                    settings.label_smoothing,
-                    r_drop=settings.r_drop,
-                    coverage_loss=settings.coverage_loss,
-                )
-            loss.backward()
+                loss = self.objective(self.network, batch, noise, progress)
+            loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 
@@ -228,7 +226,7 @@ class Trainer:
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
-        for parameter in self.network.parameters():
+        for parameter in (parameter for parameter in self.network.parameters() if parameter.requires_grad):
             if parameter.grad is None:  # no pair of this update has fallen to this process
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
@@ -244,13 +242,8 @@ class Trainer:
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         limit = self.config.training.clip_norm or math.inf
-        # Adam divides the gradients by this on its way, which spares going over them once more.
         scale = torch.tensor(tokens / min(1.0, limit / max(norm, 1e-12)), device=self.device)
-        self.optimizer.grad_scale = scale  # type: ignore[attr-defined] # as torch.amp.GradScaler does
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        make_step(self.optimizers, rate=rate, scale=scale)
         return norm
 
     # ---- validation
@@ -295,7 +288,7 @@ class Trainer:
         self.saved_update = self.position.update
 
     def _write(self) -> None:
-        tensors = optimizer_tensors(self.optimizer, self.network)
+        tensors = optimizer_tensors(self.optimizers, self.network)
         if self.config.training.ema:
             tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
         state = TrainingState(tensors=tensors, progress=json.dumps(dataclasses.asdict(self.position), indent=2) + "\n")
@@ -312,7 +305,7 @@ class Trainer:
         }
         load_weights(self.averaged, dict(weights), folder)
         load_weights(self.network, raw or dict(weights), folder)
-        restore_optimizer(self.optimizer, self.network, state.tensors)
+        restore_optimizers(self.optimizers, self.network, state.tensors)
         self.saved_update = self.position.update
         # A kill may have come between saving and choosing.
         if self.processes.first and self.checkpoints.path(self.position.best_update).is_dir():

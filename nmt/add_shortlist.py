@@ -1,0 +1,105 @@
+"""A shortlist for a trained model: learned from the training pairs, kept where translations are as good with it."""
+
+import contextlib
+import dataclasses
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.checkpoint import Model, load_folder_config, load_model, model_folder, save_shortlist
+from nmt.config import Config
+from nmt.data.corpora import update_source, validation_pairs
+from nmt.data.prepare import prepare
+from nmt.data.store import PairStore
+from nmt.data.updates import UpdateOptions
+from nmt.evaluate import bleu
+from nmt.files import DRAFT, saving
+from nmt.machine import choose_device
+from nmt.search.options import SearchOptions
+from nmt.shortlist import Shortlist
+from nmt.tokenizers.base import Tokenizers
+from nmt.training.shortlist import learn_shortlist
+from nmt.translate import Translator
+from nmt.types import EOS, Batch, Place, pad
+
+logger = logging.getLogger(__name__)
+
+_COST = 0.1  # BLEU that a shortlist may cost, on the validation pairs
+_TOKENS = 8192  # of a batch of the pairs that it is learned from
+
+
+def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
+    """Learn a shortlist for a trained model, and store it beside the weights where it costs no more than 0.1 BLEU.
+
+    Args:
+        folder: the output folder of nmt-train, whose best checkpoint is meant, or a model folder.
+        config: where the corpora are, and how to validate; by default those of the model's training.
+
+    Returns:
+        Whether it is stored.
+
+    Raises:
+        ModelError: there is no model, or it is damaged.
+        DataError: a corpus cannot be read.
+        MachineError: the folder, or the one that it lies in, cannot be written.
+    """
+    path = model_folder(folder)
+    with saving(path.parent):
+        draft = tempfile.TemporaryDirectory(dir=path.parent, prefix=DRAFT, ignore_cleanup_errors=True)
+    with draft as prepared:
+        return add_shortlist_to(path, config or load_folder_config(path), Path(prepared))
+
+
+def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
+    """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
+    began = time.perf_counter()
+    model = load_model(path, choose_device(config.training.device))
+    pairs = validation_pairs(config)
+    stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
+    shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
+    kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
+    if kept:
+        save_shortlist(path, shortlist)
+    logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
+    return kept
+
+
+def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Iterator[Batch]:
+    """The pairs of the first epoch in its order, segmented as for translation."""
+    options = UpdateOptions(update_tokens=_TOKENS, sampling=False, seed=config.training.seed)
+    source = update_source(config.data, stores, tokenizers, options)
+    with contextlib.closing(source.updates(Place())) as updates:
+        for update in updates:
+            yield from update.batches
+            if update.after.epoch:
+                return
+
+
+def _judge(
+    shortlist: Shortlist, model: Model, pairs: list[tuple[str, str]], options: SearchOptions
+) -> tuple[bool, str]:
+    """Whether to keep a shortlist, and what was found."""
+    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
+    alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
+    sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
+    if alone > shortlist.target_size / 2:
+        return False, f"{sizes}, not kept: too many to be of use"
+
+    def score(shortlist: Shortlist | None) -> float:
+        translator = Translator([dataclasses.replace(model, shortlist=shortlist)])
+        return bleu(translator.translate(sources, options), [references], model.config.data.target_language)
+
+    before, after = score(None), score(shortlist)
+    kept = after >= before - _COST
+    verdict = "kept" if kept else f"not kept: it costs more than {_COST} BLEU"
+    return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
+
+
+def _mean_size(shortlist: Shortlist, tokenizers: Tokenizers, lines: list[str], batch: int) -> float:
+    """Mean number of candidates for so many sentences of like length."""
+    ids = sorted(([*ids, EOS] for ids in tokenizers.source.encode_lines(lines)), key=len)
+    parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
+    return statistics.mean(len(shortlist.candidates(*pad(part)).together().pieces) for part in parts)

@@ -1,0 +1,105 @@
+"""How a training begins that starts from another model: its vocabulary and its weights; and which weights stay as they are."""
+
+import dataclasses
+import logging
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from nmt.checkpoint import Model, model_folder, unique_weights
+from nmt.config import ModelConfig, TokenizerConfig
+from nmt.errors import ConfigError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.tokenizers.base import Tokenizer, Tokenizers
+from nmt.tokenizers.build import extended, load_tokenizers
+from nmt.types import EOS
+
+logger = logging.getLogger(__name__)
+
+# The weights with a row for each piece, and of which vocabulary.
+_ROWS = {
+    "source_embedding.weight": "source",
+    "target_embedding.weight": "target",
+    "output.weight": "target",
+    "output.bias": "target",
+}
+
+
+def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
+    """The vocabulary of a model, with the symbols that are new; None where the configuration asks for another one.
+
+    Raises:
+        ConfigError: a new symbol cannot be one.
+    """
+    before = start.config.tokenizer
+    new = tuple(symbol for symbol in config.symbols if symbol not in before.symbols)
+    same = dataclasses.replace(before, sampling=config.sampling, symbols=config.symbols) == config
+    if not same or len(before.symbols) + len(new) != len(config.symbols):
+        return None
+    tokenizers = load_tokenizers(config, model_folder(start.name))
+    return extended(tokenizers, new) if new else tokenizers
+
+
+def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
+    """Copy the weights of a model into a network: those of a piece to the piece of the same name, all others as they are.
+
+    Pieces that the model does not know keep their initial weights.
+
+    Raises:
+        ConfigError: the networks differ in more than their vocabularies.
+    """
+    _check_shapes(network, start)
+    weights = unique_weights(start.network)
+    rows = {side: _known(getattr(tokenizers, side), getattr(start.tokenizers, side)) for side in ("source", "target")}
+    for name, weight in unique_weights(network).items():
+        if name in _ROWS:
+            own, others = rows[_ROWS[name]]
+            weight[own] = weights[name][others].to(weight.device)
+        else:
+            weight.copy_(weights[name])
+    known, size = len(rows["target"][0]), tokenizers.target.size
+    logger.info("starting from %s, which knows %d of %d target pieces", start.name, known, size)
+
+
+def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ids of the pieces that both have, in each; the special ones are the same everywhere."""
+    special = list(range(EOS + 1))
+    names, others = (tokenizer.pieces(range(tokenizer.size))[EOS + 1 :] for tokenizer in (own, other))
+    places = {name: place for place, name in enumerate(others, start=EOS + 1)}
+    pairs = [(place, places[name]) for place, name in enumerate(names, start=EOS + 1) if name in places]
+    ids = torch.tensor([*zip(special, special, strict=True), *pairs])
+    return ids[:, 0], ids[:, 1]
+
+
+def _check_shapes(network: Seq2Seq, start: Model) -> None:
+    own, other = (
+        {name: weight.shape[name in _ROWS :] for name, weight in unique_weights(net).items()}
+        for net in (network, start.network)
+    )
+    if own != other:
+        fields = [field.name for field in dataclasses.fields(ModelConfig)]
+        here, there = network.config, start.config.model
+        different = [
+            f"{name} is {getattr(there, name)} there and {getattr(here, name)} here"
+            for name in fields
+            if getattr(here, name) != getattr(there, name)
+        ]
+        raise ConfigError(
+            f"training.start_from: the network of {start.name} has other weights ({', '.join(different)}); "
+            "set the keys of model to those there"
+        )
+
+
+def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
+    """Keep the weights of these parts as they are: see `training.freeze`. What shares weights with them is kept too."""
+    modules: dict[str, tuple[nn.Module, ...]] = {
+        "embeddings": (network.source_embedding, network.target_embedding),
+        "encoder": (network.encoder,),
+        "decoder": (network.decoder,),
+        "attention": (network.decoder.attention,),
+        "softmax": (network.shrink, network.output),
+    }
+    for part in parts:
+        for module in modules[part]:
+            module.requires_grad_(False)
