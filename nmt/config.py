@@ -153,6 +153,9 @@ class ModelConfig:
     """Dropout on the embeddings of both sides, the mask shared over time."""
     word_dropout: float = 0.0
     """Share of the input words whose whole embedding is dropped, both sides."""
+    state_dropout: float = 0.0
+    """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
+    2016; Semeniuta et al. 2016). Cheap for `lstm`; a `gru` or `rnn` then trains in a loop over time."""
     output_dropout: float = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
 
@@ -298,6 +301,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),
+    "model.state_dropout": (0, 0.95),
     "model.output_dropout": (0, 0.95),
     "training.epochs": (1, None),
     "training.max_updates": (1, None),

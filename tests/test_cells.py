@@ -6,14 +6,19 @@ import pytest
 import torch
 from torch import nn
 
+from nmt.config import ModelConfig
 from nmt.model import cells
-from nmt.model.cells import FUSED, STATES, RecurrentLayer, Unrolled
+from nmt.model.cells import FUSED, STATES, TorchLayer
 
 CELLS = ["lstm", "gru", "rnn"]
 
 
-def layer(cell: str) -> RecurrentLayer:
-    result = RecurrentLayer(cell, 5, 4)
+def torch_layer(cell: str, input_size: int, hidden_size: int) -> TorchLayer:
+    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size)
+
+
+def layer(cell: str) -> TorchLayer:
+    result = torch_layer(cell, 5, 4)
     result.initialize(1.0, torch.Generator().manual_seed(3))
     for name, parameter in result.named_parameters():
         if "bias" in name:
@@ -42,7 +47,7 @@ def test_unrolled_steps_equal_the_layer(cell: str) -> None:
     inputs = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
     first = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
     given = (inputs, *ours.parameters())
-    state, outputs, unrolled = first, [], Unrolled(ours, torch.float64)
+    state, outputs, unrolled = first, [], ours.unrolled(inputs, None)
     for x in inputs.unbind(dim=1):
         state = unrolled.step(x, state)
         outputs.append(state[0])
@@ -53,7 +58,7 @@ def test_unrolled_steps_equal_the_layer(cell: str) -> None:
 
 
 def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, inputs = RecurrentLayer("lstm", 5, 8), torch.randn(3, 7, 5)
+    ours, inputs = torch_layer("lstm", 5, 8), torch.randn(3, 7, 5)
     ours.initialize(1.0, torch.Generator().manual_seed(3))
     zero = ours.zero_state(inputs)
     with torch.autocast("cpu", torch.bfloat16):
@@ -73,7 +78,7 @@ def test_gradients_of_steps(cell: str) -> None:
 
 
 def test_an_lstm_by_hand() -> None:
-    ours = RecurrentLayer("lstm", 1, 1).double()
+    ours = torch_layer("lstm", 1, 1).double()
     weights = dict(ours.fused.named_parameters())
     with torch.no_grad():
         weights["weight_ih_l0"].copy_(torch.tensor([[0.0], [0.0], [1.0], [0.0]]))  # i, f, g, o
@@ -88,14 +93,14 @@ def test_an_lstm_by_hand() -> None:
 
 @pytest.mark.parametrize("bias", [0.0, 1.0, 2.5])
 def test_forget_bias(bias: float) -> None:
-    ours = RecurrentLayer("lstm", 3, 4)
+    ours = torch_layer("lstm", 3, 4)
     ours.initialize(bias, torch.Generator().manual_seed(1))
     total = ours.fused.bias_ih_l0 + ours.fused.bias_hh_l0
     assert total.tolist() == [0.0] * 4 + [bias] * 4 + [0.0] * 8
 
 
 def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
-    ours = RecurrentLayer("gru", 3, 4)
+    ours = torch_layer("gru", 3, 4)
     ours.initialize(1.0, torch.Generator().manual_seed(1))
     gates = ours.fused.weight_hh_l0.view(3, 4, 4)
     for gate in gates:

@@ -39,6 +39,15 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
     )
 
 
+@pytest.mark.parametrize("part", tiny.PARTS, ids=str)
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, object]) -> None:
+    network, batch = tiny.network(**{"decoder": decoder, "decoder_layers": 2, **part}).double(), tiny.batch()
+    torch.testing.assert_close(
+        by_steps(network, batch), tiny.logits(network, batch), check_dtype=False, rtol=1e-5, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
 @pytest.mark.parametrize(
     "setting",

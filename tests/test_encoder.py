@@ -28,7 +28,9 @@ def test_outputs_equal_a_bidirectional_layer_of_torch_on_packed_sequences(cell: 
         torch.testing.assert_close(outputs[row, :length], expected[row, :length])
 
 
-@pytest.mark.parametrize("settings", [{}, {"encoder_layers": 3}, {"encoder_layers": 2, "layer_norm": True}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"encoder_layers": 3}, {"encoder_layers": 2, "layer_norm": True}, *tiny.PARTS], ids=str
+)
 def test_a_sentence_does_not_depend_on_its_padding(settings: dict[str, int]) -> None:
     network = tiny.network(**settings).double()
     batch = tiny.batch()

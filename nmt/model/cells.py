@@ -1,18 +1,19 @@
-"""Recurrent layers: LSTM, GRU and the plain RNN.
+"""The kinds of recurrent layers: LSTM, GRU and the plain RNN.
 
-Each layer runs three ways over the same weights: `forward` takes whole sequences through fast kernels, `step` writes the
-textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
+Each runs three ways over the same weights: `forward` takes whole sequences, through fast kernels where there are any, `step`
+writes the textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
+from nmt.config import ModelConfig
 from nmt.machine import product_dtype
-from nmt.model.recurrence import lstm_cell, lstm_sequence
-from nmt.model.repeated import Repeated
+from nmt.model.dropout import Noise
+from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledLSTM
+from nmt.model.recurrence import lstm_sequence
 from nmt.model.state import CellState
 
 OWN_SIZE = 384  # from this size on, our LSTM is faster on a CPU than torch's (in bfloat16; docs/performance.md)
@@ -59,14 +60,12 @@ FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 STATES = {"lstm": 2, "gru": 1, "rnn": 1}
 
 
-class RecurrentLayer(nn.Module):
-    """One layer in one direction."""
+class TorchLayer(RecurrentLayer):
+    """An LSTM, GRU or plain RNN with the weights of torch's own layer, whose fused kernels serve where they can."""
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.fused = FUSED[cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+        super().__init__(config, hidden_size, STATES[config.cell])
+        self.fused = FUSED[config.cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
         """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gate's."""
@@ -79,48 +78,40 @@ class RecurrentLayer(nn.Module):
         if self.cell == "lstm":
             nn.init.constant_(weights["bias_ih_l0"].data[self.hidden_size : 2 * self.hidden_size], forget_bias)
 
-    def zero_state(self, like: Tensor) -> CellState:
-        """States of zeros for as many rows as `like` has."""
-        return tuple(like.new_zeros(like.size(0), self.hidden_size) for _ in range(STATES[self.cell]))
+    @property
+    def input(self) -> Affine:
+        w_input, _, b_input, _ = self.fused.all_weights[0]
+        return Affine(w_input, b_input)
 
-    def forward(self, inputs: Tensor, state: CellState) -> Tensor:
-        """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
-        dtype = product_dtype(inputs)
-        own = self.cell == "lstm" and inputs.device.type == "cpu" and dtype == torch.bfloat16
-        if own and self.hidden_size >= OWN_SIZE:
+    @property
+    def recurrent(self) -> list[Affine]:
+        _, w_recurrent, _, b_recurrent = self.fused.all_weights[0]
+        return [Affine(w_recurrent, b_recurrent)]
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+        (product,) = recurrent
+        return EQUATIONS[self.cell](projected, product(state[0]), state)
+
+    def unrolled(self, like: Tensor, noise: Noise | None) -> Unrolled:
+        return (UnrolledLSTM if self.cell == "lstm" else Unrolled)(self, like, noise)
+
+    def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
+        dropping = noise is not None and self.state_dropout > 0
+        if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
+            (mask,) = self.masks(inputs, noise)
             weights = tuple(self.fused.all_weights[0])
-            return lstm_sequence(inputs.transpose(0, 1), state, weights, dtype).transpose(0, 1)
+            return lstm_sequence(inputs.transpose(0, 1), state, weights, product_dtype(inputs), mask).transpose(0, 1)
+        if dropping:
+            return super().forward(inputs, state, noise)
         first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H): torch's layers come first
         outputs: Tensor = self.fused(inputs, first if len(first) > 1 else first[0])[0]
         return outputs
 
-    def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """The state after one time step, from inputs (N, D)."""
-        w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
-        projected = F.linear(inputs, w_input, b_input)
-        recurrent = F.linear(state[0], w_recurrent, b_recurrent)
-        return EQUATIONS[self.cell](projected, recurrent, state)
+    def _own_is_faster(self, inputs: Tensor) -> bool:
+        bfloat16 = product_dtype(inputs) == torch.bfloat16
+        return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE
 
 
-class Unrolled:
-    """A layer that steps through a sequence in training, for recurrences that `RecurrentLayer.forward` cannot know of.
-
-    It serves one pass forward and one backward: the gradients of its weights are formed after the last step.
-    """
-
-    def __init__(self, layer: RecurrentLayer, dtype: torch.dtype) -> None:
-        """`dtype`: of the products."""
-        w_input, w_recurrent, self.b_input, self.b_recurrent = layer.fused.all_weights[0]
-        self.cell = layer.cell
-        if self.cell == "lstm":
-            self.joint = Repeated(torch.cat([w_input.to(dtype), w_recurrent.to(dtype)], dim=1).t())  # (D + H, 4H)
-            self.bias = self.b_input + self.b_recurrent
-        else:
-            self.input, self.recurrent = Repeated(w_input.to(dtype).t()), Repeated(w_recurrent.to(dtype).t())
-
-    def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """As `RecurrentLayer.step`."""
-        if self.cell == "lstm":
-            return lstm_cell(torch.cat([inputs, state[0].to(inputs.dtype)], dim=-1) @ self.joint, self.bias, state[1])
-        projected, recurrent = inputs @ self.input + self.b_input, state[0] @ self.recurrent + self.b_recurrent
-        return EQUATIONS[self.cell](projected, recurrent, state)
+def recurrent_layer(config: ModelConfig, input_size: int, hidden_size: int) -> RecurrentLayer:
+    """A layer of the configured cell."""
+    return TorchLayer(config, input_size, hidden_size)

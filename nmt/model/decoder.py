@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.machine import product_dtype
 from nmt.model.attention import ATTENTIONS, Attended
-from nmt.model.cells import STATES, RecurrentLayer, Unrolled
+from nmt.model.cells import STATES, recurrent_layer
 from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
+from nmt.model.layer import RecurrentLayer
 from nmt.model.repeated import Repeated
 from nmt.model.state import CellState, DecoderState, Memory
 
@@ -52,7 +53,7 @@ class Decoder(nn.Module, ABC):
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
         super().__init__()
         H, C = config.decoder_size, config.encoder_size
-        layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
+        layers = nn.ModuleList(recurrent_layer(config, size, H) for size in input_sizes)
         self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
         self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
@@ -103,11 +104,11 @@ class ParallelDecoder(Decoder):
 
     def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
         first = self.start(memory).layers
-        hidden = self.norms[0](self.layers[0](embedded, first[0]))
+        hidden = self.norms[0](self.layers[0](embedded, first[0], noise))
         context, _ = self.attention(hidden, memory)
         for index in range(1, len(self.layers)):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
-            outputs = self.norms[index](self.layers[index](inputs, first[index]))
+            outputs = self.norms[index](self.layers[index](inputs, first[index], noise))
             hidden = self.added(index, hidden, outputs)
         return self.combined(hidden, context)
 
@@ -169,7 +170,7 @@ class InputFeedingDecoder(Decoder):
         # One mask for the whole sequence, between each two layers.
         masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         return Parts(
-            layers=[Unrolled(layer, dtype) for layer in self.layers],
+            layers=[layer.unrolled(embedded, noise) for layer in self.layers],
             combine=lambda inputs: inputs @ weight + self.combine.bias.to(dtype),
             masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
         )

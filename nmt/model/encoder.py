@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.model.cells import RecurrentLayer
+from nmt.model.cells import recurrent_layer
 from nmt.model.dropout import Noise, shared_dropout
 
 
@@ -22,17 +22,17 @@ def reorder(sequence: Tensor, positions: Tensor) -> Tensor:
 class BidirectionalLayer(nn.Module):
     """Two recurrent layers, one of which reads backwards; outputs side by side."""
 
-    def __init__(self, cell: str, input_size: int, output_size: int) -> None:
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
-        self.forward_layer = RecurrentLayer(cell, input_size, output_size // 2)
-        self.backward_layer = RecurrentLayer(cell, input_size, output_size // 2)
+        self.forward_layer = recurrent_layer(config, input_size, config.encoder_size // 2)
+        self.backward_layer = recurrent_layer(config, input_size, config.encoder_size // 2)
 
-    def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, positions: Tensor, noise: Noise | None) -> Tensor:
         """Outputs (B, S, H) of inputs (B, S, D). What stands at padding is not meant to be read."""
         zero = self.forward_layer.zero_state(inputs)
         # Reversing within the length, instead of packing, keeps padded batches on torch's fused kernels.
-        backward = self.backward_layer(reorder(inputs, positions), zero)
-        return torch.cat([self.forward_layer(inputs, zero), reorder(backward, positions)], dim=-1)
+        backward = self.backward_layer(reorder(inputs, positions), zero, noise)
+        return torch.cat([self.forward_layer(inputs, zero, noise), reorder(backward, positions)], dim=-1)
 
 
 class Encoder(nn.Module):
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
         super().__init__()
         H = config.encoder_size
         sizes = [config.embedding_size] + [H] * (config.encoder_layers - 1)
-        self.layers = nn.ModuleList(BidirectionalLayer(config.cell, size, H) for size in sizes)
+        self.layers = nn.ModuleList(BidirectionalLayer(config, size) for size in sizes)
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in sizes)
         self.residual = config.residual
         self.dropout = config.dropout
@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         hidden = embedded
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             inputs = shared_dropout(hidden, self.dropout, noise) if index else hidden
-            outputs = norm(layer(inputs, positions))
+            outputs = norm(layer(inputs, positions, noise))
             hidden = hidden + outputs if index and self.residual else outputs
         return hidden
 

@@ -5,10 +5,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from nmt.config import ModelConfig
-from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs
+from nmt.model.layer import RecurrentLayer
 from nmt.model.loss import cross_entropy
 from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
