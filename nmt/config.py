@@ -156,6 +156,9 @@ class ModelConfig:
     state_dropout: float = 0.0
     """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
     2016; Semeniuta et al. 2016). Cheap for `lstm`; a `gru` or `rnn` then trains in a loop over time."""
+    zoneout: float = 0.0
+    """Probability with which a unit of a recurrent state keeps its last value for a time step of training (Krueger et al. 2017);
+    translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""
     output_dropout: float = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
 
@@ -302,6 +305,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),
     "model.state_dropout": (0, 0.95),
+    "model.zoneout": (0, 0.95),
     "model.output_dropout": (0, 0.95),
     "training.epochs": (1, None),
     "training.max_updates": (1, None),

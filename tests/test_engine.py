@@ -219,6 +219,12 @@ def test_the_default_model_is_known() -> None:
     assert unknown_part(ModelConfig()) is None
 
 
+@pytest.mark.parametrize("part", [{"zoneout": 0.1}], ids=str)
+def test_parts_that_are_not_known(part: dict[str, object]) -> None:
+    ((key, value),) = part.items()
+    assert unknown_part(ModelConfig(**part)) == f"model.{key}={value}"
+
+
 def test_what_cannot_be_packed_is_the_model_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KNOWN, "cell", ("rnn",))
     model = network()

@@ -54,7 +54,7 @@ def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
     torch.testing.assert_close(network(batch, label_smoothing=0.1), expected, check_dtype=False)
 
 
-@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout"])
+@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout", "zoneout"])
 def test_each_dropout_does_something(setting: str) -> None:
     network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
     assert not torch.allclose(tiny.logits(network, batch, tiny.noise(2)), tiny.logits(network, batch))

@@ -96,6 +96,8 @@ class TorchLayer(RecurrentLayer):
         return (UnrolledLSTM if self.cell == "lstm" else Unrolled)(self, like, noise)
 
     def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
+        if self.zoneout:
+            return super().forward(inputs, state, noise)
         dropping = noise is not None and self.state_dropout > 0
         if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
             (mask,) = self.masks(inputs, noise)

@@ -6,8 +6,9 @@ A kind of cell (nmt/model/cells.py) says what it multiplies, `input` and `recurr
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 import torch
@@ -74,6 +75,7 @@ class RecurrentLayer(nn.Module, ABC):
         self.hidden_size = hidden_size
         self.states = states
         self.state_dropout = config.state_dropout
+        self.zoneout = config.zoneout
 
     @abstractmethod
     def initialize(self, forget_bias: float, generator: Generator) -> None:
@@ -107,7 +109,8 @@ class RecurrentLayer(nn.Module, ABC):
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         """The state after one time step, from inputs (N, D)."""
-        return self.advance(self.input(inputs), state, self.recurrent)
+        following = self.advance(self.input(inputs), state, self.recurrent)
+        return kept(state, following, [self.zoneout] * self.states) if self.zoneout else following
 
     def unrolled(self, like: Tensor, noise: Noise | None) -> "Unrolled":
         """The layer for steps through the sequences of `like` (B, T, ·) in training."""
@@ -121,6 +124,23 @@ class RecurrentLayer(nn.Module, ABC):
         masks = [dropout_mask(like, self.hidden_size, self.state_dropout, noise) for _ in self.recurrent]
         return [None if mask is None else mask.squeeze(1).to(product_dtype(like)) for mask in masks]
 
+    def zones(self, like: Tensor, noise: Noise | None) -> Iterator[Sequence[Tensor | float]]:
+        """For each time step of `like` (B, T, ·) what `kept` takes: masks (B, H) in training, else what they are on average."""
+        if noise is None:
+            return repeat([self.zoneout] * self.states)
+        numbers = [noise.by_word(like, self.hidden_size) for _ in range(self.states)]
+        masks = [(number < self.zoneout).to(like.dtype).unbind(dim=1) for number in numbers]
+        return zip(*masks, strict=True)
+
+
+def kept(state: CellState, following: CellState, keep: Sequence[Tensor | float]) -> CellState:
+    """Zoneout (Krueger et al. 2017, eqs. 2 and 3): s' = d ⊙ s + (1 − d) ⊙ s̃, with a d of its own for h and for c.
+
+    In training each unit has 1 in d with the probability `zoneout`, drawn anew at every time step: it keeps its last value.
+    In inference d is that probability. h̃ = o ⊙ tanh(c̃) is made of the new cell, whatever c keeps.
+    """
+    return tuple(d * old + (1 - d) * new for old, new, d in zip(state, following, keep, strict=True))
+
 
 class Unrolled:
     """A layer that steps through a sequence in training, for recurrences that no kernel knows of.
@@ -132,7 +152,7 @@ class Unrolled:
         """`like`: (B, T, ·), the inputs, or others of as many rows and steps."""
         dtype = product_dtype(like)
         self.layer = layer
-        self.masks = layer.masks(like, noise)
+        self.masks, self.zones = layer.masks(like, noise), layer.zones(like, noise) if layer.zoneout else None
         self.input = RepeatedAffine(layer.input, dtype)
         self.recurrent = [
             RepeatedAffine(affine, dtype, mask) for affine, mask in zip(layer.recurrent, self.masks, strict=True)
@@ -144,7 +164,11 @@ class Unrolled:
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
         """The same from the product with the inputs, (N, F)."""
-        return self.layer.advance(projected, state, self.recurrent)
+        return self.kept(state, self.layer.advance(projected, state, self.recurrent))
+
+    def kept(self, state: CellState, following: CellState) -> CellState:
+        """The state that follows, after zoneout of this time step."""
+        return kept(state, following, next(self.zones)) if self.zones else following
 
 
 class UnrolledLSTM(Unrolled):
@@ -162,8 +186,11 @@ class UnrolledLSTM(Unrolled):
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         h = masked(state[0].to(inputs.dtype), self.masks[0])
-        return lstm_cell(torch.cat([inputs, h], dim=-1) @ self.joint, self.bias, state[1])
+        return self._next(torch.cat([inputs, h], dim=-1) @ self.joint, self.bias, state)
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
         gates = projected + self.recurrent[0](state[0])
-        return lstm_cell(gates, torch.zeros_like(self.bias), state[1])
+        return self._next(gates, torch.zeros_like(self.bias), state)
+
+    def _next(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
+        return self.kept(state, lstm_cell(gates, bias, state[1]))

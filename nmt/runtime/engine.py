@@ -25,6 +25,7 @@ VECTOR = 32  # elements that torch's loops take at once
 # What can be packed: for each key of the model the values that are known here.
 KNOWN: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
+    "zoneout": (0,),
     "decoder": ("parallel", "input_feeding"),
     "attention": ("dot", "general", "additive", "multi_head"),
 }
