@@ -113,9 +113,9 @@ class TokenizerConfig:
 class ModelConfig:
     """The network."""
 
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm"] = "lstm"
     """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
-    RNN."""
+    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time."""
     embedding_size: int = 256
     """Size of the embeddings of both sides."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
@@ -145,7 +145,7 @@ class ModelConfig:
     layer_norm: bool = False
     """Normalise the output of each recurrent layer."""
     forget_bias: float = 1.0
-    """First value of the LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
+    """First value of an LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
     dropout: float = 0.3
     """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani
     2016)."""
@@ -155,7 +155,7 @@ class ModelConfig:
     """Share of the input words whose whole embedding is dropped, both sides."""
     state_dropout: float = 0.0
     """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
-    2016; Semeniuta et al. 2016). Cheap for `lstm`; a `gru` or `rnn` then trains in a loop over time."""
+    2016; Semeniuta et al. 2016). Cheap for `lstm`; other cells then train in a loop over time."""
     zoneout: float = 0.0
     """Probability with which a unit of a recurrent state keeps its last value for a time step of training (Krueger et al. 2017);
     translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""

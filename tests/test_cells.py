@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model import cells
-from nmt.model.cells import FUSED, STATES, TorchLayer
+from nmt.model.cells import CELLS, FUSED, STATES, TorchLayer, recurrent_layer
+from nmt.model.layer import RecurrentLayer
 
-CELLS = ["lstm", "gru", "rnn"]
+TORCH = ["lstm", "gru", "rnn"]
 
 
 def torch_layer(cell: str, input_size: int, hidden_size: int) -> TorchLayer:
@@ -26,7 +27,7 @@ def layer(cell: str) -> TorchLayer:
     return result.double()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TORCH)
 def test_steps_equal_torch(cell: str) -> None:
     ours = layer(cell)
     theirs = FUSED[cell](5, 4, batch_first=True).double()
@@ -41,9 +42,18 @@ def test_steps_equal_torch(cell: str) -> None:
         torch.testing.assert_close(state[0], expected[:, t])
 
 
+def drawn(cell: str, input_size: int = 5) -> RecurrentLayer:
+    """A layer of any kind whose weights are all random."""
+    result = recurrent_layer(ModelConfig(cell=cell), input_size, 4).double()
+    generator = torch.Generator().manual_seed(3)
+    for parameter in result.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return result
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_unrolled_steps_equal_the_layer(cell: str) -> None:
-    ours = layer(cell)
+    ours = drawn(cell)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
     first = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
     given = (inputs, *ours.parameters())
@@ -71,10 +81,40 @@ def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_steps(cell: str) -> None:
-    ours = layer(cell)
+    ours = drawn(cell)
     state = tuple(torch.randn(2, 4, dtype=torch.float64, requires_grad=True) for _ in range(STATES[cell]))
     inputs = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, *s: ours.step(x, s), (inputs, *state))
+
+
+def normalised(x: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """Ba et al. 2016, eq. 4, the mean and the deviation written out."""
+    mean = x.mean(dim=-1, keepdim=True)
+    deviation = ((x - mean) ** 2).mean(dim=-1, keepdim=True).add(1e-5).sqrt()
+    bias = 0 if norm.bias is None else norm.bias
+    return norm.weight * (x - mean) / deviation + bias
+
+
+def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
+    ours = drawn("layer_norm_lstm")
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
+    first = h, c = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
+    expected = []
+    for x in inputs.unbind(dim=1):
+        sums = normalised(x @ ours.w_input.T, ours.norm_input) + normalised(h @ ours.w_recurrent.T, ours.norm_recurrent)
+        i, f, g, o = (sums[:, 4 * gate : 4 * gate + 4] for gate in range(4))
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * normalised(c, ours.norm_cell).tanh()
+        expected.append(h)
+    torch.testing.assert_close(ours(inputs, first), torch.stack(expected, dim=1))
+
+
+def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
+    ours = recurrent_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4)
+    ours.initialize(2.0, torch.Generator().manual_seed(1))
+    assert ours.norm_input.bias.tolist() == [0.0] * 4 + [2.0] * 4 + [0.0] * 8
+    for gate in ours.w_recurrent.view(4, 4, 4):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(4))
 
 
 def test_an_lstm_by_hand() -> None:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.model.cells import EQUATIONS, STATES, recurrent_layer
+from nmt.model.cells import CELLS, EQUATIONS, STATES, recurrent_layer
 from nmt.model.dropout import dropout_mask
 from nmt.model.layer import RecurrentLayer, kept
 
 B, T, D, H = 3, 5, 6, 4
-CELLS = ["lstm", "gru", "rnn"]
+TORCH = ["lstm", "gru", "rnn"]
 
 
 def layer(**settings: object) -> RecurrentLayer:
@@ -38,7 +38,7 @@ def unrolled(ours: RecurrentLayer, inputs: Tensor, state: tuple[Tensor, ...], se
     return torch.stack(outputs, dim=1)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", TORCH)
 def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None:
     ours = layer(cell=cell, state_dropout=0.4)
     inputs, state = given(ours)
@@ -121,6 +121,7 @@ def test_half_precision_is_near(cell: str) -> None:
 
 
 def test_states_have_as_many_tensors_as_the_bridge_makes() -> None:
+    assert STATES.keys() == CELLS.keys()
     for cell, count in STATES.items():
         ours = layer(cell=cell)
         inputs, state = given(ours)

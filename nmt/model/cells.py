@@ -1,4 +1,4 @@
-"""The kinds of recurrent layers: LSTM, GRU and the plain RNN.
+"""The kinds of recurrent layers: LSTM, GRU, the plain RNN, and an LSTM with layer normalisation.
 
 Each runs three ways over the same weights: `forward` takes whole sequences, through fast kernels where there are any, `step`
 writes the textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
@@ -57,7 +57,14 @@ def rnn(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:  # no
 
 EQUATIONS: dict[str, Callable[[Tensor, Tensor, CellState], CellState]] = {"lstm": lstm, "gru": gru, "rnn": rnn}
 FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-STATES = {"lstm": 2, "gru": 1, "rnn": 1}
+STATES = {"lstm": 2, "gru": 1, "rnn": 1, "layer_norm_lstm": 2}
+
+
+def draw_weights(w_input: Tensor, w_recurrent: Tensor, generator: Generator) -> None:
+    """Glorot input weights (F, D), an orthogonal recurrence for each gate of (F, H)."""
+    nn.init.xavier_uniform_(w_input, generator=generator)
+    for gate in w_recurrent.data.view(-1, w_recurrent.size(1), w_recurrent.size(1)):
+        nn.init.orthogonal_(gate, generator=generator)
 
 
 class TorchLayer(RecurrentLayer):
@@ -68,15 +75,13 @@ class TorchLayer(RecurrentLayer):
         self.fused = FUSED[config.cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gate's."""
-        weights = dict(self.fused.named_parameters())
-        nn.init.xavier_uniform_(weights["weight_ih_l0"], generator=generator)
-        for gate in weights["weight_hh_l0"].data.view(-1, self.hidden_size, self.hidden_size):
-            nn.init.orthogonal_(gate, generator=generator)
-        nn.init.zeros_(weights["bias_ih_l0"])
-        nn.init.zeros_(weights["bias_hh_l0"])
+        """See `draw_weights`; zero biases but for the forget gate's."""
+        w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
+        draw_weights(w_input, w_recurrent, generator)
+        nn.init.zeros_(b_input)
+        nn.init.zeros_(b_recurrent)
         if self.cell == "lstm":
-            nn.init.constant_(weights["bias_ih_l0"].data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+            nn.init.constant_(b_input.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
 
     @property
     def input(self) -> Affine:
@@ -114,6 +119,50 @@ class TorchLayer(RecurrentLayer):
         return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE
 
 
+class LayerNormLSTM(RecurrentLayer):
+    """An LSTM that normalises its sums (Ba et al. 2016, eqs. 20 to 22; LN is over all gates of a product).
+
+    (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+        super().__init__(config, hidden_size, STATES["layer_norm_lstm"])
+        self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.norm_input = nn.LayerNorm(4 * hidden_size)  # its bias is b
+        self.norm_recurrent = nn.LayerNorm(4 * hidden_size, bias=False)
+        self.norm_cell = nn.LayerNorm(hidden_size)
+
+    def initialize(self, forget_bias: float, generator: Generator) -> None:
+        draw_weights(self.w_input, self.w_recurrent, generator)
+        nn.init.constant_(self.norm_input.bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+
+    @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
+    def recurrent(self) -> list[Affine]:
+        return [Affine(self.w_recurrent)]
+
+    def project(self, inputs: Tensor, product: Product) -> Tensor:
+        return self.norm_input(product(inputs))  # type: ignore[no-any-return]
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+        (h, c), (product,) = state, recurrent
+        i, f, g, o = (projected + self.norm_recurrent(product(h))).chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(self.norm_cell(c)), c
+
+
+CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM]] = {
+    "lstm": TorchLayer,
+    "gru": TorchLayer,
+    "rnn": TorchLayer,
+    "layer_norm_lstm": LayerNormLSTM,
+}
+
+
 def recurrent_layer(config: ModelConfig, input_size: int, hidden_size: int) -> RecurrentLayer:
     """A layer of the configured cell."""
-    return TorchLayer(config, input_size, hidden_size)
+    return CELLS[config.cell](config, input_size, hidden_size)

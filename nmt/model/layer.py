@@ -1,8 +1,8 @@
 """What all recurrent layers share: steps in search, whole sequences in training, and what training does to the state.
 
-A kind of cell (nmt/model/cells.py) says what it multiplies, `input` and `recurrent`, and how a state follows from another,
-`advance`. Search multiplies by the weights as they are. Training multiplies by the same ones at every time step, so
-`Unrolled` forms their gradients after the last.
+A kind of cell (nmt/model/cells.py) says what it multiplies, `input` and `recurrent`, and how a state follows from another:
+`project` is all that needs no state, `advance` the rest. Search multiplies by the weights as they are. Training multiplies by
+the same ones at every time step, so `Unrolled` forms their gradients after the last.
 """
 
 from abc import ABC, abstractmethod
@@ -30,10 +30,10 @@ class Product(Protocol):
 
 
 class Affine(NamedTuple):
-    """W x + b."""
+    """W x + b, or W x."""
 
     weight: Tensor  # (F, D)
-    bias: Tensor  # (F,)
+    bias: Tensor | None = None  # (F,)
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
         return F.linear(inputs, self.weight, self.bias)
@@ -57,7 +57,8 @@ class RepeatedAffine:
         return Repeated(self.affine.weight.to(self.dtype).t())
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
-        return masked(inputs, self.mask) @ self.factor + self.affine.bias
+        product = masked(inputs, self.mask) @ self.factor
+        return product if self.affine.bias is None else product + self.affine.bias
 
 
 class RecurrentLayer(nn.Module, ABC):
@@ -91,9 +92,13 @@ class RecurrentLayer(nn.Module, ABC):
     def recurrent(self) -> list[Affine]:
         """The products with h (N, H) within a time step, in their order."""
 
+    def project(self, inputs: Tensor, product: Product) -> Tensor:
+        """What comes of inputs (..., D) alone, whatever the state, (..., F)."""
+        return product(inputs)
+
     @abstractmethod
     def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
-        """The state after one time step, from the product with its inputs (N, F) and by those with h."""
+        """The state after one time step, from what comes of its inputs (N, F) and by the products with h."""
 
     def zero_state(self, like: Tensor) -> CellState:
         """States of zeros for as many rows as `like` has."""
@@ -102,14 +107,14 @@ class RecurrentLayer(nn.Module, ABC):
     def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
         """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
         unrolled, outputs = self.unrolled(inputs, noise), []
-        for projected in self.input(inputs.transpose(0, 1)).unbind():
+        for projected in self.project(inputs.transpose(0, 1), self.input).unbind():
             state = unrolled.advance(projected, state)
             outputs.append(state[0])
         return torch.stack(outputs, dim=1)
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         """The state after one time step, from inputs (N, D)."""
-        following = self.advance(self.input(inputs), state, self.recurrent)
+        following = self.advance(self.project(inputs, self.input), state, self.recurrent)
         return kept(state, following, [self.zoneout] * self.states) if self.zoneout else following
 
     def unrolled(self, like: Tensor, noise: Noise | None) -> "Unrolled":
@@ -160,10 +165,10 @@ class Unrolled:
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         """As `RecurrentLayer.step`."""
-        return self.advance(self.input(inputs), state)
+        return self.advance(self.layer.project(inputs, self.input), state)
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        """The same from the product with the inputs, (N, F)."""
+        """The same from what comes of the inputs, (N, F)."""
         return self.kept(state, self.layer.advance(projected, state, self.recurrent))
 
     def kept(self, state: CellState, following: CellState) -> CellState:
@@ -176,7 +181,10 @@ class UnrolledLSTM(Unrolled):
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, noise: Noise | None) -> None:
         super().__init__(layer, like, noise)
-        self.bias = layer.input.bias + layer.recurrent[0].bias
+        b_input, b_recurrent = layer.input.bias, layer.recurrent[0].bias
+        assert b_input is not None
+        assert b_recurrent is not None
+        self.bias = b_input + b_recurrent
 
     @cached_property
     def joint(self) -> Repeated:
