@@ -113,9 +113,10 @@ class TokenizerConfig:
 class ModelConfig:
     """The network."""
 
-    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm"] = "lstm"
+    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm", "sru", "ssru"] = "lstm"
     """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
-    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time."""
+    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time; `sru` (Lei et al.
+    2018) and the simpler `ssru` (Kim et al. 2019) have no product with the state, so little is left to do in that loop."""
     embedding_size: int = 256
     """Size of the embeddings of both sides."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
@@ -362,6 +363,8 @@ def _model_faults(config: Config) -> list[str]:
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"
         )
+    if model.state_dropout and model.cell in ("sru", "ssru"):
+        faults.append(f"model.state_dropout: {model.cell} has no product with the state; set it to 0, or use zoneout")
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
     return faults

@@ -20,6 +20,8 @@ PARTS: list[dict[str, Any]] = [
     {"state_dropout": 0.4, "cell": "rnn", "encoder_layers": 2},
     {"cell": "layer_norm_lstm"},
     {"cell": "layer_norm_lstm", "state_dropout": 0.2, "zoneout": 0.2},
+    {"cell": "sru", "encoder_layers": 2},
+    {"cell": "ssru", "zoneout": 0.2},
     {"zoneout": 0.3},
     {"zoneout": 0.3, "cell": "gru", "state_dropout": 0.2},
 ]
