@@ -126,10 +126,15 @@ class ModelConfig:
     """Bidirectional layers in the encoder."""
     encoder_size: int = 512
     """Size of an encoder layer's output, half of it for each direction."""
+    encoder_transitions: int = 1
+    """Cells of an encoder layer, one after another within a time step, of which only the first sees the input (deep transition:
+    Pascanu et al. 2014; Miceli Barone et al. 2017); for `lstm`, `gru` and `rnn`. Two and more train in a loop over time."""
     decoder_layers: int = 2
     """Layers in the decoder."""
     decoder_size: int = 512
     """Size of a decoder layer."""
+    decoder_transitions: int = 1
+    """The same for a decoder layer."""
     decoder: Literal["parallel", "input_feeding"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
     loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
@@ -299,8 +304,10 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.embedding_size": (1, None),
     "model.encoder_layers": (1, None),
     "model.encoder_size": (2, None),
+    "model.encoder_transitions": (1, None),
     "model.decoder_layers": (1, None),
     "model.decoder_size": (1, None),
+    "model.decoder_transitions": (1, None),
     "model.attention_heads": (1, None),
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
@@ -363,6 +370,11 @@ def _model_faults(config: Config) -> list[str]:
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"
         )
+    faults += [
+        f"model.{key}: more than 1 only for lstm, gru and rnn, not for {model.cell}; set it to 1"
+        for key in ("encoder_transitions", "decoder_transitions")
+        if getattr(model, key) > 1 and model.cell not in ("lstm", "gru", "rnn")
+    ]
     if model.state_dropout and model.cell in ("sru", "ssru"):
         faults.append(f"model.state_dropout: {model.cell} has no product with the state; set it to 0, or use zoneout")
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:

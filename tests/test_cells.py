@@ -15,7 +15,7 @@ TORCH = ["lstm", "gru", "rnn"]
 
 
 def torch_layer(cell: str, input_size: int, hidden_size: int) -> TorchLayer:
-    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size)
+    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size, 1)
 
 
 def layer(cell: str) -> TorchLayer:
@@ -42,9 +42,9 @@ def test_steps_equal_torch(cell: str) -> None:
         torch.testing.assert_close(state[0], expected[:, t])
 
 
-def drawn(cell: str, input_size: int = 5) -> RecurrentLayer:
+def drawn(cell: str, input_size: int = 5, transitions: int = 1) -> RecurrentLayer:
     """A layer of any kind whose weights are all random."""
-    result = recurrent_layer(ModelConfig(cell=cell), input_size, 4).double()
+    result = recurrent_layer(ModelConfig(cell=cell), input_size, 4, transitions).double()
     generator = torch.Generator().manual_seed(3)
     for parameter in result.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -87,6 +87,56 @@ def test_gradients_of_steps(cell: str) -> None:
     assert torch.autograd.gradcheck(lambda x, *s: ours.step(x, s), (inputs, *state))
 
 
+@pytest.mark.parametrize("cell", TORCH)
+def test_transitions_are_torchs_cells_without_input(cell: str) -> None:
+    ours = drawn(cell, transitions=3)
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
+    first = state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    kind = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}[cell]
+    cells = [kind(5, 4).double() for _ in ours.recurrent]
+    for number, (theirs, (weight, bias)) in enumerate(zip(cells, ours.recurrent, strict=True)):
+        w_input, b_input = (
+            (ours.fused.weight_ih_l0, ours.fused.bias_ih_l0) if number == 0 else (0 * theirs.weight_ih, 0 * bias)
+        )
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        theirs.load_state_dict(dict(zip(names, (w_input, weight, b_input, bias), strict=True)))
+    expected = []
+    for x in inputs.unbind(dim=1):
+        for theirs in cells:
+            found = theirs(x, state if len(state) > 1 else state[0])
+            state = found if len(state) > 1 else (found,)
+        expected.append(state[0])
+    torch.testing.assert_close(ours(inputs, first), torch.stack(expected, dim=1))
+
+
+@pytest.mark.parametrize("cell", TORCH)
+def test_unrolled_transitions_equal_the_layer(cell: str) -> None:
+    ours = drawn(cell, transitions=2)
+    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
+    first = state = ours.zero_state(inputs)
+    unrolled, outputs, stepped = ours.unrolled(inputs, None), [], state
+    for x in inputs.unbind(dim=1):
+        state, stepped = unrolled.step(x, state), ours.step(x, stepped)
+        outputs.append(state[0])
+        torch.testing.assert_close(stepped, state)
+    ways = [torch.stack(outputs, dim=1), ours(inputs, first)]
+    torch.testing.assert_close(*ways)
+    gradients = [torch.autograd.grad(way.sin().sum(), list(ours.parameters())) for way in ways]
+    torch.testing.assert_close(*gradients)
+
+
+def test_initial_transitions() -> None:
+    ours = torch_layer("lstm", 3, 4)
+    deep = TorchLayer(ModelConfig(), 3, 4, 2)
+    for layer in (ours, deep):
+        layer.initialize(1.5, torch.Generator().manual_seed(1))
+    (transition,) = deep.transitions
+    assert transition.bias.tolist() == [0.0] * 4 + [1.5] * 4 + [0.0] * 8
+    for gate in transition.weight.view(4, 4, 4):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(4))
+    assert ours.state_dict().keys() == {name for name in deep.state_dict() if "transitions" not in name}
+
+
 def normalised(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     """Ba et al. 2016, eq. 4, the mean and the deviation written out."""
     mean = x.mean(dim=-1, keepdim=True)
@@ -110,7 +160,7 @@ def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
 
 
 def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
-    ours = recurrent_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4)
+    ours = recurrent_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4, 1)
     ours.initialize(2.0, torch.Generator().manual_seed(1))
     assert ours.norm_input.bias.tolist() == [0.0] * 4 + [2.0] * 4 + [0.0] * 8
     for gate in ours.w_recurrent.view(4, 4, 4):
@@ -148,7 +198,7 @@ def test_an_ssru_by_the_papers_equations() -> None:
 def test_a_stack_of_srus_keeps_the_variance() -> None:
     outputs = torch.randn(200, 10, 64, generator=torch.Generator().manual_seed(1))
     for seed in range(6):
-        layer = recurrent_layer(ModelConfig(cell="sru"), 64, 64)
+        layer = recurrent_layer(ModelConfig(cell="sru"), 64, 64, 1)
         layer.initialize(1.0, torch.Generator().manual_seed(seed))
         outputs = layer(outputs, layer.zero_state(outputs[:, 0]))
     assert 0.5 < outputs.std().item() < 2

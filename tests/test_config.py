@@ -103,6 +103,14 @@ def test_fault(content, says):
 
 MODEL_FAULTS = [
     (
+        {"cell": "layer_norm_lstm", "encoder_transitions": 2},
+        "model.encoder_transitions: more than 1 only for lstm, gru and rnn, not for layer_norm_lstm; set it to 1",
+    ),
+    (
+        {"cell": "ssru", "decoder_transitions": 3},
+        "model.decoder_transitions: more than 1 only for lstm, gru and rnn, not for ssru; set it to 1",
+    ),
+    (
         {"cell": "sru", "state_dropout": 0.1},
         "model.state_dropout: sru has no product with the state; set it to 0, or use zoneout",
     ),

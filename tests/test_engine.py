@@ -219,7 +219,17 @@ def test_the_default_model_is_known() -> None:
     assert unknown_part(ModelConfig()) is None
 
 
-@pytest.mark.parametrize("part", [{"zoneout": 0.1}, {"cell": "layer_norm_lstm"}, {"cell": "sru"}], ids=str)
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"zoneout": 0.1},
+        {"cell": "layer_norm_lstm"},
+        {"cell": "sru"},
+        {"encoder_transitions": 2},
+        {"decoder_transitions": 3},
+    ],
+    ids=str,
+)
 def test_parts_that_are_not_known(part: dict[str, object]) -> None:
     ((key, value),) = part.items()
     assert unknown_part(ModelConfig(**part)) == f"model.{key}={value}"

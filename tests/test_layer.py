@@ -15,7 +15,7 @@ TORCH = ["lstm", "gru", "rnn"]
 
 
 def layer(**settings: object) -> RecurrentLayer:
-    result = recurrent_layer(ModelConfig(**settings), D, H)
+    result = recurrent_layer(ModelConfig(**settings), D, H, 1)
     result.initialize(1.0, torch.Generator().manual_seed(3))
     for name, parameter in result.named_parameters():
         if "bias" in name:

@@ -22,6 +22,8 @@ PARTS: list[dict[str, Any]] = [
     {"cell": "layer_norm_lstm", "state_dropout": 0.2, "zoneout": 0.2},
     {"cell": "sru", "encoder_layers": 2},
     {"cell": "ssru", "zoneout": 0.2},
+    {"encoder_transitions": 2, "decoder_transitions": 3},
+    {"encoder_transitions": 3, "decoder_transitions": 2, "cell": "gru", "state_dropout": 0.2, "zoneout": 0.1},
     {"zoneout": 0.3},
     {"zoneout": 0.3, "cell": "gru", "state_dropout": 0.2},
 ]

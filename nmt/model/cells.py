@@ -60,28 +60,49 @@ FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 STATES = {"lstm": 2, "gru": 1, "rnn": 1, "layer_norm_lstm": 2, "sru": 2, "ssru": 2}
 
 
-def draw_weights(w_input: Tensor, w_recurrent: Tensor, generator: Generator) -> None:
-    """Glorot input weights (F, D), an orthogonal recurrence for each gate of (F, H)."""
-    nn.init.xavier_uniform_(w_input, generator=generator)
-    for gate in w_recurrent.data.view(-1, w_recurrent.size(1), w_recurrent.size(1)):
+def draw_recurrence(weight: Tensor, generator: Generator) -> None:
+    """An orthogonal matrix for each gate of U (F, H)."""
+    for gate in weight.data.view(-1, weight.size(1), weight.size(1)):
         nn.init.orthogonal_(gate, generator=generator)
 
 
-class TorchLayer(RecurrentLayer):
-    """An LSTM, GRU or plain RNN with the weights of torch's own layer, whose fused kernels serve where they can."""
+class Transition(nn.Module):
+    """U (F, H) and b (F,) of a cell that has no input but the state."""
 
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+    def __init__(self, like: Tensor) -> None:
+        """`like`: another cell's U."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(like.shape))
+        self.bias = nn.Parameter(torch.empty(len(like)))
+
+
+class TorchLayer(RecurrentLayer):
+    """An LSTM, GRU or plain RNN with the weights of torch's own layer, whose fused kernels serve where they can.
+
+    Several transitions are as many cells, one after another within a time step, of which only the first sees the input
+    (Pascanu et al. 2014; Miceli Barone et al. 2017): s' = cell(x, s), then s' = cell(0, s').
+    """
+
+    transitions: Sequence[Transition]  # after the first
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:
         super().__init__(config, hidden_size, STATES[config.cell])
         self.fused = FUSED[config.cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
+        deeper = nn.ModuleList(Transition(self.fused.all_weights[0][1]) for _ in range(transitions - 1))
+        self.transitions = deeper  # type: ignore[assignment]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """See `draw_weights`; zero biases but for the forget gate's."""
+        """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gates'."""
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
-        draw_weights(w_input, w_recurrent, generator)
-        nn.init.zeros_(b_input)
+        nn.init.xavier_uniform_(w_input, generator=generator)
+        draw_recurrence(w_recurrent, generator)
         nn.init.zeros_(b_recurrent)
-        if self.cell == "lstm":
-            nn.init.constant_(b_input.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+        for transition in self.transitions:
+            draw_recurrence(transition.weight, generator)
+        for bias in (b_input, *(transition.bias for transition in self.transitions)):
+            nn.init.zeros_(bias)
+            if self.cell == "lstm":
+                nn.init.constant_(bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
 
     @property
     def input(self) -> Affine:
@@ -91,17 +112,20 @@ class TorchLayer(RecurrentLayer):
     @property
     def recurrent(self) -> list[Affine]:
         _, w_recurrent, _, b_recurrent = self.fused.all_weights[0]
-        return [Affine(w_recurrent, b_recurrent)]
+        deeper = [Affine(transition.weight, transition.bias) for transition in self.transitions]
+        return [Affine(w_recurrent, b_recurrent), *deeper]
 
     def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
-        (product,) = recurrent
-        return EQUATIONS[self.cell](projected, product(state[0]), state)
+        for product in recurrent:
+            state = EQUATIONS[self.cell](projected, product(state[0]), state)
+            projected = projected.new_zeros(projected.size(-1))  # of those that come after the first
+        return state
 
     def unrolled(self, like: Tensor, noise: Noise | None) -> Unrolled:
         return (UnrolledLSTM if self.cell == "lstm" else Unrolled)(self, like, noise)
 
     def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
-        if self.zoneout:
+        if self.zoneout or self.transitions:
             return super().forward(inputs, state, noise)
         dropping = noise is not None and self.state_dropout > 0
         if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
@@ -125,7 +149,7 @@ class LayerNormLSTM(RecurrentLayer):
     (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
     """
 
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
         super().__init__(config, hidden_size, STATES["layer_norm_lstm"])
         self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
@@ -134,7 +158,9 @@ class LayerNormLSTM(RecurrentLayer):
         self.norm_cell = nn.LayerNorm(hidden_size)
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        draw_weights(self.w_input, self.w_recurrent, generator)
+        """As of an LSTM."""
+        nn.init.xavier_uniform_(self.w_input, generator=generator)
+        draw_recurrence(self.w_recurrent, generator)
         nn.init.constant_(self.norm_input.bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
 
     @property
@@ -163,7 +189,7 @@ class SRU(RecurrentLayer):
     α = √3 keeps the variance through a stack of such layers (section 3.2). Where x is not of h's size, W x stands for it.
     """
 
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
         super().__init__(config, hidden_size, STATES["sru"])
         products = 3 if input_size == hidden_size else 4  # c', f, r, and what goes past them
         self.w_input = nn.Parameter(torch.empty(products * hidden_size, input_size))
@@ -204,7 +230,7 @@ class SSRU(RecurrentLayer):
     f = σ(W x + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = ReLU(c')
     """
 
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
         super().__init__(config, hidden_size, STATES["ssru"])
         self.w_input = nn.Parameter(torch.empty(2 * hidden_size, input_size))  # of c' and f
         self.bias = nn.Parameter(torch.empty(hidden_size))  # of f
@@ -244,6 +270,6 @@ CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM] | type[SRU] | type[SSRU]
 }
 
 
-def recurrent_layer(config: ModelConfig, input_size: int, hidden_size: int) -> RecurrentLayer:
-    """A layer of the configured cell."""
-    return CELLS[config.cell](config, input_size, hidden_size)
+def recurrent_layer(config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> RecurrentLayer:
+    """A layer of the configured cell; only torch's kinds have more than one transition."""
+    return CELLS[config.cell](config, input_size, hidden_size, transitions)

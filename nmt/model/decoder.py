@@ -53,7 +53,7 @@ class Decoder(nn.Module, ABC):
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
         super().__init__()
         H, C = config.decoder_size, config.encoder_size
-        layers = nn.ModuleList(recurrent_layer(config, size, H) for size in input_sizes)
+        layers = nn.ModuleList(recurrent_layer(config, size, H, config.decoder_transitions) for size in input_sizes)
         self.layers = layers  # type: ignore[assignment]
         self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
         self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)

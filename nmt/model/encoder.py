@@ -24,8 +24,9 @@ class BidirectionalLayer(nn.Module):
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
-        self.forward_layer = recurrent_layer(config, input_size, config.encoder_size // 2)
-        self.backward_layer = recurrent_layer(config, input_size, config.encoder_size // 2)
+        sizes = input_size, config.encoder_size // 2
+        self.forward_layer = recurrent_layer(config, *sizes, config.encoder_transitions)
+        self.backward_layer = recurrent_layer(config, *sizes, config.encoder_transitions)
 
     def forward(self, inputs: Tensor, positions: Tensor, noise: Noise | None) -> Tensor:
         """Outputs (B, S, H) of inputs (B, S, D). What stands at padding is not meant to be read."""

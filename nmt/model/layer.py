@@ -201,4 +201,7 @@ class UnrolledLSTM(Unrolled):
         return self._next(gates, torch.zeros_like(self.bias), state)
 
     def _next(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
-        return self.kept(state, lstm_cell(gates, bias, state[1]))
+        following = lstm_cell(gates, bias, state[1])
+        for transition in self.recurrent[1:]:
+            following = lstm_cell(transition(following[0]), torch.zeros_like(bias), following[1])
+        return self.kept(state, following)
