@@ -134,10 +134,12 @@ class ModelConfig:
     decoder_size: int = 512
     """Size of a decoder layer."""
     decoder_transitions: int = 1
-    """The same for a decoder layer."""
-    decoder: Literal["parallel", "input_feeding"] = "parallel"
+    """The same for a decoder layer; in the first of `conditional`, cells from the one on the context onwards."""
+    decoder: Literal["parallel", "input_feeding", "conditional"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
-    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
+    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015);
+    `conditional`: the first layer attends between its transition on the previous piece and one on the context (the cGRU of
+    Sennrich et al. 2017, with any cell), whose output and context the layers above get."""
     attention: Literal["dot", "general", "additive", "multi_head"] = "general"
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
     2015, `multi_head` scaled dot products of Vaswani et al. 2017. `dot` needs encoder_size = decoder_size."""

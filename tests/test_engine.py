@@ -227,6 +227,7 @@ def test_the_default_model_is_known() -> None:
         {"cell": "sru"},
         {"encoder_transitions": 2},
         {"decoder_transitions": 3},
+        {"decoder": "conditional"},
     ],
     ids=str,
 )

@@ -5,6 +5,7 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.types import Batch
@@ -69,7 +70,7 @@ def gradients(network: Seq2Seq, parts: list[tuple[Batch, Noise]]) -> dict[str, t
 
 
 @pytest.mark.parametrize("part", [{}, *tiny.PARTS], ids=str)
-@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, object]) -> None:
     settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
     network, batch = tiny.network(**settings).double(), tiny.batch()
@@ -95,7 +96,7 @@ def test_initial_embeddings_are_small(kind: str) -> None:
 
 
 def test_every_weight_gets_a_gradient() -> None:
-    for decoder in ("parallel", "input_feeding"):
+    for decoder in DECODERS:
         network = tiny.network(
             decoder=decoder, encoder_layers=2, decoder_layers=2, layer_norm=True, attention="additive"
         )

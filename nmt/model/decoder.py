@@ -19,7 +19,7 @@ from nmt.config import ModelConfig
 from nmt.machine import product_dtype
 from nmt.model.attention import ATTENTIONS, Attended
 from nmt.model.cells import STATES, recurrent_layer
-from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
+from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
 from nmt.model.layer import RecurrentLayer
 from nmt.model.repeated import Repeated
 from nmt.model.state import CellState, DecoderState, Memory
@@ -46,16 +46,17 @@ class Bridge(nn.Module):
 
 
 class Decoder(nn.Module, ABC):
-    """What both decoders share: layers, attention and the attentional vector."""
+    """What all decoders share: layers, attention and the attentional vector."""
 
     layers: Sequence[RecurrentLayer]
 
-    def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
+    def __init__(self, config: ModelConfig, shapes: list[tuple[int, int]]) -> None:
+        """`shapes`: size of its inputs and transitions of each layer."""
         super().__init__()
         H, C = config.decoder_size, config.encoder_size
-        layers = nn.ModuleList(recurrent_layer(config, size, H, config.decoder_transitions) for size in input_sizes)
+        layers = nn.ModuleList(recurrent_layer(config, size, H, transitions) for size, transitions in shapes)
         self.layers = layers  # type: ignore[assignment]
-        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
+        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in shapes)
         self.attention = ATTENTIONS[config.attention](H, C, config.attention_heads)
         self.combine = nn.Linear(H + C, H)
         self.bridge = Bridge(config)
@@ -92,20 +93,28 @@ class Decoder(nn.Module, ABC):
         return below + outputs if index and self.residual else outputs
 
 
-class ParallelDecoder(Decoder):
-    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3).
+class ContextDecoder(Decoder):
+    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3)."""
 
-    Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time.
-    """
+    def __init__(self, config: ModelConfig, first_transitions: int) -> None:
+        above = config.decoder_size + config.encoder_size, config.decoder_transitions
+        super().__init__(config, [(config.embedding_size, first_transitions)] + [above] * (config.decoder_layers - 1))
 
-    def __init__(self, config: ModelConfig) -> None:
-        above = config.decoder_size + config.encoder_size
-        super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
+    @abstractmethod
+    def attended(
+        self, embedded: Tensor, state: CellState, memory: Memory, noise: Noise | None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs (B, T, H) of the first layer and their contexts (B, T, C), from its first state."""
+
+    @abstractmethod
+    def attended_step(
+        self, embedded: Tensor, state: CellState, memory: Memory
+    ) -> tuple[CellState, Tensor, Tensor, Tensor]:
+        """The first layer's next state, its output (N, H), context (N, C) and attention weights (N, S)."""
 
     def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Tensor:
         first = self.start(memory).layers
-        hidden = self.norms[0](self.layers[0](embedded, first[0], noise))
-        context, _ = self.attention(hidden, memory)
+        hidden, context = self.attended(embedded, first[0], memory, noise)
         for index in range(1, len(self.layers)):
             inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
             outputs = self.norms[index](self.layers[index](inputs, first[index], noise))
@@ -113,13 +122,33 @@ class ParallelDecoder(Decoder):
         return self.combined(hidden, context)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor, DecoderState]:
-        states = [self.layers[0].step(embedded, state.layers[0])]
-        hidden = self.norms[0](states[0][0])
-        context, weights = self.attend(hidden, memory)
+        first, hidden, context, weights = self.attended_step(embedded, state.layers[0], memory)
+        states = [first]
         for index in range(1, len(self.layers)):
             states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
         return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+
+
+class ParallelDecoder(ContextDecoder):
+    """Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, config.decoder_transitions)
+
+    def attended(
+        self, embedded: Tensor, state: CellState, memory: Memory, noise: Noise | None
+    ) -> tuple[Tensor, Tensor]:
+        hidden = self.norms[0](self.layers[0](embedded, state, noise))
+        context, _ = self.attention(hidden, memory)
+        return hidden, context
+
+    def attended_step(
+        self, embedded: Tensor, state: CellState, memory: Memory
+    ) -> tuple[CellState, Tensor, Tensor, Tensor]:
+        state = self.layers[0].step(embedded, state)
+        hidden = self.norms[0](state[0])
+        return state, hidden, *self.attend(hidden, memory)
 
 
 class StepLayer(Protocol):
@@ -141,8 +170,9 @@ class InputFeedingDecoder(Decoder):
     """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        H = config.decoder_size
-        super().__init__(config, [config.embedding_size + H] + [H] * (config.decoder_layers - 1))
+        H, transitions = config.decoder_size, config.decoder_transitions
+        shapes = [(config.embedding_size + H, transitions)] + [(H, transitions)] * (config.decoder_layers - 1)
+        super().__init__(config, shapes)
 
     def start(self, memory: Memory) -> DecoderState:
         layers = super().start(memory).layers
@@ -168,11 +198,11 @@ class InputFeedingDecoder(Decoder):
     def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
         H, weight = self.layers[0].hidden_size, Repeated(self.combine.weight.to(dtype).t())
         # One mask for the whole sequence, between each two layers.
-        masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
+        masks = [step_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         return Parts(
             layers=[layer.unrolled(embedded, noise) for layer in self.layers],
             combine=lambda inputs: inputs @ weight + self.combine.bias.to(dtype),
-            masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
+            masks=[None, *masks],
         )
 
     def _advance(
@@ -189,7 +219,52 @@ class InputFeedingDecoder(Decoder):
         return vector, weights, DecoderState(layers=tuple(states), feed=vector)
 
 
-DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {
+class ConditionalDecoder(ContextDecoder):
+    """A first layer of two transitions with attention between them: Nematus' cGRU, with any cell (Sennrich et al. 2017).
+
+    s' = cell(previous piece, s);  c = attention(s');  s = cell(c, s'). Further transitions come after these
+    (Miceli Barone et al. 2017). The layers above see whole sequences in training.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, first_transitions=1)
+        self.second = recurrent_layer(config, config.encoder_size, config.decoder_size, config.decoder_transitions)
+
+    def attended(
+        self, embedded: Tensor, state: CellState, memory: Memory, noise: Noise | None
+    ) -> tuple[Tensor, Tensor]:
+        seen, hidden, contexts = self.attention.step_memory(memory), [], []
+        first, second = (layer.unrolled(embedded, noise) for layer in (self.layers[0], self.second))
+        mask = step_mask(embedded, memory.values.size(-1), self.dropout, noise)
+        for previous in embedded.to(product_dtype(embedded)).unbind(dim=1):
+            state, context, _ = self._transit(previous, state, seen, (first, second), mask)
+            hidden.append(state[0])
+            contexts.append(context)
+        return self.norms[0](torch.stack(hidden, dim=1)), torch.stack(contexts, dim=1)
+
+    def attended_step(
+        self, embedded: Tensor, state: CellState, memory: Memory
+    ) -> tuple[CellState, Tensor, Tensor, Tensor]:
+        state, context, weights = self._transit(embedded, state, memory, (self.layers[0], self.second), None)
+        return state, self.norms[0](state[0]), context, weights
+
+    def _transit(
+        self,
+        embedded: Tensor,
+        state: CellState,
+        memory: Attended,
+        cells: tuple[StepLayer, StepLayer],
+        mask: Tensor | None,
+    ) -> tuple[CellState, Tensor, Tensor]:
+        """The next state, the context (N, C), under a mask on its way into the second cell, and attention weights (N, S)."""
+        first, second = cells
+        state = first.step(embedded, state)
+        context, weights = self.attend(state[0], memory)
+        return second.step(masked(context, mask), state), context, weights
+
+
+DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder] | type[ConditionalDecoder]] = {
     "parallel": ParallelDecoder,
     "input_feeding": InputFeedingDecoder,
+    "conditional": ConditionalDecoder,
 }

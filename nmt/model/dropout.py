@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from nmt.machine import product_dtype
+
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
@@ -43,6 +45,12 @@ class Noise:
 def dropout_mask(like: Tensor, size: int, rate: float, noise: Noise | None) -> Tensor | None:
     """One mask for all time steps, (B, 1, size), of 0 and 1 / (1 − rate); None where nothing is dropped."""
     return None if noise is None or rate == 0 else _mask(noise.shared(like, size), rate, like)
+
+
+def step_mask(like: Tensor, size: int, rate: float, noise: Noise | None) -> Tensor | None:
+    """The same for single time steps, (B, size), of the type of matrix products."""
+    mask = dropout_mask(like, size, rate, noise)
+    return None if mask is None else mask.squeeze(1).to(product_dtype(like))
 
 
 def masked(inputs: Tensor, mask: Tensor | None) -> Tensor:

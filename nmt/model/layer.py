@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from nmt.config import ModelConfig
 from nmt.machine import product_dtype
-from nmt.model.dropout import Noise, dropout_mask, masked
+from nmt.model.dropout import Noise, masked, step_mask
 from nmt.model.recurrence import lstm_cell
 from nmt.model.repeated import Repeated
 from nmt.model.state import CellState
@@ -126,8 +126,7 @@ class RecurrentLayer(nn.Module, ABC):
 
         Gal & Ghahramani 2016, eq. 7, for the states; Semeniuta et al. 2016 compare with other places.
         """
-        masks = [dropout_mask(like, self.hidden_size, self.state_dropout, noise) for _ in self.recurrent]
-        return [None if mask is None else mask.squeeze(1).to(product_dtype(like)) for mask in masks]
+        return [step_mask(like, self.hidden_size, self.state_dropout, noise) for _ in self.recurrent]
 
     def zones(self, like: Tensor, noise: Noise | None) -> Iterator[Sequence[Tensor | float]]:
         """For each time step of `like` (B, T, ·) what `kept` takes: masks (B, H) in training, else what they are on average."""
