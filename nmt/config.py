@@ -123,9 +123,13 @@ class ModelConfig:
     """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a
     joint vocabulary)."""
     encoder_layers: int = 1
-    """Bidirectional layers in the encoder."""
+    """Layers in the encoder."""
+    encoder_stack: Literal["bidirectional", "gnmt", "alternating"] = "bidirectional"
+    """What stands above the encoder's first layer, which reads both ways: `bidirectional` layers like it; `gnmt`: layers that
+    read forward (Wu et al. 2016); `alternating`: each direction reads what the other wrote below it (Zhou et al. 2016; with
+    `encoder_transitions` BiDeep of Miceli Barone et al. 2017)."""
     encoder_size: int = 512
-    """Size of an encoder layer's output, half of it for each direction."""
+    """Size of an encoder layer's output, half of it for each direction where it reads both ways."""
     encoder_transitions: int = 1
     """Cells of an encoder layer, one after another within a time step, of which only the first sees the input (deep transition:
     Pascanu et al. 2014; Miceli Barone et al. 2017); for `lstm`, `gru` and `rnn`. Two and more train in a loop over time."""

@@ -225,6 +225,7 @@ def test_the_default_model_is_known() -> None:
         {"zoneout": 0.1},
         {"cell": "layer_norm_lstm"},
         {"cell": "sru"},
+        {"encoder_stack": "gnmt"},
         {"encoder_transitions": 2},
         {"decoder_transitions": 3},
         {"decoder": "conditional"},

@@ -24,6 +24,14 @@ PARTS: list[dict[str, Any]] = [
     {"cell": "ssru", "zoneout": 0.2},
     {"encoder_transitions": 2, "decoder_transitions": 3},
     {"encoder_transitions": 3, "decoder_transitions": 2, "cell": "gru", "state_dropout": 0.2, "zoneout": 0.1},
+    {"encoder_stack": "gnmt", "encoder_layers": 3, "bridge": "final", "zoneout": 0.1},
+    {
+        "encoder_stack": "alternating",
+        "encoder_layers": 3,
+        "encoder_transitions": 2,
+        "bridge": "final",
+        "layer_norm": True,
+    },
     {"zoneout": 0.3},
     {"zoneout": 0.3, "cell": "gru", "state_dropout": 0.2},
 ]

@@ -26,6 +26,7 @@ VECTOR = 32  # elements that torch's loops take at once
 KNOWN: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
     "zoneout": (0,),
+    "encoder_stack": ("bidirectional",),
     "encoder_transitions": (1,),
     "decoder_transitions": (1,),
     "decoder": ("parallel", "input_feeding"),
