@@ -86,6 +86,11 @@ def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
 
 
+def test_dropout_on_the_context_between_two_transitions() -> None:
+    network, batch = tiny.network(decoder="conditional", decoder_layers=1, dropout=0.5), tiny.batch()
+    assert not torch.allclose(tiny.logits(network, batch, tiny.noise()), tiny.logits(network, batch))
+
+
 def test_input_feeding_feeds() -> None:
     network = tiny.network(decoder="input_feeding")
     batch = tiny.batch()

@@ -88,6 +88,16 @@ def test_initial_weights_are_a_function_of_the_generator() -> None:
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_transitions_of_each_side(decoder: str) -> None:
+    plain = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2)
+    of_encoder = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2, encoder_transitions=2)
+    of_decoder = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2, decoder_transitions=3)
+    gates = [4 * size * (size + 1) for size in (4, 8)]  # U and b of a transition
+    assert parameters(of_encoder) - parameters(plain) == 2 * 2 * gates[0]
+    assert parameters(of_decoder) - parameters(plain) == 2 * 2 * gates[1]
+
+
 @pytest.mark.parametrize("kind", ["none", "two_way", "three_way"])
 def test_initial_embeddings_are_small(kind: str) -> None:
     network = tiny.network(tied_embeddings=kind)
