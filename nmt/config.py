@@ -113,25 +113,37 @@ class TokenizerConfig:
 class ModelConfig:
     """The network."""
 
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm", "sru", "ssru"] = "lstm"
     """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
-    RNN."""
+    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time; `sru` (Lei et al.
+    2018) and the simpler `ssru` (Kim et al. 2019) have no product with the state, so little is left to do in that loop."""
     embedding_size: int = 256
     """Size of the embeddings of both sides."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
     """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a
     joint vocabulary)."""
     encoder_layers: int = 1
-    """Bidirectional layers in the encoder."""
+    """Layers in the encoder."""
+    encoder_stack: Literal["bidirectional", "gnmt", "alternating"] = "bidirectional"
+    """What stands above the encoder's first layer, which reads both ways: `bidirectional` layers like it; `gnmt`: layers that
+    read forward (Wu et al. 2016); `alternating`: each direction reads what the other wrote below it (Zhou et al. 2016; with
+    `encoder_transitions` BiDeep of Miceli Barone et al. 2017)."""
     encoder_size: int = 512
-    """Size of an encoder layer's output, half of it for each direction."""
+    """Size of an encoder layer's output, half of it for each direction where it reads both ways."""
+    encoder_transitions: int = 1
+    """Cells of an encoder layer, one after another within a time step, of which only the first sees the input (deep transition:
+    Pascanu et al. 2014; Miceli Barone et al. 2017); for `lstm`, `gru` and `rnn`. Two and more train in a loop over time."""
     decoder_layers: int = 2
     """Layers in the decoder."""
     decoder_size: int = 512
     """Size of a decoder layer."""
-    decoder: Literal["parallel", "input_feeding"] = "parallel"
+    decoder_transitions: int = 1
+    """The same for a decoder layer; in the first of `conditional`, cells from the one on the context onwards."""
+    decoder: Literal["parallel", "input_feeding", "conditional"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
-    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015)."""
+    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015);
+    `conditional`: the first layer attends between its transition on the previous piece and one on the context (the cGRU of
+    Sennrich et al. 2017, with any cell), whose output and context the layers above get."""
     attention: Literal["dot", "general", "additive", "multi_head", "multi_head_additive"] = "general"
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
     2015; in several heads `multi_head`, scaled dot products of Vaswani et al. 2017, and `multi_head_additive`, RNMT+ of Chen et
@@ -158,7 +170,7 @@ class ModelConfig:
     layer_norm: bool = False
     """Normalise the output of each recurrent layer."""
     forget_bias: float = 1.0
-    """First value of the LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
+    """First value of an LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
     dropout: float = 0.3
     """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani
     2016)."""
@@ -166,6 +178,12 @@ class ModelConfig:
     """Dropout on the embeddings of both sides, the mask shared over time."""
     word_dropout: float = 0.0
     """Share of the input words whose whole embedding is dropped, both sides."""
+    state_dropout: float = 0.0
+    """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
+    2016; Semeniuta et al. 2016). Cheap for `lstm`; other cells then train in a loop over time."""
+    zoneout: float = 0.0
+    """Probability with which a unit of a recurrent state keeps its last value for a time step of training (Krueger et al. 2017);
+    translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""
     output_dropout: float = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
 
@@ -333,13 +351,17 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.embedding_size": (1, None),
     "model.encoder_layers": (1, None),
     "model.encoder_size": (2, None),
+    "model.encoder_transitions": (1, None),
     "model.decoder_layers": (1, None),
     "model.decoder_size": (1, None),
+    "model.decoder_transitions": (1, None),
     "model.attention_heads": (1, None),
     "model.mixtures": (1, None),
     "model.dropout": (0, 0.95),
     "model.embedding_dropout": (0, 0.95),
     "model.word_dropout": (0, 0.95),
+    "model.state_dropout": (0, 0.95),
+    "model.zoneout": (0, 0.95),
     "model.output_dropout": (0, 0.95),
     "training.epochs": (1, None),
     "training.max_updates": (1, None),
@@ -424,6 +446,13 @@ def _model_faults(config: Config) -> list[str]:
         faults.append(
             f"model.output: latent needs one head of attention, not {model.attention}; choose general or additive"
         )
+    faults += [
+        f"model.{key}: more than 1 only for lstm, gru and rnn, not for {model.cell}; set it to 1"
+        for key in ("encoder_transitions", "decoder_transitions")
+        if getattr(model, key) > 1 and model.cell not in ("lstm", "gru", "rnn")
+    ]
+    if model.state_dropout and model.cell in ("sru", "ssru"):
+        faults.append(f"model.state_dropout: {model.cell} has no product with the state; set it to 0, or use zoneout")
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
         faults.append("model.tied_embeddings: three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
     return faults

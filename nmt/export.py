@@ -22,6 +22,7 @@ from nmt.checkpoint import (
 )
 from nmt.errors import ModelError
 from nmt.files import check_new, verify_checksums, whole_folder
+from nmt.runtime.engine import unknown_part
 
 LARGEST = 127  # of the integers; −128 would stand alone
 SCALE_BITS = 16  # of a scale's significand: with seven of an integer the product is exact in float32
@@ -31,14 +32,16 @@ def export(folder: str | Path, output: str | Path) -> None:
     """Write the model in `folder`, a model folder or the output of a training, to the new folder `output` as int8.
 
     Raises:
-        ModelError: no such model, a damaged one, or one whose weights are not numbers.
+        ModelError: no such model, a damaged one, one whose weights are not numbers, or with parts that do not run in int8.
         DataError: there is something at `output`.
         MachineError: the disk is full, or the place cannot be written.
     """
     output = Path(output)
     check_new(output)
-    load_model(folder)  # whatever is wrong with it is told before anything is written
+    model = load_model(folder)  # whatever is wrong with it is told before anything is written
     path = model_folder(folder)
+    if part := unknown_part(model.config.model):
+        raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
     names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
     weights = quantised(multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)
     with whole_folder(output) as draft:

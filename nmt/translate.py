@@ -20,7 +20,7 @@ import torch
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
 from nmt.machine import choose_device, one_thread, return_memory
-from nmt.runtime.engine import build_scorer
+from nmt.runtime.engine import build_scorer, unknown_part
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
 from nmt.search.options import SearchOptions
@@ -127,7 +127,7 @@ class Translator:
         Raises:
             ModelError: a folder is missing or damaged, or the models do not fit together.
             MachineError: device "cuda" where there is no GPU.
-            ConfigError: a precision that the device does not have.
+            ConfigError: a precision that the device does not have, or that a model cannot be packed for.
         """
         place = choose_device(device)
         if place.type == "cuda" and precision not in ("auto", "fp32"):
@@ -136,8 +136,7 @@ class Translator:
         if threads:
             torch.set_num_threads(1 if forking else threads)
         models = [load_model(folder, place) for folder in folders]
-        with one_thread():  # a table's sums, too, shall not depend on how many there are
-            scorers = [build_scorer(model.network, precision) for model in models] if place.type == "cpu" else None
+        scorers = _packed(models, precision) if place.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking else 0
         return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
 
@@ -325,6 +324,17 @@ def _joined(parts: list[Translation]) -> Translation:
         tokens=[token for part in parts for token in part.tokens],
         alignment=alignment,
     )
+
+
+def _packed(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
+    """What search sees of each model on a CPU. Raises what `build_scorer` does."""
+    with one_thread():  # a table's sums, too, shall not depend on how many there are
+        scorers = [build_scorer(model.network, precision) for model in models]
+    if unknown := dict.fromkeys(part for model in models if (part := unknown_part(model.config.model))):
+        logger.info(
+            "%s: cannot be packed for int8; the model itself translates, in fp32 and slower", ", ".join(unknown)
+        )
+    return scorers
 
 
 def _check_ensemble(models: Sequence[Model]) -> None:

@@ -37,7 +37,7 @@ def test_all_faults_are_reported_at_once():
         "data.train[0].paht: unknown key; did you mean data.train[0].path?",
         "data.train[1]: must hold keys (path, source, target, dataset, name, split, source_column, target_column, "
         "streaming, weight), not 3",
-        "model.cell: must be one of lstm, gru, rnn, not 'lsmt'",
+        "model.cell: must be one of lstm, gru, rnn, layer_norm_lstm, sru, ssru, not 'lsmt'",
         "model.dropuot: unknown key; did you mean model.dropout?",
         "model.encoder_layers: must be a whole number, not 1.5",
         "model.residual: must be true or false, not 'yes'",
@@ -71,8 +71,14 @@ def test_all_contradictions_are_reported_at_once():
         ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key; did you mean training.learning_rate?"),
         ({"data": {1: 2}}, "data.1: unknown key; allowed are source_language, target_language, train, valid"),
         ([1], "must hold sections (data, tokenizer, model, training, validation), not [1]"),
-        ({"model": {"cell": None}}, "model.cell: must be one of lstm, gru, rnn, not nothing"),
-        ({"model": {"cell": ["lstm"]}}, "model.cell: must be one of lstm, gru, rnn, not ['lstm']"),
+        (
+            {"model": {"cell": None}},
+            "model.cell: must be one of lstm, gru, rnn, layer_norm_lstm, sru, ssru, not nothing",
+        ),
+        (
+            {"model": {"cell": ["lstm"]}},
+            "model.cell: must be one of lstm, gru, rnn, layer_norm_lstm, sru, ssru, not ['lstm']",
+        ),
         ({"training": {"epochs": True}}, "training.epochs: must be a whole number, not True"),
         ({"training": {"epochs": "3"}}, "training.epochs: must be a whole number, not '3'"),
         ({"training": {"betas": [0.9]}}, "training.betas: must be a list of 2, not [0.9]"),
@@ -110,6 +116,27 @@ def test_risk_begins_with_a_model():
     fault = "training.objective: risk needs a model that has learned by likelihood; set training.start_from"
     assert faults({"training": {"objective": "risk"}}) == [fault]
     assert parse_config({"training": {"objective": "risk", "start_from": "runs/first"}})
+
+
+MODEL_FAULTS = [
+    (
+        {"cell": "layer_norm_lstm", "encoder_transitions": 2},
+        "model.encoder_transitions: more than 1 only for lstm, gru and rnn, not for layer_norm_lstm; set it to 1",
+    ),
+    (
+        {"cell": "ssru", "decoder_transitions": 3},
+        "model.decoder_transitions: more than 1 only for lstm, gru and rnn, not for ssru; set it to 1",
+    ),
+    (
+        {"cell": "sru", "state_dropout": 0.1},
+        "model.state_dropout: sru has no product with the state; set it to 0, or use zoneout",
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "says"), MODEL_FAULTS)
+def test_model_fault(model, says):
+    assert faults({"model": model}) == [says]
 
 
 CORPUS_FAULTS = [

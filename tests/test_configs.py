@@ -13,7 +13,8 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
 def test_there_are_configs() -> None:
-    assert {"quickstart", "multi30k-en-de", "bahdanau", "luong", "gnmt-small"} <= {path.stem for path in CONFIGS}
+    names = {"quickstart", "multi30k-en-de", "bahdanau", "luong", "gnmt-small", "bideep", "rnmt-small"}
+    assert names <= {path.stem for path in CONFIGS}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

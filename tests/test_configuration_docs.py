@@ -47,7 +47,7 @@ def test_no_docstring_breaks_the_table() -> None:
 def test_values_and_defaults_are_told() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for expected in (
-        "| `cell` | `lstm`, `gru`, `rnn` | `lstm` |",
+        "| `cell` | `lstm`, `gru`, `rnn`, `layer_norm_lstm`, `sru`, `ssru` | `lstm` |",
         "| `dropout` | number, 0 to 0.95 | `0.3` |",
         "| `max_updates` | whole number, at least 1 | `null` |",
         "| `betas` | list of 2 numbers | `[0.9, 0.98]` |",

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 
+from nmt.model.decoder import DECODERS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.types import BOS, Batch
 
@@ -26,10 +27,8 @@ def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("decoder", "cell", "attention", "layers"),
     [
-        *product(["parallel", "input_feeding"], ["lstm", "gru", "rnn"], ["general"], [1, 3]),
-        *product(
-            ["parallel", "input_feeding"], ["lstm"], ["dot", "additive", "multi_head", "multi_head_additive"], [2]
-        ),
+        *product(DECODERS, ["lstm", "gru", "rnn"], ["general"], [1, 3]),
+        *product(DECODERS, ["lstm"], ["dot", "additive", "multi_head", "multi_head_additive"], [2]),
     ],
 )
 def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, layers: int) -> None:
@@ -42,7 +41,16 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
     )
 
 
-@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+@pytest.mark.parametrize("part", tiny.PARTS, ids=str)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, object]) -> None:
+    network, batch = tiny.network(**{"decoder": decoder, "decoder_layers": 2, **part}).double(), tiny.batch()
+    torch.testing.assert_close(
+        by_steps(network, batch), tiny.logits(network, batch), check_dtype=False, rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize(
     "setting",
     [
@@ -58,8 +66,9 @@ def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str
     check_setting(decoder, setting)
 
 
-def test_forward_equals_steps_with_coverage() -> None:
-    check_setting("input_feeding", {"attention": "additive", "coverage": True})
+@pytest.mark.parametrize("decoder", ["input_feeding", "conditional"])
+def test_forward_equals_steps_with_coverage(decoder: str) -> None:
+    check_setting(decoder, {"attention": "additive", "coverage": True})
 
 
 def check_setting(decoder: str, setting: dict[str, object]) -> None:
@@ -70,10 +79,12 @@ def check_setting(decoder: str, setting: dict[str, object]) -> None:
     assert not torch.allclose(tiny.logits(tiny.network(decoder=decoder, decoder_layers=3).double(), batch), logits)
 
 
-COVERED = {"decoder": "input_feeding", "attention": "additive", "coverage": True}
+COVERED = [
+    {"decoder": decoder, "attention": "additive", "coverage": True} for decoder in ("input_feeding", "conditional")
+]
 
 
-@pytest.mark.parametrize("setting", [{"decoder": "parallel"}, {"decoder": "input_feeding"}, COVERED])
+@pytest.mark.parametrize("setting", [*({"decoder": decoder} for decoder in DECODERS), *COVERED])
 def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, object]) -> None:
     network = tiny.network(**setting).double()
     batch = tiny.batch()
@@ -86,7 +97,7 @@ def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, object]) -
     torch.testing.assert_close(shared.attention, apart.attention)
 
 
-@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=2, dropout=0.5)
     batch = tiny.batch()
@@ -97,8 +108,9 @@ def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
 
 
-def test_coverage_is_the_sum_of_the_weights_and_changes_them() -> None:
-    network, batch = tiny.network(**COVERED), tiny.batch()
+@pytest.mark.parametrize("setting", COVERED)
+def test_coverage_is_the_sum_of_the_weights_and_changes_them(setting: dict[str, object]) -> None:
+    network, batch = tiny.network(**setting), tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
     state, tokens, total = network.start(memory), torch.full((3,), BOS), torch.zeros(memory.mask.shape)
     for t in range(3):
@@ -112,6 +124,11 @@ def test_coverage_is_the_sum_of_the_weights_and_changes_them() -> None:
     assert not torch.allclose(seeing, unseeing)
 
 
+def test_dropout_on_the_context_between_two_transitions() -> None:
+    network, batch = tiny.network(decoder="conditional", decoder_layers=1, dropout=0.5), tiny.batch()
+    assert not torch.allclose(tiny.logits(network, batch, tiny.noise()), tiny.logits(network, batch))
+
+
 def test_input_feeding_feeds() -> None:
     network = tiny.network(decoder="input_feeding")
     batch = tiny.batch()
@@ -122,3 +139,25 @@ def test_input_feeding_feeds() -> None:
     tokens = batch.target[:, 0]
     fed, unfed = network.step(tokens, first.state, memory), network.step(tokens, forgotten, memory)
     assert not torch.allclose(fed.vectors, unfed.vectors)
+
+
+@pytest.mark.parametrize("cell", [torch.nn.GRUCell, torch.nn.LSTMCell])
+def test_conditional_attends_between_two_cells(cell: type[torch.nn.RNNCellBase]) -> None:
+    kind = {torch.nn.GRUCell: "gru", torch.nn.LSTMCell: "lstm"}[cell]
+    network = tiny.network(decoder="conditional", cell=kind, decoder_layers=1, attention="dot").double()
+    decoder, batch = network.decoder, tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    cells = [cell(6, 8).double(), cell(8, 8).double()]
+    for theirs, ours in zip(cells, (decoder.layers[0], decoder.second), strict=True):
+        theirs.load_state_dict({name.removesuffix("_l0"): weight for name, weight in ours.fused.state_dict().items()})
+    (state,) = network.start(memory).layers
+    embedded, expected = torch.randn(3, 4, 6, dtype=torch.float64), []
+    for x in embedded.unbind(dim=1):
+        first = cells[0](x, state if kind == "lstm" else state[0])
+        query = first[0] if kind == "lstm" else first
+        scores = torch.einsum("bh,bsh->bs", query, memory.values).masked_fill(~memory.mask, float("-inf"))
+        context = torch.einsum("bs,bsh->bh", scores.softmax(dim=-1), memory.values)
+        second = cells[1](context, first)
+        state = second if kind == "lstm" else (second,)
+        expected.append(torch.tanh(decoder.combine(torch.cat([context, state[0]], dim=-1))))
+    torch.testing.assert_close(decoder(embedded, memory).vectors, torch.stack(expected, dim=1))

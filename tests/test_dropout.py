@@ -45,6 +45,11 @@ def test_masks_are_a_function_of_the_generator() -> None:
 @pytest.mark.parametrize("first", [0, 2])
 def test_masks_belong_to_sentences_however_an_update_is_cut(first: int) -> None:
     whole, part = torch.ones(5, 21, 40), torch.ones(2, 6, 40)
+    numbers = (
+        tiny.noise().by_word(whole, 7),
+        Noise(generator=tiny.noise().generator, first=first, sentences=5).by_word(part, 7),
+    )
+    assert torch.equal(numbers[1], numbers[0][first : first + 2, :6])
     noises = tiny.noise(), Noise(generator=tiny.noise().generator, first=first, sentences=5)
     for drop in (word_dropout, shared_dropout, word_dropout):
         expected = drop(whole, 0.5, noises[0])[first : first + 2, :6]

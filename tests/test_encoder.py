@@ -4,6 +4,7 @@ import torch
 
 from nmt.config import ModelConfig
 from nmt.model.encoder import Encoder, final_outputs, mean_outputs, reversal
+from nmt.model.layer import RecurrentLayer
 
 
 def test_reversal_turns_the_pieces_and_leaves_the_padding() -> None:
@@ -28,7 +29,56 @@ def test_outputs_equal_a_bidirectional_layer_of_torch_on_packed_sequences(cell: 
         torch.testing.assert_close(outputs[row, :length], expected[row, :length])
 
 
-@pytest.mark.parametrize("settings", [{}, {"encoder_layers": 3}, {"encoder_layers": 2, "layer_norm": True}])
+def reads(layer: RecurrentLayer, inputs: torch.Tensor, *, backwards: bool) -> torch.Tensor:
+    """Outputs (S, H) of a sentence (S, D) by torch's own layer, turned around before and after where it reads backwards."""
+    inputs = inputs.flip(0) if backwards else inputs
+    outputs, _ = layer.fused(inputs)
+    return outputs.flip(0) if backwards else outputs
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_gnmt_reads_forward_above_the_first_layer(residual: bool) -> None:
+    network, batch = tiny.network(encoder_stack="gnmt", encoder_layers=3, residual=residual).double(), tiny.batch()
+    embedded = network.source_embedding(batch.source)
+    outputs = network.encoder(embedded, batch.source_lengths)
+    first, *above = network.encoder.layers
+    for row, length in enumerate(batch.source_lengths.tolist()):
+        sentence = embedded[row, :length]
+        both = [
+            reads(first.forward_layer, sentence, backwards=False),
+            reads(first.backward_layer, sentence, backwards=True),
+        ]
+        hidden = torch.cat(both, dim=-1)
+        for layer in above:
+            found = reads(layer.forward_layer, hidden, backwards=False)
+            hidden = hidden + found if residual else found
+        torch.testing.assert_close(outputs[row, :length], hidden)
+        torch.testing.assert_close(network.encoder.final(outputs, batch.source_lengths)[row], hidden[-1])
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("layers", [2, 3])
+def test_alternating_stacks_change_direction(layers: int, residual: bool) -> None:
+    settings = {"encoder_stack": "alternating", "encoder_layers": layers, "residual": residual}
+    network, batch = tiny.network(**settings).double(), tiny.batch()
+    embedded = network.source_embedding(batch.source)
+    outputs = network.encoder(embedded, batch.source_lengths)
+    for row, length in enumerate(batch.source_lengths.tolist()):
+        ends = {}
+        for begins_backwards in (False, True):
+            hidden, backwards = embedded[row, :length], begins_backwards
+            for index, layer in enumerate(network.encoder.layers):
+                found = reads(layer.backward_layer if backwards else layer.forward_layer, hidden, backwards=backwards)
+                hidden, backwards = hidden + found if index and residual else found, not backwards
+            ends[not backwards] = hidden  # by the direction of its last layer
+        torch.testing.assert_close(outputs[row, :length], torch.cat([ends[False], ends[True]], dim=-1))
+        final = torch.cat([ends[False][-1], ends[True][0]])
+        torch.testing.assert_close(network.encoder.final(outputs, batch.source_lengths)[row], final)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"encoder_layers": 3}, {"encoder_layers": 2, "layer_norm": True}, *tiny.PARTS], ids=str
+)
 def test_a_sentence_does_not_depend_on_its_padding(settings: dict[str, int]) -> None:
     network = tiny.network(**settings).double()
     batch = tiny.batch()

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from nmt import kernels
-from nmt.errors import MachineError, ModelError
+from nmt.config import ModelConfig
+from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.runtime import decoder, engine
 from nmt.runtime.arithmetic import Float32, Int8, exact_int8
-from nmt.runtime.engine import Engine, build_scorer
+from nmt.runtime.engine import KNOWN, Engine, build_scorer, unknown_part
 from nmt.search.decode import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
@@ -193,22 +194,6 @@ def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> 
         build_scorer(model, precision)
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"attention": "multi_head_additive"},
-        {"coverage": True, "attention": "additive", "decoder": "input_feeding"},
-        {"context_gate": True},
-        {"output": "mixture"},
-        {"output": "copy"},
-        {"output": "latent"},
-    ],
-)
-def test_parts_that_it_does_not_know_are_refused(part: dict[str, object]) -> None:
-    with pytest.raises(ModelError, match=f"the packed engine does not know {next(iter(part))}"):
-        build_scorer(network(**part), "fp32")
-
-
 def test_a_packed_model_and_the_model_itself_make_an_ensemble() -> None:
     model = network()
     members = [build_scorer(model, "fp32"), ModelScorer(model)]
@@ -228,3 +213,43 @@ def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(engine, "exact_int8", lambda: False)
     with pytest.raises(MachineError, match="int8: this processor does not compute it exactly; choose"):
         build_scorer(network(), "int8")
+
+
+def test_the_default_model_is_known() -> None:
+    assert unknown_part(ModelConfig()) is None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"zoneout": 0.1},
+        {"cell": "layer_norm_lstm"},
+        {"cell": "sru"},
+        {"encoder_stack": "gnmt"},
+        {"encoder_transitions": 2},
+        {"decoder_transitions": 3},
+        {"decoder": "conditional"},
+        {"attention": "multi_head_additive"},
+        {"coverage": True},
+        {"context_gate": True},
+        {"output": "mixture"},
+    ],
+    ids=str,
+)
+def test_parts_that_are_not_known(part: dict[str, object]) -> None:
+    ((key, value),) = part.items()
+    assert unknown_part(ModelConfig(**part)) == f"model.{key}={value}"
+
+
+def test_what_cannot_be_packed_is_the_model_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KNOWN, "cell", ("rnn",))
+    model = network()
+    assert unknown_part(model.config) == "model.cell=lstm"
+    for precision in ("auto", "fp32"):
+        assert isinstance(build_scorer(model, precision), ModelScorer)
+    for precision in ("int8", "bf16"):
+        with pytest.raises(ConfigError, match=f"precision {precision}: not for models with model.cell=lstm; choose"):
+            build_scorer(model, precision)
+    model.output.bias[3] = float("nan")
+    with pytest.raises(ModelError, match="its training diverged"):
+        build_scorer(model, "auto")

@@ -20,10 +20,7 @@ from nmt.commands.export import main
 from nmt.data.readers import read_corpora
 from nmt.export import integers, scales
 from nmt.files import verify_checksums
-from nmt.model.attention import ATTENTIONS
-from nmt.model.cells import EQUATIONS
-from nmt.model.decoder import DECODERS
-from nmt.model.output import OUTPUTS
+from nmt.runtime.engine import KNOWN
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.build import train_tokenizers
 from nmt.train import train
@@ -89,10 +86,9 @@ def odd(folder: Path, **settings: str | bool) -> Model:
 @pytest.mark.parametrize(
     "settings",
     [
-        *({"cell": cell} for cell in EQUATIONS),
-        *({"attention": attention} for attention in ATTENTIONS),
-        *({"decoder": decoder, "layer_norm": True} for decoder in DECODERS),
-        *({"output": output} for output in OUTPUTS),
+        *({"cell": cell} for cell in KNOWN["cell"]),
+        *({"attention": attention} for attention in KNOWN["attention"]),
+        *({"decoder": decoder, "layer_norm": True} for decoder in KNOWN["decoder"]),
         *({"tied_embeddings": tied} for tied in ("none", "two_way", "three_way")),
     ],
 )
@@ -141,6 +137,18 @@ def test_faults_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(SystemExit):
         main([str(tmp_path / "model"), str(tmp_path / "new")])
     assert "--format" in capsys.readouterr().err
+
+
+def test_what_does_not_run_in_int8_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd(tmp_path)
+    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 2
+    error = capsys.readouterr().err
+    assert "no int8 for models with model.cell=lstm; use the folder as it is" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,29 @@ def test_gradcheck_of_a_sequence() -> None:
     assert torch.autograd.gradcheck(ours, tensors((T, B, D), (B, H), (B, H), *WEIGHTS))
 
 
+def test_a_mask_is_on_h_in_the_recurrent_product_alone() -> None:
+    inputs, h, c, *weights, mask = given = tensors((T, B, D), (B, H), (B, H), *WEIGHTS, (B, H))
+    outputs = lstm_sequence(inputs, (h, c), tuple(weights), torch.float64, mask.detach())
+    cell, expected = nn.LSTMCell(D, H).double(), []
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    for x in inputs:
+        # The mask on h before a cell that has no other use of h.
+        h, c = torch.func.functional_call(cell, dict(zip(names, weights, strict=True)), (x, (h * mask.detach(), c)))
+        expected.append(h)
+    torch.testing.assert_close(outputs, torch.stack(expected))
+    ways = [torch.autograd.grad(way.sin().sum(), given[:-1]) for way in (outputs, torch.stack(expected))]
+    torch.testing.assert_close(*ways)
+
+
+def test_gradcheck_under_a_mask() -> None:
+    mask = (tensors((B, H))[0] > 0).double() * 2
+
+    def dropped(inputs: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> Tensor:
+        return lstm_sequence(inputs, (h, c), weights, torch.float64, mask)
+
+    assert torch.autograd.gradcheck(dropped, tensors((T, B, D), (B, H), (B, H), *WEIGHTS))
+
+
 def test_gradcheck_of_a_cell() -> None:
     assert torch.autograd.gradcheck(lstm_cell, tensors((B, 4 * H), (4 * H,), (B, H)))
 

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt import kernels
-from nmt.model.cells import RecurrentLayer
+from nmt.config import ModelConfig
+from nmt.model.cells import TorchLayer
 from nmt.runtime.arithmetic import Float32
 from nmt.runtime.cells import Layer, Rows, Weights, first_state, lstm_, tanh_
 
@@ -18,8 +19,8 @@ def random(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def layer(cell: str, inputs: int, hidden: int) -> RecurrentLayer:
-    result = RecurrentLayer(cell, inputs, hidden)
+def layer(cell: str, inputs: int, hidden: int) -> TorchLayer:
+    result = TorchLayer(ModelConfig(cell=cell), inputs, hidden, 1)
     for seed, parameter in enumerate(result.parameters()):
         parameter.data.copy_(0.5 * random(*parameter.shape, seed=seed))
     return result.requires_grad_(False)

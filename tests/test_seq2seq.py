@@ -5,6 +5,8 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from nmt.model.decoder import DECODERS
+from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.types import Batch
 
@@ -85,16 +87,47 @@ def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
     torch.testing.assert_close(network(batch, label_smoothing=0.1), expected, check_dtype=False)
 
 
-@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout"])
+@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout", "zoneout"])
 def test_each_dropout_does_something(setting: str) -> None:
     network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
     assert not torch.allclose(tiny.logits(network, batch, tiny.noise(2)), tiny.logits(network, batch))
+
+
+def gradients(network: Seq2Seq, parts: list[tuple[Batch, Noise]]) -> dict[str, torch.Tensor]:
+    """Of each weight, added up over the batches of an update."""
+    network.zero_grad()
+    for batch, noise in parts:
+        network(batch, noise).backward()
+    return {name: weight.grad.clone() for name, weight in network.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize("part", [{}, *tiny.PARTS], ids=str)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, object]) -> None:
+    settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
+    network, batch = tiny.network(**settings).double(), tiny.batch()
+    whole = gradients(network, [(batch, tiny.noise())])
+    cuts = [(first, tiny.cut(batch, first, last)) for first, last in ((0, 1), (1, 2), (2, 3))]
+    noises = [Noise(generator=tiny.noise().generator, first=first, sentences=3) for first, _ in cuts]
+    parts = gradients(network, [(part, noise) for (_, part), noise in zip(cuts, noises, strict=True)])
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+    assert whole.keys() == dict(network.named_parameters()).keys()
 
 
 def test_initial_weights_are_a_function_of_the_generator() -> None:
     one, same, other = tiny.network(seed=1), tiny.network(seed=1), tiny.network(seed=2)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_transitions_of_each_side(decoder: str) -> None:
+    plain = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2)
+    of_encoder = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2, encoder_transitions=2)
+    of_decoder = tiny.network(decoder=decoder, encoder_layers=2, decoder_layers=2, decoder_transitions=3)
+    gates = [4 * size * (size + 1) for size in (4, 8)]  # U and b of a transition
+    assert parameters(of_encoder) - parameters(plain) == 2 * 2 * gates[0]
+    assert parameters(of_decoder) - parameters(plain) == 2 * 2 * gates[1]
 
 
 @pytest.mark.parametrize("kind", ["none", "two_way", "three_way"])
@@ -105,7 +138,7 @@ def test_initial_embeddings_are_small(kind: str) -> None:
 
 
 def test_every_weight_gets_a_gradient() -> None:
-    for decoder in ("parallel", "input_feeding"):
+    for decoder in DECODERS:
         network = tiny.network(
             decoder=decoder, encoder_layers=2, decoder_layers=2, layer_norm=True, attention="additive"
         )

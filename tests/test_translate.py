@@ -20,6 +20,7 @@ from nmt.checkpoint import load_model, save_shortlist
 from nmt.errors import ConfigError, ModelError
 from nmt.files import CHECKSUMS, checksum
 from nmt.runtime.arithmetic import exact_int8
+from nmt.runtime.engine import KNOWN
 from nmt.search.options import SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.train import train
@@ -298,3 +299,19 @@ def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.
     translator = Translator.load(model, batch_size=2)
     translator.translate(["red cat"] * 9, SearchOptions(beam=3))
     assert returned == [0, 0]
+
+
+def test_what_cannot_be_packed_is_translated_by_the_model_itself(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = Translator.load(model, precision="fp32").translate(LINES)
+    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    with caplog.at_level(logging.INFO, "nmt"):
+        found = Translator.load(model, model, threads=2)
+    assert found.translate(LINES) == expected
+    found.close()
+    assert [record.message.partition(";")[0] for record in caplog.records if record.name == "nmt.translate"] == [
+        "model.cell=lstm: cannot be packed for int8"
+    ]
+    with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
+        Translator.load(model, precision="int8")

@@ -1,18 +1,19 @@
-"""Recurrent layers: LSTM, GRU and the plain RNN.
+"""The kinds of recurrent layers: LSTM, GRU, the plain RNN, an LSTM with layer normalisation, and the simple recurrent units.
 
-Each layer runs three ways over the same weights: `forward` takes whole sequences through fast kernels, `step` writes the
-textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
+Each runs three ways over the same weights: `forward` takes whole sequences, through fast kernels where there are any, `step`
+writes the textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
+from nmt.config import ModelConfig
 from nmt.machine import product_dtype
-from nmt.model.recurrence import lstm_cell, lstm_sequence
-from nmt.model.repeated import Repeated
+from nmt.model.dropout import Noise
+from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledLSTM
+from nmt.model.recurrence import lstm_sequence
 from nmt.model.state import CellState
 
 OWN_SIZE = 384  # from this size on, our LSTM is faster on a CPU than torch's (in bfloat16; docs/performance.md)
@@ -56,71 +57,219 @@ def rnn(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:  # no
 
 EQUATIONS: dict[str, Callable[[Tensor, Tensor, CellState], CellState]] = {"lstm": lstm, "gru": gru, "rnn": rnn}
 FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-STATES = {"lstm": 2, "gru": 1, "rnn": 1}
+STATES = {"lstm": 2, "gru": 1, "rnn": 1, "layer_norm_lstm": 2, "sru": 2, "ssru": 2}
 
 
-class RecurrentLayer(nn.Module):
-    """One layer in one direction."""
+def draw_recurrence(weight: Tensor, generator: Generator) -> None:
+    """An orthogonal matrix for each gate of U (F, H)."""
+    for gate in weight.data.view(-1, weight.size(1), weight.size(1)):
+        nn.init.orthogonal_(gate, generator=generator)
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+
+class Transition(nn.Module):
+    """U (F, H) and b (F,) of a cell that has no input but the state."""
+
+    def __init__(self, like: Tensor) -> None:
+        """`like`: another cell's U."""
         super().__init__()
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.fused = FUSED[cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
+        self.weight = nn.Parameter(torch.empty(like.shape))
+        self.bias = nn.Parameter(torch.empty(len(like)))
+
+
+class TorchLayer(RecurrentLayer):
+    """An LSTM, GRU or plain RNN with the weights of torch's own layer, whose fused kernels serve where they can.
+
+    Several transitions are as many cells, one after another within a time step, of which only the first sees the input
+    (Pascanu et al. 2014; Miceli Barone et al. 2017): s' = cell(x, s), then s' = cell(0, s').
+    """
+
+    transitions: Sequence[Transition]  # after the first
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:
+        super().__init__(config, hidden_size, STATES[config.cell])
+        self.fused = FUSED[config.cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
+        deeper = nn.ModuleList(Transition(self.fused.all_weights[0][1]) for _ in range(transitions - 1))
+        self.transitions = deeper  # type: ignore[assignment]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gate's."""
-        weights = dict(self.fused.named_parameters())
-        nn.init.xavier_uniform_(weights["weight_ih_l0"], generator=generator)
-        for gate in weights["weight_hh_l0"].data.view(-1, self.hidden_size, self.hidden_size):
-            nn.init.orthogonal_(gate, generator=generator)
-        nn.init.zeros_(weights["bias_ih_l0"])
-        nn.init.zeros_(weights["bias_hh_l0"])
-        if self.cell == "lstm":
-            nn.init.constant_(weights["bias_ih_l0"].data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+        """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gates'."""
+        w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
+        nn.init.xavier_uniform_(w_input, generator=generator)
+        draw_recurrence(w_recurrent, generator)
+        nn.init.zeros_(b_recurrent)
+        for transition in self.transitions:
+            draw_recurrence(transition.weight, generator)
+        for bias in (b_input, *(transition.bias for transition in self.transitions)):
+            nn.init.zeros_(bias)
+            if self.cell == "lstm":
+                nn.init.constant_(bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
 
-    def zero_state(self, like: Tensor) -> CellState:
-        """States of zeros for as many rows as `like` has."""
-        return tuple(like.new_zeros(like.size(0), self.hidden_size) for _ in range(STATES[self.cell]))
+    @property
+    def input(self) -> Affine:
+        w_input, _, b_input, _ = self.fused.all_weights[0]
+        return Affine(w_input, b_input)
 
-    def forward(self, inputs: Tensor, state: CellState) -> Tensor:
-        """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
-        dtype = product_dtype(inputs)
-        own = self.cell == "lstm" and inputs.device.type == "cpu" and dtype == torch.bfloat16
-        if own and self.hidden_size >= OWN_SIZE:
+    @property
+    def recurrent(self) -> list[Affine]:
+        _, w_recurrent, _, b_recurrent = self.fused.all_weights[0]
+        deeper = [Affine(transition.weight, transition.bias) for transition in self.transitions]
+        return [Affine(w_recurrent, b_recurrent), *deeper]
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+        for product in recurrent:
+            state = EQUATIONS[self.cell](projected, product(state[0]), state)
+            projected = projected.new_zeros(projected.size(-1))  # of those that come after the first
+        return state
+
+    def unrolled(self, like: Tensor, noise: Noise | None) -> Unrolled:
+        return (UnrolledLSTM if self.cell == "lstm" else Unrolled)(self, like, noise)
+
+    def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
+        if self.zoneout or self.transitions:
+            return super().forward(inputs, state, noise)
+        dropping = noise is not None and self.state_dropout > 0
+        if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
+            (mask,) = self.masks(inputs, noise)
             weights = tuple(self.fused.all_weights[0])
-            return lstm_sequence(inputs.transpose(0, 1), state, weights, dtype).transpose(0, 1)
+            return lstm_sequence(inputs.transpose(0, 1), state, weights, product_dtype(inputs), mask).transpose(0, 1)
+        if dropping:
+            return super().forward(inputs, state, noise)
         first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H): torch's layers come first
         outputs: Tensor = self.fused(inputs, first if len(first) > 1 else first[0])[0]
         return outputs
 
-    def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """The state after one time step, from inputs (N, D)."""
-        w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
-        projected = F.linear(inputs, w_input, b_input)
-        recurrent = F.linear(state[0], w_recurrent, b_recurrent)
-        return EQUATIONS[self.cell](projected, recurrent, state)
+    def _own_is_faster(self, inputs: Tensor) -> bool:
+        bfloat16 = product_dtype(inputs) == torch.bfloat16
+        return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE
 
 
-class Unrolled:
-    """A layer that steps through a sequence in training, for recurrences that `RecurrentLayer.forward` cannot know of.
+class LayerNormLSTM(RecurrentLayer):
+    """An LSTM that normalises its sums (Ba et al. 2016, eqs. 20 to 22; LN is over all gates of a product).
 
-    It serves one pass forward and one backward: the gradients of its weights are formed after the last step.
+    (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
     """
 
-    def __init__(self, layer: RecurrentLayer, dtype: torch.dtype) -> None:
-        """`dtype`: of the products."""
-        w_input, w_recurrent, self.b_input, self.b_recurrent = layer.fused.all_weights[0]
-        self.cell = layer.cell
-        if self.cell == "lstm":
-            self.joint = Repeated(torch.cat([w_input.to(dtype), w_recurrent.to(dtype)], dim=1).t())  # (D + H, 4H)
-            self.bias = self.b_input + self.b_recurrent
-        else:
-            self.input, self.recurrent = Repeated(w_input.to(dtype).t()), Repeated(w_recurrent.to(dtype).t())
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
+        super().__init__(config, hidden_size, STATES["layer_norm_lstm"])
+        self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.norm_input = nn.LayerNorm(4 * hidden_size)  # its bias is b
+        self.norm_recurrent = nn.LayerNorm(4 * hidden_size, bias=False)
+        self.norm_cell = nn.LayerNorm(hidden_size)
 
-    def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """As `RecurrentLayer.step`."""
-        if self.cell == "lstm":
-            return lstm_cell(torch.cat([inputs, state[0].to(inputs.dtype)], dim=-1) @ self.joint, self.bias, state[1])
-        projected, recurrent = inputs @ self.input + self.b_input, state[0] @ self.recurrent + self.b_recurrent
-        return EQUATIONS[self.cell](projected, recurrent, state)
+    def initialize(self, forget_bias: float, generator: Generator) -> None:
+        """As of an LSTM."""
+        nn.init.xavier_uniform_(self.w_input, generator=generator)
+        draw_recurrence(self.w_recurrent, generator)
+        nn.init.constant_(self.norm_input.bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+
+    @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
+    def recurrent(self) -> list[Affine]:
+        return [Affine(self.w_recurrent)]
+
+    def project(self, inputs: Tensor, product: Product) -> Tensor:
+        return self.norm_input(product(inputs))  # type: ignore[no-any-return]
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+        (h, c), (product,) = state, recurrent
+        i, f, g, o = (projected + self.norm_recurrent(product(h))).chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(self.norm_cell(c)), c
+
+
+class SRU(RecurrentLayer):
+    """The simple recurrent unit: no product with the state (Lei et al. 2018, eqs. 1 to 4).
+
+    f, r = σ(W x + v ⊙ c + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = r ⊙ c' + (1 − r) ⊙ α x
+
+    α = √3 keeps the variance through a stack of such layers (section 3.2). Where x is not of h's size, W x stands for it.
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
+        super().__init__(config, hidden_size, STATES["sru"])
+        products = 3 if input_size == hidden_size else 4  # c', f, r, and what goes past them
+        self.w_input = nn.Parameter(torch.empty(products * hidden_size, input_size))
+        self.v = nn.Parameter(torch.empty(2 * hidden_size))  # of f and r
+        self.bias = nn.Parameter(torch.empty(2 * hidden_size))
+
+    def initialize(self, forget_bias: float, generator: Generator) -> None:  # noqa: ARG002 (the LSTM's)
+        """Uniform with variance 1/D, of the gates half of it, as half comes from c: section 3.2; biases are zeros."""
+        H, D = self.hidden_size, self.w_input.size(1)
+        nn.init.uniform_(self.w_input, -((3 / D) ** 0.5), (3 / D) ** 0.5, generator=generator)
+        self.w_input.data[H : 3 * H] *= 0.5**0.5
+        nn.init.uniform_(self.v, -(1.5**0.5), 1.5**0.5, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
+    def recurrent(self) -> list[Affine]:
+        return []
+
+    def project(self, inputs: Tensor, product: Product) -> Tensor:
+        products = product(inputs)
+        return products if products.size(-1) == 4 * self.hidden_size else torch.cat([products, inputs], dim=-1)
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:  # noqa: ARG002
+        (_, c), H = state, self.hidden_size
+        x, gates, past = torch.split(projected, [H, 2 * H, H], dim=-1)
+        f, r = torch.sigmoid(gates + self.v * torch.cat([c, c], dim=-1) + self.bias).chunk(2, dim=-1)
+        c = f * c + (1 - f) * x
+        return r * c + (1 - r) * (3**0.5 * past), c
+
+
+class SSRU(RecurrentLayer):
+    """The simpler simple recurrent unit (Kim et al. 2019), whose gate does not see the state.
+
+    f = σ(W x + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = ReLU(c')
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
+        super().__init__(config, hidden_size, STATES["ssru"])
+        self.w_input = nn.Parameter(torch.empty(2 * hidden_size, input_size))  # of c' and f
+        self.bias = nn.Parameter(torch.empty(hidden_size))  # of f
+
+    def initialize(self, forget_bias: float, generator: Generator) -> None:  # noqa: ARG002 (the LSTM's)
+        """Glorot weights, each of the two matrices for itself, and biases of zero."""
+        for matrix in self.w_input.data.chunk(2):
+            nn.init.xavier_uniform_(matrix, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
+    def recurrent(self) -> list[Affine]:
+        return []
+
+    def project(self, inputs: Tensor, product: Product) -> Tensor:
+        x, f = product(inputs).chunk(2, dim=-1)
+        f = torch.sigmoid(f + self.bias)
+        return torch.cat([f, (1 - f) * x], dim=-1)
+
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:  # noqa: ARG002
+        f, added = projected.chunk(2, dim=-1)
+        c = torch.addcmul(added, f, state[1].to(added.dtype))
+        return torch.relu(c), c
+
+
+CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM] | type[SRU] | type[SSRU]] = {
+    "lstm": TorchLayer,
+    "gru": TorchLayer,
+    "rnn": TorchLayer,
+    "layer_norm_lstm": LayerNormLSTM,
+    "sru": SRU,
+    "ssru": SSRU,
+}
+
+
+def recurrent_layer(config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> RecurrentLayer:
+    """A layer of the configured cell; only torch's kinds have more than one transition."""
+    return CELLS[config.cell](config, input_size, hidden_size, transitions)

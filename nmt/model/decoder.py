@@ -9,7 +9,7 @@ Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` ma
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.machine import product_dtype
 from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
-from nmt.model.cells import STATES, RecurrentLayer, Unrolled
+from nmt.model.cells import STATES, recurrent_layer
 from nmt.model.combine import Combine, GatedCombine, Product, applied
-from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout
+from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
+from nmt.model.layer import RecurrentLayer
 from nmt.model.repeated import RepeatedLinears
 from nmt.model.state import CellState, Decoded, DecoderState, Memory
 
@@ -45,16 +46,17 @@ class Bridge(nn.Module):
 
 
 class Decoder(nn.Module, ABC):
-    """What both decoders share: layers, attention and the attentional vector."""
+    """What all decoders share: layers, attention and the attentional vector."""
 
     layers: Sequence[RecurrentLayer]
 
-    def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
+    def __init__(self, config: ModelConfig, shapes: list[tuple[int, int]]) -> None:
+        """`shapes`: size of its inputs and transitions of each layer."""
         super().__init__()
         E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
-        layers = nn.ModuleList(RecurrentLayer(config.cell, size, H) for size in input_sizes)
+        layers = nn.ModuleList(recurrent_layer(config, size, H, transitions) for size, transitions in shapes)
         self.layers = layers  # type: ignore[assignment]
-        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
+        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in shapes)
         attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
         self.attention = attention(H, C, config.attention_heads)
         self.combine = GatedCombine(E, H, C) if config.context_gate else Combine(E, H, C)
@@ -93,36 +95,65 @@ class Decoder(nn.Module, ABC):
         return below + outputs if index and self.residual else outputs
 
 
-class ParallelDecoder(Decoder):
-    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3).
+class ContextDecoder(Decoder):
+    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3)."""
 
-    Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time.
-    """
+    def __init__(self, config: ModelConfig, first_transitions: int) -> None:
+        above = config.decoder_size + config.encoder_size, config.decoder_transitions
+        super().__init__(config, [(config.embedding_size, first_transitions)] + [above] * (config.decoder_layers - 1))
 
-    def __init__(self, config: ModelConfig) -> None:
-        above = config.decoder_size + config.encoder_size
-        super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
+    @abstractmethod
+    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> "First":
+        """All positions (B, T, ·) of the first layer, from the first state."""
+
+    @abstractmethod
+    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple["First", CellState]:
+        """One position (N, ·) of the first layer, and its next state."""
 
     def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
-        first = self.start(memory).layers
-        hidden = self.norms[0](self.layers[0](embedded, first[0]))
-        context, weights = self.attention(hidden, memory)
+        start = self.start(memory)
+        first = self.attended(embedded, start, memory, noise)
+        hidden = first.hidden
         for index in range(1, len(self.layers)):
-            inputs = shared_dropout(torch.cat([hidden, context], dim=-1), self.dropout, noise)
-            outputs = self.norms[index](self.layers[index](inputs, first[index]))
+            inputs = shared_dropout(torch.cat([hidden, first.context], dim=-1), self.dropout, noise)
+            outputs = self.norms[index](self.layers[index](inputs, start.layers[index], noise))
             hidden = self.added(index, hidden, outputs)
-        vectors = self.combine.vectors(embedded, hidden, context)
-        return Decoded(hidden=hidden, vectors=vectors, attention=weights)
+        vectors = self.combine.vectors(embedded, hidden, first.context)
+        return Decoded(hidden=hidden, vectors=vectors, attention=first.weights)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        states = [self.layers[0].step(embedded, state.layers[0])]
-        hidden = self.norms[0](states[0][0])
-        context, weights = self.attend(hidden, memory)
+        first, following = self.attended_step(embedded, state, memory)
+        states, hidden = [following], first.hidden
         for index in range(1, len(self.layers)):
-            states.append(self.layers[index].step(torch.cat([hidden, context], dim=-1), state.layers[index]))
+            states.append(self.layers[index].step(torch.cat([hidden, first.context], dim=-1), state.layers[index]))
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        vectors = self.combine.vectors(embedded, hidden, context)
-        return Decoded(hidden=hidden, vectors=vectors, attention=weights), DecoderState(layers=tuple(states))
+        vectors = self.combine.vectors(embedded, hidden, first.context)
+        decoded = Decoded(hidden=hidden, vectors=vectors, attention=first.weights)
+        return decoded, DecoderState(layers=tuple(states), coverage=_covered(state.coverage, first.weights))
+
+
+class First(NamedTuple):
+    """What the first layer of a `ContextDecoder` yields, for all positions of a sentence or one of each hypothesis."""
+
+    hidden: Tensor  # (…, H) its output
+    context: Tensor  # (…, C)
+    weights: Tensor  # (…, S) of attention
+
+
+class ParallelDecoder(ContextDecoder):
+    """Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, config.decoder_transitions)
+
+    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> First:
+        hidden = self.norms[0](self.layers[0](embedded, state.layers[0], noise))
+        return First(hidden, *self.attention(hidden, memory))
+
+    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[First, CellState]:
+        following = self.layers[0].step(embedded, state.layers[0])
+        hidden = self.norms[0](following[0])
+        return First(hidden, *self.attend(hidden, memory)), following
 
 
 class StepLayer(Protocol):
@@ -144,8 +175,9 @@ class InputFeedingDecoder(Decoder):
     """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        H = config.decoder_size
-        super().__init__(config, [config.embedding_size + H] + [H] * (config.decoder_layers - 1))
+        H, transitions = config.decoder_size, config.decoder_transitions
+        shapes = [(config.embedding_size + H, transitions)] + [(H, transitions)] * (config.decoder_layers - 1)
+        super().__init__(config, shapes)
 
     def start(self, memory: Memory) -> DecoderState:
         state = super().start(memory)
@@ -175,11 +207,11 @@ class InputFeedingDecoder(Decoder):
     def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
         H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
-        masks = [dropout_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
+        masks = [step_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
         return Parts(
-            layers=[Unrolled(layer, dtype) for layer in self.layers],
+            layers=[layer.unrolled(embedded, noise) for layer in self.layers],
             product=RepeatedLinears(dtype),
-            masks=[None, *(None if mask is None else mask.squeeze(1).to(dtype) for mask in masks)],
+            masks=[None, *masks],
         )
 
     def _advance(
@@ -193,12 +225,61 @@ class InputFeedingDecoder(Decoder):
             hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
         context, weights = self.attend(hidden, memory, state.coverage)
         vectors = self.combine.vectors(embedded, hidden, context, parts.product)
-        coverage = None if state.coverage is None else state.coverage + weights
         decoded = Decoded(hidden=hidden, vectors=vectors, attention=weights)
-        return decoded, DecoderState(layers=tuple(states), feed=vectors, coverage=coverage)
+        return decoded, DecoderState(layers=tuple(states), feed=vectors, coverage=_covered(state.coverage, weights))
 
 
-DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder]] = {
+class ConditionalDecoder(ContextDecoder):
+    """A first layer of two transitions with attention between them: Nematus' cGRU, with any cell (Sennrich et al. 2017).
+
+    s' = cell(previous piece, s);  c = attention(s');  s = cell(c, s'). Further transitions come after these
+    (Miceli Barone et al. 2017). The layers above see whole sequences in training.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config, first_transitions=1)
+        self.second = recurrent_layer(config, config.encoder_size, config.decoder_size, config.decoder_transitions)
+
+    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> First:
+        seen, steps = self.attention.step_memory(memory), []
+        cells = self.layers[0].unrolled(embedded, noise), self.second.unrolled(embedded, noise)
+        mask = step_mask(embedded, memory.values.size(-1), self.dropout, noise)
+        cell_state, coverage = state.layers[0], state.coverage
+        for previous in embedded.to(product_dtype(embedded)).unbind(dim=1):
+            cell_state, context, weights = self._transit(previous, cell_state, seen, coverage, cells, mask)
+            coverage = _covered(coverage, weights)
+            steps.append(First(cell_state[0], context, weights))
+        hidden, context, weights = (torch.stack(parts, dim=1) for parts in zip(*steps, strict=True))
+        return First(self.norms[0](hidden), context, weights)
+
+    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[First, CellState]:
+        cells = self.layers[0], self.second
+        following, context, weights = self._transit(embedded, state.layers[0], memory, state.coverage, cells, None)
+        return First(self.norms[0](following[0]), context, weights), following
+
+    def _transit(
+        self,
+        embedded: Tensor,
+        state: CellState,
+        memory: Attended,
+        coverage: Tensor | None,
+        cells: tuple[StepLayer, StepLayer],
+        mask: Tensor | None,
+    ) -> tuple[CellState, Tensor, Tensor]:
+        """The next state, the context (N, C), under a mask on its way into the second cell, and attention weights (N, S)."""
+        first, second = cells
+        state = first.step(embedded, state)
+        context, weights = self.attend(state[0], memory, coverage)
+        return second.step(masked(context, mask), state), context, weights
+
+
+def _covered(coverage: Tensor | None, weights: Tensor) -> Tensor | None:
+    """The sum of attention weights with those of one more step, where it is kept."""
+    return None if coverage is None else coverage + weights
+
+
+DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder] | type[ConditionalDecoder]] = {
     "parallel": ParallelDecoder,
     "input_feeding": InputFeedingDecoder,
+    "conditional": ConditionalDecoder,
 }

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from nmt.machine import product_dtype
+
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
@@ -28,13 +30,13 @@ class Noise:
         numbers = torch.rand(rows, 1, size, generator=self.generator, device=like.device)
         return self._own(numbers, like)
 
-    def by_word(self, like: Tensor) -> Tensor:
-        """Uniform numbers for the words of `like` (B, T, ·), (B, T, 1)."""
+    def by_word(self, like: Tensor, size: int = 1) -> Tensor:
+        """Uniform numbers for the words, or time steps, of `like` (B, T, ·), (B, T, size)."""
         # A generator of their own, filled word by word: the numbers must not depend on the padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
         rows = self.passes * self._sentences(like)
-        numbers = torch.rand(like.size(1), rows, generator=torch.Generator().manual_seed(seed))
-        return self._own(numbers.t().unsqueeze(-1).to(like.device), like)
+        numbers = torch.rand(like.size(1), rows, size, generator=torch.Generator().manual_seed(seed))
+        return self._own(numbers.transpose(0, 1), like).to(like.device)
 
     def _sentences(self, like: Tensor) -> int:
         return like.size(0) // self.passes if self.sentences is None else self.sentences
@@ -47,6 +49,12 @@ class Noise:
 def dropout_mask(like: Tensor, size: int, rate: float, noise: Noise | None) -> Tensor | None:
     """One mask for all time steps, (B, 1, size), of 0 and 1 / (1 − rate); None where nothing is dropped."""
     return None if noise is None or rate == 0 else _mask(noise.shared(like, size), rate, like)
+
+
+def step_mask(like: Tensor, size: int, rate: float, noise: Noise | None) -> Tensor | None:
+    """The same for single time steps, (B, size), of the type of matrix products."""
+    mask = dropout_mask(like, size, rate, noise)
+    return None if mask is None else mask.squeeze(1).to(product_dtype(like))
 
 
 def masked(inputs: Tensor, mask: Tensor | None) -> Tensor:

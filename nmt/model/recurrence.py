@@ -13,12 +13,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from nmt.model.dropout import masked
 from nmt.model.state import CellState
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(4)  # the gates in torch's order
 
 
-def lstm_sequence(inputs: Tensor, state: CellState, weights: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+def lstm_sequence(
+    inputs: Tensor, state: CellState, weights: tuple[Tensor, ...], dtype: torch.dtype, mask: Tensor | None = None
+) -> Tensor:
     """Outputs (T, B, H) of an LSTM at all time steps.
 
     Args:
@@ -26,8 +29,9 @@ def lstm_sequence(inputs: Tensor, state: CellState, weights: tuple[Tensor, ...],
         state: the first (h, c), (B, H) each.
         weights: W (4H, D), U (4H, H) and the two biases (4H,), gates in the order i, f, g, o, as in `nn.LSTM`.
         dtype: of the products and the outputs. Cell states and activations are float32 where it is bfloat16.
+        mask: of h on its way into U h, (B, H), the same at every step.
     """
-    outputs: Tensor = _Sequence.apply(inputs, *state, *weights, dtype)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _Sequence.apply(inputs, *state, *weights, dtype, mask)  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -49,6 +53,7 @@ class _Sequence(torch.autograd.Function):
         b_input: Tensor,
         b_recurrent: Tensor,
         dtype: torch.dtype,
+        mask: Tensor | None,
     ) -> Tensor:
         T = len(inputs)
         inputs, w_input, w_recurrent = inputs.to(dtype).contiguous(), w_input.to(dtype), w_recurrent.to(dtype)
@@ -57,30 +62,31 @@ class _Sequence(torch.autograd.Function):
         cells = gates.new_empty(T + 1, *c.shape, dtype=_wide_type(gates))
         outputs[0], cells[0] = h, c
         for t in range(T):
-            gates[t].addmm_(outputs[t], w_recurrent.t())
+            gates[t].addmm_(masked(outputs[t], mask), w_recurrent.t())
             _forward(gates[t], bias, cells[t], outputs[t + 1], cells[t + 1])
-        ctx.save_for_backward(inputs, gates, bias, outputs, cells, w_input, w_recurrent)
+        ctx.save_for_backward(inputs, gates, bias, outputs, cells, w_input, w_recurrent, mask)
         return outputs[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, gates, bias, outputs, cells, w_input, w_recurrent = ctx.saved_tensors
+        inputs, gates, bias, outputs, cells, w_input, w_recurrent, mask = ctx.saved_tensors
         d_gates, d_h, d_c = torch.empty_like(gates), gradient[-1], torch.zeros_like(cells[0])
         for t in reversed(range(len(gates))):
             d_c = _backward(gates[t], bias, cells[t], cells[t + 1], d_h, d_c, d_gates[t])
             if t:
-                d_h = torch.addmm(gradient[t - 1], d_gates[t], w_recurrent)
+                d_h = _add_product(gradient[t - 1], d_gates[t], w_recurrent, mask)
         flat = d_gates.flatten(0, 1)
         d_bias = flat.sum(dim=0, dtype=d_c.dtype)
         return (
             (flat @ w_input).view_as(inputs) if ctx.needs_input_grad[0] else None,
-            d_gates[0] @ w_recurrent,
+            masked(d_gates[0] @ w_recurrent, mask),
             d_c,
             flat.t() @ inputs.flatten(0, 1),
-            flat.t() @ outputs[:-1].flatten(0, 1),
+            flat.t() @ masked(outputs[:-1], mask).flatten(0, 1),
             d_bias,
             d_bias,
+            None,
             None,
         )
 
@@ -101,6 +107,13 @@ class _Cell(torch.autograd.Function):
         d_gates = torch.empty_like(gates)
         d_c = _backward(gates, bias, c, next_c, d_h, d_c, d_gates)
         return d_gates, d_gates.sum(dim=0, dtype=bias.dtype), d_c
+
+
+def _add_product(above: Tensor, gates: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
+    """The gradient of h: what comes from above and, through the mask, from the next step."""
+    if mask is None:
+        return torch.addmm(above, gates, weight)
+    return torch.addcmul(above, gates @ weight, mask)
 
 
 def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tensor) -> None:

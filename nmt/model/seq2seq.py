@@ -7,10 +7,10 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from nmt.config import ModelConfig
-from nmt.model.cells import RecurrentLayer
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
-from nmt.model.encoder import Encoder, final_outputs, mean_outputs
+from nmt.model.encoder import Encoder, mean_outputs
+from nmt.model.layer import RecurrentLayer
 from nmt.model.loss import repeated_attention
 from nmt.model.output import OUTPUTS, Readout
 from nmt.model.state import Decoded, DecoderState, Memory, Step
@@ -63,7 +63,7 @@ class Seq2Seq(nn.Module):
         embedded = self._embed(self.source_embedding, source, noise)
         values = self.encoder(embedded, lengths, noise)
         mask = torch.arange(source.size(1), device=source.device) < lengths.unsqueeze(1)
-        summary = mean_outputs(values, mask) if self.config.bridge == "mean" else final_outputs(values, lengths)
+        summary = mean_outputs(values, mask) if self.config.bridge == "mean" else self.encoder.final(values, lengths)
         return Memory(values=values, keys=self.decoder.attention.project(values), mask=mask, summary=summary)
 
     def start(self, memory: Memory) -> DecoderState:

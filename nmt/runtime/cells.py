@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nmt import kernels
 from nmt.kernels import Floats, Ids
-from nmt.model.cells import EQUATIONS, RecurrentLayer
+from nmt.model.cells import EQUATIONS, TorchLayer
+from nmt.model.layer import RecurrentLayer
 from nmt.model.state import CellState
 from nmt.runtime.arithmetic import Arithmetic, Product
 
@@ -90,6 +91,7 @@ class Weights:
     """W, U and their biases of one layer, its LSTM's candidate doubled for `lstm_`."""
 
     def __init__(self, layer: RecurrentLayer) -> None:
+        assert isinstance(layer, TorchLayer)
         w_input, w_recurrent, b_input, b_recurrent = (weight.detach().clone() for weight in layer.fused.all_weights[0])
         if layer.cell == "lstm":
             candidate = slice(2 * layer.hidden_size, 3 * layer.hidden_size)

@@ -1,6 +1,7 @@
 """The engine: a packed network that is a scorer, so that search is written once."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,18 +9,38 @@ from torch.nn import Linear
 
 from nmt import kernels
 from nmt.config import ModelConfig
-from nmt.errors import MachineError, ModelError
+from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
 from nmt.runtime.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Output, exact_int8
 from nmt.runtime.attention import Attended, AttendedBytes
 from nmt.runtime.decoder import pack_decoder
 from nmt.runtime.encoder import PackedEncoder
-from nmt.search.scorer import Prediction
+from nmt.search.scorer import ModelScorer, Prediction, Scorer
 from nmt.shortlist import Candidates
 
 PRECISIONS = ("auto", *ARITHMETICS)
 VECTOR = 32  # elements that torch's loops take at once
+
+# What can be packed: for each key of the model the values that are known here.
+KNOWN: dict[str, tuple[object, ...]] = {
+    "cell": ("lstm", "gru", "rnn"),
+    "zoneout": (0,),
+    "encoder_stack": ("bidirectional",),
+    "encoder_transitions": (1,),
+    "decoder_transitions": (1,),
+    "decoder": ("parallel", "input_feeding"),
+    "attention": ("dot", "general", "additive", "multi_head"),
+    "coverage": (False,),
+    "context_gate": (False,),
+    "output": ("softmax",),
+}
+
+
+def unknown_part(config: ModelConfig) -> str | None:
+    """The first part of a network that cannot be packed, as `model.key=value`; None where all is known."""
+    values = {key: getattr(config, key) for key in KNOWN}
+    return next((f"model.{key}={value}" for key, value in values.items() if value not in KNOWN[key]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +63,6 @@ class EngineState:
 def _vectors_fit(config: ModelConfig) -> bool:
     """Whether rows fill the processor's vectors: what is left over is computed by other code, with other last bits."""
     return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
-
-
-def unknown_part(config: ModelConfig) -> str | None:
-    """A part of the network that the engine does not know; None: it knows them all."""
-    unknown = {
-        "attention: multi_head_additive": config.attention == "multi_head_additive",
-        "coverage": config.coverage,
-        "context_gate": config.context_gate,
-        f"output: {config.output}": config.output != "softmax",
-    }
-    return next((part for part, there in unknown.items() if there), None)
 
 
 class Engine:
@@ -101,21 +111,24 @@ def log_softmax_(scores: Tensor) -> Tensor:
     return scores
 
 
-def build_scorer(network: Seq2Seq, precision: str) -> Engine:
-    """A network packed for translating on a CPU.
+def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
+    """A network as search sees it on a CPU: packed, or as it is where the engine does not know a part of it.
 
     Args:
         network: on a CPU.
         precision: fp32, bf16 or int8; auto is int8 where this machine computes it exactly, else fp32.
 
     Raises:
+        ConfigError: bf16 or int8 of a network that cannot be packed.
         MachineError: int8 where this machine cannot.
-        ModelError: a part that the engine does not know; or weights that are not numbers, which int8 would make numbers of.
+        ModelError: weights that are not numbers, which int8 would make numbers of.
     """
-    if part := unknown_part(network.config):
-        raise ModelError(f"the packed engine does not know {part}; translate on a GPU, or through the model itself")
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
+    if part := unknown_part(network.config):
+        if precision not in ("auto", "fp32"):
+            raise ConfigError(f"precision {precision}: not for models with {part}; choose precision auto or fp32")
+        return ModelScorer(network)
     exact = precision in ("auto", "int8") and exact_int8()
     if precision == "int8" and not exact:
         raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")
