@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, zip_longest
 from pathlib import Path
 
 import torch
@@ -37,7 +36,7 @@ from nmt.checkpoint import (
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, DataConfig, TrainingConfig
-from nmt.data.batching import Batches, text_batches
+from nmt.data.batching import Batches
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
@@ -45,7 +44,6 @@ from nmt.data.store import PairStore
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import bleu
 from nmt.files import DRAFT, remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
@@ -58,9 +56,9 @@ from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
-from nmt.translate import Translator
+from nmt.training.trainer import Trainer, UpdateSize, position_of
 from nmt.types import EOS, Batch, Place, World, pad
+from nmt.validation import ValidationSet, scores, translations, validation, validation_sets
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +157,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     Raises:
         ModelError: there is no model, or it is damaged.
         DataError: a corpus cannot be read.
+        ConfigError: `config` has other languages or tags than the model.
         MachineError: the folder, or the one that it lies in, cannot be written.
     """
     path = model_folder(folder)
@@ -172,10 +171,12 @@ def _add_shortlist(path: Path, config: Config, prepared: Path) -> bool:
     """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
-    pairs = _validation_pairs(config)
+    if config.data.tags != model.config.data.tags:
+        raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
+    sets = validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
-    kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
+    kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)
     logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
@@ -193,19 +194,17 @@ def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]
                 return
 
 
-def _judge(
-    shortlist: Shortlist, model: Model, pairs: list[tuple[str, str]], options: SearchOptions
-) -> tuple[bool, str]:
+def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
     """Whether to keep a shortlist, and what was found."""
-    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
+    sources = [source for each in sets for source, _ in each.tagged]
     alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
     sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
     if alone > shortlist.target_size / 2:
         return False, f"{sizes}, not kept: too many to be of use"
 
     def score(shortlist: Shortlist | None) -> float:
-        translator = Translator([dataclasses.replace(model, shortlist=shortlist)])
-        return bleu(translator.translate(sources, options), [references], model.config.data.target_language)
+        hypotheses = translations(dataclasses.replace(model, shortlist=shortlist), sets, options)
+        return scores(sets, hypotheses)["bleu"]
 
     before, after = score(None), score(shortlist)
     kept = after >= before - _SHORTLIST_COST
@@ -380,9 +379,9 @@ def _largest(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares
 
 def _tokenizers(config: Config, prepared: Path, restart: Restart | None, processes: Processes) -> Tokenizers:
     if restart:
-        return load_tokenizers(config.tokenizer, restart.folder)
+        return load_tokenizers(config.tokenizer, restart.folder, config.data.tags)
     processes.once(lambda: _learn(config, prepared))
-    return load_tokenizers(config.tokenizer, prepared)
+    return load_tokenizers(config.tokenizer, prepared, config.data.tags)
 
 
 def _learn(config: Config, prepared: Path) -> None:
@@ -391,50 +390,3 @@ def _learn(config: Config, prepared: Path) -> None:
     with saving(prepared):
         prepared.mkdir(parents=True, exist_ok=True)
         save_tokenizers(tokenizers, prepared)
-
-
-def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
-    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
-
-    Each process takes its share of the pairs, and all get the same figures.
-
-    Raises:
-        DataError: the validation corpora hold no pair.
-    """
-    pairs = processes.once(lambda: _validation_pairs(config))
-    own = slice(processes.world.rank, None, processes.world.size)
-    batches = list(text_batches(pairs[own], tokenizers, 4 * config.training.batch_tokens))
-    dtype = autocast_dtype(config.training.precision, device)
-    options = SearchOptions(beam=config.validation.beam)
-
-    @torch.inference_mode()
-    def loss(network: Seq2Seq) -> tuple[float, int]:
-        total = 0.0
-        for batch in (batch.to(device) for batch in batches):
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                total += float(network(batch))
-        return total, sum(batch.target_tokens for batch in batches)
-
-    def translations(network: Seq2Seq) -> list[str]:
-        model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
-        return Translator([model]).translate([source for source, _ in pairs[own]], options)
-
-    def figures(parts: list[tuple[tuple[float, int], list[str]]]) -> dict[str, float]:
-        losses, hypotheses = zip(*parts, strict=True)
-        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
-        lines = [line for turn in zip_longest(*hypotheses) for line in turn if line is not None]
-        score = bleu(lines, [[target for _, target in pairs]], config.data.target_language)
-        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), "bleu": score}
-
-    def judge(network: Seq2Seq) -> dict[str, float]:
-        parts = processes.gather((loss(network), translations(network)))
-        return processes.once(lambda: figures(parts))
-
-    return judge
-
-
-def _validation_pairs(config: Config) -> list[tuple[str, str]]:
-    pairs = list(islice(read_corpora(config.data.valid, config.data), config.validation.sentences))
-    if not pairs:
-        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
-    return pairs

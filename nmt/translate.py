@@ -29,6 +29,7 @@ from nmt.search.sample import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.tags import tagged
 from nmt.types import EOS, pad
 from nmt.workers import Workers, can_fork
 
@@ -90,14 +91,14 @@ class Translator:
         _check_ensemble(models)
         members = scorers or [ModelScorer(model.network) for model in models]
         self.tokenizers = models[0].tokenizers
-        self.source_language = models[0].config.data.source_language
-        self.target_language = models[0].config.data.target_language
+        self.data = models[0].config.data
         self.batch_size = batch_size
         device = next(models[0].network.parameters()).device
         self._search = Search(
             scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
             shortlist=next((model.shortlist for model in models if model.shortlist), None) if shortlist else None,
             tokenizers=self.tokenizers,
+            tags=self.tokenizers.target.tags,
             device=device,
             alone=scorers is not None and can_fork(),
         )
@@ -158,12 +159,32 @@ class Translator:
             self._workers.close()
             self._workers = None
 
-    def translate(self, lines: Sequence[str], options: Options | None = None) -> list[str]:
-        """The best translation of each line, or its first sample; an empty string for a line without text."""
-        return [best[0].text for best in self.nbest(lines, options)]
+    def target(self, to: str | None = None) -> str:
+        """The language to translate into: `to`, which is only needed for models of several.
+
+        Raises:
+            ConfigError: it is missing, or none of the model's.
+        """
+        languages = self.data.target_languages
+        if to in languages or (to is None and len(languages) == 1):
+            return to or languages[0]
+        choice = "not said into which language" if to is None else f"no translation into {to}"
+        raise ConfigError(f"{choice}; choose {' or '.join(languages)} (--to)")
+
+    def translate(
+        self, lines: Sequence[str], options: Options | None = None, *, to: str | None = None, tag: str | None = None
+    ) -> list[str]:
+        """The best translation of each line, or its first sample; an empty string for a line without text. See `nbest`."""
+        return [best[0].text for best in self.nbest(lines, options, to=to, tag=tag)]
 
     def nbest(
-        self, lines: Sequence[str], options: Options | None = None, numbers: Sequence[int] | None = None
+        self,
+        lines: Sequence[str],
+        options: Options | None = None,
+        numbers: Sequence[int] | None = None,
+        *,
+        to: str | None = None,
+        tag: str | None = None,
     ) -> list[list[Translation]]:
         """The `options.nbest` best translations of each line, best first; of a line that must be split, only one.
         With `SampleOptions` its samples.
@@ -172,10 +193,16 @@ class Translator:
             lines: of text, any length.
             options: of the search, or of sampling; by default a search with beam 5.
             numbers: of the lines, for warnings; by default from 1.
+            to: the target language, for models of several.
+            tag: of the training corpora whose like the lines are, for models with tags; by default those without.
+
+        Raises:
+            ConfigError: the model has no such language or tag.
         """
         options = options or SearchOptions()
+        head = self._head(to, tag)
         segments = [
-            self._segments(line, number)
+            [head + part for part in self._segments(line, number)]
             for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
         ]
         found = iter(self._searched([segment for line in segments for segment in line], options))
@@ -183,6 +210,13 @@ class Translator:
         return [_line([next(found) for _ in line], join) for line in segments]
 
     # ---- lines and segments
+
+    def _head(self, to: str | None, tag: str | None) -> list[int]:
+        """The ids of what stands before each segment."""
+        if tag is not None and tag not in self.data.corpus_tags:
+            known = f"choose {' or '.join(self.data.corpus_tags)}, or none" if self.data.corpus_tags else "it has none"
+            raise ConfigError(f"tag {tag}: the model was not trained with it; {known} (--tag)")
+        return self.tokenizers.source.encode(tagged("", self.data.tags_before(self.target(to), tag)))
 
     def _segments(self, line: str, number: int) -> list[list[int]]:
         """The line's ids, in parts of at most MAX_PIECES; none for a line without text."""
@@ -258,6 +292,7 @@ class Search:
     scorer: Scorer[Any]
     shortlist: Shortlist | None
     tokenizers: Tokenizers
+    tags: int  # at the end of the target vocabulary
     device: torch.device
     alone: bool  # in one thread of torch; processes are how several cores are used
     rows: int = 0  # hypotheses since memory was last returned
@@ -276,8 +311,8 @@ class Search:
 
     def _found(self, ids: Tensor, lengths: Tensor, options: Options) -> list[list[Hypothesis]]:
         if isinstance(options, SampleOptions):
-            return sample(self.scorer, ids, lengths, options, self.shortlist)
-        return decode(self.scorer, ids, lengths, options, self.shortlist)
+            return sample(self.scorer, ids, lengths, options, self.shortlist, self.tags)
+        return decode(self.scorer, ids, lengths, options, self.shortlist, tags=self.tags)
 
     def _tidy(self, rows: int) -> None:
         """Batches of ever new shapes break up the memory."""
@@ -364,7 +399,8 @@ def _check_ensemble(models: Sequence[Model]) -> None:
 
 
 def _languages(model: Model) -> str:
-    return f"{model.config.data.source_language} to {model.config.data.target_language}"
+    data = model.config.data
+    return f"{', '.join(data.source_languages)} to {', '.join(data.target_languages)}"
 
 
 def _content(tokenizer: Any) -> list[str]:

@@ -277,7 +277,7 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
     monkeypatch.setattr("nmt.train.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2))
-    monkeypatch.setattr("nmt.train.bleu", lambda *_: 50.0)
+    monkeypatch.setattr("nmt.validation.bleu", lambda *_: 50.0)
 
 
 @pytest.mark.usefixtures("_short_lists")

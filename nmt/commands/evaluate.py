@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt.commands.base import add_machine_options, load_translator, number, parser, run, whole_number
+from nmt.commands.base import (
+    add_language_options,
+    add_machine_options,
+    load_translator,
+    number,
+    parser,
+    run,
+    whole_number,
+)
 from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
@@ -73,10 +81,11 @@ def _translate(
 
     translator = load_translator(options)
     with contextlib.closing(translator):
-        language = language or translator.target_language
+        to = options.to or (language if language in translator.data.target_languages else None)
+        language = language or translator.target(to)
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
         search = SearchOptions(beam=options.beam, length_penalty=options.length_penalty)
-        lines = translator.translate(source, search)
+        lines = translator.translate(source, search, to=to, tag=options.tag)
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in lines))
     return lines, language
@@ -101,6 +110,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search = result.add_argument_group("translation, as with nmt-translate")
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
     search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
+    add_language_options(search)
     add_machine_options(search)
     options = result.parse_args(arguments)
     for fault in _faults(options):

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from nmt.commands.base import add_machine_options, lasting, load_translator, number, parser, run, whole_number
+from nmt.commands.base import (
+    add_language_options,
+    add_machine_options,
+    lasting,
+    load_translator,
+    number,
+    parser,
+    run,
+    whole_number,
+)
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,10 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             search = _search(options)
             translator = load_translator(options)
         with contextlib.closing(translator):
+            translator.nbest(
+                [], search, to=options.to, tag=options.tag
+            )  # what is wrong with them is told before any input
             run_pipe(
                 _standard_input(),
                 sys.stdout.buffer,
-                translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
+                translate=lambda lines, numbers: translator.nbest(
+                    lines, search, numbers, to=options.to, tag=options.tag
+                ),
                 show=as_json if options.json else ranked if options.nbest else plain,
                 most_lines=WINDOW * translator.processes * translator.most_segments(search.rows),
             )
@@ -95,6 +109,7 @@ def _standard_input() -> BinaryIO:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     result = parser(NAME, "Translate lines from standard input to standard output.")
     result.add_argument("models", metavar="MODEL", nargs="+", help="output folder of nmt-train; several: an ensemble")
+    add_language_options(result.add_argument_group("languages"))
     output = result.add_argument_group("output, by default the best translation of each line")
     output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
     output.add_argument("--json", action="store_true", help="an object a line: texts, scores, tokens, alignments")

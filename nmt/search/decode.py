@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.errors import ModelError
 from nmt.search.beam import Advance, Beam, advance
 from nmt.search.best import Ids
-from nmt.search.filters import Filter, LengthBounds
+from nmt.search.filters import Filter, LengthBounds, NoTags
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Scorer
@@ -48,6 +48,7 @@ def decode(
     options: SearchOptions,
     shortlist: Shortlist | None = None,
     growth: Growth | None = None,
+    tags: int = 0,
 ) -> list[list[Hypothesis]]:
     """The n best translations of each sentence, best first, the same whatever else is in the batch.
 
@@ -63,18 +64,19 @@ def decode(
         options: of the search.
         shortlist: which target pieces are considered for a sentence; all by default.
         growth: how hypotheses grow; by default the best `options.beam` extensions live on.
+        tags: how many pieces at the end of the vocabulary are tags, which are never produced; a shortlist has none.
 
     Raises:
         ModelError: the scorer's probabilities are not numbers.
     """
     growth = growth or KeepBest(options.beam)
-    found = search(scorer, source[:, : int(lengths.max())], lengths, options, shortlist, growth)
+    found = search(scorer, source[:, : int(lengths.max())], lengths, options, shortlist, growth, tags)
     results = [found.best(sentence) for sentence in range(len(lengths))]
     if len(results) > 1:
         for sentence in [index for index in range(len(results)) if found.margin(index) < scorer.noise]:
             alone = slice(sentence, sentence + 1)
             ids, length = source[alone, : int(lengths[sentence])], lengths[alone]
-            results[sentence] = search(scorer, ids, length, options, shortlist, growth.alone(sentence)).best(0)
+            results[sentence] = search(scorer, ids, length, options, shortlist, growth.alone(sentence), tags).best(0)
     return results
 
 
@@ -86,6 +88,7 @@ def search(
     options: SearchOptions,
     shortlist: Shortlist | None = None,
     growth: Growth | None = None,
+    tags: int = 0,
 ) -> Finished:
     """One batched search, as `decode`: all that it found and by which margins."""
     growth = growth or KeepBest(options.beam)
@@ -94,6 +97,8 @@ def search(
     pieces = np.broadcast_to(candidates.pieces.cpu().numpy(), (B, candidates.pieces.size(1)))
     limits = np.array([options.max_length(length) for length in source_lengths])
     filters: list[Filter] = [LengthBounds(options.min_length, limits)]
+    if tags and shortlist is None:
+        filters.append(NoTags(tags))
     finished = Finished(source_lengths, options)
     beam, state = Beam.start(B), scorer.start(source, lengths, candidates)
     while len(beam.sentences):

@@ -6,9 +6,9 @@ Ancestral sampling draws piece after piece from P(next piece | those before). A 
     argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
 
 So a draw is the choice of the best among perturbed scores, and goes through the one decoding loop with its margins: where a
-hair decides, the sentence is drawn again alone. Perturbed scores are that close once in tens of thousands of draws. A uniform number
-held against running sums of P would far more often lie within a hair of a border, since those of thousands of improbable pieces
-stand close together.
+hair decides, the sentence is drawn again alone. Perturbed scores are that close once in tens of thousands of draws. A uniform
+number held against running sums of P would far more often lie within a hair of a border, since those of thousands of improbable
+pieces stand close together.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,12 @@ Seed = tuple[int, ...]
 
 
 def sample(
-    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SampleOptions, shortlist: Shortlist | None = None
+    scorer: Scorer[Any],
+    source: Tensor,
+    lengths: Tensor,
+    options: SampleOptions,
+    shortlist: Shortlist | None = None,
+    tags: int = 0,
 ) -> list[list[Hypothesis]]:
     """Samples of each sentence, in the order in which they were drawn.
 
@@ -44,7 +49,7 @@ def sample(
     sentences = [ids[:length] for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
     draw = Draw([(options.seed, number, *ids) for ids in sentences for number in range(N)], options)
     repeated = source.repeat_interleave(N, dim=0), lengths.repeat_interleave(N)
-    drawn = [hypothesis for [hypothesis] in decode(scorer, *repeated, options.within, shortlist, draw)]
+    drawn = [hypothesis for [hypothesis] in decode(scorer, *repeated, options.within, shortlist, draw, tags)]
     return [drawn[first : first + N] for first in range(0, len(drawn), N)]
 
 
