@@ -70,6 +70,9 @@ class DataConfig:
     languages (Johnson et al. 2017); `nmt-translate --to de` chooses."""
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora: one or a list."""
+    temperature: float | None = None
+    """Draw training corpora in proportion to size^(1/temperature) (Arivazhagan et al. 2019), sizes as cleaning leaves them: at 1
+    in proportion to size, the higher the more evenly; 5 is usual for languages of very unlike sizes. Instead of weights."""
     valid: tuple[CorpusConfig, ...] = ()
     """The validation corpora, on which checkpoints are chosen: one or a list."""
     held_out: tuple[CorpusConfig, ...] = ()
@@ -324,6 +327,7 @@ def dump_config(config: Config) -> str:
 
 # Least and greatest value allowed for a number, both included; None: no bound.
 _BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "data.temperature": (1, None),
     "data.max_length": (1, None),
     "data.max_ratio": (1, None),
     "data.shuffle_buffer": (1, None),
@@ -415,7 +419,22 @@ def _corpus_faults(data: DataConfig) -> list[str]:
                 faults.append(f"data.{name}[{index}].weight: only for data.train; remove it")
         if len({corpus.weight is None for corpus in corpora}) > 1:
             faults.append(f"data.{name}: give every corpus a weight or none")
-    return faults + _language_faults(data) + _tag_faults(data)
+    return faults + _temperature_faults(data) + _language_faults(data) + _tag_faults(data)
+
+
+def _temperature_faults(data: DataConfig) -> list[str]:
+    if data.temperature is None:
+        return []
+    faults = []
+    if any(corpus.weight is not None for corpus in data.train):
+        faults.append(
+            "data.temperature: makes weights from sizes, but the training corpora have weights; remove one or the other"
+        )
+    if data.streams:
+        faults.append(
+            "data.temperature: needs sizes, which nobody knows of streaming corpora; give them weights instead"
+        )
+    return faults
 
 
 def _language_faults(data: DataConfig) -> list[str]:

@@ -334,8 +334,14 @@ def _source(
     )
     if config.data.streams:
         return Stream(config.data, tokenizers=tokenizers, options=options)
-    weights = [corpus.weight for corpus in config.data.train if corpus.weight is not None]
-    return Batches(stores, tokenizers=tokenizers, weights=weights or None, options=options)
+    return Batches(stores, tokenizers=tokenizers, weights=_weights(config.data, stores), options=options)
+
+
+def _weights(data: DataConfig, stores: list[PairStore]) -> list[float] | None:
+    """The corpora's shares of the pairs, relative to each other: as given, or made from their sizes; None: as they are."""
+    if data.temperature is not None:
+        return [len(store) ** (1 / data.temperature) for store in stores]
+    return [corpus.weight for corpus in data.train if corpus.weight is not None] or None
 
 
 def _introduce(config: Config, tokenizers: Tokenizers, network: Seq2Seq, device: torch.device, world: World) -> None:

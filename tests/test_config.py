@@ -126,6 +126,18 @@ def test_weights_are_for_all_or_none():
     assert parse_config({"data": {"train": [weighted, weighted]}}).data.train[1].weight == 2.0
 
 
+@pytest.mark.parametrize(
+    ("corpora", "says"),
+    [
+        ([{"path": "a", "weight": 1}, {"path": "b", "weight": 2}], "data.temperature: makes weights from sizes, but"),
+        ([{"path": "a", "streaming": True}, "b"], "data.temperature: needs sizes, which nobody knows"),
+    ],
+)
+def test_temperature_fault(corpora, says):
+    (fault,) = faults({"data": {"train": corpora, "temperature": 5}, "training": {"schedule": "constant"}})
+    assert fault.startswith(says)
+
+
 LANGUAGE_FAULTS = [
     (
         {"train": ["a", {"path": "b", "target_language": "fr"}]},

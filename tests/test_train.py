@@ -11,15 +11,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 import tiny
 
+import nmt.train
 from nmt.checkpoint import CheckpointFolder, load_model
 from nmt.config import Config
+from nmt.data.prepare import prepare
+from nmt.data.readers import read_corpora
 from nmt.errors import ConfigError, DataError, Interrupted, MachineError, UserError
+from nmt.tokenizers.build import train_tokenizers
 from nmt.train import add_shortlist, train
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.trainer import Trainer
@@ -268,6 +273,22 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
     assert tokens("training.max_updates=2", "training.accumulate=2") == 128
     assert tokens("training.max_updates=4", "training.accumulate=2", "training.learning_rate=0.01") == 128
     assert tokens("training.max_updates=6", "training.batch_tokens=32") == 32
+
+
+@pytest.mark.parametrize(
+    ("temperature", "shares"), [("null", (100, 4)), ("1", (100, 4)), ("2", (87, 17)), ("1e9", (52, 52))]
+)
+def test_temperature_makes_weights_from_sizes(temperature: str, shares: tuple[int, int], tmp_path: Path) -> None:
+    """√100 to √4 is 5 to 1: of the 104 pairs of an epoch, 87 and 17."""
+    for name, size in (("large", 100), ("small", 4)):
+        (tmp_path / f"{name}.tsv").write_text("".join(f"{name} {number}\tx\n" for number in range(size)))
+    corpora = [str(tmp_path / f"{name}.tsv") for name in ("large", "small")]
+    config = tiny.config(tmp_path, f"data.train={corpora}", f"data.temperature={temperature}", "data.valid=[]")
+    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    stores = prepare(config, tokenizers, tmp_path / "stores")
+    batches = list(nmt.train._first_epoch(config, tokenizers, stores))
+    names = Counter(name for batch in batches for name in tokenizers.source.pieces(batch.source[:, 0].tolist()))
+    assert (names["large"], names["small"]) == shares
 
 
 # ---- the shortlist
