@@ -1,5 +1,7 @@
 """tokenizers/tags.py: tags have ids of their own, whatever the tokenizer, and no text is taken for one."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,4 +75,5 @@ def test_saved_and_loaded(joint: bool, tmp_path) -> None:
     assert (after.source.tags, after.target.tags) == (3, 3 if joint else 0)
     text = tagged("a red cat", ("<bt>",))
     assert after.source.encode(text) == before.source.encode(text)
+    assert pickle.loads(pickle.dumps(before.source)).encode(text) == before.source.encode(text)  # as the loader does
     assert load_tokenizers(settings("words", joint), tmp_path).source.size == after.source.size - 3

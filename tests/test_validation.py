@@ -4,6 +4,8 @@ import functools
 import json
 import logging
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sacrebleu import corpus_bleu
 
 from nmt.checkpoint import load_model
 from nmt.commands.evaluate import main as evaluate
+from nmt.commands.translate import main as translate
 from nmt.config import Config, parse_config
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
@@ -163,11 +166,7 @@ def test_unknown_languages_and_tags_are_refused(model: Path, asked: dict[str, st
         Translator.load(model).translate(["red cat"], **asked)
 
 
-def test_commands_take_the_language(
-    prefix: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from nmt.commands.translate import main as translate
-
+def test_commands_take_the_language(prefix: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["--source", f"{prefix}.en", "--metrics", "bleu", "--threads", "1"]
 
     def score(*options: str, language: str = "fr") -> float:
@@ -179,8 +178,12 @@ def test_commands_take_the_language(
     assert french > 10 * score("--to", "de")
     assert score("--language-pair", "en-fr") == french
     assert score("--to", "fr", "--tag", "<bt>") != french
-    for command, arguments in ((evaluate, [*common, "--reference", f"{prefix}.fr"]), (translate, ["--threads", "1"])):
-        assert command([str(model), *arguments]) == 2
+    options = ["--threads", "1", "--to", "fr", "--tag", "<bt>", "--json"]
+    command = [sys.executable, "-m", "nmt.commands.translate", str(model), *options]
+    [answer] = subprocess.run(command, input=b"red cat\n", capture_output=True, check=True).stdout.splitlines()
+    assert json.loads(answer)["source_tokens"] == ["<2fr>", "<bt>", "red", "cat"]
+    for main, arguments in ((evaluate, [*common, "--reference", f"{prefix}.fr"]), (translate, ["--threads", "1"])):
+        assert main([str(model), *arguments]) == 2
         assert "choose de or fr (--to)" in capsys.readouterr().err
 
 
