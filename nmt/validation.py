@@ -61,10 +61,10 @@ def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> Valida
     pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
     if not pairs:
         raise DataError("data.valid: the corpora hold no pair; name files with text in them")
-    (source, to), tag = config.data.languages(corpora[0]), corpora[0].tag
+    (_, to), tag = config.data.languages(corpora[0]), corpora[0].tag
     tags = config.data.tags_before(to, tag)
     return ValidationSet(
-        name=" ".join([describe(corpora[0]), f"{source}-{to}", *([tag] if tag else [])]),
+        name=describe(corpora[0]),
         pairs=pairs,
         to=to,
         tag=tag,

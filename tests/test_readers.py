@@ -228,3 +228,5 @@ def test_files_and_description(tmp_path):
     assert describe(prefix) == str(tmp_path / "t")
     assert describe(CorpusConfig(source="a", target="b")) == "a with b"
     assert describe(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
+    assert describe(CorpusConfig(path="a", source_language="fr")) == "a from fr"
+    assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"

@@ -84,8 +84,8 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
     german, french = validation_sets(settings(prefix))
     assert [len(german.pairs), len(french.pairs)] == [12, 12]
     assert [(each.name, each.to, each.tag) for each in (german, french)] == [
-        (f"{prefix} en-de", "de", None),
-        (f"{prefix} en-fr", "fr", None),
+        (f"{prefix}", "de", None),
+        (f"{prefix} to fr", "fr", None),
     ]
     assert german.tagged[0] == (f"<2de>\n{german.pairs[0][0]}", german.pairs[0][1])
     [together] = validation_sets(tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300"))
@@ -122,7 +122,7 @@ def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> No
     figures = [record for record in records if record["kind"] == "valid"]
     assert len(figures) == 10
     for record in figures:
-        each = [record[f"bleu {prefix} en-{language}"] for language in ("de", "fr")]
+        each = [record[f"bleu {prefix}{own}"] for own in ("", " to fr")]
         assert record["bleu"] == pytest.approx(sum(each) / 2)
     loaded = load_model(model)
     sets = validation_sets(settings(prefix))

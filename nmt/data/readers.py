@@ -65,7 +65,12 @@ def with_tags(pairs: Iterator[tuple[str, str]], corpus: CorpusConfig, data: Data
 
 
 def describe(corpus: CorpusConfig) -> str:
-    """The corpus in a few words, for messages."""
+    """The corpus in a few words, for messages: where it is, and what it has of its own."""
+    own = {"from": corpus.source_language, "to": corpus.target_language, "with tag": corpus.tag}
+    return " ".join([_place(corpus), *(f"{word} {value}" for word, value in own.items() if value)])
+
+
+def _place(corpus: CorpusConfig) -> str:
     if corpus.dataset is not None:
         return " ".join(part for part in (corpus.dataset, corpus.name, corpus.split) if part)
     return corpus.path if corpus.path is not None else f"{corpus.source} with {corpus.target}"
