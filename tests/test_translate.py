@@ -301,9 +301,9 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
     threads: list[int] = []
     searched = translate.decode
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **named: Any) -> Any:
         threads.append(torch.get_num_threads())
-        return searched(*arguments)
+        return searched(*arguments, **named)
 
     monkeypatch.setattr(translate, "decode", counted)
     before = torch.get_num_threads()
