@@ -11,19 +11,19 @@ from pathlib import Path
 
 from nmt.checkpoint import Model, load_folder_config, load_model, model_folder, save_shortlist
 from nmt.config import Config
-from nmt.data.corpora import update_source, validation_pairs
+from nmt.data.corpora import update_source
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions
-from nmt.evaluate import bleu
+from nmt.errors import ConfigError
 from nmt.files import DRAFT, saving
 from nmt.machine import choose_device
 from nmt.search.options import SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.shortlist import learn_shortlist
-from nmt.translate import Translator
 from nmt.types import EOS, Batch, Place, pad
+from nmt.validation import ValidationSet, scores, translations, validation_sets
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     Raises:
         ModelError: there is no model, or it is damaged.
         DataError: a corpus cannot be read.
+        ConfigError: `config` has other languages or tags than the model.
         MachineError: the folder, or the one that it lies in, cannot be written.
     """
     path = model_folder(folder)
@@ -57,10 +58,12 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
     """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
-    pairs = validation_pairs(config)
+    if config.data.tags != model.config.data.tags:
+        raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
+    sets = validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
-    kept, finding = _judge(shortlist, model, pairs, SearchOptions(beam=config.validation.beam))
+    kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)
     logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
@@ -78,19 +81,17 @@ def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]
                 return
 
 
-def _judge(
-    shortlist: Shortlist, model: Model, pairs: list[tuple[str, str]], options: SearchOptions
-) -> tuple[bool, str]:
+def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
     """Whether to keep a shortlist, and what was found."""
-    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
+    sources = [source for each in sets for source, _ in each.tagged]
     alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
     sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
     if alone > shortlist.target_size / 2:
         return False, f"{sizes}, not kept: too many to be of use"
 
     def score(shortlist: Shortlist | None) -> float:
-        translator = Translator([dataclasses.replace(model, shortlist=shortlist)])
-        return bleu(translator.translate(sources, options), [references], model.config.data.target_language)
+        hypotheses = translations(dataclasses.replace(model, shortlist=shortlist), sets, options)
+        return scores(sets, hypotheses)["bleu"]
 
     before, after = score(None), score(shortlist)
     kept = after >= before - _COST

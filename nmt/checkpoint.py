@@ -110,7 +110,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     path = model_folder(folder)
     files = verify_checksums(path, unread=TRAINING_FILES)
     config = load_folder_config(path)
-    tokenizers = load_tokenizers(config.tokenizer, path)
+    tokenizers = load_tokenizers(config.tokenizer, path, config.data.tags)
     with _Undrawn():
         network = _network(config, tokenizers, generator=None)
     load_weights(network, multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)

@@ -39,6 +39,14 @@ class CorpusConfig:
     """The dataset's column or JSON key with the source; by default the source language, in `translation` too."""
     target_column: str | None = None
     """The dataset's column or JSON key with the target; by default the target language."""
+    source_language: str | None = None
+    """This corpus' source language; by default that of `data`."""
+    target_language: str | None = None
+    """This corpus' target language; by default that of `data`. Where training corpora have several, `data.target_tags` tells them
+    apart."""
+    tag: str | None = None
+    """A piece of its own before each source sentence of this corpus, `<bt>` for back-translated text say (Caswell et al. 2019).
+    Not for `held_out`; in `valid` only those of `train`."""
     streaming: bool = False
     """Training: read pairs, clean and tokenise them as they are needed, instead of storing the whole corpus first, for corpora
     larger than disk or patience; then all training corpora are read so, files in their order. Duplicates are only found
@@ -57,8 +65,14 @@ class DataConfig:
     """The language translated from: the ending of file names and the key of datasets."""
     target_language: str = "de"
     """The language translated into."""
+    target_tags: bool = False
+    """Put a piece that names the target language, `<2de>`, before each source sentence, so that one model translates into several
+    languages (Johnson et al. 2017); `nmt-translate --to de` chooses."""
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora: one or a list."""
+    temperature: float | None = None
+    """Draw training corpora in proportion to size^(1/temperature) (Arivazhagan et al. 2019), sizes as cleaning leaves them: at 1
+    in proportion to size, the higher the more evenly; 5 is usual for languages of very unlike sizes. Instead of weights."""
     valid: tuple[CorpusConfig, ...] = ()
     """The validation corpora, on which checkpoints are chosen: one or a list."""
     held_out: tuple[CorpusConfig, ...] = ()
@@ -79,6 +93,35 @@ class DataConfig:
         """Whether the training pairs are a stream."""
         return any(corpus.streaming for corpus in self.train)
 
+    def languages(self, corpus: CorpusConfig) -> tuple[str, str]:
+        """Source and target language of a corpus."""
+        return corpus.source_language or self.source_language, corpus.target_language or self.target_language
+
+    @property
+    def source_languages(self) -> tuple[str, ...]:
+        """Those that are learned from."""
+        return tuple(dict.fromkeys(self.languages(corpus)[0] for corpus in self.train)) or (self.source_language,)
+
+    @property
+    def target_languages(self) -> tuple[str, ...]:
+        """Those that are learned."""
+        return tuple(dict.fromkeys(self.languages(corpus)[1] for corpus in self.train)) or (self.target_language,)
+
+    @property
+    def corpus_tags(self) -> tuple[str, ...]:
+        """Those of the training corpora."""
+        return tuple(dict.fromkeys(corpus.tag for corpus in self.train if corpus.tag is not None))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """All that may stand before a source sentence, in the order of their ids."""
+        languages = (tag for language in self.target_languages for tag in self.tags_before(language, None))
+        return tuple(dict.fromkeys((*languages, *self.corpus_tags)))
+
+    def tags_before(self, target_language: str, tag: str | None) -> tuple[str, ...]:
+        """What stands before a source sentence that is translated into this language, with this tag of a corpus."""
+        return (f"<2{target_language}>",) * self.target_tags + ((tag,) if tag is not None else ())
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
@@ -96,7 +139,8 @@ class TokenizerConfig:
     byte_fallback: bool = True
     """Spell rare characters in bytes, so that no text is ever unknown. SentencePiece only."""
     symbols: tuple[str, ...] = ()
-    """Strings that always stay one piece, tags for example. SentencePiece only."""
+    """Strings in the text that always stay one piece, placeholders for example. SentencePiece only. Tags of corpora and of target
+    languages need not stand here: their ids follow those of the vocabulary."""
     sampling: float = 0.0
     """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations (Kudo 2018; 0.1 to
     0.5), for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1)."""
@@ -282,11 +326,12 @@ class ValidationConfig:
     every: int | None = None
     """Updates between two validations; by default one after every epoch."""
     metric: Literal["bleu", "loss"] = "bleu"
-    """What decides which checkpoint is the best: BLEU of its translations, or its loss per token."""
+    """What decides which checkpoint is the best: BLEU of its translations, or its loss per token. BLEU is the mean over the
+    validation corpora where they differ in target language or tag."""
     beam: int = 1
     """Beam size of the validation translations; 1 is greedy."""
     sentences: int | None = None
-    """Validate on the first so many pairs only."""
+    """Validate on the first so many pairs only; of each corpus where they differ in target language or tag."""
     patience: int | None = None
     """Stop after so many validations in a row without improvement; by default never."""
 
@@ -341,6 +386,7 @@ def dump_config(config: Config) -> str:
 
 # Least and greatest value allowed for a number, both included; None: no bound.
 _BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "data.temperature": (1, None),
     "data.max_length": (1, None),
     "data.max_ratio": (1, None),
     "data.shuffle_buffer": (1, None),
@@ -472,6 +518,53 @@ def _corpus_faults(data: DataConfig) -> list[str]:
                 faults.append(f"data.{name}[{index}].weight: only for data.train; remove it")
         if len({corpus.weight is None for corpus in corpora}) > 1:
             faults.append(f"data.{name}: give every corpus a weight or none")
+    return faults + _temperature_faults(data) + _language_faults(data) + _tag_faults(data)
+
+
+def _temperature_faults(data: DataConfig) -> list[str]:
+    if data.temperature is None:
+        return []
+    faults = []
+    if any(corpus.weight is not None for corpus in data.train):
+        faults.append(
+            "data.temperature: makes weights from sizes, but the training corpora have weights; remove one or the other"
+        )
+    if data.streams:
+        faults.append(
+            "data.temperature: needs sizes, which nobody knows of streaming corpora; give them weights instead"
+        )
+    return faults
+
+
+def _language_faults(data: DataConfig) -> list[str]:
+    learned, faults = data.target_languages, []
+    if len(learned) > 1 and not data.target_tags:
+        faults.append(
+            f"data.target_tags: must be true where the training corpora's target languages are several ({', '.join(learned)})"
+        )
+    for index, corpus in enumerate(data.valid if data.train else ()):
+        if (language := data.languages(corpus)[1]) not in learned:
+            where = f"data.valid[{index}]: its target language is {language}"
+            faults.append(f"{where}, but training is for {', '.join(learned)}; set its target_language")
+    return faults
+
+
+def _tag_faults(data: DataConfig) -> list[str]:
+    faults = []
+    for name in ("train", "valid", "held_out"):
+        for index, corpus in enumerate(getattr(data, name)):
+            where = f"data.{name}[{index}].tag"
+            if corpus.tag is None:
+                continue
+            if name == "held_out":
+                faults.append(f"{where}: only for data.train and data.valid; remove it")
+            elif corpus.tag.split() != [corpus.tag]:
+                faults.append(f"{where}: must be one word without spaces, <bt> for example, not {corpus.tag!r}")
+            elif name == "valid" and data.train and corpus.tag not in data.corpus_tags:
+                known = ", ".join(data.corpus_tags) or "none"
+                faults.append(
+                    f"{where}: no training corpus has {corpus.tag}, so nothing is learned of it; they have {known}"
+                )
     return faults
 
 

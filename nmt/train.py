@@ -13,7 +13,6 @@ import logging
 import math
 import shutil
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -32,19 +31,17 @@ from nmt.checkpoint import (
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, DataConfig, TrainingConfig
-from nmt.data.batching import text_batches
-from nmt.data.corpora import update_source, validation_pairs
+from nmt.data.corpora import update_source
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluate import bleu, sentence_cost
+from nmt.evaluate import sentence_cost
 from nmt.files import remove_leftovers, saving, verify_checksums
 from nmt.machine import autocast_dtype, choose_device, default_threads, keep_memory
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.options import SearchOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
@@ -53,9 +50,9 @@ from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, UpdateSize, Validate, position_of
-from nmt.translate import Translator
+from nmt.training.trainer import Trainer, UpdateSize, position_of
 from nmt.types import Batch, World
+from nmt.validation import validation
 
 logger = logging.getLogger(__name__)
 
@@ -302,7 +299,7 @@ def _tokenizers(
     config: Config, prepared: Path, restart: Restart | None, start: Model | None, processes: Processes
 ) -> Tokenizers:
     if restart:
-        return load_tokenizers(config.tokenizer, restart.folder)
+        return load_tokenizers(config.tokenizer, restart.folder, config.data.tags)
 
     def write() -> None:
         tokenizers = (adopted_tokenizers(config.tokenizer, start) if start else None) or _learned(config)
@@ -311,7 +308,7 @@ def _tokenizers(
             save_tokenizers(tokenizers, prepared)
 
     processes.once(write)
-    return load_tokenizers(config.tokenizer, prepared)
+    return load_tokenizers(config.tokenizer, prepared, config.data.tags)
 
 
 def _learned(config: Config) -> Tokenizers:
@@ -332,43 +329,3 @@ def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
         likelihood=likelihood,
         likelihood_share=settings.likelihood_share,
     )
-
-
-def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
-    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
-
-    Each process takes its share of the pairs, and all get the same figures.
-
-    Raises:
-        DataError: the validation corpora hold no pair.
-    """
-    pairs = processes.once(lambda: validation_pairs(config))
-    own = slice(processes.world.rank, None, processes.world.size)
-    batches = list(text_batches(pairs[own], tokenizers, 4 * config.training.batch_tokens))
-    dtype = autocast_dtype(config.training.precision, device)
-    options = SearchOptions(beam=config.validation.beam)
-
-    @torch.inference_mode()
-    def loss(network: Seq2Seq) -> tuple[float, int]:
-        total = 0.0
-        for batch in (batch.to(device) for batch in batches):
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                total += float(network(batch))
-        return total, sum(batch.target_tokens for batch in batches)
-
-    def translations(network: Seq2Seq) -> list[str]:
-        model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
-        return Translator([model]).translate([source for source, _ in pairs[own]], options)
-
-    def figures(parts: list[tuple[tuple[float, int], list[str]]]) -> dict[str, float]:
-        losses, hypotheses = zip(*parts, strict=True)
-        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
-        lines = [line for turn in zip_longest(*hypotheses) for line in turn if line is not None]
-        score = bleu(lines, [[target for _, target in pairs]], config.data.target_language)
-        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), "bleu": score}
-
-    def judge(network: Seq2Seq) -> dict[str, float]:
-        parts = processes.gather((loss(network), translations(network)))
-        return processes.once(lambda: figures(parts))
-
-    return judge

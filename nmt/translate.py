@@ -10,12 +10,13 @@ import itertools
 import logging
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from nmt.checkpoint import Model, load_model
 from nmt.errors import ConfigError, ModelError
@@ -23,10 +24,12 @@ from nmt.machine import choose_device, one_thread, return_memory
 from nmt.runtime.engine import build_scorer, unknown_part
 from nmt.search.decode import decode
 from nmt.search.finished import Hypothesis
-from nmt.search.options import SearchOptions
+from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.search.sample import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.tags import tagged
 from nmt.types import EOS, pad
 from nmt.workers import Workers, can_fork
 
@@ -48,7 +51,7 @@ class Translation:
     text: str
     """Plain text, always a single line."""
     score: float
-    """What n-best lists are ordered by: the mean of log P if the length penalty is 1."""
+    """What n-best lists are ordered by, samples not: the mean of log P if the length penalty is 1."""
     source_tokens: list[str]
     """The line's pieces."""
     tokens: list[str]
@@ -88,14 +91,14 @@ class Translator:
         _check_ensemble(models)
         members = scorers or [ModelScorer(model.network) for model in models]
         self.tokenizers = models[0].tokenizers
-        self.source_language = models[0].config.data.source_language
-        self.target_language = models[0].config.data.target_language
+        self.data = models[0].config.data
         self.batch_size = batch_size
         device = next(models[0].network.parameters()).device
         self._search = Search(
             scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
             shortlist=_shortlist(models) if shortlist else None,
             tokenizers=self.tokenizers,
+            tags=self.tokenizers.target.tags,
             device=device,
             alone=scorers is not None and can_fork(),
         )
@@ -145,9 +148,9 @@ class Translator:
         """How many processes search."""
         return self._workers.count if self._workers else 1
 
-    def most_segments(self, beam: int) -> int:
-        """How many segments are searched at once."""
-        return self.batch_size or max(1, min(SEGMENTS, ROWS // beam))
+    def most_segments(self, rows: int) -> int:
+        """How many segments are searched at once, where each has so many hypotheses."""
+        return self.batch_size or max(1, min(SEGMENTS, ROWS // rows))
 
     def close(self) -> None:
         """Ends the worker processes, if there are any. It goes on translating without them."""
@@ -155,29 +158,64 @@ class Translator:
             self._workers.close()
             self._workers = None
 
-    def translate(self, lines: Sequence[str], options: SearchOptions | None = None) -> list[str]:
-        """The best translation of each line; an empty string for a line without text."""
-        return [best[0].text for best in self.nbest(lines, options)]
+    def target(self, to: str | None = None) -> str:
+        """The language to translate into: `to`, which is only needed for models of several.
+
+        Raises:
+            ConfigError: it is missing, or none of the model's.
+        """
+        languages = self.data.target_languages
+        if to in languages or (to is None and len(languages) == 1):
+            return to or languages[0]
+        choice = "not said into which language" if to is None else f"no translation into {to}"
+        raise ConfigError(f"{choice}; choose {' or '.join(languages)} (--to)")
+
+    def translate(
+        self, lines: Sequence[str], options: Options | None = None, *, to: str | None = None, tag: str | None = None
+    ) -> list[str]:
+        """The best translation of each line, or its first sample; an empty string for a line without text. See `nbest`."""
+        return [best[0].text for best in self.nbest(lines, options, to=to, tag=tag)]
 
     def nbest(
-        self, lines: Sequence[str], options: SearchOptions | None = None, numbers: Sequence[int] | None = None
+        self,
+        lines: Sequence[str],
+        options: Options | None = None,
+        numbers: Sequence[int] | None = None,
+        *,
+        to: str | None = None,
+        tag: str | None = None,
     ) -> list[list[Translation]]:
         """The `options.nbest` best translations of each line, best first; of a line that must be split, only one.
+        With `SampleOptions` its samples.
 
         Args:
             lines: of text, any length.
-            options: of the search; by default beam 5.
+            options: of the search, or of sampling; by default a search with beam 5.
             numbers: of the lines, for warnings; by default from 1.
+            to: the target language, for models of several.
+            tag: of the training corpora whose like the lines are, for models with tags; by default those without.
+
+        Raises:
+            ConfigError: the model has no such language or tag.
         """
         options = options or SearchOptions()
+        head = self._head(to, tag)
         segments = [
-            self._segments(line, number)
+            [head + part for part in self._segments(line, number)]
             for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
         ]
         found = iter(self._searched([segment for line in segments for segment in line], options))
-        return [_line([next(found) for _ in line]) for line in segments]
+        join = _joined_samples if isinstance(options, SampleOptions) else _joined_best
+        return [_line([next(found) for _ in line], join) for line in segments]
 
     # ---- lines and segments
+
+    def _head(self, to: str | None, tag: str | None) -> list[int]:
+        """The ids of what stands before each segment."""
+        if tag is not None and tag not in self.data.corpus_tags:
+            known = f"choose {' or '.join(self.data.corpus_tags)}, or none" if self.data.corpus_tags else "it has none"
+            raise ConfigError(f"tag {tag}: the model was not trained with it; {known} (--tag)")
+        return self.tokenizers.source.encode(tagged("", self.data.tags_before(self.target(to), tag)))
 
     def _segments(self, line: str, number: int) -> list[list[int]]:
         """The line's ids, in parts of at most MAX_PIECES; none for a line without text."""
@@ -199,10 +237,10 @@ class Translator:
 
     # ---- batches
 
-    def _searched(self, segments: list[list[int]], options: SearchOptions) -> list[list[Translation]]:
+    def _searched(self, segments: list[list[int]], options: Options) -> list[list[Translation]]:
         """Translations of each segment, searched in batches of like length, those of the longest first."""
         order = sorted(range(len(segments)), key=lambda index: len(segments[index]), reverse=True)
-        batches = self._batches(order, segments, options.beam)
+        batches = self._batches(order, segments, options.rows)
         work = [([segments[index] for index in batch], options) for batch in batches]
         workers = self._living_workers() if len(work) > 1 else None
         found = workers.map(work) if workers else [self._search(batch) for batch in work]
@@ -219,9 +257,9 @@ class Translator:
             self._workers = None
         return self._workers
 
-    def _batches(self, order: list[int], segments: list[list[int]], beam: int) -> list[list[int]]:
+    def _batches(self, order: list[int], segments: list[list[int]], rows: int) -> list[list[int]]:
         """`order`, from long to short, in parts: at least one for each worker where that pays."""
-        size = self.most_segments(beam)
+        size = self.most_segments(rows)
         lengths = [len(segments[index]) + 1 for index in order]
         shares = min(self.processes, len(order) // SHARE) if len(order) < self.processes * size else 1
         return [
@@ -253,21 +291,27 @@ class Search:
     scorer: Scorer[Any]
     shortlist: Shortlist | None
     tokenizers: Tokenizers
+    tags: int  # at the end of the target vocabulary
     device: torch.device
     alone: bool  # in one thread of torch; processes are how several cores are used
     rows: int = 0  # hypotheses since memory was last returned
 
-    def __call__(self, batch: tuple[list[list[int]], SearchOptions]) -> list[list[Translation]]:
-        """The n best translations of each segment, in ids without EOS."""
+    def __call__(self, batch: tuple[list[list[int]], Options]) -> list[list[Translation]]:
+        """The n best translations of each segment, in ids without EOS, or its samples."""
         segments, options = batch
         ids, lengths = pad([[*segment, EOS] for segment in segments])
         with one_thread() if self.alone else contextlib.nullcontext():
-            found = decode(self.scorer, ids.to(self.device), lengths.to(self.device), options, self.shortlist)
-        self._tidy(len(segments) * options.beam)
+            found = self._found(ids.to(self.device), lengths.to(self.device), options)
+        self._tidy(len(segments) * options.rows)
         return [
             [self._translation(segment, hypothesis) for hypothesis in hypotheses]
             for segment, hypotheses in zip(segments, found, strict=True)
         ]
+
+    def _found(self, ids: Tensor, lengths: Tensor, options: Options) -> list[list[Hypothesis]]:
+        if isinstance(options, SampleOptions):
+            return sample(self.scorer, ids, lengths, options, self.shortlist, self.tags)
+        return decode(self.scorer, ids, lengths, options, self.shortlist, tags=self.tags)
 
     def _tidy(self, rows: int) -> None:
         """Batches of ever new shapes break up the memory."""
@@ -303,11 +347,24 @@ def _middle(text: str) -> int:
     return half
 
 
-def _line(parts: list[list[Translation]]) -> list[Translation]:
-    """The n best of a line from those of its segments; of several segments only the best are put together."""
+Parts = list[list[Translation]]  # what was found for each segment of a line
+
+
+def _line(parts: Parts, join: Callable[[Parts], list[Translation]]) -> list[Translation]:
+    """What is found for a line: that of its segment, or of several put together."""
     if not parts:
         return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
-    return parts[0] if len(parts) == 1 else [_joined([best[0] for best in parts])]
+    return parts[0] if len(parts) == 1 else join(parts)
+
+
+def _joined_best(parts: Parts) -> list[Translation]:
+    """Only the best: what the second best of the whole is, those of the parts do not tell."""
+    return [_joined([best[0] for best in parts])]
+
+
+def _joined_samples(parts: Parts) -> list[Translation]:
+    """A sample of the whole is one of each part."""
+    return [_joined(list(samples)) for samples in zip(*parts, strict=True)]
 
 
 def _joined(parts: list[Translation]) -> Translation:
@@ -358,7 +415,8 @@ def _shortlist(models: Sequence[Model]) -> Shortlist | None:
 
 
 def _languages(model: Model) -> str:
-    return f"{model.config.data.source_language} to {model.config.data.target_language}"
+    data = model.config.data
+    return f"{', '.join(data.source_languages)} to {', '.join(data.target_languages)}"
 
 
 def _content(tokenizer: Any) -> list[str]:

@@ -33,7 +33,7 @@ def weights(output: Path) -> bytes:
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
     monkeypatch.setattr("nmt.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2))
-    monkeypatch.setattr("nmt.add_shortlist.bleu", lambda *_: 50.0)
+    monkeypatch.setattr("nmt.validation.bleu", lambda *_: 50.0)
 
 
 @pytest.mark.usefixtures("_short_lists")

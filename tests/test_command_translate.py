@@ -80,6 +80,42 @@ def test_length_limits_change_the_output(model: Path) -> None:
     assert 1 < len(several["translations"][0]["tokens"]) <= len(several["source_tokens"]) + 1
 
 
+def test_sampling_options_change_the_output(model: Path) -> None:
+    content = b"red cat\n\nblue house\nred cat\n"
+
+    def sampled(*options: str) -> list[str]:
+        return translate(model, content, "--sample", *options).stdout.decode().splitlines()
+
+    one, two = sampled(), sampled("--nbest", "2")
+    assert len(one) == 4
+    assert (one[0], one[1]) == (one[3], "")
+    assert [line.split(" ||| ")[0] for line in two] == ["1", "1", "2", "3", "3", "4", "4"]
+    assert two[0].split(" ||| ")[1] == one[0] != two[1].split(" ||| ")[1]
+    assert sampled("--seed", "2") != one == sampled("--seed", "1", "--temperature", "1")
+    greedy = translate(model, content, "--beam", "1").stdout.decode().splitlines()
+    assert sampled("--top-k", "1") == sampled("--temperature", "0") == greedy != one
+    found = json.loads(sampled("--json", "--nbest", "2")[0])["translations"]
+    assert [f"{sample['score']:.4f}" for sample in found] == [line.split(" ||| ")[2] for line in two[:2]]
+    assert len(found[0]["alignment"]) == len(found[0]["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sample", "--beam", "5"], "--beam is for search"),
+        (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample"),
+        (["--sample", "--temperature", "-1"], "must be a number of at least 0"),
+    ],
+)
+def test_sampling_options_that_do_not_go_together(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["model", *options])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
     # Processes that a shell starts in the background inherit a SIGINT that is ignored; a terminal's do not.
     attentive = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "

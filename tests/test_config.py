@@ -36,7 +36,7 @@ def test_all_faults_are_reported_at_once():
     assert faults(content) == [
         "data.train[0].paht: unknown key; did you mean data.train[0].path?",
         "data.train[1]: must hold keys (path, source, target, dataset, name, split, source_column, target_column, "
-        "streaming, weight), not 3",
+        "source_language, target_language, tag, streaming, weight), not 3",
         "model.cell: must be one of lstm, gru, rnn, layer_norm_lstm, sru, ssru, not 'lsmt'",
         "model.dropuot: unknown key; did you mean model.dropout?",
         "model.encoder_layers: must be a whole number, not 1.5",
@@ -69,7 +69,7 @@ def test_all_contradictions_are_reported_at_once():
     [
         ({"modle": {}}, "modle: unknown key; did you mean model?"),
         ({"training": {"learning_rat": 1}}, "training.learning_rat: unknown key; did you mean training.learning_rate?"),
-        ({"data": {1: 2}}, "data.1: unknown key; allowed are source_language, target_language, train, valid"),
+        ({"data": {1: 2}}, "data.1: unknown key; allowed are source_language, target_language, target_tags, train"),
         ([1], "must hold sections (data, tokenizer, model, training, validation), not [1]"),
         (
             {"model": {"cell": None}},
@@ -168,6 +168,59 @@ def test_weights_are_for_all_or_none():
     weighted, plain = {"path": "a", "weight": 2}, {"path": "b"}
     assert faults({"data": {"train": [weighted, plain]}}) == ["data.train: give every corpus a weight or none"]
     assert parse_config({"data": {"train": [weighted, weighted]}}).data.train[1].weight == 2.0
+
+
+@pytest.mark.parametrize(
+    ("corpora", "says"),
+    [
+        ([{"path": "a", "weight": 1}, {"path": "b", "weight": 2}], "data.temperature: makes weights from sizes, but"),
+        ([{"path": "a", "streaming": True}, "b"], "data.temperature: needs sizes, which nobody knows"),
+    ],
+)
+def test_temperature_fault(corpora, says):
+    (fault,) = faults({"data": {"train": corpora, "temperature": 5}, "training": {"schedule": "constant"}})
+    assert fault.startswith(says)
+
+
+LANGUAGE_FAULTS = [
+    (
+        {"train": ["a", {"path": "b", "target_language": "fr"}]},
+        "data.target_tags: must be true where the training corpora's target languages are several (de, fr)",
+    ),
+    (
+        {"train": "a", "valid": ["a", {"path": "b", "target_language": "fr"}]},
+        "data.valid[1]: its target language is fr, but training is for de; set its target_language",
+    ),
+    (
+        {"train": {"path": "a", "tag": "<bt>"}, "valid": ["a", {"path": "b", "tag": "<tb>"}]},
+        "data.valid[1].tag: no training corpus has <tb>, so nothing is learned of it; they have <bt>",
+    ),
+    ({"held_out": {"path": "a", "tag": "<bt>"}}, "data.held_out[0].tag: only for data.train and data.valid; remove it"),
+    ({"train": {"path": "a", "tag": "a b"}}, "data.train[0].tag: must be one word without spaces, <bt> for example"),
+    ({"train": {"path": "a", "tag": "\n"}}, "data.train[0].tag: must be one word without spaces, <bt> for example"),
+    ({"train": {"path": "a", "tag": ""}}, "data.train[0].tag: must be one word without spaces, <bt> for example"),
+]
+
+
+@pytest.mark.parametrize(("data", "says"), LANGUAGE_FAULTS)
+def test_language_fault(data, says):
+    (fault,) = faults({"data": data})
+    assert fault.startswith(says)
+
+
+def test_languages_and_tags_of_corpora():
+    train = [
+        "a",
+        {"path": "b", "target_language": "fr", "tag": "<bt>"},
+        {"path": "c", "source_language": "fr", "tag": "<bt>"},
+    ]
+    data = parse_config({"data": {"train": train, "target_tags": True, "valid": {"path": "v", "tag": "<bt>"}}}).data
+    assert [data.languages(corpus) for corpus in data.train] == [("en", "de"), ("en", "fr"), ("fr", "de")]
+    assert (data.source_languages, data.target_languages) == (("en", "fr"), ("de", "fr"))
+    assert data.tags == ("<2de>", "<2fr>", "<bt>")
+    assert (data.tags_before("fr", "<bt>"), data.tags_before("de", None)) == (("<2fr>", "<bt>"), ("<2de>",))
+    plain = parse_config({"data": {"train": "a"}}).data
+    assert (plain.tags, plain.tags_before("de", None), plain.target_languages) == ((), (), ("de",))
 
 
 def test_corpora_in_short():

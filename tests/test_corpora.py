@@ -1,7 +1,8 @@
-"""Updates and validation pairs as the configuration of the corpora says."""
+"""Updates as the configuration of the corpora says."""
 
 import contextlib
 import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,13 @@ import tiny
 import torch
 
 from nmt.data.batching import Batches
-from nmt.data.corpora import update_source, validation_pairs
+from nmt.data.corpora import update_source
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
-from nmt.errors import DataError
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import Place
+from nmt.types import Place, Update
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def prefix(tmp_path: Path) -> Path:
     return tiny.write_corpus(tmp_path)
 
 
-def source(folder: Path, corpora: str) -> UpdateSource:
-    config = tiny.config(folder, f"data.train={corpora}", "training.schedule=constant")
+def source(folder: Path, corpora: str, *overrides: str) -> UpdateSource:
+    config = tiny.config(folder, f"data.train={corpora}", "training.schedule=constant", *overrides)
     tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
     stores = [] if config.data.streams else prepare(config, tokenizers, folder.parent / "prepared")
     options = UpdateOptions(update_tokens=64, sampling=False, seed=1)
@@ -54,10 +54,25 @@ def test_weights_are_those_of_the_corpora(prefix: Path, tmp_path: Path) -> None:
     assert 0.65 < float((lengths == 2).float().mean()) < 0.85
 
 
-def test_validation_pairs(prefix: Path, tmp_path: Path) -> None:
-    pairs = validation_pairs(tiny.config(prefix, "validation.sentences=3"))
-    assert pairs == [("one one", "eins eins"), ("one two", "eins zwei"), ("one three", "eins drei")]
-    for ending in ("en", "de"):
-        (tmp_path / f"none.{ending}").write_text("", encoding="utf-8")
-    with pytest.raises(DataError, match=r"data\.valid: the corpora hold no pair"):
-        validation_pairs(tiny.config(tmp_path / "none"))
+@pytest.mark.parametrize(
+    ("temperature", "shares"), [("null", (100, 4)), ("1", (100, 4)), ("2", (87, 17)), ("1e9", (52, 52))]
+)
+def test_temperature_makes_weights_from_sizes(temperature: str, shares: tuple[int, int], tmp_path: Path) -> None:
+    """√100 to √4 is 5 to 1: of the 104 pairs of an epoch, 87 and 17."""
+    for words, size in ((1, 100), (5, 4)):
+        lines = "".join("word " * words + f"{number}\tx\n" for number in range(size))
+        (tmp_path / f"{words}.tsv").write_text(lines)
+    corpora = str([str(tmp_path / f"{words}.tsv") for words in (1, 5)])
+    updates = source(tmp_path, corpora, f"data.temperature={temperature}", "data.valid=[]")
+    with contextlib.closing(updates.updates(Place())) as first:
+        epoch = list(first_epoch(first))
+    lengths = torch.cat([batch.source_lengths for update in epoch for batch in update.batches])
+    assert (int((lengths == 3).sum()), int((lengths == 7).sum())) == shares
+
+
+def first_epoch(updates: Iterable[Update]) -> Iterator[Update]:
+    """Those of the first epoch."""
+    for update in updates:
+        yield update
+        if update.after.epoch:
+            return

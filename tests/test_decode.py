@@ -157,6 +157,15 @@ def test_batched_search_equals_a_simple_search_of_each_sentence(
             assert hypothesis.score == pytest.approx(log_p / (len(hypothesis.ids) + 1) ** alpha, rel=1e-5, abs=1e-5)
 
 
+def test_tags_are_never_produced() -> None:
+    scorer = TableScorer(8, seed=3)
+    lines = [[4 + index, EOS] for index in range(7)]
+    options = SearchOptions(beam=4, nbest=4)
+    (usual, without) = (decode(scorer, *pad(lines), options, tags=tags) for tags in (0, 2))
+    pieces = [{piece for found in results for each in found for piece in each.ids} for results in (usual, without)]
+    assert pieces == [{4, 5, 6, 7}, {4, 5}]
+
+
 def test_a_hypothesis_at_the_greatest_length_is_ended() -> None:
     scorer = TableScorer(8, seed=1, end=-30)
     lines = [[4, EOS], [4, 5, 6, 7, EOS], [EOS]]

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from nmt.search.beam import Beam
-from nmt.search.filters import LengthBounds
+from nmt.search.filters import LengthBounds, NoTags
 
 V = 6
 
@@ -34,3 +34,11 @@ def test_length_bounds_are_each_sentence_s_own() -> None:
         bounds.apply(scores, beam(length, [2, 0]))
         assert allowed(scores) == [[row, row] for row in rows]
         assert scores[scores.isfinite()].equal(before[scores.isfinite()])
+
+
+def test_the_last_pieces_are_tags() -> None:
+    scores = torch.randn(2, 2, V)
+    before = scores.clone()
+    NoTags(2).apply(scores, beam(3, [0, 1]))
+    assert allowed(scores) == [[list(range(V - 2))] * 2] * 2
+    assert scores[..., : V - 2].equal(before[..., : V - 2])

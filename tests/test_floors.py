@@ -32,6 +32,7 @@ FLOORS = {
     "nmt.translate": 6,
     "nmt.evaluate": 6,
     "nmt.pipe": 6,
+    "nmt.validation": 7,
     "nmt.train": 7,
     "nmt.add_shortlist": 7,
     "nmt.export": 7,

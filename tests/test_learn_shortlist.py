@@ -15,6 +15,7 @@ from nmt.data.batching import text_batches
 from nmt.data.updates import make_batch
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.tags import tagged
 from nmt.training import shortlist
 from nmt.training.shortlist import learn_shortlist
 from nmt.types import EOS, Batch
@@ -97,3 +98,13 @@ def test_expectation_maximisation_is_that_of_the_paper(corpus: list[list[tuple[l
     batches = [make_batch([source for source, _ in batch], [target for _, target in batch]) for batch in corpus]
     found = zip(*shortlist._translations(batches, 9), strict=True)
     assert {(s, t): count for s, t, count in found if count} == pytest.approx(dict(counts))
+
+
+def test_tags_are_candidates_of_nothing(pairs: list[tuple[str, str]]) -> None:
+    config = TokenizerConfig(kind="words", vocabulary_size=60)
+    tokenizers = train_tokenizers(config, pairs, ["<2de>", "<rare>"])
+    marked = [(tagged(source, ["<2de>"]), target) for source, target in pairs]
+    learned = learn_shortlist(text_batches(marked, tokenizers, 200), tokenizers, frequent=5, best=9)
+    assert learned.best.shape[0] == tokenizers.source.size
+    assert max(learned.best.max(), learned.frequent.max()) < tokenizers.target.size - 2
+    assert (learned.best[tokenizers.source.size - 2] != EOS).any()  # it goes with the pieces of its language

@@ -20,12 +20,12 @@ def test_records_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCap
     with TrainingLog(tmp_path, update=0, every=2, bar=False, tensorboard=False) as log:
         for update, loss in enumerate([20.0, 30.0, 40.0, 40.0], start=1):
             show(log, update, loss)
-        log.validation(update=4, epoch=1, values={"loss": 2.0, "bleu": float("nan")}, best=True)
+        log.validation(update=4, epoch=1, values={"loss": 2.0, "bleu": float("nan"), "bleu en-fr": 1.23}, best=True)
     kinds = [(record["kind"], record["update"], record["loss"]) for record in records(tmp_path)]
     assert kinds == [("train", 2, 2.5), ("train", 4, 4.0), ("valid", 4, 2.0)]
     assert records(tmp_path)[-1]["bleu"] is None  # NaN is not JSON
     assert "40%  epoch 1  update 4  loss 4.000" in caplog.text
-    assert "best so far" in caplog.text
+    assert "loss 2  BLEU nan  BLEU en-fr 1.23  best so far" in caplog.text
 
 
 def test_going_on_drops_what_comes_again(tmp_path: Path) -> None:

@@ -99,6 +99,23 @@ def test_duplicates_are_found_across_chunks_but_not_across_corpora(tokenizers, t
     assert kept(stores[0], tokenizers) == kept(stores[1], tokenizers)
 
 
+def test_tags_are_stored_and_hide_no_overlap(corpora, tmp_path):
+    """Back-translated text into two languages; the same pairs are left out as without tags, for the same reasons."""
+    train = [
+        {"path": corpora["train"], "tag": "<bt>"},
+        {"path": corpora["train"], "target_language": "fr"},
+    ]
+    config = settings({**corpora, "train": train}, "data.target_tags=true", "data.max_ratio=4")
+    tokenizers = train_tokenizers(config.tokenizer, PAIRS, config.data.tags)
+    stores = prepare(config, tokenizers, tmp_path / "stores")
+    assert [(store.report.empty, store.report.overlap, store.report.duplicates) for store in stores] == [(2, 2, 1)] * 2
+    first, second = ({tuple(store.source(index)[:2].tolist()) for index in range(len(store))} for store in stores)
+    de, fr, bt = range(tokenizers.source.size - 3, tokenizers.source.size)
+    assert first == {(de, bt)}
+    assert {tag for tag, _ in second} == {fr}
+    assert kept(stores[0], tokenizers)[0] == ("a b c", "x y")
+
+
 def test_large_corpus_in_chunks(tokenizers, tmp_path):
     pairs = [(f"a {'b ' * (number % 7)}{number}", "x y") for number in range(25_000)]
     (store,) = prepare(
@@ -149,6 +166,15 @@ class TestReuse:
         before = marks(tmp_path / "stores")
         prepare(settings(corpora, override), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") != before
+
+    @pytest.mark.parametrize("changes", [{"tag": "<a>"}, {"tag": "<b>"}, {"target_language": "fr"}])
+    def test_other_tags_are_prepared_anew(self, changes, corpora, tokenizers, tmp_path):
+        before = {}
+        for corpus in ({"tag": "<c>"}, changes):
+            train = {"path": corpora["train"], **corpus}
+            prepare(settings({"train": train, "target_tags": True}), tokenizers, tmp_path / "stores")
+            assert marks(tmp_path / "stores") != before
+            before = marks(tmp_path / "stores")
 
     @pytest.mark.parametrize("name", ["train", "valid", "held_out"])
     def test_changed_files_are_prepared_anew(self, name, corpora, tokenizers, tmp_path):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import CorpusConfig, DataConfig
-from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs
+from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs, with_tags
 from nmt.errors import DataError
+from nmt.tokenizers.tags import tagged
 
 DATA = DataConfig(source_language="en", target_language="de")
 PAIRS = [("one", "eins"), ("", ""), (" two ", "zwei\x0c"), ("three", "")]
@@ -85,6 +86,20 @@ def test_languages_and_columns_choose_the_sides(tmp_path):
         (tmp_path / f"p.{language}").write_text(f"{language}\n")
     reverse = DataConfig(source_language="de", target_language="fr")
     assert read(reverse, path=str(tmp_path / "p")) == [("de", "fr")]
+    assert read(reverse, path=str(tmp_path / "p"), target_language="en") == [("de", "en")]
+    assert read(path=path, source_language="fr", target_language="en") == [("f", "e")]
+
+
+def test_tags_stand_before_sources(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb\n")
+
+    def marked(tag, **settings):
+        corpus, data = CorpusConfig(path=str(tmp_path / "t.tsv"), tag=tag), DataConfig(**settings)
+        return list(with_tags(read_pairs(corpus, data), corpus, data))
+
+    assert marked(None) == [("a", "b")]
+    assert marked("<bt>") == [(tagged("a", ["<bt>"]), "b")]
+    assert marked("<bt>", target_tags=True, target_language="fr") == [(tagged("a", ["<2fr>", "<bt>"]), "b")]
 
 
 def test_surrogates_in_json_are_replaced(tmp_path):
@@ -213,3 +228,5 @@ def test_files_and_description(tmp_path):
     assert describe(prefix) == str(tmp_path / "t")
     assert describe(CorpusConfig(source="a", target="b")) == "a with b"
     assert describe(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
+    assert describe(CorpusConfig(path="a", source_language="fr")) == "a from fr"
+    assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"

@@ -104,6 +104,19 @@ def same(update: Update) -> object:
     return parts, update.after, update.progress
 
 
+def test_tags_of_corpora(folder: Path) -> None:
+    corpora = [{"path": "all.tsv", "tag": "<a>"}, {"dataset": "parts", "tag": "<b>"}]
+    config = settings(folder, *corpora)
+    tokenizers = train_tokenizers(TokenizerConfig(kind="words"), [(" ".join(NUMBERS), "x y")], config.data.tags)
+    source = stream(config, tokenizers)
+    updates = epoch_of(source)
+    heads = [row for update in updates for batch in update.batches for row in batch.source[:, :2].tolist()]
+    shown = [tuple(tokenizers.source.pieces(head)) for head in heads]
+    assert Counter(shown) == Counter((tag, number) for tag in ("<a>", "<b>") for number in NUMBERS[:120])
+    middle = updates[len(updates) // 2].after
+    assert list(map(same, epoch_of(source, start=middle))) == list(map(same, updates[len(updates) // 2 + 1 :]))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("buffer", [7, 50, 60, 1000])
 def test_each_pair_once_an_epoch(form: str, buffer: int, folder: Path) -> None:

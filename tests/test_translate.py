@@ -21,7 +21,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.files import CHECKSUMS, checksum
 from nmt.runtime.arithmetic import exact_int8
 from nmt.runtime.engine import KNOWN
-from nmt.search.options import SearchOptions
+from nmt.search.options import SampleOptions, SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.train import train
 from nmt.translate import one_line
@@ -93,7 +93,7 @@ def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.
     translator, lines = Translator.load(model, threads=2), ["red cat"] * 8
     expected = translator.translate(lines)
     with pytest.raises(AttributeError):
-        translator.translate(lines, SimpleNamespace(beam=2))  # type: ignore[arg-type]
+        translator.translate(lines, SimpleNamespace(rows=2))  # type: ignore[arg-type]
     assert not caplog.messages
     for _ in range(2):
         assert translator.translate(lines) == expected
@@ -270,6 +270,33 @@ def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
         Translator.load()
 
 
+def texts(translator: Translator, lines: list[str], options: SampleOptions) -> list[list[str]]:
+    return [[translation.text for translation in samples] for samples in translator.nbest(lines, options)]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_samples_depend_on_neither_batches_nor_workers(model: Path, precision: str) -> None:
+    options = SampleOptions(samples=2, seed=3)
+    alone = texts(Translator.load(model, precision=precision, batch_size=1), LINES, options)
+    assert alone == texts(Translator.load(model, precision=precision), LINES, options)
+    together = Translator.load(model, precision=precision, threads=2)
+    assert alone[::-1] == texts(together, LINES[::-1], options)
+    together.close()
+    assert [samples[:1] for samples in alone] == texts(together, LINES, SampleOptions(seed=3))
+    assert sum(samples[0] != samples[-1] for samples in alone) > 10
+
+
+def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = SampleOptions(samples=3)
+    both = Translator.load(model, model)
+    first, second = texts(both, ["red cat.", "blue dog."], options)
+    monkeypatch.setattr(translate, "MAX_PIECES", 8)
+    assert texts(both, ["red cat.  blue dog.", ""], options) == [
+        [" ".join(parts) for parts in zip(first, second, strict=True)],
+        [""],
+    ]
+
+
 def test_line_breaks_that_bytes_spell() -> None:
     assert one_line("a\nb\r\nc") == "a b  c"
 
@@ -278,9 +305,9 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
     threads: list[int] = []
     searched = translate.decode
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **named: Any) -> Any:
         threads.append(torch.get_num_threads())
-        return searched(*arguments)
+        return searched(*arguments, **named)
 
     monkeypatch.setattr(translate, "decode", counted)
     before = torch.get_num_threads()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from nmt.types import BOS, EOS, PAD
 
@@ -17,12 +17,17 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class Tokenizer(Protocol):
     """Text to ids and back. The ids PAD, UNK, BOS and EOS of nmt/types.py are taken in every vocabulary."""
 
-    ending: ClassVar[str]
-    """Ending of the name of the file that `save` writes."""
+    @property
+    def ending(self) -> str:
+        """Ending of the name of the file that `save` writes."""
 
     @property
     def size(self) -> int:
         """Number of ids; the greatest is size - 1."""
+
+    @property
+    def tags(self) -> int:
+        """How many of the ids, the greatest ones, are tags, which spell nothing."""
 
     def encode(self, text: str) -> list[int]:
         """Ids of one line, without BOS and EOS."""

@@ -1,13 +1,14 @@
 """From the configuration to tokenizers: trained, adopted, saved, loaded."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nmt.config import TokenizerConfig
 from nmt.files import saving
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.subword import SubwordTokenizer
+from nmt.tokenizers.tags import TaggedTokenizer
 from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
 
 _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]] = {
@@ -18,15 +19,21 @@ _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]]
 }
 
 
-def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
+def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
     """Tokenizers learned from the first `training_lines` pairs, or the SentencePiece models named in the configuration.
+
+    `tags`: those that may stand before source sentences. Pairs have none.
 
     Raises:
         ConfigError: the vocabulary size does not suit the text, or a named .model cannot be used.
         DataError: the pairs cannot be read, or hold no text.
     """
     if config.source_model:
-        return _adopt(config, Path(config.source_model))
+        return _with_tags(_adopt(config, Path(config.source_model)), tags)
+    return _with_tags(_train(config, pairs), tags)
+
+
+def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
     train = _CLASSES[config.kind].train
     pairs = itertools.islice(pairs, config.training_lines)
     if config.joint:
@@ -37,6 +44,15 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) 
         source=train(config, _side(lines, 0), "the source side of the training text"),
         target=train(config, _side(lines, 1), "the target side of the training text"),
     )
+
+
+def _with_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
+    """With tags behind the source side's ids: on both sides where they are joint, so that the sides may share embeddings."""
+    if not tags:
+        return tokenizers
+    source = TaggedTokenizer(tokenizers.source, tags)
+    joint = tokenizers.source is tokenizers.target
+    return Tokenizers(source=source, target=source if joint else tokenizers.target)
 
 
 def _side(pairs: Iterable[tuple[str, str]], side: int) -> Iterator[str]:
@@ -74,8 +90,12 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
             tokenizers.target.save(folder / f"target{tokenizers.target.ending}")
 
 
-def load_tokenizers(config: TokenizerConfig, folder: Path) -> Tokenizers:
-    """What `save_tokenizers` wrote. Raises ModelError: a file is missing or damaged."""
+def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
+    """What `save_tokenizers` wrote, with the same tags. Raises ModelError: a file is missing or damaged."""
+    return _with_tags(_load(config, folder), tags)
+
+
+def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:
     kind = _CLASSES[config.kind]
     if config.joint:
         joint = kind.load(folder / f"tokenizer{kind.ending}", config.sampling)

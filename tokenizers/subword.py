@@ -34,6 +34,7 @@ class SubwordTokenizer:
     model spells rare characters in bytes; else characters that it does not know come back as ⁇.
     """
 
+    tags: ClassVar[int] = 0
     ending: ClassVar[str] = ".model"
 
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:

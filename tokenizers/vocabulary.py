@@ -21,6 +21,7 @@ class VocabularyTokenizer(ABC):
     Subclasses say what a unit is: `split` and `join`.
     """
 
+    tags: ClassVar[int] = 0
     ending: ClassVar[str] = ".json"
     kind: ClassVar[str]
 

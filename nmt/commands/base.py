@@ -72,6 +72,12 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if any")
 
 
+def add_language_options(group: argparse._ArgumentGroup) -> None:
+    """What a model with several target languages, or with tags, must be told."""
+    group.add_argument("--to", metavar="LANGUAGE", help="the target language, for models of several")
+    group.add_argument("--tag", metavar="TAG", help="translate as the training corpora with this tag")
+
+
 def load_translator(options: argparse.Namespace) -> "Translator":
     """What `options.models` and the options of `add_machine_options` ask for."""
     from nmt.machine import cores, keep_memory

@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nmt.commands.base import add_machine_options, load_translator, number, parser, run, whole_number
+from nmt.commands.base import (
+    add_language_options,
+    add_machine_options,
+    load_translator,
+    number,
+    parser,
+    run,
+    whole_number,
+)
 from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
@@ -73,12 +81,13 @@ def _translate(
 
     translator = load_translator(options)
     with contextlib.closing(translator):
-        language = language or translator.target_language
+        to = options.to or (language if language in translator.data.target_languages else None)
+        language = language or translator.target(to)
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
         search = SearchOptions(
             beam=options.beam, length_penalty=options.length_penalty, coverage_penalty=options.coverage_penalty
         )
-        lines = translator.translate(source, search)
+        lines = translator.translate(source, search, to=to, tag=options.tag)
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in lines))
     return lines, language
@@ -104,6 +113,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
     search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
     search.add_argument("--coverage-penalty", type=number(0), default=0.0, metavar="B", help="default: 0")
+    add_language_options(search)
     add_machine_options(search)
     options = result.parse_args(arguments)
     for fault in _faults(options):

@@ -8,14 +8,26 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from nmt.commands.base import add_machine_options, lasting, load_translator, number, parser, run, whole_number
+from nmt.commands.base import (
+    add_language_options,
+    add_machine_options,
+    lasting,
+    load_translator,
+    number,
+    parser,
+    run,
+    whole_number,
+)
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
+    from nmt.search.options import Options
     from nmt.translate import Translation
 
 NAME = "nmt-translate"
 WINDOW = 16  # batches for each process of the search: so much is read before it is sorted by length
+BEAM = 5
+SAMPLING = ("seed", "temperature", "top_k")  # options that only --sample has
 
 
 def plain(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
@@ -50,28 +62,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def body() -> None:
         with lasting():
             from nmt.pipe import run_pipe
-            from nmt.search.options import SearchOptions
 
-            search = SearchOptions(
-                beam=options.beam,
-                nbest=options.nbest or 1,
-                length_penalty=options.length_penalty,
-                coverage_penalty=options.coverage_penalty,
-                max_length_factor=options.max_length_factor,
-                max_length_extra=options.max_length_extra,
-                attention=options.json,
-            )
+            search = _search(options)
             translator = load_translator(options)
         with contextlib.closing(translator):
+            translator.nbest(
+                [], search, to=options.to, tag=options.tag
+            )  # what is wrong with them is told before any input
             run_pipe(
                 _standard_input(),
                 sys.stdout.buffer,
-                translate=lambda lines, numbers: translator.nbest(lines, search, numbers),
+                translate=lambda lines, numbers: translator.nbest(
+                    lines, search, numbers, to=options.to, tag=options.tag
+                ),
                 show=as_json if options.json else ranked if options.nbest else plain,
-                most_lines=WINDOW * translator.processes * translator.most_segments(options.beam),
+                most_lines=WINDOW * translator.processes * translator.most_segments(search.rows),
             )
 
     return run(NAME, body)
+
+
+def _search(options: argparse.Namespace) -> "Options":
+    """How to search, or to sample."""
+    from nmt.search.options import SampleOptions, SearchOptions
+
+    limits = {
+        "length_penalty": options.length_penalty,
+        "coverage_penalty": options.coverage_penalty,
+        "max_length_factor": options.max_length_factor,
+        "max_length_extra": options.max_length_extra,
+        "attention": options.json,
+    }
+    if not options.sample:
+        return SearchOptions(beam=options.beam or BEAM, nbest=options.nbest or 1, **limits)
+    chosen = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
+    return SampleOptions(samples=options.nbest or 1, within=SearchOptions(beam=1, **limits), **chosen)
 
 
 def _standard_input() -> BinaryIO:
@@ -85,11 +110,12 @@ def _standard_input() -> BinaryIO:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     result = parser(NAME, "Translate lines from standard input to standard output.")
     result.add_argument("models", metavar="MODEL", nargs="+", help="output folder of nmt-train; several: an ensemble")
+    add_language_options(result.add_argument_group("languages"))
     output = result.add_argument_group("output, by default the best translation of each line")
     output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
     output.add_argument("--json", action="store_true", help="an object a line: texts, scores, tokens, alignments")
     search = result.add_argument_group("search")
-    search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
+    search.add_argument("--beam", type=whole_number(1), metavar="K", help=f"default: {BEAM}; 1 is greedy")
     search.add_argument(
         "--length-penalty", type=number(0), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
     )
@@ -104,8 +130,24 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--max-length-factor", type=number(0), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
     )
     search.add_argument("--max-length-extra", type=whole_number(0), default=10, metavar="E", help="default: F 2, E 10")
+    sampling = result.add_argument_group("sampling, instead of search")
+    sampling.add_argument("--sample", action="store_true", help="draw a translation at random, or --nbest N of them")
+    sampling.add_argument("--seed", type=whole_number(0), metavar="S", help="of the random numbers; default: 1")
+    sampling.add_argument("--temperature", type=number(0), metavar="T", help="draw from P^(1/T); default: 1")
+    sampling.add_argument("--top-k", type=whole_number(1), metavar="K", help="draw among the K most probable pieces")
     add_machine_options(result.add_argument_group("machine"))
-    return result.parse_args(arguments)
+    options = result.parse_args(arguments)
+    for fault in _faults(options):
+        result.error(fault)
+    return options
+
+
+def _faults(options: argparse.Namespace) -> list[str]:
+    """What the parser alone does not see."""
+    if options.sample:
+        return ["--beam is for search; leave it out, or leave out --sample"] if options.beam else []
+    given = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
+    return [f"{' and '.join(given)}: only with --sample; add it"] if given else []
 
 
 if __name__ == "__main__":

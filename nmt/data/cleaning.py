@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nmt.config import DataConfig
 from nmt.data.readers import read_corpora
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.tags import untagged
 
 Pairs = list[tuple[str, str]]
 
@@ -111,9 +112,9 @@ class Cleaner:
         self._apart: NDArray[np.uint64] | None = None
 
     def clean(self, pairs: Pairs, seen: SeenHashes) -> CleanPairs:
-        """Clean some pairs, of which `seen` gathers what it needs to know duplicates by."""
+        """Clean some pairs, tagged or not, of which `seen` gathers what it needs to know duplicates by."""
         counts = {"read": len(pairs)}
-        pairs = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
+        pairs = [pair for pair in pairs if untagged(pair[0]).strip() and pair[1].strip()]
         counts["empty"] = counts["read"] - len(pairs)
         pairs = self._without_known(pairs, seen, counts)
         sources = self._tokenizers.source.encode_lines([source for source, _ in pairs])
@@ -129,8 +130,10 @@ class Cleaner:
     def _without_known(self, pairs: Pairs, seen: SeenHashes, counts: dict[str, int]) -> Pairs:
         """Pairs that are neither duplicates nor in the validation and held-out corpora."""
         hashes = pair_hashes(pairs)
+        # Whatever its tags, a pair that is set apart must not be learned.
+        plain = pair_hashes([(untagged(source), target) for source, target in pairs]) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
-        overlap = fresh & contains(self._hashes_apart(), hashes)
+        overlap = fresh & contains(self._hashes_apart(), plain)
         counts["duplicates"] = int((~fresh).sum())
         counts["overlap"] = int(overlap.sum())
         return list(itertools.compress(pairs, fresh & ~overlap))

@@ -13,6 +13,7 @@ from nmt.data.hub import dataset_files, dataset_parts, dataset_rows
 from nmt.errors import DataError
 from nmt.files import existing, read_lines
 from nmt.tokenizers.base import without_surrogates
+from nmt.tokenizers.tags import tagged
 
 _LINE_BREAK = re.compile(r"\r?\n")
 
@@ -57,8 +58,19 @@ def _read_part(
         yield _pair(row, corpus, data, f"{describe(corpus)}, row {number} of a part")
 
 
+def with_tags(pairs: Iterator[tuple[str, str]], corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
+    """Pairs of a corpus to learn from: their sources have the tags before them that the network is to see."""
+    tags = data.tags_before(data.languages(corpus)[1], corpus.tag)
+    return ((tagged(source, tags), target) for source, target in pairs) if tags else pairs
+
+
 def describe(corpus: CorpusConfig) -> str:
-    """The corpus in a few words, for messages."""
+    """The corpus in a few words, for messages: where it is, and what it has of its own."""
+    own = {"from": corpus.source_language, "to": corpus.target_language, "with tag": corpus.tag}
+    return " ".join([_place(corpus), *(f"{word} {value}" for word, value in own.items() if value)])
+
+
+def _place(corpus: CorpusConfig) -> str:
     if corpus.dataset is not None:
         return " ".join(part for part in (corpus.dataset, corpus.name, corpus.split) if part)
     return corpus.path if corpus.path is not None else f"{corpus.source} with {corpus.target}"
@@ -76,13 +88,13 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[Path]:
         return [_found(str(corpus.source)), _found(str(corpus.target))]
     if _kind(corpus.path):
         return [_found(corpus.path)]
-    sides = [f"{corpus.path}.{language}" for language in (data.source_language, data.target_language)]
+    sides = [f"{corpus.path}.{language}" for language in data.languages(corpus)]
     found = [existing(side) for side in sides]
     missing = [side for side, file in zip(sides, found, strict=True) if file is None]
     if missing:
         raise DataError(
             f"{corpus.path}: found no {' and no '.join(missing)} (nor with .gz or .zst behind it); check the path and "
-            "data's languages; a file that holds both sides must end in .tsv or .jsonl, or in .gz or .zst behind that"
+            "the languages; a file that holds both sides must end in .tsv or .jsonl, or in .gz or .zst behind that"
         )
     return [file for file in found if file is not None]
 
@@ -139,7 +151,8 @@ def _read_dataset(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str,
 
 
 def _columns(corpus: CorpusConfig, data: DataConfig) -> tuple[str, str]:
-    return corpus.source_column or data.source_language, corpus.target_column or data.target_language
+    source, target = data.languages(corpus)
+    return corpus.source_column or source, corpus.target_column or target
 
 
 def _pair(row: Mapping[str, Any], corpus: CorpusConfig, data: DataConfig, where: str) -> tuple[str, str]:
@@ -154,7 +167,7 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
     if column not in holder:
         raise DataError(
             f"{where}: has no {column!r}, only {', '.join(map(repr, holder)) or 'nothing'}; "
-            "set source_column and target_column of the corpus, or the languages of data"
+            "set source_column and target_column of the corpus, or the languages"
         )
     value = holder[column]
     if value is None:  # a gap in a table; cleaning leaves the pair out as one with an empty side

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nmt.config import CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, Pairs, SeenHashes
-from nmt.data.readers import describe, read_parts
+from nmt.data.readers import describe, read_parts, with_tags
 from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
@@ -230,7 +230,7 @@ class _Corpus:
     ) -> None:
         """`purpose`: the seed of the order. `turn`, `part`, `row`: where to go on. `taken`, `ended`: of this epoch."""
         self._name, self._weight, self._purpose = describe(corpus), corpus.weight or 1.0, purpose
-        self._parts = read_parts(corpus, data)
+        self._corpus, self._data, self._parts = corpus, data, read_parts(corpus, data)
         self._turn, self._part, self._row = turn, part, row
         self.taken, self.ended = taken, ended
         self._pairs: Iterator[tuple[str, str]] | None = None
@@ -248,7 +248,8 @@ class _Corpus:
         """The next pair; None at the end of the corpus, which begins anew."""
         while self._part < len(self._parts):
             if self._pairs is None:
-                self._pairs = self._parts[self._order()[self._part]](self._row)
+                part = self._parts[self._order()[self._part]]
+                self._pairs = with_tags(part(self._row), self._corpus, self._data)
             if (pair := next(self._pairs, None)) is not None:
                 self._row, self.taken, self._empty = self._row + 1, self.taken + 1, False
                 return pair

@@ -1,24 +1,54 @@
 """The one decoding loop: score, filter, advance, until every sentence is done."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.errors import ModelError
-from nmt.search.beam import Beam, advance
+from nmt.search.beam import Advance, Beam, advance
 from nmt.search.best import Ids
-from nmt.search.filters import Filter, LengthBounds
+from nmt.search.filters import Filter, LengthBounds, NoTags
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Scorer
 from nmt.shortlist import Candidates, Shortlist
 
 
+class Growth(Protocol):
+    """How the hypotheses of a batch grow by a piece."""
+
+    def __call__(self, beam: Beam, scores: Tensor, pieces: Ids, attention: Tensor | None, margins: bool) -> Advance:
+        """One step; the arguments are those of `advance`."""
+
+    def alone(self, sentence: int) -> Self:
+        """From the first step on, for one sentence of the batch without the others."""
+
+
+@dataclass(frozen=True)
+class KeepBest:
+    """The best extensions live on: a beam search."""
+
+    width: int
+
+    def __call__(self, beam: Beam, scores: Tensor, pieces: Ids, attention: Tensor | None, margins: bool) -> Advance:
+        return advance(beam, scores, pieces, self.width, attention, margins)
+
+    def alone(self, sentence: int) -> Self:  # noqa: ARG002 - the same for each
+        return self
+
+
 @torch.inference_mode()
 def decode(
-    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions, shortlist: Shortlist | None = None
+    scorer: Scorer[Any],
+    source: Tensor,
+    lengths: Tensor,
+    options: SearchOptions,
+    shortlist: Shortlist | None = None,
+    growth: Growth | None = None,
+    tags: int = 0,
 ) -> list[list[Hypothesis]]:
     """The n best translations of each sentence, best first, the same whatever else is in the batch.
 
@@ -33,30 +63,42 @@ def decode(
         lengths: (B,), EOS counted.
         options: of the search.
         shortlist: which target pieces are considered for a sentence; all by default.
+        growth: how hypotheses grow; by default the best `options.beam` extensions live on.
+        tags: how many pieces at the end of the vocabulary are tags, which are never produced; a shortlist has none.
 
     Raises:
         ModelError: the scorer's probabilities are not numbers.
     """
-    found = search(scorer, source[:, : int(lengths.max())], lengths, options, shortlist)
+    growth = growth or KeepBest(options.beam)
+    found = search(scorer, source[:, : int(lengths.max())], lengths, options, shortlist, growth, tags)
     results = [found.best(sentence) for sentence in range(len(lengths))]
     if len(results) > 1:
         for sentence in [index for index in range(len(results)) if found.margin(index) < scorer.noise]:
             alone = slice(sentence, sentence + 1)
-            again = search(scorer, source[alone, : int(lengths[sentence])], lengths[alone], options, shortlist)
-            results[sentence] = again.best(0)
+            ids, length = source[alone, : int(lengths[sentence])], lengths[alone]
+            results[sentence] = search(scorer, ids, length, options, shortlist, growth.alone(sentence), tags).best(0)
     return results
 
 
 @np.errstate(invalid="ignore")  # differences of two impossible hypotheses, which nobody asks for
 def search(
-    scorer: Scorer[Any], source: Tensor, lengths: Tensor, options: SearchOptions, shortlist: Shortlist | None = None
+    scorer: Scorer[Any],
+    source: Tensor,
+    lengths: Tensor,
+    options: SearchOptions,
+    shortlist: Shortlist | None = None,
+    growth: Growth | None = None,
+    tags: int = 0,
 ) -> Finished:
     """One batched search, as `decode`: all that it found and by which margins."""
+    growth = growth or KeepBest(options.beam)
     candidates = _candidates(scorer, source, lengths, shortlist)
     B, source_lengths = len(lengths), lengths.tolist()
     pieces = np.broadcast_to(candidates.pieces.cpu().numpy(), (B, candidates.pieces.size(1)))
     limits = np.array([options.max_length(length) for length in source_lengths])
     filters: list[Filter] = [LengthBounds(options.min_length, limits)]
+    if tags and shortlist is None:
+        filters.append(NoTags(tags))
     finished = Finished(source_lengths, options)
     beam, state = Beam.start(B), scorer.start(source, lengths, candidates)
     while len(beam.sentences):
@@ -65,7 +107,7 @@ def search(
         for rule in filters:
             rule.apply(scores, beam)
         attention = prediction.attention if options.keeps_attention else None
-        step = advance(beam, scores, pieces, options.beam, attention, margins=B > 1)
+        step = growth(beam, scores, pieces, attention, margins=B > 1)
         finished.add(step)
         staying = finished.staying(step.beam)
         beam = step.beam if staying is None else step.beam.select(staying)

@@ -41,3 +41,17 @@ class LengthBounds:
         if beam.length >= self.lowest:
             full = np.flatnonzero(self.limits[beam.sentences] <= beam.length)
             scores[torch.from_numpy(full), :, 1:] = NEVER
+
+
+class NoTags:
+    """Bans the last pieces of the vocabulary, where scores have a column for each piece: tags stand before sources only.
+
+    Args:
+        count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def apply(self, scores: Tensor, beam: Beam) -> None:  # noqa: ARG002 - after any hypothesis
+        scores[:, :, -self.count :] = NEVER

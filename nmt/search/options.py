@@ -1,5 +1,6 @@
-"""How to search."""
+"""How to search, or to sample."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nmt.errors import ConfigError
@@ -13,6 +14,17 @@ _LEAST = {
     "max_length_factor": 0,
     "max_length_extra": 0,
 }
+_LEAST_OF_SAMPLES = {"samples": 1, "seed": 0, "temperature": 0, "top_k": 1}
+
+
+def _bounds(options: object, bounds: Mapping[str, int]) -> list[str]:
+    """A fault for each value that is too small, or no number; None is no value."""
+    values = ((name, least, getattr(options, name)) for name, least in bounds.items())
+    return [
+        f"{name}: must be at least {least}, not {value}"
+        for name, least, value in values
+        if value is not None and not least <= value < float("inf")
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +59,7 @@ class SearchOptions:
     """Keep the attention weights of each hypothesis."""
 
     def __post_init__(self) -> None:
-        faults = [
-            f"{name}: must be at least {least}, not {getattr(self, name)}"
-            for name, least in _LEAST.items()
-            if not least <= getattr(self, name) < float("inf")
-        ]
+        faults = _bounds(self, _LEAST)
         if self.nbest > self.beam:
             faults.append(f"nbest: at most as many as the beam, {self.beam}, not {self.nbest}; enlarge the beam")
         if faults:
@@ -62,9 +70,49 @@ class SearchOptions:
         """Whether the search needs the attention weights of its hypotheses."""
         return self.attention or self.coverage_penalty > 0
 
+    @property
+    def rows(self) -> int:
+        """Hypotheses of a sentence that a step extends."""
+        return self.beam
+
     def max_length(self, source_length: int) -> int:
         """Most pieces of a hypothesis, EOS not counted, for a source of so many pieces, EOS counted.
 
         It depends on nothing but the sentence itself: its neighbours in a batch must not change its translation.
         """
         return max(1, self.min_length, int(self.max_length_factor * source_length) + self.max_length_extra)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """What is drawn at random instead of being searched for.
+
+    Raises:
+        ConfigError: a value out of its bounds, or a contradiction.
+    """
+
+    samples: int = 1
+    """Hypotheses drawn for each sentence, each for itself: the same one may come more than once."""
+    seed: int = 1
+    """Another seed, other samples."""
+    temperature: float = 1.0
+    """Draw from P^(1/temperature): below 1 what is probable comes more often still, 0 is greedy."""
+    top_k: int | None = None
+    """Draw among so many most probable pieces only; by default among all."""
+    within: SearchOptions = SearchOptions(beam=1)
+    """The bounds of the length, the score (log P is the model's own, whatever the temperature), and whether to keep attention."""
+
+    def __post_init__(self) -> None:
+        faults = _bounds(self, _LEAST_OF_SAMPLES)
+        if self.within.beam != 1:
+            faults.append(f"within: a sample is one hypothesis, so the beam must be 1, not {self.within.beam}")
+        if faults:
+            raise ConfigError("\n".join(faults))
+
+    @property
+    def rows(self) -> int:
+        """Hypotheses of a sentence that a step extends."""
+        return self.samples
+
+
+Options = SearchOptions | SampleOptions

@@ -105,7 +105,8 @@ class TrainingLog:
         """The figures of a validation."""
         self._record("valid", update, epoch, values)
         figures = "  ".join(
-            f"{name} {value:.4g}" if name != "bleu" else f"BLEU {value:.2f}" for name, value in values.items()
+            f"BLEU{name.removeprefix('bleu')} {value:.2f}" if name.startswith("bleu") else f"{name} {value:.4g}"
+            for name, value in values.items()
         )
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
         self.start_window()

@@ -71,8 +71,9 @@ def _occurrences(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 
 
 def _namesakes(tokenizers: Tokenizers) -> Ids:
-    """For each source piece the target piece of the same name; EOS where there is none, and for special pieces."""
-    source, target = (side.pieces(range(side.size)) for side in (tokenizers.source, tokenizers.target))
+    """For each source piece the target piece of the same name; EOS where there is none, for special pieces and for tags."""
+    source = tokenizers.source.pieces(range(tokenizers.source.size))
+    target = tokenizers.target.pieces(range(tokenizers.target.size - tokenizers.target.tags))
     places = {name: place for place, name in enumerate(target) if place > EOS}
     return np.array([EOS] * (EOS + 1) + [places.get(name, EOS) for name in source[EOS + 1 :]])
 

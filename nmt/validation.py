@@ -1,0 +1,129 @@
+"""Validation: a network judged by its loss and by the BLEU of its translations of the validation corpora."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from statistics import mean
+
+import torch
+
+from nmt.checkpoint import Model
+from nmt.config import Config, CorpusConfig
+from nmt.data.batching import text_batches
+from nmt.data.readers import describe, read_corpora
+from nmt.errors import DataError
+from nmt.evaluate import bleu
+from nmt.machine import autocast_dtype
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.options import SearchOptions
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.tags import tagged
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.trainer import Validate
+from nmt.translate import Translator
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSet:
+    """Pairs that are translated alike, and scored together."""
+
+    name: str
+    pairs: Pairs
+    to: str
+    """The target language."""
+    tag: str | None
+    tagged: Pairs
+    """The pairs as the network learns from their like."""
+
+    @property
+    def sources(self) -> list[str]:
+        return [source for source, _ in self.pairs]
+
+    def bleu(self, hypotheses: Sequence[str]) -> float:
+        return bleu(hypotheses, [[target for _, target in self.pairs]], self.to)
+
+
+def validation_sets(config: Config) -> list[ValidationSet]:
+    """The validation corpora: all in one set, or one each where they differ in target language or tag.
+
+    Raises:
+        DataError: a set holds no pair.
+    """
+    data = config.data
+    kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
+    groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
+    return [_validation_set(config, group) for group in groups]
+
+
+def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
+    pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
+    if not pairs:
+        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
+    (_, to), tag = config.data.languages(corpora[0]), corpora[0].tag
+    tags = config.data.tags_before(to, tag)
+    return ValidationSet(
+        name=describe(corpora[0]),
+        pairs=pairs,
+        to=to,
+        tag=tag,
+        tagged=[(tagged(left, tags), right) for left, right in pairs] if tags else pairs,
+    )
+
+
+def translations(
+    model: Model, sets: Sequence[ValidationSet], options: SearchOptions, own: slice = slice(None)
+) -> list[list[str]]:
+    """The model's translations of each set, or of some sentences of each."""
+    translator = Translator([model])
+    return [translator.translate(each.sources[own], options, to=each.to, tag=each.tag) for each in sets]
+
+
+def scores(sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]]) -> dict[str, float]:
+    """`bleu`: the mean of the sets' figures. Each one's own with its name, where there are several."""
+    each = [part.bleu(lines) for part, lines in zip(sets, hypotheses, strict=True)]
+    named = {f"bleu {part.name}": score for part, score in zip(sets, each, strict=True)} if len(sets) > 1 else {}
+    return {"bleu": mean(each), **named}
+
+
+def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
+    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
+
+    Each process takes its share of the pairs, and all get the same figures.
+
+    Raises:
+        DataError: the validation corpora hold no pair.
+    """
+    sets = processes.once(lambda: validation_sets(config))
+    own = slice(processes.world.rank, None, processes.world.size)
+    pairs = [pair for each in sets for pair in each.tagged[own]]
+    batches = list(text_batches(pairs, tokenizers, 4 * config.training.batch_tokens))
+    dtype = autocast_dtype(config.training.precision, device)
+    options = SearchOptions(beam=config.validation.beam)
+
+    @torch.inference_mode()
+    def loss(network: Seq2Seq) -> tuple[float, int]:
+        total = 0.0
+        for batch in (batch.to(device) for batch in batches):
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                total += float(network(batch))
+        return total, sum(batch.target_tokens for batch in batches)
+
+    def figures(parts: list[tuple[tuple[float, int], list[list[str]]]]) -> dict[str, float]:
+        losses, hypotheses = zip(*parts, strict=True)
+        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
+        lines = [_in_turn(shares) for shares in zip(*hypotheses, strict=True)]
+        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scores(sets, lines)}
+
+    def judge(network: Seq2Seq) -> dict[str, float]:
+        model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
+        parts = processes.gather((loss(network), translations(model, sets, options, own)))
+        return processes.once(lambda: figures(parts))
+
+    return judge
+
+
+def _in_turn(shares: Sequence[list[str]]) -> list[str]:
+    """Lines of which each process has every Nth."""
+    return [line for turn in zip_longest(*shares) for line in turn if line is not None]
