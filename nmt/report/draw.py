@@ -66,9 +66,17 @@ def heat_map(weights: Sequence[Sequence[float]], rows: Sequence[str], columns: S
     return draw(lambda axes: fill(axes[0], weights, rows, columns), width, height)
 
 
-def fill(axes: Any, weights: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Draw a heat map of weights from 0 to 1."""
-    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+def fill(
+    axes: Any,
+    weights: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    colours: str = "Blues",
+    bounds: tuple[float, float] = (0, 1),
+) -> None:
+    """Draw a heat map into axes, in one of matplotlib's colour maps from the lower to the upper bound."""
+    axes.imshow(weights, cmap=colours, vmin=bounds[0], vmax=bounds[1], aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), [printable(label) for label in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [printable(label) for label in rows])
     axes.xaxis.tick_top()
