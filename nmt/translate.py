@@ -11,7 +11,7 @@ import logging
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +58,9 @@ class Translation:
     """The translation's pieces."""
     alignment: list[int]
     """For each of `tokens` the index of the source token that it attends to most."""
+    attention: list[list[float]] = field(default_factory=list)
+    """For each of `tokens` its attention weights over `source_tokens`; like `alignment` only if the options ask for it. What is
+    missing to a sum of 1 went to the end of the sentence."""
 
 
 class Translator:
@@ -321,15 +324,17 @@ class Search:
             return_memory()
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
-        alignment: list[int] = []
+        alignment, attention = [], []
         if hypothesis.attention is not None and source:
-            alignment = hypothesis.attention[:-1, : len(source)].argmax(dim=-1).tolist()
+            weights = hypothesis.attention[:-1, : len(source)]
+            alignment, attention = weights.argmax(dim=-1).tolist(), weights.tolist()
         return Translation(
             text=one_line(self.tokenizers.target.decode(hypothesis.ids)),
             score=hypothesis.score,
             source_tokens=self.tokenizers.source.pieces(source),
             tokens=self.tokenizers.target.pieces(hypothesis.ids),
             alignment=alignment,
+            attention=attention,
         )
 
 
@@ -369,9 +374,12 @@ def _joined_samples(parts: Parts) -> list[Translation]:
 
 def _joined(parts: list[Translation]) -> Translation:
     alignment: list[int] = []
-    offset = 0
+    attention: list[list[float]] = []
+    offset, whole = 0, sum(len(part.source_tokens) for part in parts)
     for part in parts:
         alignment += [offset + position for position in part.alignment]
+        after = whole - offset - len(part.source_tokens)
+        attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
         offset += len(part.source_tokens)
     pieces = sum(len(part.tokens) + 1 for part in parts)
     return Translation(
@@ -380,6 +388,7 @@ def _joined(parts: list[Translation]) -> Translation:
         source_tokens=[token for part in parts for token in part.source_tokens],
         tokens=[token for part in parts for token in part.tokens],
         alignment=alignment,
+        attention=attention,
     )
 
 

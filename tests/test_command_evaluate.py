@@ -195,6 +195,7 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
         ("model --reference r", "MODEL needs --source or --test-set"),
         ("--hypothesis h --source s --reference r", "--source is for MODEL and --reference only"),
         ("--hypothesis h --reference r --output o", "--output is for MODEL only"),
+        ("--hypothesis h --reference r --frequencies f", "--frequencies is for --report only"),
         ("--hypothesis h --reference r --metrics meteor", "invalid choice"),
         ("model --source s --reference r --beam 0", "whole number of at least 1"),
     ],
@@ -255,6 +256,43 @@ def test_search_options_reach_the_search(
     assert loaded == [named]
 
 
+# ---- reports
+
+
+def test_a_report_of_a_model(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    model = model_folder(files / "model")
+    record = {"kind": "train", "update": 1, "epoch": 1, "seconds": 1.0, "loss": 2.0}
+    (model / "metrics.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    common = ("model", "--source", "source", "--reference", "reference")
+    assert scores(capsys, *common, "--report", "report") == scores(capsys, *common)
+    page = (files / "report" / "index.html").read_text(encoding="utf-8")
+    for part in ("<h2>Attention</h2>", "<h2>Training</h2>", "source words", "in the references", SOURCE[0]):
+        assert part in page
+
+
+def test_a_report_of_a_file(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    common = ("--hypothesis", "hypothesis", "--reference", "reference", "--metrics", "ter", "--report", "report")
+    scores(capsys, *common)
+    plain = (files / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<h2>Attention</h2>" not in plain
+    assert "occur in the references" in plain
+    scores(capsys, *common, "--frequencies", "source", "--lowercase")
+    assert "occur in source" in (files / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_translation(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    model_folder(files / "model")
+    monkeypatch.setattr(Translator, "nbest", None)  # never reached
+    common = ("model", "--source", "source", "--reference", "reference")
+    assert "source: cannot be written" in failure(capsys, *common, "--report", "source")
+    assert "missing: cannot be read" in failure(capsys, *common, "--report", "report", "--frequencies", "missing")
+
+
 def test_the_models_target_language_chooses_the_tokenizer(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model_folder(files / "model", language="zh")
     common = ("model", "--source", "source", "--reference", "reference", "--metrics", "bleu")
@@ -267,7 +305,7 @@ def test_faults_are_told_before_the_translation(
 ) -> None:
     model_folder(files / "model")
     write(files / "short", REFERENCE[:3])
-    monkeypatch.setattr(Translator, "translate", None)  # never reached
+    monkeypatch.setattr(Translator, "nbest", None)  # never reached
     assert "source has 5 lines but short has 3" in failure(
         capsys, "model", "--source", "source", "--reference", "short"
     )

@@ -33,6 +33,7 @@ FLOORS = {
     "nmt.evaluate": 6,
     "nmt.pipe": 6,
     "nmt.validation": 7,
+    "nmt.report": 7,
     "nmt.train": 7,
     "nmt.add_shortlist": 7,
     "nmt.export": 7,
@@ -40,7 +41,7 @@ FLOORS = {
     "nmt.commands": 8,
 }
 HALVES = {"nmt.training", "nmt.search"}  # of floor 5, which never import each other
-OPTIONAL = {"numba", "zstandard", "tensorboard", "torch.utils.tensorboard"}
+OPTIONAL = {"numba", "zstandard", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
 
 Modules = dict[str, ast.Module]
 

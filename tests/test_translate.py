@@ -199,6 +199,24 @@ def test_nbest(model: Path) -> None:
     assert [translation.text for translation in best[1]] == [""]
 
 
+def check_attention(translation: Translation) -> None:
+    """A row for each token, with a weight for each source token, whose largest is where the alignment points."""
+    weights = np.array(translation.attention)
+    assert weights.shape == (len(translation.tokens), len(translation.source_tokens))
+    assert np.all(weights.sum(axis=1) <= 1 + 1e-4)
+    assert weights.argmax(axis=1).tolist() == translation.alignment
+
+
+def test_attention_is_kept_where_it_is_asked_for(model: Path) -> None:
+    translator, lines = Translator.load(model), ["red cat", "", "one two three"]
+    found = [best[0] for best in translator.nbest(lines, SearchOptions(attention=True))]
+    for translation in (found[0], found[2]):
+        check_attention(translation)
+    assert found[1].attention == []
+    assert [best[0].attention for best in translator.nbest(lines)] == [[], [], []]
+    assert [translation.text for translation in found] == translator.translate(lines)
+
+
 def test_long_lines_are_split_with_a_warning(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,6 +229,7 @@ def test_long_lines_are_split_with_a_warning(
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["line 41"]
     assert len(whole.source_tokens) > 8
     assert max(whole.alignment) >= 8
+    check_attention(whole)
     assert other.text == translator.translate(["one"])[0]
     assert len(translator.translate(["x" * 50])) == 1  # no place to split at
 

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from nmt.commands.base import (
     add_language_options,
@@ -21,6 +22,7 @@ from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
     from nmt.evaluate import Evaluation, Score
+    from nmt.translate import Translation
 
 NAME = "nmt-evaluate"
 METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluate.py, which --help does not wait for
@@ -40,19 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
         baseline = _read(options.baseline) if options.baseline else None
         check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
+        counted = _read(options.frequencies) if options.frequencies else None
+        if options.report:
+            from nmt.report.page import prepare
+
+            prepare(options.report)
         language = (options.language_pair or "").partition("-")[2]
         scoring = {"metrics": options.metrics, "tokenize": options.tokenize, "lowercase": options.lowercase}
+        translations: list[Translation] = []
         if hypotheses:
             lines = hypotheses[1]
         else:
-            lines, language = _translate(options, source[1] if source else [], language, scoring)
+            translations, language = _translate(options, source[1] if source else [], language, scoring)
+            lines = [translation.text for translation in translations]
+        sets = [reference for _, reference in references]
         evaluation = evaluate(
             lines,
-            [reference for _, reference in references],
+            sets,
             baseline=baseline[1] if baseline else None,
             target_language=language,
             **scoring,
         )
+        if options.report:
+            _report(options, evaluation, lines, sets, source, translations, counted, language)
         print(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
 
     return run(NAME, body)
@@ -74,7 +86,7 @@ def _read(path: str) -> Text:
 
 def _translate(
     options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
-) -> tuple[list[str], str]:
+) -> "tuple[list[Translation], str]":
     """The models' translations, and the target language: `language`, or where that is empty the models'."""
     from nmt.evaluate import build_metrics
     from nmt.search.options import SearchOptions
@@ -85,12 +97,51 @@ def _translate(
         language = language or translator.target(to)
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
         search = SearchOptions(
-            beam=options.beam, length_penalty=options.length_penalty, coverage_penalty=options.coverage_penalty
+            beam=options.beam,
+            length_penalty=options.length_penalty,
+            coverage_penalty=options.coverage_penalty,
+            attention=options.report is not None,
         )
-        lines = translator.translate(source, search, to=to, tag=options.tag)
+        translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
     if options.output:
-        write_whole(options.output, "".join(f"{line}\n" for line in lines))
-    return lines, language
+        write_whole(options.output, "".join(f"{translation.text}\n" for translation in translations))
+    return translations, language
+
+
+def _report(
+    options: argparse.Namespace,
+    evaluation: "Evaluation",
+    lines: list[str],
+    references: list[list[str]],
+    source: Text | None,
+    translations: "list[Translation]",
+    counted: Text | None,
+    language: str,
+) -> None:
+    """Write the page into the folder that `prepare` has made."""
+    from sacrebleu import BLEU, CHRF
+
+    from nmt.evaluate import build_metrics
+    from nmt.report.figures import frequencies, words
+    from nmt.report.history import read_history
+    from nmt.report.page import write_page
+    from nmt.report.report import build_report
+
+    tokenize, lowercase = options.tokenize, options.lowercase
+    built = build_metrics(("bleu", "chrf"), target_language=language, tokenize=tokenize, lowercase=lowercase)
+    bleu, chrf = cast(BLEU, built["bleu"]), cast(CHRF, built["chrf"])
+    report = build_report(
+        evaluation,
+        lines,
+        references,
+        bleu=bleu,
+        chrf=chrf,
+        source=source[1] if source else None,
+        translations=translations,
+        corpus=(counted[0], frequencies(words(bleu, line) for line in counted[1])) if counted else None,
+        histories=[history for folder in options.models if (history := read_history(Path(folder)))],
+    )
+    write_page(options.report, report)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -104,6 +155,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     files.add_argument("--test-set", metavar="NAME", help="sacrebleu's, such as wmt17: source and references")
     files.add_argument("--language-pair", metavar="en-de", help="of the test set; its target chooses the tokenizer too")
     files.add_argument("--output", metavar="FILE", help="write the translations there")
+    files.add_argument("--report", metavar="DIR", help="write a page of figures and drawings there: DIR/index.html")
+    files.add_argument("--frequencies", metavar="FILE", help="the report counts how frequent words are in this text")
     scoring = result.add_argument_group("scoring")
     scoring.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS, help="default: all")
     scoring.add_argument("--tokenize", metavar="NAME", help="BLEU tokenizer, such as 13a, zh, char, flores200")
@@ -132,6 +185,7 @@ def _faults(options: argparse.Namespace) -> list[str]:
         "--source is for MODEL and --reference only": bool(options.source)
         and bool(options.hypothesis or options.test_set),
         "--output is for MODEL only": bool(options.output) and not options.models,
+        "--frequencies is for --report only": bool(options.frequencies) and not options.report,
     }
     return [fault for fault, broken in rules.items() if broken]
 

@@ -1,7 +1,8 @@
-"""Commands as processes: how long they take, how much memory they need, when they first answer."""
+"""Commands as processes: how long they take, how much memory they need, when they first answer; and on what processor."""
 
 import contextlib
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -107,3 +108,11 @@ def _children(pid: int) -> list[int]:
 def _content(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
+
+
+def processor() -> str:
+    """Its name."""
+    found = (
+        re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
+    )
+    return found[1].strip() if found else platform.machine()

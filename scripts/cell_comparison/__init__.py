@@ -1,0 +1,1 @@
+"""What scripts/compare-cells compares with."""

@@ -1,0 +1,204 @@
+"""docs/cells.md: the text of text/*.md with the figures in it. What it says about figures is computed from them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cell_comparison.figures import MASTERED, Studies, accuracies, mastered, reach
+from cell_comparison.memory import Settings
+from cell_comparison.pictures import MOMENTS
+from cell_comparison.sizes import NAMES
+from cell_comparison.tasks import TASKS
+from cell_comparison.translation import TEST, VALID
+
+TEXT = Path(__file__).parent / "text"
+SHOWN = (1, 5, 10, 25, 50, 100)  # distances of gradients in tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the figures come from."""
+
+    command: str
+    commit: str
+    machine: str
+    torch: str
+
+
+def document(
+    studies: Studies,
+    settings: Settings,
+    seeds: Sequence[int],
+    translations: Mapping[str, Mapping[str, Any]] | None,
+    gates: Mapping[str, Any] | None,
+    origin: Origin,
+) -> str:
+    """The whole page; the parts that need a corpus only where there was one."""
+    parts = [filled("start"), _memory(studies, settings, seeds)]
+    if translations:
+        parts.append(_translation(translations))
+    if gates:
+        parts.append(_gates(gates))
+    return "\n".join([*parts, filled("end", **vars(origin))])
+
+
+def filled(name: str, **values: object) -> str:
+    """The text of that name with {{key}} replaced by its value. Every key must have one."""
+    template = (TEXT / f"{name}.md").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values[match[1]]), template)
+
+
+# ---- tasks and gradients
+
+
+def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> str:
+    return filled(
+        "memory",
+        **vars(settings),
+        seeds=listed(map(str, seeds)),
+        sizes=_sizes(studies),
+        tables="\n\n".join(_accuracy_table(name, cells) for name, cells in studies.items()),
+        statements="\n".join(_mastery(name, cells) for name, cells in studies.items()),
+        gradient_tables="\n\n".join(_gradient_table(name, cells) for name, cells in studies.items()),
+        gradient_statements="\n".join(
+            _gradient_statement(name, cells, moment) for name, cells in studies.items() for moment in MOMENTS
+        ),
+    )
+
+
+def _sizes(studies: Studies) -> str:
+    cells = next(iter(studies.values()))
+    shown = (f"{NAMES[cell]} {each[0]['size']} ({each[0]['parameters']:,})" for cell, each in cells.items())
+    return f"Units, and in brackets parameters, in the task of {TASKS[next(iter(studies))].title}: {listed(shown)}."
+
+
+def _accuracy_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    points = {cell: accuracies(results) for cell, results in cells.items()}
+    distances = list(next(iter(points.values())))
+    rows = (
+        [NAMES[cell], *(f"{100 * value:.0f} ± {100 * deviation:.0f}" for value, deviation in each.values())]
+        for cell, each in points.items()
+    )
+    return table([f"{TASKS[name].title}, distance", *map(str, distances)], rows)
+
+
+def _mastery(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Up to which distance each cell does a task."""
+    reached = {cell: mastered(results) for cell, results in cells.items()}
+    shown = listed(f"{NAMES[cell]} {'none' if distance is None else distance}" for cell, distance in reached.items())
+    return f"- The longest tested distance up to which {MASTERED:.0%} of the answers are right, {TASKS[name].title}: {shown}."
+
+
+def _gradient_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    rows = []
+    for cell, results in cells.items():
+        for moment, title in MOMENTS.items():
+            for part in results[0][moment]:
+                values = reach(results, moment, part)
+                shown = [f"{values[distance]:.2g}" if distance < len(values) else "" for distance in SHOWN]
+                rows.append([f"{NAMES[cell]}, {part}, {title}", *shown])
+    return table([f"{TASKS[name].title}, d", *map(str, SHOWN)], rows)
+
+
+def _gradient_statement(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]], moment: str) -> str:
+    """Whose gradient reaches farthest at the greatest distance."""
+    last = {cell: reach(results, moment)[-1] for cell, results in cells.items()}
+    distance = len(next(iter(cells.values()))[0][moment]["h"]) - 1
+    best, worst = max(last, key=lambda cell: last[cell]), min(last, key=lambda cell: last[cell])
+    return (
+        f"- {TASKS[name].title.capitalize()}, {MOMENTS[moment]}: at distance {distance} the gradient of h is largest in the "
+        f"{NAMES[best]}, {last[best]:.2g} times that at 0, and smallest in the {NAMES[worst]}, {last[worst]:.2g} times."
+    )
+
+
+# ---- translation
+
+
+def _translation(translations: Mapping[str, Mapping[str, Any]]) -> str:
+    any_model = next(iter(translations.values()))
+    signatures = "\n".join(f"- {score['name']}: `{score['signature']}`" for score in any_model[TEST]["scores"])
+    return filled(
+        "translation",
+        epochs=_one_or_all(translations, "epochs"),
+        seed=_one_or_all(translations, "seed"),
+        table=_score_table(translations),
+        statements=_ranking(translations),
+        lengths=_length_table(translations),
+        signatures=signatures,
+    )
+
+
+def _one_or_all(translations: Mapping[str, Mapping[str, Any]], key: str) -> str:
+    return listed(dict.fromkeys(str(model[key]) for model in translations.values()))
+
+
+def _score_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
+    heads = ["cell", "encoder, decoder size", "parameters", "training, min"]
+    names = [score["name"] for score in next(iter(translations.values()))[TEST]["scores"]]
+    heads += [f"{name}, {part}" for part in ("validation", "test") for name in names]
+    rows = (
+        [
+            NAMES[cell],
+            f"{model['encoder_size']}, {model['decoder_size']}",
+            f"{model['parameters']:,}",
+            "" if model["seconds"] is None else f"{model['seconds'] / 60:.1f}",
+            *(
+                f"{each['score']:.2f} ± {each['margin']:.2f}"
+                for part in (VALID, TEST)
+                for each in model[part]["scores"]
+            ),
+        ]
+        for cell, model in translations.items()
+    )
+    return table(heads, rows)
+
+
+def _ranking(translations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Who is best on the test set, and whether by more than chance may give."""
+    scores = {cell: model[TEST]["scores"][0] for cell, model in translations.items()}
+    first, second, *_ = sorted(scores, key=lambda cell: -scores[cell]["score"])
+    gap, margin = scores[first]["score"] - scores[second]["score"], scores[first]["margin"]
+    relation = "more" if gap > margin else "no more"
+    return (
+        f"On the test set the {NAMES[first]} has the highest BLEU, {gap:.2f} above the {NAMES[second]}: {relation} than half the "
+        "width of its confidence interval. One seed is one sample; another may order them otherwise."
+    )
+
+
+def _length_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
+    groups = next(iter(translations.values()))[TEST]["lengths"]
+    heads = ["words", *(f"{group['label']} ({group['sentences']} sentences)" for group in groups)]
+    rows = (
+        [NAMES[cell], *(f"{group['bleu']:.2f}" for group in model[TEST]["lengths"])]
+        for cell, model in translations.items()
+    )
+    return table(heads, rows)
+
+
+# ---- gates
+
+
+def _gates(gates: Mapping[str, Any]) -> str:
+    pieces, forward = gates["pieces"], gates["forward"]
+    means = {name: sum(forward[name]) / len(pieces) for name in ("forget", "input", "output")}
+    order = sorted(range(len(pieces)), key=lambda place: forward["forget"][place])
+    shown = listed(f"{name} {value:.2f}" for name, value in means.items())
+    statement = (
+        f"In the forward layer the gates are, in the mean over units and pieces: {shown}. On this sentence most is forgotten at "
+        f"`{pieces[order[0]]}` (mean forget gate {forward['forget'][order[0]]:.2f}) and least at `{pieces[order[-1]]}` "
+        f"({forward['forget'][order[-1]]:.2f})."
+    )
+    return filled("gates", statements=statement, units=len(gates["units"]))
+
+
+def listed(items: Iterable[str]) -> str:
+    """One, two and three."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    shown = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([shown[0], "|" + "---|" * len(heads), *shown[1:]])

@@ -1,0 +1,67 @@
+"""Two small tasks that ask for memory over a distance, with sequences drawn from a seed.
+
+Distance is the number of steps from the one that reads something to the one that must know it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+SYMBOLS, COPIED = 8, 4  # of the copy task: the alphabet, and how many are to be remembered
+KINDS = 8  # words of each kind in the agreement task
+BLANK, GO = SYMBOLS, SYMBOLS + 1
+PLURAL, PREPOSITION, ADJECTIVE = KINDS, 2 * KINDS, 3 * KINDS  # where kinds of words begin; singular nouns do at 0
+THAT, VERB = 4 * KINDS, 4 * KINDS + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Sequences to read, and what to say at their last steps."""
+
+    title: str
+    inputs: int
+    """Different ids that are read."""
+    outputs: int
+    """Different answers."""
+    least: int
+    """Shortest distance."""
+    draw: Callable[[int, int, Generator], tuple[Tensor, Tensor]]
+    """From distance, number of sequences B and a generator: ids (B, T), and the answers (B, A) at the last A steps."""
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of a guess."""
+        return 1 / self.outputs
+
+
+def copy(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Symbols, then blanks, then a sign to repeat the symbols (after Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016)."""
+    symbols = torch.randint(SYMBOLS, (count, COPIED), generator=generator)
+    rest = torch.full((count, distance), BLANK)
+    rest[:, distance - COPIED] = GO  # read at the step that says the first symbol
+    return torch.cat([symbols, rest], dim=1), symbols
+
+
+def agreement(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Whether two verbs are singular or plural: each as its own subject, whatever nouns stand between.
+
+    One clause stands in the middle of the other: the keys near old doors THAT the man beside new cars VERB VERB. The inner verb
+    comes first, and the distance is that of the outer one (after Linzen et al. 2016; Lakretz et al. 2019).
+    """
+    middle = (distance - 1) // 2  # where the inner clause begins
+    numbers = torch.randint(2, (count, distance + 1), generator=generator)
+    words = torch.randint(KINDS, (count, distance + 1), generator=generator)
+    kinds = torch.arange(distance + 1) % 3
+    nouns = words + PLURAL * numbers
+    ids = torch.where(kinds == 0, nouns, words + torch.where(kinds == 1, PREPOSITION, ADJECTIVE))
+    ids[:, middle], ids[:, -2:] = THAT, VERB
+    ids[:, middle + 1] = nouns[:, middle + 1]
+    return ids, numbers[:, [middle + 1, 0]]
+
+
+TASKS = {
+    "copy": Task(title="copying", inputs=SYMBOLS + 2, outputs=SYMBOLS, least=COPIED, draw=copy),
+    "agreement": Task(title="agreement", inputs=VERB + 1, outputs=2, least=4, draw=agreement),
+}

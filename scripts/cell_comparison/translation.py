@@ -1,0 +1,111 @@
+"""Translation models of each cell at equal parameters: trained, and scored."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sacrebleu import BLEU, CHRF
+
+from cell_comparison.sizes import CELLS, equal_size
+from nmt.checkpoint import load_folder_config, load_model, model_folder
+from nmt.config import ModelConfig, load_config
+from nmt.errors import DataError, ModelError
+from nmt.evaluate import build_metrics, check_lengths, evaluate
+from nmt.files import existing, read_lines
+from nmt.model.seq2seq import Seq2Seq
+from nmt.report.figures import by_length
+from nmt.report.history import read_history
+from nmt.translate import Translator
+
+VALID, TEST = "val", "test_2016_flickr"  # as Multi30k's files are called
+VOCABULARY = 6000  # of the networks that are compared in size, whose embeddings are the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the models are trained. All but the cell and the sizes of its layers is the same."""
+
+    config: str
+    """A configuration of nmt-train. Its network is that of its own cell."""
+    overrides: tuple[str, ...] = ()
+
+    def of(self, cell: str) -> list[str]:
+        """The overrides for a cell: with another than the configuration's, sizes that make as many parameters."""
+        model = load_config(self.config, self.overrides).model
+        if cell == model.cell:
+            return list(self.overrides)
+        wanted = parameters(model)
+        size = equal_size(lambda size: parameters(_resized(model, cell, size)), wanted)
+        return [*self.overrides, f"model.cell={cell}", f"model.decoder_size={size}", f"model.encoder_size={2 * size}"]
+
+
+def _resized(model: ModelConfig, cell: str, size: int) -> ModelConfig:
+    return dataclasses.replace(model, cell=cell, decoder_size=size, encoder_size=2 * size)  # type: ignore[arg-type]
+
+
+def parameters(model: ModelConfig) -> int:
+    return count(Seq2Seq(model, source_size=VOCABULARY, target_size=VOCABULARY, generator=None))
+
+
+def count(network: Seq2Seq) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def train_and_score(cell: str, config: str, overrides: Sequence[str], corpus: str, folder: str) -> dict[str, Any]:
+    """Train a model in `folder`, or go on with it, and score it."""
+    files = [f"data.train={corpus}/train", f"data.valid={corpus}/{VALID}", f"data.held_out={corpus}/{TEST}"]
+    settings = [*Recipe(config=config, overrides=tuple(overrides)).of(cell), *files, "training.threads=1"]
+    command = [sys.executable, "-m", "nmt.commands.train", config, *settings, "--output", folder, "--resume"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ModelError(f"nmt-train failed for {cell}: {done.stderr[-2000:]}")
+    return score(cell, corpus, folder)
+
+
+def score(cell: str, corpus: str, folder: str) -> dict[str, Any]:
+    """What a trained model shows: scores, BLEU by length on the test set, parameters and training time."""
+    config = load_folder_config(model_folder(folder))
+    if config.model.cell != cell:
+        raise ModelError(
+            f"{folder}: its cell is {config.model.cell}, not {cell}; name models of {', '.join(CELLS)}, in this order"
+        )
+    history = read_history(Path(folder))
+    translator = Translator.load(folder, device="cpu", precision="fp32", shortlist=False)
+    sets = {name: _scores(translator, corpus, name) for name in (VALID, TEST)}
+    return {
+        "parameters": count(load_model(folder).network),
+        "encoder_size": config.model.encoder_size,
+        "decoder_size": config.model.decoder_size,
+        "epochs": config.training.epochs,
+        "seed": config.training.seed,
+        "seconds": history.seconds if history else None,
+        **sets,
+    }
+
+
+def _scores(translator: Translator, corpus: str, name: str) -> dict[str, Any]:
+    sides = (translator.data.source_language, translator.target())
+    source, reference = (read_side(corpus, name, language) for language in sides)
+    check_lengths([(f"{name}, {side}", lines) for side, lines in zip(sides, (source, reference), strict=True)])
+    hypotheses = translator.translate(source)
+    language = translator.target()
+    evaluation = evaluate(hypotheses, [reference], metrics=("bleu", "chrf"), target_language=language)
+    built = build_metrics(("bleu", "chrf"), target_language=language)
+    groups = by_length(hypotheses, [reference], cast(BLEU, built["bleu"]), cast(CHRF, built["chrf"]))
+    return {
+        "scores": [dataclasses.asdict(score) for score in evaluation.scores],
+        "lengths": [dataclasses.asdict(group) for group in groups],
+    }
+
+
+def read_side(corpus: str, name: str, language: str) -> list[str]:
+    path = Path(corpus) / f"{name}.{language}"
+    if (found := existing(path)) is None:
+        raise DataError(f"{path}: no such file, nor with .gz or .zst; give the folder of Multi30k")
+    return list(read_lines(found))

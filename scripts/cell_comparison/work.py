@@ -1,0 +1,75 @@
+"""What is done is kept in a folder, so that a comparison that was stopped goes on where it was."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.files import saving, write_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One piece of work: a function of what stands in `settings`, which gives what JSON can hold."""
+
+    name: str
+    function: Callable[..., Any]
+    settings: Mapping[str, Any]
+
+
+def results(jobs: Sequence[Job], folder: Path, processes: int) -> dict[str, Any]:
+    """The result of each job by its name: kept ones of the same settings, and new ones, which are then kept."""
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    found = {job.name: kept for job in jobs if (kept := _kept(job, folder)) is not None}
+    missing = [job for job in jobs if job.name not in found]
+    for job, result, seconds in _run(missing, processes):
+        write_whole(_path(job, folder), json.dumps({"settings": _plain(job.settings), "result": result}))
+        found[job.name] = result
+        print(f"{job.name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Any, float]]:
+    """Jobs as they are done."""
+    if processes == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield job, *_work(job)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_work, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], *future.result()
+
+
+def _work(job: Job) -> tuple[Any, float]:
+    torch.set_num_threads(1)
+    begin = time.perf_counter()
+    result = job.function(**job.settings)
+    return result, time.perf_counter() - begin
+
+
+def _path(job: Job, folder: Path) -> Path:
+    return folder / f"{job.name}.json"
+
+
+def _kept(job: Job, folder: Path) -> Any:
+    """The result of an earlier run with the same settings, or None."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        content = json.loads(_path(job, folder).read_text(encoding="utf-8"))
+        if content["settings"] == _plain(job.settings):
+            return content["result"]
+    return None
+
+
+def _plain(settings: Mapping[str, Any]) -> Any:
+    """Settings as JSON gives them back."""
+    return json.loads(json.dumps(settings, default=vars))
