@@ -27,7 +27,8 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config import Config, dump_config, load_config
+from nmt.config import Config
+from nmt.config_file import dump_config, load_config
 from nmt.errors import ConfigError, ModelError
 from nmt.files import DRAFT, add_file, reason, saving, verify_checksums, whole_folder
 from nmt.model.seq2seq import Seq2Seq

@@ -9,7 +9,7 @@ import pytest
 import tiny
 import yaml
 
-from nmt.config import dump_config, load_config
+from nmt.config_file import dump_config, load_config
 
 ROOT = Path(__file__).parents[1]
 

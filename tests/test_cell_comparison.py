@@ -29,7 +29,8 @@ from cell_comparison.tasks import BLANK, COPIED, GO, KINDS, PLURAL, PREPOSITION,
 from cell_comparison.translation import TEST, VALID, Recipe, score, train_and_score
 from cell_comparison.work import Job, results
 
-from nmt.config import ModelConfig, load_config
+from nmt.config import ModelConfig
+from nmt.config_file import load_config
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.model.cells import TorchLayer
 from nmt.train import train

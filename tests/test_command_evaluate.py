@@ -16,7 +16,8 @@ from nmt import evaluate as library
 from nmt.checkpoint import build_network, save_model, unique_weights
 from nmt.commands import evaluate as command
 from nmt.commands.evaluate import main, table
-from nmt.config import Config, parse_config
+from nmt.config import Config
+from nmt.config_file import parse_config
 from nmt.evaluate import Difference, Evaluation, Score
 from nmt.tokenizers.build import train_tokenizers
 from nmt.translate import Translator

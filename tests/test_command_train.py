@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from nmt.commands.train import main
-from nmt.config import dump_config
+from nmt.config_file import dump_config
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import yaml
 
 from nmt.checkpoint import CheckpointFolder, load_tensors
 from nmt.commands.train import main
-from nmt.config import Config, dump_config
+from nmt.config import Config
+from nmt.config_file import dump_config
 from nmt.errors import DataError, Interrupted, MachineError
 from nmt.train import train
 from nmt.training.distributed import ALONE, Processes, joined

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nmt.config import Config, parse_config
+from nmt.config import Config
+from nmt.config_file import parse_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -18,6 +18,7 @@ FLOORS = {
     "nmt.types": 0,
     "nmt.parsing": 0,
     "nmt.config": 0,
+    "nmt.config_file": 0,
     "nmt.files": 0,
     "nmt.kernels": 0,
     "nmt.tokenizers": 1,

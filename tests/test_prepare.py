@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from nmt.config import Config, parse_config
+from nmt.config import Config
+from nmt.config_file import parse_config
 from nmt.data.cleaning import CleaningReport
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore

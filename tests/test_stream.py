@@ -17,7 +17,8 @@ import tiny
 
 from nmt.checkpoint import CheckpointFolder
 from nmt.commands.train import main
-from nmt.config import Config, TokenizerConfig, parse_config
+from nmt.config import Config, TokenizerConfig
+from nmt.config_file import parse_config
 from nmt.data.loader import Loader
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from nmt.config import dump_config
+from nmt.config_file import dump_config
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "sweep"
 

@@ -17,7 +17,8 @@ from nmt.add_shortlist import add_shortlist
 from nmt.checkpoint import load_model
 from nmt.commands.evaluate import main as evaluate
 from nmt.commands.translate import main as translate
-from nmt.config import Config, parse_config
+from nmt.config import Config
+from nmt.config_file import parse_config
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
 from nmt.train import train

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, ModelConfig, parse_config
+from nmt.config import Config, ModelConfig
+from nmt.config_file import parse_config
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.types import Batch, pad

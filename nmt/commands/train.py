@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse.parse_intermixed_args(arguments)
 
     def body() -> None:
-        from nmt.config import load_config
+        from nmt.config_file import load_config
         from nmt.train import train
         from nmt.training.distributed import joined
 

@@ -13,7 +13,8 @@ from sacrebleu import BLEU, CHRF
 
 from cell_comparison.sizes import CELLS, equal_size
 from nmt.checkpoint import load_folder_config, load_model, model_folder
-from nmt.config import ModelConfig, load_config
+from nmt.config import ModelConfig
+from nmt.config_file import load_config
 from nmt.errors import DataError, ModelError
 from nmt.evaluate import build_metrics, check_lengths, evaluate
 from nmt.files import existing, read_lines

@@ -6,7 +6,8 @@ import typing
 import pytest
 import yaml
 
-from nmt.config import _BOUNDS, Config, CorpusConfig, dump_config, load_config, parse_config
+from nmt.config import Config, CorpusConfig
+from nmt.config_file import _BOUNDS, dump_config, load_config, parse_config
 from nmt.errors import ConfigError
 
 
