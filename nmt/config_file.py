@@ -52,7 +52,7 @@ def dump_config(config: Config) -> str:
 
 
 # Least and greatest value allowed for a number, both included; None: no bound.
-_BOUNDS: dict[str, tuple[float | None, float | None]] = {
+BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "data.temperature": (1, None),
     "data.max_length": (1, None),
     "data.max_ratio": (1, None),
@@ -110,7 +110,7 @@ _BOUNDS: dict[str, tuple[float | None, float | None]] = {
 def _contradictions(config: Config) -> list[str]:
     """Faults that no single type shows: bounds, and keys that do not fit each other."""
     faults = []
-    for name, (least, greatest) in _BOUNDS.items():
+    for name, (least, greatest) in BOUNDS.items():
         section, key = name.split(".")
         value = getattr(getattr(config, section), key)
         if value is None or ((least is None or value >= least) and (greatest is None or value <= greatest)):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nmt.config import Config, CorpusConfig
-from nmt.config_file import _BOUNDS, dump_config, load_config, parse_config
+from nmt.config_file import BOUNDS, dump_config, load_config, parse_config
 from nmt.errors import ConfigError
 
 
@@ -285,8 +285,8 @@ def test_attention_and_sizes():
     assert parse_config({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 8}}).model.attention == "dot"
 
 
-BELOW = [(name, least) for name, (least, _) in _BOUNDS.items() if least is not None]
-ABOVE = [(name, greatest) for name, (_, greatest) in _BOUNDS.items() if greatest is not None]
+BELOW = [(name, least) for name, (least, _) in BOUNDS.items() if least is not None]
+ABOVE = [(name, greatest) for name, (_, greatest) in BOUNDS.items() if greatest is not None]
 
 
 def kind_of(name: str) -> type:
@@ -315,7 +315,7 @@ def test_every_number_has_bounds():
         for field in dataclasses.fields(getattr(Config(), section.name))
         if kind_of(f"{section.name}.{field.name}") in (int, float) and field.name != "betas"
     }
-    assert numbers - free == set(_BOUNDS)
+    assert numbers - free == set(BOUNDS)
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "'0.001'", "1E-3"])
