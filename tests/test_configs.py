@@ -24,6 +24,8 @@ def test_a_few_updates(path: Path, tmp_path: Path) -> None:
     overrides = [
         f"data.train={prefix}",
         f"data.valid={prefix}",
+        "data.source_language=en",
+        "data.target_language=de",
         "data.drop_overlap=false",
         "tokenizer.vocabulary_size=290",
     ]
