@@ -10,8 +10,8 @@ import itertools
 import logging
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.tags import tagged
+from nmt.translation import Translation, joined_best, joined_samples, of_line, one_line
 from nmt.types import EOS, pad
 from nmt.workers import Workers, can_fork
 
@@ -42,25 +43,6 @@ TRIM_ROWS = 1280  # after so many hypotheses what lies unused goes back to the s
 SHARE = 4  # segments that a worker gets at least: with fewer a batch takes about as long as with them all
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Translation:
-    """One translation of one line. Of a line that was split, everything is put together from its parts."""
-
-    text: str
-    """Plain text, always a single line."""
-    score: float
-    """What n-best lists are ordered by, samples not: the mean of log P if the length penalty is 1."""
-    source_tokens: list[str]
-    """The line's pieces."""
-    tokens: list[str]
-    """The translation's pieces."""
-    alignment: list[int]
-    """For each of `tokens` the index of the source token that it attends to most."""
-    attention: list[list[float]] = field(default_factory=list)
-    """For each of `tokens` its attention weights over `source_tokens`; like `alignment` only if the options ask for it. What is
-    missing to a sum of 1 went to the end of the sentence."""
 
 
 class Translator:
@@ -208,8 +190,8 @@ class Translator:
             for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
         ]
         found = iter(self._searched([segment for line in segments for segment in line], options))
-        join = _joined_samples if isinstance(options, SampleOptions) else _joined_best
-        return [_line([next(found) for _ in line], join) for line in segments]
+        join = joined_samples if isinstance(options, SampleOptions) else joined_best
+        return [of_line([next(found) for _ in line], join) for line in segments]
 
     # ---- lines and segments
 
@@ -338,11 +320,6 @@ class Search:
         )
 
 
-def one_line(text: str) -> str:
-    """Text without line breaks: byte pieces can spell any character."""
-    return text.replace("\n", " ").replace("\r", " ")
-
-
 def _middle(text: str) -> int:
     """Where to cut a text in two: nearest to its middle where a sentence ends, else between words, else anywhere."""
     half = len(text) // 2
@@ -350,46 +327,6 @@ def _middle(text: str) -> int:
         if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
             return min(cuts, key=lambda cut: abs(cut - half))
     return half
-
-
-Parts = list[list[Translation]]  # what was found for each segment of a line
-
-
-def _line(parts: Parts, join: Callable[[Parts], list[Translation]]) -> list[Translation]:
-    """What is found for a line: that of its segment, or of several put together."""
-    if not parts:
-        return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
-    return parts[0] if len(parts) == 1 else join(parts)
-
-
-def _joined_best(parts: Parts) -> list[Translation]:
-    """Only the best: what the second best of the whole is, those of the parts do not tell."""
-    return [_joined([best[0] for best in parts])]
-
-
-def _joined_samples(parts: Parts) -> list[Translation]:
-    """A sample of the whole is one of each part."""
-    return [_joined(list(samples)) for samples in zip(*parts, strict=True)]
-
-
-def _joined(parts: list[Translation]) -> Translation:
-    alignment: list[int] = []
-    attention: list[list[float]] = []
-    offset, whole = 0, sum(len(part.source_tokens) for part in parts)
-    for part in parts:
-        alignment += [offset + position for position in part.alignment]
-        after = whole - offset - len(part.source_tokens)
-        attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
-        offset += len(part.source_tokens)
-    pieces = sum(len(part.tokens) + 1 for part in parts)
-    return Translation(
-        text=" ".join(part.text for part in parts if part.text),
-        score=sum(part.score * (len(part.tokens) + 1) for part in parts) / pieces,
-        source_tokens=[token for part in parts for token in part.source_tokens],
-        tokens=[token for part in parts for token in part.tokens],
-        alignment=alignment,
-        attention=attention,
-    )
 
 
 def _packed(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:

@@ -31,6 +31,7 @@ FLOORS = {
     "nmt.runtime": 5,
     "nmt.workers": 6,
     "nmt.translate": 6,
+    "nmt.translation": 6,
     "nmt.evaluate": 6,
     "nmt.pipe": 6,
     "nmt.validation": 7,

@@ -19,7 +19,7 @@ from nmt.report.figures import (
     words,
     worst_first,
 )
-from nmt.translate import Translation
+from nmt.translation import Translation
 
 REFERENCES = [
     "Ein Mann geht.",

@@ -15,7 +15,7 @@ from nmt.evaluate import evaluate
 from nmt.report.history import History
 from nmt.report.page import page, prepare, write_page
 from nmt.report.report import MAPS, MOST_PIECES, WORST, Report, build_report
-from nmt.translate import Translation
+from nmt.translation import Translation
 
 pytest.importorskip("matplotlib")
 

@@ -24,7 +24,6 @@ from nmt.runtime.engine import KNOWN
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.train import train
-from nmt.translate import one_line
 from nmt.types import EOS
 from nmt.workers import can_fork
 
@@ -314,10 +313,6 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path, monkeypatch:
         [" ".join(parts) for parts in zip(first, second, strict=True)],
         [""],
     ]
-
-
-def test_line_breaks_that_bytes_spell() -> None:
-    assert one_line("a\nb\r\nc") == "a b  c"
 
 
 def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from nmt.files import read_lines, write_whole
 
 if TYPE_CHECKING:
     from nmt.evaluate import Evaluation, Score
-    from nmt.translate import Translation
+    from nmt.translation import Translation
 
 NAME = "nmt-evaluate"
 METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluate.py, which --help does not wait for

@@ -22,7 +22,7 @@ from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.search.options import Options
-    from nmt.translate import Translation
+    from nmt.translation import Translation
 
 NAME = "nmt-translate"
 WINDOW = 16  # batches for each process of the search: so much is read before it is sorted by length

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sacrebleu import BLEU, CHRF
 
-from nmt.translate import Translation
+from nmt.translation import Translation
 
 LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # words with which a group of sentences begins; the last has no end
 FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the same of words, by how often they occur

@@ -23,7 +23,7 @@ from nmt.report.figures import (
     worst_first,
 )
 from nmt.report.history import History
-from nmt.translate import Translation
+from nmt.translation import Translation
 
 WORST = 20  # sentences shown
 MAPS, MOST_PIECES = 4, 30  # heat maps shown, and pieces on a side of one
