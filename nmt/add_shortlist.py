@@ -1,20 +1,16 @@
 """A shortlist for a trained model: learned from the training pairs, kept where translations are as good with it."""
 
-import contextlib
 import dataclasses
 import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.checkpoint import Model, load_folder_config, load_model, model_folder, save_shortlist
 from nmt.config import Config
-from nmt.data.corpora import update_source
+from nmt.data.corpora import first_epoch
 from nmt.data.prepare import prepare
-from nmt.data.store import PairStore
-from nmt.data.updates import UpdateOptions
 from nmt.errors import ConfigError
 from nmt.files import DRAFT, saving
 from nmt.machine import choose_device
@@ -22,13 +18,12 @@ from nmt.search.options import SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.shortlist import learn_shortlist
-from nmt.types import EOS, Batch, Place, pad
+from nmt.types import EOS, pad
 from nmt.validation import ValidationSet, scores, translations, validation_sets
 
 logger = logging.getLogger(__name__)
 
 _COST = 0.1  # BLEU that a shortlist may cost, on the validation pairs
-_TOKENS = 8192  # of a batch of the pairs that it is learned from
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
@@ -62,23 +57,12 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
         raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
     sets = validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
-    shortlist = learn_shortlist(_first_epoch(config, model.tokenizers, stores), model.tokenizers)
+    shortlist = learn_shortlist(first_epoch(config, model.tokenizers, stores), model.tokenizers)
     kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)
     logger.info("shortlist: %s; it took %.0f s", finding, time.perf_counter() - began)
     return kept
-
-
-def _first_epoch(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Iterator[Batch]:
-    """The pairs of the first epoch in its order, segmented as for translation."""
-    options = UpdateOptions(update_tokens=_TOKENS, sampling=False, seed=config.training.seed)
-    source = update_source(config.data, stores, tokenizers, options)
-    with contextlib.closing(source.updates(Place())) as updates:
-        for update in updates:
-            yield from update.batches
-            if update.after.epoch:
-                return
 
 
 def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:

@@ -272,6 +272,9 @@ class TrainingConfig:
     coverage_loss: float = 0.0
     """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
     et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off."""
+    guided_alignment: float = 0.0
+    """Weight of a loss that draws attention to the source piece that a target piece comes from (Chen et al. 2016), as IBM model 1
+    says, which is learned from the training pairs before the first update; 0 is off."""
     scheduled_sampling: float = 0.0
     """Share of the decoder's input pieces that are not the reference's but sampled from the model, growing evenly from 0 to this
     at the end of training (Bengio et al. 2015, in two passes after Mihaylova & Martins 2019); takes half as much time again."""

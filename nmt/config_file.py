@@ -90,6 +90,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.label_smoothing": (0, 0.95),
     "training.r_drop": (0, None),
     "training.coverage_loss": (0, None),
+    "training.guided_alignment": (0, None),
     "training.scheduled_sampling": (0, 1),
     "training.risk_samples": (2, None),
     "training.risk_sharpness": (0.0001, None),

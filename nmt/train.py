@@ -31,7 +31,7 @@ from nmt.checkpoint import (
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, DataConfig, TrainingConfig
-from nmt.data.corpora import update_source
+from nmt.data.corpora import first_epoch, update_source
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import read_corpora
@@ -45,6 +45,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.lexicon import Lexicon, enough
 from nmt.training.log import NoLog, TrainingLog, log_file
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
@@ -218,7 +219,7 @@ def _trainer(
         config=config,
         validate=validation(config, tokenizers, device, processes),
         checkpoints=checkpoints,
-        objective=_objective(config, tokenizers),
+        objective=_objective(config, tokenizers, stores),
         size=size,
         processes=processes,
     )
@@ -316,9 +317,9 @@ def _learned(config: Config) -> Tokenizers:
     return train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
 
 
-def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
+def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:
     settings = config.training
-    likelihood = Likelihood.of(settings)
+    likelihood = Likelihood.of(settings, _lexicon(config, tokenizers, stores) if settings.guided_alignment else None)
     if settings.objective == "likelihood":
         return likelihood
     return Risk(
@@ -329,3 +330,8 @@ def _objective(config: Config, tokenizers: Tokenizers) -> Objective:
         likelihood=likelihood,
         likelihood_share=settings.likelihood_share,
     )
+
+
+def _lexicon(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Lexicon:
+    logger.info("learning which pieces translate each other, to guide attention")
+    return Lexicon.learn(list(enough(first_epoch(config, tokenizers, stores))), tokenizers.target.size)

@@ -1,22 +1,17 @@
 """Shortlists from pairs whose translations are known."""
 
-from collections import defaultdict
 from collections.abc import Iterator
-from itertools import product
 
 import numpy as np
 import pytest
 import tiny
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nmt.config import TokenizerConfig
 from nmt.data.batching import text_batches
-from nmt.data.updates import make_batch
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.tokenizers.tags import tagged
-from nmt.training import shortlist
+from nmt.training import lexicon
 from nmt.training.shortlist import learn_shortlist
 from nmt.types import EOS, Batch
 
@@ -74,30 +69,9 @@ def test_no_more_is_read_than_is_enough(pairs: list[tuple[str, str]], monkeypatc
 
     learn_shortlist(batches(), tokenizers)
     whole, read = read, 0
-    monkeypatch.setattr(shortlist, "_CELLS", 1000)
+    monkeypatch.setattr(lexicon, "_CELLS", 1000)
     learn_shortlist(batches(), tokenizers)
     assert read < whole / 2
-
-
-sides = st.lists(st.integers(EOS + 1, 8), max_size=4)
-
-
-@given(st.lists(st.lists(st.tuples(sides, sides), min_size=1, max_size=3), min_size=1, max_size=3))
-def test_expectation_maximisation_is_that_of_the_paper(corpus: list[list[tuple[list[int], list[int]]]]) -> None:
-    """Against the equations of Brown et al. (1993), section 4.1, pair by pair."""
-    chances: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
-    for _ in range(shortlist._ROUNDS):
-        counts: dict[tuple[int, int], float] = defaultdict(float)
-        for source, target in (([*source, EOS], [*target, EOS]) for batch in corpus for source, target in batch):
-            for s, t in product(source, target):
-                counts[s, t] += chances[s, t] / sum(chances[other, t] for other in source)
-        totals: dict[int, float] = defaultdict(float)
-        for (s, _), count in counts.items():
-            totals[s] += count
-        chances = defaultdict(float, {(s, t): count / totals[s] for (s, t), count in counts.items()})
-    batches = [make_batch([source for source, _ in batch], [target for _, target in batch]) for batch in corpus]
-    found = zip(*shortlist._translations(batches, 9), strict=True)
-    assert {(s, t): count for s, t, count in found if count} == pytest.approx(dict(counts))
 
 
 def test_tags_are_candidates_of_nothing(pairs: list[tuple[str, str]]) -> None:

@@ -302,15 +302,18 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
 
 
-def test_scheduled_sampling_goes_on_exactly(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = ("training.shortlist=false", "training.scheduled_sampling=0.8", "training.epochs=1")
+@pytest.mark.parametrize("option", ["scheduled_sampling", "guided_alignment"])
+def test_what_likelihood_may_have_besides_goes_on_exactly(
+    option: str, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.shortlist=false", f"training.{option}=0.8", "training.epochs=1")
     train(tiny.config(prefix, *settings), tmp_path / "whole")
     interrupt(monkeypatch, 5)
     with pytest.raises(Interrupted):
         train(tiny.config(prefix, *settings), tmp_path / "parts")
     train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
-    train(tiny.config(prefix, *settings, "training.scheduled_sampling=0"), tmp_path / "plain")
+    train(tiny.config(prefix, *settings, f"training.{option}=0"), tmp_path / "plain")
     assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
 
 

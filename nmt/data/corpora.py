@@ -1,13 +1,17 @@
 """The updates that the training corpora of a configuration give."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
-from nmt.config import DataConfig
+from nmt.config import Config, DataConfig
 from nmt.data.batching import Batches
 from nmt.data.store import PairStore
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
+from nmt.types import Batch, Place
+
+_TOKENS = 8192  # of a batch of the first epoch
 
 
 def update_source(
@@ -17,6 +21,16 @@ def update_source(
     if data.streams:
         return Stream(data, tokenizers=tokenizers, options=options)
     return Batches(stores, tokenizers=tokenizers, weights=_weights(data, stores), options=options)
+
+
+def first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
+    """The training pairs in the order of the first epoch, segmented as for translation."""
+    options = UpdateOptions(update_tokens=_TOKENS, sampling=False, seed=config.training.seed)
+    with contextlib.closing(update_source(config.data, stores, tokenizers, options).updates(Place())) as updates:
+        for update in updates:
+            yield from update.batches
+            if update.after.epoch:
+                return
 
 
 def _weights(data: DataConfig, stores: Sequence[PairStore]) -> list[float] | None:

@@ -59,6 +59,11 @@ def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
     return torch.minimum(weights, coverage).sum(dim=-1).masked_fill(~mask, 0.0).sum()
 
 
+def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
+    """Cross entropy of attention weights with what they are to be, −Σ g log a (Chen et al. 2016, eq. 9; both (B, T, S))."""
+    return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
+
+
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(

@@ -11,7 +11,7 @@ from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.encoder import Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
-from nmt.model.loss import repeated_attention
+from nmt.model.loss import guided_attention, repeated_attention
 from nmt.model.output import OUTPUTS, Readout
 from nmt.model.state import Decoded, DecoderState, Memory, Step
 from nmt.types import BOS, Batch
@@ -85,17 +85,20 @@ class Seq2Seq(nn.Module):
         *,
         r_drop: float = 0.0,
         coverage_loss: float = 0.0,
+        guide: Tensor | None = None,
         fed: Tensor | None = None,
     ) -> Tensor:
-        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats; what R-Drop and coverage add is in it.
+        """Teacher forcing: the cross entropy of the real target pieces, summed, in nats, and what the other losses add.
 
         The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
-        with masks of their own, and what the output layer adds for their disagreement. `fed`: see `vectors`.
+        with masks of their own, and what the output layer adds for their disagreement. `guide`: what attention is to look at,
+        (B, T, S), times the weight of this loss. `fed`: see `vectors`.
         """
         twice = bool(r_drop and noise)
         if noise and twice:
             batch, noise = batch.twice(), dataclasses.replace(noise, passes=2)
             fed = None if fed is None else fed.repeat(2, 1)
+            guide = None if guide is None else guide.repeat(2, 1, 1)
         readout, attention = self._readout(batch, noise, fed)
         targets = real_targets(batch)
         if twice:
@@ -105,6 +108,8 @@ class Seq2Seq(nn.Module):
         loss = self.output.loss(readout, targets, label_smoothing, r_drop if twice else 0.0)
         if coverage_loss:
             loss = loss + coverage_loss * repeated_attention(attention, target_mask(batch))
+        if guide is not None:
+            loss = loss + guided_attention(attention, guide)
         return loss / 2 if twice else loss
 
     def vectors(self, batch: Batch, noise: Noise | None = None, fed: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from nmt.model.loss import ROWS
 from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
+from nmt.training.lexicon import Lexicon
 from nmt.training.sampling import partly_sampled, sampled
 from nmt.types import EOS, Batch, pad
 
@@ -43,22 +44,28 @@ class Likelihood:
     """Share of the decoder's inputs that it has chosen itself, at the end of training."""
     r_drop: float = 0.0
     coverage_loss: float = 0.0
+    guided_alignment: float = 0.0
+    lexicon: Lexicon | None = None
+    """What guides the alignment."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
         share = self.scheduled_sampling * progress
         fed = partly_sampled(network, batch, noise, share) if share else None
         terms = {"r_drop": self.r_drop, "coverage_loss": self.coverage_loss}
-        loss: Tensor = network(batch, noise, self.label_smoothing, **terms, fed=fed)
+        guide = self.guided_alignment * self.lexicon.alignments(batch) if self.lexicon else None
+        loss: Tensor = network(batch, noise, self.label_smoothing, **terms, guide=guide, fed=fed)
         return loss
 
     @staticmethod
-    def of(settings: TrainingConfig) -> "Likelihood":
+    def of(settings: TrainingConfig, lexicon: Lexicon | None = None) -> "Likelihood":
         """As configured."""
         return Likelihood(
             label_smoothing=settings.label_smoothing,
             scheduled_sampling=settings.scheduled_sampling,
             r_drop=settings.r_drop,
             coverage_loss=settings.coverage_loss,
+            guided_alignment=settings.guided_alignment,
+            lexicon=lexicon,
         )
 
 
