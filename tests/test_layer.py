@@ -16,10 +16,11 @@ TORCH = ["lstm", "gru", "rnn"]
 
 def layer(**settings: object) -> RecurrentLayer:
     result = recurrent_layer(ModelConfig(**settings), D, H, 1)
-    result.initialize(1.0, torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(3)
+    result.initialize(1.0, generator)
     for name, parameter in result.named_parameters():
         if "bias" in name:
-            nn.init.normal_(parameter)
+            nn.init.normal_(parameter, generator=generator)
     return result.double()
 
 
@@ -102,7 +103,7 @@ def test_zoneout_is_its_mean_in_inference(cell: str) -> None:
 
 
 def test_the_mean_of_zoneout_is_what_inference_takes() -> None:
-    old, new = torch.randn(1, H), torch.randn(1, H)
+    old, new = torch.randn(2, 1, H, generator=torch.Generator().manual_seed(3))
     masks = tiny.noise().by_word(torch.empty(4000, 1, 1), H).squeeze(1) < 0.3
     (drawn,) = kept((old,), (new,), [masks.float()])
     torch.testing.assert_close(drawn.mean(dim=0, keepdim=True), kept((old,), (new,), [0.3])[0], atol=0.05, rtol=0)
@@ -117,7 +118,7 @@ def test_half_precision_is_near(cell: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         ways = ours(inputs, state, tiny.noise()), unrolled(ours, inputs.bfloat16(), state, seed=1)
     for way in ways:
-        torch.testing.assert_close(way, exact, rtol=0.03, atol=0.03, check_dtype=False)
+        torch.testing.assert_close(way, exact, rtol=0.05, atol=0.05, check_dtype=False)
 
 
 def test_states_have_as_many_tensors_as_the_bridge_makes() -> None:
