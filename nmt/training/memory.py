@@ -10,11 +10,18 @@ from nmt.types import EOS, Batch
 
 # Besides torch.OutOfMemoryError and MemoryError: the words of torch on a CPU, of C++, and of NVIDIA's libraries.
 _WORDS = ("can't allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
+# All that oneDNN says when there is no room for the kernel it has chosen; where there is none, it names "a primitive descriptor".
+_ONEDNN = "could not create a primitive"
 
 
 def is_shortage(error: BaseException) -> bool:
     """Whether an operation failed because memory was short."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in str(error) for word in _WORDS)
+    said = str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or said == _ONEDNN
+        or any(word in said for word in _WORDS)
+    )
 
 
 class Room:
