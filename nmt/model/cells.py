@@ -143,15 +143,33 @@ class TorchLayer(RecurrentLayer):
         return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE
 
 
-class LayerNormLSTM(RecurrentLayer):
+class OwnLayer(RecurrentLayer):
+    """A layer of a kind that torch does not have, whose product with the inputs has no bias, and which has none with h.
+
+    `products`: how many rows W has for each unit.
+    """
+
+    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, products: int) -> None:
+        super().__init__(config, hidden_size, STATES[config.cell])
+        self.w_input = nn.Parameter(torch.empty(products * hidden_size, input_size))
+
+    @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
+    def recurrent(self) -> list[Affine]:
+        return []
+
+
+class LayerNormLSTM(OwnLayer):
     """An LSTM that normalises its sums (Ba et al. 2016, eqs. 20 to 22; LN is over all gates of a product).
 
     (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
     """
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        super().__init__(config, hidden_size, STATES["layer_norm_lstm"])
-        self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        super().__init__(config, input_size, hidden_size, products=4)
         self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.norm_input = nn.LayerNorm(4 * hidden_size)  # its bias is b
         self.norm_recurrent = nn.LayerNorm(4 * hidden_size, bias=False)
@@ -162,10 +180,6 @@ class LayerNormLSTM(RecurrentLayer):
         nn.init.xavier_uniform_(self.w_input, generator=generator)
         draw_recurrence(self.w_recurrent, generator)
         nn.init.constant_(self.norm_input.bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
-
-    @property
-    def input(self) -> Affine:
-        return Affine(self.w_input)
 
     @property
     def recurrent(self) -> list[Affine]:
@@ -181,7 +195,7 @@ class LayerNormLSTM(RecurrentLayer):
         return torch.sigmoid(o) * torch.tanh(self.norm_cell(c)), c
 
 
-class SRU(RecurrentLayer):
+class SRU(OwnLayer):
     """The simple recurrent unit: no product with the state (Lei et al. 2018, eqs. 1 to 4).
 
     f, r = σ(W x + v ⊙ c + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = r ⊙ c' + (1 − r) ⊙ α x
@@ -190,9 +204,8 @@ class SRU(RecurrentLayer):
     """
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        super().__init__(config, hidden_size, STATES["sru"])
         products = 3 if input_size == hidden_size else 4  # c', f, r, and what goes past them
-        self.w_input = nn.Parameter(torch.empty(products * hidden_size, input_size))
+        super().__init__(config, input_size, hidden_size, products)
         self.v = nn.Parameter(torch.empty(2 * hidden_size))  # of f and r
         self.bias = nn.Parameter(torch.empty(2 * hidden_size))
 
@@ -203,14 +216,6 @@ class SRU(RecurrentLayer):
         self.w_input.data[H : 3 * H] *= 0.5**0.5
         nn.init.uniform_(self.v, -(1.5**0.5), 1.5**0.5, generator=generator)
         nn.init.zeros_(self.bias)
-
-    @property
-    def input(self) -> Affine:
-        return Affine(self.w_input)
-
-    @property
-    def recurrent(self) -> list[Affine]:
-        return []
 
     def project(self, inputs: Tensor, product: Product) -> Tensor:
         products = product(inputs)
@@ -224,15 +229,14 @@ class SRU(RecurrentLayer):
         return r * c + (1 - r) * (3**0.5 * past), c
 
 
-class SSRU(RecurrentLayer):
+class SSRU(OwnLayer):
     """The simpler simple recurrent unit (Kim et al. 2019), whose gate does not see the state.
 
     f = σ(W x + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = ReLU(c')
     """
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        super().__init__(config, hidden_size, STATES["ssru"])
-        self.w_input = nn.Parameter(torch.empty(2 * hidden_size, input_size))  # of c' and f
+        super().__init__(config, input_size, hidden_size, products=2)  # c' and f
         self.bias = nn.Parameter(torch.empty(hidden_size))  # of f
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:  # noqa: ARG002 (the LSTM's)
@@ -240,14 +244,6 @@ class SSRU(RecurrentLayer):
         for matrix in self.w_input.data.chunk(2):
             nn.init.xavier_uniform_(matrix, generator=generator)
         nn.init.zeros_(self.bias)
-
-    @property
-    def input(self) -> Affine:
-        return Affine(self.w_input)
-
-    @property
-    def recurrent(self) -> list[Affine]:
-        return []
 
     def project(self, inputs: Tensor, product: Product) -> Tensor:
         x, f = product(inputs).chunk(2, dim=-1)

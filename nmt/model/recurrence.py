@@ -31,7 +31,7 @@ def lstm_sequence(
         dtype: of the products and the outputs. Cell states and activations are float32 where it is bfloat16.
         mask: of h on its way into U h, (B, H), the same at every step.
     """
-    outputs: Tensor = _Sequence.apply(inputs, *state, *weights, dtype, mask)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _Sequence.apply(inputs, *state, dtype, mask, *weights)  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -48,14 +48,11 @@ class _Sequence(torch.autograd.Function):
         inputs: Tensor,
         h: Tensor,
         c: Tensor,
-        w_input: Tensor,
-        w_recurrent: Tensor,
-        b_input: Tensor,
-        b_recurrent: Tensor,
         dtype: torch.dtype,
         mask: Tensor | None,
+        *weights: Tensor,
     ) -> Tensor:
-        T = len(inputs)
+        T, (w_input, w_recurrent, b_input, b_recurrent) = len(inputs), weights
         inputs, w_input, w_recurrent = inputs.to(dtype).contiguous(), w_input.to(dtype), w_recurrent.to(dtype)
         gates, bias = F.linear(inputs, w_input), b_input + b_recurrent  # (T, B, 4H)
         outputs = gates.new_empty(T + 1, *h.shape)
@@ -82,12 +79,12 @@ class _Sequence(torch.autograd.Function):
             (flat @ w_input).view_as(inputs) if ctx.needs_input_grad[0] else None,
             masked(d_gates[0] @ w_recurrent, mask),
             d_c,
+            None,
+            None,
             flat.t() @ inputs.flatten(0, 1),
             flat.t() @ masked(outputs[:-1], mask).flatten(0, 1),
             d_bias,
             d_bias,
-            None,
-            None,
         )
 
 
