@@ -139,6 +139,11 @@ def _model_faults(config: Config) -> list[str]:
     model, faults = config.model, []
     if model.encoder_size % 2:
         faults.append(f"model.encoder_size: must be even (two directions), not {model.encoder_size}")
+    if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
+        faults.append(
+            f"model.encoder_stack: {model.encoder_stack} says what stands above the first layer, but encoder_layers is 1; "
+            "set encoder_layers to 2 or more"
+        )
     if model.attention == "dot" and model.encoder_size != model.decoder_size:
         faults.append(
             f"model.attention: dot needs encoder_size = decoder_size, "

@@ -132,6 +132,10 @@ MODEL_FAULTS = [
         {"cell": "sru", "state_dropout": 0.1},
         "model.state_dropout: sru has no product with the state; set it to 0, or use zoneout",
     ),
+    (
+        {"encoder_stack": "gnmt", "encoder_layers": 1},
+        "model.encoder_stack: gnmt says what stands above the first layer, but encoder_layers is 1; set encoder_layers to 2 or more",
+    ),
 ]
 
 
