@@ -20,14 +20,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: one line for each fault, all of them.
     """
-    path = Path(path)
+    content = read_yaml(path)
+    return parse_config({} if content is None else content, overrides, where=str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """What a YAML file holds. Raises ConfigError: it cannot be read, or is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-    return parse_config({} if content is None else content, overrides, where=str(path))
 
 
 def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "configuration") -> Config:

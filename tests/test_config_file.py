@@ -134,7 +134,8 @@ MODEL_FAULTS = [
     ),
     (
         {"encoder_stack": "gnmt", "encoder_layers": 1},
-        "model.encoder_stack: gnmt says what stands above the first layer, but encoder_layers is 1; set encoder_layers to 2 or more",
+        "model.encoder_stack: gnmt says what stands above the first layer, but encoder_layers is 1; "
+        "set encoder_layers to 2 or more",
     ),
 ]
 
