@@ -27,6 +27,7 @@ def test_a_few_updates(path: Path, tmp_path: Path) -> None:
         "data.source_language=en",
         "data.target_language=de",
         "data.drop_overlap=false",
+        "tokenizer.source_model=null",
         "tokenizer.vocabulary_size=290",
     ]
     overrides += ["training.max_updates=2", "training.threads=1", "validation.sentences=2"]
