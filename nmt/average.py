@@ -7,7 +7,10 @@ from pathlib import Path
 from nmt.checkpoint import CheckpointFolder, Model, load_model, save_model, unique_weights
 from nmt.errors import ModelError
 from nmt.files import check_new
-from nmt.tokenizers.base import Tokenizer
+from nmt.tokenizers.base import names
+
+# Keys of the model that say nothing about a trained one.
+_OF_TRAINING = {"dropout", "embedding_dropout", "word_dropout", "state_dropout", "output_dropout", "forget_bias"}
 
 
 def average(folders: Sequence[str | Path], output: str | Path) -> None:
@@ -48,9 +51,9 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
 
 def _check(first: Model, other: Model) -> None:
     here, there = dataclasses.asdict(first.config.model), dataclasses.asdict(other.config.model)
-    different = [f"model.{key}" for key in here if here[key] != there[key]]
+    different = [f"model.{key}" for key in here if here[key] != there[key] and key not in _OF_TRAINING]
     if not all(
-        _pieces(getattr(first.tokenizers, side)) == _pieces(getattr(other.tokenizers, side))
+        names(getattr(first.tokenizers, side)) == names(getattr(other.tokenizers, side))
         for side in ("source", "target")
     ):
         different.append("the vocabulary")
@@ -58,7 +61,3 @@ def _check(first: Model, other: Model) -> None:
         raise ModelError(
             f"{other.name}: differs from {first.name} in {', '.join(different)}; average models of one configuration"
         )
-
-
-def _pieces(tokenizer: Tokenizer) -> list[str]:
-    return tokenizer.pieces(range(tokenizer.size))

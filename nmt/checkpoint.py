@@ -243,6 +243,12 @@ class CheckpointFolder:
             if path.resolve() != self.best():
                 shutil.rmtree(path, ignore_errors=True)
 
+    def drop_after(self, update: int) -> None:
+        """Delete the checkpoints of later updates: damaged ones, which would count as the newest."""
+        for path in self.all():
+            if path.name > self.path(update).name:
+                shutil.rmtree(path, ignore_errors=True)
+
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole, and a complaint about each newer one that is not."""
         complaints: list[str] = []

@@ -288,7 +288,8 @@ class TrainingConfig:
     risk_sharpness: float = 0.005
     """Of `risk`: α, to the power of which the model's probabilities weigh the samples."""
     likelihood_share: float = 0.0
-    """Of `risk`: share of the likelihood in the loss (Edunov et al. 2018)."""
+    """Of `risk`: share of the likelihood in the loss (Edunov et al. 2018). What belongs to the likelihood, as `label_smoothing`
+    does, acts on this share alone."""
     ema: float = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

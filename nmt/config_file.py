@@ -13,6 +13,8 @@ from nmt.errors import ConfigError
 from nmt.files import reason
 from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, to_plain
 
+OWN_TOKENIZERS = {"zh", "ja", "ko"}  # languages that BLEU splits in ways of their own
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, apply `section.key=value` overrides, check everything.
@@ -136,6 +138,19 @@ def _training_faults(config: Config) -> list[str]:
         faults.append("training.freeze: leaves nothing to learn; remove a part")
     if config.training.objective == "risk" and not config.training.start_from:
         faults.append("training.objective: risk needs a model that has learned by likelihood; set training.start_from")
+    if config.training.objective == "risk" and not config.training.likelihood_share:
+        faults += [
+            f"training.{key}: belongs to the likelihood, of which risk has no share; "
+            f"set training.likelihood_share, or {key} to 0"
+            for key in ("scheduled_sampling", "r_drop", "coverage_loss", "guided_alignment")
+            if getattr(config.training, key)
+        ]
+    languages = config.data.target_languages
+    by_bleu = config.training.objective == "risk" and config.training.risk_cost == "bleu"
+    if by_bleu and len(languages) > 1 and OWN_TOKENIZERS & {*languages}:
+        faults.append(
+            f"training.risk_cost: bleu splits words in one way for all of {', '.join(languages)}; choose chrf"
+        )
     return faults
 
 

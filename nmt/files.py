@@ -131,10 +131,16 @@ def saving(what: str | Path) -> Iterator[None]:
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file that appears whole or not at all: a temporary file beside it, flushed to disk, then renamed."""
-    path = Path(path)
+    """Write a file that appears whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+
+    A link stays, and what it points to is replaced; what is no file, a pipe or a device, is written to.
+    """
+    path = Path(path).resolve()
     data = content.encode() if isinstance(content, str) else content
     with saving(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=DRAFT)
         try:
             with os.fdopen(handle, "wb") as stream:

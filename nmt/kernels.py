@@ -8,7 +8,6 @@ All arrays are contiguous. Each row is computed by the same code whatever rows s
 them.
 """
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,7 +20,18 @@ Words = NDArray[np.int16]
 Ids = NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-AVAILABLE = importlib.util.find_spec("numba") is not None
+
+def _compiler() -> Any:
+    """Numba's; None where it is not installed, or does not fit this NumPy."""
+    try:
+        from numba import njit
+    except ImportError:
+        return None
+    return njit
+
+
+_njit = _compiler()
+AVAILABLE = _njit is not None
 
 _f = np.float32
 _LOG2E = _f(1.44269504)
@@ -41,12 +51,14 @@ def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
     """
 
     def decorate(function: Function) -> Function:
-        if not AVAILABLE:
+        if _njit is None:
             return function
-        from numba import njit
-
         # "numpy": division by zero is no exception, which no vector could raise.
-        kernel: Function = njit(cache=True, error_model="numpy", fastmath=set(liberties), **options)(function)
+        settings = {"error_model": "numpy", "fastmath": set(liberties), **options}
+        try:
+            kernel: Function = _njit(cache=True, **settings)(function)
+        except RuntimeError:  # no folder can be written that would keep it: every process compiles it
+            kernel = _njit(**settings)(function)
         return kernel
 
     return decorate

@@ -28,8 +28,10 @@ def choose_device(name: str) -> torch.device:
 def default_threads(processes: int) -> int:
     """CPU threads for each of so many processes of one training on this machine."""
     threads = torch.get_num_threads()
+    if processes == 1:  # torch knows no quotas
+        return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
     # With many processes torchrun sets OMP_NUM_THREADS=1 unless it is set; what the user has set counts.
-    return threads if processes == 1 or threads > 1 else max(1, cores() // processes)
+    return threads if threads > 1 else max(1, cores() // processes)
 
 
 def cores() -> int:

@@ -98,9 +98,10 @@ class Shortlist:
         if len(ids) and not (ids.min() >= EOS and ids.max() < self.target_size):
             raise ValueError(f"pieces {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
 
-    def copying(self) -> "Shortlist":
-        """The same with each source piece itself, for a network that copies. One vocabulary."""
-        itself = np.maximum(np.arange(len(self.best)), EOS)
+    def copying(self, tags: int = 0) -> "Shortlist":
+        """The same with each source piece itself, for a network that copies: all but tags, which are so many. One vocabulary."""
+        itself = np.arange(len(self.best))
+        itself = np.where((itself > EOS) & (itself < len(itself) - tags), itself, EOS)
         return replace(self, best=np.column_stack([self.best, itself]))
 
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:

@@ -318,13 +318,14 @@ def _learned(config: Config) -> Tokenizers:
 
 
 def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:
-    settings = config.training
-    likelihood = Likelihood.of(settings, _lexicon(config, tokenizers, stores) if settings.guided_alignment else None)
+    settings, tags = config.training, tokenizers.target.tags
+    lexicon = _lexicon(config, tokenizers, stores) if settings.guided_alignment else None
+    likelihood = Likelihood.of(settings, lexicon, tags)
     if settings.objective == "likelihood":
         return likelihood
     return Risk(
         tokenizer=tokenizers.target,
-        cost=sentence_cost(settings.risk_cost, config.data.target_language),
+        cost=sentence_cost(settings.risk_cost, config.data.target_languages[0]),
         samples=settings.risk_samples,
         sharpness=settings.risk_sharpness,
         likelihood=likelihood,

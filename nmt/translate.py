@@ -28,7 +28,7 @@ from nmt.search.options import Options, SampleOptions, SearchOptions
 from nmt.search.sample import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.shortlist import Shortlist
-from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.base import Tokenizers, names
 from nmt.tokenizers.tags import tagged
 from nmt.translation import Translation, joined_best, joined_samples, of_line, one_line
 from nmt.types import EOS, pad
@@ -77,6 +77,7 @@ class Translator:
         members = scorers or [ModelScorer(model.network) for model in models]
         self.tokenizers = models[0].tokenizers
         self.data = models[0].config.data
+        self.max_pieces = max(MAX_PIECES, self.data.max_length)  # it has not learned from longer ones
         self.batch_size = batch_size
         device = next(models[0].network.parameters()).device
         self._search = Search(
@@ -203,7 +204,7 @@ class Translator:
         return self.tokenizers.source.encode(tagged("", self.data.tags_before(self.target(to), tag)))
 
     def _segments(self, line: str, number: int) -> list[list[int]]:
-        """The line's ids, in parts of at most MAX_PIECES; none for a line without text."""
+        """The line's ids, in parts of at most `max_pieces`; none for a line without text."""
         if not line.strip():
             return []
         parts = self._parts(line)
@@ -213,9 +214,9 @@ class Translator:
         return parts
 
     def _parts(self, text: str) -> list[list[int]]:
-        """Ids of a text, cut in halves until none has more than MAX_PIECES."""
+        """Ids of a text, cut in halves until none has more than `max_pieces`."""
         ids = self.tokenizers.source.encode(text)
-        if len(ids) <= MAX_PIECES or len(text) == 1:
+        if len(ids) <= self.max_pieces or len(text) == 1:
             return [ids]
         cut = _middle(text)
         return [part for half in (text[:cut].rstrip(), text[cut:]) for part in self._parts(half) if half]
@@ -350,21 +351,17 @@ def _check_ensemble(models: Sequence[Model]) -> None:
             raise ModelError(f"{first.name} and {other.name}: no ensemble, {languages}; name models of one direction")
         for side in ("source", "target"):
             ours, theirs = getattr(first.tokenizers, side), getattr(other.tokenizers, side)
-            if _content(ours) != _content(theirs):
+            if names(ours) != names(theirs):
                 raise ModelError(f"{first.name} and {other.name}: no ensemble, their {side} vocabularies differ")
 
 
 def _shortlist(models: Sequence[Model]) -> Shortlist | None:
     """That of the first model that has one; source pieces are in it if a model copies them."""
     first = next((model.shortlist for model in models if model.shortlist), None)
-    return first.copying() if first and any(model.network.output.copies for model in models) else first
+    copies = any(model.network.output.copies for model in models)
+    return first.copying(models[0].tokenizers.target.tags) if first and copies else first
 
 
 def _languages(model: Model) -> str:
     data = model.config.data
     return f"{', '.join(data.source_languages)} to {', '.join(data.target_languages)}"
-
-
-def _content(tokenizer: Any) -> list[str]:
-    pieces: list[str] = tokenizer.pieces(list(range(tokenizer.size)))
-    return pieces

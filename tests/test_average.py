@@ -72,3 +72,8 @@ def test_faults_are_one_line_and_leave_nothing(run: Path, tmp_path: Path, capsys
     assert main([str(run), "--output", str(tmp_path / "model")]) == 2
     assert "model: exists already; name a new folder" in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_acts_in_training_alone_makes_no_difference(run: Path, tmp_path: Path) -> None:
+    train(tiny.config(run.parent / "text", "training.max_updates=1", "model.dropout=0.3"), tmp_path / "other")
+    assert main([str(run), str(tmp_path / "other"), "--output", str(tmp_path / "mean")]) == 0

@@ -358,3 +358,14 @@ class TestTextBatches:
         pairs = [("a b", "c")] * 10
         assert len(list(text_batches(pairs, WORDS, 30))) == 1
         assert len(list(text_batches(pairs, WORDS, 15))) == 2
+
+
+@pytest.mark.parametrize("tokens", [20, 160])
+def test_a_place_among_updates_of_another_size(tokens, tmp_path):
+    one = many(tmp_path)
+    before, after = (batches([one], update_tokens=size) for size in (40, tokens))
+    place = Place(epoch=2, update=before.count(2) // 3)
+    converted = after.converted(place, place.update / before.count(2))
+    assert converted.epoch == 2
+    assert converted.update / after.count(2) == pytest.approx(place.update / before.count(2), abs=1 / after.count(2))
+    assert after.converted(place, 0.999).update == after.count(2) - 1

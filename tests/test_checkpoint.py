@@ -223,3 +223,9 @@ def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, 
     save_model(tmp_path / "integers", integers, tokenizers, config)
     with pytest.raises(ModelError, match=r"\.weight has integers without .*\.scale"):
         load_model(tmp_path / "integers")
+
+
+def test_what_is_newer_than_the_checkpoint_gone_on_from_is_dropped(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15, 100)
+    saved.drop_after(10)
+    assert saved.all() == [saved.path(5), saved.path(10)]

@@ -137,6 +137,7 @@ def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: P
     [
         ("0> /dev/null", "the input cannot be read (Bad file descriptor)"),
         ("<&-", "standard input is closed"),
+        (">&-", "standard output is closed"),
         ("<<< cat > /dev/full", "the output cannot be written (No space left on device)"),
     ],
 )

@@ -407,3 +407,22 @@ class TestFile:
 def test_configuration_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().model.dropout = 0.5  # type: ignore[misc]
+
+
+def test_what_belongs_to_the_likelihood_needs_a_share_of_it():
+    risk = {"objective": "risk", "start_from": "runs/first", "r_drop": 1}
+    advice = "set training.likelihood_share, or r_drop to 0"
+    fault = f"training.r_drop: belongs to the likelihood, of which risk has no share; {advice}"
+    assert faults({"training": risk}) == [fault]
+    assert parse_config({"training": {**risk, "likelihood_share": 0.1}})
+
+
+def test_bleu_of_sentences_knows_one_way_to_split_words():
+    corpora = [{"path": "a", "target_language": "de"}, {"path": "b", "target_language": "zh"}]
+    training = {"objective": "risk", "start_from": "runs/first"}
+    fault = "training.risk_cost: bleu splits words in one way for all of de, zh; choose chrf"
+    assert faults({"data": {"train": corpora, "target_tags": True}, "training": training}) == [fault]
+    assert parse_config({"data": {"train": corpora[1:]}, "training": training})
+    assert parse_config(
+        {"data": {"train": corpora, "target_tags": True}, "training": {**training, "risk_cost": "chrf"}}
+    )

@@ -19,7 +19,7 @@ def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
     for t in range(batch.target.size(1)):
         step = network.step(tokens, state, memory)
         state, tokens = step.state, batch.target[:, t]
-        logits.append(network.logits(step.vectors))
+        logits.append(network.output(step.vectors))
     stacked = torch.stack(logits, dim=1)
     return torch.cat([stacked[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
 

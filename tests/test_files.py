@@ -113,6 +113,20 @@ class TestWriteWhole:
         assert (tmp_path / "t").read_text() == "old"
         assert os.listdir(tmp_path) == ["t"]
 
+    def test_a_link_stays(self, tmp_path):
+        (tmp_path / "link").symlink_to("t")
+        write_whole(tmp_path / "link", "new")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "t").read_text() == "new"
+
+    def test_a_pipe_is_written_to(self, tmp_path):
+        os.mkfifo(tmp_path / "t")
+        reader = os.open(tmp_path / "t", os.O_RDONLY | os.O_NONBLOCK)
+        write_whole(tmp_path / "t", "new")
+        assert os.read(reader, 100) == b"new"
+        os.close(reader)
+        assert (tmp_path / "t").is_fifo()
+
     def test_missing_folder_is_a_machine_error(self, tmp_path):
         with pytest.raises(MachineError, match="choose a folder that can be written"):
             write_whole(tmp_path / "none" / "t", "x")

@@ -128,3 +128,9 @@ def test_files_of_a_dataset(tmp_path):
     for dataset in (path, str(tmp_path)):
         assert corpus_files(CorpusConfig(dataset=dataset), DATA) == [tmp_path / "t.parquet"]
     assert corpus_files(CorpusConfig(dataset="nobody/no_such_dataset"), DATA) == []
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_words_that_look_like_nothing_are_text_in_folders_too(streaming, tmp_path):
+    written(ROWS, tmp_path / "train-0.csv")
+    assert read(tmp_path, streaming=streaming) == PAIRS

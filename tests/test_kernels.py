@@ -210,6 +210,22 @@ def test_all_of_them_can_be_prepared() -> None:
 
 
 def test_without_numba_functions_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "AVAILABLE", False)
+    monkeypatch.setattr(kernels, "_njit", None)
     assert kernels.compiled("contract")(sigmoid) is sigmoid
     kernels.prepare()
+
+
+def test_without_a_folder_to_keep_it_in_a_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core.caching import CacheImpl
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(CacheImpl, "__init__", refuse)
+
+    @kernels.compiled()
+    def double(x: int) -> int:
+        return 2 * x
+
+    assert double(4) == 8
+    assert not double.stats.cache_path  # type: ignore[attr-defined]

@@ -74,3 +74,12 @@ def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, c
     assert machine.cores() == 8
     (tmp_path / "cpu.max").write_text(content)
     assert machine.cores() == expected
+
+
+def test_threads_of_one_process_keep_to_the_cores_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(3)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert default_threads(1) == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads(1) == 3

@@ -37,7 +37,7 @@ def log_probability(network: Seq2Seq, batch: Batch, sentence: int, ids: Sequence
     state, previous, total = network.start(memory), BOS, torch.zeros((), dtype=torch.float64)
     for piece in [*ids, EOS]:
         step = network.step(torch.tensor([previous]), state, memory)
-        total = total + network.logits(step.vectors).log_softmax(dim=-1)[0, piece]
+        total = total + network.output(step.vectors).log_softmax(dim=-1)[0, piece]
         state, previous = step.state, piece
     return total
 

@@ -115,3 +115,13 @@ def test_another_optimiser_begins_anew_where_the_moments_are_not_its_own() -> No
     assert "optimizer.exp_avg.target_embedding.weight" in saved
     assert not any("momentum_buffer" in name for name in saved)
     update(network, muon)
+
+
+def test_muon_has_no_matrix_that_is_frozen() -> None:
+    network = tiny.network()
+    for part in (network.encoder, network.decoder, network.shrink):
+        part.requires_grad_(False)
+    optimizers = build_optimizers(network, TrainingConfig(optimizer="muon"))
+    before = weights(network)
+    update(network, optimizers)
+    assert not torch.equal(weights(network), before)

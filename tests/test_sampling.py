@@ -112,3 +112,16 @@ def test_long_text_takes_no_recursion(kind):
     text = "".join(WORDS) * 20  # one word of several thousand characters
     (ids,) = Sampler(model, 0.2).sample([processor.normalize(text)], [1])
     assert processor.decode(ids) == text
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_long_words_are_sampled_alike_and_not_kept(kind):
+    model, processor = trained(kind)
+    text = processor.normalize("".join(WORDS[:20]))
+    sampler, kept = Sampler(model, 0.3), Sampler(model, 0.3)
+    assert sampler.sample([text], [7]) == kept.sample([text], [7])
+    segmenter = sampler._segment.__self__
+    cache = segmenter._lattice if kind == "unigram" else segmenter._known
+    assert cache.cache_info().currsize == 0
+    sampler.sample([processor.normalize(WORDS[0])], [7])
+    assert cache.cache_info().currsize == 1

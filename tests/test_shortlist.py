@@ -106,3 +106,8 @@ def test_a_network_that_copies_may_use_the_pieces_of_the_source(shortlist: Short
     for sentence, ids in enumerate(batch):
         itself = {piece for piece in ids if piece >= EOS}
         assert set(allowed(after, sentence)) == {*allowed(before, sentence), *itself}
+
+
+def test_what_is_copied_is_no_tag() -> None:
+    shortlist = Shortlist(target_size=8, frequent=np.array([EOS]), best=np.full((8, 1), EOS))
+    assert shortlist.copying(tags=2).best[:, 1].tolist() == [EOS, EOS, EOS, EOS, 4, 5, EOS, EOS]

@@ -33,8 +33,9 @@ def test_round_trip(chunks, tmp_path_factory):
         assert store.source(index).tolist() == source
         assert store.target(index).tolist() == target
         assert store.text(index) == (source_text, target_text)
-    assert store.source_lengths.tolist() == [len(item[2]) for item in items]
-    assert store.target_lengths.tolist() == [len(item[3]) for item in items]
+    sources, targets = store.lengths(np.arange(len(store)))
+    assert sources.tolist() == [len(item[2]) for item in items]
+    assert targets.tolist() == [len(item[3]) for item in items]
     some = np.arange(len(items))[::-2]
     assert [lengths.tolist() for lengths in store.lengths(some)] == [
         [len(items[index][side]) for index in some] for side in (2, 3)

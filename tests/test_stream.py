@@ -318,3 +318,16 @@ def test_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
     train(tiny.config(prefix, *overrides, "training.max_updates=6"), tmp_path / "cosine")
     records = [json.loads(line) for line in (tmp_path / "cosine" / "metrics.jsonl").read_text().splitlines()]
     assert max(record["update"] for record in records) == 6
+
+
+def test_a_place_among_updates_of_another_size_is_the_beginning_of_its_window(folder: Path) -> None:
+    config = settings(folder, FORMS["tsv"])
+    place = next(
+        update.after for update in stream(config).updates(Place()) if update.after.window and update.after.update
+    )
+    larger = stream(config, update_tokens=90)
+    converted = larger.converted(place, 0.0)
+    assert (converted.window, converted.update) == (place.window, 0)
+    whole, rest = (names(epoch_of(larger, start=start)) for start in (Place(), converted))
+    assert whole[-len(rest) :] == rest
+    assert len(whole) > len(rest)

@@ -28,7 +28,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.stop import StopSignal
-from nmt.training.trainer import Trainer, position_of
+from nmt.training.trainer import Trainer, UpdateSize, position_of
 from nmt.types import Place, Update
 
 Figures = Iterator[float]
@@ -144,7 +144,6 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
     batches = next(trainer.source.updates(Place())).batches
     assert len(batches) == 3
     summed, tokens = trainer._gradients(batches)
-    trainer._step(0.0, tokens)
     reference = sum(trainer.network(batch, label_smoothing=0.1) for batch in batches)
     assert isinstance(reference, torch.Tensor)
     assert summed == pytest.approx(reference.item(), rel=1e-5)
@@ -301,3 +300,31 @@ def test_raised_limits_go_on(room: Room) -> None:
     assert again.position.ended(again.config)
     longer = resumed(room, room.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
     assert not longer.position.ended(longer.config)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float) -> None:
+    trainer = room.trainer(room.config())
+    before = weights(trainer.network)
+    trainer.network.source_embedding.weight.register_hook(lambda gradient: torch.full_like(gradient, value))
+    with pytest.raises(UserError, match=r"the gradient's norm is (inf|nan) at update 1; lower training\.learning_rate"):
+        go(trainer)
+    assert torch.equal(weights(trainer.network), before)
+
+
+def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
+    first = room.run("training.max_updates=9")
+    again = resumed(room, room.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))
+    assert again.position.ended(again.config)
+
+
+def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Room) -> None:
+    first = room.run("training.max_updates=4")
+    assert first.position.epochs_done is not None
+    folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
+    smaller = room.trainer(config, first.checkpoints.output)
+    smaller.position.size = UpdateSize(tokens=16)
+    smaller.restore(load_tensors(folder / "model.safetensors"), load_training_state(folder))
+    assert smaller.position.place.update > 2 * first.position.place.update
+    go(smaller)
+    assert smaller.position.epochs_done == pytest.approx(first.position.epochs_done, abs=0.1)

@@ -103,8 +103,21 @@ def test_what_is_fed_is_what_the_decoder_hears(decoder: str) -> None:
         state, previous = network.start(memory), torch.full((3,), BOS)
         for time in range(fed.size(1)):
             step = network.step(previous, state, memory)
-            scores = network.logits(step.vectors).log_softmax(dim=-1).gather(1, batch.target[:, time, None]).squeeze(1)
+            scores = network.output(step.vectors).log_softmax(dim=-1).gather(1, batch.target[:, time, None]).squeeze(1)
             total -= float(scores[time < batch.target_lengths].sum())
             state, previous = step.state, fed[:, time]
         assert float(network(batch, fed=fed)) == pytest.approx(total, rel=1e-5)
         assert float(network(batch)) != pytest.approx(total, rel=1e-5)
+
+
+def test_tags_are_never_drawn() -> None:
+    network, batch = tiny.network(), tiny.batch()
+    last = network.output.weight.size(0) - 1
+    with torch.no_grad():
+        network.output.bias[last] = 50.0
+    assert {piece for row in sampled(network, batch, tiny.noise(), 3) for ids in row for piece in ids} == {last}
+    assert last not in {
+        piece for row in sampled(network, batch, tiny.noise(), 3, tags=1) for ids in row for piece in ids
+    }
+    assert last in partly_sampled(network, batch, tiny.noise(), 1.0)
+    assert last not in partly_sampled(network, batch, tiny.noise(), 1.0, tags=1)

@@ -24,6 +24,7 @@ from nmt.runtime.engine import KNOWN
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.shortlist import Shortlist
 from nmt.train import train
+from nmt.translate import MAX_PIECES
 from nmt.types import EOS
 from nmt.workers import can_fork
 
@@ -216,11 +217,9 @@ def test_attention_is_kept_where_it_is_asked_for(model: Path) -> None:
     assert [translation.text for translation in found] == translator.translate(lines)
 
 
-def test_long_lines_are_split_with_a_warning(
-    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(translate, "MAX_PIECES", 8)
+def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator.load(model)
+    translator.max_pieces = 8
     line = "red cat. blue dog. green house."
     options = SearchOptions(attention=True)
     with caplog.at_level(logging.WARNING):
@@ -251,10 +250,10 @@ def test_long_lines_are_cut_near_the_middle_between_sentences_or_words(line: str
     assert [line[:cut], line[cut:]] == parts
 
 
-def test_parts_are_translated_as_lines_of_their_own(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_translated_as_lines_of_their_own(model: Path) -> None:
     translator = Translator.load(model)
     alone = translator.translate(["red cat.", "blue dog."])
-    monkeypatch.setattr(translate, "MAX_PIECES", 8)
+    translator.max_pieces = 8
     assert translator.translate(["red cat.  blue dog."]) == [" ".join(alone)]
 
 
@@ -304,11 +303,11 @@ def test_samples_depend_on_neither_batches_nor_workers(model: Path, precision: s
     assert sum(samples[0] != samples[-1] for samples in alone) > 10
 
 
-def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
     options = SampleOptions(samples=3)
     both = Translator.load(model, model)
     first, second = texts(both, ["red cat.", "blue dog."], options)
-    monkeypatch.setattr(translate, "MAX_PIECES", 8)
+    both.max_pieces = 8
     assert texts(both, ["red cat.  blue dog.", ""], options) == [
         [" ".join(parts) for parts in zip(first, second, strict=True)],
         [""],
@@ -356,3 +355,17 @@ def test_what_cannot_be_packed_is_translated_by_the_model_itself(
     ]
     with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
         Translator.load(model, precision="int8")
+
+
+def test_a_model_that_learned_longer_lines_translates_them_whole(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    short, long = (
+        Translator.load(trained(folder, f"long{most}", f"data.max_length={most}", "training.max_updates=1"))
+        for most in (100, 300)
+    )
+    assert (short.max_pieces, long.max_pieces) == (MAX_PIECES, 300)
+    line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
+    for translator in (long, short):
+        translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))
+        assert len(caplog.records) == (translator is short)

@@ -148,9 +148,9 @@ def test_the_language_asked_for_is_the_language_given(model: Path) -> None:
     assert translator.nbest([" "], to="fr")[0][0].text == ""
 
 
-def test_parts_of_a_long_line_have_the_tags_each(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
     translator = Translator.load(model)
-    monkeypatch.setattr("nmt.translate.MAX_PIECES", 2)
+    translator.max_pieces = 2
     [best] = translator.nbest(["red cat one dog"], to="fr")[0]
     assert best.source_tokens == ["<2fr>", "red", "cat", "<2fr>", "one", "dog"]
 

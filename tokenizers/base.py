@@ -57,6 +57,11 @@ class Tokenizers:
     target: Tokenizer
 
 
+def names(tokenizer: Tokenizer) -> list[str]:
+    """The names of all pieces, by id."""
+    return tokenizer.pieces(range(tokenizer.size))
+
+
 def without_surrogates(text: str) -> str:
     """`text` with lone surrogates, which no UTF-8 can hold, replaced by U+FFFD."""
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

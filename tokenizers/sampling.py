@@ -18,7 +18,10 @@ from nmt.types import UNK
 
 _SPACE = "▁"
 _UNKNOWN_PENALTY = 10.0  # log-probability of an unknown character below the rarest piece, as in SentencePiece
-_CACHED_WORDS = 1 << 15
+_CACHED_WORDS, _CACHED_LENGTH = (
+    1 << 15,
+    20,
+)  # as many, of so many characters at most: where no spaces are, sentences are words
 
 Draw = Callable[[], float]  # the next random number, uniform in [0, 1)
 
@@ -73,7 +76,7 @@ class UnigramSampler:
         self._lattice = lru_cache(maxsize=_CACHED_WORDS)(self._make_lattice)
 
     def segment(self, word: str, draw: Draw) -> list[int]:
-        lattice = self._lattice(word)
+        lattice = self._lattice(word) if len(word) <= _CACHED_LENGTH else self._make_lattice(word)
         pieces, end = [], len(word)
         while end:
             sums, choices = lattice[end - 1]
@@ -112,12 +115,16 @@ class DropoutSampler:
 
     def __init__(self, model: SubwordModel, dropout: float) -> None:
         self._model, self._dropout = model, dropout
-        self._whole = lru_cache(maxsize=_CACHED_WORDS)(lambda word: self._merge(word, itertools.repeat(False)))
+        self._known = lru_cache(maxsize=_CACHED_WORDS)(self._whole)
 
     def segment(self, word: str, draw: Draw) -> list[int]:
-        ids, merges = self._whole(word)
+        ids, merges = self._known(word) if len(word) <= _CACHED_LENGTH else self._whole(word)
         kept = self._kept(draw) if merges else 0
         return ids if kept >= merges else self._merge(word, self._losses(kept, draw))[0]
+
+    def _whole(self, word: str) -> tuple[list[int], int]:
+        """As `_merge` without losses."""
+        return self._merge(word, itertools.repeat(False))
 
     def _kept(self, draw: Draw) -> int:
         """Merges before the first that is lost. Drawn at once, since most words lose none and then are known."""

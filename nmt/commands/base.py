@@ -116,7 +116,8 @@ def run(name: str, body: Callable[[], int | None]) -> int:
     with _logging(name):
         try:
             status = body() or 0
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return status
         except UserError as error:
             _tell(error, f"{name}: error")
@@ -140,6 +141,8 @@ def _tell(error: NmtError, who: str) -> None:
 
 def _settle_stdout() -> None:
     """Flush; where that is impossible, drop what is left, or the interpreter would complain about it at its exit."""
+    if sys.stdout is None:  # closed before Python began
+        return
     try:
         sys.stdout.flush()
     except OSError:

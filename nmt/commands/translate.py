@@ -18,7 +18,7 @@ from nmt.commands.base import (
     run,
     whole_number,
 )
-from nmt.errors import DataError
+from nmt.errors import DataError, MachineError
 
 if TYPE_CHECKING:
     from nmt.search.options import Options
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )  # what is wrong with them is told before any input
             run_pipe(
                 _standard_input(),
-                sys.stdout.buffer,
+                _standard_output(),
                 translate=lambda lines, numbers: translator.nbest(
                     lines, search, numbers, to=options.to, tag=options.tag
                 ),
@@ -105,6 +105,12 @@ def _standard_input() -> BinaryIO:
         raise DataError("standard input is closed; give text on it")
     os.set_blocking(sys.stdin.fileno(), True)  # or no bytes now would look like no more bytes
     return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise MachineError("standard output is closed; give a file or a pipe for it")
+    return sys.stdout.buffer
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

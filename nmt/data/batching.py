@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +58,11 @@ class Batches:
             for number in range(first, self.count(epoch)):
                 yield self.update(epoch, number)
             epoch, first = epoch + 1, 0
+
+    def converted(self, place: Place, share: float) -> Place:
+        """Where as much of the epoch is done, to an update. Other updates hold other pairs: some come twice, some not at all."""
+        count = self.count(place.epoch)
+        return replace(place, update=min(round(share * count), count - 1))
 
     def count(self, epoch: int) -> int:
         """Number of updates in an epoch; epochs count from 0."""

@@ -87,10 +87,15 @@ def _load(corpus: CorpusConfig) -> Any:
     if path.is_file():
         if path.suffix not in _FORMATS:
             raise ValueError(f"a dataset file must end in one of {', '.join(_FORMATS)}")
-        if path.suffix == ".csv":
-            options["keep_default_na"] = False  # the words NA, None and null are text
+        options |= _csv_options(corpus)
         return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), **options)
-    return datasets.load_dataset(str(corpus.dataset), corpus.name, **options)
+    return datasets.load_dataset(str(corpus.dataset), corpus.name, **options, **_csv_options(corpus))
+
+
+def _csv_options(corpus: CorpusConfig) -> dict[str, Any]:
+    """For files of this kind: the words NA, None and null are text."""
+    kinds = {file.suffix for file in dataset_files(str(corpus.dataset))} & _FORMATS.keys()
+    return {"keep_default_na": False} if kinds == {".csv"} else {}
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:

@@ -37,6 +37,10 @@ class Loader:
         """`source`: must be picklable."""
         self._source = source
 
+    def converted(self, place: Place, share: float) -> Place:
+        """As the source says."""
+        return self._source.converted(place, share)
+
     def updates(self, place: Place) -> Generator[Update, None, None]:
         """The updates from a place on. Close the generator to end the background process.
 

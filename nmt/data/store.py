@@ -54,16 +54,6 @@ class PairStore:
     def __reduce__(self) -> tuple[type["PairStore"], tuple[Path]]:
         return PairStore, (self._folder,)  # another process maps the same files, instead of getting what is in them
 
-    @property
-    def source_lengths(self) -> NDArray[np.int64]:
-        """Source pieces of each pair, EOS not counted."""
-        return np.diff(self._source_offsets)
-
-    @property
-    def target_lengths(self) -> NDArray[np.int64]:
-        """Target pieces of each pair, EOS not counted."""
-        return np.diff(self._target_offsets)
-
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Source and target pieces of some pairs, EOS not counted."""
         sources = self._source_offsets[indices + 1] - self._source_offsets[indices]

@@ -39,6 +39,10 @@ class Stream:
         self._data, self._tokenizers = data, tokenizers
         self._options, self._cut = options, Shares(tokenizers, options)
 
+    def converted(self, place: Place, share: float) -> Place:  # noqa: ARG002 - of a stream nobody knows it
+        """Where the window begins: nothing is left out, and some pairs come twice."""
+        return dataclasses.replace(place, update=0)
+
     def updates(self, place: Place) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed, the place and the corpora.
 

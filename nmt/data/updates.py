@@ -33,6 +33,9 @@ class UpdateSource(Protocol):
     def updates(self, place: Place) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
 
+    def converted(self, place: Place, share: float) -> Place:
+        """Where to go on from a place that counts updates of another size. `share`: of its epoch, so much is done."""
+
 
 class IndexedPairs(Protocol):
     """Tokenised pairs by index."""

@@ -176,10 +176,14 @@ class LayerNormLSTM(OwnLayer):
         self.norm_cell = nn.LayerNorm(hidden_size)
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """As of an LSTM."""
+        """As of an LSTM, but for the bias of g: with zeros there, a dropped word at the beginning leaves a cell state of zeros,
+        where the gradient of its normalisation is that of a division by almost nothing, step after step.
+        """
+        H = self.hidden_size
         nn.init.xavier_uniform_(self.w_input, generator=generator)
         draw_recurrence(self.w_recurrent, generator)
-        nn.init.constant_(self.norm_input.bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
+        nn.init.constant_(self.norm_input.bias.data[H : 2 * H], forget_bias)
+        nn.init.uniform_(self.norm_input.bias.data[2 * H : 3 * H], -0.1, 0.1, generator=generator)
 
     @property
     def recurrent(self) -> list[Affine]:

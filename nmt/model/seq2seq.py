@@ -150,10 +150,6 @@ class Seq2Seq(nn.Module):
         columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
         return Readout(vectors=self.shrink(vectors[mask]), attention=attention[mask], columns=columns), attention
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Scores of the vocabulary, (N, V), of which a softmax output makes probabilities."""
-        return self.output(vectors)  # type: ignore[no-any-return]
-
     def _vectors(self, embedded: Tensor, decoded: Decoded, memory: Memory) -> Tensor:
         """Attentional vectors (…, H); for an output that wants them, one for each source piece, (…, S, H), as if it were all."""
         if not self.output.latent:

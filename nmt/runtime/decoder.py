@@ -59,7 +59,8 @@ class PackedBridge:
         if self.product is not None:
             flat = tanh_(self.product(self._summary(encoded)))
         states = flat.view(B, self.layers, self.states, self.size)
-        return tuple(first_state(self.cell, tuple(layer.unbind(dim=1))) for layer in states.unbind(dim=1))
+        states = states.permute(1, 2, 0, 3).contiguous()  # each state's rows together, as loops want them
+        return tuple(first_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
 
     def _summary(self, encoded: Encoded) -> Tensor:
         lengths = encoded.mask.sum(dim=1)

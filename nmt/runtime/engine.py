@@ -19,7 +19,6 @@ from nmt.runtime.encoder import PackedEncoder
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 from nmt.shortlist import Candidates
 
-PRECISIONS = ("auto", *ARITHMETICS)
 VECTOR = 32  # elements that torch's loops take at once
 
 # What can be packed: for each key of the model the values that are known here.

@@ -47,17 +47,19 @@ class Likelihood:
     guided_alignment: float = 0.0
     lexicon: Lexicon | None = None
     """What guides the alignment."""
+    tags: int = 0
+    """How many pieces at the end of the vocabulary are tags, which no input is replaced by."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
         share = self.scheduled_sampling * progress
-        fed = partly_sampled(network, batch, noise, share) if share else None
+        fed = partly_sampled(network, batch, noise, share, self.tags) if share else None
         terms = {"r_drop": self.r_drop, "coverage_loss": self.coverage_loss}
         guide = self.guided_alignment * self.lexicon.alignments(batch) if self.lexicon else None
         loss: Tensor = network(batch, noise, self.label_smoothing, **terms, guide=guide, fed=fed)
         return loss
 
     @staticmethod
-    def of(settings: TrainingConfig, lexicon: Lexicon | None = None) -> "Likelihood":
+    def of(settings: TrainingConfig, lexicon: Lexicon | None = None, tags: int = 0) -> "Likelihood":
         """As configured."""
         return Likelihood(
             label_smoothing=settings.label_smoothing,
@@ -66,6 +68,7 @@ class Likelihood:
             coverage_loss=settings.coverage_loss,
             guided_alignment=settings.guided_alignment,
             lexicon=lexicon,
+            tags=tags,
         )
 
 
@@ -89,7 +92,7 @@ class Risk:
     likelihood: Likelihood
 
     def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
-        candidates = sampled(network, batch, noise, self.samples)
+        candidates = sampled(network, batch, noise, self.samples, self.tokenizer.tags)
         loss = (1 - self.likelihood_share) * self.expected_cost(network, batch, candidates)
         if self.likelihood_share:
             loss = loss + self.likelihood_share * self.likelihood(network, batch, noise, progress)

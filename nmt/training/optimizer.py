@@ -30,9 +30,10 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
 
 
 def _inner_matrices(network: Seq2Seq) -> list[nn.Parameter]:
-    """All but the embeddings and the softmax, of which most rows have no gradient in an update."""
+    """Those that learn, but the embeddings and the softmax, of which most rows have no gradient in an update."""
     outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
-    return [parameter for parameter in network.parameters() if parameter.dim() == 2 and parameter not in outer]
+    learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
+    return [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
 
 
 def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.shortlist import Shortlist
-from nmt.tokenizers.base import Tokenizer, Tokenizers
+from nmt.tokenizers.base import Tokenizer, Tokenizers, names
 from nmt.training.lexicon import Lexicon, enough
 from nmt.types import EOS, Batch
 
@@ -59,8 +59,8 @@ def _occurrences(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 
 def _namesakes(tokenizers: Tokenizers) -> Ids:
     """For each source piece the target piece of the same name; EOS where there is none, for special pieces and for tags."""
-    source = tokenizers.source.pieces(range(tokenizers.source.size))
-    target = tokenizers.target.pieces(range(tokenizers.target.size - tokenizers.target.tags))
+    source, target = names(tokenizers.source), names(tokenizers.target)
+    target = target[: len(target) - tokenizers.target.tags]
     places = {name: place for place, name in enumerate(target) if place > EOS}
     return np.array([EOS] * (EOS + 1) + [places.get(name, EOS) for name in source[EOS + 1 :]])
 

@@ -11,7 +11,7 @@ from nmt.checkpoint import Model, model_folder, unique_weights
 from nmt.config import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.tokenizers.base import Tokenizer, Tokenizers
+from nmt.tokenizers.base import Tokenizer, Tokenizers, names
 from nmt.tokenizers.build import extended, load_tokenizers
 from nmt.types import EOS
 
@@ -65,9 +65,9 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
 def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
     """The ids of the pieces that both have, in each; the special ones are the same everywhere."""
     special = list(range(EOS + 1))
-    names, others = (tokenizer.pieces(range(tokenizer.size))[EOS + 1 :] for tokenizer in (own, other))
+    ours, others = (names(tokenizer)[EOS + 1 :] for tokenizer in (own, other))
     places = {name: place for place, name in enumerate(others, start=EOS + 1)}
-    pairs = [(place, places[name]) for place, name in enumerate(names, start=EOS + 1) if name in places]
+    pairs = [(place, places[name]) for place, name in enumerate(ours, start=EOS + 1) if name in places]
     ids = torch.tensor([*zip(special, special, strict=True), *pairs])
     return ids[:, 0], ids[:, 1]
 
@@ -78,11 +78,11 @@ def _check_shapes(network: Seq2Seq, start: Model) -> None:
         for net in (network, start.network)
     )
     if own != other:
-        fields = [field.name for field in dataclasses.fields(ModelConfig)]
+        keys = [field.name for field in dataclasses.fields(ModelConfig)]
         here, there = network.config, start.config.model
         different = [
             f"{name} is {getattr(there, name)} there and {getattr(here, name)} here"
-            for name in fields
+            for name in keys
             if getattr(here, name) != getattr(there, name)
         ]
         raise ConfigError(

@@ -70,7 +70,8 @@ class Position:
         """Whether a limit of the configuration is reached: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         impatient = patience is not None and self.stale >= patience
-        return self.place.epoch >= settings.epochs or self.update == settings.max_updates or impatient
+        updated = settings.max_updates is not None and self.update >= settings.max_updates
+        return self.place.epoch >= settings.epochs or updated or impatient
 
 
 class Trainer:
@@ -158,12 +159,14 @@ class Trainer:
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
         rate = learning_rate(self.config.training, moment)
         loss, tokens = self._summed(*self._gradients_in_parts(update.batches))
-        norm = self._step(rate, tokens)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss is {loss} at update {position.update + 1}; "
-                "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
-            )
+        norm = self._norm(tokens)
+        for name, figure in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(figure):  # the weights are still good
+                raise UserError(
+                    f"the {name} is {figure} at update {position.update + 1}; "
+                    "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
+                )
+        self._step(rate, norm, tokens)
         position.update += 1
         if position.update % _RETURN_MEMORY_EVERY == 0:
             return_memory()
@@ -237,14 +240,16 @@ class Trainer:
         self.stop_everywhere = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), None)
         return loss, int(pieces)
 
-    def _step(self, rate: float, tokens: int) -> float:
-        """Change the weights by gradients per target piece. Returns the gradients' norm before clipping."""
+    def _norm(self, tokens: int) -> float:
+        """Of the gradients per target piece."""
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
+        return float(torch.nn.utils.get_total_norm(gradients)) / tokens
+
+    def _step(self, rate: float, norm: float, tokens: int) -> None:
+        """Change the weights by gradients per target piece, clipped."""
         limit = self.config.training.clip_norm or math.inf
         scale = torch.tensor(tokens / min(1.0, limit / max(norm, 1e-12)), device=self.device)
         make_step(self.optimizers, rate=rate, scale=scale)
-        return norm
 
     # ---- validation
 
@@ -298,8 +303,12 @@ class Trainer:
 
     def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
         """Go on from what `save` wrote."""
-        folder = self.checkpoints.folder
-        self.position = dataclasses.replace(position_of(state), size=self.position.size)
+        folder, before, size = self.checkpoints.folder, position_of(state), self.position.size
+        place = before.place
+        if before.size != size:
+            share = (before.epochs_done or 0.0) - place.epoch
+            place = self.source.converted(place, share)
+        self.position = dataclasses.replace(before, size=size, place=place)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -307,9 +316,11 @@ class Trainer:
         load_weights(self.network, raw or dict(weights), folder)
         restore_optimizers(self.optimizers, self.network, state.tensors)
         self.saved_update = self.position.update
-        # A kill may have come between saving and choosing.
-        if self.processes.first and self.checkpoints.path(self.position.best_update).is_dir():
-            self.checkpoints.choose(self.position.best_update)
+        if self.processes.first:
+            self.checkpoints.drop_after(self.position.update)
+            # A kill may have come between saving and choosing.
+            if self.checkpoints.path(self.position.best_update).is_dir():
+                self.checkpoints.choose(self.position.best_update)
 
 
 def position_of(state: TrainingState) -> Position:
