@@ -4,6 +4,7 @@ import gzip
 import logging
 import os
 
+import numpy as np
 import pytest
 
 from nmt.config import Config
@@ -124,7 +125,7 @@ def test_large_corpus_in_chunks(tokenizers, tmp_path):
     )
     assert store.report == CleaningReport(read=25_000, kept=25_000)
     lengths = [2 + number % 7 for number in range(25_000)]
-    assert store.source_lengths.tolist() == lengths
+    assert store.lengths(np.arange(len(store)))[0].tolist() == lengths
 
 
 def test_report_is_logged_in_one_line_a_corpus(corpora, tokenizers, tmp_path, caplog):
