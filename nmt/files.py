@@ -135,12 +135,13 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
     A link stays, and what it points to is replaced; what is no file, a pipe or a device, is written to.
     """
-    path = Path(path).resolve()
+    path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     with saving(path):
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
+        path = path.resolve()
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=DRAFT)
         try:
             with os.fdopen(handle, "wb") as stream:

@@ -127,6 +127,13 @@ class TestWriteWhole:
         os.close(reader)
         assert (tmp_path / "t").is_fifo()
 
+    def test_an_open_pipe_by_number_is_written_to(self):
+        reader, writer = os.pipe()
+        write_whole(f"/dev/fd/{writer}", "new")  # as /dev/stdout is
+        assert os.read(reader, 100) == b"new"
+        os.close(reader)
+        os.close(writer)
+
     def test_missing_folder_is_a_machine_error(self, tmp_path):
         with pytest.raises(MachineError, match="choose a folder that can be written"):
             write_whole(tmp_path / "none" / "t", "x")
