@@ -136,18 +136,21 @@ def _training_faults(config: Config) -> list[str]:
         frozen.add("embeddings")
     if frozen >= {"embeddings", "encoder", "decoder", "softmax"}:
         faults.append("training.freeze: leaves nothing to learn; remove a part")
-    if config.training.objective == "risk" and not config.training.start_from:
+    return faults + (_risk_faults(config) if config.training.objective == "risk" else [])
+
+
+def _risk_faults(config: Config) -> list[str]:
+    training, languages, faults = config.training, config.data.target_languages, []
+    if not training.start_from:
         faults.append("training.objective: risk needs a model that has learned by likelihood; set training.start_from")
-    if config.training.objective == "risk" and not config.training.likelihood_share:
+    if not training.likelihood_share:
         faults += [
             f"training.{key}: belongs to the likelihood, of which risk has no share; "
             f"set training.likelihood_share, or {key} to 0"
             for key in ("scheduled_sampling", "r_drop", "coverage_loss", "guided_alignment")
-            if getattr(config.training, key)
+            if getattr(training, key)
         ]
-    languages = config.data.target_languages
-    by_bleu = config.training.objective == "risk" and config.training.risk_cost == "bleu"
-    if by_bleu and len(languages) > 1 and OWN_TOKENIZERS & {*languages}:
+    if training.risk_cost == "bleu" and len(languages) > 1 and OWN_TOKENIZERS & {*languages}:
         faults.append(
             f"training.risk_cost: bleu splits words in one way for all of {', '.join(languages)}; choose chrf"
         )

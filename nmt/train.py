@@ -51,8 +51,8 @@ from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, UpdateSize, position_of
-from nmt.types import Batch, World
+from nmt.training.trainer import Trainer, position_of
+from nmt.types import Batch, UpdateSize, World
 from nmt.validation import validation
 
 logger = logging.getLogger(__name__)
@@ -220,7 +220,6 @@ def _trainer(
         validate=validation(config, tokenizers, device, processes),
         checkpoints=checkpoints,
         objective=_objective(config, tokenizers, stores),
-        size=size,
         processes=processes,
     )
     trainer.probe(_largest(config.data, stores, trainer.position.size, shares * processes.world.size))

@@ -31,6 +31,14 @@ class World:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateSize:
+    """Most in an update, over all processes and batches."""
+
+    tokens: int = 0
+    sentences: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where in the data an update begins. Its fields are what JSON can hold; it is part of a checkpoint."""
 

@@ -28,7 +28,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.stop import StopSignal
-from nmt.training.trainer import Trainer, UpdateSize, position_of
+from nmt.training.trainer import Trainer, position_of
 from nmt.types import Place, Update
 
 Figures = Iterator[float]
@@ -323,7 +323,6 @@ def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Ro
     assert first.position.epochs_done is not None
     folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
     smaller = room.trainer(config, first.checkpoints.output)
-    smaller.position.size = UpdateSize(tokens=16)
     smaller.restore(load_tensors(folder / "model.safetensors"), load_training_state(folder))
     assert smaller.position.place.update > 2 * first.position.place.update
     go(smaller)

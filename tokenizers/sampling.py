@@ -18,10 +18,8 @@ from nmt.types import UNK
 
 _SPACE = "▁"
 _UNKNOWN_PENALTY = 10.0  # log-probability of an unknown character below the rarest piece, as in SentencePiece
-_CACHED_WORDS, _CACHED_LENGTH = (
-    1 << 15,
-    20,
-)  # as many, of so many characters at most: where no spaces are, sentences are words
+_CACHED_WORDS = 1 << 15
+_CACHED_LENGTH = 20  # characters at most: where no spaces are, whole sentences are words
 
 Draw = Callable[[], float]  # the next random number, uniform in [0, 1)
 

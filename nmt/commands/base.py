@@ -116,8 +116,7 @@ def run(name: str, body: Callable[[], int | None]) -> int:
     with _logging(name):
         try:
             status = body() or 0
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            _flush()
             return status
         except UserError as error:
             _tell(error, f"{name}: error")
@@ -139,12 +138,15 @@ def _tell(error: NmtError, who: str) -> None:
         print(f"{who}: {line}", file=sys.stderr)
 
 
+def _flush() -> None:
+    if sys.stdout is not None:  # closed before Python began
+        sys.stdout.flush()
+
+
 def _settle_stdout() -> None:
     """Flush; where that is impossible, drop what is left, or the interpreter would complain about it at its exit."""
-    if sys.stdout is None:  # closed before Python began
-        return
     try:
-        sys.stdout.flush()
+        _flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -24,7 +24,7 @@ from nmt.data.updates import (
     make_plan,
 )
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch, Place, Update
+from nmt.types import Batch, Place, Update, UpdateSize
 
 
 class Batches:
@@ -58,6 +58,11 @@ class Batches:
             for number in range(first, self.count(epoch)):
                 yield self.update(epoch, number)
             epoch, first = epoch + 1, 0
+
+    @property
+    def size(self) -> UpdateSize:
+        """Of the updates."""
+        return self._options.size
 
     def converted(self, place: Place, share: float) -> Place:
         """Where as much of the epoch is done, to an update. Other updates hold other pairs: some come twice, some not at all."""

@@ -84,18 +84,14 @@ def _load(corpus: CorpusConfig) -> Any:
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
         return _load_saved(path, corpus)
     options: dict[str, Any] = {"split": corpus.split, "streaming": corpus.streaming}
+    kinds = {file.suffix for file in dataset_files(str(path))} & _FORMATS.keys()
+    if kinds == {".csv"}:
+        options["keep_default_na"] = False  # the words NA, None and null are text
     if path.is_file():
         if path.suffix not in _FORMATS:
             raise ValueError(f"a dataset file must end in one of {', '.join(_FORMATS)}")
-        options |= _csv_options(corpus)
         return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), **options)
-    return datasets.load_dataset(str(corpus.dataset), corpus.name, **options, **_csv_options(corpus))
-
-
-def _csv_options(corpus: CorpusConfig) -> dict[str, Any]:
-    """For files of this kind: the words NA, None and null are text."""
-    kinds = {file.suffix for file in dataset_files(str(corpus.dataset))} & _FORMATS.keys()
-    return {"keep_default_na": False} if kinds == {".csv"} else {}
+    return datasets.load_dataset(str(corpus.dataset), corpus.name, **options)
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:

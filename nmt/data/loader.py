@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from nmt.data.updates import UpdateSource
 from nmt.errors import MachineError, NmtError
-from nmt.types import Batch, Place, Update
+from nmt.types import Batch, Place, Update, UpdateSize
 
 _AHEAD = 8  # updates that are made before the trainer asks for them
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")
@@ -36,6 +36,11 @@ class Loader:
     def __init__(self, source: UpdateSource) -> None:
         """`source`: must be picklable."""
         self._source = source
+
+    @property
+    def size(self) -> UpdateSize:
+        """As the source says."""
+        return self._source.size
 
     def converted(self, place: Place, share: float) -> Place:
         """As the source says."""

@@ -20,7 +20,7 @@ from nmt.data.readers import describe, read_parts, with_tags
 from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Place, Update
+from nmt.types import Place, Update, UpdateSize
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,11 @@ class Stream:
     def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
         self._data, self._tokenizers = data, tokenizers
         self._options, self._cut = options, Shares(tokenizers, options)
+
+    @property
+    def size(self) -> UpdateSize:
+        """Of the updates."""
+        return self._options.size
 
     def converted(self, place: Place, share: float) -> Place:  # noqa: ARG002 - of a stream nobody knows it
         """Where the window begins: nothing is left out, and some pairs come twice."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import EOS, PAD, Batch, Place, Update, World
+from nmt.types import EOS, PAD, Batch, Place, Update, UpdateSize, World
 
 Ids = Sequence[int] | NDArray[Any]
 
@@ -29,6 +29,10 @@ def generator(seed: int, *purpose: int) -> np.random.Generator:
 
 class UpdateSource(Protocol):
     """Where the trainer gets its updates from."""
+
+    @property
+    def size(self) -> UpdateSize:
+        """Of its updates."""
 
     def updates(self, place: Place) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
@@ -110,6 +114,11 @@ class UpdateOptions:
     shares_per_process: int = 1
     """Batches that each process makes of an update."""
     world: World = field(default_factory=World)
+
+    @property
+    def size(self) -> UpdateSize:
+        """Of the updates."""
+        return UpdateSize(tokens=self.update_tokens, sentences=self.update_sentences)
 
 
 class Shares:

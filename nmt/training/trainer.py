@@ -32,7 +32,7 @@ from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.schedule import Moment, learning_rate
 from nmt.training.stop import SIGNALS, StopSignal
-from nmt.types import Batch, Place, Update
+from nmt.types import Batch, Place, Update, UpdateSize
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,6 @@ _ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
 """Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdateSize:
-    """Most in an update, over all processes and batches."""
-
-    tokens: int = 0
-    sentences: int | None = None
 
 
 @dataclass
@@ -83,7 +75,6 @@ class Trainer:
         validate: called with the network whose weights would be saved (the moving average where there is one).
         checkpoints: where to save.
         objective: what to make small; by default the cross entropy of the references.
-        size: of the updates that `source` gives; kept in checkpoints.
         processes: those that train together; only the first one saves.
     """
 
@@ -97,14 +88,13 @@ class Trainer:
         validate: Validate,
         checkpoints: CheckpointFolder,
         objective: Objective | None = None,
-        size: UpdateSize = UpdateSize(),
         processes: Processes = ALONE,
     ) -> None:
         self.network, self.source, self.tokenizers = network, source, tokenizers
         self.config, self.validate, self.checkpoints = config, validate, checkpoints
         self.objective = objective or Likelihood.of(config.training)
         self.processes = processes
-        self.position = Position(size=size)
+        self.position = Position(size=source.size)
         self.optimizers = build_optimizers(network, config.training)
         self.averaged = copy.deepcopy(network).requires_grad_(False) if config.training.ema else network
         self.average = MovingAverage(unique_weights(self.averaged), config.training.ema)
@@ -303,7 +293,7 @@ class Trainer:
 
     def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
         """Go on from what `save` wrote."""
-        folder, before, size = self.checkpoints.folder, position_of(state), self.position.size
+        folder, before, size = self.checkpoints.folder, position_of(state), self.source.size
         place = before.place
         if before.size != size:
             share = (before.epochs_done or 0.0) - place.epoch
