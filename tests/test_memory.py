@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from test_trainer import go, losses, weights
 from nmt.errors import MachineError
 from nmt.training.memory import Room, is_shortage, largest_batch
 from nmt.training.trainer import Trainer
-from nmt.types import Batch
+from nmt.types import Batch, UpdateSize
 
 SETTINGS = (
     "training.precision=fp32",
@@ -177,7 +178,7 @@ def wide() -> tuple[Trainer, Batch]:
     sizes = {"embedding_size": 64, "encoder_size": 256, "decoder_size": 256}
     trainer = Trainer(
         tiny.network(**sizes, dropout=0.3),
-        source=None,  # type: ignore[arg-type]
+        source=SimpleNamespace(size=UpdateSize()),  # type: ignore[arg-type]
         tokenizers=None,  # type: ignore[arg-type]
         config=config,
         validate=None,  # type: ignore[arg-type]
