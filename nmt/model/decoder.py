@@ -185,12 +185,8 @@ class InputFeedingDecoder(Decoder):
 
     def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
         dtype = product_dtype(embedded)
-        state, seen, parts = (
-            self.start(memory),
-            self.attention.step_memory(memory),
-            self._unrolled(embedded, dtype, noise),
-        )
-        steps = []
+        state, steps = self.start(memory), []
+        seen, parts = self.attention.step_memory(memory), self._unrolled(embedded, dtype, noise)
         for previous in embedded.to(dtype).unbind(dim=1):
             decoded, state = self._advance(previous, state, seen, parts)
             steps.append(decoded)
