@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import operator
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def train(
     """Train a model, or go on with a training that was stopped.
 
     Args:
-        config: what to train; with `resume`, its data, tokenizer and model sections must be those of before.
+        config: what to train; with `resume`, its data, tokenizer and model sections and its seed must be those of before.
         output: the folder to write to.
         resume: go on from the newest whole checkpoint in `output`, if there is one.
         bar: draw a progress bar on stderr instead of log lines.
@@ -164,7 +165,7 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
 
 
 def _newest(config: Config, checkpoints: CheckpointFolder) -> Path | None:
-    """The newest checkpoint that is whole. Raises ConfigError: it was made from other data or for another network."""
+    """The newest checkpoint that is whole. Raises ConfigError: what it has learned from, or its network, is another one."""
     folder, complaints = checkpoints.newest()
     for complaint in complaints:
         logger.warning("%s; taking the checkpoint before it", complaint)
@@ -172,13 +173,13 @@ def _newest(config: Config, checkpoints: CheckpointFolder) -> Path | None:
         logger.info("%s: no checkpoint yet, starting from the beginning", checkpoints.output)
         return None
     before = load_folder_config(folder)
+    sections = ("data", "tokenizer", "model")
+    names = [f"{name}.{field.name}" for name in sections for field in dataclasses.fields(getattr(config, name))]
     faults = []
-    for section in ("data", "tokenizer", "model"):
-        old, new = getattr(before, section), getattr(config, section)
-        for field in dataclasses.fields(new):
-            if getattr(old, field.name) != getattr(new, field.name):
-                values = f"{getattr(old, field.name)!r} before, {getattr(new, field.name)!r} now"
-                faults.append(f"{section}.{field.name}: {values}; --resume needs the same, or choose another --output")
+    for name in (*names, "training.seed"):  # the seed orders the pairs: with another one some would come twice
+        old, new = (operator.attrgetter(name)(one) for one in (before, config))
+        if old != new:
+            faults.append(f"{name}: {old!r} before, {new!r} now; --resume needs the same, or choose another --output")
     if faults:
         raise ConfigError("\n".join(faults))
     return folder

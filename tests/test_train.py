@@ -219,8 +219,9 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     faulty(config, tmp_path / "file", MachineError, "is a file")
     train(config, output)
     faulty(config, output, ConfigError, "holds a training already; add --resume")
-    changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3")
-    faulty(changed, output, ConfigError, r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size", resume=True)
+    changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3", "training.seed=2")
+    message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
+    faulty(changed, output, ConfigError, message, resume=True)
 
 
 def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> None:
