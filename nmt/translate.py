@@ -77,7 +77,8 @@ class Translator:
         members = scorers or [ModelScorer(model.network) for model in models]
         self.tokenizers = models[0].tokenizers
         self.data = models[0].config.data
-        self.max_pieces = max(MAX_PIECES, self.data.max_length)  # it has not learned from longer ones
+        learned = min(model.config.data.max_length for model in models)  # the longest that all have learned from
+        self.max_pieces = max(MAX_PIECES, learned)
         self.batch_size = batch_size
         device = next(models[0].network.parameters()).device
         self._search = Search(

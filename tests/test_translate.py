@@ -360,11 +360,12 @@ def test_what_cannot_be_packed_is_translated_by_the_model_itself(
 def test_a_model_that_learned_longer_lines_translates_them_whole(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    short, long = (
-        Translator.load(trained(folder, f"long{most}", f"data.max_length={most}", "training.max_updates=1"))
-        for most in (100, 300)
-    )
-    assert (short.max_pieces, long.max_pieces) == (MAX_PIECES, 300)
+    folders = [
+        trained(folder, f"long{most}", f"data.max_length={most}", "training.max_updates=1") for most in (100, 300)
+    ]
+    short, long = map(Translator.load, folders)
+    both = Translator.load(*reversed(folders))
+    assert (short.max_pieces, long.max_pieces, both.max_pieces) == (MAX_PIECES, 300, MAX_PIECES)
     line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
     for translator in (long, short):
         translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))
