@@ -54,9 +54,9 @@ def test_tensorboard_events(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
 
 
-def test_log_file(tmp_path: Path) -> None:
+def test_log_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nmt")
     logger = logging.getLogger("nmt.anything")
-    logging.getLogger("nmt").setLevel(logging.INFO)
     with log_file(tmp_path):
         logger.info("said")
     logger.info("not said")
