@@ -46,17 +46,10 @@ def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) ->
     again = ablate(tmp_path, changes, "--only", "faster")
     assert (again.stdout, again.stderr) == (first.stdout, "")
 
-
-def test_trainings_at_once(tmp_path: Path) -> None:
-    changes = {"faster": ["training.learning_rate=0.02"], "slower": ["training.learning_rate=0.001"]}
-    for name in ("together", "apart"):
-        (tmp_path / name).mkdir()
-    together, apart = (
-        rows(ablate(tmp_path / name, changes, "--processes", processes))
-        for name, processes in (("together", "3"), ("apart", "1"))
-    )
-    figures = [[[*row[:4], row[5]] for row in table] for table in (together, apart)]  # all but the minutes
-    assert figures[0] == figures[1]
+    (tmp_path / "together").mkdir()
+    together = rows(ablate(tmp_path / "together", changes, "--only", "faster", "--processes", "2"))
+    minutes = head.index("minutes")
+    assert [row[:minutes] for row in together] == [row[:minutes] for row in rows(first)]
 
 
 def test_a_training_that_fails(tmp_path: Path) -> None:
