@@ -223,7 +223,7 @@ def _trainer(
         objective=_objective(config, tokenizers, stores),
         processes=processes,
     )
-    trainer.probe(_largest(config.data, stores, trainer.position.size, shares * processes.world.size))
+    trainer.probe(_largest(config.data, stores, size, shares * processes.world.size))
     if restart:
         trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
         logger.info("going on after update %d", trainer.position.update)
@@ -247,8 +247,7 @@ def _source(
 ) -> UpdateSource:
     """The training pairs, streamed or prepared."""
     options = UpdateOptions(
-        update_tokens=size.tokens,
-        update_sentences=size.sentences,
+        size=size,
         sampling=config.tokenizer.sampling > 0,
         seed=config.training.seed,
         shares_per_process=shares,

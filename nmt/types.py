@@ -35,7 +35,9 @@ class UpdateSize:
     """Most in an update, over all processes and batches."""
 
     tokens: int = 0
+    """Pairs times pieces of the longest side, EOS and padding counted; a pair that is longer by itself makes an update."""
     sentences: int | None = None
+    """Pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)

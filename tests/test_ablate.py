@@ -48,8 +48,8 @@ def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) ->
 
     (tmp_path / "together").mkdir()
     together = rows(ablate(tmp_path / "together", changes, "--only", "faster", "--processes", "2"))
-    minutes = head.index("minutes")
-    assert [row[:minutes] for row in together] == [row[:minutes] for row in rows(first)]
+    figures = [[[*row[:4], row[5]] for row in table] for table in (together, rows(first))]  # all but the minutes
+    assert figures[0] == figures[1]
 
 
 def test_a_training_that_fails(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nmt.data.store import PairStore, StoreWriter
 from nmt.data.updates import UpdateOptions, cut
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import EOS, PAD, Batch, Place, Update, World
+from nmt.types import EOS, PAD, Batch, Place, Update, UpdateSize, World
 
 WORDS = train_tokenizers(TokenizerConfig(kind="words"), [("a b", "c d")])
 
@@ -35,8 +35,17 @@ def store(folder, lengths: list[tuple[int, int]], begin: int = 0) -> PairStore:
     return PairStore(folder)
 
 
-def batches(stores: list[PairStore], weights: Sequence[float] | None = None, **changes: Any) -> Batches:
-    options = UpdateOptions(**{"update_tokens": 40, "sampling": False, "seed": 1, **changes})
+def batches(
+    stores: list[PairStore],
+    weights: Sequence[float] | None = None,
+    *,
+    tokens: int = 40,
+    sentences: int | None = None,
+    **changes: Any,
+) -> Batches:
+    options = UpdateOptions(
+        size=UpdateSize(tokens=tokens, sentences=sentences), **{"sampling": False, "seed": 1, **changes}
+    )
     return Batches(stores, tokenizers=WORDS, weights=weights, options=options)
 
 
@@ -72,7 +81,7 @@ def test_each_pair_once_an_epoch_within_the_limits(lengths, tokens, sentences, s
     folder = tmp_path_factory.mktemp("stores")
     parts = [(0, lengths[:split]), (split, lengths[split:])]
     stores = [store(folder / str(begin), part, begin) for begin, part in parts if part]
-    plan = batches(stores, update_tokens=tokens, update_sentences=sentences)
+    plan = batches(stores, tokens=tokens, sentences=sentences)
     for epoch in range(2):
         made = epoch_of(plan, epoch)
         assert len(made) == plan.count(epoch)
@@ -121,7 +130,7 @@ def test_an_update_is_the_same_however_it_is_cut(lengths, tokens, sentences, dat
     one = store(tmp_path_factory.mktemp("stores") / "s", lengths)
     size = data.draw(st.integers(1, 4), "processes")
     shares = data.draw(st.integers(1, 4), "shares")
-    options = {"update_tokens": tokens, "update_sentences": sentences}
+    options = {"tokens": tokens, "sentences": sentences}
     plan = batches([one], **options)
     ranks = [
         batches([one], **options, shares_per_process=shares, world=World(rank=rank, size=size)) for rank in range(size)
@@ -167,7 +176,7 @@ def test_indices_outside_the_epoch(tmp_path):
 
 
 def test_little_padding_and_random_order_of_lengths(tmp_path):
-    made = epoch_of(batches([many(tmp_path, 3000)], update_tokens=150), 0)
+    made = epoch_of(batches([many(tmp_path, 3000)], tokens=150), 0)
     padded = sum(batch.target.numel() for batch in made)
     real = sum(batch.target_tokens for batch in made)
     assert padded / real < 1.05
@@ -176,15 +185,15 @@ def test_little_padding_and_random_order_of_lengths(tmp_path):
 
 
 def test_pair_over_the_budget_is_a_batch_of_its_own(tmp_path):
-    plan = batches([store(tmp_path / "s", [(50, 3), (2, 2), (3, 60), (2, 2)])], update_tokens=10)
+    plan = batches([store(tmp_path / "s", [(50, 3), (2, 2), (3, 60), (2, 2)])], tokens=10)
     assert sorted(sorted(pairs_of(batch)) for batch in epoch_of(plan, 0)) == [[0], [1, 3], [2]]
 
 
 def test_budget_counts_the_end_of_sentence(tmp_path):
     four = store(tmp_path / "s", [(4, 4)] * 4)
-    assert batches([four], update_tokens=20).count(0) == 1
-    assert batches([four], update_tokens=19).count(0) == 2
-    assert batches([four], update_tokens=20, update_sentences=3).count(0) == 2
+    assert batches([four], tokens=20).count(0) == 1
+    assert batches([four], tokens=19).count(0) == 2
+    assert batches([four], tokens=20, sentences=3).count(0) == 2
 
 
 @settings(deadline=None, max_examples=100)
@@ -234,7 +243,7 @@ class TestWeights:
 
 def test_corpora_are_mixed_within_batches(tmp_path):
     stores = [store(tmp_path / "a", [(2, 2)] * 100), store(tmp_path / "b", [(2, 2)] * 100, 100)]
-    for batch in epoch_of(batches(stores, update_tokens=120), 0):
+    for batch in epoch_of(batches(stores, tokens=120), 0):
         pairs = pairs_of(batch)
         assert 0 < sum(pair < 100 for pair in pairs) < len(pairs)
 
@@ -259,8 +268,17 @@ class TestSampling:
             writer.finish(CleaningReport(), None)
         return PairStore(tmp_path)
 
-    def made(self, stored: PairStore, tokenizers: Tokenizers, **changes: Any) -> Batches:
-        options = UpdateOptions(**{"update_tokens": 100, "sampling": True, "seed": 1, **changes})
+    def made(
+        self,
+        stored: PairStore,
+        tokenizers: Tokenizers,
+        *,
+        tokens: int = 100,
+        sentences: int | None = None,
+        **changes: Any,
+    ) -> Batches:
+        size = UpdateSize(tokens=tokens, sentences=sentences)
+        options = UpdateOptions(size=size, **{"sampling": True, "seed": 1, **changes})
         return Batches([stored], tokenizers=tokenizers, weights=None, options=options)
 
     def test_text_is_the_same_and_pieces_are_not(self, stored, tokenizers):
@@ -290,17 +308,17 @@ class TestSampling:
         with StoreWriter(tmp_path / "s", sizes=(275, 275), text=True) as writer:
             writer.add([line] * 6, [tokenizers.source.encode(line[0])] * 6, [tokenizers.target.encode(line[1])] * 6)
             writer.finish(CleaningReport(), None)
-        made = self.made(PairStore(tmp_path / "s"), tokenizers, update_sentences=1)
+        made = self.made(PairStore(tmp_path / "s"), tokenizers, sentences=1)
         assert len({str(batch.source.tolist()) for batch in epoch_of(made, 0)}) > 1
 
     @pytest.mark.parametrize("kind", ["unigram", "bpe"])
     def test_samples_are_the_same_however_an_update_is_cut(self, kind, tmp_path):
         tokenizers = train_tokenizers(TokenizerConfig(kind=kind, vocabulary_size=275, sampling=0.3), self.LINES)
         stored = self.stored_in(tmp_path, tokenizers)
-        whole = epoch_of(self.made(stored, tokenizers, update_tokens=200), 0)
+        whole = epoch_of(self.made(stored, tokenizers, tokens=200), 0)
         expected = [text for batch in whole for text in rows(batch)]
         for size, shares in ((1, 2), (2, 1), (3, 2)):
-            options = {"update_tokens": 200, "shares_per_process": shares}
+            options = {"tokens": 200, "shares_per_process": shares}
             ranks = [
                 self.made(stored, tokenizers, **options, world=World(rank=rank, size=size)) for rank in range(size)
             ]
@@ -315,7 +333,7 @@ class TestSampling:
             "sample",
             lambda self, texts, seeds: seen.extend(texts) or sample(self, texts, seeds),
         )
-        update = self.made(stored, tokenizers, update_tokens=200, world=World(rank=1, size=2)).update(0, 0)
+        update = self.made(stored, tokenizers, tokens=200, world=World(rank=1, size=2)).update(0, 0)
         assert len(seen) == 2 * update.batches[0].sentences
 
 
@@ -326,7 +344,7 @@ def rows(batch: Batch) -> list[tuple[list[int], list[int]]]:
 
 
 def test_plan_of_thirty_thousand_pairs_is_quick(tmp_path):
-    plan = batches([many(tmp_path, 30_000)], update_tokens=1024)
+    plan = batches([many(tmp_path, 30_000)], tokens=1024)
     begin = time.process_time()
     plan.count(0)
     assert time.process_time() - begin < 0.5  # 0.01 s on an idle machine
@@ -363,7 +381,7 @@ class TestTextBatches:
 @pytest.mark.parametrize("tokens", [20, 160])
 def test_a_place_among_updates_of_another_size(tokens, tmp_path):
     one = many(tmp_path)
-    before, after = (batches([one], update_tokens=size) for size in (40, tokens))
+    before, after = (batches([one], tokens=size) for size in (40, tokens))
     place = Place(epoch=2, update=before.count(2) // 3)
     converted = after.converted(place, place.update / before.count(2))
     assert converted.epoch == 2

@@ -16,7 +16,7 @@ from nmt.data.readers import read_corpora
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import Place, Update
+from nmt.types import Place, Update, UpdateSize
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def source(folder: Path, corpora: str, *overrides: str) -> UpdateSource:
     config = tiny.config(folder, f"data.train={corpora}", "training.schedule=constant", *overrides)
     tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
     stores = [] if config.data.streams else prepare(config, tokenizers, folder.parent / "prepared")
-    options = UpdateOptions(update_tokens=64, sampling=False, seed=1)
+    options = UpdateOptions(size=UpdateSize(tokens=64), sampling=False, seed=1)
     return update_source(config.data, stores, tokenizers, options)
 
 

@@ -23,7 +23,7 @@ from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
 from nmt.errors import DataError, MachineError
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import Place, Update
+from nmt.types import Place, Update, UpdateSize
 
 logger = logging.getLogger("nmt.data.anything")
 
@@ -79,7 +79,7 @@ def test_the_same_updates_from_any_place(tmp_path: Path) -> None:
         stores,
         tokenizers=tokenizers,
         weights=None,
-        options=UpdateOptions(update_tokens=64, shares_per_process=2, sampling=True, seed=1),
+        options=UpdateOptions(size=UpdateSize(tokens=64), shares_per_process=2, sampling=True, seed=1),
     )
     before = torch.random.get_rng_state()
     count = source.count(0)

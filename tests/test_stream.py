@@ -26,7 +26,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.train import train
-from nmt.types import Place, Update, World
+from nmt.types import Place, Update, UpdateSize, World
 
 NUMBERS = [f"{number:03}" for number in range(300)]
 WORDS = train_tokenizers(TokenizerConfig(kind="words"), [(" ".join(NUMBERS), "x y")])
@@ -79,8 +79,8 @@ def settings(folder: Path, *corpora: dict[str, Any], **data: Any) -> Config:
     return parse_config(content)
 
 
-def stream(config: Config, tokenizers: Tokenizers = WORDS, **changes: Any) -> Stream:
-    options = UpdateOptions(**{"update_tokens": 40, "sampling": False, "seed": 1, **changes})
+def stream(config: Config, tokenizers: Tokenizers = WORDS, *, tokens: int = 40, **changes: Any) -> Stream:
+    options = UpdateOptions(size=UpdateSize(tokens=tokens), **{"sampling": False, "seed": 1, **changes})
     return Stream(config.data, tokenizers=tokenizers, options=options)
 
 
@@ -171,7 +171,7 @@ def test_an_update_is_the_same_however_it_is_cut(sampling: float, folder: Path) 
     config = settings(folder, FORMS["dataset"])
     text = [(row["en"], row["de"]) for row in rows(range(120))]
     tokenizers = train_tokenizers(TokenizerConfig(kind="bpe", vocabulary_size=276, sampling=sampling), text)
-    options = {"tokenizers": tokenizers, "sampling": sampling > 0, "update_tokens": 60}
+    options = {"tokenizers": tokenizers, "sampling": sampling > 0, "tokens": 60}
     whole = epoch_of(stream(config, **options))
     ranks = [
         epoch_of(stream(config, **options, shares_per_process=2, world=World(rank=rank, size=2))) for rank in range(2)
@@ -325,7 +325,7 @@ def test_a_place_among_updates_of_another_size_is_the_beginning_of_its_window(fo
     place = next(
         update.after for update in stream(config).updates(Place()) if update.after.window and update.after.update
     )
-    larger = stream(config, update_tokens=90)
+    larger = stream(config, tokens=90)
     converted = larger.converted(place, 0.0)
     assert (converted.window, converted.update) == (place.window, 0)
     whole, rest = (names(epoch_of(larger, start=start)) for start in (Place(), converted))

@@ -29,7 +29,7 @@ from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.stop import StopSignal
 from nmt.training.trainer import Trainer, position_of
-from nmt.types import Place, Update
+from nmt.types import Place, Update, UpdateSize
 
 Figures = Iterator[float]
 
@@ -54,8 +54,10 @@ class Room:
             tokenizers=tokenizers,
             weights=None,
             options=UpdateOptions(
-                update_tokens=settings.batch_tokens * settings.accumulate,
-                update_sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+                size=UpdateSize(
+                    tokens=settings.batch_tokens * settings.accumulate,
+                    sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+                ),
                 shares_per_process=settings.accumulate,
                 sampling=False,
                 seed=settings.seed,

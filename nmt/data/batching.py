@@ -94,8 +94,7 @@ class Batches:
         return make_plan(
             self._pairs,
             order,
-            tokens=self._options.update_tokens,
-            sentences=self._options.update_sentences,
+            size=self._options.size,
             random=generator(self._options.seed, UPDATES, epoch),
         )
 

@@ -9,7 +9,7 @@ from nmt.data.store import PairStore
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch, Place
+from nmt.types import Batch, Place, UpdateSize
 
 _TOKENS = 8192  # of a batch of the first epoch
 
@@ -25,7 +25,7 @@ def update_source(
 
 def first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
     """The training pairs in the order of the first epoch, segmented as for translation."""
-    options = UpdateOptions(update_tokens=_TOKENS, sampling=False, seed=config.training.seed)
+    options = UpdateOptions(size=UpdateSize(tokens=_TOKENS), sampling=False, seed=config.training.seed)
     with contextlib.closing(update_source(config.data, stores, tokenizers, options).updates(Place())) as updates:
         for update in updates:
             yield from update.batches

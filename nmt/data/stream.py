@@ -73,8 +73,7 @@ class Stream:
         return make_plan(
             window,
             generator(self._options.seed, MIX, *purpose).permutation(len(window)),
-            tokens=self._options.update_tokens,
-            sentences=self._options.update_sentences,
+            size=self._options.size,
             random=generator(self._options.seed, UPDATES, *purpose),
         )
 

@@ -76,24 +76,21 @@ class Plan:
         return pairs
 
 
-def make_plan(
-    pairs: IndexedPairs, order: NDArray[Any], *, tokens: int, sentences: int | None, random: np.random.Generator
-) -> Plan:
+def make_plan(pairs: IndexedPairs, order: NDArray[Any], *, size: UpdateSize, random: np.random.Generator) -> Plan:
     """Put shuffled pairs into updates of like lengths, and shuffle the updates.
 
-    `order`: indices of pairs in random order, which is changed. `tokens`: most pairs times pieces of the longest side in an
-    update, EOS and padding counted; a pair that is longer by itself makes an update. `sentences`: most pairs.
+    `order`: indices of pairs in random order, which is changed.
     """
     # Sorted within parts that are large enough for a hundred updates or more, so that few are cut short where parts meet.
-    size = max(20_000, 10 * tokens)
+    part_size = max(20_000, 10 * size.tokens)
     cuts = [np.zeros(1, dtype=np.int64)]
-    for begin in range(0, len(order), size):
-        part = order[begin : begin + size]
+    for begin in range(0, len(order), part_size):
+        part = order[begin : begin + part_size]
         sources, targets = pairs.lengths(part)
         by_length = by_target_then_source(sources, targets)
         part[:] = part[by_length]
         longest = np.maximum(sources, targets)[by_length] + 1
-        cuts.append(begin + cut(longest, tokens, sentences)[1:])
+        cuts.append(begin + cut(longest, size.tokens, size.sentences)[1:])
     borders = np.concatenate(cuts)
     shuffled = random.permutation(len(borders) - 1)
     return Plan(order=order, starts=borders[:-1][shuffled], ends=borders[1:][shuffled])
@@ -103,22 +100,13 @@ def make_plan(
 class UpdateOptions:
     """How large updates are, and what is made of them."""
 
-    update_tokens: int
-    """Most pairs times pieces of the longest side in an update of all processes, EOS and padding counted; a pair that is longer
-    by itself makes an update."""
-    update_sentences: int | None = None
-    """Most pairs in an update of all processes."""
+    size: UpdateSize
     sampling: bool
-    """A new segmentation for every sentence of every update, which may go over `update_tokens`; the pairs must hold text."""
+    """A new segmentation for every sentence of every update, which may go over its tokens; the pairs must hold text."""
     seed: int
     shares_per_process: int = 1
     """Batches that each process makes of an update."""
     world: World = field(default_factory=World)
-
-    @property
-    def size(self) -> UpdateSize:
-        """Of the updates."""
-        return UpdateSize(tokens=self.update_tokens, sentences=self.update_sentences)
 
 
 class Shares:
