@@ -1,6 +1,5 @@
 """The mean of several models' weights: often as good as their ensemble, at the cost of one (Junczys-Dowmunt et al. 2016)."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +7,6 @@ from nmt.checkpoint import CheckpointFolder, Model, load_model, save_model, uniq
 from nmt.errors import ModelError
 from nmt.files import check_new
 from nmt.tokenizers.base import names
-
-# Keys of the model that say nothing about a trained one.
-_OF_TRAINING = {"dropout", "embedding_dropout", "word_dropout", "state_dropout", "output_dropout", "forget_bias"}
 
 
 def average(folders: Sequence[str | Path], output: str | Path) -> None:
@@ -50,8 +46,7 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
 
 
 def _check(first: Model, other: Model) -> None:
-    here, there = dataclasses.asdict(first.config.model), dataclasses.asdict(other.config.model)
-    different = [f"model.{key}" for key in here if here[key] != there[key] and key not in _OF_TRAINING]
+    different = [f"model.{key}" for key in first.config.model.unlike(other.config.model)]
     if not all(
         names(getattr(first.tokenizers, side)) == names(getattr(other.tokenizers, side))
         for side in ("source", "target")

@@ -17,7 +17,7 @@ A training's output folder holds `checkpoints/update-00001000/`, ... and `best`,
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config import Config
-from nmt.config_file import dump_config, load_config
+from nmt.config_file import dump_config, parse_config, read_yaml
 from nmt.errors import ConfigError, ModelError
 from nmt.files import DRAFT, add_file, reason, saving, verify_checksums, whole_folder
 from nmt.model.seq2seq import Seq2Seq
@@ -140,8 +140,16 @@ def model_folder(folder: str | Path) -> Path:
 
 
 def load_folder_config(folder: Path) -> Config:
+    """The configuration in a model folder. It names every key of the network, whose defaults may have changed since."""
+    path = folder / CONFIG
     try:
-        return load_config(folder / CONFIG)
+        content = read_yaml(path)
+        config = parse_config(content, where=str(path))
+        named = content.get("model") or {}
+        missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in named]
+        if missing:
+            raise ConfigError(f"{path}: lacks {', '.join(missing)}")
+        return config
     except ConfigError as error:
         raise ModelError(f"{error}; the folder was damaged or written by another version of nmt") from error
 

@@ -3,7 +3,7 @@
 The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 
@@ -153,6 +153,9 @@ class ModelConfig:
     2018) and the simpler `ssru` (Kim et al. 2019) have no product with the state, so little is left to do in that loop."""
     embedding_size: int = 256
     """Size of the embeddings of both sides."""
+    embedding_scale: float = 4.0
+    """What embeddings are multiplied by on their way into the network (Vaswani et al. 2017, section 3.4, with the square root of
+    their size). Recurrent layers learn faster from larger ones than tied weights can be; see docs/results.md."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
     """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a
     joint vocabulary)."""
@@ -220,6 +223,17 @@ class ModelConfig:
     translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""
     output_dropout: float = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
+
+    def unlike(self, other: "ModelConfig") -> list[str]:
+        """Keys in which a trained network is another one; those that act in training alone do not count."""
+        return [
+            key.name
+            for key in fields(self)
+            if key.name not in _ACTING_IN_TRAINING and getattr(self, key.name) != getattr(other, key.name)
+        ]
+
+
+_ACTING_IN_TRAINING = {"dropout", "embedding_dropout", "word_dropout", "state_dropout", "output_dropout", "forget_bias"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "tokenizer.sampling": (0, 1),
     "tokenizer.training_lines": (1, None),
     "model.embedding_size": (1, None),
+    "model.embedding_scale": (0.01, None),
     "model.encoder_layers": (1, None),
     "model.encoder_size": (2, None),
     "model.encoder_transitions": (1, None),

@@ -13,6 +13,7 @@ from nmt.checkpoint import (
     CheckpointFolder,
     TrainingState,
     build_network,
+    load_folder_config,
     load_model,
     load_training_state,
     save_model,
@@ -115,6 +116,15 @@ def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq
         (folder / name).write_bytes(content)
     with pytest.raises(ModelError, match="copy the whole folder again" if name == "checksums.sha256" else name):
         load_model(folder)
+
+
+def test_a_folder_names_every_key_of_its_network(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+    """A key that came later has a default now, but the network may be another one."""
+    assert load_folder_config(folder) == parts[0]
+    lines = (folder / "config.yaml").read_text().splitlines()
+    (folder / "config.yaml").write_text("\n".join(line for line in lines if "embedding_scale" not in line))
+    with pytest.raises(ModelError, match=r"config.yaml: lacks model.embedding_scale; .* another version of nmt"):
+        load_folder_config(folder)
 
 
 @pytest.mark.parametrize("name", ["training.safetensors", "state.json"])

@@ -119,7 +119,7 @@ def test_another_optimiser_begins_anew_where_the_moments_are_not_its_own() -> No
 
 def test_muon_has_no_matrix_that_is_frozen() -> None:
     network = tiny.network()
-    for part in (network.encoder, network.decoder, network.shrink):
+    for part in (network.encoder, network.decoder, network.project):
         part.requires_grad_(False)
     optimizers = build_optimizers(network, TrainingConfig(optimizer="muon"))
     before = weights(network)

@@ -23,6 +23,30 @@ def test_tying_shares_weights() -> None:
     assert parameters(two_way) - parameters(three_way) == tiny.SIZE * 6
 
 
+def test_tied_weights_have_a_projection_before_them_whatever_the_sizes() -> None:
+    network = tiny.network(decoder_size=6, embedding_size=6)
+    assert network.project.weight.shape == (6, 6)
+    assert list(tiny.network(decoder_size=6, embedding_size=6, tied_embeddings="none").project.parameters()) == []
+
+
+@torch.no_grad()
+def test_the_network_hears_embeddings_at_their_scale() -> None:
+    """As if untied weights were larger themselves."""
+    scaled, plain = (tiny.network(tied_embeddings="none", embedding_scale=scale) for scale in (3.0, 1.0))
+    batch, first = tiny.batch(), torch.tensor([7, 8, 9])
+
+    def computed(network: Seq2Seq) -> tuple[torch.Tensor, torch.Tensor]:
+        memory = network.encode(batch.source, batch.source_lengths)
+        return tiny.logits(network, batch), network.step(first, network.start(memory), memory).vectors
+
+    assert not torch.allclose(computed(scaled)[0], computed(plain)[0])
+    for embedding in (plain.source_embedding, plain.target_embedding):
+        embedding.weight *= 3
+        torch.testing.assert_close(embedding.heard, embedding.weight)
+    torch.testing.assert_close(scaled.source_embedding.heard, plain.source_embedding.heard)
+    torch.testing.assert_close(computed(scaled), computed(plain))
+
+
 def test_logits_are_those_of_real_pieces_only() -> None:
     batch = tiny.batch()
     assert tiny.logits(tiny.network(), batch).shape == (10, tiny.SIZE)

@@ -107,11 +107,13 @@ def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> Non
 
 def test_networks_that_differ(tmp_path: Path) -> None:
     start = saved(tmp_path)
-    with pytest.raises(ConfigError, match=r"other weights \(decoder_size is 16 there and 18 here\); set the keys"):
+    with pytest.raises(ConfigError, match=r"another one \(decoder_size is 16 there and 18 here\); set the keys"):
         begun(start, start.tokenizers, decoder_size=18)
     with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):
         begun(start, start.tokenizers, tied_embeddings="none", decoder="input_feeding")
-    assert begun(start, start.tokenizers, dropout=0.5)
+    with pytest.raises(ConfigError, match=r"\(embedding_scale is 4.0 there and 1.0 here\)"):
+        begun(start, start.tokenizers, embedding_scale=1.0)
+    assert begun(start, start.tokenizers, dropout=0.5, zoneout=0.1)
 
 
 PARTS = {
@@ -119,7 +121,7 @@ PARTS = {
     "encoder": ("encoder.",),
     "decoder": ("decoder.",),
     "attention": ("decoder.attention.",),
-    "softmax": ("output.", "shrink."),
+    "softmax": ("output.", "project."),
 }
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from nmt.config import ModelConfig
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
+from nmt.model.embedding import Embedding
 from nmt.model.encoder import Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
 from nmt.model.loss import guided_attention, repeated_attention
@@ -31,14 +32,16 @@ class Seq2Seq(nn.Module):
         E, H = config.embedding_size, config.decoder_size
         self.config = config
         self.source_size, self.target_size = source_size, target_size
-        self.target_embedding = nn.Embedding(target_size, E)
+        self.target_embedding = Embedding(target_size, E, config.embedding_scale)
         three_way = config.tied_embeddings == "three_way"
-        self.source_embedding = self.target_embedding if three_way else nn.Embedding(source_size, E)
+        self.source_embedding = (
+            self.target_embedding if three_way else Embedding(source_size, E, config.embedding_scale)
+        )
         self.encoder = Encoder(config)
         self.decoder = DECODERS[config.decoder](config)
-        # Tied weights have the embeddings' size, so the attentional vector is brought to it first.
+        # Tied weights have the embeddings' size, and their scale: the attentional vector is brought to it first.
         tied = config.tied_embeddings != "none"
-        self.shrink = nn.Linear(H, E, bias=False) if tied and E != H else nn.Identity()
+        self.project = nn.Linear(H, E, bias=False) if tied else nn.Identity()
         self.output = OUTPUTS[config.output](E if tied else H, target_size, config.mixtures)
         if tied:
             self.output.weight = self.target_embedding.weight
@@ -74,7 +77,7 @@ class Seq2Seq(nn.Module):
         """What predicts the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
         decoded, state = self.decoder.step(embedded, state, memory)
-        vectors = self.shrink(self._vectors(embedded, decoded, memory))
+        vectors = self.project(self._vectors(embedded, decoded, memory))
         return Step(vectors=vectors, attention=decoded.attention, state=state)
 
     def forward(
@@ -148,7 +151,7 @@ class Seq2Seq(nn.Module):
         vectors = shared_dropout(vectors.flatten(1, -2), self.config.output_dropout, noise).view_as(vectors)
         mask = target_mask(batch)  # no softmax at padding
         columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
-        return Readout(vectors=self.shrink(vectors[mask]), attention=attention[mask], columns=columns), attention
+        return Readout(vectors=self.project(vectors[mask]), attention=attention[mask], columns=columns), attention
 
     def _vectors(self, embedded: Tensor, decoded: Decoded, memory: Memory) -> Tensor:
         """Attentional vectors (…, H); for an output that wants them, one for each source piece, (…, S, H), as if it were all."""
@@ -161,7 +164,7 @@ class Seq2Seq(nn.Module):
         vectors = self.decoder.combine.vectors(e.expand(shape), h.expand(shape), contexts)
         return vectors.view(*decoded.attention.shape, -1)
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
+    def _embed(self, embedding: Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
         embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)
         return shared_dropout(embedded, self.config.embedding_dropout, noise)
 

@@ -72,12 +72,14 @@ class Engine:
             self.target_size = network.target_size
             self.arithmetic = arithmetic
             self.fits = _vectors_fit(network.config)
-            self.embedding = network.source_embedding.weight
+            self.embedding = network.source_embedding.heard
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
-            shrink = network.shrink
-            self.shrink = arithmetic.product(shrink.weight, None, bounded=True) if isinstance(shrink, Linear) else None
-            self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.shrink is None)
+            project = network.project
+            self.project = (
+                arithmetic.product(project.weight, None, bounded=True) if isinstance(project, Linear) else None
+            )
+            self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.project is None)
 
     @property
     def noise(self) -> float:
@@ -97,7 +99,7 @@ class Engine:
 
     def step(self, tokens: Tensor, state: EngineState) -> tuple[Prediction, EngineState]:
         vector, weights, decoder = self.decoder.step(tokens, state.decoder, state.attended)
-        scores = state.output(vector if self.shrink is None else self.shrink(vector))
+        scores = state.output(vector if self.project is None else self.project(vector))
         prediction = Prediction(log_probabilities=log_softmax_(scores), attention=weights[:, : state.length])
         return prediction, replace(state, decoder=decoder)
 

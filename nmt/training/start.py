@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nmt.checkpoint import Model, model_folder, unique_weights
-from nmt.config import ModelConfig, TokenizerConfig
+from nmt.config import TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizer, Tokenizers, names
@@ -49,7 +49,7 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
     Raises:
         ConfigError: the networks differ in more than their vocabularies.
     """
-    _check_shapes(network, start)
+    _check_network(network, start)
     weights = unique_weights(start.network)
     rows = {side: _known(getattr(tokenizers, side), getattr(start.tokenizers, side)) for side in ("source", "target")}
     for name, weight in unique_weights(network).items():
@@ -72,21 +72,16 @@ def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor
     return ids[:, 0], ids[:, 1]
 
 
-def _check_shapes(network: Seq2Seq, start: Model) -> None:
-    own, other = (
-        {name: weight.shape[name in _ROWS :] for name, weight in unique_weights(net).items()}
-        for net in (network, start.network)
-    )
-    if own != other:
-        keys = [field.name for field in dataclasses.fields(ModelConfig)]
-        here, there = network.config, start.config.model
-        different = [
-            f"{name} is {getattr(there, name)} there and {getattr(here, name)} here"
-            for name in keys
-            if getattr(here, name) != getattr(there, name)
-        ]
+def _check_network(network: Seq2Seq, start: Model) -> None:
+    here, there = network.config, start.config.model
+    different = [
+        f"{key} is {getattr(there, key)} there and {getattr(here, key)} here"
+        for key in here.unlike(there)
+        if key != "zoneout"
+    ]
+    if different:
         raise ConfigError(
-            f"training.start_from: the network of {start.name} has other weights ({', '.join(different)}); "
+            f"training.start_from: the network of {start.name} is another one ({', '.join(different)}); "
             "set the keys of model to those there"
         )
 
@@ -98,7 +93,7 @@ def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
         "encoder": (network.encoder,),
         "decoder": (network.decoder,),
         "attention": (network.decoder.attention,),
-        "softmax": (network.shrink, network.output),
+        "softmax": (network.project, network.output),
     }
     for part in parts:
         for module in modules[part]:
