@@ -60,7 +60,7 @@ KINDS = [
 
 def network(seed: int = 1, **settings: object) -> Seq2Seq:
     """Sizes that fill vectors, weights that are not as small as at the start of training."""
-    sizes = {"embedding_size": 16, "encoder_size": 64, "decoder_size": 64, "attention_heads": 4}
+    sizes = {"embedding_size": 16, "embedding_scale": 1.0, "encoder_size": 64, "decoder_size": 64, "attention_heads": 4}
     result = tiny.network(seed, **{**sizes, **settings}).requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for parameter in result.parameters():
@@ -94,6 +94,15 @@ def test_float32_is_the_model_itself(kind: dict[str, object]) -> None:
         walk(build_scorer(model, "fp32"), LINES, TOKENS), walk(ModelScorer(model), LINES, TOKENS), strict=True
     ):
         torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_embeddings_are_heard_at_their_scale(decoder: str) -> None:
+    model = network(decoder=decoder, embedding_scale=4.0)
+    ours, models = walk(build_scorer(model, "fp32"), LINES, TOKENS)[0], walk(ModelScorer(model), LINES, TOKENS)[0]
+    torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
+    unscaled, _ = walk(build_scorer(network(decoder=decoder), "fp32"), LINES, TOKENS)
+    assert (ours - unscaled).abs().max() > 0.1
 
 
 @needs_int8

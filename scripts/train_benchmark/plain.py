@@ -22,6 +22,7 @@ class PlainSeq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, source_size: int, target_size: int) -> None:
         super().__init__()
         E, C, H = config.embedding_size, config.encoder_size, config.decoder_size
+        self.scale = config.embedding_scale
         self.feeding = config.decoder == "input_feeding"
         self.source, self.target = nn.Embedding(source_size, E), nn.Embedding(target_size, E)
         self.encoder = nn.LSTM(E, C // 2, config.encoder_layers, bidirectional=True, batch_first=True)
@@ -32,7 +33,7 @@ class PlainSeq2Seq(nn.Module):
 
     def forward(self, batch: Batch, label_smoothing: float) -> Tensor:
         """The cross entropy, summed over the target pieces."""
-        embedded = self.dropout(self.source(batch.source))
+        embedded = self.dropout(self.source(batch.source) * self.scale)
         packed = pack_padded_sequence(embedded, batch.source_lengths.cpu(), batch_first=True, enforce_sorted=False)
         values, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
         mask = torch.arange(values.size(1), device=values.device) < batch.source_lengths.unsqueeze(1)
@@ -40,7 +41,7 @@ class PlainSeq2Seq(nn.Module):
         first = torch.tanh(self.bridge(mean)).view(len(mean), self.decoder.num_layers, 2, -1)
         h, c = first.permute(2, 1, 0, 3).contiguous()
         keys = self.query(values)
-        previous = self.dropout(self.target(F.pad(batch.target[:, :-1], (1, 0), value=BOS)))
+        previous = self.dropout(self.target(F.pad(batch.target[:, :-1], (1, 0), value=BOS)) * self.scale)
         if self.feeding:
             vectors, feed = [], torch.zeros_like(h[0])
             for word in previous.unbind(dim=1):
