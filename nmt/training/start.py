@@ -77,7 +77,7 @@ def _check_network(network: Seq2Seq, start: Model) -> None:
     different = [
         f"{key} is {getattr(there, key)} there and {getattr(here, key)} here"
         for key in here.unlike(there)
-        if key != "zoneout"
+        if key != "zoneout"  # which a training may begin or end with
     ]
     if different:
         raise ConfigError(
