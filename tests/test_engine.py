@@ -59,7 +59,8 @@ KINDS = [
 
 
 def network(seed: int = 1, **settings: object) -> Seq2Seq:
-    """Sizes that fill vectors, weights that are not as small as at the start of training."""
+    """Sizes that fill vectors, weights that are not as small as at the start of training, and embeddings as they are: from larger
+    ones random networks, plain RNNs most, are so sensitive that int8 leads them elsewhere."""
     sizes = {"embedding_size": 16, "embedding_scale": 1.0, "encoder_size": 64, "decoder_size": 64, "attention_heads": 4}
     result = tiny.network(seed, **{**sizes, **settings}).requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
@@ -96,12 +97,15 @@ def test_float32_is_the_model_itself(kind: dict[str, object]) -> None:
         torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
 
 
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-6), pytest.param("int8", 0.1, marks=needs_int8)])
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
-def test_embeddings_are_heard_at_their_scale(decoder: str) -> None:
+def test_embeddings_are_heard_at_their_scale(decoder: str, precision: str, tolerance: float) -> None:
     model = network(decoder=decoder, embedding_scale=4.0)
-    ours, models = walk(build_scorer(model, "fp32"), LINES, TOKENS)[0], walk(ModelScorer(model), LINES, TOKENS)[0]
-    torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
-    unscaled, _ = walk(build_scorer(network(decoder=decoder), "fp32"), LINES, TOKENS)
+    ours, models = walk(build_scorer(model, precision), LINES, TOKENS)[0], walk(ModelScorer(model), LINES, TOKENS)[0]
+    assert (models.exp() * (models - ours)).sum(dim=-1).max() < tolerance
+    if precision == "fp32":
+        torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
+    unscaled, _ = walk(ModelScorer(network(decoder=decoder)), LINES, TOKENS)
     assert (ours - unscaled).abs().max() > 0.1
 
 
