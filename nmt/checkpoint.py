@@ -245,6 +245,11 @@ class CheckpointFolder:
             draft.symlink_to(Path(CHECKPOINTS) / self.path(update).name)
             os.replace(draft, self.output / BEST)
 
+    def choose_saved(self, update: int) -> None:
+        """The same, if that checkpoint is there: a kill may have come between saving and choosing it."""
+        if self.path(update).is_dir():
+            self.choose(update)
+
     def prune(self, keep: int) -> None:
         """Delete all checkpoints but the newest `keep` and the best."""
         for path in self.all()[:-keep]:

@@ -135,7 +135,7 @@ class TokenizerConfig:
     """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations (Kudo 2018; 0.1 to
     0.5), for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1)."""
     training_lines: int = 1_000_000
-    """Learn the vocabulary from the first lines of the corpora, so many a side."""
+    """Learn the vocabulary from the first lines of the corpora, so many a side; of several corpora a line of each in turn."""
     source_model: str | None = None
     """A SentencePiece .model to use instead of training one; with `joint` it serves both sides. Size, coverage, byte pieces and
     symbols are then those of the file."""

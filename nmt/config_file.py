@@ -1,6 +1,7 @@
 """A configuration as a YAML file: read with overrides, checked as a whole, written."""
 
 import dataclasses
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from nmt.config import Config, CorpusConfig, DataConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.files import reason
-from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, to_plain
+from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, parse_yaml, to_plain
 
 OWN_TOKENIZERS = {"zh", "ja", "ko"}  # languages that BLEU splits in ways of their own
 
@@ -29,7 +30,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def read_yaml(path: str | Path) -> Any:
     """What a YAML file holds. Raises ConfigError: it cannot be read, or is none."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -114,6 +115,19 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "validation.patience": (1, None),
 }
 
+ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "model.attention_heads": ("model.attention", ("multi_head", "multi_head_additive")),
+    "model.mixtures": ("model.output", ("mixture",)),
+    "model.forget_bias": ("model.cell", ("lstm", "layer_norm_lstm")),
+    "training.plateau_factor": ("training.schedule", ("plateau",)),
+    "training.plateau_patience": ("training.schedule", ("plateau",)),
+    "training.risk_samples": ("training.objective", ("risk",)),
+    "training.risk_cost": ("training.objective", ("risk",)),
+    "training.risk_sharpness": ("training.objective", ("risk",)),
+    "training.likelihood_share": ("training.objective", ("risk",)),
+}
+"""Keys that do something only where another has one of these values."""
+
 
 def _contradictions(config: Config) -> list[str]:
     """Faults that no single type shows: bounds, and keys that do not fit each other."""
@@ -128,7 +142,21 @@ def _contradictions(config: Config) -> list[str]:
     if not all(0 <= beta < 1 for beta in config.training.betas):
         faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
     faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
-    return faults + _training_faults(config) + _stream_faults(config)
+    return faults + _useless(config) + _training_faults(config) + _stream_faults(config)
+
+
+def _useless(config: Config) -> list[str]:
+    """Values that would change nothing."""
+    faults = []
+    for name, (other, values) in ONLY_WITH.items():
+        (value, actual), (default, _) = (operator.attrgetter(name, other)(one) for one in (config, Config()))
+        if value != default and actual not in values:
+            faults.append(f"{name}: only for {other} {' and '.join(values)}, not for {actual}; leave it at {default}")
+    if config.data.shuffle_buffer != DataConfig().shuffle_buffer and not config.data.streams:
+        faults.append("data.shuffle_buffer: only for streaming corpora, and there are none; remove it")
+    if config.tokenizer.symbols and config.tokenizer.source_model and not config.training.start_from:
+        faults.append("tokenizer.symbols: those of tokenizer.source_model are used; remove one or the other")
+    return faults
 
 
 def _training_faults(config: Config) -> list[str]:
@@ -172,7 +200,7 @@ def _model_faults(config: Config) -> list[str]:
             f"model.attention: dot needs encoder_size = decoder_size, "
             f"not {model.encoder_size} and {model.decoder_size}; make them equal or choose general"
         )
-    if model.attention.startswith("multi_head") and model.decoder_size % model.attention_heads:
+    if model.attention.startswith("multi_head") and model.decoder_size % max(model.attention_heads, 1):
         faults.append(
             f"model.attention_heads: {model.attention_heads} heads do not divide decoder_size {model.decoder_size}; "
             "choose a divisor"

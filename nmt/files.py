@@ -178,6 +178,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             yield draft
             _write_checksums(draft)
             for file in draft.iterdir():
+                os.chmod(file, 0o644)  # safetensors makes files that only their owner can read
                 _flush(file)
             os.chmod(draft, 0o755)
             shutil.rmtree(path, ignore_errors=True)

@@ -14,6 +14,25 @@ import yaml
 T = TypeVar("T")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose faults are all YAMLErrors, a key that stands twice in a mapping among them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text holds. Raises yaml.YAMLError."""
+    try:
+        return yaml.load(text, _Loader)
+    except (ValueError, AttributeError, RecursionError) as error:  # 2021-02-30, 0x_, [[[[…
+        raise yaml.YAMLError(str(error)) from error
+
+
 def to_plain(value: Any) -> Any:
     """`dataclasses.asdict` of a configuration as YAML writes it: tuples become lists."""
     if isinstance(value, dict):
@@ -34,7 +53,7 @@ def apply_override(override: str, content: dict[Any, Any], faults: list[str]) ->
         faults.append(f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example")
         return
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError:
         faults.append(f"{name}: {text!r} is not a YAML value")
         return
@@ -121,6 +140,8 @@ def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
         return value
     if hint in (bool, str) and isinstance(value, hint):
         return value
+    if hint is str and isinstance(value, bool | int | float):  # YAML 1.1 reads `no`, Norwegian's code, as false
+        return _fault(faults, where, 'text (in quotes where YAML takes it for something else: "no")', value)
     return _fault(faults, where, {int: "a whole number", bool: "true or false", str: "text"}[hint], value)
 
 

@@ -31,11 +31,11 @@ from nmt.checkpoint import (
     load_training_state,
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
-from nmt.config import Config, DataConfig, TrainingConfig
+from nmt.config import Config, CorpusConfig, DataConfig, TrainingConfig
 from nmt.data.corpora import first_epoch, update_source
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
-from nmt.data.readers import read_corpora
+from nmt.data.readers import corpus_files, read_in_turn
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
@@ -94,6 +94,7 @@ def train(
         if restart and (before := position_of(restart.state)).ended(config):
             advice = "raise the limit that ended it, training.epochs say, to go on"
             logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
+            processes.once(lambda: checkpoints.choose_saved(before.best_update))
         else:
             _run(config, checkpoints, device, restart, bar, processes)
         processes.once(lambda: _complete(config, checkpoints))
@@ -108,6 +109,8 @@ def _run(
     processes: Processes,
 ) -> None:
     """All updates that are left. Raises Interrupted."""
+    if not restart:
+        processes.once(lambda: _check_files(config))
     with stop_signals(alone=processes.world.size == 1, say=processes.first) as stop:
         trainer = _trainer(config, checkpoints, device, restart, processes)
         with _log(config, trainer, checkpoints.output, bar) if processes.first else NoLog() as log:
@@ -164,6 +167,20 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
         )
 
 
+def _check_files(config: Config) -> None:
+    """Raises DataError: corpora are missing, all told at once."""
+    names = ("train", "valid", "held_out") if config.data.drop_overlap else ("train", "valid")
+    corpora = [(name, corpus) for name in names for corpus in getattr(config.data, name)]
+    faults = []
+    for name, corpus in corpora:
+        try:
+            corpus_files(corpus, config.data)
+        except DataError as error:
+            faults.append(f"data.{name}: {error}")
+    if faults:
+        raise DataError("\n".join(faults))
+
+
 def _newest(config: Config, checkpoints: CheckpointFolder) -> Path | None:
     """The newest checkpoint that is whole. Raises ConfigError: what it has learned from, or its network, is another one."""
     folder, complaints = checkpoints.newest()
@@ -179,10 +196,23 @@ def _newest(config: Config, checkpoints: CheckpointFolder) -> Path | None:
     for name in (*names, "training.seed"):  # the seed orders the pairs: with another one some would come twice
         old, new = (operator.attrgetter(name)(one) for one in (before, config))
         if old != new:
-            faults.append(f"{name}: {old!r} before, {new!r} now; --resume needs the same, or choose another --output")
+            faults.append(
+                f"{name}: {_shown(old)} before, {_shown(new)} now; --resume needs the same, or choose another --output"
+            )
     if faults:
         raise ConfigError("\n".join(faults))
     return folder
+
+
+def _shown(value: object) -> str:
+    """A value of a configuration, of corpora only what is set."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    if not isinstance(value, CorpusConfig):
+        return repr(value)
+    given = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    kept = [f"{name}: {given[name]}" for name in given if given[name] != getattr(CorpusConfig(), name)]
+    return f"{{{', '.join(kept)}}}"
 
 
 def _restart(folder: Path | None) -> Restart | None:
@@ -225,7 +255,7 @@ def _trainer(
     )
     trainer.probe(_largest(config.data, stores, size, shares * processes.world.size))
     if restart:
-        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state)
+        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state, restart.config.validation)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
 
@@ -313,7 +343,7 @@ def _tokenizers(
 
 def _learned(config: Config) -> Tokenizers:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    return train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    return train_tokenizers(config.tokenizer, read_in_turn(config.data.train, config.data))
 
 
 def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:

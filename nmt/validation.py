@@ -90,6 +90,8 @@ def scores(sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]]) -
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
     """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
 
+    The loss is over pairs of at most data.max_length pieces a side, the BLEU over all.
+
     Each process takes its share of the pairs, and all get the same figures.
 
     Raises:
@@ -97,8 +99,8 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
     """
     sets = processes.once(lambda: validation_sets(config))
     own = slice(processes.world.rank, None, processes.world.size)
-    pairs = [pair for each in sets for pair in each.tagged[own]]
-    batches = list(text_batches(pairs, tokenizers, 4 * config.training.batch_tokens))
+    pairs = _short(sets, tokenizers, config.data.max_length)
+    batches = list(text_batches(pairs[own], tokenizers, config.training.batch_tokens))
     dtype = autocast_dtype(config.training.precision, device)
     options = SearchOptions(beam=config.validation.beam)
 
@@ -122,6 +124,17 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
         return processes.once(lambda: figures(parts))
 
     return judge
+
+
+def _short(sets: Sequence[ValidationSet], tokenizers: Tokenizers, longest: int) -> Pairs:
+    """The pairs that the loss is over: as in training, a longer one might not fit into memory. All, if all are long."""
+    pairs = [pair for each in sets for pair in each.tagged]
+    sides = zip(
+        tokenizers.source.encode_lines([source for source, _ in pairs]),
+        tokenizers.target.encode_lines([target for _, target in pairs]),
+        strict=True,
+    )
+    return [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= longest] or pairs
 
 
 def _in_turn(shares: Sequence[list[str]]) -> list[str]:

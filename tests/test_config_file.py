@@ -2,12 +2,13 @@
 
 import dataclasses
 import typing
+from pathlib import Path
 
 import pytest
 import yaml
 
 from nmt.config import Config, CorpusConfig
-from nmt.config_file import BOUNDS, dump_config, load_config, parse_config
+from nmt.config_file import BOUNDS, ONLY_WITH, dump_config, load_config, parse_config
 from nmt.errors import ConfigError
 
 
@@ -92,8 +93,14 @@ def test_all_contradictions_are_reported_at_once():
         ({"training": {"learning_rate": ".inf"}}, "training.learning_rate: must be a number, not '.inf'"),
         ({"training": {"learning_rate": 10**400}}, "training.learning_rate: must be a number, not 1000"),
         ({"tokenizer": {"symbols": "<x>"}}, "tokenizer.symbols: must be a list, not '<x>'"),
-        ({"tokenizer": {"symbols": ["<x>", 1]}}, "tokenizer.symbols[1]: must be text, not 1"),
-        ({"data": {"source_language": 1}}, "data.source_language: must be text, not 1"),
+        (
+            {"tokenizer": {"symbols": ["<x>", 1]}},
+            'tokenizer.symbols[1]: must be text (in quotes where YAML takes it for something else: "no"), not 1',
+        ),
+        (
+            {"data": {"source_language": 1}},
+            'data.source_language: must be text (in quotes where YAML takes it for something else: "no"), not 1',
+        ),
         ({"data": {"drop_duplicates": 1}}, "data.drop_duplicates: must be true or false, not 1"),
     ],
 )
@@ -301,12 +308,38 @@ def kind_of(name: str) -> type:
     return typing.cast(type, (typing.get_args(hint) or (hint,))[0])
 
 
+def needed_by(name: str) -> list[str]:
+    """Overrides with which a key does something."""
+    if name == "data.shuffle_buffer":
+        return ["data.train=[{dataset: d, streaming: true}]", "training.schedule=constant"]
+    other, values = ONLY_WITH.get(name, ("training.start_from", ["m"]))
+    return ["training.start_from=m", f"{other}={values[0]}"]
+
+
+@pytest.mark.parametrize("name", [*ONLY_WITH, "data.shuffle_buffer", "tokenizer.symbols"])
+def test_a_value_that_would_change_nothing_is_a_fault(name: str) -> None:
+    values = {"training.risk_cost": "chrf", "training.likelihood_share": 0.5, "tokenizer.symbols": "[<x>]"}
+    elsewhere = {"model.forget_bias": ["model.cell=gru"], "tokenizer.symbols": ["tokenizer.source_model=m.model"]}
+    override = f"{name}={values.get(name, 0.25 if 'factor' in name else 8)}"
+    (fault,) = faults({}, *elsewhere.get(name, []), override)
+    assert fault.startswith(f"{name}: ")
+    parse_config({}, [*needed_by(name), override])
+
+
+def test_faults_of_yaml_are_told(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("training: {epochs: 3}\nmodel: {}\ntraining: {learning_rate: 0.1}\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML .*training stands twice.*line 1"):
+        load_config(tmp_path / "c.yaml")
+    for text in ("2021-02-30", "0x_", "!!int x", "[" * 10_000, "{a: 1, a: 2}"):
+        (fault,) = faults({}, f"data.train={text}")
+        assert fault.endswith("is not a YAML value")
+
+
 @pytest.mark.parametrize(("name", "bound", "beyond"), [*((n, b, -1) for n, b in BELOW), *((n, b, 1) for n, b in ABOVE)])
 def test_bound(name, bound, beyond):
-    section, key = name.split(".")
-    parse_config({section: {key: bound}})
+    parse_config({}, [*needed_by(name), f"{name}={bound}"])
     step = 1 if kind_of(name) is int else 1e-7
-    fault = faults({section: {key: bound + beyond * step}})[0]
+    fault = faults({}, *needed_by(name), f"{name}={bound + beyond * step}")[0]
     assert fault.startswith(f"{name}: must be ")
     assert str(bound) in fault
 

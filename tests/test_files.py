@@ -167,11 +167,13 @@ class TestWholeFolder:
     def test_appears_with_checksums(self, tmp_path):
         with whole_folder(tmp_path / "deep" / "model") as draft:
             (draft / "a").write_text("1")
+            (draft / "a").chmod(0o600)  # as safetensors does
             (draft / "b").write_text("2")
             assert not (tmp_path / "deep" / "model").exists()
         assert sorted(os.listdir(tmp_path / "deep" / "model")) == ["a", "b", CHECKSUMS]
         assert os.listdir(tmp_path / "deep") == ["model"]
         assert (tmp_path / "deep" / "model").stat().st_mode & 0o777 == 0o755
+        assert {file.stat().st_mode & 0o777 for file in (tmp_path / "deep" / "model").iterdir()} == {0o644}
         verify_checksums(tmp_path / "deep" / "model")
 
     def test_checksums_are_those_of_sha256sum(self, tmp_path):

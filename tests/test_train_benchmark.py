@@ -1,5 +1,6 @@
 """The benchmark's yardstick computes what our network computes, and its counts are right."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 import tiny
 import torch
 from torch import nn
+
+from nmt.config_file import dump_config
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
@@ -91,3 +94,12 @@ def test_parts(decoder: str) -> None:
         "embeddings and encoder", "decoder with attention", "attention alone", "softmax and loss"
     }  # fmt: skip
     assert all(value > 0 for value in seconds.values())
+
+
+def test_the_time_of_a_tiny_update_is_split(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(tmp_path))))
+    script = Path(__file__).parents[1] / "scripts" / "bench-train"
+    command = [sys.executable, str(script), str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "norm and optimiser" in answer.stdout

@@ -23,6 +23,18 @@ def read_corpora(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[
     return itertools.chain.from_iterable(read_pairs(corpus, data) for corpus in corpora)
 
 
+def read_in_turn(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[tuple[str, str]]:
+    """The pairs of several corpora, one of each in turn as long as it has any. Raises DataError as `read_pairs` does."""
+    reading = [read_pairs(corpus, data) for corpus in corpora]
+    while reading:
+        remaining = []
+        for pairs in reading:
+            if (pair := next(pairs, None)) is not None:
+                remaining.append(pairs)
+                yield pair
+        reading = remaining
+
+
 def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
     """The pairs of a corpus as they stand there, in order, nothing left out. No side holds a line feed.
 

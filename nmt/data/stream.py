@@ -98,7 +98,11 @@ class Stream:
                 self._say(report, here.epoch, ended=ended)
             if len(window):
                 yield window
-            here = Place(epoch=here.epoch + 1) if ended else Place(epoch=here.epoch, window=here.window + 1)
+            here = (
+                Place(epoch=here.epoch + 1)
+                if ended
+                else Place(epoch=here.epoch, window=here.window + bool(len(window)))
+            )
             report = CleaningReport() if ended else report
 
     def _say(self, report: CleaningReport, epoch: int, *, ended: bool) -> None:

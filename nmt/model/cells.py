@@ -92,9 +92,10 @@ class TorchLayer(RecurrentLayer):
         self.transitions = deeper  # type: ignore[assignment]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Glorot input weights, an orthogonal recurrence for each gate, zero biases but for the forget gates'."""
+        """Glorot input weights and an orthogonal recurrence for each gate, zero biases but for the forget gates'."""
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
-        nn.init.xavier_uniform_(w_input, generator=generator)
+        for gate in w_input.data.view(-1, self.hidden_size, w_input.size(1)):
+            nn.init.xavier_uniform_(gate, generator=generator)
         draw_recurrence(w_recurrent, generator)
         nn.init.zeros_(b_recurrent)
         for transition in self.transitions:

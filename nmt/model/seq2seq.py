@@ -58,8 +58,8 @@ class Seq2Seq(nn.Module):
                 module.initialize(self.config.forget_bias, generator)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
-        if self.config.tied_embeddings != "none":  # the softmax's turn came last, but these are embeddings first
-            nn.init.normal_(self.output.weight, std=self.config.embedding_size**-0.5, generator=generator)
+        # Glorot's rule would make the softmax's weights small, since so many pieces share them, and all scores with them.
+        nn.init.normal_(self.output.weight, std=self.output.in_features**-0.5, generator=generator)
 
     def encode(self, source: Tensor, lengths: Tensor, noise: Noise | None = None) -> Memory:
         """Memory of source ids (B, S) with lengths (B,)."""

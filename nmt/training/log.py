@@ -138,7 +138,7 @@ class TrainingLog:
     def _record(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
         record = {"kind": kind, "update": update, "epoch": epoch, "seconds": round(time.perf_counter() - self.began, 1)}
         clean = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        with self.path.open("a", encoding="utf-8") as stream:
+        with saving(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({**record, **clean}) + "\n")
         for name, value in values.items() if self.writer else ():
             assert self.writer

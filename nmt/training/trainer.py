@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
-from nmt.config import Config
+from nmt.config import Config, ValidationConfig
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
 from nmt.machine import autocast_dtype, return_memory
@@ -291,14 +291,16 @@ class Trainer:
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
 
-    def restore(self, weights: Mapping[str, Tensor], state: TrainingState) -> None:
-        """Go on from what `save` wrote."""
+    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, judged: ValidationConfig) -> None:
+        """Go on from what `save` wrote. `judged`: how validation was done before; figures of another kind are no measure."""
         folder, before, size = self.checkpoints.folder, position_of(state), self.source.size
         place = before.place
         if before.size != size:
             share = (before.epochs_done or 0.0) - place.epoch
             place = self.source.converted(place, share)
         self.position = dataclasses.replace(before, size=size, place=place)
+        if any(getattr(judged, key) != getattr(self.config.validation, key) for key in ("metric", "beam", "sentences")):
+            self.position = dataclasses.replace(self.position, best=None, stale=0, plateau=0)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -308,9 +310,7 @@ class Trainer:
         self.saved_update = self.position.update
         if self.processes.first:
             self.checkpoints.drop_after(self.position.update)
-            # A kill may have come between saving and choosing.
-            if self.checkpoints.path(self.position.best_update).is_dir():
-                self.checkpoints.choose(self.position.best_update)
+            self.checkpoints.choose_saved(self.position.best_update)
 
 
 def position_of(state: TrainingState) -> Position:
