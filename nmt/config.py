@@ -3,6 +3,7 @@
 The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
 """
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -45,6 +46,17 @@ class CorpusConfig:
     """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its
     size; of streams, whose sizes are unknown, pairs then come in turn until each has come to its end. Give every corpus a
     weight or none."""
+
+
+_TWO_LETTERS = {
+    "zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "mya": "my",
+}  # fmt: skip
+
+
+def language_code(name: str) -> str:
+    """The two letters by which scores know a language: zh for zh-CN, zh_Hant, ZH or zho."""
+    first = re.split("[-_]", name.lower())[0]
+    return _TWO_LETTERS.get(first, first)
 
 
 @dataclass(frozen=True, kw_only=True)

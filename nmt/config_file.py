@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from nmt.config import Config, CorpusConfig, DataConfig, TokenizerConfig
+from nmt.config import Config, CorpusConfig, DataConfig, TokenizerConfig, language_code
 from nmt.errors import ConfigError
 from nmt.files import reason
 from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, parse_yaml, to_plain
@@ -179,7 +179,7 @@ def _risk_faults(config: Config) -> list[str]:
             for key in ("scheduled_sampling", "r_drop", "coverage_loss", "guided_alignment")
             if getattr(training, key)
         ]
-    if training.risk_cost == "bleu" and len(languages) > 1 and OWN_TOKENIZERS & {*languages}:
+    if training.risk_cost == "bleu" and len(languages) > 1 and OWN_TOKENIZERS & {*map(language_code, languages)}:
         faults.append(
             f"training.risk_cost: bleu splits words in one way for all of {', '.join(languages)}; choose chrf"
         )

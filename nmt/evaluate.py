@@ -12,11 +12,13 @@ from sacrebleu import BLEU, CHRF, DATASETS, TER, get_reference_files, get_source
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
+from nmt.config import language_code
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.files import read_lines, reason
 
 METRICS = ("bleu", "chrf", "ter")
 _UNSPACED = ("zh", "ja")  # languages written without spaces: TER counts characters there, as words it would see none
+_BY_CHARACTERS = ("ja", "ko", "th", "lo", "km", "my")  # in validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def evaluate(
         references: one or more sets of references, each as long as `hypotheses`.
         metrics: any of `METRICS`.
         baseline: another system's translations of the same sentences, to test the differences for significance.
-        target_language: two letters. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
+        target_language: its code. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
         tokenize: sacrebleu's BLEU tokenizer, whatever the language.
         lowercase: ignore case. sacrebleu's TER always does.
 
@@ -106,7 +108,8 @@ def build_metrics(
 def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_language: str = "") -> float:
     """The BLEU score alone, without resampling: for validation during training.
 
-    Japanese and Korean are scored by characters, since sacrebleu's tokenizers for them need packages of their own.
+    Japanese and Korean are scored by characters, since sacrebleu's tokenizers for them need packages of their own, and so are
+    Thai, Lao, Khmer and Burmese, which are written without spaces and for which it has none.
     """
     tokenize = _validation_tokenizer(target_language)
     return float(_bleu(target_language, tokenize, False).corpus_score(hypotheses, references).score)
@@ -123,7 +126,7 @@ def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str]
 
 
 def _validation_tokenizer(target_language: str) -> str | None:
-    return "char" if target_language in ("ja", "ko") else None
+    return "char" if language_code(target_language) in _BY_CHARACTERS else None
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -174,7 +177,7 @@ def _metric(name: str, language: str, tokenize: str | None, lowercase: bool) -> 
     if name == "chrf":
         return CHRF(lowercase=lowercase)
     if name == "ter":
-        characters = language in _UNSPACED
+        characters = language_code(language) in _UNSPACED
         return TER(normalized=characters, asian_support=characters)
     raise ConfigError(f"{name}: no such metric; choose from {', '.join(METRICS)}")
 
@@ -183,7 +186,8 @@ def _bleu(language: str, tokenize: str | None, lowercase: bool, effective_order:
     if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
         raise ConfigError(f"{tokenize}: sacrebleu has no such tokenizer; choose from {', '.join(BLEU.TOKENIZERS)}")
     try:
-        return BLEU(lowercase=lowercase, tokenize=tokenize, trg_lang=language, effective_order=effective_order)
+        code = language_code(language)
+        return BLEU(lowercase=lowercase, tokenize=tokenize, trg_lang=code, effective_order=effective_order)
     except RuntimeError as error:  # what sacrebleu raises without MeCab
         extra = tokenize.split("-")[0] if tokenize else language
         raise MachineError(

@@ -206,9 +206,10 @@ class Translator:
 
     def _segments(self, line: str, number: int) -> list[list[int]]:
         """The line's ids, in parts of at most `max_pieces`; none for a line without text."""
-        if not line.strip():
+        text = line.strip()
+        if not text:
             return []
-        parts = self._parts(line)
+        parts = self._parts(text)
         if len(parts) > 1:
             pieces = sum(map(len, parts))
             logger.warning("line %d: %d pieces, translated in %d parts", number, pieces, len(parts))
@@ -220,7 +221,7 @@ class Translator:
         if len(ids) <= self.max_pieces or len(text) == 1:
             return [ids]
         cut = _middle(text)
-        return [part for half in (text[:cut].rstrip(), text[cut:]) for part in self._parts(half) if half]
+        return [part for half in (text[:cut].strip(), text[cut:].strip()) if half for part in self._parts(half)]
 
     # ---- batches
 

@@ -1,6 +1,7 @@
 """nmt-evaluate, run as a function and as a process."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,7 +136,8 @@ def test_each_option_changes_what_it_should(capsys: pytest.CaptureFixture[str]) 
     assert [score["name"] for score in scores(capsys, *common, "--metrics", "ter", "bleu")["scores"]] == ["TER", "BLEU"]
     assert "tok:char" in scores(capsys, *common, "--tokenize", "char")["scores"][0]["signature"]
     assert "case:lc" in scores(capsys, *common, "--lowercase")["scores"][0]["signature"]
-    assert "tok:zh" in scores(capsys, *common, "--language-pair", "en-zh")["scores"][0]["signature"]
+    for language in (["--language-pair", "en-zh"], ["--language-pair", "en-zho_Hans"], ["--to", "ZH-cn"]):
+        assert "tok:zh" in scores(capsys, *common, *language)["scores"][0]["signature"]
     assert scores(capsys, *common, "baseline")["references"] == 2
     compared = scores(capsys, *common, "--baseline", "baseline")
     assert compared["scores"][0]["difference"]["baseline"] < plain["scores"][0]["score"]
@@ -187,8 +189,8 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--reference r", "give MODEL or --hypothesis, one of them"),
-        ("model --hypothesis h --reference r", "give MODEL or --hypothesis, one of them"),
+        ("--reference r model", "give MODEL (before --reference, which takes all names after it) or --hypothesis"),
+        ("model --hypothesis h --reference r", "or --hypothesis, one of them"),
         ("--hypothesis h", "give --reference or --test-set, one of them"),
         ("--hypothesis h --reference r --test-set wmt17 --language-pair en-de", "give --reference or --test-set"),
         ("--hypothesis h --test-set wmt17", "--test-set needs --language-pair"),
@@ -196,6 +198,8 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
         ("model --reference r", "MODEL needs --source or --test-set"),
         ("--hypothesis h --source s --reference r", "--source is for MODEL and --reference only"),
         ("--hypothesis h --reference r --output o", "--output is for MODEL only"),
+        ("--hypothesis h --reference r --beam 3 --no-shortlist", "--beam and --no-shortlist: for MODEL only"),
+        ("model --source s --reference r --output none/o", "--output none/o: there is no such folder"),
         ("--hypothesis h --reference r --frequencies f", "--frequencies is for --report only"),
         ("--hypothesis h --reference r --metrics meteor", "invalid choice"),
         ("model --source s --reference r --beam 0", "whole number of at least 1"),
@@ -205,6 +209,26 @@ def test_arguments_that_do_not_fit_are_refused(
     arguments: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in refusal(capsys, *arguments.split())
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [("> /dev/full", "the output cannot be written (No space left on device)"), (">&-", "standard output is closed")],
+)
+@pytest.mark.usefixtures("files")
+def test_scores_that_cannot_be_written(redirection: str, message: str) -> None:
+    command = f"{sys.executable} -m nmt.commands.evaluate --hypothesis hypothesis --reference reference {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(f"nmt-evaluate: error: {message}".encode())
+
+
+@pytest.mark.usefixtures("files")
+def test_scores_are_written_in_utf8_whatever_python_thinks() -> None:
+    command = [sys.executable, "-m", "nmt.commands.evaluate", "--hypothesis", "hypothesis", "--reference", "reference"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, check=True, timeout=100, env=environment)
+    assert "±" in done.stdout.decode("utf-8")
 
 
 def test_help_waits_for_no_heavy_package() -> None:
@@ -240,7 +264,7 @@ def test_several_models_are_an_ensemble(files: Path, capsys: pytest.CaptureFixtu
 def test_search_options_reach_the_search(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Translator.load(model_folder(files / "model"), device="cpu")
+    original = Translator.load(model_folder(files / "model", seed=2), device="cpu")
     outputs = set()
     short = ("--length-penalty", "0")
     for extra in ((), ("--beam", "1"), short, (*short, "--coverage-penalty", "9"), ("--device", "cpu")):

@@ -149,6 +149,19 @@ def test_faults_of_input_and_output_are_one_line(model: Path, redirection: str, 
     assert done.stderr.count(b"\n") == 1
 
 
+def test_a_full_disk_is_told_though_python_writes_unbuffered(model: Path, tmp_path: Path) -> None:
+    command = (
+        f"ulimit -f 1; yes 'red cat' | head -1000 | {sys.executable} -m nmt.commands.translate {model} --threads 1"
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            ["bash", "-c", command], stdout=out, stderr=subprocess.PIPE, check=False, timeout=100, env=environment
+        )
+    assert done.returncode == 2
+    assert b"the output cannot be written" in done.stderr
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_closed_output_ends_it_quietly(model: Path, threads: int) -> None:
     command = (

@@ -322,6 +322,8 @@ def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
         ({"length_penalty": -0.1}, "length_penalty: must be at least 0"),
         ({"coverage_penalty": -1.0}, "coverage_penalty: must be at least 0"),
         ({"length_penalty": float("nan")}, "length_penalty: must be at least 0"),
+        ({"length_penalty": 400.0}, "length_penalty: must be at least 0, at most 10, not 400"),
+        ({"max_length_factor": 1e308}, "max_length_factor: must be at least 0, at most 1000"),
         ({"max_length_factor": float("inf")}, "max_length_factor"),
         ({"min_length": -1, "beam": -1}, "beam: .*\nnbest: .*\nmin_length: |beam: .*\nmin_length: "),
     ],

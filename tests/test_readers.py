@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import CorpusConfig, DataConfig
-from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs, with_tags
+from nmt.data.readers import corpus_files, describe, read_corpora, read_in_turn, read_pairs, with_tags
 from nmt.errors import DataError
 from nmt.tokenizers.tags import tagged
 
@@ -213,6 +213,14 @@ def test_corpora_follow_one_another(tmp_path):
     corpora = [CorpusConfig(path=str(tmp_path / name)) for name in ("a.tsv", "b.tsv")]
     assert list(read_corpora(corpora, DATA)) == [("1", "2"), ("3", "4"), ("1", "2")]
     assert list(read_corpora([], DATA)) == []
+
+
+def test_corpora_in_turn(tmp_path):
+    (tmp_path / "a.tsv").write_text("1\t2\n")
+    (tmp_path / "b.tsv").write_text("3\t4\n5\t6\n")
+    (tmp_path / "c.tsv").write_text("7\t8\n9\t0\n")
+    corpora = [CorpusConfig(path=str(tmp_path / f"{name}.tsv")) for name in "abc"]
+    assert [left for left, _ in read_in_turn(corpora, DATA)] == ["1", "3", "7", "5", "9"]
 
 
 def test_reading_is_lazy(tmp_path):

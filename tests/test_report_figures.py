@@ -120,6 +120,12 @@ def test_coverage_of_words_is_the_sum_over_their_pieces_and_the_translation() ->
     assert found.neglected() == ["The"]  # the full stop is no word
 
 
+def test_tags_are_no_words() -> None:
+    pieces, weights = ["<2fr>", "▁The", "<2fr>", "▁do", "g"], [[0.1, 0.2, 0.3, 0.4, 0.5]]
+    assert coverage(translation(pieces, weights), tags=["<2fr>"]).words == ("The", "dog")
+    assert coverage(translation(pieces, weights), tags=["<2fr>"]).attention == pytest.approx((0.2, 0.9))
+
+
 def test_without_marks_every_piece_is_a_word() -> None:
     assert coverage(translation(["one", "dog"], [[0.5, 0.25]])) == Coverage(words=("one", "dog"), attention=(0.5, 0.25))
     assert coverage(translation([], [])) == Coverage(words=(), attention=())

@@ -249,6 +249,12 @@ def test_cleaning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_an_epoch_whose_first_window_is_cleaned_away_begins_with_the_second(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("\tx\n" * 5 + "001\tx\n002\tx\n003\tx\n")
+    updates = islice(stream(settings(tmp_path, {"path": "t.tsv"}, shuffle_buffer=5)).updates(Place()), 4)
+    assert [update.after.epoch for update in updates if update.after.starts_epoch]
+
+
 def test_faults(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text("001\tx\n" * 60 + "no tab\n")
     (tmp_path / "empty.tsv").write_text("")

@@ -187,6 +187,14 @@ def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCa
     assert weights(tmp_path / "run") == before
 
 
+def test_a_kill_between_saving_and_choosing_is_mended(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    chosen = (tmp_path / "run" / "best").readlink()
+    (tmp_path / "run" / "best").unlink()
+    train(config, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "best").readlink() == chosen
+
+
 def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,7 +216,10 @@ def faulty(config: Config, output: Path, error: type[UserError], message: str, *
 def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     output = tmp_path / "run"
     faulty(tiny.config(prefix, "data.train=null"), output, ConfigError, r"data\.train: names no corpus")
-    faulty(tiny.config(tmp_path / "nowhere"), output, DataError, "nowhere")
+    missing = tiny.config(tmp_path / "nowhere", f"data.held_out={tmp_path / 'neither'}")
+    faulty(
+        missing, output, DataError, r"(?s)data\.train: .*nowhere.*\ndata\.valid: .*nowhere.*\ndata\.held_out: .*neither"
+    )
     faulty(
         tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=5000"),
         output,
@@ -221,6 +232,11 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     faulty(config, output, ConfigError, "holds a training already; add --resume")
     changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3", "training.seed=2")
     message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
+    faulty(changed, output, ConfigError, message, resume=True)
+    changed = tiny.config(prefix, "data.train=[{path: other, tag: <bt>}]")
+    message = (
+        rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same"
+    )
     faulty(changed, output, ConfigError, message, resume=True)
 
 

@@ -314,6 +314,17 @@ def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float
     assert torch.equal(weights(trainer.network), before)
 
 
+def test_figures_of_another_kind_are_no_measure(room: Room) -> None:
+    first = room.run("training.epochs=1")
+    newest, _ = first.checkpoints.newest()
+    assert newest
+    for override, best in (("validation.patience=7", first.position.best), ("validation.metric=bleu", None)):
+        again = room.trainer(room.config(override), first.checkpoints.output)
+        state = load_training_state(newest)
+        again.restore(load_tensors(newest / "model.safetensors"), state, first.config.validation)
+        assert again.position.best == best
+
+
 def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
     first = room.run("training.max_updates=9")
     again = resumed(room, room.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))

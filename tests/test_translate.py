@@ -191,6 +191,14 @@ def test_a_line_for_a_line(model: Path, lines: list[str]) -> None:
         assert line.strip() or translation == ""
 
 
+def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
+    translator = Translator.load(model)
+    (alone,) = translator.translate(["red cat"])
+    assert translator.translate(["red cat" + " " * 1000, "\u3000 red cat\t"]) == [alone, alone]
+    translator.max_pieces = 8
+    assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
+
+
 def test_nbest(model: Path) -> None:
     best = Translator.load(model).nbest(["red cat", ""], SearchOptions(beam=4, nbest=3))
     scores = [translation.score for translation in best[0]]

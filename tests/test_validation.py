@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 from sacrebleu import corpus_bleu
 
 from nmt.add_shortlist import add_shortlist
@@ -24,7 +25,7 @@ from nmt.search.options import SearchOptions
 from nmt.train import train
 from nmt.training.shortlist import learn_shortlist
 from nmt.translate import Translator
-from nmt.validation import scores, translations, validation_sets
+from nmt.validation import scores, translations, validation, validation_sets
 
 FRENCH = dict(
     zip(
@@ -101,6 +102,19 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
     (prefix.parent / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="hold no pair"):
         validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
+
+
+def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    long = prefix.parent / "long"
+    for language in ("en", "de"):
+        lines = prefix.with_suffix(f".{language}").read_text("utf-8").splitlines()[:12]
+        long.with_suffix(f".{language}").write_text("\n".join([*lines, "six " * 300]) + "\n", "utf-8")
+    losses = []
+    for sentences in (12, 13):
+        config = tiny.config(prefix, f"data.valid={long}", f"validation.sentences={sentences}")
+        losses.append(validation(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
+    assert losses[0] == losses[1]
 
 
 def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:

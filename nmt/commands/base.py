@@ -15,6 +15,7 @@ Exit status: 0 done, 2 a mistake that the user can mend, 128 + the signal's numb
 import argparse
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
@@ -23,7 +24,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from nmt import __version__
-from nmt.errors import Interrupted, NmtError, UserError
+from nmt.errors import Interrupted, MachineError, NmtError, UserError
+from nmt.files import reason
 
 if TYPE_CHECKING:
     from nmt.translate import Translator
@@ -48,14 +50,15 @@ def whole_number(least: int) -> Callable[[str], int]:
     return convert
 
 
-def number(least: float) -> Callable[[str], float]:
+def number(least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
     """The `type` of an argument that is a finite float of at least `least`."""
+    allowed = f"of at least {least:g}" if most == sys.float_info.max else f"from {least:g} to {most:g}"
 
     def convert(text: str) -> float:
         with contextlib.suppress(ValueError):
-            if least <= (value := float(text)) < float("inf"):
+            if least <= (value := float(text)) <= most:
                 return value
-        raise argparse.ArgumentTypeError(f"must be a number of at least {least:g}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number {allowed}, not {text!r}")
 
     return convert
 
@@ -98,13 +101,29 @@ def load_translator(options: argparse.Namespace) -> "Translator":
 def lasting() -> Iterator[None]:
     """Around imports and the loading of a model: what comes of them stays, so Python need not look for garbage among it, which
     takes longer than to load a small model. Workers that are forked inside do the same with what they inherit.
+
+    Ctrl-C ends the process at once: there is nothing to save yet, and not every library bears a KeyboardInterrupt in its import.
     """
     gc.disable()
     try:
-        yield
+        with _ended_by_ctrl_c():
+            yield
         gc.freeze()
     finally:
         gc.enable()
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # another program's, or ignored
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(name: str, body: Callable[[], int | None]) -> int:
@@ -134,8 +153,24 @@ def run(name: str, body: Callable[[], int | None]) -> int:
 
 def _tell(error: NmtError, who: str) -> None:
     """A line on stderr for each line of the error, unless another process has said it."""
+    if sys.stderr is None:  # closed before Python began: `print` would take standard output for it
+        return
     for line in str(error).splitlines() if not error.told else ():
         print(f"{who}: {line}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """A result on standard output, in UTF-8. Raises MachineError: it cannot be written."""
+    if sys.stdout is None:
+        raise MachineError("standard output is closed; give a file or a pipe for it")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MachineError(f"the output cannot be written ({reason(error)}); write to another place") from error
 
 
 def _flush() -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from nmt.commands.base import (
     add_language_options,
     add_machine_options,
+    lasting,
     load_translator,
     number,
     parser,
     run,
+    say,
     whole_number,
 )
 from nmt.files import read_lines, write_whole
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 NAME = "nmt-evaluate"
 METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluate.py, which --help does not wait for
 SIGNIFICANT = 0.05
+FOR_MODELS = (
+    "tag", "beam", "length_penalty", "coverage_penalty", "precision", "shortlist", "batch_size", "threads", "device",
+)  # fmt: skip
 
 Text = tuple[str, list[str]]  # a name for messages, and the lines
 
@@ -36,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
 
     def body() -> None:
-        from nmt.evaluate import check_lengths, evaluate
+        with lasting():
+            from nmt.evaluate import check_lengths, evaluate
 
         source, references = _source_and_references(options)
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
@@ -47,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from nmt.report.page import prepare
 
             prepare(options.report)
-        language = (options.language_pair or "").partition("-")[2]
+        language = (options.language_pair or "").partition("-")[2] or (options.to if hypotheses else None) or ""
         scoring = {"metrics": options.metrics, "tokenize": options.tokenize, "lowercase": options.lowercase}
         translations: list[Translation] = []
+        tags: tuple[str, ...] = ()
         if hypotheses:
             lines = hypotheses[1]
         else:
-            translations, language = _translate(options, source[1] if source else [], language, scoring)
+            translations, language, tags = _translate(options, source[1] if source else [], language, scoring)
             lines = [translation.text for translation in translations]
         sets = [reference for _, reference in references]
         evaluation = evaluate(
@@ -64,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             **scoring,
         )
         if options.report:
-            _report(options, evaluation, lines, sets, source, translations, counted, language)
-        print(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
+            _report(options, evaluation, lines, sets, source, translations, counted, language, tags)
+        say(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
 
     return run(NAME, body)
 
@@ -86,12 +93,13 @@ def _read(path: str) -> Text:
 
 def _translate(
     options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
-) -> "tuple[list[Translation], str]":
-    """The models' translations, and the target language: `language`, or where that is empty the models'."""
-    from nmt.evaluate import build_metrics
-    from nmt.search.options import SearchOptions
+) -> "tuple[list[Translation], str, tuple[str, ...]]":
+    """The models' translations, the target language (`language`, or where that is empty the models'), and their tags."""
+    with lasting():
+        from nmt.evaluate import build_metrics
+        from nmt.search.options import SearchOptions
 
-    translator = load_translator(options)
+        translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
         language = language or translator.target(to)
@@ -105,7 +113,7 @@ def _translate(
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
     if options.output:
         write_whole(options.output, "".join(f"{translation.text}\n" for translation in translations))
-    return translations, language
+    return translations, language, translator.data.tags
 
 
 def _report(
@@ -117,6 +125,7 @@ def _report(
     translations: "list[Translation]",
     counted: Text | None,
     language: str,
+    tags: tuple[str, ...],
 ) -> None:
     """Write the page into the folder that `prepare` has made."""
     from sacrebleu import BLEU, CHRF
@@ -140,6 +149,7 @@ def _report(
         translations=translations,
         corpus=(counted[0], frequencies(words(bleu, line) for line in counted[1])) if counted else None,
         histories=[history for folder in options.models if (history := read_history(Path(folder)))],
+        tags=tags,
     )
     write_page(options.report, report)
 
@@ -164,20 +174,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
     search = result.add_argument_group("translation, as with nmt-translate")
     search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
-    search.add_argument("--length-penalty", type=number(0), default=1.0, metavar="A", help="default: 1")
+    search.add_argument("--length-penalty", type=number(0, 10), default=1.0, metavar="A", help="default: 1")
     search.add_argument("--coverage-penalty", type=number(0), default=0.0, metavar="B", help="default: 0")
     add_language_options(search)
     add_machine_options(search)
     options = result.parse_args(arguments)
-    for fault in _faults(options):
+    unused = [name for name in FOR_MODELS if getattr(options, name) != result.get_default(name)]
+    for fault in _faults(options, unused):
         result.error(fault)
     return options
 
 
-def _faults(options: argparse.Namespace) -> list[str]:
+def _faults(options: argparse.Namespace, set_for_models: Sequence[str]) -> list[str]:
     """What the parser alone does not see, worst first."""
+    named = " and ".join("--no-shortlist" if name == "shortlist" else f"--{name}" for name in set_for_models)
     rules = {
-        "give MODEL or --hypothesis, one of them": bool(options.models) == bool(options.hypothesis),
+        "give MODEL (before --reference, which takes all names after it) or --hypothesis, one of them": bool(
+            options.models
+        )
+        == bool(options.hypothesis),
         "give --reference or --test-set, one of them": bool(options.reference) == bool(options.test_set),
         "--test-set needs --language-pair": bool(options.test_set) and not options.language_pair,
         "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,
@@ -185,6 +200,9 @@ def _faults(options: argparse.Namespace) -> list[str]:
         "--source is for MODEL and --reference only": bool(options.source)
         and bool(options.hypothesis or options.test_set),
         "--output is for MODEL only": bool(options.output) and not options.models,
+        f"{named.replace('_', '-')}: for MODEL only": bool(named) and not options.models,
+        f"--output {options.output}: there is no such folder; make it, or name another place": bool(options.output)
+        and not Path(options.output).resolve().parent.is_dir(),
         "--frequencies is for --report only": bool(options.frequencies) and not options.report,
     }
     return [fault for fault, broken in rules.items() if broken]

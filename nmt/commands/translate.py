@@ -108,9 +108,11 @@ def _standard_input() -> BinaryIO:
 
 
 def _standard_output() -> BinaryIO:
+    """Bytes to standard output, buffered whatever Python's own settings: what is unbuffered may write a part and say so."""
     if sys.stdout is None:
         raise MachineError("standard output is closed; give a file or a pipe for it")
-    return sys.stdout.buffer
+    os.set_blocking(sys.stdout.fileno(), True)
+    return cast(BinaryIO, open(sys.stdout.fileno(), "wb", closefd=False))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -123,7 +125,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     search = result.add_argument_group("search")
     search.add_argument("--beam", type=whole_number(1), metavar="K", help=f"default: {BEAM}; 1 is greedy")
     search.add_argument(
-        "--length-penalty", type=number(0), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
+        "--length-penalty", type=number(0, 10), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
     )
     search.add_argument(
         "--coverage-penalty",
@@ -133,7 +135,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="of source pieces not looked at; default: 0",
     )
     search.add_argument(
-        "--max-length-factor", type=number(0), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
+        "--max-length-factor", type=number(0, 1000), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
     )
     search.add_argument("--max-length-extra", type=whole_number(0), default=10, metavar="E", help="default: F 2, E 10")
     sampling = result.add_argument_group("sampling, instead of search")

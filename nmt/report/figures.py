@@ -5,7 +5,7 @@ Words are those of BLEU's tokenizer. With several references, frequencies and le
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sacrebleu import BLEU, CHRF
@@ -196,10 +196,14 @@ def length(hypotheses: Sequence[Words], references: Sequence[Words]) -> Length:
     )
 
 
-def coverage(translation: Translation) -> Coverage:
-    """Attention to each source word, from a translation that was asked to keep it (Tu et al. 2016 call the sum coverage)."""
-    pieces = translation.source_tokens
-    received = [sum(weights[index] for weights in translation.attention) for index in range(len(pieces))]
+def coverage(translation: Translation, tags: Collection[str] = ()) -> Coverage:
+    """Attention to each source word, from a translation that was asked to keep it (Tu et al. 2016 call the sum coverage).
+
+    `tags` are no words.
+    """
+    indices = [index for index, piece in enumerate(translation.source_tokens) if piece not in tags]
+    pieces = [translation.source_tokens[index] for index in indices]
+    received = [sum(weights[index] for weights in translation.attention) for index in indices]
     names: list[str] = []
     attention: list[float] = []
     marked = any(piece.startswith(_WORD_BEGIN) for piece in pieces)  # else every piece is a word or a character

@@ -1,6 +1,6 @@
 """Everything that a report shows, gathered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sacrebleu import BLEU, CHRF
@@ -68,6 +68,7 @@ def build_report(
     translations: Sequence[Translation] | None = None,
     corpus: tuple[str, Mapping[str, int]] | None = None,
     histories: Sequence[History] = (),
+    tags: Collection[str] = (),
 ) -> Report:
     """Compute what a report shows.
 
@@ -80,11 +81,12 @@ def build_report(
         translations: the hypotheses with their attention, if a model made them.
         corpus: name and word frequencies of the text by which words are rare or frequent; by default the first references.
         histories: of the models' trainings.
+        tags: pieces of the source that are no words.
     """
     ours = [words(bleu, line) for line in hypotheses]
     theirs = [[words(bleu, line) for line in lines] for lines in references]
     name, counts = corpus or ("the references", frequencies(theirs[0]))
-    coverages = [coverage(translation) for translation in translations or ()]
+    coverages = [coverage(translation, tags) for translation in translations or ()]
     ranked = worst_first(source, references, hypotheses, chrf, coverages)
     return Report(
         evaluation=evaluation,

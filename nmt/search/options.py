@@ -14,16 +14,17 @@ _LEAST = {
     "max_length_factor": 0,
     "max_length_extra": 0,
 }
+_MOST = {"length_penalty": 10, "max_length_factor": 1000}  # beyond them powers and lengths overflow
 _LEAST_OF_SAMPLES = {"samples": 1, "seed": 0, "temperature": 0, "top_k": 1}
 
 
 def _bounds(options: object, bounds: Mapping[str, int]) -> list[str]:
-    """A fault for each value that is too small, or no number; None is no value."""
+    """A fault for each value that is too small, too large, or no number; None is no value."""
     values = ((name, least, getattr(options, name)) for name, least in bounds.items())
     return [
-        f"{name}: must be at least {least}, not {value}"
+        f"{name}: must be at least {least}{f', at most {_MOST[name]}' if name in _MOST else ''}, not {value}"
         for name, least, value in values
-        if value is not None and not least <= value < float("inf")
+        if value is not None and not (least <= value < float("inf") and value <= _MOST.get(name, value))
     ]
 
 

@@ -158,7 +158,11 @@ class EnsembleScorer:
     def __init__(self, members: Sequence[Scorer[Any]]) -> None:
         self.members = tuple(members)
         self.target_size = self.members[0].target_size
-        self.noise = max(member.noise for member in self.members)
+
+    @property
+    def noise(self) -> float:
+        """The largest of its members, each of which may depend on torch's threads at the time of asking."""
+        return max(member.noise for member in self.members)
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EnsembleState:
         return EnsembleState(members=tuple(member.start(source, lengths, candidates) for member in self.members))
