@@ -187,7 +187,7 @@ class ModelConfig:
     decoder_size: int = 512
     """Size of a decoder layer."""
     decoder_transitions: int = 1
-    """The same for a decoder layer; in the first of `conditional`, cells from the one on the context onwards."""
+    """Cells of a decoder layer, as `encoder_transitions`. The first layer of `conditional` has one more, before attention."""
     decoder: Literal["parallel", "input_feeding", "conditional"] = "parallel"
     """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
     loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015);
@@ -221,8 +221,8 @@ class ModelConfig:
     forget_bias: float = 1.0
     """First value of an LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
     dropout: float = 0.3
-    """Dropout on the inputs of recurrent layers above the embeddings; the mask is shared over time (Gal & Ghahramani
-    2016)."""
+    """Dropout on the inputs of recurrent layers above the first, of which a side with one layer has none; the mask is shared over
+    time (Gal & Ghahramani 2016)."""
     embedding_dropout: float = 0.3
     """Dropout on the embeddings of both sides, the mask shared over time."""
     word_dropout: float = 0.0
@@ -345,9 +345,10 @@ class ValidationConfig:
 
     every: int | None = None
     """Updates between two validations; by default one after every epoch."""
-    metric: Literal["bleu", "loss"] = "bleu"
-    """What decides which checkpoint is the best: BLEU of its translations, or its loss per token. BLEU is the mean over the
-    validation corpora where they differ in target language or tag."""
+    metric: Literal["bleu", "chrf", "loss"] = "bleu"
+    """What decides which checkpoint is the best: BLEU or chrF2 of its translations, or its loss per token. chrF2 counts
+    characters, and suits languages of many word forms, or without spaces. BLEU and chrF2 are means over the validation corpora
+    where they differ in target language or tag."""
     beam: int = 1
     """Beam size of the validation translations; 1 is greedy."""
     sentences: int | None = None

@@ -115,6 +115,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_
     return float(_bleu(target_language, tokenize, False).corpus_score(hypotheses, references).score)
 
 
+def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """The chrF2 score alone, without resampling: for validation during training."""
+    return float(CHRF().corpus_score(hypotheses, references).score)
+
+
 def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str], float]:
     """A function of a translation and its reference: what the score of this single sentence lacks, 0 to 1.
 

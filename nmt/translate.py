@@ -41,7 +41,7 @@ SEGMENTS, ROWS = 96, 640  # of a batch, and its hypotheses: more make no step ch
 BATCH_PIECES = 4096  # of the sources in a batch, padding counted
 TRIM_ROWS = 1280  # after so many hypotheses what lies unused goes back to the system: half of what translating takes
 SHARE = 4  # segments that a worker gets at least: with fewer a batch takes about as long as with them all
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
+_SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
 
 
@@ -158,10 +158,16 @@ class Translator:
         raise ConfigError(f"{choice}; choose {' or '.join(languages)} (--to)")
 
     def translate(
-        self, lines: Sequence[str], options: Options | None = None, *, to: str | None = None, tag: str | None = None
+        self,
+        lines: Sequence[str],
+        options: Options | None = None,
+        *,
+        to: str | None = None,
+        tag: str | None = None,
+        split: bool = False,
     ) -> list[str]:
         """The best translation of each line, or its first sample; an empty string for a line without text. See `nbest`."""
-        return [best[0].text for best in self.nbest(lines, options, to=to, tag=tag)]
+        return [best[0].text for best in self.nbest(lines, options, to=to, tag=tag, split=split)]
 
     def nbest(
         self,
@@ -171,8 +177,9 @@ class Translator:
         *,
         to: str | None = None,
         tag: str | None = None,
+        split: bool = False,
     ) -> list[list[Translation]]:
-        """The `options.nbest` best translations of each line, best first; of a line that must be split, only one.
+        """The `options.nbest` best translations of each line, best first; of a line that is translated in parts, only one.
         With `SampleOptions` its samples.
 
         Args:
@@ -181,6 +188,8 @@ class Translator:
             numbers: of the lines, for warnings; by default from 1.
             to: the target language, for models of several.
             tag: of the training corpora whose like the lines are, for models with tags; by default those without.
+            split: translate each sentence of a line by itself, since a model that learned from sentences leaves out most of a
+                paragraph. Sentences end at full stops and their like before a space, which abbreviations have too.
 
         Raises:
             ConfigError: the model has no such language or tag.
@@ -188,7 +197,7 @@ class Translator:
         options = options or SearchOptions()
         head = self._head(to, tag)
         segments = [
-            [head + part for part in self._segments(line, number)]
+            [head + part for part in self._segments(line, number, split)]
             for number, line in zip(numbers or range(1, len(lines) + 1), lines, strict=True)
         ]
         found = iter(self._searched([segment for line in segments for segment in line], options))
@@ -204,16 +213,16 @@ class Translator:
             raise ConfigError(f"tag {tag}: the model was not trained with it; {known} (--tag)")
         return self.tokenizers.source.encode(tagged("", self.data.tags_before(self.target(to), tag)))
 
-    def _segments(self, line: str, number: int) -> list[list[int]]:
-        """The line's ids, in parts of at most `max_pieces`; none for a line without text."""
-        text = line.strip()
-        if not text:
-            return []
-        parts = self._parts(text)
-        if len(parts) > 1:
-            pieces = sum(map(len, parts))
-            logger.warning("line %d: %d pieces, translated in %d parts", number, pieces, len(parts))
-        return parts
+    def _segments(self, line: str, number: int, split: bool) -> list[list[int]]:
+        """The line's ids, in parts of at most `max_pieces`, for each sentence if `split`; none for a line without text."""
+        segments = []
+        for text in _SENTENCE_END.split(line.strip()) if split else [line.strip()]:
+            parts = self._parts(text) if text else []
+            if len(parts) > 1:
+                pieces = sum(map(len, parts))
+                logger.warning("line %d: %d pieces, translated in %d parts", number, pieces, len(parts))
+            segments += parts
+        return segments
 
     def _parts(self, text: str) -> list[list[int]]:
         """Ids of a text, cut in halves until none has more than `max_pieces`."""

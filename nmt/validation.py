@@ -12,7 +12,7 @@ from nmt.config import Config, CorpusConfig
 from nmt.data.batching import text_batches
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
-from nmt.evaluate import bleu
+from nmt.evaluate import bleu, chrf
 from nmt.machine import autocast_dtype
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
@@ -42,7 +42,11 @@ class ValidationSet:
         return [source for source, _ in self.pairs]
 
     def bleu(self, hypotheses: Sequence[str]) -> float:
-        return bleu(hypotheses, [[target for _, target in self.pairs]], self.to)
+        return bleu(hypotheses, [self.references], self.to)
+
+    @property
+    def references(self) -> list[str]:
+        return [target for _, target in self.pairs]
 
 
 def validation_sets(config: Config) -> list[ValidationSet]:
@@ -80,11 +84,16 @@ def translations(
     return [translator.translate(each.sources[own], options, to=each.to, tag=each.tag) for each in sets]
 
 
-def scores(sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]]) -> dict[str, float]:
-    """`bleu`: the mean of the sets' figures. Each one's own with its name, where there are several."""
+def scores(
+    sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], *, with_chrf: bool = False
+) -> dict[str, float]:
+    """`bleu`: the mean of the sets' figures. Each one's own with its name, where there are several. `chrf`: the mean of chrF2."""
     each = [part.bleu(lines) for part, lines in zip(sets, hypotheses, strict=True)]
     named = {f"bleu {part.name}": score for part, score in zip(sets, each, strict=True)} if len(sets) > 1 else {}
-    return {"bleu": mean(each), **named}
+    figures = {"bleu": mean(each), **named}
+    if with_chrf:
+        figures["chrf"] = mean(chrf(lines, [part.references]) for part, lines in zip(sets, hypotheses, strict=True))
+    return figures
 
 
 def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
@@ -116,7 +125,8 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
         losses, hypotheses = zip(*parts, strict=True)
         value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
         lines = [_in_turn(shares) for shares in zip(*hypotheses, strict=True)]
-        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scores(sets, lines)}
+        scored = scores(sets, lines, with_chrf=config.validation.metric == "chrf")
+        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scored}
 
     def judge(network: Seq2Seq) -> dict[str, float]:
         model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")

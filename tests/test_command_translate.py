@@ -62,6 +62,8 @@ def test_options_change_the_output(model: Path) -> None:
     assert other != best
     covered = translate(model, content, "--nbest", "2", "--beam", "3", "--coverage-penalty", "1")
     assert float(covered.stdout.decode().split(" ||| ")[2].split("\n")[0]) < float(best[0].split(" ||| ")[2])
+    sentences = translate(model, b"red cat.\nblue house.\n").stdout.split(b"\n")
+    assert translate(model, b"red cat. blue house.\n", "--split").stdout == b" ".join(sentences[:2]) + b"\n"
     objects = [json.loads(line) for line in translate(model, content, "--json").stdout.splitlines()]
     assert [item["line"] for item in objects] == [1, 2, 3]
     first = objects[0]["translations"][0]

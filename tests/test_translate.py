@@ -199,6 +199,15 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
     assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
 
 
+def test_the_sentences_of_a_line_by_themselves(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator = Translator.load(model)
+    alone = translator.translate(["red cat.", "blue dog?", "green house"])
+    line = "red cat.  blue dog? green house "
+    assert translator.translate([line, "", "red cat."], split=True) == [" ".join(alone), "", alone[0]]
+    assert translator.translate([line]) != [" ".join(alone)]
+    assert not caplog.messages
+
+
 def test_nbest(model: Path) -> None:
     best = Translator.load(model).nbest(["red cat", ""], SearchOptions(beam=4, nbest=3))
     scores = [translation.score for translation in best[0]]

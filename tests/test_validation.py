@@ -7,12 +7,13 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from sacrebleu import corpus_bleu
+from sacrebleu import CHRF, corpus_bleu
 
 from nmt.add_shortlist import add_shortlist
 from nmt.checkpoint import load_model
@@ -131,6 +132,21 @@ def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
         }
     )
     assert list(scores(sets[1:], hypotheses[1:])) == ["bleu"]
+
+
+def test_chrf_decides_where_it_is_asked_for(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    figures = [
+        validation(settings(prefix, f"validation.metric={metric}"), judged.tokenizers, torch.device("cpu"))(
+            judged.network
+        )
+        for metric in ("bleu", "chrf")
+    ]
+    sets = validation_sets(settings(prefix))
+    lines = translations(judged, sets, SearchOptions(beam=1))
+    each = [CHRF().corpus_score(ours, [part.references]).score for ours, part in zip(lines, sets, strict=True)]
+    assert figures[1].pop("chrf") == pytest.approx(mean(each))
+    assert figures[0] == figures[1]
 
 
 def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> None:

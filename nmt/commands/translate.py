@@ -67,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             translator = load_translator(options)
         with contextlib.closing(translator):
             translator.nbest(
-                [], search, to=options.to, tag=options.tag
+                [], search, to=options.to, tag=options.tag, split=options.split
             )  # what is wrong with them is told before any input
             run_pipe(
                 _standard_input(),
                 _standard_output(),
                 translate=lambda lines, numbers: translator.nbest(
-                    lines, search, numbers, to=options.to, tag=options.tag
+                    lines, search, numbers, to=options.to, tag=options.tag, split=options.split
                 ),
                 show=as_json if options.json else ranked if options.nbest else plain,
                 most_lines=WINDOW * translator.processes * translator.most_segments(search.rows),
@@ -118,6 +118,7 @@ def _standard_output() -> BinaryIO:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     result = parser(NAME, "Translate lines from standard input to standard output.")
     result.add_argument("models", metavar="MODEL", nargs="+", help="output folder of nmt-train; several: an ensemble")
+    result.add_argument("--split", action="store_true", help="translate each sentence of a line by itself")
     add_language_options(result.add_argument_group("languages"))
     output = result.add_argument_group("output, by default the best translation of each line")
     output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
