@@ -103,7 +103,7 @@ def test_a_latent_output_sees_every_source_piece_as_the_only_context() -> None:
         network, batch = tiny.network(output="latent", decoder=decoder, tied_embeddings="none").double(), tiny.batch()
         memory = network.encode(batch.source, batch.source_lengths)
         embedded = network.target_embedding(torch.tensor([[BOS], [BOS], [BOS]]))
-        decoded, found = network.decoder(embedded, memory), network.vectors(batch)
+        decoded, found = network.decoder(embedded, memory), network.readout(batch).vectors
         for row, sentence in zip((0, 3, 5), range(3), strict=True):  # the first pieces
             for s, value in enumerate(memory.values[sentence]):
                 vector = network.decoder.combine.vectors(embedded[sentence, 0], decoded.hidden[sentence, 0], value)
@@ -118,7 +118,7 @@ def test_latent_attention_that_looks_at_one_piece_is_the_usual_one() -> None:
 
 def test_dropout_is_the_same_for_all_source_pieces() -> None:
     network = tiny.network(output="latent", output_dropout=0.5, tied_embeddings="none")
-    vectors = network.vectors(tiny.batch(), tiny.noise())
+    vectors = network.readout(tiny.batch(), tiny.noise()).vectors
     assert (dropped := vectors == 0).any()
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
 
@@ -176,7 +176,7 @@ def test_teacher_forcing_equals_steps(kind: str) -> None:
         state, tokens = step.state, batch.target[:, t]
     by_steps = torch.stack(found, dim=1)
     real = torch.cat([by_steps[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
-    torch.testing.assert_close(network.log_probabilities(batch), real, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(network.predict(network.readout(batch)), real, rtol=1e-5, atol=1e-6)
     assert len(real) == len(real_targets(batch))
 
 

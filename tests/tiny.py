@@ -65,7 +65,7 @@ def cut(batch: Batch, first: int, last: int) -> Batch:
 
 def logits(network: Seq2Seq, batch: Batch, noise: Noise | None = None) -> torch.Tensor:
     """Teacher-forced scores of the vocabulary at the real target pieces, (pieces, V)."""
-    return network.output(network.vectors(batch, noise))  # type: ignore[no-any-return]
+    return network.output(network.readout(batch, noise).vectors)  # type: ignore[no-any-return]
 
 
 def batch() -> Batch:

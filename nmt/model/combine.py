@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-Product = Callable[[nn.Linear, Tensor], Tensor]
+Apply = Callable[[nn.Linear, Tensor], Tensor]
 """How a linear layer is applied: as it is, or in training such that its gradient is formed after the last time step."""
 
 
@@ -20,7 +20,7 @@ class Combine(nn.Linear):
     def __init__(self, embedding_size: int, hidden_size: int, context_size: int) -> None:  # noqa: ARG002
         super().__init__(hidden_size + context_size, hidden_size)
 
-    def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, product: Product = applied) -> Tensor:  # noqa: ARG002
+    def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, product: Apply = applied) -> Tensor:  # noqa: ARG002
         """h̃ (…, H) of the previous pieces (…, E), the decoder's outputs (…, H) and the contexts (…, C)."""
         return torch.tanh(product(self, torch.cat([context, hidden], dim=-1)))
 
@@ -37,7 +37,7 @@ class GatedCombine(nn.Module):
         self.hidden = nn.Linear(hidden_size, hidden_size)
         self.gate = nn.Linear(embedding_size + hidden_size + context_size, hidden_size)
 
-    def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, product: Product = applied) -> Tensor:
+    def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, product: Apply = applied) -> Tensor:
         """As `Combine.vectors`."""
         z = torch.sigmoid(product(self.gate, torch.cat([embedded, hidden, context], dim=-1)))
         return torch.tanh(torch.lerp(product(self.hidden, hidden), product(self.context, context), z))

@@ -18,7 +18,7 @@ from nmt.config import ModelConfig
 from nmt.machine import product_dtype
 from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
 from nmt.model.cells import STATES, recurrent_layer
-from nmt.model.combine import Combine, GatedCombine, Product, applied
+from nmt.model.combine import Apply, Combine, GatedCombine, applied
 from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
 from nmt.model.layer import RecurrentLayer
 from nmt.model.repeated import RepeatedLinears
@@ -167,7 +167,7 @@ class Parts:
     """The weights of a step: the modules themselves in search, in training such that form their gradients at the end."""
 
     layers: Sequence[StepLayer]
-    product: Product  # of the attentional vector
+    product: Apply  # of the attentional vector
     masks: Sequence[Tensor | None]  # of dropout on the inputs of each layer, (N, D)
 
 

@@ -95,7 +95,8 @@ class Seq2Seq(nn.Module):
 
         The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
         with masks of their own, and what the output layer adds for their disagreement. `guide`: what attention is to look at,
-        (B, T, S), times the weight of this loss. `fed`: see `vectors`.
+        (B, T, S), times the weight of this loss. `fed`: what the decoder hears that it has said, (B, T), by default the target
+        pieces.
         """
         twice = bool(r_drop and noise)
         if noise and twice:
@@ -115,20 +116,8 @@ class Seq2Seq(nn.Module):
             loss = loss + guided_attention(attention, guide)
         return loss / 2 if twice else loss
 
-    def vectors(self, batch: Batch, noise: Noise | None = None, fed: Tensor | None = None) -> Tensor:
-        """What the output layer takes, (real target pieces, H or E), sentence by sentence, aligned with `real_targets`.
-
-        Where attention is latent, (real target pieces, S, H or E). `fed`: what the decoder hears that it has said, (B, T), by
-        default the target pieces themselves.
-        """
-        return self._readout(batch, noise, fed)[0].vectors
-
-    def log_probabilities(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """Of the vocabulary at the real target pieces, (pieces, V), aligned with `real_targets`, whatever the output layer."""
-        return self.predict(self.readout(batch, noise))
-
     def readout(self, batch: Batch, noise: Noise | None = None) -> Readout:
-        """What predicts the real target pieces, a row for each, aligned with `real_targets`."""
+        """What predicts the real target pieces, a row for each, sentence by sentence, aligned with `real_targets`."""
         return self._readout(batch, noise)[0]
 
     def step_readout(self, step: Step, source: Tensor) -> Readout:
@@ -175,5 +164,5 @@ def target_mask(batch: Batch) -> Tensor:
 
 
 def real_targets(batch: Batch) -> Tensor:
-    """The target pieces without padding, sentence by sentence: what `Seq2Seq.vectors` shall predict."""
+    """The target pieces without padding, sentence by sentence: what `Seq2Seq.readout` shall predict."""
     return batch.target[target_mask(batch)]

@@ -129,7 +129,7 @@ def by_part(
             )
             with parts.part("attention alone"):
                 _attend(attention, network.config.decoder, hidden.requires_grad_(), memory)
-            vectors = network.vectors(batch, noise).detach().to(product_dtype(embedded)).requires_grad_()
+            vectors = network.readout(batch, noise).vectors.detach().to(product_dtype(embedded)).requires_grad_()
             with parts.part("softmax and loss"):
                 cross_entropy(
                     vectors, network.output.weight, network.output.bias, real_targets(batch), smoothing
