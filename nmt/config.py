@@ -267,7 +267,8 @@ class TrainingConfig:
     batch_sentences: int | None = None
     """Largest number of pairs in a batch, besides the token budget."""
     accumulate: int = 1
-    """Batches whose gradients each process adds up for one update."""
+    """Batches whose gradients each process adds up for one update. They have as many pairs each, so that one of long pairs may
+    have up to twice `batch_tokens`."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019). `muon`: the matrices between layers
     make steps of equal size in all directions (Jordan et al. 2024), which costs time on a CPU; the rest has `adamw`."""

@@ -310,7 +310,7 @@ def _update_size(settings: TrainingConfig, world: World, restart: Restart | None
 
 
 def _shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
-    """Batches that each process makes of an update, so that none is larger than configured."""
+    """Batches that each process makes of an update: of as many pairs each, so that long ones may take twice their share."""
     shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
     if settings.batch_sentences and size.sentences:
         shares = max(shares, math.ceil(size.sentences / (settings.batch_sentences * world.size)))
