@@ -216,7 +216,7 @@ def faulty(config: Config, output: Path, error: type[UserError], message: str, *
 def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     output = tmp_path / "run"
     faulty(tiny.config(prefix, "data.train=null"), output, ConfigError, r"data\.train: names no corpus")
-    missing = tiny.config(tmp_path / "nowhere", f"data.held_out={tmp_path / 'neither'}")
+    missing = tiny.config(tmp_path / "nowhere", f"data.held_out={tmp_path / 'neither'}", "data.drop_overlap=true")
     faulty(
         missing, output, DataError, r"(?s)data\.train: .*nowhere.*\ndata\.valid: .*nowhere.*\ndata\.held_out: .*neither"
     )
