@@ -112,13 +112,14 @@ def test_embeddings_are_heard_at_their_scale(decoder: str, precision: str, toler
 @needs_int8
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, object]) -> None:
-    model = network(**kind)
+    model = network(
+        seed=5, **kind
+    )  # with others a network of chance may have attention that the smallest change tips over
     scorer = build_scorer(model, "int8")
     together, _ = walk(scorer, LINES, TOKENS)
     exact, _ = walk(ModelScorer(model), LINES, TOKENS)
     divergence = (exact.exp() * (exact - together)).sum(dim=-1)
-    assert divergence.mean() < 0.02
-    assert divergence.max() < 0.5  # in a network of chance the attention may tip over
+    assert divergence.max() < 0.1
     for index, line in enumerate(LINES):
         alone, _ = walk(scorer, [line], TOKENS)
         torch.testing.assert_close(alone[0], together[index], rtol=0, atol=scorer.noise / 10)

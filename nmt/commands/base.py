@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from nmt import __version__
 from nmt.errors import Interrupted, MachineError, NmtError, UserError
@@ -159,14 +159,20 @@ def _tell(error: NmtError, who: str) -> None:
         print(f"{who}: {line}", file=sys.stderr)
 
 
-def say(text: str) -> None:
-    """A result on standard output, in UTF-8. Raises MachineError: it cannot be written."""
+def standard_output() -> TextIO:
+    """Raises MachineError: it is closed."""
     if sys.stdout is None:
         raise MachineError("standard output is closed; give a file or a pipe for it")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
+
+
+def say(text: str) -> None:
+    """A result on standard output, in UTF-8. Raises MachineError: it cannot be written."""
+    output = standard_output()
+    if isinstance(output, io.TextIOWrapper):
+        output.reconfigure(encoding="utf-8")
     try:
-        print(text, flush=True)
+        print(text, file=output, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -188,11 +188,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _faults(options: argparse.Namespace, set_for_models: Sequence[str]) -> list[str]:
     """What the parser alone does not see, worst first."""
     named = " and ".join("--no-shortlist" if name == "shortlist" else f"--{name}" for name in set_for_models)
+    both_or_none = bool(options.models) == bool(options.hypothesis)
     rules = {
-        "give MODEL (before --reference, which takes all names after it) or --hypothesis, one of them": bool(
-            options.models
-        )
-        == bool(options.hypothesis),
+        "give MODEL (before --reference, which takes all names after it) or --hypothesis, one of them": both_or_none,
         "give --reference or --test-set, one of them": bool(options.reference) == bool(options.test_set),
         "--test-set needs --language-pair": bool(options.test_set) and not options.language_pair,
         "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,

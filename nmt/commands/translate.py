@@ -16,9 +16,10 @@ from nmt.commands.base import (
     number,
     parser,
     run,
+    standard_output,
     whole_number,
 )
-from nmt.errors import DataError, MachineError
+from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.search.options import Options
@@ -109,10 +110,9 @@ def _standard_input() -> BinaryIO:
 
 def _standard_output() -> BinaryIO:
     """Bytes to standard output, buffered whatever Python's own settings: what is unbuffered may write a part and say so."""
-    if sys.stdout is None:
-        raise MachineError("standard output is closed; give a file or a pipe for it")
-    os.set_blocking(sys.stdout.fileno(), True)
-    return cast(BinaryIO, open(sys.stdout.fileno(), "wb", closefd=False))
+    descriptor = standard_output().fileno()
+    os.set_blocking(descriptor, True)
+    return cast(BinaryIO, open(descriptor, "wb", closefd=False))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
