@@ -182,17 +182,17 @@ class ModelConfig:
     encoder_transitions: int = 1
     """Cells of an encoder layer, one after another within a time step, of which only the first sees the input (deep transition:
     Pascanu et al. 2014; Miceli Barone et al. 2017); for `lstm`, `gru` and `rnn`. Two and more train in a loop over time."""
-    decoder_layers: int = 2
+    decoder_layers: int = 1
     """Layers in the decoder."""
     decoder_size: int = 512
     """Size of a decoder layer."""
     decoder_transitions: int = 1
     """Cells of a decoder layer, as `encoder_transitions`. The first layer of `conditional` has one more, before attention."""
-    decoder: Literal["parallel", "input_feeding", "conditional"] = "parallel"
-    """`parallel`: the first layer attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no
-    loop over time in training; `input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015);
-    `conditional`: the first layer attends between its transition on the previous piece and one on the context (the cGRU of
-    Sennrich et al. 2017, with any cell), whose output and context the layers above get."""
+    decoder: Literal["input_feeding", "parallel", "conditional"] = "input_feeding"
+    """`input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015); `parallel`: the first layer
+    attends and its context joins the input of the layers above (GNMT, Wu et al. 2016), no loop over time in training, best with
+    two layers or more; `conditional`: the first layer attends between its transition on the previous piece and one on the
+    context (the cGRU of Sennrich et al. 2017, with any cell), whose output and context the layers above get."""
     attention: Literal["dot", "general", "additive", "multi_head", "multi_head_additive"] = "general"
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
     2015; in several heads `multi_head`, scaled dot products of Vaswani et al. 2017, and `multi_head_additive`, RNMT+ of Chen et
@@ -272,7 +272,7 @@ class TrainingConfig:
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019). `muon`: the matrices between layers
     make steps of equal size in all directions (Jordan et al. 2024), which costs time on a CPU; the rest has `adamw`."""
-    learning_rate: float = 0.001
+    learning_rate: float = 0.002
     """The peak learning rate."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay rates of Adam's moments."""

@@ -285,7 +285,7 @@ def test_models_of_both_sides():
 
 def test_attention_and_sizes():
     assert "make them equal" in faults({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 4}})[0]
-    for model in ({"attention": "additive"}, {"decoder": "input_feeding"}):
+    for model in ({"attention": "additive", "decoder": "parallel"}, {"decoder": "input_feeding"}):
         assert "choose additive and input_feeding" in faults({"model": {"coverage": True, **model}})[0]
     assert "one head" in faults({"model": {"output": "latent", "attention": "multi_head"}})[0]
     separate = {"tokenizer": {"joint": False}, "model": {"output": "copy", "tied_embeddings": "none"}}

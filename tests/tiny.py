@@ -40,8 +40,8 @@ PARTS: list[dict[str, Any]] = [
 
 def network(seed: int = 1, **settings: Any) -> Seq2Seq:
     """A network small enough to check in every configuration; no dropout unless asked for."""
-    small = {"embedding_size": 6, "encoder_size": 8, "decoder_size": 8, "dropout": 0.0}
-    off = {"embedding_dropout": 0.0, "output_dropout": 0.0}
+    small = {"embedding_size": 6, "encoder_size": 8, "decoder": "parallel", "decoder_layers": 2, "decoder_size": 8}
+    off = {"dropout": 0.0, "embedding_dropout": 0.0, "output_dropout": 0.0}
     config = ModelConfig(**{**small, **off, **settings})
     return Seq2Seq(config, source_size=SIZE, target_size=SIZE, generator=torch.Generator().manual_seed(seed))
 
@@ -103,12 +103,22 @@ def config(prefix: Path, *overrides: str) -> Config:
         "model": {
             "embedding_size": 16,
             "encoder_size": 16,
+            "decoder": "parallel",
+            "decoder_layers": 2,
             "decoder_size": 16,
             "dropout": 0.1,
             "embedding_dropout": 0.1,
             "output_dropout": 0.1,
         },
-        "training": {"epochs": 3, "batch_tokens": 64, "warmup": 5, "threads": 1, "device": "cpu", "log_every": 4},
+        "training": {
+            "epochs": 3,
+            "batch_tokens": 64,
+            "learning_rate": 0.001,
+            "warmup": 5,
+            "threads": 1,
+            "device": "cpu",
+            "log_every": 4,
+        },
         "validation": {"sentences": 8, "metric": "loss"},
     }
     return parse_config(content, overrides)
