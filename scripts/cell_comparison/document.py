@@ -9,7 +9,7 @@ from typing import Any
 from cell_comparison.figures import MASTERED, Studies, accuracies, mastered, reach
 from cell_comparison.memory import Settings
 from cell_comparison.pictures import MOMENTS
-from cell_comparison.sizes import NAMES
+from cell_comparison.sizes import LEARNING_RATES, NAMES
 from cell_comparison.tasks import TASKS
 from cell_comparison.translation import TEST, VALID
 
@@ -58,6 +58,7 @@ def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> str:
         "memory",
         **vars(settings),
         seeds=listed(map(str, seeds)),
+        rates=_rates(),
         sizes=_sizes(studies),
         tables="\n\n".join(_accuracy_table(name, cells) for name, cells in studies.items()),
         statements="\n".join(_mastery(name, cells) for name, cells in studies.items()),
@@ -72,6 +73,10 @@ def _sizes(studies: Studies) -> str:
     cells = next(iter(studies.values()))
     shown = (f"{NAMES[cell]} {each[0]['size']} ({each[0]['parameters']:,})" for cell, each in cells.items())
     return f"Units, and in brackets parameters, in the task of {TASKS[next(iter(studies))].title}: {listed(shown)}."
+
+
+def _rates() -> str:
+    return listed(f"{name} {LEARNING_RATES[cell]}" for cell, name in NAMES.items())
 
 
 def _accuracy_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -135,7 +140,7 @@ def _one_or_all(translations: Mapping[str, Mapping[str, Any]], key: str) -> str:
 
 
 def _score_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
-    heads = ["cell", "encoder, decoder size", "parameters", "training, min"]
+    heads = ["cell", "encoder, decoder size", "parameters", "learning rate", "training, min"]
     names = [score["name"] for score in next(iter(translations.values()))[TEST]["scores"]]
     heads += [f"{name}, {part}" for part in ("validation", "test") for name in names]
     rows = (
@@ -143,6 +148,7 @@ def _score_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
             NAMES[cell],
             f"{model['encoder_size']}, {model['decoder_size']}",
             f"{model['parameters']:,}",
+            str(model["learning_rate"]),
             "" if model["seconds"] is None else f"{model['seconds'] / 60:.1f}",
             *(
                 f"{each['score']:.2f} ± {each['margin']:.2f}"

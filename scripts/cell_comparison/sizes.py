@@ -1,4 +1,4 @@
-"""Sizes at which networks of different cells have equally many parameters."""
+"""The cells that are compared, and the sizes at which networks of them have equally many parameters."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,8 @@ from nmt.errors import ConfigError
 TOLERANCE = 0.01  # of the parameters
 CELLS = ("rnn", "gru", "lstm")
 NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
+LEARNING_RATES = {"rnn": 0.001, "gru": 0.003, "lstm": 0.003}
+"""With 0.003 a plain RNN loses its way: after 8 epochs 8.9 BLEU on Multi30k's validation set, with 0.001 26.7."""
 
 
 def equal_size(parameters: Callable[[int], int], wanted: int) -> int:

@@ -84,6 +84,7 @@ def score(cell: str, corpus: str, folder: str) -> dict[str, Any]:
         "encoder_size": config.model.encoder_size,
         "decoder_size": config.model.decoder_size,
         "epochs": config.training.epochs,
+        "learning_rate": config.training.learning_rate,
         "seed": config.training.seed,
         "seconds": history.seconds if history else None,
         **sets,
