@@ -128,6 +128,8 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
 def model_folder(folder: str | Path) -> Path:
     """The folder with the model's files: `folder` itself, or the best checkpoint of a training in it."""
     folder = Path(folder)
+    if folder.is_symlink() and not folder.exists():
+        raise ModelError(f"{folder}: a link that leads nowhere; copy the folder that it meant, with cp -rL")
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder; name the --output folder of nmt-train or a model folder")
     if (folder / BEST).is_dir():

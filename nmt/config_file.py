@@ -49,7 +49,9 @@ def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "conf
     if not faults:
         faults += _contradictions(config)
     if faults:
-        raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
+        given = {override.partition("=")[0] for override in overrides}
+        places = ("command line" if re.split(":|=", fault)[0].strip("'") in given else where for fault in faults)
+        raise ConfigError("\n".join(f"{place}: {fault}" for place, fault in zip(places, faults, strict=True)))
     return config
 
 

@@ -17,6 +17,8 @@ from nmt.errors import DataError, MachineError, ModelError
 
 COMPRESSIONS = ("", ".gz", ".zst")
 CHECKSUMS = "checksums.sha256"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some programs write before the first line
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DRAFT = ".nmt-draft-"  # how the names of files and folders begin that are not whole yet
 
 
@@ -32,10 +34,15 @@ def read_lines(path: str | Path) -> Iterator[str]:
     alignment holds.
 
     Raises:
-        DataError: the file is missing or cannot be read.
+        DataError: the file is missing, cannot be read, or is UTF-16.
     """
     try:
         with open_binary(path) as stream:
+            first = stream.readline().removeprefix(BYTE_ORDER_MARK)
+            if first.startswith(UTF_16):
+                raise DataError(f"{path}: is UTF-16; convert it to UTF-8: iconv -f utf-16 -t utf-8")
+            if first:
+                yield decode_line(first)
             for line in stream:
                 yield decode_line(line)
     except (OSError, EOFError, zlib.error) as error:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from nmt.errors import DataError, MachineError
-from nmt.files import decode_line, reason
+from nmt.files import BYTE_ORDER_MARK, decode_line, reason
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ class Sink(Protocol):
 
 
 def split_lines(source: Source) -> Iterator[bytes]:
-    """Lines without their line feed, each as soon as it is complete; the last one needs no line feed.
+    """Lines without their line feed, each as soon as it is complete; the last one needs no line feed. A byte order mark
+    before the first is left out.
 
     A line with more than MOST_BYTES is cut there, with a warning that names it.
     """
@@ -48,18 +49,20 @@ def split_lines(source: Source) -> Iterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if not cutting:
-                yield _cut(line, number)
+                yield _shown(line, number)
             number, cutting = number + 1, False
         if cutting:
             rest = b""
         elif len(rest) > MOST_BYTES:
-            yield _cut(rest, number)
+            yield _shown(rest, number)
             rest, cutting = b"", True
     if rest and not cutting:
-        yield rest
+        yield _shown(rest, number)
 
 
-def _cut(line: bytes, number: int) -> bytes:
+def _shown(line: bytes, number: int) -> bytes:
+    if number == 1:
+        line = line.removeprefix(BYTE_ORDER_MARK)
     if len(line) > MOST_BYTES:
         logger.warning("line %d: longer than %d bytes, cut there", number, MOST_BYTES)
     return line[:MOST_BYTES]

@@ -32,10 +32,11 @@ from nmt.checkpoint import (
 )
 from nmt.checkpoint import WEIGHTS as MODEL_WEIGHTS
 from nmt.config import Config, CorpusConfig, DataConfig, TrainingConfig
+from nmt.data.cleaning import is_readable
 from nmt.data.corpora import first_epoch, update_source
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
-from nmt.data.readers import corpus_files, read_in_turn
+from nmt.data.readers import corpus_files, describe, read_in_turn, read_pairs
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
@@ -109,8 +110,6 @@ def _run(
     processes: Processes,
 ) -> None:
     """All updates that are left. Raises Interrupted."""
-    if not restart:
-        processes.once(lambda: _check_files(config))
     with stop_signals(alone=processes.world.size == 1, say=processes.first) as stop:
         trainer = _trainer(config, checkpoints, device, restart, processes)
         with _log(config, trainer, checkpoints.output, bar) if processes.first else NoLog() as log:
@@ -148,11 +147,14 @@ def _log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingL
 def _open(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path | None:
     """Make the output folder ready. Returns the checkpoint to go on from."""
     _check(config, checkpoints, resume)
+    newest = _newest(config, checkpoints) if resume else None
+    if newest is None:
+        _check_corpora(config)
     with saving(checkpoints.output):
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
     for folder in (checkpoints.output, checkpoints.folder):
         remove_leftovers(folder)
-    return _newest(config, checkpoints) if resume else None
+    return newest
 
 
 def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
@@ -167,14 +169,16 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
         )
 
 
-def _check_files(config: Config) -> None:
-    """Raises DataError: corpora are missing, all told at once."""
+def _check_corpora(config: Config) -> None:
+    """Raises DataError: corpora are missing or hold nothing, all told at once. Into datasets it does not look."""
     names = ("train", "valid", "held_out") if config.data.drop_overlap else ("train", "valid")
     corpora = [(name, corpus) for name in names for corpus in getattr(config.data, name)]
     faults = []
     for name, corpus in corpora:
         try:
             corpus_files(corpus, config.data)
+            if corpus.dataset is None and next(read_pairs(corpus, config.data), None) is None:
+                faults.append(f"data.{name}: {describe(corpus)}: holds no pair; check the file")
         except DataError as error:
             faults.append(f"data.{name}: {error}")
     if faults:
@@ -343,7 +347,7 @@ def _tokenizers(
 
 def _learned(config: Config) -> Tokenizers:
     logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    return train_tokenizers(config.tokenizer, read_in_turn(config.data.train, config.data))
+    return train_tokenizers(config.tokenizer, filter(is_readable, read_in_turn(config.data.train, config.data)))
 
 
 def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:

@@ -155,6 +155,9 @@ def test_loading_draws_no_weights(
 def test_folders_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         load_model(tmp_path / "nowhere")
+    (tmp_path / "copied").symlink_to("checkpoints/update-00000100")
+    with pytest.raises(ModelError, match="copied: a link that leads nowhere; copy the folder"):
+        load_model(tmp_path / "copied")
     with pytest.raises(ModelError, match="not a model folder"):
         load_model(tmp_path)
     (tmp_path / "checkpoints").mkdir()

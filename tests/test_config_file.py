@@ -13,12 +13,24 @@ from nmt.errors import ConfigError
 
 
 def faults(content: object, *overrides: str) -> list[str]:
-    """The lines of the error, without the place in front."""
+    """The lines of the error, without the place in front: the file, or the command line where an override is at fault."""
     with pytest.raises(ConfigError) as caught:
         parse_config(content, overrides, where="c.yaml")
     lines = str(caught.value).split("\n")
-    assert all(line.startswith("c.yaml: ") for line in lines)
-    return [line.removeprefix("c.yaml: ") for line in lines]
+    assert all(line.startswith(("c.yaml: ", "command line: ")) for line in lines)
+    return [line.removeprefix("c.yaml: ").removeprefix("command line: ") for line in lines]
+
+
+def test_faults_name_their_place() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"model": {"cel": "gru"}}, ["training.epoch=2", "nonsense", "model.dropout=x"], where="c.yaml")
+    named = [line.split(": ")[:2] for line in str(caught.value).split("\n")]
+    assert sorted(named) == [
+        ["c.yaml", "model.cel"],
+        ["command line", "'nonsense'"],
+        ["command line", "model.dropout"],
+        ["command line", "training.epoch"],
+    ]
 
 
 def test_nothing_given_is_all_defaults(tmp_path):

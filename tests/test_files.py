@@ -7,14 +7,16 @@ import subprocess
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nmt import files
 from nmt.errors import DataError, MachineError, ModelError
 from nmt.files import (
+    BYTE_ORDER_MARK,
     CHECKSUMS,
     DRAFT,
+    UTF_16,
     check_new,
     decode_line,
     existing,
@@ -32,12 +34,23 @@ from nmt.files import (
 @settings(deadline=None, max_examples=100)
 @given(content=st.binary() | st.text("a\r\n\u2028\x0c\x85 ").map(str.encode))
 def test_lines_are_those_of_wc(content, tmp_path_factory):
+    assume(not content.startswith((BYTE_ORDER_MARK, *UTF_16)))
     path = tmp_path_factory.mktemp("lines") / "t"
     path.write_bytes(content)
     lines = content.split(b"\n")
     if not lines[-1]:
         lines.pop()
     assert list(read_lines(path)) == [line.removesuffix(b"\r").decode(errors="replace") for line in lines]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "t").write_text("eins\nzwei\n", encoding="utf-8-sig")
+    assert list(read_lines(tmp_path / "t")) == ["eins", "zwei"]
+    (tmp_path / "t").write_text("", encoding="utf-8-sig")
+    assert list(read_lines(tmp_path / "t")) == []
+    (tmp_path / "t").write_text("eins\nzwei\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"t: is UTF-16; convert it to UTF-8: iconv"):
+        list(read_lines(tmp_path / "t"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nmt import pipe
 from nmt.errors import DataError, MachineError
-from nmt.files import decode_line
+from nmt.files import BYTE_ORDER_MARK, decode_line
 
 
 class Slow(io.RawIOBase):
@@ -43,8 +43,16 @@ def through(content: bytes, most_lines: int = 4, size: int = 7) -> list[bytes]:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 30))
 def test_n_lines_of_any_bytes_are_n_lines(lines: list[bytes], size: int) -> None:
+    if lines:
+        lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
     expected = [decode_line(line).upper().encode("utf-8", errors="replace") for line in lines]
     assert through(b"".join(line + b"\n" for line in lines), size=size) == [*expected, b""]
+
+
+def test_a_byte_order_mark_is_no_text() -> None:
+    mark = BYTE_ORDER_MARK
+    assert through(mark + b"a\n" + mark + b"b\n") == [b"A", mark + b"B", b""]
+    assert through(mark + b"a", size=2) == [b"A", b""]
 
 
 def test_a_missing_last_line_feed() -> None:

@@ -87,6 +87,17 @@ def test_each_setting_changes_what_is_left_out(override, back, changes, corpora,
     assert pairs.count(back) == CLEAN.count(back) + 1
 
 
+def test_what_is_not_utf_8_is_left_out(tokenizers, tmp_path):
+    text = "a\tx\nb\tgrün\nc\ty\n"
+    (tmp_path / "train.tsv").write_bytes(text.encode("latin-1"))
+    config = settings(
+        {"train": str(tmp_path / "train.tsv"), "valid": str(tmp_path / "train.tsv")}, "data.drop_overlap=false"
+    )
+    (store,) = prepare(config, tokenizers, tmp_path / "out")
+    assert kept(store, tokenizers) == [("a", "x"), ("c", "y")]
+    assert str(store.report) == "2 of 3 pairs kept; left out: 1 not in UTF-8"
+
+
 def test_limits_are_inclusive_and_count_no_end_of_sentence(tokenizers, tmp_path):
     path = write(tmp_path / "t.tsv", [("a " * 10, "b " * 10), ("a b", "a b c x y z")])
     (store,) = prepare(settings({"train": path}), tokenizers, tmp_path / "stores")

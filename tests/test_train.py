@@ -220,6 +220,13 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     faulty(
         missing, output, DataError, r"(?s)data\.train: .*nowhere.*\ndata\.valid: .*nowhere.*\ndata\.held_out: .*neither"
     )
+    (tmp_path / "empty.tsv").write_text("")
+    empty = tiny.config(prefix, f"data.train={tmp_path / 'empty.tsv'}", "data.valid={dataset: ./nowhere}")
+    message = (
+        r"(?s)data\.train: .*empty\.tsv: holds no pair; check the file\ndata\.valid: \./nowhere: no such file or folder"
+    )
+    faulty(empty, output, DataError, message)
+    assert not output.exists()
     faulty(
         tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=5000"),
         output,

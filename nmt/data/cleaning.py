@@ -24,6 +24,8 @@ class CleaningReport:
     kept: int = 0
     empty: int = 0
     """A side without text."""
+    unreadable: int = 0
+    """A side that is not UTF-8."""
     duplicates: int = 0
     """The same on both sides as an earlier pair of the corpus."""
     overlap: int = 0
@@ -40,6 +42,7 @@ class CleaningReport:
     def __str__(self) -> str:
         reasons = {
             "with an empty side": self.empty,
+            "not in UTF-8": self.unreadable,
             "duplicates": self.duplicates,
             "also in valid or held_out": self.overlap,
             "too long (data.max_length)": self.long,
@@ -47,6 +50,11 @@ class CleaningReport:
         }
         left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         return f"{self.kept} of {self.read} pairs kept" + (f"; left out: {left_out}" if left_out else "")
+
+
+def is_readable(pair: tuple[str, str]) -> bool:
+    """Whether both sides were UTF-8: where bytes were not, reading has put U+FFFD."""
+    return not any("\ufffd" in side for side in pair)
 
 
 def pair_hashes(pairs: Sequence[tuple[str, str]]) -> NDArray[np.uint64]:
@@ -116,7 +124,9 @@ class Cleaner:
         counts = {"read": len(pairs)}
         pairs = [pair for pair in pairs if untagged(pair[0]).strip() and pair[1].strip()]
         counts["empty"] = counts["read"] - len(pairs)
-        pairs = self._without_known(pairs, seen, counts)
+        readable = [pair for pair in pairs if is_readable(pair)]
+        counts["unreadable"] = len(pairs) - len(readable)
+        pairs = self._without_known(readable, seen, counts)
         sources = self._tokenizers.source.encode_lines([source for source, _ in pairs])
         targets = self._tokenizers.target.encode_lines([target for _, target in pairs])
         kept = self._fitting(sources, targets, counts)

@@ -16,8 +16,14 @@ _FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "js
 
 
 def dataset_files(dataset: str) -> list[Path]:
-    """The files of a local dataset, sorted; none for a dataset on the hub."""
+    """The files of a local dataset, sorted; none for a dataset on the hub.
+
+    Raises:
+        DataError: it begins as a path does, and nothing is there.
+    """
     path = Path(dataset)
+    if dataset.startswith(("/", "./", "../")) and not path.exists():
+        raise DataError(f"{dataset}: no such file or folder; check the path of the dataset")
     if path.is_file():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []

@@ -17,7 +17,7 @@ from nmt.tokenizers.build import save_tokenizers
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # raised whenever stores of older versions must not be reused
+_FORMAT = 2  # raised whenever stores of older versions must not be reused
 _CHUNK = 10_000  # pairs cleaned and tokenised at once
 
 

@@ -185,5 +185,5 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
     if value is None:  # a gap in a table; cleaning leaves the pair out as one with an empty side
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{where}: {column!r} must be text, not {str(value)[:40]!r}")
+        raise DataError(f"{where}: {column!r} must be text, not {json.dumps(value, default=str)[:40]}; mend it")
     return _LINE_BREAK.sub(" ", without_surrogates(value))
