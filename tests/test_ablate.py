@@ -46,6 +46,10 @@ def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) ->
     again = ablate(tmp_path, changes, "--only", "faster")
     assert (again.stdout, again.stderr) == (first.stdout, "")
 
+    other = ablate(tmp_path, {"faster": ["training.learning_rate=0.03"]})
+    assert other.returncode == 2
+    assert "faster 1: was trained with other settings; remove it" in other.stderr
+
     (tmp_path / "together").mkdir()
     together = rows(ablate(tmp_path / "together", changes, "--only", "faster", "--processes", "2"))
     figures = [[[*row[:4], row[5]] for row in table] for table in (together, rows(first))]  # all but the minutes

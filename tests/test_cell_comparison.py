@@ -199,6 +199,17 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert CALLS == [1, 2, 3, 1]
 
 
+def test_what_a_result_depends_on_besides(tmp_path: Path) -> None:
+    def job(checksums: str) -> list[Job]:
+        given = {"number": 1, "settings": QUICK}
+        return [Job(name="scored", function=double, settings=given, depends={"checksums": checksums})]
+
+    CALLS.clear()
+    for checksums in ("a", "a", "b"):
+        results(job(checksums), tmp_path / "work", processes=1)
+    assert CALLS == [1, 1]
+
+
 # ---- gates
 
 

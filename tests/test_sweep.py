@@ -40,13 +40,22 @@ def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
     again = rows(sweep(tmp_path, space, "--trials", "3"))[2:]
     assert len(again) == 3
     assert [row for row in again if row[0] != "2"] == trials
+    assert len({(row[4], row[5]) for row in again}) == 3
+
+
+def test_ranges_are_whole_where_all_their_numbers_are(tmp_path: Path) -> None:
+    space = {"model.dropout": {"from": 0, "to": 0.5}, "training.warmup": {"from": 1, "to": 9, "step": 4}}
+    _, _, *trials = rows(sweep(tmp_path, space, "--trials", "3", "training.epochs=1"))
+    assert len({row[4] for row in trials}) == 3
+    assert {row[5] for row in trials} <= {"1", "5", "9"}
 
 
 @pytest.mark.parametrize(
     ("space", "fault"),
     [
         ({"training.learning_rat": [0.1]}, "training.learning_rat"),
-        ({"training.learning_rate": 0.1}, "must be a list of values, or {from: A, to: B}"),
+        ({"training.learning_rate": 0.1}, "must be a list of values, or numbers {from: A, to: B}"),
+        ({"training.learning_rate": {"from": "1e-4", "to": "1e-2"}}, "or numbers {from: A, to: B}"),
         ([], "must hold keys"),
     ],
 )

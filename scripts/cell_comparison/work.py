@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class Job:
     name: str
     function: Callable[..., Any]
     settings: Mapping[str, Any]
+    depends: Mapping[str, Any] = field(default_factory=dict)
+    """What the result depends on besides."""
 
 
 def results(jobs: Sequence[Job], folder: Path, processes: int) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def results(jobs: Sequence[Job], folder: Path, processes: int) -> dict[str, Any]
     found = {job.name: kept for job in jobs if (kept := _kept(job, folder)) is not None}
     missing = [job for job in jobs if job.name not in found]
     for job, result, seconds in _run(missing, processes):
-        write_whole(_path(job, folder), json.dumps({"settings": _plain(job.settings), "result": result}))
+        write_whole(_path(job, folder), json.dumps({"settings": _given(job), "result": result}))
         found[job.name] = result
         print(f"{job.name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     return found
@@ -65,11 +67,11 @@ def _kept(job: Job, folder: Path) -> Any:
     """The result of an earlier run with the same settings, or None."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         content = json.loads(_path(job, folder).read_text(encoding="utf-8"))
-        if content["settings"] == _plain(job.settings):
+        if content["settings"] == _given(job):
             return content["result"]
     return None
 
 
-def _plain(settings: Mapping[str, Any]) -> Any:
-    """Settings as JSON gives them back."""
-    return json.loads(json.dumps(settings, default=vars))
+def _given(job: Job) -> Any:
+    """What a job was given, as JSON gives it back."""
+    return json.loads(json.dumps({**job.settings, **job.depends}, default=vars))
