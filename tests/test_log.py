@@ -28,6 +28,25 @@ def test_records_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCap
     assert "loss 2  BLEU nan  BLEU en-fr 1.23  best so far" in caplog.text
 
 
+def test_a_pause_stops_the_clock_and_loses_no_loss(tmp_path: Path) -> None:
+    with TrainingLog(tmp_path, update=0, every=4, bar=False, tensorboard=False) as log:
+        for update, loss in enumerate([20.0, 30.0, 40.0, 50.0], start=1):
+            show(log, update, loss)
+            if update == 2:
+                log.restart_clock()
+                assert log.timed == 0
+            if update == 3:
+                log.validation(update=3, epoch=1, values={"loss": 2.0}, best=True)
+    assert [record["loss"] for record in records(tmp_path)] == [2.0, 3.5]
+
+
+def test_seconds_go_on(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "valid", "update": 3, "epoch": 1, "seconds": 100.0}\n')
+    with TrainingLog(tmp_path, update=3, every=1, bar=False, tensorboard=False) as log:
+        show(log, 4)
+    assert 100 <= records(tmp_path)[-1]["seconds"] < 200
+
+
 def test_going_on_drops_what_comes_again(tmp_path: Path) -> None:
     with TrainingLog(tmp_path, update=0, every=1, bar=False, tensorboard=False) as log:
         for update in range(1, 6):

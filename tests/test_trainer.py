@@ -223,6 +223,8 @@ def test_the_plateau_schedule_cuts(room: Room) -> None:
     )
     assert room.run(*settings, figures=iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])).position.cuts == 2
     assert room.run(*settings, "training.plateau_patience=5", figures=iter([1.0] + [2.0] * 5)).position.cuts == 1
+    others = ("training.schedule=constant", *settings[1:])
+    assert room.run(*others, figures=iter([1.0] + [2.0] * 5)).position.cuts == 0
 
 
 def test_checkpoints_between_validations(room: Room) -> None:

@@ -32,7 +32,7 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Of training, validation included. Every process that went on with the training began to count anew."""
+        """Of training, validation included. In older files every process that went on with the training began to count anew."""
         marks = [float(record["seconds"]) for record in self.records]
         return sum(mark for mark, after in itertools.pairwise([*marks, -1.0]) if after < mark)
 

@@ -37,7 +37,7 @@ class NoLog:
 
     def update(self, **figures: object) -> None: ...
 
-    def start_window(self) -> None: ...
+    def restart_clock(self) -> None: ...
 
     def validation(self, **figures: object) -> None: ...
 
@@ -55,14 +55,15 @@ class TrainingLog:
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
         self.path = output / METRICS
-        self._keep_until(update)
+        self.before = self._keep_until(update)  # seconds that earlier processes took
         self.every = every
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
         )
         self.writer = _event_writer(output / "tensorboard", update) if tensorboard else None
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
-        self.began = self.window_began = time.perf_counter()
+        self.began = self.clock = time.perf_counter()
+        self.timed = 0  # target pieces since the clock began
         self.first_progress: float | None = None
 
     def __enter__(self) -> "TrainingLog":
@@ -75,10 +76,14 @@ class TrainingLog:
         if self.writer:
             self.writer.close()
 
-    def _keep_until(self, update: int) -> None:
-        if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_whole(self.path, "".join(line for line in lines if _update_of(line) <= update))
+    def _keep_until(self, update: int) -> float:
+        """Drop what comes again. Returns the seconds of the last record that is left."""
+        if not self.path.exists():
+            return 0.0
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if _update_of(line) <= update]
+        write_whole(self.path, "".join(kept))
+        return float(json.loads(kept[-1]).get("seconds", 0)) if kept else 0.0
 
     def update(
         self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float
@@ -87,19 +92,19 @@ class TrainingLog:
         if self.first_progress is None:
             self.first_progress = progress
         self.loss, self.tokens = self.loss + loss, self.tokens + tokens
-        self.norm, self.updates = self.norm + norm, self.updates + 1
+        self.norm, self.updates, self.timed = self.norm + norm, self.updates + 1, self.timed + tokens
         if update % self.every:
             return
-        speed = self.tokens / (time.perf_counter() - self.window_began)
+        speed = self.timed / (time.perf_counter() - self.clock)
         values = {"loss": self.loss / self.tokens, "gradient_norm": self.norm / self.updates, "learning_rate": rate}
         self._record("train", update, epoch, {**values, "tokens_per_second": round(speed)})
         self._show(update, epoch, progress, values["loss"], speed)
-        self.start_window()
-
-    def start_window(self) -> None:
-        """Begin to count anew: time spent on validation and saving is no training time."""
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
-        self.window_began = time.perf_counter()
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Measure the speed from here on: time spent on validation and saving is no training time."""
+        self.clock, self.timed = time.perf_counter(), 0
 
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
         """The figures of a validation."""
@@ -109,7 +114,7 @@ class TrainingLog:
             for name, value in values.items()
         )
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
-        self.start_window()
+        self.restart_clock()
 
     def say(self, line: str) -> None:
         """A line for people, above the progress bar where there is one."""
@@ -136,7 +141,8 @@ class TrainingLog:
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
     def _record(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
-        record = {"kind": kind, "update": update, "epoch": epoch, "seconds": round(time.perf_counter() - self.began, 1)}
+        seconds = round(self.before + time.perf_counter() - self.began, 1)
+        record = {"kind": kind, "update": update, "epoch": epoch, "seconds": seconds}
         clean = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with saving(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({**record, **clean}) + "\n")

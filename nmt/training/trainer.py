@@ -123,7 +123,7 @@ class Trainer:
                     self._validate(log)
                 elif self._stopping() or self.position.update % self.config.training.checkpoint_every == 0:
                     self.save()
-                    log.start_window()
+                    log.restart_clock()
                 if (number := self._stopping()) and not self.position.ended(self.config):
                     self.save()
                     self.processes.wait()  # nobody may end before everything is saved: torchrun would end the others
@@ -263,7 +263,7 @@ class Trainer:
             position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
         else:
             position.stale, position.plateau = position.stale + 1, position.plateau + 1
-        if position.plateau >= settings.training.plateau_patience:
+        if settings.training.schedule == "plateau" and position.plateau >= settings.training.plateau_patience:
             position.plateau, position.cuts = 0, position.cuts + 1
         self.save()
         if self.processes.first:
