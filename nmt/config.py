@@ -52,6 +52,8 @@ _TWO_LETTERS = {
     "zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "mya": "my",
 }  # fmt: skip
 
+BY_CHARACTERS = ("ja", "ko", "th", "lo", "km", "my")  # languages of which validation scores characters
+
 
 def language_code(name: str) -> str:
     """The two letters by which scores know a language: zh for zh-CN, zh_Hant, ZH or zho."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from nmt.config import Config, CorpusConfig, DataConfig, TokenizerConfig, language_code
+from nmt.config import BY_CHARACTERS, Config, CorpusConfig, DataConfig, TokenizerConfig, language_code
 from nmt.errors import ConfigError
 from nmt.files import reason
 from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, parse_yaml, to_plain
 
-OWN_TOKENIZERS = {"zh", "ja", "ko"}  # languages that BLEU splits in ways of their own
+OWN_TOKENIZERS = {"zh", *BY_CHARACTERS}  # languages that BLEU splits in ways of their own
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -156,6 +156,14 @@ def _useless(config: Config) -> list[str]:
             faults.append(f"{name}: only for {other} {' and '.join(values)}, not for {actual}; leave it at {default}")
     if config.data.shuffle_buffer != DataConfig().shuffle_buffer and not config.data.streams:
         faults.append("data.shuffle_buffer: only for streaming corpora, and there are none; remove it")
+    model = config.model
+    if "attention" in config.training.freeze and model.attention == "dot":
+        faults.append("training.freeze: dot attention has no weights; remove attention")
+    noises = (model.dropout, model.embedding_dropout, model.word_dropout, model.state_dropout, model.zoneout)
+    if config.training.r_drop and not any((*noises, model.output_dropout)):
+        faults.append(
+            "training.r_drop: compares predictions under different dropout, and there is none; set model.output_dropout"
+        )
     if config.tokenizer.symbols and config.tokenizer.source_model and not config.training.start_from:
         faults.append("tokenizer.symbols: those of tokenizer.source_model are used; remove one or the other")
     return faults
@@ -259,6 +267,8 @@ def _temperature_faults(data: DataConfig) -> list[str]:
         faults.append(
             "data.temperature: needs sizes, which nobody knows of streaming corpora; give them weights instead"
         )
+    if len(data.train) < 2:
+        faults.append("data.temperature: only for several training corpora; remove it")
     return faults
 
 
@@ -312,13 +322,15 @@ def _place_faults(corpus: CorpusConfig) -> list[str]:
 
 
 def _stream_faults(config: Config) -> list[str]:
-    training = config.training
-    if not config.data.streams or training.schedule != "cosine" or training.max_updates is not None:
+    training, faults = config.training, []
+    if not config.data.streams or training.max_updates is not None:
         return []
-    return [
-        "training.schedule: cosine needs training.max_updates where a training corpus is streaming and nobody knows its length; "
-        "set it, or choose inverse_sqrt, plateau or constant"
-    ]
+    unknown = "needs training.max_updates where a training corpus is streaming and nobody knows its length; set it"
+    if training.schedule == "cosine":
+        faults.append(f"training.schedule: cosine {unknown}, or choose inverse_sqrt, plateau or constant")
+    if training.scheduled_sampling:
+        faults.append(f"training.scheduled_sampling: grows until the end, so it {unknown}, or take 0")
+    return faults
 
 
 def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:

@@ -12,13 +12,12 @@ from sacrebleu import BLEU, CHRF, DATASETS, TER, get_reference_files, get_source
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
-from nmt.config import language_code
+from nmt.config import BY_CHARACTERS, language_code
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.files import read_lines, reason
 
 METRICS = ("bleu", "chrf", "ter")
 _UNSPACED = ("zh", "ja")  # languages written without spaces: TER counts characters there, as words it would see none
-_BY_CHARACTERS = ("ja", "ko", "th", "lo", "km", "my")  # in validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,7 @@ def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str]
 
 
 def _validation_tokenizer(target_language: str) -> str | None:
-    return "char" if language_code(target_language) in _BY_CHARACTERS else None
+    return "char" if language_code(target_language) in BY_CHARACTERS else None
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:

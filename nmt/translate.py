@@ -217,7 +217,7 @@ class Translator:
         """The line's ids, in parts of at most `max_pieces`, for each sentence if `split`; none for a line without text."""
         segments = []
         for text in _SENTENCE_END.split(line.strip()) if split else [line.strip()]:
-            parts = self._parts(text) if text else []
+            parts = [part for part in self._parts(text) if part]
             if len(parts) > 1:
                 pieces = sum(map(len, parts))
                 logger.warning("line %d: %d pieces, translated in %d parts", number, pieces, len(parts))

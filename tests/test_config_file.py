@@ -200,6 +200,7 @@ def test_weights_are_for_all_or_none():
     [
         ([{"path": "a", "weight": 1}, {"path": "b", "weight": 2}], "data.temperature: makes weights from sizes, but"),
         ([{"path": "a", "streaming": True}, "b"], "data.temperature: needs sizes, which nobody knows"),
+        (["a"], "data.temperature: only for several training corpora"),
     ],
 )
 def test_temperature_fault(corpora, says):
@@ -324,6 +325,8 @@ def needed_by(name: str) -> list[str]:
     """Overrides with which a key does something."""
     if name == "data.shuffle_buffer":
         return ["data.train=[{dataset: d, streaming: true}]", "training.schedule=constant"]
+    if name == "data.temperature":
+        return ["data.train=[a, b]"]
     other, values = ONLY_WITH.get(name, ("training.start_from", ["m"]))
     return ["training.start_from=m", f"{other}={values[0]}"]
 
@@ -336,6 +339,25 @@ def test_a_value_that_would_change_nothing_is_a_fault(name: str) -> None:
     (fault,) = faults({}, *elsewhere.get(name, []), override)
     assert fault.startswith(f"{name}: ")
     parse_config({}, [*needed_by(name), override])
+
+
+def test_parts_that_would_change_nothing_are_faults() -> None:
+    equal = ["model.attention=dot", "model.encoder_size=8", "model.decoder_size=8"]
+    assert faults({}, *equal, "training.freeze=[attention]") == [
+        "training.freeze: dot attention has no weights; remove attention"
+    ]
+    dry = [f"model.{name}=0" for name in ("dropout", "embedding_dropout", "output_dropout")]
+    (fault,) = faults({}, *dry, "training.r_drop=1")
+    assert fault.startswith("training.r_drop: compares predictions under different dropout, and there is none")
+    parse_config({}, [*dry, "training.r_drop=1", "model.word_dropout=0.1"])
+    stream = [
+        "data.train=[{path: a, streaming: true}]",
+        "training.schedule=constant",
+        "training.scheduled_sampling=0.2",
+    ]
+    (fault,) = faults({}, *stream)
+    assert fault.startswith("training.scheduled_sampling: grows until the end, so it needs training.max_updates")
+    parse_config({}, [*stream, "training.max_updates=100"])
 
 
 def test_faults_of_yaml_are_told(tmp_path: Path) -> None:
@@ -462,10 +484,11 @@ def test_what_belongs_to_the_likelihood_needs_a_share_of_it():
     assert parse_config({"training": {**risk, "likelihood_share": 0.1}})
 
 
-def test_bleu_of_sentences_knows_one_way_to_split_words():
-    corpora = [{"path": "a", "target_language": "de"}, {"path": "b", "target_language": "zh"}]
+@pytest.mark.parametrize("language", ["zh", "ja", "th", "km-KH"])
+def test_bleu_of_sentences_knows_one_way_to_split_words(language):
+    corpora = [{"path": "a", "target_language": "de"}, {"path": "b", "target_language": language}]
     training = {"objective": "risk", "start_from": "runs/first"}
-    fault = "training.risk_cost: bleu splits words in one way for all of de, zh; choose chrf"
+    fault = f"training.risk_cost: bleu splits words in one way for all of de, {language}; choose chrf"
     assert faults({"data": {"train": corpora, "target_tags": True}, "training": training}) == [fault]
     assert parse_config({"data": {"train": corpora[1:]}, "training": training})
     assert parse_config(

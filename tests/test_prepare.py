@@ -129,6 +129,14 @@ def test_tags_are_stored_and_hide_no_overlap(corpora, tmp_path):
     assert kept(stores[0], tokenizers)[0] == ("a b c", "x y")
 
 
+def test_limits_do_not_count_tags(tmp_path):
+    path = write(tmp_path / "t.tsv", [("a " * 10, "x " * 10), ("a", "x y z"), ("a", "x y z z")])
+    train = [{"path": path, "tag": "<bt>", "target_language": "fr"}]
+    config = settings({"train": train}, "data.target_tags=true")
+    (store,) = prepare(config, train_tokenizers(config.tokenizer, PAIRS, config.data.tags), tmp_path / "stores")
+    assert (store.report.kept, store.report.ratio, store.report.long) == (2, 1, 0)
+
+
 def test_large_corpus_in_chunks(tokenizers, tmp_path):
     pairs = [(f"a {'b ' * (number % 7)}{number}", "x y") for number in range(25_000)]
     (store,) = prepare(

@@ -268,7 +268,7 @@ def test_faults(tmp_path: Path) -> None:
             epoch_of(stream(settings(tmp_path, {"path": f"{name}.tsv"}, drop_duplicates=False)))
     with pytest.raises(DataError, match="no such file"):
         next(stream(settings(tmp_path, {"path": "none.tsv"})).updates(Place()))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file or folder"):
         next(stream(settings(tmp_path, {"dataset": "none.parquet"})).updates(Place()))
 
 

@@ -14,6 +14,7 @@ import tiny
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sentencepiece import SentencePieceTrainer
 
 from nmt import Translation, Translator, translate
 from nmt.checkpoint import load_model, save_shortlist
@@ -197,6 +198,19 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
     assert translator.translate(["red cat" + " " * 1000, "\u3000 red cat\t"]) == [alone, alone]
     translator.max_pieces = 8
     assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
+
+
+def test_text_without_pieces_is_not_translated(tmp_path: Path) -> None:
+    """SentencePiece's usual normalisation, in a model from elsewhere, makes nothing of some characters."""
+    prefix, ids = tiny.write_corpus(tmp_path), {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    files, adopted = f"{prefix}.en,{prefix}.de", tmp_path / "adopted"
+    SentencePieceTrainer.train(
+        input=files, model_prefix=adopted, vocab_size=300, byte_fallback=True, minloglevel=2, **ids
+    )
+    model = trained(tmp_path, "run", f"tokenizer.source_model={adopted}.model", "tokenizer.kind=unigram")
+    empty, text = Translator.load(model).translate(["\u200b", "red cat"])
+    assert empty == ""
+    assert text
 
 
 def test_the_sentences_of_a_line_by_themselves(model: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -129,7 +129,10 @@ class Cleaner:
         pairs = self._without_known(readable, seen, counts)
         sources = self._tokenizers.source.encode_lines([source for source, _ in pairs])
         targets = self._tokenizers.target.encode_lines([target for _, target in pairs])
-        kept = self._fitting(sources, targets, counts)
+        tags = [source.count("\n") for source, _ in pairs]  # each is one id
+        kept = self._fitting(
+            [len(ids) - n for ids, n in zip(sources, tags, strict=True)], list(map(len, targets)), counts
+        )
         return CleanPairs(
             pairs=[pairs[i] for i in kept],
             sources=[sources[i] for i in kept],
@@ -156,9 +159,9 @@ class Cleaner:
             self._apart = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
         return self._apart
 
-    def _fitting(self, sources: list[list[int]], targets: list[list[int]], counts: dict[str, int]) -> list[int]:
-        """Indices of the pairs whose numbers of pieces are within the limits."""
-        lengths = np.array([[len(ids) for ids in sources], [len(ids) for ids in targets]], dtype=np.int64)
+    def _fitting(self, sources: list[int], targets: list[int], counts: dict[str, int]) -> list[int]:
+        """Indices of the pairs whose numbers of pieces, tags left out, are within the limits."""
+        lengths = np.array([sources, targets], dtype=np.int64)
         shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
         empty = shorter == 0  # a SentencePiece model from elsewhere may make nothing of some characters
         long = ~empty & (longer > self._data.max_length)
