@@ -3,16 +3,19 @@
 import contextlib
 import importlib
 import io
+import itertools
 import re
 import shlex
+import typing
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nmt.config import Config
+from nmt.config import Config, ModelConfig
 from nmt.config_file import parse_config
+from nmt.runtime.engine import KNOWN
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -59,6 +62,14 @@ def split(part: str) -> list[str]:
         return shlex.split(part, comments=True)
     except ValueError:  # an apostrophe in prose
         return []
+
+
+def test_what_the_runtime_does_not_know_is_told() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (paragraph,) = re.findall(r"^Not packed are .*?\n\n", text, flags=re.DOTALL | re.MULTILINE)
+    hints, told = typing.get_type_hints(ModelConfig), set(re.findall(r"`(\w+)`", paragraph))
+    choices = {key: [one for one in typing.get_args(hints[key]) if one not in known] for key, known in KNOWN.items()}
+    assert told == {*KNOWN, *itertools.chain.from_iterable(choices.values())}
 
 
 @pages

@@ -27,17 +27,23 @@ class Job:
     """What the result depends on besides."""
 
 
-def results(jobs: Sequence[Job], folder: Path, processes: int) -> dict[str, Any]:
-    """The result of each job by its name: kept ones of the same settings, and new ones, which are then kept."""
+def results(jobs: Sequence[Job], folder: Path, processes: int, commit: str = "") -> dict[str, Any]:
+    """The result of each job by its name: kept ones of the same settings, and new ones, which are then kept as of a commit."""
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = {job.name: kept for job in jobs if (kept := _kept(job, folder)) is not None}
     missing = [job for job in jobs if job.name not in found]
     for job, result, seconds in _run(missing, processes):
-        write_whole(_path(job, folder), json.dumps({"settings": _given(job), "result": result}))
+        write_whole(_path(job, folder), json.dumps({"settings": _given(job), "result": result, "commit": commit}))
         found[job.name] = result
         print(f"{job.name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     return found
+
+
+def commits(jobs: Sequence[Job], folder: Path) -> list[str]:
+    """Those that the kept results are of."""
+    kept = (json.loads(_path(job, folder).read_text(encoding="utf-8")) for job in jobs)
+    return sorted({content["commit"] for content in kept})
 
 
 def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Any, float]]:
@@ -67,7 +73,7 @@ def _kept(job: Job, folder: Path) -> Any:
     """The result of an earlier run with the same settings, or None."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         content = json.loads(_path(job, folder).read_text(encoding="utf-8"))
-        if content["settings"] == _given(job):
+        if content["settings"] == _given(job) and "commit" in content:
             return content["result"]
     return None
 
