@@ -146,7 +146,7 @@ def load_folder_config(folder: Path) -> Config:
     path = folder / CONFIG
     try:
         content = read_yaml(path)
-        config = parse_config(content, where=str(path))
+        config = parse_config(content, where=str(path), trained=True)
         named = content.get("model") or {}
         missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in named]
         if missing:

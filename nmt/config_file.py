@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from nmt.config import BY_CHARACTERS, Config, CorpusConfig, DataConfig, TokenizerConfig, language_code
+from nmt.config import BY_CHARACTERS, Config, CorpusConfig, DataConfig, ModelConfig, TokenizerConfig, language_code
 from nmt.errors import ConfigError
 from nmt.files import reason
 from nmt.parsing import apply_override, copy_sections, describe, from_plain, names_of, parse_yaml, to_plain
@@ -37,8 +37,20 @@ def read_yaml(path: str | Path) -> Any:
         raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
 
 
-def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "configuration") -> Config:
-    """A `Config` from plain data (what YAML gives) and overrides. Raises ConfigError with one line for each fault."""
+def parse_config(
+    content: Any, overrides: Sequence[str] = (), where: str = "configuration", *, trained: bool = False
+) -> Config:
+    """A `Config` from plain data (what YAML gives) and overrides.
+
+    Args:
+        content: sections with their keys.
+        overrides: `section.key=value`.
+        where: the place of the content, for messages.
+        trained: the configuration of a model that exists, in which settings that change nothing do no harm.
+
+    Raises:
+        ConfigError: one line for each fault.
+    """
     faults: list[str] = []
     if not isinstance(content, Mapping):
         raise ConfigError(f"{where}: must hold sections ({names_of(Config)}), not {describe(content)}")
@@ -47,7 +59,7 @@ def parse_config(content: Any, overrides: Sequence[str] = (), where: str = "conf
         apply_override(override, merged, faults)
     config: Config = from_plain(Config, merged, "", faults)
     if not faults:
-        faults += _contradictions(config)
+        faults += _contradictions(config) + ([] if trained else _useless(config))
     if faults:
         given = {override.partition("=")[0] for override in overrides}
         places = ("command line" if re.split(":|=", fault)[0].strip("'") in given else where for fault in faults)
@@ -144,7 +156,7 @@ def _contradictions(config: Config) -> list[str]:
     if not all(0 <= beta < 1 for beta in config.training.betas):
         faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
     faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
-    return faults + _useless(config) + _training_faults(config) + _stream_faults(config)
+    return faults + _training_faults(config) + _stream_faults(config)
 
 
 def _useless(config: Config) -> list[str]:
@@ -156,10 +168,23 @@ def _useless(config: Config) -> list[str]:
             faults.append(f"{name}: only for {other} {' and '.join(values)}, not for {actual}; leave it at {default}")
     if config.data.shuffle_buffer != DataConfig().shuffle_buffer and not config.data.streams:
         faults.append("data.shuffle_buffer: only for streaming corpora, and there are none; remove it")
+    if config.data.temperature is not None and len(config.data.train) < 2:
+        faults.append("data.temperature: only for several training corpora; remove it")
     model = config.model
+    one_layer = max(model.encoder_layers, model.decoder_layers) == 1
+    if one_layer and model.dropout > 0 and model.dropout != ModelConfig().dropout:
+        faults.append(
+            "model.dropout: acts between the layers of a side, and both have one; set embedding_dropout, output_dropout"
+        )
     if "attention" in config.training.freeze and model.attention == "dot":
         faults.append("training.freeze: dot attention has no weights; remove attention")
-    noises = (model.dropout, model.embedding_dropout, model.word_dropout, model.state_dropout, model.zoneout)
+    noises = (
+        model.dropout and not one_layer,
+        model.embedding_dropout,
+        model.word_dropout,
+        model.state_dropout,
+        model.zoneout,
+    )
     if config.training.r_drop and not any((*noises, model.output_dropout)):
         faults.append(
             "training.r_drop: compares predictions under different dropout, and there is none; set model.output_dropout"
@@ -267,8 +292,6 @@ def _temperature_faults(data: DataConfig) -> list[str]:
         faults.append(
             "data.temperature: needs sizes, which nobody knows of streaming corpora; give them weights instead"
         )
-    if len(data.train) < 2:
-        faults.append("data.temperature: only for several training corpora; remove it")
     return faults
 
 

@@ -327,6 +327,8 @@ def needed_by(name: str) -> list[str]:
         return ["data.train=[{dataset: d, streaming: true}]", "training.schedule=constant"]
     if name == "data.temperature":
         return ["data.train=[a, b]"]
+    if name == "model.dropout":
+        return ["model.decoder_layers=2"]
     other, values = ONLY_WITH.get(name, ("training.start_from", ["m"]))
     return ["training.start_from=m", f"{other}={values[0]}"]
 
@@ -347,6 +349,11 @@ def test_parts_that_would_change_nothing_are_faults() -> None:
         "training.freeze: dot attention has no weights; remove attention"
     ]
     dry = [f"model.{name}=0" for name in ("dropout", "embedding_dropout", "output_dropout")]
+    assert faults({}, "model.dropout=0.5") == [
+        "model.dropout: acts between the layers of a side, and both have one; set embedding_dropout, output_dropout"
+    ]
+    assert parse_config({}, ["model.dropout=0.5"], trained=True).model.dropout == 0.5
+    parse_config({}, ["model.dropout=0.5", "model.encoder_layers=2"])
     (fault,) = faults({}, *dry, "training.r_drop=1")
     assert fault.startswith("training.r_drop: compares predictions under different dropout, and there is none")
     parse_config({}, [*dry, "training.r_drop=1", "model.word_dropout=0.1"])
@@ -400,7 +407,7 @@ def test_all_spellings_of_a_thousandth(text):
 class TestOverrides:
     def test_set_one_key_and_leave_the_others(self):
         content = {"model": {"dropout": 0.1, "cell": "gru"}}
-        config = parse_config(content, ["model.dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"])
+        config = parse_config(content, ["model.decoder_layers=2", "model.dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"])
         assert (config.model.dropout, config.model.cell, config.training.epochs) == (0.2, "gru", 3)
         assert config.data.train == (CorpusConfig(path="a"), CorpusConfig(path="b"))
         assert content == {"model": {"dropout": 0.1, "cell": "gru"}}
