@@ -301,7 +301,8 @@ class TrainingConfig:
     off. Updates take nearly twice as long."""
     coverage_loss: float = 0.0
     """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
-    et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off."""
+    et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off. A network that has not learned yet does
+    not learn with it; they add it to one that has, for a last epoch (`start_from`)."""
     guided_alignment: float = 0.0
     """Weight of a loss that draws attention to the source piece that a target piece comes from (Chen et al. 2016), as IBM model 1
     says, which is learned from the training pairs before the first update; 0 is off."""

@@ -407,8 +407,9 @@ def test_all_spellings_of_a_thousandth(text):
 class TestOverrides:
     def test_set_one_key_and_leave_the_others(self):
         content = {"model": {"dropout": 0.1, "cell": "gru"}}
-        config = parse_config(content, ["model.decoder_layers=2", "model.dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"])
-        assert (config.model.dropout, config.model.cell, config.training.epochs) == (0.2, "gru", 3)
+        given = ["model.embedding_dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"]
+        config = parse_config(content, given)
+        assert (config.model.embedding_dropout, config.model.cell, config.training.epochs) == (0.2, "gru", 3)
         assert config.data.train == (CorpusConfig(path="a"), CorpusConfig(path="b"))
         assert content == {"model": {"dropout": 0.1, "cell": "gru"}}
 
