@@ -406,12 +406,12 @@ def test_all_spellings_of_a_thousandth(text):
 
 class TestOverrides:
     def test_set_one_key_and_leave_the_others(self):
-        content = {"model": {"dropout": 0.1, "cell": "gru"}}
+        content = {"model": {"embedding_dropout": 0.1, "cell": "gru"}}
         given = ["model.embedding_dropout=0.2", "training.epochs=3", "data.train=[a, {path: b}]"]
         config = parse_config(content, given)
         assert (config.model.embedding_dropout, config.model.cell, config.training.epochs) == (0.2, "gru", 3)
         assert config.data.train == (CorpusConfig(path="a"), CorpusConfig(path="b"))
-        assert content == {"model": {"dropout": 0.1, "cell": "gru"}}
+        assert content == {"model": {"embedding_dropout": 0.1, "cell": "gru"}}
 
     def test_last_one_wins_and_null_is_none(self):
         assert parse_config({}, ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
