@@ -147,8 +147,8 @@ class TokenizerConfig:
     languages need not stand here: their ids follow those of the vocabulary."""
     sampling: float = 0.0
     """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations, which vary
-    the more the smaller it is (Kudo 2018; 0.1 to 0.5), for `bpe` the dropout of merges (Provilkov et al. 2020; 0.1). Both learn
-    slowly: they are for long trainings."""
+    the more the smaller it is and slow down learning (Kudo 2018; 0.1 to 0.5), for `bpe` the dropout of merges (Provilkov et al.
+    2020; 0.1)."""
     training_lines: int = 1_000_000
     """Learn the vocabulary from the first lines of the corpora, so many a side; of several corpora a line of each in turn."""
     source_model: str | None = None

@@ -178,14 +178,9 @@ def _useless(config: Config) -> list[str]:
         )
     if "attention" in config.training.freeze and model.attention == "dot":
         faults.append("training.freeze: dot attention has no weights; remove attention")
-    noises = (
-        model.dropout and not one_layer,
-        model.embedding_dropout,
-        model.word_dropout,
-        model.state_dropout,
-        model.zoneout,
-    )
-    if config.training.r_drop and not any((*noises, model.output_dropout)):
+    kinds = ("embedding_dropout", "word_dropout", "state_dropout", "zoneout", "output_dropout")
+    dropout = (not one_layer and model.dropout > 0) or any(getattr(model, kind) for kind in kinds)
+    if config.training.r_drop and not dropout:
         faults.append(
             "training.r_drop: compares predictions under different dropout, and there is none; set model.output_dropout"
         )
