@@ -48,7 +48,7 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.lexicon import Lexicon, enough
-from nmt.training.log import NoLog, TrainingLog, log_file
+from nmt.training.log import NoLog, TrainingLog, event_writer, log_file
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
@@ -167,6 +167,8 @@ def _check(config: Config, checkpoints: CheckpointFolder, resume: bool) -> None:
         raise ConfigError(
             f"{checkpoints.output}: holds a training already; add --resume to go on, or choose another --output"
         )
+    if config.training.tensorboard:
+        event_writer()  # now, not after all was prepared
 
 
 def _check_corpora(config: Config) -> None:

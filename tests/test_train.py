@@ -247,6 +247,12 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     faulty(changed, output, ConfigError, message, resume=True)
 
 
+def test_a_missing_extra_is_told_before_any_work(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    faulty(tiny.config(prefix, "training.tensorboard=true"), tmp_path / "run", MachineError, r"nmt\[tensorboard\]")
+    assert not (tmp_path / "run").exists()
+
+
 def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run", resume=True)
     assert load_model(tmp_path / "run")

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -60,7 +60,7 @@ class TrainingLog:
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
         )
-        self.writer = _event_writer(output / "tensorboard", update) if tensorboard else None
+        self.writer = event_writer()(str(output / "tensorboard"), purge_step=update + 1) if tensorboard else None
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
         self.began = self.clock = time.perf_counter()
         self.timed = 0  # target pieces since the clock began
@@ -177,9 +177,10 @@ def _update_of(line: str) -> float:
         return math.inf
 
 
-def _event_writer(folder: Path, update: int) -> EventWriter:
+def event_writer() -> Callable[..., EventWriter]:
+    """TensorBoard's SummaryWriter. Raises MachineError: TensorBoard is missing."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MachineError("training.tensorboard: needs the extra: pip install 'nmt[tensorboard]'") from error
-    return SummaryWriter(str(folder), purge_step=update + 1)
+    return SummaryWriter
