@@ -1,6 +1,7 @@
 """scripts/ablate on a corpus that trains in a second."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,18 +15,20 @@ from nmt.config_file import dump_config, load_config
 ROOT = Path(__file__).parents[1]
 
 
+ENVIRONMENT = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
+
+
 def ablate(folder: Path, changes: object, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(folder, changes, *arguments), check=False, capture_output=True, text=True, env=ENVIRONMENT
+    )
+
+
+def command(folder: Path, changes: object, *arguments: str) -> list[str]:
     (folder / "changes.yaml").write_text(json.dumps(changes))
     (folder / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(folder))))
-    command = [
-        sys.executable,
-        str(ROOT / "scripts" / "ablate"),
-        str(folder / "tiny.yaml"),
-        str(folder / "changes.yaml"),
-    ]
-    command += ["training.epochs=1", "training.shortlist=false", "--output", str(folder / "runs"), *arguments]
-    environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    files = [ROOT / "scripts" / "ablate", folder / "tiny.yaml", folder / "changes.yaml", "--output", folder / "runs"]
+    return [sys.executable, *map(str, files), "training.epochs=1", "training.shortlist=false", *arguments]
 
 
 def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
@@ -62,6 +65,20 @@ def test_a_training_that_fails(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert "ablate: error: a training failed" in answer.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_its_trainings_end_with_it_and_are_saved(tmp_path: Path, number: signal.Signals) -> None:
+    long = command(tmp_path, {}, "training.epochs=100000", "training.log_every=1")
+    log = tmp_path / "runs" / "as it is 1" / "log"
+    with subprocess.Popen(long, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as process:
+        with subprocess.Popen(["tail", "-F", str(log)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as following:
+            assert following.stdout
+            assert any(b"update 2 " in line for line in following.stdout)
+            following.terminate()
+        process.send_signal(number)
+        assert process.wait() == 128 + number
+    assert "--resume" in log.read_text(encoding="utf-8").splitlines()[-1]
 
 
 @pytest.mark.parametrize(

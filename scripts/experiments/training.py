@@ -1,6 +1,7 @@
 """One training as a process of its own, and its validation figures while it runs."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -23,14 +24,19 @@ class Training:
         output.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "nmt.commands.train", config, *overrides, "--output", str(output), "--resume"]
         with (output / "log").open("a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            # In a session of its own Ctrl-C does not reach it: it gets one signal, from here; with a second it would not save.
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def __enter__(self) -> "Training":
         return self
 
     def __exit__(self, *fault: object) -> None:
-        self.process.terminate()  # after which it saves where it stands
+        self.stop()
         self.process.wait()
+
+    def stop(self) -> None:
+        """Let it save where it stands, and end."""
+        self.process.terminate()
 
     def figures(self, metric: str) -> Iterator[float]:
         """Its validation figures, as they come, until it ends. Raises MachineError: it failed."""
@@ -44,6 +50,13 @@ class Training:
                 time.sleep(PAUSE)
         if self.process.returncode:
             raise MachineError(f"a training failed, see {self.output / 'log'}")
+
+
+def exit_on_signals() -> None:
+    """Let signals end this program by SystemExit, and so the trainings that it waits for."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def validations(output: Path) -> list[dict[str, float]]:
