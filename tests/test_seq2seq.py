@@ -161,6 +161,18 @@ def test_initial_embeddings_are_small(kind: str) -> None:
         assert embedding.weight.std().item() == pytest.approx(6**-0.5, rel=0.3)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ["dot", "general", "multi_head", "additive"])
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_attention_is_spread_before_it_learns(attention: str, layer_norm: bool) -> None:
+    network = tiny.network(encoder_size=256, decoder_size=256, attention=attention, layer_norm=layer_norm)
+    memory = network.encode(
+        torch.randint(4, tiny.SIZE, (10, 16), generator=torch.Generator().manual_seed(1)), torch.full((10,), 16)
+    )
+    weights = network.step(torch.arange(4, 14), network.start(memory), memory).attention
+    assert float(weights.amax(dim=-1).mean()) < 0.3
+
+
 def test_every_weight_gets_a_gradient() -> None:
     for decoder in DECODERS:
         network = tiny.network(

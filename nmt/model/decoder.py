@@ -20,7 +20,7 @@ from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMem
 from nmt.model.cells import STATES, recurrent_layer
 from nmt.model.combine import Apply, Combine, GatedCombine, applied
 from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
-from nmt.model.layer import RecurrentLayer
+from nmt.model.layer import OutputNorm, RecurrentLayer
 from nmt.model.repeated import RepeatedLinears
 from nmt.model.state import CellState, Decoded, DecoderState, Memory
 
@@ -56,7 +56,7 @@ class Decoder(nn.Module, ABC):
         E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
         layers = nn.ModuleList(recurrent_layer(config, size, H, transitions) for size, transitions in shapes)
         self.layers = layers  # type: ignore[assignment]
-        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in shapes)
+        self.norms = nn.ModuleList(OutputNorm(H) if config.layer_norm else nn.Identity() for _ in shapes)
         attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
         self.attention = attention(H, C, config.attention_heads)
         self.combine = GatedCombine(E, H, C) if config.context_gate else Combine(E, H, C)

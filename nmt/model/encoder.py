@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.model.cells import recurrent_layer
 from nmt.model.dropout import Noise, shared_dropout
+from nmt.model.layer import OutputNorm
 
 
 def reversal(lengths: Tensor, longest: int) -> Tensor:
@@ -104,7 +105,7 @@ class Encoder(nn.Module):
         H, above = config.encoder_size, STACKS[config.encoder_stack]
         layers = [BidirectionalLayer(config, config.embedding_size)]
         self.layers = nn.ModuleList(layers + [above(config, H) for _ in range(config.encoder_layers - 1)])  # type: ignore[assignment]
-        self.norms = nn.ModuleList(nn.LayerNorm(H) if config.layer_norm else nn.Identity() for _ in self.layers)
+        self.norms = nn.ModuleList(OutputNorm(H) if config.layer_norm else nn.Identity() for _ in self.layers)
         self.residual = config.residual
         self.dropout = config.dropout
 

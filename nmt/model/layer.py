@@ -137,6 +137,18 @@ class RecurrentLayer(nn.Module, ABC):
         return zip(*masks, strict=True)
 
 
+class OutputNorm(nn.LayerNorm):
+    """Layer normalisation (Ba et al. 2016) of a layer's outputs, at first to about the size that an LSTM's have.
+
+    With a gain of 1 attention, whose scores are sums of products of two of them over all units, begins with nearly all of its
+    weight on one piece, and the network learns far less: docs/results.md, "First weights".
+    """
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.constant_(self.weight, 0.25)
+
+
 def kept(state: CellState, following: CellState, keep: Sequence[Tensor | float]) -> CellState:
     """Zoneout (Krueger et al. 2017, eqs. 2 and 3): s' = d ⊙ s + (1 − d) ⊙ s̃, with a d of its own for h and for c.
 
