@@ -13,8 +13,6 @@ import yaml
 from nmt.config_file import dump_config, load_config
 
 ROOT = Path(__file__).parents[1]
-
-
 ENVIRONMENT = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
 
 
