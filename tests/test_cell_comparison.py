@@ -352,5 +352,5 @@ def test_everything_by_one_command(corpus: Path, models: list[str], tmp_path: Pa
 def test_mistakes_are_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = compare("--output", str(tmp_path), "--quick", "--work", str(tmp_path / "file"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert re.fullmatch(r"compare-cells: error: .*file: cannot be written.*\n", done.stderr)

@@ -65,3 +65,13 @@ def test_faults_come_before_any_training(tmp_path: Path, space: object, fault: s
     assert "sweep: error: " in answer.stderr
     assert fault in answer.stderr
     assert not (tmp_path / "sweep").exists()
+
+
+def test_without_optuna_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "optuna.py").write_text("raise ImportError")
+    environment = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    answer = subprocess.run([sys.executable, str(SCRIPT)], check=False, capture_output=True, text=True, env=environment)
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        'sweep: error: Optuna is missing; pip install -e ".[sweep]"\n',
+    )

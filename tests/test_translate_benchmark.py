@@ -297,4 +297,4 @@ def test_mistakes_are_told_in_a_line(model: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("one\n", encoding="utf-8")
     files = ["--source", str(tmp_path / "text"), "--reference", str(tmp_path / "text")]
     done = bench(str(model), *files, "--against", "nothing")
-    assert (done.returncode, done.stderr) == (1, "bench-translate: error: --against nothing: write NAME=COMMAND\n")
+    assert (done.returncode, done.stderr) == (2, "bench-translate: error: --against nothing: write NAME=COMMAND\n")
