@@ -224,8 +224,8 @@ class ModelConfig:
     forget_bias: float = 1.0
     """First value of an LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
     dropout: float = 0.3
-    """Dropout on the inputs of recurrent layers above the first, of which a side with one layer has none; the mask is shared over
-    time (Gal & Ghahramani 2016)."""
+    """Dropout on the inputs of recurrent layers above the first, of which a side with one layer has none, and in `conditional` on
+    the context that attention gives the first; the mask is shared over time (Gal & Ghahramani 2016)."""
     embedding_dropout: float = 0.3
     """Dropout on the embeddings of both sides, the mask shared over time."""
     word_dropout: float = 0.0

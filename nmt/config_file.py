@@ -172,14 +172,17 @@ def _useless(config: Config) -> list[str]:
         faults.append("data.temperature: only for several training corpora; remove it")
     model = config.model
     one_layer = max(model.encoder_layers, model.decoder_layers) == 1
-    if one_layer and model.dropout > 0 and model.dropout != ModelConfig().dropout:
+    within = not one_layer or model.decoder == "conditional"  # where model.dropout has a place to act
+    if not within and model.dropout > 0 and model.dropout != ModelConfig().dropout:
         faults.append(
             "model.dropout: acts between the layers of a side, and both have one; set embedding_dropout, output_dropout"
         )
+    if one_layer and not model.residual:
+        faults.append("model.residual: adds from the second layer of a side up, and both have one; remove it")
     if "attention" in config.training.freeze and model.attention == "dot":
         faults.append("training.freeze: dot attention has no weights; remove attention")
     kinds = ("embedding_dropout", "word_dropout", "state_dropout", "zoneout", "output_dropout")
-    dropout = (not one_layer and model.dropout > 0) or any(getattr(model, kind) for kind in kinds)
+    dropout = (within and model.dropout > 0) or any(getattr(model, kind) for kind in kinds)
     if config.training.r_drop and not dropout:
         faults.append(
             "training.r_drop: compares predictions under different dropout, and there is none; set model.output_dropout"

@@ -51,9 +51,9 @@ from nmt.training.lexicon import Lexicon, enough
 from nmt.training.log import NoLog, TrainingLog, event_writer, log_file
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
-from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
+from nmt.training.start import adopt_weights, adopted_tokenizers, check_start, freeze
 from nmt.training.stop import stop_signals
-from nmt.training.trainer import Trainer, position_of
+from nmt.training.trainer import Trainer, judged_anew, position_of
 from nmt.types import Batch, UpdateSize, World
 from nmt.validation import validation
 
@@ -92,7 +92,7 @@ def train(
     keep_memory()
     restart = _restart(processes.once(lambda: _open(config, checkpoints, resume)))
     with log_file(output) if processes.first else contextlib.nullcontext():
-        if restart and (before := position_of(restart.state)).ended(config):
+        if restart and (before := judged_anew(position_of(restart.state), restart.config, config)).ended(config):
             advice = "raise the limit that ended it, training.epochs say, to go on"
             logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
             processes.once(lambda: checkpoints.choose_saved(before.best_update))
@@ -236,6 +236,8 @@ def _trainer(
 ) -> Trainer:
     prepared = checkpoints.output / "prepared"
     start = load_model(config.training.start_from) if config.training.start_from and not restart else None
+    if start:
+        check_start(config.model, start)
     tokenizers = _tokenizers(config, prepared, restart, start, processes)
     stores = _stores(config, tokenizers, prepared, processes)
     size = _update_size(config.training, processes.world, restart)
@@ -261,7 +263,7 @@ def _trainer(
     )
     trainer.probe(_largest(config.data, stores, size, shares * processes.world.size))
     if restart:
-        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state, restart.config.validation)
+        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state, restart.config)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
 

@@ -354,9 +354,14 @@ def test_parts_that_would_change_nothing_are_faults() -> None:
     ]
     assert parse_config({}, ["model.dropout=0.5"], trained=True).model.dropout == 0.5
     parse_config({}, ["model.dropout=0.5", "model.encoder_layers=2"])
+    parse_config({}, ["model.dropout=0.5", "model.decoder=conditional"])
+    assert faults({}, "model.residual=false") == [
+        "model.residual: adds from the second layer of a side up, and both have one; remove it"
+    ]
     (fault,) = faults({}, *dry, "training.r_drop=1")
     assert fault.startswith("training.r_drop: compares predictions under different dropout, and there is none")
     parse_config({}, [*dry, "training.r_drop=1", "model.word_dropout=0.1"])
+    parse_config({}, [*dry[1:], "training.r_drop=1", "model.decoder=conditional"])
     stream = [
         "data.train=[{path: a, streaming: true}]",
         "training.schedule=constant",

@@ -108,6 +108,26 @@ def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
 
 
+@pytest.mark.parametrize(("decoder", "acts"), [("conditional", True), ("input_feeding", False), ("parallel", False)])
+def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
+    network, batch = tiny.network(decoder=decoder, decoder_layers=1, dropout=0.5), tiny.batch()
+    assert torch.equal(tiny.logits(network, batch), tiny.logits(network, batch, tiny.noise())) != acts
+
+
+@pytest.mark.parametrize("setting", COVERED)
+def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
+    """Where it is 2, bfloat16 knows no 2.007."""
+    network, batch = tiny.network(**setting), tiny.batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        memory = network.encode(batch.source, batch.source_lengths)
+        state = network.start(memory)
+        after = network.step(torch.full((3,), BOS), state, memory).state
+    assert memory.values.dtype == torch.bfloat16
+    for coverage in (state.coverage, after.coverage):
+        assert coverage is not None
+        assert coverage.dtype == torch.float32
+
+
 @pytest.mark.parametrize("setting", COVERED)
 def test_coverage_is_the_sum_of_the_weights_and_changes_them(setting: dict[str, object]) -> None:
     network, batch = tiny.network(**setting), tiny.batch()

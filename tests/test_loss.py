@@ -108,3 +108,9 @@ def test_repeated_attention_is_the_least_of_weight_and_coverage() -> None:
                 covered[s] += weights[b, t, s].item()
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
     assert repeated_attention(weights, mask).item() == pytest.approx(expected)
+
+
+def test_repeated_attention_sums_more_exactly_than_it_is_given() -> None:
+    weights = torch.full((1, 600, 1), 1 / 256, dtype=torch.bfloat16)
+    found = repeated_attention(weights, torch.ones(1, 600, dtype=torch.bool))
+    assert found.item() == pytest.approx(599 / 256)

@@ -15,7 +15,7 @@ from nmt.model.decoder import DECODERS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.training.start import adopt_weights, adopted_tokenizers, freeze
+from nmt.training.start import adopt_weights, adopted_tokenizers, check_start, freeze
 from nmt.types import EOS
 
 SUBWORDS = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", 'tokenizer.symbols=["<de>"]')
@@ -108,12 +108,12 @@ def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> Non
 def test_networks_that_differ(tmp_path: Path) -> None:
     start = saved(tmp_path)
     with pytest.raises(ConfigError, match=r"another one \(decoder_size is 16 there and 18 here\); set the keys"):
-        begun(start, start.tokenizers, decoder_size=18)
+        check_start(dataclasses.replace(start.config.model, decoder_size=18), start)
     with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):
-        begun(start, start.tokenizers, tied_embeddings="none", decoder="input_feeding")
+        check_start(dataclasses.replace(start.config.model, tied_embeddings="none", decoder="input_feeding"), start)
     with pytest.raises(ConfigError, match=r"\(embedding_scale is 4.0 there and 1.0 here\)"):
-        begun(start, start.tokenizers, embedding_scale=1.0)
-    assert begun(start, start.tokenizers, dropout=0.5, zoneout=0.1)
+        check_start(dataclasses.replace(start.config.model, embedding_scale=1.0), start)
+    check_start(dataclasses.replace(start.config.model, dropout=0.5, zoneout=0.1), start)
 
 
 PARTS = {

@@ -187,6 +187,21 @@ def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCa
     assert weights(tmp_path / "run") == before
 
 
+def test_patience_begins_anew_with_another_metric(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    settings = ("training.learning_rate=0", "validation.patience=1", "validation.every=1", "training.shortlist=false")
+    train(tiny.config(prefix, *settings, "validation.metric=loss"), tmp_path / "run")
+    begun = CheckpointFolder(tmp_path / "run").all()[-1].name
+    train(tiny.config(prefix, *settings, "validation.metric=loss"), tmp_path / "run", resume=True)
+    assert "nothing left to do" in caplog.text
+    caplog.clear()
+    train(tiny.config(prefix, *settings, "validation.metric=bleu"), tmp_path / "run", resume=True)
+    assert "nothing left to do" not in caplog.text
+    assert CheckpointFolder(tmp_path / "run").all()[-1].name > begun
+
+
 def test_a_kill_between_saving_and_choosing_is_mended(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     chosen = (tmp_path / "run" / "best").readlink()
@@ -330,6 +345,13 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
+
+
+def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+    train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
+    other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")
+    faulty(other, tmp_path / "other", ConfigError, "decoder_size is 16 there and 18 here")
+    assert not (tmp_path / "other" / "prepared").exists()
 
 
 @pytest.mark.parametrize("option", ["scheduled_sampling", "guided_alignment"])

@@ -67,7 +67,9 @@ class Decoder(nn.Module, ABC):
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first step, B rows."""
         covering = isinstance(self.attention, CoverageAttention)
-        coverage = torch.zeros_like(memory.mask, dtype=memory.values.dtype) if covering else None
+        # A sum over the whole sentence: in bfloat16 small weights would no longer change it.
+        dtype = torch.promote_types(memory.values.dtype, torch.float32)
+        coverage = torch.zeros_like(memory.mask, dtype=dtype) if covering else None
         return DecoderState(layers=self.bridge(memory), coverage=coverage)
 
     @abstractmethod

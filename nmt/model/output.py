@@ -37,6 +37,10 @@ class Readout:
         columns = None if self.columns is None else self.columns[rows]
         return Readout(vectors=self.vectors[rows], attention=self.attention[rows], columns=columns)
 
+    def rows_of(self, softmaxes: int) -> int:
+        """How many rows have so many softmaxes, of which latent attention takes one for each source piece."""
+        return max(1, softmaxes // math.prod(self.vectors.shape[1:-1]))
+
     def split(self, rows: int) -> list["Readout"]:
         """The same in parts of so many rows."""
         columns = repeat(None) if self.columns is None else torch.split(self.columns, rows)
@@ -72,7 +76,7 @@ class Output(nn.Linear, ABC):
             loss = smoothed(log_p, targets, label_smoothing)
             return loss + r_drop / 2 * divergence(log_p) if r_drop else loss
 
-        rows = 2 * max(1, ROWS // (2 * math.prod(readout.vectors.shape[1:-1])))  # even, so that pairs stay together
+        rows = 2 * readout.rows_of(ROWS // 2)  # even, so that pairs stay together
         losses = [
             checkpoint(part, own, y, use_reentrant=False, preserve_rng_state=False)
             for own, y in zip(readout.split(rows), torch.split(targets, rows), strict=True)

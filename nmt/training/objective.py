@@ -122,7 +122,9 @@ def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Seque
     forced = Batch(
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
-    rows_of_pieces = zip(network.readout(forced).split(ROWS), torch.split(real_targets(forced), ROWS), strict=True)
+    readout = network.readout(forced)
+    size = readout.rows_of(ROWS)
+    rows_of_pieces = zip(readout.split(size), torch.split(real_targets(forced), size), strict=True)
     # The scores of all pieces at once would be by far the largest tensors of training, so the gradient computes them again.
     parts = [
         checkpoint(_of_targets, network, *part, use_reentrant=False, preserve_rng_state=False)

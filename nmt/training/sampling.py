@@ -46,7 +46,9 @@ def partly_sampled(network: Seq2Seq, batch: Batch, noise: Noise, share: float, t
     chances, numbers = (noise.by_word(batch.target.unsqueeze(-1)).squeeze(-1) for _ in range(2))
     mask = target_mask(batch)
     with without_gradients():
-        parts = zip(network.readout(batch).split(ROWS), torch.split(numbers[mask], ROWS), strict=True)
+        readout = network.readout(batch)
+        rows = readout.rows_of(ROWS)
+        parts = zip(readout.split(rows), torch.split(numbers[mask], rows), strict=True)
         drawn = torch.cat([_draw(network.predict(readout), part, tags) for readout, part in parts])
     return torch.where(chances < share, batch.target.masked_scatter(mask, drawn), batch.target)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nmt.checkpoint import Model, model_folder, unique_weights
-from nmt.config import TokenizerConfig
+from nmt.config import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizer, Tokenizers, names
@@ -41,15 +41,26 @@ def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | No
     return extended(tokenizers, new) if new else tokenizers
 
 
+def check_start(config: ModelConfig, start: Model) -> None:
+    """Raises ConfigError: the network that is wanted differs from a model's in more than its vocabularies."""
+    there = start.config.model
+    different = [
+        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here"
+        for key in config.unlike(there)
+        if key != "zoneout"  # which a training may begin or end with
+    ]
+    if different:
+        raise ConfigError(
+            f"training.start_from: the network of {start.name} is another one ({', '.join(different)}); "
+            "set the keys of model to those there"
+        )
+
+
 def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
     """Copy the weights of a model into a network: those of a piece to the piece of the same name, all others as they are.
 
-    Pieces that the model does not know keep their initial weights.
-
-    Raises:
-        ConfigError: the networks differ in more than their vocabularies.
+    Pieces that the model does not know keep their initial weights. The networks are alike but for their vocabularies.
     """
-    _check_network(network, start)
     weights = unique_weights(start.network)
     rows = {side: _known(getattr(tokenizers, side), getattr(start.tokenizers, side)) for side in ("source", "target")}
     for name, weight in unique_weights(network).items():
@@ -70,20 +81,6 @@ def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor
     pairs = [(place, places[name]) for place, name in enumerate(ours, start=EOS + 1) if name in places]
     ids = torch.tensor([*zip(special, special, strict=True), *pairs])
     return ids[:, 0], ids[:, 1]
-
-
-def _check_network(network: Seq2Seq, start: Model) -> None:
-    here, there = network.config, start.config.model
-    different = [
-        f"{key} is {getattr(there, key)} there and {getattr(here, key)} here"
-        for key in here.unlike(there)
-        if key != "zoneout"  # which a training may begin or end with
-    ]
-    if different:
-        raise ConfigError(
-            f"training.start_from: the network of {start.name} is another one ({', '.join(different)}); "
-            "set the keys of model to those there"
-        )
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
-from nmt.config import Config, ValidationConfig
+from nmt.config import Config
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
 from nmt.machine import autocast_dtype, return_memory
@@ -291,16 +291,14 @@ class Trainer:
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
 
-    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, judged: ValidationConfig) -> None:
-        """Go on from what `save` wrote. `judged`: how validation was done before; figures of another kind are no measure."""
+    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, config: Config) -> None:
+        """Go on from what `save` wrote. `config`: that of before."""
         folder, before, size = self.checkpoints.folder, position_of(state), self.source.size
         place = before.place
         if before.size != size:
             share = (before.epochs_done or 0.0) - place.epoch
             place = self.source.converted(place, share)
-        self.position = dataclasses.replace(before, size=size, place=place)
-        if any(getattr(judged, key) != getattr(self.config.validation, key) for key in ("metric", "beam", "sentences")):
-            self.position = dataclasses.replace(self.position, best=None, stale=0, plateau=0)
+        self.position = judged_anew(dataclasses.replace(before, size=size, place=place), config, self.config)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -322,6 +320,13 @@ def position_of(state: TrainingState) -> Position:
         raise ModelError(
             "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"
         ) from error
+
+
+def judged_anew(position: Position, before: Config, now: Config) -> Position:
+    """Where a training stands that goes on with another configuration: validation figures of another kind are no measure."""
+    if all(getattr(before.validation, key) == getattr(now.validation, key) for key in ("metric", "beam", "sentences")):
+        return position
+    return dataclasses.replace(position, best=None, stale=0, plateau=0)
 
 
 def _epochs_begun(position: Position) -> int:
