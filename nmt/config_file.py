@@ -62,7 +62,7 @@ def parse_config(
         faults += _contradictions(config) + ([] if trained else _useless(config))
     if faults:
         given = {override.partition("=")[0] for override in overrides}
-        places = ("command line" if re.split(":|=", fault)[0].strip("'") in given else where for fault in faults)
+        places = ("command line" if re.split(r":|=|\[", fault)[0].strip("'") in given else where for fault in faults)
         raise ConfigError("\n".join(f"{place}: {fault}" for place, fault in zip(places, faults, strict=True)))
     return config
 

@@ -150,6 +150,8 @@ def _open(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path |
     newest = _newest(config, checkpoints) if resume else None
     if newest is None:
         _check_corpora(config)
+        if config.tokenizer.source_model and not config.training.start_from:
+            _learned(config)
     with saving(checkpoints.output):
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
     for folder in (checkpoints.output, checkpoints.folder):
@@ -296,13 +298,15 @@ def _source(
 
 def _introduce(config: Config, tokenizers: Tokenizers, network: Seq2Seq, device: torch.device, world: World) -> None:
     """Say what is trained, and where."""
+    threads = torch.get_num_threads()
     logger.info(
-        "vocabulary %s, %s parameters, on %s%s with %d threads in %s",
+        "vocabulary %s, %s parameters, on %s%s with %d thread%s in %s",
         " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
         f"{sum(parameter.numel() for parameter in network.parameters()):,}",
         f"{world.size} x " if world.size > 1 else "",
         device.type,
-        torch.get_num_threads(),
+        threads,
+        "s" if threads > 1 else "",
         "bf16" if autocast_dtype(config.training.precision, device) else "fp32",
     )
 
@@ -350,7 +354,9 @@ def _tokenizers(
 
 
 def _learned(config: Config) -> Tokenizers:
-    logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
+    """Learned from the training text, or those that the configuration names."""
+    if not config.tokenizer.source_model:
+        logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
     return train_tokenizers(config.tokenizer, filter(is_readable, read_in_turn(config.data.train, config.data)))
 
 

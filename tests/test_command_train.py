@@ -41,7 +41,8 @@ def test_a_missing_configuration(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert "none.yaml: cannot be read (No such file or directory)" in capfd.readouterr().err
 
 
-def test_output_is_needed(path: Path) -> None:
+def test_output_is_needed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([str(path)])
-    assert ended.value.code == 2
+    fault = "nmt-train: error: the following arguments are required: --output; see nmt-train --help\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, fault)

@@ -343,6 +343,16 @@ def test_a_value_that_would_change_nothing_is_a_fault(name: str) -> None:
     parse_config({}, [*needed_by(name), override])
 
 
+def test_faults_in_lists_name_where_they_were_given(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("training: {freeze: [encoder]}")
+    for override in ("training.freeze=[encodr]", "data.train=[{path: a, weigth: 2}]"):
+        with pytest.raises(ConfigError, match="^command line: "):
+            load_config(tmp_path / "c.yaml", [override])
+    (tmp_path / "c.yaml").write_text("training: {freeze: [encodr]}")
+    with pytest.raises(ConfigError, match=r"c\.yaml: training\.freeze"):
+        load_config(tmp_path / "c.yaml", ["training.epochs=2"])
+
+
 def test_parts_that_would_change_nothing_are_faults() -> None:
     equal = ["model.attention=dot", "model.encoder_size=8", "model.decoder_size=8"]
     assert faults({}, *equal, "training.freeze=[attention]") == [

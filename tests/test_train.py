@@ -347,6 +347,12 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
 
 
+def test_a_vocabulary_that_is_missing_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+    config = tiny.config(prefix, f"tokenizer.source_model={tmp_path / 'no.model'}", "tokenizer.kind=bpe")
+    faulty(config, tmp_path / "run", ConfigError, r"no\.model: not a usable SentencePiece \.model")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
     train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
     other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")

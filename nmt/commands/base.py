@@ -21,7 +21,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nmt import __version__
 from nmt.errors import Interrupted, MachineError, NmtError, UserError
@@ -31,9 +31,15 @@ if TYPE_CHECKING:
     from nmt.translate import Translator
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage: many screens long, it would hide the line."""
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser that knows --help and --version; its own errors exit with status 2."""
-    result = argparse.ArgumentParser(prog=name, description=description, allow_abbrev=False)
+    """A parser that knows --help and --version; its own errors are one line and exit with status 2."""
+    result = _Parser(prog=name, description=description, allow_abbrev=False)
     result.add_argument("--version", action="version", version=f"nmt {__version__}")
     return result
 

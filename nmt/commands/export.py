@@ -10,7 +10,10 @@ NAME = "nmt-export"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a model as a smaller one."""
-    parse = parser(NAME, "Write a model folder of a quarter of the size, which can be used as any but not trained on.")
+    parse = parser(
+        NAME,
+        "Write a model folder of a quarter of the size, which can be used like any other; only --resume needs the original.",
+    )
     parse.add_argument("model", metavar="MODEL", help="model folder or output folder of nmt-train")
     parse.add_argument("output", metavar="OUTPUT", help="the folder to write, a new one")
     parse.add_argument(

@@ -10,7 +10,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train a model from a configuration."""
     parse = parser("nmt-train", "Train a translation model from parallel text.")
     parse.add_argument("config", metavar="CONFIG", help="a YAML file, see docs/configuration.md")
-    parse.add_argument("overrides", metavar="section.key=value", nargs="*", help="values that replace those of CONFIG")
+    parse.add_argument(
+        "overrides", metavar="section.key=value", nargs="*", default=[], help="values that replace those of CONFIG"
+    )
     parse.add_argument(
         "--output", metavar="DIR", required=True, help="the folder to write the model, checkpoints and logs to"
     )
