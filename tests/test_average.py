@@ -46,6 +46,19 @@ def test_models_by_name(run: Path, tmp_path: Path) -> None:
     assert newest_checkpoints(run, 2) == [second, third]
 
 
+def test_models_of_another_beginning_are_averaged_with_a_warning(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in ((1, "same"), (2, "other")):
+        config = tiny.config(
+            run.parent / "text", "training.max_updates=5", "training.shortlist=false", f"training.seed={seed}"
+        )
+        train(config, tmp_path / name)
+        capsys.readouterr()
+        assert main([str(run), str(tmp_path / name), "--output", str(tmp_path / f"mean-{name}")]) == 0
+        assert ("shares no beginning with" in capsys.readouterr().err) == (name == "other")
+
+
 def test_faults_are_one_line_and_leave_nothing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def other(name: str, *overrides: str) -> None:
         config = tiny.config(run.parent / "text", "training.max_updates=1", "training.shortlist=false", *overrides)

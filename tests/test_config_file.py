@@ -346,7 +346,7 @@ def test_a_value_that_would_change_nothing_is_a_fault(name: str) -> None:
 def test_faults_in_lists_name_where_they_were_given(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("training: {freeze: [encoder]}")
     for override in ("training.freeze=[encodr]", "data.train=[{path: a, weigth: 2}]"):
-        with pytest.raises(ConfigError, match="^command line: "):
+        with pytest.raises(ConfigError, match=r"^command line: "):
             load_config(tmp_path / "c.yaml", [override])
     (tmp_path / "c.yaml").write_text("training: {freeze: [encodr]}")
     with pytest.raises(ConfigError, match=r"c\.yaml: training\.freeze"):
