@@ -150,7 +150,9 @@ def _open(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path |
     newest = _newest(config, checkpoints) if resume else None
     if newest is None:
         _check_corpora(config)
-        if config.tokenizer.source_model and not config.training.start_from:
+        if config.training.start_from:
+            check_start(config.model, config.training.start_from)
+        elif config.tokenizer.source_model:
             _learned(config)
     with saving(checkpoints.output):
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
@@ -238,8 +240,6 @@ def _trainer(
 ) -> Trainer:
     prepared = checkpoints.output / "prepared"
     start = load_model(config.training.start_from) if config.training.start_from and not restart else None
-    if start:
-        check_start(config.model, start)
     tokenizers = _tokenizers(config, prepared, restart, start, processes)
     stores = _stores(config, tokenizers, prepared, processes)
     size = _update_size(config.training, processes.world, restart)

@@ -108,12 +108,14 @@ def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> Non
 def test_networks_that_differ(tmp_path: Path) -> None:
     start = saved(tmp_path)
     with pytest.raises(ConfigError, match=r"another one \(decoder_size is 16 there and 18 here\); set the keys"):
-        check_start(dataclasses.replace(start.config.model, decoder_size=18), start)
+        check_start(dataclasses.replace(start.config.model, decoder_size=18), start.name)
     with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):
-        check_start(dataclasses.replace(start.config.model, tied_embeddings="none", decoder="input_feeding"), start)
+        check_start(
+            dataclasses.replace(start.config.model, tied_embeddings="none", decoder="input_feeding"), start.name
+        )
     with pytest.raises(ConfigError, match=r"\(embedding_scale is 4.0 there and 1.0 here\)"):
-        check_start(dataclasses.replace(start.config.model, embedding_scale=1.0), start)
-    check_start(dataclasses.replace(start.config.model, dropout=0.5, zoneout=0.1), start)
+        check_start(dataclasses.replace(start.config.model, embedding_scale=1.0), start.name)
+    check_start(dataclasses.replace(start.config.model, dropout=0.5, zoneout=0.1), start.name)
 
 
 PARTS = {

@@ -357,7 +357,7 @@ def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_
     train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
     other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")
     faulty(other, tmp_path / "other", ConfigError, "decoder_size is 16 there and 18 here")
-    assert not (tmp_path / "other" / "prepared").exists()
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("option", ["scheduled_sampling", "guided_alignment"])

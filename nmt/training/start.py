@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from nmt.checkpoint import Model, model_folder, unique_weights
+from nmt.checkpoint import Model, load_folder_config, model_folder, unique_weights
 from nmt.config import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
@@ -41,9 +41,14 @@ def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | No
     return extended(tokenizers, new) if new else tokenizers
 
 
-def check_start(config: ModelConfig, start: Model) -> None:
-    """Raises ConfigError: the network that is wanted differs from a model's in more than its vocabularies."""
-    there = start.config.model
+def check_start(config: ModelConfig, start: str) -> None:
+    """Whether a network can begin with the weights of a model, `start` its folder.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+        ConfigError: its network differs from the one that is wanted in more than its vocabularies.
+    """
+    there = load_folder_config(model_folder(start)).model
     different = [
         f"{key} is {getattr(there, key)} there and {getattr(config, key)} here"
         for key in config.unlike(there)
@@ -51,7 +56,7 @@ def check_start(config: ModelConfig, start: Model) -> None:
     ]
     if different:
         raise ConfigError(
-            f"training.start_from: the network of {start.name} is another one ({', '.join(different)}); "
+            f"training.start_from: the network of {start} is another one ({', '.join(different)}); "
             "set the keys of model to those there"
         )
 
