@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def test_a_training_that_fails(tmp_path: Path) -> None:
 def test_its_trainings_end_with_it_and_are_saved(tmp_path: Path, number: signal.Signals) -> None:
     long = command(tmp_path, {}, "training.epochs=100000", "training.log_every=1")
     log = tmp_path / "runs" / "as it is 1" / "log"
-    with subprocess.Popen(long, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as process:
+    attentive = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    with subprocess.Popen(long, stderr=subprocess.DEVNULL, env=ENVIRONMENT, preexec_fn=attentive) as process:
         with subprocess.Popen(["tail", "-F", str(log)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as following:
             assert following.stdout
             assert any(b"update 2 " in line for line in following.stdout)
