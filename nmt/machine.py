@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import math
 import os
 import platform
@@ -76,8 +77,28 @@ def one_thread() -> Iterator[None]:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 where matrix products shall run in it, None for float32."""
+    """The dtype for autocast: bfloat16, or None for float32.
+
+    Raises:
+        MachineError: bf16 is asked for, and this processor cannot run recurrent layers in it.
+    """
+    if precision == "bf16" and not runs_bf16(device.type):
+        raise MachineError(
+            "precision bf16: this processor cannot run recurrent layers in bfloat16; choose auto or fp32"
+        )
     return torch.bfloat16 if precision == "bf16" or (precision == "auto" and _multiplies_bf16(device)) else None
+
+
+@functools.cache
+def runs_bf16(device_type: str) -> bool:
+    """Whether recurrent layers run in bfloat16 at all, natively or emulated. oneDNN's need AVX-512."""
+    layer = torch.nn.LSTM(1, 1, device=device_type)
+    try:
+        with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16):
+            layer(torch.zeros(1, 1, 1, device=device_type))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

@@ -88,11 +88,13 @@ def train(
     output = Path(output)
     checkpoints = CheckpointFolder(output)
     device = processes.device(choose_device(config.training.device))
+    autocast_dtype(config.training.precision, device)  # raises MachineError before any work
     torch.set_num_threads(config.training.threads or default_threads(processes.local_size))
     keep_memory()
     restart = _restart(processes.once(lambda: _open(config, checkpoints, resume)))
     with log_file(output) if processes.first else contextlib.nullcontext():
-        if restart and (before := judged_anew(position_of(restart.state), restart.config, config)).ended(config):
+        before = restart and judged_anew(position_of(restart.state), restart.config.validation, config.validation)
+        if before and before.ended(config):
             advice = "raise the limit that ended it, training.epochs say, to go on"
             logger.info("nothing left to do: training ended after update %d; %s", before.update, advice)
             processes.once(lambda: checkpoints.choose_saved(before.best_update))
@@ -153,7 +155,7 @@ def _open(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path |
         if config.training.start_from:
             check_start(config.model, config.training.start_from)
         elif config.tokenizer.source_model:
-            _learned(config)
+            train_tokenizers(config.tokenizer, ())  # which reads the named models, and needs no text
     with saving(checkpoints.output):
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
     for folder in (checkpoints.output, checkpoints.folder):
@@ -265,7 +267,7 @@ def _trainer(
     )
     trainer.probe(_largest(config.data, stores, size, shares * processes.world.size))
     if restart:
-        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state, restart.config)
+        trainer.restore(load_tensors(restart.folder / MODEL_WEIGHTS), restart.state, restart.config.validation)
         logger.info("going on after update %d", trainer.position.update)
     return trainer
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+import tiny
 import torch
 from torch import Tensor, nn
 
@@ -67,6 +68,7 @@ def test_unrolled_steps_equal_the_layer(cell: str) -> None:
     torch.testing.assert_close(*ways)
 
 
+@tiny.needs_bf16
 def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, inputs = torch_layer("lstm", 5, 8), torch.randn(3, 7, 5)
     ours.initialize(1.0, torch.Generator().manual_seed(3))

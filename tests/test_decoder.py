@@ -114,6 +114,7 @@ def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
     assert torch.equal(tiny.logits(network, batch), tiny.logits(network, batch, tiny.noise())) != acts
 
 
+@tiny.needs_bf16
 @pytest.mark.parametrize("setting", COVERED)
 def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
     """Where it is 2, bfloat16 knows no 2.007."""

@@ -23,8 +23,16 @@ def test_a_gpu_that_is_not_there() -> None:
 def test_precision() -> None:
     cpu = torch.device("cpu")
     assert autocast_dtype("fp32", cpu) is None
-    assert autocast_dtype("bf16", cpu) is torch.bfloat16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+def test_bf16_where_recurrent_layers_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(machine, "runs_bf16", lambda _: False)
+    with pytest.raises(MachineError, match="precision bf16: this processor"):
+        autocast_dtype("bf16", cpu)
+    monkeypatch.setattr(machine, "runs_bf16", lambda _: True)
+    assert autocast_dtype("bf16", cpu) is torch.bfloat16
 
 
 def test_one_thread_for_a_while() -> None:

@@ -133,6 +133,7 @@ def test_the_risk_falls(learned: Seq2Seq, sharpness: float) -> None:
     assert sum(course[-10:]) < 0.7 * sum(course[:10])
 
 
+@tiny.needs_bf16
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_under_autocast_sampling_costs_no_weight_its_gradient(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(), tiny.batch()

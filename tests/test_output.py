@@ -123,6 +123,7 @@ def test_dropout_is_the_same_for_all_source_pieces() -> None:
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
 
 
+@tiny.needs_bf16
 @pytest.mark.parametrize("kind", ["mixture", "copy", "latent"])
 def test_bfloat16_is_near(kind: str) -> None:
     network, batch = tiny.network(output=kind), tiny.batch()

@@ -87,6 +87,7 @@ def test_products_of_fused_layers_are_counted() -> None:
     assert fused.operations() == 3 * 2 * 10 * 16 * (3 + 4)
 
 
+@tiny.needs_bf16
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
 def test_parts(decoder: str) -> None:
     seconds = by_part(tiny.network(decoder=decoder), [tiny.batch()], torch.bfloat16, 0.1)

@@ -55,9 +55,8 @@ def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
         weights: (B, T, S).
         mask: (B, T), True at the steps that count.
     """
-    weights = weights.to(
-        torch.promote_types(weights.dtype, torch.float32)
-    )  # sums in bfloat16 would lose the small ones
+    # Sums in bfloat16 would lose the small weights.
+    weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
     coverage = F.pad(weights, (0, 0, 1, 0))[:, :-1].cumsum(dim=1)
     return torch.minimum(weights, coverage).sum(dim=-1).masked_fill(~mask, 0.0).sum()
 

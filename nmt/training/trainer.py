@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
-from nmt.config import Config
+from nmt.config import Config, ValidationConfig
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
 from nmt.machine import autocast_dtype, return_memory
@@ -291,14 +291,14 @@ class Trainer:
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
 
-    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, config: Config) -> None:
-        """Go on from what `save` wrote. `config`: that of before."""
+    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, judged: ValidationConfig) -> None:
+        """Go on from what `save` wrote. `judged`: how validation was done before."""
         folder, before, size = self.checkpoints.folder, position_of(state), self.source.size
         place = before.place
         if before.size != size:
             share = (before.epochs_done or 0.0) - place.epoch
             place = self.source.converted(place, share)
-        self.position = judged_anew(dataclasses.replace(before, size=size, place=place), config, self.config)
+        self.position = judged_anew(dataclasses.replace(before, size=size, place=place), judged, self.config.validation)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
         }
@@ -322,9 +322,9 @@ def position_of(state: TrainingState) -> Position:
         ) from error
 
 
-def judged_anew(position: Position, before: Config, now: Config) -> Position:
-    """Where a training stands that goes on with another configuration: validation figures of another kind are no measure."""
-    if all(getattr(before.validation, key) == getattr(now.validation, key) for key in ("metric", "beam", "sentences")):
+def judged_anew(position: Position, before: ValidationConfig, now: ValidationConfig) -> Position:
+    """Where a training stands that goes on with another validation: validation figures of another kind are no measure."""
+    if all(getattr(before, key) == getattr(now, key) for key in ("metric", "beam", "sentences")):
         return position
     return dataclasses.replace(position, best=None, stale=0, plateau=0)
 
