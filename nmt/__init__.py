@@ -4,14 +4,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.translate import Translator
-    from nmt.translation import Translation
+    from nmt.translation.request import Translation
+    from nmt.translation.translator import Translator
 
 __version__ = "0.1.0"
 __all__ = ["Translation", "Translator", "__version__"]
 
 
-_HOMES = {"Translation": "nmt.translation", "Translator": "nmt.translate"}
+_HOMES = {"Translation": "nmt.translation.request", "Translator": "nmt.translation.translator"}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,9 @@ import torch
 import torch.distributed as dist
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch._dynamo", "nmt.train"])  # what takes seconds to import, once for all ranks
+_CONTEXT.set_forkserver_preload(
+    ["torch._dynamo", "nmt.training.run"]
+)  # what takes seconds to import, once for all ranks
 _PATIENCE = 180  # seconds until a process that hangs is killed
 
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.model.candidates import Candidates
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Prediction
-from nmt.shortlist import Candidates
 from nmt.types import BOS, EOS, PAD, UNK
 
 SENTENCES = 7  # sources that the table tells apart

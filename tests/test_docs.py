@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nmt.config import Config, ModelConfig
-from nmt.config_file import parse_config
-from nmt.runtime.engine import KNOWN
+from nmt.config.load import parse_config
+from nmt.config.schema import Config, ModelConfig
+from nmt.search.packed.engine import KNOWN
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.config import Config, ModelConfig
-from nmt.config_file import parse_config
-from nmt.machine import runs_bf16
+from nmt.config.load import parse_config
+from nmt.config.schema import Config, ModelConfig
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.machine import runs_bf16
 from nmt.types import Batch, pad
 
 needs_bf16 = pytest.mark.skipif(not runs_bf16("cpu"), reason="this processor has no recurrent layers in bfloat16")

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from nmt.config import TokenizerConfig
-from nmt.files import saving
+from nmt.config.schema import TokenizerConfig
+from nmt.system.files import saving
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.subword import SubwordTokenizer
 from nmt.tokenizers.tags import TaggedTokenizer

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import sentencepiece
 
-from nmt.config import TokenizerConfig
+from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
-from nmt.files import reason
+from nmt.system.files import reason
 from nmt.tokenizers.base import INVISIBLE, without_surrogates
 from nmt.tokenizers.model_file import read_model, with_symbols
-from nmt.tokenizers.sampling import Sampler
+from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
 
 _SPACE = "▁"  # U+2581, which SentencePiece writes for a space and reads back as one

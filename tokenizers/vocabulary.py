@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-from nmt.config import TokenizerConfig
+from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
-from nmt.files import reason
+from nmt.system.files import reason
 from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, without_surrogates
 from nmt.types import SPECIAL_PIECES, UNK
 

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse.parse_args(arguments)
 
     def body() -> None:
-        from nmt.average import average, newest_checkpoints
+        from nmt.checkpoint.average import average, newest_checkpoints
 
         folders = options.models
         if options.last:

@@ -4,7 +4,7 @@
         options = parser("nmt-translate", "Translate lines.").parse_args(arguments)
 
         def body() -> int | None:
-            from nmt.translate import Translator  # torch takes seconds to import, --help should not wait for it
+            from nmt.translation.translator import Translator  # torch takes seconds to import, --help should not wait for it
             ...
 
         return run("nmt-translate", body)
@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from nmt import __version__
 from nmt.errors import Interrupted, MachineError, NmtError, UserError
-from nmt.files import reason
+from nmt.system.files import reason
 
 if TYPE_CHECKING:
-    from nmt.translate import Translator
+    from nmt.translation.translator import Translator
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,8 +89,8 @@ def add_language_options(group: argparse._ArgumentGroup) -> None:
 
 def load_translator(options: argparse.Namespace) -> "Translator":
     """What `options.models` and the options of `add_machine_options` ask for."""
-    from nmt.machine import cores, keep_memory
-    from nmt.translate import Translator
+    from nmt.system.machine import cores, keep_memory
+    from nmt.translation.translator import Translator
 
     keep_memory()
     return Translator.load(

@@ -20,14 +20,15 @@ from nmt.commands.base import (
     say,
     whole_number,
 )
-from nmt.files import read_lines, write_whole
+from nmt.data.text_files import read_lines
+from nmt.system.files import write_whole
 
 if TYPE_CHECKING:
-    from nmt.evaluate import Evaluation, Score
-    from nmt.translation import Translation
+    from nmt.evaluation.scores import Evaluation, Score
+    from nmt.translation.request import Translation
 
 NAME = "nmt-evaluate"
-METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluate.py, which --help does not wait for
+METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluation/scores.py, which --help does not wait for
 SIGNIFICANT = 0.05
 FOR_MODELS = (
     "tag", "beam", "length_penalty", "coverage_penalty", "precision", "shortlist", "batch_size", "threads", "device",
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with lasting():
-            from nmt.evaluate import check_lengths, evaluate
+            from nmt.evaluation.scores import check_lengths, evaluate
 
         source, references = _source_and_references(options)
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
         counted = _read(options.frequencies) if options.frequencies else None
         if options.report:
-            from nmt.report.page import prepare
+            from nmt.evaluation.report.page import prepare
 
             prepare(options.report)
         language = (options.language_pair or "").partition("-")[2] or (options.to if hypotheses else None) or ""
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _source_and_references(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
     if not options.test_set:
         return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
-    from nmt.evaluate import read_test_set
+    from nmt.evaluation.scores import read_test_set
 
     source, sets = read_test_set(options.test_set, options.language_pair)
     references = [(f"{options.test_set}, references {number}", lines) for number, lines in enumerate(sets, start=1)]
@@ -96,7 +97,7 @@ def _translate(
 ) -> "tuple[list[Translation], str, tuple[str, ...]]":
     """The models' translations, the target language (`language`, or where that is empty the models'), and their tags."""
     with lasting():
-        from nmt.evaluate import build_metrics
+        from nmt.evaluation.scores import build_metrics
         from nmt.search.options import SearchOptions
 
         translator = load_translator(options)
@@ -130,11 +131,11 @@ def _report(
     """Write the page into the folder that `prepare` has made."""
     from sacrebleu import BLEU, CHRF
 
-    from nmt.evaluate import build_metrics
-    from nmt.report.figures import frequencies, words
-    from nmt.report.history import read_history
-    from nmt.report.page import write_page
-    from nmt.report.report import build_report
+    from nmt.evaluation.report.build import build_report
+    from nmt.evaluation.report.figures import frequencies, words
+    from nmt.evaluation.report.history import read_history
+    from nmt.evaluation.report.page import write_page
+    from nmt.evaluation.scores import build_metrics
 
     tokenize, lowercase = options.tokenize, options.lowercase
     built = build_metrics(("bleu", "chrf"), target_language=language, tokenize=tokenize, lowercase=lowercase)

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse.parse_args(arguments)
 
     def body() -> None:
-        from nmt.export import export
+        from nmt.checkpoint.export import export
 
         export(options.model, options.output)
 

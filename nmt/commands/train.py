@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse.parse_intermixed_args(arguments)
 
     def body() -> None:
-        from nmt.config_file import load_config
-        from nmt.train import train
+        from nmt.config.load import load_config
         from nmt.training.distributed import joined
+        from nmt.training.run import train
 
         with joined() as processes:
             config = load_config(options.config, options.overrides)

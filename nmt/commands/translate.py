@@ -23,7 +23,7 @@ from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.search.options import Options
-    from nmt.translation import Translation
+    from nmt.translation.request import Translation
 
 NAME = "nmt-translate"
 WINDOW = 16  # batches for each process of the search: so much is read before it is sorted by length
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with lasting():
-            from nmt.pipe import run_pipe
+            from nmt.translation.pipe import run_pipe
 
             search = _search(options)
             translator = load_translator(options)

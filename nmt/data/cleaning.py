@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config import DataConfig
+from nmt.config.schema import DataConfig
 from nmt.data.readers import read_corpora
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.tags import untagged

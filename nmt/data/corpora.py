@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from nmt.config import Config, DataConfig
+from nmt.config.schema import Config, DataConfig
 from nmt.data.batching import Batches
 from nmt.data.store import PairStore
 from nmt.data.stream import Stream

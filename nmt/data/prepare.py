@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, CorpusConfig, DataConfig
+from nmt.config.schema import Config, CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, chunks
 from nmt.data.readers import corpus_files, describe, read_pairs, with_tags
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.errors import DataError
-from nmt.files import checksum, remove_leftovers, whole_folder
+from nmt.system.files import checksum, remove_leftovers, whole_folder
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import save_tokenizers
 

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nmt.config import CorpusConfig, DataConfig
-from nmt.data.hub import dataset_files, dataset_parts, dataset_rows
+from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.data.huggingface import dataset_files, dataset_parts, dataset_rows
+from nmt.data.text_files import existing, read_lines
 from nmt.errors import DataError
-from nmt.files import existing, read_lines
 from nmt.tokenizers.base import without_surrogates
 from nmt.tokenizers.tags import tagged
 

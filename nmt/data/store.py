@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nmt.data.cleaning import CleaningReport
 from nmt.errors import DataError
-from nmt.files import reason
+from nmt.system.files import reason
 
 DESCRIPTION = "store.json"
 

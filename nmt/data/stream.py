@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config import CorpusConfig, DataConfig
+from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, Pairs, SeenHashes
 from nmt.data.readers import describe, read_parts, with_tags
 from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan

@@ -11,9 +11,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nmt.machine import product_dtype
-from nmt.model.repeated import Factor, Repeated
+from nmt.model.autograd.repeated import Factor, Repeated
 from nmt.model.state import Memory
+from nmt.system.machine import product_dtype
 
 
 class Attended(Protocol):

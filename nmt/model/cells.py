@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from nmt.config import ModelConfig
-from nmt.machine import product_dtype
+from nmt.config.schema import ModelConfig
+from nmt.model.autograd.lstm import lstm_sequence
 from nmt.model.dropout import Noise
 from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledLSTM
-from nmt.model.recurrence import lstm_sequence
 from nmt.model.state import CellState
+from nmt.system.machine import product_dtype
 
 OWN_SIZE = 384  # from this size on, our LSTM is faster on a CPU than torch's (in bfloat16; docs/performance.md)
 

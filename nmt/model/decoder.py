@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
-from nmt.machine import product_dtype
+from nmt.config.schema import ModelConfig
 from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
+from nmt.model.autograd.repeated import RepeatedLinears
 from nmt.model.cells import STATES, recurrent_layer
 from nmt.model.combine import Apply, Combine, GatedCombine, applied
 from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
 from nmt.model.layer import OutputNorm, RecurrentLayer
-from nmt.model.repeated import RepeatedLinears
 from nmt.model.state import CellState, Decoded, DecoderState, Memory
+from nmt.system.machine import product_dtype
 
 
 class Bridge(nn.Module):

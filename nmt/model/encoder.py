@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.schema import ModelConfig
 from nmt.model.cells import recurrent_layer
 from nmt.model.dropout import Noise, shared_dropout
 from nmt.model.layer import OutputNorm

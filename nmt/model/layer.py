@@ -15,12 +15,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from nmt.config import ModelConfig
-from nmt.machine import product_dtype
+from nmt.config.schema import ModelConfig
+from nmt.model.autograd.lstm import lstm_cell
+from nmt.model.autograd.repeated import Repeated
 from nmt.model.dropout import Noise, masked, step_mask
-from nmt.model.recurrence import lstm_cell
-from nmt.model.repeated import Repeated
 from nmt.model.state import CellState
+from nmt.system.machine import product_dtype
 
 
 class Product(Protocol):

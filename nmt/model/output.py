@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from nmt.model.loss import cross_entropy, divergence, smoothed
+from nmt.model.autograd.cross_entropy import cross_entropy, divergence, smoothed
 
 ROWS = 256  # softmaxes in memory at a time; on the way back they are computed again
 

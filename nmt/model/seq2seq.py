@@ -6,13 +6,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from nmt.config import ModelConfig
+from nmt.config.schema import ModelConfig
+from nmt.model.autograd.cross_entropy import guided_attention, repeated_attention
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.embedding import Embedding
 from nmt.model.encoder import Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
-from nmt.model.loss import guided_attention, repeated_attention
 from nmt.model.output import OUTPUTS, Readout
 from nmt.model.state import Decoded, DecoderState, Memory, Step
 from nmt.types import BOS, Batch

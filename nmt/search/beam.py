@@ -5,7 +5,7 @@ live hypotheses have the same length, so they compare by log P alone; lengths ma
 (nmt/search/finished.py).
 
 A beam is small, and its arithmetic runs on the host, in numpy: there an operation costs less than the launch of a kernel or
-an operator of PyTorch. Scores stay where they were made until only the best of them are left (nmt/search/best.py).
+an operator of PyTorch. Scores stay where they were made until only the best of them are left (nmt/search/extensions.py).
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.search.best import NEVER, Ids, Scores, best_extensions
+from nmt.search.extensions import NEVER, Ids, Scores, best_extensions
 from nmt.types import BOS
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.search.beam import Advance, Beam, Ended
-from nmt.search.best import Ids
+from nmt.search.extensions import Ids
 from nmt.search.options import SearchOptions
 
 # Those who leave make the others move together, in all the memory of a scorer; so they wait until they are this part.

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nmt.model.candidates import Candidates, Together
 from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState, Memory, Step
-from nmt.shortlist import Candidates, Together
 from nmt.types import EOS
 
 

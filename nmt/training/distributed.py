@@ -29,7 +29,7 @@ from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from nmt.errors import Interrupted, MachineError, NmtError
-from nmt.training.stop import SIGNALS
+from nmt.system.signals import SIGNALS
 from nmt.types import World
 
 T = TypeVar("T")

@@ -12,12 +12,11 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from nmt.checkpoint.run_folder import LOG, METRICS
 from nmt.errors import MachineError
-from nmt.files import saving, write_whole
+from nmt.system.files import saving, write_whole
 
 logger = logging.getLogger(__name__)
-
-METRICS, LOG = "metrics.jsonl", "train.log"
 
 
 class EventWriter(Protocol):

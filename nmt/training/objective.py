@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from nmt.config import TrainingConfig
+from nmt.config.schema import TrainingConfig
+from nmt.model.autograd.cross_entropy import ROWS
 from nmt.model.dropout import Noise
-from nmt.model.loss import ROWS
 from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
 from nmt.training.lexicon import Lexicon
-from nmt.training.sampling import partly_sampled, sampled
+from nmt.training.samples import partly_sampled, sampled
 from nmt.types import EOS, Batch, pad
 
 Cost = Callable[[str, str], float]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Muon, Optimizer
 
-from nmt.config import TrainingConfig
+from nmt.config.schema import TrainingConfig
 from nmt.model.seq2seq import Seq2Seq
 
 WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # by default

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nmt.config import TrainingConfig
+from nmt.config.schema import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.shortlist import Shortlist
+from nmt.model.candidates import Shortlist
 from nmt.tokenizers.base import Tokenizer, Tokenizers, names
 from nmt.training.lexicon import Lexicon, enough
 from nmt.types import EOS, Batch

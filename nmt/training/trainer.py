@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.checkpoint import CheckpointFolder, TrainingState, load_weights, save_model, unique_weights
-from nmt.config import Config, ValidationConfig
+from nmt.checkpoint.folder import TrainingState, load_weights, save_model, unique_weights
+from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.config.schema import Config, ValidationConfig
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
-from nmt.machine import autocast_dtype, return_memory
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.machine import autocast_dtype, return_memory
+from nmt.system.signals import SIGNALS, StopSignal
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
@@ -31,7 +33,6 @@ from nmt.training.memory import Room, is_shortage
 from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.schedule import Moment, learning_rate
-from nmt.training.stop import SIGNALS, StopSignal
 from nmt.types import Batch, Place, Update, UpdateSize
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.checkpoint import load_model
+from nmt.checkpoint.folder import load_model
 from nmt.errors import ModelError
 from nmt.model.cells import TorchLayer, lstm
 from nmt.types import EOS

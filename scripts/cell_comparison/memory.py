@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from cell_comparison.sizes import equal_size
 from cell_comparison.tasks import TASKS, Task
-from nmt.config import ModelConfig
+from nmt.config.schema import ModelConfig
 from nmt.model.cells import recurrent_layer
 
 FORGET_BIAS = 1.0  # as in translation models

@@ -6,7 +6,7 @@ from typing import Any
 from cell_comparison.figures import Studies, accuracies, reach
 from cell_comparison.sizes import NAMES
 from cell_comparison.tasks import TASKS
-from nmt.report.draw import draw, fill
+from nmt.evaluation.report.draw import draw, fill
 
 COLOURS = {"rnn": "#818b98", "gru": "#bc4c00", "lstm": "#0969da"}
 MOMENTS = {"before": "before training", "after": "after training"}

@@ -12,16 +12,16 @@ from typing import Any, cast
 from sacrebleu import BLEU, CHRF
 
 from cell_comparison.sizes import CELLS, equal_size
-from nmt.checkpoint import load_folder_config, load_model, model_folder
-from nmt.config import ModelConfig
-from nmt.config_file import load_config
+from nmt.checkpoint.folder import load_folder_config, load_model, model_folder
+from nmt.config.load import load_config
+from nmt.config.schema import ModelConfig
+from nmt.data.text_files import existing, read_lines
 from nmt.errors import DataError, ModelError
-from nmt.evaluate import build_metrics, check_lengths, evaluate
-from nmt.files import existing, read_lines
+from nmt.evaluation.report.figures import by_length
+from nmt.evaluation.report.history import read_history
+from nmt.evaluation.scores import build_metrics, check_lengths, evaluate
 from nmt.model.seq2seq import Seq2Seq
-from nmt.report.figures import by_length
-from nmt.report.history import read_history
-from nmt.translate import Translator
+from nmt.translation.translator import Translator
 
 VALID, TEST = "val", "test_2016_flickr"  # as Multi30k's files are called
 VOCABULARY = 6000  # of the networks that are compared in size, whose embeddings are the same

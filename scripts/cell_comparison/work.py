@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nmt.files import saving, write_whole
+from nmt.system.files import saving, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)

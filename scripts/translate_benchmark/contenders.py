@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.checkpoint import load_model
+from nmt.checkpoint.folder import load_model
 from nmt.errors import DataError
-from nmt.evaluate import build_metrics
-from nmt.machine import keep_memory
+from nmt.evaluation.scores import build_metrics
 from nmt.search.options import SearchOptions
-from nmt.translate import Translator
+from nmt.system.machine import keep_memory
+from nmt.translation.translator import Translator
 from translate_benchmark.figures import Setting, Speed
 from translate_benchmark.processes import first_answer, run
 

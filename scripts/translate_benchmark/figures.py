@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from nmt.errors import DataError
-from nmt.files import write_whole
+from nmt.system.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -15,26 +15,26 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt import kernels
+from nmt.search.packed import kernels
 
 LOOP = "search"  # the part that is left of the decoding loop when the parts inside it are taken away
 REST = "rest"
 
 PARTS = {
-    "nmt.search.decode:search": LOOP,
-    "nmt.runtime.engine:EngineState.select": LOOP,
-    "nmt.shortlist:Shortlist.candidates": "shortlist",
-    "nmt.runtime.arithmetic:Columns.choose": "shortlist",
-    "nmt.runtime.arithmetic:Int8Columns.choose": "shortlist",
-    "nmt.runtime.engine:Engine.start": "encoder",
-    "nmt.runtime.decoder:Table.__call__": "recurrent layers",
-    "nmt.runtime.decoder:Embedded.__call__": "recurrent layers",
-    "nmt.runtime.cells:Layer.step": "recurrent layers",
-    "nmt.runtime.attention:InOperators.__call__": "attention",
-    "nmt.runtime.attention:CompiledDot.__call__": "attention",
-    "nmt.runtime.attention:MultiHead.__call__": "attention",
-    "nmt.runtime.decoder:PackedDecoder.combined": "attention",
-    "nmt.runtime.engine:Engine.step": "output and softmax",
+    "nmt.search.loop:search": LOOP,
+    "nmt.search.packed.engine:EngineState.select": LOOP,
+    "nmt.model.candidates:Shortlist.candidates": "shortlist",
+    "nmt.search.packed.arithmetic:Columns.choose": "shortlist",
+    "nmt.search.packed.arithmetic:Int8Columns.choose": "shortlist",
+    "nmt.search.packed.engine:Engine.start": "encoder",
+    "nmt.search.packed.decoder:Table.__call__": "recurrent layers",
+    "nmt.search.packed.decoder:Embedded.__call__": "recurrent layers",
+    "nmt.search.packed.cells:Layer.step": "recurrent layers",
+    "nmt.search.packed.attention:InOperators.__call__": "attention",
+    "nmt.search.packed.attention:CompiledDot.__call__": "attention",
+    "nmt.search.packed.attention:MultiHead.__call__": "attention",
+    "nmt.search.packed.decoder:PackedDecoder.combined": "attention",
+    "nmt.search.packed.engine:Engine.step": "output and softmax",
     "nmt.tokenizers.subword:SubwordTokenizer.encode": "tokenizer",
     "nmt.tokenizers.subword:SubwordTokenizer.decode": "tokenizer",
     "nmt.tokenizers.subword:SubwordTokenizer.pieces": "tokenizer",
@@ -182,7 +182,7 @@ def _of_attention(query: Any, keys: Any, _k: Any, values: Any, _v: Any, lengths:
 
 
 LOOPS = {"multiply": _of_multiply, "lstm_sequence": _of_sequence, "attend": _of_attention}
-"""The operations of the products in nmt/kernels.py."""
+"""The operations of the products in nmt/search/packed/kernels.py."""
 
 
 @dataclass

@@ -1,0 +1,72 @@
+"""The best extensions of each sentence's hypotheses, out of scores that may be many and stand on any device."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.search.packed import kernels
+
+# `torch.topk` on a CPU takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
+PASSES = 16
+NEVER = float("-inf")
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+
+def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
+    """What a step chooses from, relative to the log P of each sentence's best hypothesis.
+
+    Args:
+        scores: log P of the next pieces, (B, K, W), EOS first. They are overwritten.
+        ahead: log P of the hypotheses relative to the best of their sentence, (B, K).
+        count: how many.
+
+    Returns:
+        The extensions with EOS, (B, K); the `count` best of the others, (B, count), best first, and where they stand in the
+        sentence's (K, W). If there are fewer, −∞ that stands anywhere.
+    """
+    B, K = ahead.shape
+    on_cpu = scores.device.type == "cpu" and count <= PASSES
+    if on_cpu and kernels.AVAILABLE:
+        ends, best, places = (
+            np.empty((B, K), np.float32),
+            np.empty((B, count), np.float32),
+            np.empty((B, count), np.int64),
+        )
+        kernels.best_extensions(scores.numpy(), ahead, ends, best, places)
+        return ends, best, places
+    if K > 1:  # one hypothesis is its sentence's best
+        scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
+    if on_cpu:
+        totals = scores.numpy()
+        ends = totals[:, :, 0].copy()
+        totals[:, :, 0] = NEVER
+        return ends, *_best_by_passes(totals.reshape(B, -1), count)
+    ends = scores[:, :, 0].cpu().numpy().copy()
+    scores[:, :, 0] = NEVER
+    return ends, *_best_by_topk(scores.flatten(1), count)
+
+
+def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
+    """Takes the best one of each row (B, C), `count` times."""
+    B, C = scores.shape
+    values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)
+    flat, starts = scores.reshape(-1), np.arange(0, B * C, C)
+    for number in range(count):
+        found = scores.argmax(axis=1)
+        columns[number] = found
+        found += starts
+        values[number] = flat[found]
+        flat[found] = NEVER
+    return values.T, columns.T
+
+
+def _best_by_topk(scores: Tensor, count: int) -> tuple[Scores, Ids]:
+    values, columns = scores.topk(min(count, scores.size(1)))
+    missing = ((0, 0), (0, count - values.size(1)))
+    return (
+        np.pad(values.cpu().numpy(), missing, constant_values=NEVER),
+        np.pad(columns.cpu().numpy(), missing),
+    )

@@ -1,0 +1,281 @@
+"""Attention, packed: products of whole numbers where the arithmetic wants them (nmt/search/packed/arithmetic.py)."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.model.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, MultiHeadAttention
+from nmt.search.packed import kernels
+from nmt.search.packed.arithmetic import Arithmetic, Int8, Product
+from nmt.search.packed.cells import tanh_
+from nmt.search.packed.kernels import Bytes, Floats, Ids
+
+MULTIPLE = 16  # of source positions: then a softmax adds up in the same order whatever the padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Encoder outputs of a batch, zero at padding; S is a multiple of `MULTIPLE`."""
+
+    values: Tensor  # (B, S, C)
+    mask: Tensor  # (B, S) bool, True at real pieces
+    bounded: bool  # no output is above 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attended:
+    """What attention looks at, a row for each sentence: factors for products and what to multiply the results by."""
+
+    keys: Tensor  # (B, S, A)
+    key_scale: Tensor  # (B, 1, 1)
+    values: Tensor  # (B, S, D)
+    value_scale: Tensor  # (B, 1, 1)
+    padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
+
+    def select(self, sentences: Tensor) -> "Attended":
+        """The rows of these sentences, (B',) int64."""
+        return Attended(
+            keys=self.keys.index_select(0, sentences),
+            key_scale=self.key_scale.index_select(0, sentences),
+            values=self.values.index_select(0, sentences),
+            value_scale=self.value_scale.index_select(0, sentences),
+            padding=self.padding.index_select(0, sentences),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttendedBytes:
+    """The same for a compiled loop."""
+
+    keys: Bytes  # (B, S, A)
+    key_scale: Floats  # (B,)
+    values: Bytes  # (B, S, D)
+    value_scale: Floats  # (B,)
+    lengths: Ids  # (B,)
+
+    def select(self, sentences: Tensor) -> "AttendedBytes":
+        """The rows of these sentences, (B',) int64."""
+        rows = sentences.numpy()
+        return AttendedBytes(
+            keys=self.keys[rows],
+            key_scale=self.key_scale[rows],
+            values=self.values[rows],
+            value_scale=self.value_scale[rows],
+            lengths=self.lengths[rows],
+        )
+
+
+Seen = TypeVar("Seen", Attended, AttendedBytes)
+
+
+class PackedAttention(ABC, Generic[Seen]):
+    """Contexts and weights for the queries of a step."""
+
+    @abstractmethod
+    def start(self, encoded: Encoded) -> Seen:
+        """Keys and values of a batch."""
+
+    @abstractmethod
+    def __call__(self, hidden: Tensor, attended: Seen) -> tuple[Tensor, Tensor]:
+        """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
+
+
+class InOperators(PackedAttention[Attended]):
+    """Attention in operators of torch.
+
+    Args:
+        arithmetic: of the products.
+        values: what to make of encoder outputs before they are averaged; by default nothing. A product that only ever sees the
+            context may be made here, once for each source piece instead of once for each hypothesis and step.
+        bounded: no query is above 1.
+    """
+
+    def __init__(self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool) -> None:
+        self.arithmetic, self.values, self.bounded = arithmetic, values, bounded
+
+    def start(self, encoded: Encoded) -> Attended:
+        """See `PackedAttention`."""
+        values, scale = self.arithmetic.sentences(_each(self.values, encoded))
+        keys, key_scale = self.keys(encoded)
+        padding = torch.zeros(encoded.mask.shape).masked_fill_(~encoded.mask, -math.inf).unsqueeze(1)
+        value_scale = scale * self.arithmetic.weight_unit
+        return Attended(
+            keys=keys,
+            key_scale=key_scale,
+            values=values,
+            value_scale=value_scale,
+            padding=padding,
+        )
+
+    @abstractmethod
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """The keys of a batch (B, S, A) and what to multiply scores by (B, 1, 1)."""
+
+    @abstractmethod
+    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+        """Scores (B, K, S) of queries (B, K, H), −∞ at padding."""
+
+    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+        """See `PackedAttention`."""
+        B, _, S = attended.padding.shape
+        weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
+        context = torch.bmm(self.arithmetic.weights(weights), attended.values).mul_(attended.value_scale)
+        return context.flatten(0, 1), weights.view(-1, S)
+
+
+class Dot(InOperators):
+    """score = qᵀ k, with keys of its own (general) or the encoder's outputs (dot)."""
+
+    def __init__(
+        self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool, project: Product | None
+    ) -> None:
+        super().__init__(arithmetic, values, bounded=bounded)
+        self.project = project
+
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        keys, scale = self.arithmetic.sentences(_each(self.project, encoded))
+        return keys, scale * self.arithmetic.unit(keys.size(-1), bounded=self.bounded)
+
+    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+        factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
+        products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
+        return products if scale is None else products.mul_(scale)
+
+
+class CompiledDot(PackedAttention[AttendedBytes]):
+    """`Dot` in a compiled loop, with keys and values as bytes. No query may be above 1."""
+
+    def __init__(self, values: Product | None, project: Product | None) -> None:
+        self.values, self.project = values, project
+
+    def start(self, encoded: Encoded) -> AttendedBytes:
+        """See `PackedAttention`."""
+        lengths = encoded.mask.sum(dim=1).numpy()
+        keys, key_scale = _bytes(_each(self.project, encoded), lengths)
+        values, value_scale = _bytes(_each(self.values, encoded), lengths)
+        return AttendedBytes(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, lengths=lengths)
+
+    def __call__(self, hidden: Tensor, attended: AttendedBytes) -> tuple[Tensor, Tensor]:
+        """See `PackedAttention`."""
+        N, (_, S, D) = hidden.size(0), attended.values.shape
+        weights, context = np.empty((N, S), np.float32), np.empty((N, D), np.float32)
+        kernels.attend(
+            hidden.numpy(),
+            attended.keys,
+            attended.key_scale,
+            attended.values,
+            attended.value_scale,
+            attended.lengths,
+            weights,
+            context,
+        )
+        return torch.from_numpy(context), torch.from_numpy(weights)
+
+
+class Additive(InOperators):
+    """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
+
+    def __init__(
+        self,
+        attention: AdditiveAttention,
+        arithmetic: Arithmetic,
+        values: Product | None,
+        *,
+        bounded: tuple[bool, bool],
+    ) -> None:
+        of_query, of_values = bounded
+        super().__init__(arithmetic, values, bounded=of_query)
+        self.query = arithmetic.product(attention.query.weight, attention.query.bias, bounded=of_query)
+        self.key = arithmetic.product(attention.key.weight, None, bounded=of_values)
+        self.score = arithmetic.product(attention.score.weight, None, bounded=True)
+
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        return _each(self.key, encoded), torch.ones(len(encoded.mask), 1, 1)
+
+    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+        B, K, _ = query.shape
+        queries = self.query(query.flatten(0, 1)).view(B, K, 1, -1)
+        joined = tanh_(queries + attended.keys.unsqueeze(1))  # (B, K, S, A)
+        return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.padding)
+
+
+class MultiHead(InOperators):
+    """Scaled dot products in several heads."""
+
+    def __init__(self, attention: MultiHeadAttention, arithmetic: Arithmetic, *, bounded: tuple[bool, bool]) -> None:
+        of_query, of_values = bounded
+        value = arithmetic.product(attention.value.weight, attention.value.bias, bounded=of_values)
+        super().__init__(arithmetic, value, bounded=of_query)
+        self.heads = attention.heads
+        self.query = arithmetic.product(attention.query.weight, attention.query.bias, bounded=of_query)
+        self.key = arithmetic.product(attention.key.weight, attention.key.bias, bounded=of_values)
+        self.output = arithmetic.product(attention.output.weight, attention.output.bias, bounded=False)
+
+    def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        keys, scale = self.arithmetic.sentences(_each(self.key, encoded))
+        return keys, scale * (keys.size(-1) // self.heads) ** -0.5
+
+    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+        """Of each head, (B, heads, K, S)."""
+        B, K, H = query.shape
+        factors, scale = self.arithmetic.queries(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
+        products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
+        if scale is not None:
+            products.mul_(scale.unsqueeze(1))
+        return products.add_(attended.padding.unsqueeze(1))
+
+    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+        B, _, S = attended.padding.shape
+        weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
+        context = self.arithmetic.weights(weights) @ self._split(attended.values)
+        joined = context.transpose(1, 2).flatten(2).mul_(attended.value_scale)  # (B, K, A)
+        return self.output(joined.flatten(0, 1)), weights.mean(dim=1).view(-1, S)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, L, A) to (B, heads, L, A / heads)."""
+        B, L, A = x.shape
+        return x.view(B, L, self.heads, A // self.heads).transpose(1, 2)
+
+
+def pack_attention(
+    attention: Attention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
+) -> PackedAttention[Any]:
+    """The packed form of an attention.
+
+    Args:
+        attention: of the model.
+        arithmetic: of the products.
+        values: see `InOperators`; not for several heads, which have values of their own.
+        bounded: whether queries and encoder outputs are.
+    """
+    if isinstance(attention, MultiHeadAttention):
+        return MultiHead(attention, arithmetic, bounded=bounded)
+    if isinstance(attention, AdditiveAttention):
+        return Additive(attention, arithmetic, values, bounded=bounded)
+    assert isinstance(attention, DotAttention)
+    project = None
+    if isinstance(attention, GeneralAttention):
+        project = arithmetic.product(attention.key.weight, None, bounded=bounded[1])
+    if kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]:
+        return CompiledDot(values, project)
+    return Dot(arithmetic, values, bounded=bounded[0], project=project)
+
+
+def _bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
+    """Matrices (B, S, D) in int8 and their scales (B,)."""
+    numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
+    kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)
+    return numbers, scale
+
+
+def _each(product: Product | None, encoded: Encoded) -> Tensor:
+    """A product at each position, (B, S, D), zero at padding; by default the encoder's outputs themselves."""
+    if product is None:
+        return encoded.values
+    B, S, _ = encoded.values.shape
+    return product(encoded.values.flatten(0, 1)).view(B, S, -1).mul_(encoded.mask.unsqueeze(-1))

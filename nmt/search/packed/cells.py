@@ -1,0 +1,139 @@
+"""Recurrent layers, packed: a step is one product of all gates, then the cell element by element."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.model.cells import EQUATIONS, TorchLayer
+from nmt.model.layer import RecurrentLayer
+from nmt.model.state import CellState
+from nmt.search.packed import kernels
+from nmt.search.packed.arithmetic import Arithmetic, Product
+from nmt.search.packed.kernels import Floats, Ids
+
+# An operator takes a number thrice as long as a tensor.
+ONE = torch.tensor(1.0)
+
+
+def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
+    """tanh(x + y) in the place of x, (N, H) both."""
+    if not kernels.AVAILABLE:
+        return tanh_(x.add_(y))
+    kernels.add_tanh(x.numpy(), y.numpy())
+    return x
+
+
+def tanh_(x: Tensor) -> Tensor:
+    """tanh(x) = 2 σ(2 x) - 1 in place: torch's σ takes a fifth of the time of its tanh."""
+    x.add_(x).sigmoid_()
+    return x.add_(x).sub_(ONE)
+
+
+def lstm_(gates: Tensor, state: CellState) -> CellState:
+    """The LSTM of nmt/model/cells.py with one σ for all gates. Overwrites the gates.
+
+    Args:
+        gates: those of the candidate doubled, (..., 4H), in the order i, f, g, o: tanh(g) = 2 σ(2 g) - 1.
+        state: h and 2 c, (..., H) each: doubled too, so that tanh(c) = 2 σ(2 c) - 1 needs no product.
+    """
+    i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
+    c = torch.mul(f, state[1]).addcmul_(i, g, value=4.0).sub_(i, alpha=2.0)  # f ⊙ 2 c + 2 i ⊙ (2 σ(2 g) - 1)
+    h = torch.sigmoid(c).mul_(o)
+    return h.add_(h).sub_(o), c  # o ⊙ (2 σ(2 c) - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows (N, F) that stand anywhere in a table: a compiled loop reads them where they are."""
+
+    table: Tensor  # (V, F)
+    numbers: Tensor | None = None  # (N,); None: all, in their order
+
+    def gathered(self) -> Tensor:
+        """(N, F)."""
+        return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
+
+
+def next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
+    """The state after a step from W x + b and U h + b (an LSTM's may be one product), which it may overwrite."""
+    if cell == "lstm":
+        return lstm_of(recurrent, inputs, state)
+    assert inputs is not None
+    return EQUATIONS[cell](inputs.gathered(), recurrent, state)
+
+
+def lstm_of(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
+    """`lstm_` of the sum of gates (N, 4H) and rows of a table."""
+    if not kernels.AVAILABLE:
+        return lstm_(gates if added is None else gates.add_(added.gathered()), state)
+    c = state[1].contiguous()
+    h_next, c_next = torch.empty_like(c), torch.empty_like(c)
+    table, numbers = _rows(added, gates)
+    kernels.lstm(gates.numpy(), table, numbers, c.numpy(), h_next.numpy(), c_next.numpy())
+    return h_next, c_next
+
+
+def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
+    N, F = gates.shape
+    if added is None:
+        return np.zeros((1, F), np.float32), np.zeros(N, np.int64)
+    return added.table.numpy(), np.arange(N) if added.numbers is None else added.numbers.numpy()
+
+
+def first_state(cell: str, state: CellState) -> CellState:
+    """A state of the model's as `next_state` wants it."""
+    return (state[0], state[1] * 2.0) if cell == "lstm" else state
+
+
+class Weights:
+    """W, U and their biases of one layer, its LSTM's candidate doubled for `lstm_`."""
+
+    def __init__(self, layer: RecurrentLayer) -> None:
+        assert isinstance(layer, TorchLayer)
+        w_input, w_recurrent, b_input, b_recurrent = (weight.detach().clone() for weight in layer.fused.all_weights[0])
+        if layer.cell == "lstm":
+            candidate = slice(2 * layer.hidden_size, 3 * layer.hidden_size)
+            for weight in (w_input, w_recurrent, b_input, b_recurrent):
+                weight[candidate] *= 2
+        self.cell = layer.cell
+        self.input, self.recurrent, self.input_bias, self.recurrent_bias = w_input, w_recurrent, b_input, b_recurrent
+
+
+class Layer:
+    """One layer of a decoder.
+
+    Args:
+        weights: of the layer.
+        arithmetic: of the products.
+        added: how many of the first inputs are multiplied elsewhere (the embedding, in a table): `step` gets their part of
+            W x, with the bias.
+        bounded: no other input is above 1.
+    """
+
+    def __init__(self, weights: Weights, arithmetic: Arithmetic, *, added: int, bounded: bool) -> None:
+        self.cell = weights.cell
+        inputs, recurrent = weights.input[:, added:], weights.recurrent
+        bias = torch.zeros_like(weights.input_bias) if added else weights.input_bias
+        # One product is faster than two, but inputs above 1 would leave h too few of the values that int8 has.
+        self.joint = self.cell == "lstm" and bounded and inputs.size(1) > 0
+        self.input: Product | None = None
+        if self.joint:
+            weight = torch.cat([inputs, recurrent], dim=1)
+            self.recurrent = arithmetic.product(weight, bias + weights.recurrent_bias, bounded=True)
+            return
+        if inputs.size(1):
+            self.input = arithmetic.product(inputs, bias, bounded=bounded)
+        self.recurrent = arithmetic.product(recurrent, weights.recurrent_bias, bounded=True)
+
+    def step(self, added: Rows | None, inputs: Tensor | None, state: CellState) -> CellState:
+        """The next state, from the part of W x that was computed elsewhere (N, F) and the other inputs (N, D)."""
+        if self.joint:
+            assert inputs is not None
+            return next_state(self.cell, added, self.recurrent(torch.cat([inputs, state[0]], dim=-1)), state)
+        if self.input is not None:
+            assert inputs is not None
+            product = self.input(inputs)
+            added = Rows(table=product if added is None else product.add_(added.gathered()))
+        return next_state(self.cell, added, self.recurrent(state[0]), state)

@@ -1,0 +1,175 @@
+"""The decoders, packed: the same steps as nmt/model/decoder.py with fewer and cheaper products."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.schema import ModelConfig
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.combine import Combine
+from nmt.model.decoder import Decoder, InputFeedingDecoder
+from nmt.model.encoder import final_outputs
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import CellState, DecoderState
+from nmt.search.packed.arithmetic import Arithmetic, Product
+from nmt.search.packed.attention import Encoded, pack_attention
+from nmt.search.packed.cells import Layer, Rows, Weights, add_tanh_, first_state, tanh_
+
+LARGEST_TABLE = 2**27  # bytes
+
+
+class Table:
+    """W x + b of every piece's embedding x, multiplied once when the model is loaded."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
+        self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
+
+    def __call__(self, tokens: Tensor) -> Rows:
+        """The rows of these pieces (N,), (N, F)."""
+        return Rows(table=self.rows, numbers=tokens)
+
+
+class Embedded:
+    """The same where the table would be too large: a product of the pieces at hand."""
+
+    def __init__(self, product: Product, embedding: Tensor) -> None:
+        self.product, self.embedding = product, embedding
+
+    def __call__(self, tokens: Tensor) -> Rows:
+        """See `Table`."""
+        return Rows(table=self.product(self.embedding.index_select(0, tokens)))
+
+
+class PackedBridge:
+    """First states from the encoder's outputs."""
+
+    def __init__(self, decoder: Decoder, config: ModelConfig, arithmetic: Arithmetic, *, bounded: bool) -> None:
+        self.arithmetic = arithmetic
+        self.cell, self.mean = config.cell, config.bridge == "mean"
+        self.layers, self.states, self.size = decoder.bridge.layers, decoder.bridge.states, decoder.bridge.size
+        linear = decoder.bridge.linear
+        self.product = linear and arithmetic.product(linear.weight, linear.bias, bounded=bounded)
+
+    def __call__(self, encoded: Encoded) -> tuple[CellState, ...]:
+        B = encoded.values.size(0)
+        flat = torch.zeros(B, self.layers * self.states * self.size)
+        if self.product is not None:
+            flat = tanh_(self.product(self._summary(encoded)))
+        states = flat.view(B, self.layers, self.states, self.size)
+        states = states.permute(1, 2, 0, 3).contiguous()  # each state's rows together, as loops want them
+        return tuple(first_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
+
+    def _summary(self, encoded: Encoded) -> Tensor:
+        lengths = encoded.mask.sum(dim=1)
+        if not self.mean:
+            return final_outputs(encoded.values, lengths)
+        values, scale = self.arithmetic.sentences(encoded.values)
+        total = values.sum(dim=1) * scale.squeeze(1)  # of whole numbers: exact in any order
+        return total / lengths.unsqueeze(1)
+
+
+class PackedDecoder(ABC):
+    """What both decoders share: layers, attention and h̃.
+
+    Args:
+        network: the model.
+        arithmetic: of the products.
+        bounded: no output of the encoder is above 1.
+    """
+
+    def __init__(self, network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> None:
+        decoder, config = network.decoder, network.config
+        assert isinstance(decoder.combine, Combine)
+        several = isinstance(decoder.attention, MultiHeadAttention)
+        feeding = isinstance(decoder, InputFeedingDecoder)
+        self.residual = decoder.residual
+        self.norms: Sequence[nn.Module] = list(decoder.norms)
+        hidden = [
+            isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)
+        ]
+        above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
+        weights = [Weights(layer) for layer in decoder.layers]
+        self.embedded = _embedded(weights[0], network.target_embedding.heard, arithmetic)
+        self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
+        self.layers += [
+            Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
+        ]
+        self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
+        weight, values = decoder.combine.weight, None
+        # Where nothing but h̃ sees the context, its part of that product is made once for each source piece.
+        self.folded = not several and (feeding or len(self.layers) == 1)
+        if self.folded:
+            C = config.encoder_size
+            context, weight = weight[:, :C], weight[:, C:]
+            values = arithmetic.product(context, None, bounded=bounded)
+        query = hidden[-1 if feeding else 0]
+        self.attention = pack_attention(decoder.attention, arithmetic, values, bounded=(query, bounded))
+        known = hidden[-1] and (self.folded or (bounded and not several))
+        self.combine = arithmetic.product(weight, decoder.combine.bias, bounded=known)
+
+    def start(self, encoded: Encoded) -> DecoderState:
+        """The state before the first step, B rows."""
+        return DecoderState(layers=self.bridge(encoded))
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
+        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,), with what attention made of the source."""
+
+    def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """h̃ = tanh(W [c; h])."""
+        if self.folded:
+            return add_tanh_(self.combine(hidden), context)
+        return tanh_(self.combine(torch.cat([context, hidden], dim=-1)))
+
+    def output(self, index: int, below: Tensor | None, state: CellState) -> Tensor:
+        """Output of a layer: normalised, with its residual connection."""
+        outputs: Tensor = self.norms[index](state[0])
+        return below + outputs if below is not None and self.residual else outputs
+
+
+class PackedParallelDecoder(PackedDecoder):
+    """See nmt/model/decoder.py."""
+
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
+        states = [self.layers[0].step(self.embedded(tokens), None, state.layers[0])]
+        hidden = self.output(0, None, states[0])
+        context, weights = self.attention(hidden, attended)
+        for index in range(1, len(self.layers)):
+            states.append(self.layers[index].step(None, torch.cat([hidden, context], dim=-1), state.layers[index]))
+            hidden = self.output(index, hidden, states[-1])
+        return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+
+
+class PackedInputFeedingDecoder(PackedDecoder):
+    """See nmt/model/decoder.py."""
+
+    def start(self, encoded: Encoded) -> DecoderState:
+        layers = self.bridge(encoded)
+        return DecoderState(layers=layers, feed=torch.zeros_like(layers[0][0]))
+
+    def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
+        states = [self.layers[0].step(self.embedded(tokens), state.feed, state.layers[0])]
+        hidden = self.output(0, None, states[0])
+        for index in range(1, len(self.layers)):
+            states.append(self.layers[index].step(None, hidden, state.layers[index]))
+            hidden = self.output(index, hidden, states[-1])
+        context, weights = self.attention(hidden, attended)
+        vector = self.combined(hidden, context)
+        return vector, weights, DecoderState(layers=tuple(states), feed=vector)
+
+
+def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> PackedDecoder:
+    """The packed form of a network's decoder; `bounded`: no output of its encoder is above 1."""
+    feeding = isinstance(network.decoder, InputFeedingDecoder)
+    return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
+
+
+def _embedded(weights: Weights, embedding: Tensor, arithmetic: Arithmetic) -> Table | Embedded:
+    V, E = embedding.shape
+    weight = weights.input[:, :E]
+    if 4 * V * weight.size(0) <= LARGEST_TABLE:
+        return Table(weight, weights.input_bias, embedding)
+    return Embedded(arithmetic.product(weight, weights.input_bias, bounded=False), embedding)

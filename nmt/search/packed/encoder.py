@@ -1,0 +1,83 @@
+"""The encoder, packed: both directions of a layer step together."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.encoder import BidirectionalLayer, Encoder, reversal
+from nmt.model.state import CellState
+from nmt.search.packed.arithmetic import Arithmetic, Bounded
+from nmt.search.packed.attention import MULTIPLE, Encoded
+from nmt.search.packed.cells import Rows, Weights, next_state
+
+
+class Bidirectional:
+    """One layer."""
+
+    def __init__(self, layer: BidirectionalLayer, arithmetic: Arithmetic, *, bounded: bool) -> None:
+        """`bounded`: no input is above 1."""
+        both = [Weights(part) for part in (layer.forward_layer, layer.backward_layer)]
+        self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
+        self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
+        self.inputs = [arithmetic.product(one.input, one.input_bias, bounded=bounded) for one in both]
+        self.recurrent = [arithmetic.product(one.recurrent, one.recurrent_bias, bounded=True) for one in both]
+
+    def __call__(self, inputs: Tensor, turned: Tensor) -> Tensor:
+        """Outputs (2, S, B, h) of inputs (S, B, D) and of the same with each sentence turned around."""
+        S, B, D = inputs.shape
+        projected = [
+            product(part.reshape(S * B, D)).view(S, B, -1)
+            for product, part in zip(self.inputs, (inputs, turned), strict=True)
+        ]
+        if B == 1 and self.cell == "lstm" and (alone := self._alone(projected)) is not None:
+            return alone
+        state: CellState = tuple(torch.zeros(2 * B, self.size) for _ in range(self.states))
+        outputs = []
+        for step in zip(*(part.unbind() for part in projected), strict=True):
+            gates = torch.cat([product(h) for product, h in zip(self.recurrent, state[0].chunk(2), strict=True)])
+            state = next_state(self.cell, Rows(table=torch.cat(step)), gates, state)
+            outputs.append(state[0])
+        return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
+
+    def _alone(self, projected: list[Tensor]) -> Tensor | None:
+        """Outputs of a single sentence, if one compiled loop can do it all."""
+        outputs = [
+            found
+            for product, part in zip(self.recurrent, projected, strict=True)
+            if isinstance(product, Bounded) and (found := product.lstm(part.squeeze(1))) is not None
+        ]
+        return torch.stack(outputs).unsqueeze(2) if len(outputs) == len(projected) else None
+
+
+class PackedEncoder:
+    """The stack of layers, from embedded pieces to what attention sees."""
+
+    def __init__(self, encoder: Encoder, arithmetic: Arithmetic) -> None:
+        self.norms: Sequence[nn.Module] = list(encoder.norms)
+        self.residual = encoder.residual
+        self.layers = []
+        self.bounded = False  # of the layer's inputs: embeddings are what they are
+        for index, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
+            assert isinstance(layer, BidirectionalLayer)
+            self.layers.append(Bidirectional(layer, arithmetic, bounded=self.bounded))
+            self.bounded = isinstance(norm, nn.Identity) and not (index and self.residual)
+
+    def __call__(self, embedded: Tensor, lengths: Tensor) -> Encoded:
+        """What becomes of embedded source pieces (B, S, E) with lengths (B,)."""
+        S = embedded.size(1)
+        mask = torch.arange(-(-S // MULTIPLE) * MULTIPLE) < lengths.unsqueeze(1)
+        positions = reversal(lengths, S).t()
+        hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
+        for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            forward, backward = layer(hidden, turned(hidden, positions))
+            outputs = norm(torch.cat([forward, turned(backward, positions)], dim=-1))
+            hidden = hidden + outputs if index and self.residual else outputs
+        values = hidden.new_zeros(*mask.shape, hidden.size(-1))
+        torch.mul(hidden.transpose(0, 1), mask[:, :S].unsqueeze(-1), out=values[:, :S])
+        return Encoded(values=values, mask=mask, bounded=self.bounded)
+
+
+def turned(sequence: Tensor, positions: Tensor) -> Tensor:
+    """Each sentence of (S, B, D) turned around, by positions (S, B) from `reversal`."""
+    return sequence[positions, torch.arange(positions.size(1))]

@@ -1,0 +1,139 @@
+"""The engine: a packed network that is a scorer, so that search is written once."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Linear
+
+from nmt.config.schema import ModelConfig
+from nmt.errors import ConfigError, MachineError, ModelError
+from nmt.model.candidates import Candidates
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.state import DecoderState
+from nmt.search.packed import kernels
+from nmt.search.packed.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Output, exact_int8
+from nmt.search.packed.attention import Attended, AttendedBytes
+from nmt.search.packed.decoder import pack_decoder
+from nmt.search.packed.encoder import PackedEncoder
+from nmt.search.scorer import ModelScorer, Prediction, Scorer
+
+VECTOR = 32  # elements that torch's loops take at once
+
+# What can be packed: for each key of the model the values that are known here.
+KNOWN: dict[str, tuple[object, ...]] = {
+    "cell": ("lstm", "gru", "rnn"),
+    "zoneout": (0,),
+    "encoder_stack": ("bidirectional",),
+    "encoder_transitions": (1,),
+    "decoder_transitions": (1,),
+    "decoder": ("parallel", "input_feeding"),
+    "attention": ("dot", "general", "additive", "multi_head"),
+    "coverage": (False,),
+    "context_gate": (False,),
+    "output": ("softmax",),
+}
+
+
+def unknown_part(config: ModelConfig) -> str | None:
+    """The first part of a network that cannot be packed, as `model.key=value`; None where all is known."""
+    values = {key: getattr(config, key) for key in KNOWN}
+    return next((f"model.{key}={value}" for key, value in values.items() if value not in KNOWN[key]), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineState:
+    """The state of a batch. Hypotheses of a sentence share what attention looks at."""
+
+    attended: Attended | AttendedBytes  # B rows
+    decoder: DecoderState  # N rows
+    output: Output  # of B sentences
+    length: int  # S, without what attention has added
+
+    def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
+        decoder = self.decoder.select(rows)
+        if sentences is None:
+            return replace(self, decoder=decoder)
+        attended, output = self.attended.select(sentences), self.output.select(sentences)
+        return replace(self, attended=attended, decoder=decoder, output=output)
+
+
+def _vectors_fit(config: ModelConfig) -> bool:
+    """Whether rows fill the processor's vectors: what is left over is computed by other code, with other last bits."""
+    return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
+
+
+class Engine:
+    """One model on a CPU."""
+
+    def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
+        with torch.inference_mode():
+            self.target_size = network.target_size
+            self.arithmetic = arithmetic
+            self.fits = _vectors_fit(network.config)
+            self.embedding = network.source_embedding.heard
+            self.encoder = PackedEncoder(network.encoder, arithmetic)
+            self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
+            project = network.project
+            self.project = (
+                arithmetic.product(project.weight, None, bounded=True) if isinstance(project, Linear) else None
+            )
+            self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.project is None)
+
+    @property
+    def noise(self) -> float:
+        """See `Arithmetic.noise`. Several threads of torch cut rows at places that fit no vector either."""
+        if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
+            return ROUGH
+        return self.arithmetic.noise
+
+    def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
+        encoded = self.encoder(self.embedding[source], lengths)
+        return EngineState(
+            attended=self.decoder.attention.start(encoded),
+            decoder=self.decoder.start(encoded),
+            output=self.columns.choose(candidates),
+            length=source.size(1),
+        )
+
+    def step(self, tokens: Tensor, state: EngineState) -> tuple[Prediction, EngineState]:
+        vector, weights, decoder = self.decoder.step(tokens, state.decoder, state.attended)
+        scores = state.output(vector if self.project is None else self.project(vector))
+        prediction = Prediction(log_probabilities=log_softmax_(scores), attention=weights[:, : state.length])
+        return prediction, replace(state, decoder=decoder)
+
+
+def log_softmax_(scores: Tensor) -> Tensor:
+    """Of each row, which it may overwrite."""
+    if not kernels.AVAILABLE:
+        return scores.log_softmax(dim=-1)
+    kernels.log_softmax(scores.numpy())
+    return scores
+
+
+def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
+    """A network as search sees it on a CPU: packed, or as it is where the engine does not know a part of it.
+
+    Args:
+        network: on a CPU.
+        precision: fp32, bf16 or int8; auto is int8 where this machine computes it exactly, else fp32.
+
+    Raises:
+        ConfigError: bf16 or int8 of a network that cannot be packed.
+        MachineError: int8 where this machine cannot.
+        ModelError: weights that are not numbers, which int8 would make numbers of.
+    """
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
+    if part := unknown_part(network.config):
+        if precision not in ("auto", "fp32"):
+            raise ConfigError(f"precision {precision}: not for models with {part}; choose precision auto or fp32")
+        return ModelScorer(network)
+    exact = precision in ("auto", "int8") and exact_int8()
+    if precision == "int8" and not exact:
+        raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")
+    if precision == "auto":
+        precision = "int8" if exact else "fp32"
+    kernels.prepare()
+    return Engine(network, ARITHMETICS[precision]())

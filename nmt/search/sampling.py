@@ -1,0 +1,128 @@
+"""Sampling: translations drawn at random from the model's distribution, for back-translation say (Edunov et al. 2018).
+
+Ancestral sampling draws piece after piece from P(next piece | those before). A piece is drawn by the Gumbel-max trick (Gumbel
+1954; Maddison et al. 2014, section 2): with G_j from the standard Gumbel distribution,
+
+    argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
+
+So a draw is the choice of the best among perturbed scores, and goes through the one decoding loop with its margins: where a
+hair decides, the sentence is drawn again alone. Perturbed scores are that close once in tens of thousands of draws. A uniform
+number held against running sums of P would far more often lie within a hair of a border, since those of thousands of improbable
+pieces stand close together.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.model.candidates import Shortlist
+from nmt.search.beam import Advance, Beam, Ended, Floats
+from nmt.search.extensions import NEVER, Ids, Scores
+from nmt.search.finished import Hypothesis
+from nmt.search.loop import decode
+from nmt.search.options import SampleOptions
+from nmt.search.scorer import Scorer
+from nmt.types import EOS
+
+Seed = tuple[int, ...]
+
+
+def sample(
+    scorer: Scorer[Any],
+    source: Tensor,
+    lengths: Tensor,
+    options: SampleOptions,
+    shortlist: Shortlist | None = None,
+    tags: int = 0,
+) -> list[list[Hypothesis]]:
+    """Samples of each sentence, in the order in which they were drawn.
+
+    A sample depends on nothing but the seed, its number, the sentence's ids and the model: it has random numbers of its own. So
+    the same sentence has the same samples wherever it stands, and the first sample is the same however many are drawn.
+
+    Args and errors are those of `decode`.
+    """
+    N = options.samples
+    sentences = [ids[:length] for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
+    draw = Draw([(options.seed, number, *ids) for ids in sentences for number in range(N)], options)
+    repeated = source.repeat_interleave(N, dim=0), lengths.repeat_interleave(N)
+    drawn = [hypothesis for [hypothesis] in decode(scorer, *repeated, options.within, shortlist, draw, tags)]
+    return [drawn[first : first + N] for first in range(0, len(drawn), N)]
+
+
+class Draw:
+    """Each hypothesis grows by one piece that is drawn at random. There is one for each sentence of the batch.
+
+    Args:
+        seeds: of the random numbers of each sentence.
+        options: temperature and top_k.
+    """
+
+    def __init__(self, seeds: Sequence[Seed], options: SampleOptions) -> None:
+        self.seeds, self.options = seeds, options
+        self.generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def alone(self, sentence: int) -> "Draw":
+        return Draw(self.seeds[sentence : sentence + 1], self.options)
+
+    def __call__(self, beam: Beam, scores: Tensor, pieces: Ids, attention: Tensor | None, margins: bool) -> Advance:
+        log_p: Scores = scores[:, 0].cpu().numpy()  # (B, W)
+        own, rows = pieces[beam.sentences], np.arange(len(log_p))
+        perturbed = log_p + self.options.temperature * self._gumbel(beam.sentences, own)
+        gaps = _keep_best(perturbed, log_p, self.options.top_k)
+        columns = perturbed.argmax(axis=1)
+        if margins:
+            np.fmin(gaps, _leads(perturbed, columns), out=gaps)
+        totals = beam.log_probabilities[:, 0] + log_p[rows, columns]
+        ends = np.flatnonzero(columns == 0)
+        ended = Ended(beam=beam, rows=ends, log_probabilities=totals[ends], attention=attention)
+        totals[ends] = NEVER  # nothing lives on
+        return Advance(
+            beam=Beam(
+                sentences=beam.sentences,
+                log_probabilities=totals[:, None],
+                last=own[rows, columns],
+                length=beam.length + 1,
+                before=beam,
+                origins=rows,
+                attention=attention,
+            ),
+            ended=ended if len(ends) else None,
+            margins=gaps.astype(np.float32) if margins else None,
+        )
+
+    def _gumbel(self, sentences: Ids, pieces: Ids) -> Floats:
+        """A number from the standard Gumbel distribution, −log of an exponential one, for each candidate (B, W).
+
+        Each sentence takes as many as it has candidates, however far its row is filled up.
+        """
+        exponential = np.ones(pieces.shape)
+        counts = 1 + np.count_nonzero(pieces != EOS, axis=1)
+        for row, sentence, count in zip(exponential, sentences.tolist(), counts.tolist(), strict=True):
+            row[:count] = self.generators[sentence].standard_exponential(count)
+        gumbel: Floats = -np.log(exponential)
+        return gumbel
+
+
+def _keep_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
+    """Bans all but the `count` most probable candidates of each row (B, W); by how much log P that was decided, (B,)."""
+    outside = log_p.shape[1] - (count or log_p.shape[1])
+    if outside <= 0:
+        return np.full(len(log_p), np.inf)
+    ranked = np.partition(log_p, (outside - 1, outside), axis=1).astype(np.float64)
+    first_out, last_in = ranked[:, outside - 1], ranked[:, outside]
+    perturbed[log_p < last_in[:, None]] = NEVER
+    gaps: Floats = last_in - first_out
+    return gaps
+
+
+def _leads(perturbed: Floats, columns: Ids) -> Floats:
+    """How far the best of each row is ahead of the second best, (B,)."""
+    rows = np.arange(len(perturbed))
+    best = perturbed[rows, columns]
+    perturbed[rows, columns] = NEVER
+    leads: Floats = best - perturbed.max(axis=1)
+    return leads

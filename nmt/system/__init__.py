@@ -1,0 +1,1 @@
+"""The machine: files, signals, processes, devices. Nothing here knows of translation."""

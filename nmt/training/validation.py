@@ -1,0 +1,152 @@
+"""Validation: a network judged by its loss and by the BLEU of its translations of the validation corpora."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from statistics import mean
+
+import torch
+
+from nmt.checkpoint.folder import Model
+from nmt.config.schema import Config, CorpusConfig
+from nmt.data.batching import text_batches
+from nmt.data.readers import describe, read_corpora
+from nmt.errors import DataError
+from nmt.evaluation.scores import bleu, chrf
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.options import SearchOptions
+from nmt.system.machine import autocast_dtype
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.tags import tagged
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.trainer import Validate
+from nmt.translation.translator import Translator
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSet:
+    """Pairs that are translated alike, and scored together."""
+
+    name: str
+    pairs: Pairs
+    to: str
+    """The target language."""
+    tag: str | None
+    tagged: Pairs
+    """The pairs as the network learns from their like."""
+
+    @property
+    def sources(self) -> list[str]:
+        return [source for source, _ in self.pairs]
+
+    def bleu(self, hypotheses: Sequence[str]) -> float:
+        return bleu(hypotheses, [self.references], self.to)
+
+    @property
+    def references(self) -> list[str]:
+        return [target for _, target in self.pairs]
+
+
+def validation_sets(config: Config) -> list[ValidationSet]:
+    """The validation corpora: all in one set, or one each where they differ in target language or tag.
+
+    Raises:
+        DataError: a set holds no pair.
+    """
+    data = config.data
+    kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
+    groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
+    return [_validation_set(config, group) for group in groups]
+
+
+def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
+    pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
+    if not pairs:
+        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
+    (_, to), tag = config.data.languages(corpora[0]), corpora[0].tag
+    tags = config.data.tags_before(to, tag)
+    return ValidationSet(
+        name=describe(corpora[0]),
+        pairs=pairs,
+        to=to,
+        tag=tag,
+        tagged=[(tagged(left, tags), right) for left, right in pairs] if tags else pairs,
+    )
+
+
+def translations(
+    model: Model, sets: Sequence[ValidationSet], options: SearchOptions, own: slice = slice(None)
+) -> list[list[str]]:
+    """The model's translations of each set, or of some sentences of each."""
+    translator = Translator([model])
+    return [translator.translate(each.sources[own], options, to=each.to, tag=each.tag) for each in sets]
+
+
+def scores(
+    sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], *, with_chrf: bool = False
+) -> dict[str, float]:
+    """`bleu`: the mean of the sets' figures. Each one's own with its name, where there are several. `chrf`: the mean of chrF2."""
+    each = [part.bleu(lines) for part, lines in zip(sets, hypotheses, strict=True)]
+    named = {f"bleu {part.name}": score for part, score in zip(sets, each, strict=True)} if len(sets) > 1 else {}
+    figures = {"bleu": mean(each), **named}
+    if with_chrf:
+        figures["chrf"] = mean(chrf(lines, [part.references]) for part, lines in zip(sets, hypotheses, strict=True))
+    return figures
+
+
+def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
+    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
+
+    The loss is over pairs of at most data.max_length pieces a side, the BLEU over all.
+
+    Each process takes its share of the pairs, and all get the same figures.
+
+    Raises:
+        DataError: the validation corpora hold no pair.
+    """
+    sets = processes.once(lambda: validation_sets(config))
+    own = slice(processes.world.rank, None, processes.world.size)
+    pairs = _short(sets, tokenizers, config.data.max_length)
+    batches = list(text_batches(pairs[own], tokenizers, config.training.batch_tokens))
+    dtype = autocast_dtype(config.training.precision, device)
+    options = SearchOptions(beam=config.validation.beam)
+
+    @torch.inference_mode()
+    def loss(network: Seq2Seq) -> tuple[float, int]:
+        total = 0.0
+        for batch in (batch.to(device) for batch in batches):
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                total += float(network(batch))
+        return total, sum(batch.target_tokens for batch in batches)
+
+    def figures(parts: list[tuple[tuple[float, int], list[list[str]]]]) -> dict[str, float]:
+        losses, hypotheses = zip(*parts, strict=True)
+        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
+        lines = [_in_turn(shares) for shares in zip(*hypotheses, strict=True)]
+        scored = scores(sets, lines, with_chrf=config.validation.metric == "chrf")
+        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scored}
+
+    def judge(network: Seq2Seq) -> dict[str, float]:
+        model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
+        parts = processes.gather((loss(network), translations(model, sets, options, own)))
+        return processes.once(lambda: figures(parts))
+
+    return judge
+
+
+def _short(sets: Sequence[ValidationSet], tokenizers: Tokenizers, longest: int) -> Pairs:
+    """The pairs that the loss is over: as in training, a longer one might not fit into memory. All, if all are long."""
+    pairs = [pair for each in sets for pair in each.tagged]
+    sides = zip(
+        tokenizers.source.encode_lines([source for source, _ in pairs]),
+        tokenizers.target.encode_lines([target for _, target in pairs]),
+        strict=True,
+    )
+    return [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= longest] or pairs
+
+
+def _in_turn(shares: Sequence[list[str]]) -> list[str]:
+    """Lines of which each process has every Nth."""
+    return [line for turn in zip_longest(*shares) for line in turn if line is not None]

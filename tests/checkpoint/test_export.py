@@ -1,0 +1,169 @@
+"""nmt-export: a smaller model folder that serves as any other."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from nmt import Translator
+from nmt.checkpoint.export import integers, scales
+from nmt.checkpoint.folder import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
+from nmt.commands.export import main
+from nmt.data.readers import read_corpora
+from nmt.model.candidates import Shortlist
+from nmt.search.packed.engine import KNOWN
+from nmt.system.files import verify_checksums
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training.run import train
+
+floats = st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-(2.0**100), max_value=2.0**100)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    sizes = [f"model.{name}_size=64" for name in ("embedding", "encoder", "decoder")]
+    options = [
+        "tokenizer.kind=bpe",
+        "tokenizer.vocabulary_size=300",
+        "training.epochs=8",
+        "training.learning_rate=0.01",
+    ]
+    train(tiny.config(tiny.write_corpus(folder), *sizes, *options), folder / "run")
+    return folder / "run"
+
+
+@given(st_numpy.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=floats))
+def test_rows_multiplied_out_have_the_same_integers_again(values: np.ndarray) -> None:
+    matrix = torch.from_numpy(values)
+    scale = scales(matrix)
+    whole = integers(matrix, scale)
+    # The product is exact: in float64, which has room for all of its bits, it is the same.
+    product = whole.float() * scale.unsqueeze(1)
+    assert torch.equal(product.double(), whole.double() * scale.double().unsqueeze(1))
+    again = product.abs().amax(dim=1) / 127
+    assert torch.equal(again, torch.where(whole.eq(0).all(dim=1), 0.0, scale))
+    assert torch.equal(integers(product, scale), whole)
+    tiny_row = matrix.abs().amax(dim=1, keepdim=True) < 1e-30
+    assert ((product - matrix).abs() <= torch.where(tiny_row, 1e-30, 0.5001 * scale.unsqueeze(1))).all()
+
+
+def test_an_exported_model_is_small_and_translates_alike(model: Path, tmp_path: Path) -> None:
+    assert main(["--format", "int8", str(model), str(tmp_path / "small")]) == 0
+    names = {path.name for path in (tmp_path / "small").iterdir()}
+    assert names == {"config.yaml", "tokenizer.model", "model.safetensors", "shortlist.safetensors", "checksums.sha256"}
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (model / "best", tmp_path / "small")]
+    assert sizes[1] < 0.35 * sizes[0]  # its vectors are a larger part than those of a real model
+    lines = [f"{first} {second}" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS[:4]]
+    translations = [Translator.load(folder).translate(lines) for folder in (model, tmp_path / "small")]
+    same = sum(first == second for first, second in zip(*translations, strict=True))
+    assert same > 0.8 * len(lines)
+    assert main(["--format", "int8", str(tmp_path / "small"), str(tmp_path / "again")]) == 0
+    first, second = (load_tensors(tmp_path / name / "model.safetensors") for name in ("small", "again"))
+    assert all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
+
+
+def odd(folder: Path, **settings: str | bool) -> Model:
+    """A model of unusual parts, saved."""
+    config = tiny.config(tiny.write_corpus(folder))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))
+    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
+    network = type(tiny.network())(config.model, **sizes, generator=torch.Generator().manual_seed(1))
+    save_model(folder / "model", unique_weights(network), tokenizers, config)
+    return Model(network=network, tokenizers=tokenizers, config=config, name="odd")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"cell": cell} for cell in KNOWN["cell"]),
+        *({"attention": attention} for attention in KNOWN["attention"]),
+        *({"decoder": decoder, "layer_norm": True} for decoder in KNOWN["decoder"]),
+        *({"tied_embeddings": tied} for tied in ("none", "two_way", "three_way")),
+    ],
+)
+def test_every_kind_of_network_comes_back(tmp_path: Path, settings: dict[str, str | bool]) -> None:
+    original = odd(tmp_path, **settings)
+    assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 0
+    loaded = load_model(tmp_path / "small")
+    tied = settings.get("tied_embeddings", original.config.model.tied_embeddings) != "none"
+    assert (loaded.network.output.weight is loaded.network.target_embedding.weight) == tied
+    before, after = unique_weights(original.network), unique_weights(loaded.network)
+    largest = max(float(weight.abs().max()) for weight in before.values())
+    for name, weight in before.items():
+        assert after[name].dtype == torch.float32
+        assert float((after[name] - weight).abs().max()) <= 0.501 * largest / 127
+
+
+def test_the_shortlist_comes_along(tmp_path: Path) -> None:
+    sizes = odd(tmp_path).tokenizers
+    best = np.full((sizes.source.size, 1), 5)
+    shortlist = Shortlist(target_size=sizes.target.size, frequent=np.array([3, 4, 5]), best=best)
+    save_shortlist(tmp_path / "model", shortlist)
+    assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 0
+    assert "shortlist.safetensors" in verify_checksums(tmp_path / "small")
+    assert load_model(tmp_path / "small").shortlist
+
+
+def test_faults_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original = odd(tmp_path)
+    diverged = {name: weight * float("nan") for name, weight in unique_weights(original.network).items()}
+    save_model(tmp_path / "diverged", diverged, original.tokenizers, original.config)
+    before = sorted(tmp_path.iterdir())
+    faults = {
+        ("model", "diverged"): "diverged: exists already; name a new folder",
+        ("nowhere", "new"): "nowhere: no such folder",
+        (".", "new"): "not a model folder",
+        ("diverged", "new"): "holds values that are not numbers",
+        ("model", "text.en/new"): "cannot be written",
+    }
+    for (model, output), message in faults.items():
+        assert main(["--format", "int8", str(tmp_path / model), str(tmp_path / output)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("nmt-export: error: ")
+        assert message in error
+        assert error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "model"), str(tmp_path / "new")])
+    assert "--format" in capsys.readouterr().err
+
+
+def test_what_does_not_run_in_int8_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd(tmp_path)
+    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 2
+    error = capsys.readouterr().err
+    assert "no int8 for models with model.cell=lstm; use the folder as it is" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    odd(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = sorted(tmp_path.iterdir())
+    assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, nmt.commands.export; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

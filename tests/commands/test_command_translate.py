@@ -1,0 +1,291 @@
+"""nmt-translate as a process: bytes on standard input to bytes on standard output."""
+
+import gc
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+
+from nmt.commands.base import lasting
+from nmt.commands.translate import WINDOW, main
+from nmt.errors import ModelError
+from nmt.system.machine import cores
+from nmt.training.run import train
+from nmt.translation.translator import Translator
+from nmt.translation.workers import can_fork
+
+COMMAND = [sys.executable, "-m", "nmt.commands.translate"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    prefix = tiny.write_corpus(folder)
+    settings = ("tokenizer.kind=unigram", "tokenizer.vocabulary_size=300", *tiny.WHOLE_VECTORS)
+    train(tiny.config(prefix, *settings), folder / "run")
+    return folder / "run"
+
+
+def translate(model: Path, content: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+    command = [*COMMAND, str(model), "--threads", "1", *options]
+    return subprocess.run(command, input=content, capture_output=True, check=False)
+
+
+def test_any_bytes_give_as_many_lines(model: Path) -> None:
+    generator = random.Random(5)
+    lines = [generator.randbytes(generator.randrange(30)).replace(b"\n", b"") for _ in range(60)]
+    lines += [b"", b"   ", "😀 \u2028 \x0c".encode(), b"\xff\xfe", b"a\x00b", b"red cat\r", b"\r", b"word " * 500]
+    done = translate(model, b"\n".join(lines), "--beam", "2")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout.split(b"\n")
+    assert output.pop() == b""
+    assert len(output) == len(lines)
+    assert output[60:62] == [b"", b""]
+    assert b"line 68: " in done.stderr  # the long one
+
+
+def test_options_change_the_output(model: Path) -> None:
+    content = b"red cat\n\nblue house\n"
+    best = translate(model, content, "--nbest", "2", "--beam", "3").stdout.decode().splitlines()
+    assert [line.split(" ||| ")[0] for line in best] == ["1", "1", "2", "3", "3"]
+    assert float(best[0].split(" ||| ")[2]) >= float(best[1].split(" ||| ")[2])
+    other = (
+        translate(model, content, "--nbest", "2", "--beam", "3", "--length-penalty", "0").stdout.decode().splitlines()
+    )
+    assert other != best
+    covered = translate(model, content, "--nbest", "2", "--beam", "3", "--coverage-penalty", "1")
+    assert float(covered.stdout.decode().split(" ||| ")[2].split("\n")[0]) < float(best[0].split(" ||| ")[2])
+    sentences = translate(model, b"red cat.\nblue house.\n").stdout.split(b"\n")
+    assert translate(model, b"red cat. blue house.\n", "--split").stdout == b" ".join(sentences[:2]) + b"\n"
+    objects = [json.loads(line) for line in translate(model, content, "--json").stdout.splitlines()]
+    assert [item["line"] for item in objects] == [1, 2, 3]
+    first = objects[0]["translations"][0]
+    assert len(first["alignment"]) == len(first["tokens"])
+    assert all(0 <= position < len(objects[0]["source_tokens"]) for position in first["alignment"])
+
+
+def test_length_limits_change_the_output(model: Path) -> None:
+    content = b"red cat house dog\n"
+    usual = ["--json", "--length-penalty", "3", "--beam", "4"]
+    one = json.loads(translate(model, content, *usual, "--max-length-factor", "0", "--max-length-extra", "1").stdout)
+    assert len(one["translations"][0]["tokens"]) == 1
+    several = json.loads(
+        translate(model, content, *usual, "--max-length-factor", "1", "--max-length-extra", "0").stdout
+    )
+    assert 1 < len(several["translations"][0]["tokens"]) <= len(several["source_tokens"]) + 1
+
+
+def test_sampling_options_change_the_output(model: Path) -> None:
+    content = b"red cat\n\nblue house\nred cat\n"
+
+    def sampled(*options: str) -> list[str]:
+        return translate(model, content, "--sample", *options).stdout.decode().splitlines()
+
+    one, two = sampled(), sampled("--nbest", "2")
+    assert len(one) == 4
+    assert (one[0], one[1]) == (one[3], "")
+    assert [line.split(" ||| ")[0] for line in two] == ["1", "1", "2", "3", "3", "4", "4"]
+    assert two[0].split(" ||| ")[1] == one[0] != two[1].split(" ||| ")[1]
+    assert sampled("--seed", "2") != one == sampled("--seed", "1", "--temperature", "1")
+    greedy = translate(model, content, "--beam", "1").stdout.decode().splitlines()
+    assert sampled("--top-k", "1") == sampled("--temperature", "0") == greedy != one
+    found = json.loads(sampled("--json", "--nbest", "2")[0])["translations"]
+    assert [f"{sample['score']:.4f}" for sample in found] == [line.split(" ||| ")[2] for line in two[:2]]
+    assert len(found[0]["alignment"]) == len(found[0]["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sample", "--beam", "5"], "--beam is for search"),
+        (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample"),
+        (["--sample", "--temperature", "-1"], "must be a number of at least 0"),
+    ],
+)
+def test_sampling_options_that_do_not_go_together(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["model", *options])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
+    # Processes that a shell starts in the background inherit a SIGINT that is ignored; a terminal's do not.
+    attentive = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = attentive + "from nmt.commands.translate import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, str(model), "--threads", "1"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        for _ in range(2):
+            process.stdin.write(b"red cat\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith(b"\n")
+        process.send_signal(signal.SIGINT)  # while the reader waits for input
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        ("0> /dev/null", "the input cannot be read (Bad file descriptor)"),
+        ("<&-", "standard input is closed"),
+        (">&-", "standard output is closed"),
+        ("<<< cat > /dev/full", "the output cannot be written (No space left on device)"),
+    ],
+)
+def test_faults_of_input_and_output_are_one_line(model: Path, redirection: str, message: str) -> None:
+    command = f"{sys.executable} -m nmt.commands.translate {model} --threads 1 {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"nmt-translate: error: {message}".encode())
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_full_disk_is_told_though_python_writes_unbuffered(model: Path, tmp_path: Path) -> None:
+    command = (
+        f"ulimit -f 1; yes 'red cat' | head -1000 | {sys.executable} -m nmt.commands.translate {model} --threads 1"
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            ["bash", "-c", command], stdout=out, stderr=subprocess.PIPE, check=False, timeout=100, env=environment
+        )
+    assert done.returncode == 2
+    assert b"the output cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_closed_output_ends_it_quietly(model: Path, threads: int) -> None:
+    command = (
+        f"yes 'red cat' | {sys.executable} -m nmt.commands.translate {model} --threads {threads} --beam 1 | head -1"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=100)
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b""
+
+
+def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none")]) == 2
+    assert main([str(model), "--nbest", "6", "--beam", "5"]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("nmt-translate: error: ")
+    assert "no such folder" in lines[0]
+    assert "enlarge the beam" in lines[1]
+    assert len(lines) == 2
+    with pytest.raises(SystemExit) as ended:
+        main([str(model), "--beam", "0"])
+    assert ended.value.code == 2
+
+
+def test_threads_change_nothing(model: Path) -> None:
+    assert Translator.load(model)._search.scorer.noise < 1e-4  # not that each sentence is searched alone
+    content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
+    one, three = (translate(model, content, "--threads", threads) for threads in "13")
+    assert one.stdout.count(b"\n") == 144
+    assert (three.stdout, three.stderr) == (one.stdout, b"")
+
+
+def test_options_reach_the_translator(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[dict[str, object]] = []
+
+    def load(*folders: str, **named: object) -> None:
+        loaded.append(named)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(Translator, "load", load)
+    options = "--batch-size 3 --threads 2 --precision fp32 --no-shortlist --device cpu"
+    assert main([str(model), *options.split()]) == 2
+    assert main([str(model)]) == 2
+    assert loaded[0] == {"batch_size": 3, "threads": 2, "precision": "fp32", "shortlist": False, "device": "cpu"}
+    assert loaded[1].pop("threads") == cores()
+    assert loaded[1] == {"batch_size": None, "precision": "auto", "shortlist": True, "device": "auto"}
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize("forking", [True, False])
+def test_as_much_is_read_ahead_as_the_processes_need(
+    model: Path, forking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, most_lines, **__: read.append(most_lines))
+    monkeypatch.setattr("nmt.commands.translate._standard_input", lambda: None)
+    monkeypatch.setattr("nmt.translation.translator.can_fork", lambda: forking)
+    assert main([str(model), "--threads", "3"]) == 0
+    gc.unfreeze()
+    assert read == [WINDOW * (3 if forking else 1) * 96]
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize(
+    ("number", "to_worker", "status", "message"),
+    [
+        (signal.SIGKILL, True, 2, b"nmt-translate: error: a worker process was killed, perhaps because memory ran out"),
+        (signal.SIGINT, False, 130, b""),
+        (signal.SIGTERM, False, -signal.SIGTERM, b""),
+    ],
+)
+def test_no_worker_is_left_behind(model: Path, number: int, to_worker: bool, status: int, message: bytes) -> None:
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from nmt.commands.translate import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, str(model), "--threads", "2"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+        process.stdin.write(b"red cat\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
+        descriptors = [os.pidfd_open(int(child)) for child in children]
+        assert len(descriptors) == 2
+        if to_worker:
+            os.kill(int(children[0]), number)
+            process.stdin.write(b"".join(b"red cat %d\n" % line for line in range(40)))
+            process.stdin.flush()
+        else:
+            os.killpg(process.pid, number)
+        assert process.wait(timeout=60) == status
+        error = process.stderr.read()
+        assert error.startswith(message)
+        assert error.count(b"\n") == bool(message)
+    assert all(select.select([descriptor], [], [], 60)[0] for descriptor in descriptors)
+
+
+def test_what_only_training_and_scoring_need_is_not_loaded(model: Path) -> None:
+    code = f"""
+import sys
+from nmt.commands.translate import main
+status = main([{str(model)!r}, "--threads", "1"])
+heavy = ("nmt.training", "nmt.data.readers", "nmt.data.batching", "datasets", "sacrebleu", "tensorboard", "sympy", "torch._dynamo")
+print(status, sorted(module for module in sys.modules if f"{{module}}.".startswith(tuple(f"{{name}}." for name in heavy))))
+"""
+    done = subprocess.run([sys.executable, "-c", code], input=b"red cat\n", capture_output=True, check=True)
+    assert done.stdout.splitlines()[1] == b"0 []"
+
+
+def test_garbage_is_collected_again_after_loading() -> None:
+    with lasting():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.unfreeze()
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = """
+import sys
+from nmt.commands.translate import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.endswith(b"False\n")

@@ -1,0 +1,136 @@
+"""nmt/data/huggingface.py: datasets on this machine in each format, and one-line errors; nothing is downloaded."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is first imported
+
+import datasets
+import pytest
+
+from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.data.readers import corpus_files, read_pairs
+from nmt.errors import DataError
+
+DATA = DataConfig(source_language="en", target_language="de")
+ROWS = [{"en": "one", "de": "eins", "id": 1}, {"en": "NA", "de": "null", "id": 2}, {"en": "a\nb", "de": "", "id": 3}]
+PAIRS = [("one", "eins"), ("NA", "null"), ("a b", "")]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()
+
+
+def read(dataset: object, **corpus: object) -> list[tuple[str, str]]:
+    return list(read_pairs(CorpusConfig(dataset=str(dataset), **corpus), DATA))
+
+
+def fault(dataset: object, **corpus: object) -> str:
+    with pytest.raises(DataError) as caught:
+        read(dataset, **corpus)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def written(rows: list[dict[str, object]], path: object) -> str:
+    table = datasets.Dataset.from_list(rows)
+    ending = str(path).rpartition(".")[2]
+    writers = {"parquet": table.to_parquet, "csv": table.to_csv, "json": table.to_json, "jsonl": table.to_json}
+    writers.get(ending, table.save_to_disk)(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.json", "t.jsonl", "saved"])
+def test_local_formats(name, streaming, tmp_path):
+    assert read(written(ROWS, tmp_path / name), streaming=streaming) == PAIRS
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_folder_of_files_by_split(streaming, tmp_path):
+    written(ROWS, tmp_path / "train-0.parquet")
+    written(ROWS[:1], tmp_path / "test-0.parquet")
+    assert read(tmp_path, streaming=streaming) == PAIRS
+    assert read(tmp_path, split="test", streaming=streaming) == PAIRS[:1]
+
+
+def test_saved_splits(tmp_path):
+    table = datasets.Dataset.from_list(ROWS)
+    datasets.DatasetDict(train=table, test=table.select([2])).save_to_disk(str(tmp_path))
+    assert read(tmp_path) == PAIRS
+    assert read(tmp_path, split="test") == PAIRS[2:]
+    assert "Unknown split" in fault(tmp_path, split="valid")
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "saved"])
+@pytest.mark.parametrize(
+    ("split", "kept"), [("train[:1]", slice(1)), ("train[1:]", slice(1, None)), ("train[-2:-1]", slice(-2, -1))]
+)
+def test_slices(name, split, kept, tmp_path):
+    assert read(written(ROWS, tmp_path / name), split=split) == PAIRS[kept]
+
+
+def test_translation_column(tmp_path):
+    rows = [{"translation": {"en": "a", "de": "b", "fr": "c"}, "id": 1}]
+    path = written(rows, tmp_path / "t.parquet")
+    assert read(path) == [("a", "b")]
+    assert read(path, target_column="fr") == [("a", "c")]
+    assert "has no 'cs', only 'en', 'de', 'fr'" in fault(path, target_column="cs")
+
+
+def test_columns(tmp_path):
+    path = written([{"question": "a", "answer": "b", "id": 1}], tmp_path / "t.parquet")
+    assert read(path, source_column="question", target_column="answer") == [("a", "b")]
+    message = fault(path)
+    assert message.startswith(f"{path} train, row 1: has no 'en', only 'question', 'answer', 'id'")
+    assert "source_column" in message
+    assert "'id' must be text, not 1; mend it" in fault(path, source_column="id", target_column="answer")
+
+
+def test_gaps_are_empty_sides(tmp_path):
+    assert read(written([{"en": "a", "de": None}, {"en": None, "de": "b"}], tmp_path / "t.parquet")) == [
+        ("a", ""),
+        ("", "b"),
+    ]
+
+
+def test_dataset_on_the_hub_without_connection():
+    for streaming in (False, True):
+        message = fault("nobody/no_such_dataset", streaming=streaming)
+        assert "nobody/no_such_dataset" in message
+        assert "connection" in message
+
+
+def test_damaged_and_missing_files(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    assert "t.parquet" in fault(tmp_path / "t.parquet")
+    assert "none.parquet" in fault(tmp_path / "none.parquet")
+    (tmp_path / "t.txt").write_text("a\n")
+    assert "must end in one of .parquet" in fault(tmp_path / "t.txt")
+    assert "Unknown split" in fault(written(ROWS, tmp_path / "u.parquet"), split="valid")
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_progress_bars_are_as_before(shown, tmp_path, capfd):
+    path = written(ROWS, tmp_path / "t.parquet")
+    (datasets.enable_progress_bars if shown else datasets.disable_progress_bars)()
+    capfd.readouterr()
+    read(path)
+    assert capfd.readouterr() == ("", "")
+    assert datasets.are_progress_bars_disabled() != shown
+
+
+def test_files_of_a_dataset(tmp_path):
+    path = written(ROWS, tmp_path / "t.parquet")
+    for dataset in (path, str(tmp_path)):
+        assert corpus_files(CorpusConfig(dataset=dataset), DATA) == [tmp_path / "t.parquet"]
+    assert corpus_files(CorpusConfig(dataset="nobody/no_such_dataset"), DATA) == []
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_words_that_look_like_nothing_are_text_in_folders_too(streaming, tmp_path):
+    written(ROWS, tmp_path / "train-0.csv")
+    assert read(tmp_path, streaming=streaming) == PAIRS

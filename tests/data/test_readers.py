@@ -1,0 +1,240 @@
+"""nmt/data/readers.py: files of every kind, in order, nothing dropped, and errors that name file and line."""
+
+import gzip
+import json
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.data.readers import corpus_files, describe, read_corpora, read_in_turn, read_pairs, with_tags
+from nmt.errors import DataError
+from nmt.tokenizers.tags import tagged
+
+DATA = DataConfig(source_language="en", target_language="de")
+PAIRS = [("one", "eins"), ("", ""), (" two ", "zwei\x0c"), ("three", "")]
+
+
+def compressed(text: str, ending: str) -> bytes:
+    content = text.encode()
+    if ending == ".gz":
+        return gzip.compress(content)
+    return zstandard.compress(content) if ending == ".zst" else content
+
+
+def lines(side: int) -> str:
+    return "".join(pair[side] + "\n" for pair in PAIRS)
+
+
+def read(data: DataConfig = DATA, **corpus: object) -> list[tuple[str, str]]:
+    return list(read_pairs(CorpusConfig(**corpus), data))
+
+
+def fault(**corpus: object) -> str:
+    with pytest.raises(DataError) as caught:
+        read(**corpus)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("source", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("target", ["", ".gz", ".zst"])
+def test_prefix_with_any_compression(source, target, tmp_path):
+    (tmp_path / f"train.en{source}").write_bytes(compressed(lines(0), source))
+    (tmp_path / f"train.de{target}").write_bytes(compressed(lines(1), target))
+    assert read(path=str(tmp_path / "train")) == PAIRS
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_source_and_target_files(ending, tmp_path):
+    (tmp_path / f"left.txt{ending}").write_bytes(compressed(lines(0), ending))
+    (tmp_path / "right").write_text(lines(1))
+    for source in (f"left.txt{ending}", "left.txt"):  # the ending may be left out
+        assert read(source=str(tmp_path / source), target=str(tmp_path / "right")) == PAIRS
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_tsv(ending, tmp_path):
+    text = "".join(f"{source}\t{target}\n" for source, target in PAIRS) + "four\tvier\tignored\tcolumns\n"
+    (tmp_path / f"train.tsv{ending}").write_bytes(compressed(text, ending))
+    assert read(path=str(tmp_path / f"train.tsv{ending}")) == [*PAIRS, ("four", "vier")]
+    assert read(path=str(tmp_path / "train.tsv")) == [*PAIRS, ("four", "vier")]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_jsonl(ending, tmp_path):
+    rows = [{"en": source, "de": target, "id": 3} for source, target in PAIRS]
+    rows.append({"translation": {"en": "five", "de": "fünf", "fr": "cinq"}})
+    rows.append({"en": "a\nb\r\nc\u2028d", "de": None})
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / f"train.jsonl{ending}").write_bytes(compressed(text, ending))
+    expected = [*PAIRS, ("five", "fünf"), ("a b c\u2028d", "")]
+    assert read(path=str(tmp_path / f"train.jsonl{ending}")) == expected
+
+
+def test_languages_and_columns_choose_the_sides(tmp_path):
+    row = {"en": "e", "de": "d", "fr": "f", "translation": {"cs": "c"}}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    path = str(tmp_path / "t.jsonl")
+    assert read(path=path) == [("e", "d")]
+    assert read(DataConfig(source_language="fr", target_language="en"), path=path) == [("f", "e")]
+    assert read(path=path, source_column="fr", target_column="cs") == [("f", "c")]
+    for language in ("en", "de", "fr"):
+        (tmp_path / f"p.{language}").write_text(f"{language}\n")
+    reverse = DataConfig(source_language="de", target_language="fr")
+    assert read(reverse, path=str(tmp_path / "p")) == [("de", "fr")]
+    assert read(reverse, path=str(tmp_path / "p"), target_language="en") == [("de", "en")]
+    assert read(path=path, source_language="fr", target_language="en") == [("f", "e")]
+
+
+def test_tags_stand_before_sources(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb\n")
+
+    def marked(tag, **settings):
+        corpus, data = CorpusConfig(path=str(tmp_path / "t.tsv"), tag=tag), DataConfig(**settings)
+        return list(with_tags(read_pairs(corpus, data), corpus, data))
+
+    assert marked(None) == [("a", "b")]
+    assert marked("<bt>") == [(tagged("a", ["<bt>"]), "b")]
+    assert marked("<bt>", target_tags=True, target_language="fr") == [(tagged("a", ["<2fr>", "<bt>"]), "b")]
+
+
+def test_surrogates_in_json_are_replaced(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"en": "\\ud800", "de": "\\ud83d\\ude00"}\n')
+    assert read(path=str(tmp_path / "t.jsonl")) == [("\ufffd", "😀")]
+
+
+TRICKY = ["a\u2028b", "a\u2029b", "a\x0cb", "a\x0bb", "a\rb", "a\x85b", "a\x1cb", "\ufeff", "\x00", " "]
+
+
+def test_only_line_feeds_end_a_line(tmp_path):
+    (tmp_path / "t.en").write_bytes("".join(line + "\n" for line in TRICKY).encode())
+    (tmp_path / "t.de").write_bytes("".join(f"{number}\r\n" for number in range(len(TRICKY))).encode())
+    assert read(path=str(tmp_path / "t")) == [(line, str(number)) for number, line in enumerate(TRICKY)]
+
+
+LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")).filter(lambda t: not t.endswith("\r"))
+
+
+@settings(deadline=None, max_examples=50)
+@given(pairs=st.lists(st.tuples(LINE, LINE)))
+def test_any_pairs_come_back_from_files_and_json(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    for side, language in enumerate(("en", "de")):
+        (folder / f"t.{language}").write_bytes("".join(pair[side] + "\n" for pair in pairs).encode())
+    rows = [json.dumps({"en": source, "de": target}, ensure_ascii=False) + "\n" for source, target in pairs]
+    (folder / "t.jsonl").write_bytes("".join(rows).encode())
+    assert read(path=str(folder / "t")) == pairs
+    assert read(path=str(folder / "t.jsonl")) == pairs
+
+
+def test_last_line_without_line_feed_counts(tmp_path):
+    (tmp_path / "t.en").write_text("a\nb")
+    (tmp_path / "t.de").write_text("c\nd\n")
+    assert read(path=str(tmp_path / "t")) == [("a", "c"), ("b", "d")]
+
+
+def test_bytes_that_are_not_utf8_become_the_replacement_character(tmp_path):
+    (tmp_path / "t.en").write_bytes(b"a\xff\n")
+    (tmp_path / "t.de").write_bytes(b"\xc3\xa4\n")
+    assert read(path=str(tmp_path / "t")) == [("a\ufffd", "ä")]
+
+
+@pytest.mark.parametrize(("source", "target"), [(2, 5), (5, 2), (0, 1), (3, 4)])
+def test_unequal_line_counts_are_both_named(source, target, tmp_path):
+    (tmp_path / "t.en").write_text("x\n" * source)
+    (tmp_path / "t.de").write_text("y\n" * target)
+    message = fault(path=str(tmp_path / "t"))
+    assert f"{tmp_path}/t.en has {source} lines but {tmp_path}/t.de has {target}" in message
+
+
+@pytest.mark.parametrize("present", [(), ("en",), ("de",)])
+def test_missing_prefix_names_what_was_looked_for(present, tmp_path):
+    for language in present:
+        (tmp_path / f"t.{language}").write_text("x\n")
+    message = fault(path=str(tmp_path / "t"))
+    for language in ("en", "de"):
+        assert (f"{tmp_path}/t.{language}" in message) == (language not in present)
+    assert ".gz" in message
+    assert ".jsonl" in message
+
+
+def test_missing_file_is_named():
+    for corpus in ({"path": "no.tsv"}, {"path": "no.jsonl.gz"}, {"source": "no.en", "target": "no.de"}):
+        assert fault(**corpus).startswith(f"{next(iter(corpus.values()))}: no such file")
+
+
+def test_damaged_compression_is_named(tmp_path):
+    (tmp_path / "t.de").write_text("x\n" * 1000)
+    for ending in (".gz", ".zst"):
+        whole = compressed("".join(f"{number}\n" for number in range(1000)), ending)
+        for content in (whole[: len(whole) // 2], b"not compressed at all\n"):
+            (tmp_path / f"t.en{ending}").write_bytes(content)
+            assert fault(source=str(tmp_path / f"t.en{ending}"), target=str(tmp_path / "t.de")).startswith(
+                f"{tmp_path}/t.en{ending}: cannot be read ("
+            )
+
+
+@pytest.mark.parametrize(("bad", "says"), [("no tab", "has no tab"), ("", "has no tab")])
+def test_tsv_line_without_tab_is_named(bad, says, tmp_path):
+    (tmp_path / "t.tsv").write_text(f"a\tb\nc\td\n{bad}\n")
+    message = fault(path=str(tmp_path / "t.tsv"))
+    assert message.startswith(f"{tmp_path}/t.tsv:3: ")
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("1" * 5000, "not valid JSON"),
+        ('["a", "b"]', 'must hold an object, not ["a", "b"]'),
+        ('{"en": "a", "fr": "b"}', "has no 'de', only 'en', 'fr'"),
+        ("{}", "only nothing"),
+        ('{"en": "a", "de": 3}', "'de' must be text, not 3; mend it"),
+        ('{"translation": {"en": "a"}}', "has no 'de', only 'en'"),
+    ],
+)
+def test_jsonl_line_that_is_no_pair_is_named(bad, says, tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"en": "a", "de": "b"}\n' + bad + "\n")
+    message = fault(path=str(tmp_path / "t.jsonl"))
+    assert message.startswith(f"{tmp_path}/t.jsonl:2: ")
+    assert says in message
+
+
+def test_corpora_follow_one_another(tmp_path):
+    (tmp_path / "a.tsv").write_text("1\t2\n")
+    (tmp_path / "b.tsv").write_text("3\t4\n1\t2\n")
+    corpora = [CorpusConfig(path=str(tmp_path / name)) for name in ("a.tsv", "b.tsv")]
+    assert list(read_corpora(corpora, DATA)) == [("1", "2"), ("3", "4"), ("1", "2")]
+    assert list(read_corpora([], DATA)) == []
+
+
+def test_corpora_in_turn(tmp_path):
+    (tmp_path / "a.tsv").write_text("1\t2\n")
+    (tmp_path / "b.tsv").write_text("3\t4\n5\t6\n")
+    (tmp_path / "c.tsv").write_text("7\t8\n9\t0\n")
+    corpora = [CorpusConfig(path=str(tmp_path / f"{name}.tsv")) for name in "abc"]
+    assert [left for left, _ in read_in_turn(corpora, DATA)] == ["1", "3", "7", "5", "9"]
+
+
+def test_reading_is_lazy(tmp_path):
+    (tmp_path / "t.tsv").write_text("a\tb\nbroken\n")
+    assert next(read_pairs(CorpusConfig(path=str(tmp_path / "t.tsv")), DATA)) == ("a", "b")
+
+
+def test_files_and_description(tmp_path):
+    (tmp_path / "t.en.gz").write_bytes(gzip.compress(b""))
+    (tmp_path / "t.de").write_text("")
+    prefix = CorpusConfig(path=str(tmp_path / "t"))
+    assert corpus_files(prefix, DATA) == [tmp_path / "t.en.gz", tmp_path / "t.de"]
+    assert describe(prefix) == str(tmp_path / "t")
+    assert describe(CorpusConfig(source="a", target="b")) == "a with b"
+    assert describe(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
+    assert describe(CorpusConfig(path="a", source_language="fr")) == "a from fr"
+    assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"

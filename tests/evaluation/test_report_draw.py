@@ -1,0 +1,54 @@
+"""Drawings are SVG that holds what they were given."""
+
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from nmt.errors import MachineError
+from nmt.evaluation.report import draw
+from nmt.evaluation.report.history import History
+
+pytest.importorskip("matplotlib")
+
+
+def texts(svg: str) -> list[str]:
+    return [
+        "".join(element.itertext()) for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+def test_bars_show_labels_values_and_notes() -> None:
+    shown = texts(draw.bars(["1–5", "6+"], [12.34, 0], "words", "BLEU", ["3 sent.", "4 sent."]))
+    assert {"1–5", "6+", "12.3", "0.0", "words", "BLEU", "3 sent.", "4 sent."} <= set(shown)
+
+
+def test_any_piece_can_label_a_heat_map() -> None:
+    pieces = ["▁a", "$x$", "<&>", "犬", "\x00", "_^{"]
+    svg = draw.heat_map([[0.5] * 6], ["▁犬"], pieces)
+    assert {"▁a", "$x$", "<&>", "犬", "\ufffd", "_^{", "▁犬"} <= set(texts(svg))
+
+
+def test_a_drawing_is_the_same_every_time() -> None:
+    assert draw.heat_map([[0.5, 1]], ["a"], ["b", "c"]) == draw.heat_map([[0.5, 1]], ["a"], ["b", "c"])
+    assert draw.heat_map([[0.5, 1]], ["a"], ["b", "c"]) != draw.heat_map([[0.5, 0]], ["a"], ["b", "c"])
+
+
+def history(name: str, **validation: float) -> History:
+    train = {"kind": "train", "update": 1, "seconds": 1.0, "loss": 3.0}
+    return History(
+        name=name, records=[train, {"kind": "valid", "update": 1, "seconds": 2.0, "loss": 2.0, **validation}]
+    )
+
+
+def test_curves_name_the_trainings_where_there_are_several() -> None:
+    alone, both = texts(draw.curves([history("one")])), texts(draw.curves([history("one", bleu=3.0), history("two")]))
+    assert {"training", "validation"} <= set(alone)
+    assert "BLEU" not in alone
+    assert {"one: training", "two: validation", "BLEU"} <= set(both)
+
+
+def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MachineError, match=r"pip install 'nmt\[plots\]'"):
+        draw.check()

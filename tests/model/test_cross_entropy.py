@@ -1,0 +1,116 @@
+"""Our loss and its gradient against torch's on whole scores."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nmt.model.autograd import cross_entropy as loss
+from nmt.model.autograd.cross_entropy import cross_entropy, repeated_attention
+
+PIECES, D, V = 7, 5, 9
+
+
+def problem(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Vectors, weight, bias and targets."""
+    generator = torch.Generator().manual_seed(1)
+    tensors = (torch.randn(shape, generator=generator, dtype=dtype) for shape in ((PIECES, D), (V, D), (V,)))
+    vectors, weight, bias = (tensor.requires_grad_() for tensor in tensors)
+    return vectors, weight, bias, torch.tensor([0, 8, 3, 3, 1, 5, 2])
+
+
+def gradients(value: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(value, tensors)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5])
+def test_against_the_definition(epsilon: float) -> None:
+    vectors, weight, bias, targets = problem()
+    logits = vectors @ weight.T + bias
+    log_p = logits - logits.exp().sum(-1, keepdim=True).log()
+    wanted = torch.full((PIECES, V), epsilon / V).double()
+    wanted[torch.arange(PIECES), targets] += 1 - epsilon
+    torch.testing.assert_close(cross_entropy(vectors, weight, bias, targets, epsilon), -(wanted * log_p).sum())
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1])
+@pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (3, 2), (1, 1)])
+def test_gradients_however_it_is_cut(epsilon: float, rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "ROWS", rows)
+    monkeypatch.setattr(loss, "CACHED_ROWS", cached)
+    *tensors, targets = problem()
+    vectors, weight, bias = tensors
+    expected = F.cross_entropy(F.linear(vectors, weight, bias), targets, label_smoothing=epsilon, reduction="sum")
+    value = cross_entropy(vectors, weight, bias, targets, epsilon)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients(3 * value, (*tensors,)), gradients(3 * expected, (*tensors,)))
+
+
+def test_gradcheck() -> None:
+    *tensors, targets = problem()
+    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1), tensors)
+
+
+def test_bfloat16_is_near() -> None:
+    vectors, weight, bias, targets = problem(torch.float32)
+    expected = F.cross_entropy(F.linear(vectors, weight, bias), targets, reduction="sum")
+    with torch.autocast("cpu", torch.bfloat16):
+        value = cross_entropy(vectors, weight, bias, targets)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected.item(), rel=0.01)
+    for ours, exact in zip(
+        gradients(value, (vectors, weight, bias)), gradients(expected, (vectors, weight, bias)), strict=True
+    ):
+        assert ((ours - exact).norm() / exact.norm()).item() < 0.02
+
+
+def test_without_gradients() -> None:
+    vectors, weight, bias, targets = problem()
+    with torch.no_grad():
+        value = cross_entropy(vectors, weight, bias, targets, 0.1)
+    assert not value.requires_grad
+    torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())
+
+
+def twins() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A problem in which rows 2i and 2i + 1 predict the same piece."""
+    vectors, weight, bias, targets = problem()
+    return vectors[:6].detach().requires_grad_(), weight, bias, targets[:3].repeat_interleave(2)
+
+
+@pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (4, 2), (2, 2)])
+def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "ROWS", rows)
+    monkeypatch.setattr(loss, "CACHED_ROWS", cached)
+    *tensors, targets = twins()
+    log_p = F.linear(*tensors).log_softmax(dim=-1)
+    p, q = log_p[0::2], log_p[1::2]
+    divergence = F.kl_div(q, p, reduction="sum", log_target=True) + F.kl_div(p, q, reduction="sum", log_target=True)
+    expected = cross_entropy(*tensors, targets, 0.1) + 0.7 / 2 * divergence
+    value = cross_entropy(*tensors, targets, 0.1, r_drop=0.7)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(gradients(3 * value, (*tensors,)), gradients(3 * expected, (*tensors,)))
+
+
+def test_r_drop_gradcheck() -> None:
+    *tensors, targets = twins()
+    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)
+
+
+def test_repeated_attention_is_the_least_of_weight_and_coverage() -> None:
+    weights = torch.rand(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = 0.0
+    for b, length in enumerate([4, 2]):
+        covered = [0.0] * 3
+        for t in range(length):
+            for s in range(3):
+                expected += min(weights[b, t, s].item(), covered[s])
+                covered[s] += weights[b, t, s].item()
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert repeated_attention(weights, mask).item() == pytest.approx(expected)
+
+
+def test_repeated_attention_sums_more_exactly_than_it_is_given() -> None:
+    weights = torch.full((1, 600, 1), 1 / 256, dtype=torch.bfloat16)
+    found = repeated_attention(weights, torch.ones(1, 600, dtype=torch.bool))
+    assert found.item() == pytest.approx(599 / 256)

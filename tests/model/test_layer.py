@@ -1,0 +1,129 @@
+"""What training does to the state, against a plain loop over the equations; kernels against loops."""
+
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from nmt.config.schema import ModelConfig
+from nmt.model.cells import CELLS, EQUATIONS, STATES, recurrent_layer
+from nmt.model.dropout import dropout_mask
+from nmt.model.layer import RecurrentLayer, kept
+
+B, T, D, H = 3, 5, 6, 4
+TORCH = ["lstm", "gru", "rnn"]
+
+
+def layer(**settings: object) -> RecurrentLayer:
+    result = recurrent_layer(ModelConfig(**settings), D, H, 1)
+    generator = torch.Generator().manual_seed(3)
+    result.initialize(1.0, generator)
+    for name, parameter in result.named_parameters():
+        if "bias" in name:
+            nn.init.normal_(parameter, generator=generator)
+    return result.double()
+
+
+def given(ours: RecurrentLayer) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Inputs (B, T, D) and a first state."""
+    generator = torch.Generator().manual_seed(5)
+    inputs = torch.randn(B, T, D, generator=generator, dtype=torch.float64, requires_grad=True)
+    return inputs, tuple(torch.randn(B, H, generator=generator, dtype=torch.float64) for _ in range(ours.states))
+
+
+def unrolled(ours: RecurrentLayer, inputs: Tensor, state: tuple[Tensor, ...], seed: int) -> Tensor:
+    steps, outputs = ours.unrolled(inputs, tiny.noise(seed)), []
+    for x in inputs.unbind(dim=1):
+        state = steps.step(x, state)
+        outputs.append(state[0])
+    return torch.stack(outputs, dim=1)
+
+
+@pytest.mark.parametrize("cell", TORCH)
+def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None:
+    ours = layer(cell=cell, state_dropout=0.4)
+    inputs, state = given(ours)
+    mask = dropout_mask(inputs, H, 0.4, tiny.noise(2))
+    expected, first = [], state
+    for x in inputs.unbind(dim=1):
+        w_input, w_recurrent, b_input, b_recurrent = ours.fused.all_weights[0]
+        recurrent = (state[0] * mask.squeeze(1)) @ w_recurrent.T + b_recurrent
+        state = EQUATIONS[cell](x @ w_input.T + b_input, recurrent, state)
+        expected.append(state[0])
+    ways = (
+        ours(inputs, first, tiny.noise(2)),
+        unrolled(ours, inputs, first, seed=2),
+        RecurrentLayer.forward(ours, inputs, first, tiny.noise(2)),
+    )
+    reference = torch.stack(expected, dim=1)
+    weights = (inputs, *ours.parameters())
+    gradients = torch.autograd.grad(reference.sin().sum(), weights)
+    for way in ways:
+        torch.testing.assert_close(way, reference)
+        torch.testing.assert_close(torch.autograd.grad(way.sin().sum(), weights), gradients)
+    assert not torch.allclose(ours(inputs, first), reference)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_without_noise_the_state_is_whole(cell: str) -> None:
+    ours, plain = layer(cell=cell, state_dropout=0.4), layer(cell=cell)
+    plain.load_state_dict(ours.state_dict())
+    inputs, state = given(ours)
+    torch.testing.assert_close(ours(inputs, state), plain(inputs, state))
+    torch.testing.assert_close(ours.step(inputs[:, 0], state), plain.step(inputs[:, 0], state))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_zoneout_keeps_units_by_chance(cell: str) -> None:
+    ours, plain = layer(cell=cell, zoneout=0.3), layer(cell=cell)
+    plain.load_state_dict(ours.state_dict())
+    inputs, state = given(ours)
+    noise, expected, first = tiny.noise(2), [], state
+    keep = [noise.by_word(inputs, H) < 0.3 for _ in state]
+    for t in range(T):
+        following = plain.step(inputs[:, t], state)
+        state = tuple(torch.where(d[:, t], old, new) for old, new, d in zip(state, following, keep, strict=True))
+        expected.append(state[0])
+    for way in (ours(inputs, first, tiny.noise(2)), unrolled(ours, inputs, first, seed=2)):
+        torch.testing.assert_close(way, torch.stack(expected, dim=1))
+    assert 0.1 < torch.stack(keep).double().mean() < 0.5
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_zoneout_is_its_mean_in_inference(cell: str) -> None:
+    ours, plain = layer(cell=cell, zoneout=0.3), layer(cell=cell)
+    plain.load_state_dict(ours.state_dict())
+    inputs, state = given(ours)
+    outputs = ours(inputs, state)
+    for t in range(T):
+        following = plain.step(inputs[:, t], state)
+        mean = tuple(0.3 * old + 0.7 * new for old, new in zip(state, following, strict=True))
+        state = ours.step(inputs[:, t], state)
+        torch.testing.assert_close((state, outputs[:, t]), (mean, mean[0]))
+
+
+def test_the_mean_of_zoneout_is_what_inference_takes() -> None:
+    old, new = torch.randn(2, 1, H, generator=torch.Generator().manual_seed(3))
+    masks = tiny.noise().by_word(torch.empty(4000, 1, 1), H).squeeze(1) < 0.3
+    (drawn,) = kept((old,), (new,), [masks.float()])
+    torch.testing.assert_close(drawn.mean(dim=0, keepdim=True), kept((old,), (new,), [0.3])[0], atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_half_precision_is_near(cell: str) -> None:
+    ours = layer(cell=cell, state_dropout=0.4).float()
+    inputs, state = given(ours)
+    inputs, state = inputs.float(), tuple(tensor.float() for tensor in state)
+    exact = ours(inputs, state, tiny.noise())
+    with torch.autocast("cpu", torch.bfloat16):
+        ways = ours(inputs, state, tiny.noise()), unrolled(ours, inputs.bfloat16(), state, seed=1)
+    for way in ways:
+        torch.testing.assert_close(way, exact, rtol=0.05, atol=0.05, check_dtype=False)
+
+
+def test_states_have_as_many_tensors_as_the_bridge_makes() -> None:
+    assert STATES.keys() == CELLS.keys()
+    for cell, count in STATES.items():
+        ours = layer(cell=cell)
+        inputs, state = given(ours)
+        assert len(ours.zero_state(inputs)) == len(ours.step(inputs[:, 0], state)) == count

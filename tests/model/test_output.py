@@ -1,0 +1,207 @@
+"""The output layers against their formulas, in training and among the candidates of a search."""
+
+import dataclasses
+import math
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nmt.model import output
+from nmt.model.candidates import Candidates, Shortlist
+from nmt.model.output import OUTPUTS, Output, Readout
+from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.search.loop import decode
+from nmt.search.options import SearchOptions
+from nmt.search.scorer import ModelScorer
+from nmt.types import BOS, EOS, pad
+
+KINDS = list(OUTPUTS)
+ROWS, SIZE, D, M = 5, 9, 4, 3
+
+
+def problem(kind: str) -> tuple[Output, Readout, Tensor]:
+    """A layer over a vocabulary of nine, and five positions that look at three source pieces each."""
+    torch.manual_seed(3)
+    layer = OUTPUTS[kind](D, SIZE, M).double()
+    shape = (ROWS, 3, D) if layer.latent else (ROWS, D)
+    vectors = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    attention = torch.randn(ROWS, 3, dtype=torch.float64).softmax(dim=-1).requires_grad_()
+    columns = torch.tensor([[3, 5, 5], [8, 3, 4], [3, 3, 3], [4, 6, 7], [7, 5, 3]])
+    return layer, Readout(vectors=vectors, attention=attention, columns=columns), torch.tensor([5, 3, 0, 8, 6])
+
+
+def softmax(scores: Tensor) -> Tensor:
+    return scores.exp() / scores.exp().sum()
+
+
+def expected(layer: Output, x: Tensor, attention: Tensor, columns: list[int], kept: list[int]) -> Tensor:
+    """P of the pieces `kept`, from the papers' equations; `columns` are places among them."""
+
+    def plain(vector: Tensor) -> Tensor:
+        return softmax((layer.weight @ vector + layer.bias)[kept])
+
+    if isinstance(layer, output.MixtureOutput):
+        parts = torch.tanh(layer.project.weight @ x + layer.project.bias).split(len(x))
+        return sum(pi * plain(part) for pi, part in zip(softmax(layer.prior.weight @ x), parts, strict=True))
+    if isinstance(layer, output.LatentOutput):
+        return sum(weight * plain(vector) for weight, vector in zip(attention, x, strict=True))
+    if isinstance(layer, output.CopyOutput):
+        gate = 1 / (1 + torch.exp(-(layer.generate.weight @ x + layer.generate.bias)))
+        copied = torch.zeros(len(kept), dtype=x.dtype)
+        for weight, column in zip(attention, columns, strict=True):
+            if column < len(kept):
+                copied[column] += weight
+        return gate * plain(x) + (1 - gate) * copied / copied.sum()
+    return plain(x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_formulas(kind: str) -> None:
+    layer, readout, _ = problem(kind)
+    assert readout.columns is not None
+    found = layer.log_probabilities(readout, layer.log_softmax)
+    torch.testing.assert_close(found.exp().sum(dim=-1), torch.ones(ROWS).double())
+    rows = zip(readout.vectors, readout.attention, readout.columns.tolist(), strict=True)
+    for row, (x, attention, columns) in zip(found, rows, strict=True):
+        torch.testing.assert_close(row.exp(), expected(layer, x, attention, columns, list(range(SIZE))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("epsilon", [0.0, 0.2])
+@pytest.mark.parametrize("rows", [256, 2])
+def test_the_loss_however_it_is_cut(kind: str, epsilon: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "ROWS", rows)
+    layer, readout, targets = problem(kind)
+    log_p = layer.log_probabilities(readout, layer.log_softmax)
+    wanted = (1 - epsilon) * F.one_hot(targets, SIZE) + epsilon / SIZE
+    ours, whole = layer.loss(readout, targets, epsilon), -(wanted * log_p).sum()
+    torch.testing.assert_close(ours, whole)
+    inputs = [readout.vectors, *layer.parameters(), *([readout.attention] if kind in ("copy", "latent") else [])]
+    torch.testing.assert_close(torch.autograd.grad(ours, inputs), torch.autograd.grad(whole, inputs))
+
+
+def test_what_is_neither_copied_nor_likely_has_a_gradient_that_is_a_number() -> None:
+    layer, readout, _ = problem("copy")
+    layer.bias.data[:3] = -1e4
+    (gradient,) = torch.autograd.grad(layer.loss(readout, torch.tensor([0, 1, 2, 0, 1]), 0.1), [readout.attention])
+    assert gradient.isfinite().all()
+
+
+def test_each_kind_does_something_else() -> None:
+    batch = tiny.batch()
+    losses = {round(tiny.network(output=kind)(batch).item(), 3) for kind in KINDS}
+    assert len(losses) == len(KINDS)
+    few, many = (tiny.network(output="mixture", mixtures=count)(batch).item() for count in (2, 5))
+    assert few != many
+
+
+def test_a_latent_output_sees_every_source_piece_as_the_only_context() -> None:
+    for decoder in ("parallel", "input_feeding"):
+        network, batch = tiny.network(output="latent", decoder=decoder, tied_embeddings="none").double(), tiny.batch()
+        memory = network.encode(batch.source, batch.source_lengths)
+        embedded = network.target_embedding(torch.tensor([[BOS], [BOS], [BOS]]))
+        decoded, found = network.decoder(embedded, memory), network.readout(batch).vectors
+        for row, sentence in zip((0, 3, 5), range(3), strict=True):  # the first pieces
+            for s, value in enumerate(memory.values[sentence]):
+                vector = network.decoder.combine.vectors(embedded[sentence, 0], decoded.hidden[sentence, 0], value)
+                torch.testing.assert_close(found[row, s], vector)
+
+
+def test_latent_attention_that_looks_at_one_piece_is_the_usual_one() -> None:
+    latent, usual, batch = tiny.network(output="latent").double(), tiny.network().double(), tiny.batch()
+    short = dataclasses.replace(batch, source=batch.source[:, :1], source_lengths=torch.ones_like(batch.source_lengths))
+    torch.testing.assert_close(latent(short, label_smoothing=0.1), usual(short, label_smoothing=0.1), check_dtype=False)
+
+
+def test_dropout_is_the_same_for_all_source_pieces() -> None:
+    network = tiny.network(output="latent", output_dropout=0.5, tied_embeddings="none")
+    vectors = network.readout(tiny.batch(), tiny.noise()).vectors
+    assert (dropped := vectors == 0).any()
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+
+
+@tiny.needs_bf16
+@pytest.mark.parametrize("kind", ["mixture", "copy", "latent"])
+def test_bfloat16_is_near(kind: str) -> None:
+    network, batch = tiny.network(output=kind), tiny.batch()
+    exact = network(batch, label_smoothing=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(batch, label_smoothing=0.1)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(exact.item(), rel=0.02)
+    rough.backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+LINES = [[5, 6, 7, 8, EOS], [9, 1, EOS], [10, 11, 10, EOS]]
+SOME = [[EOS, 5, 6, 19], [EOS, 9, 12], [EOS, 5, 10, 11, 12]]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shortlisted", [False, True])
+def test_search_sees_probabilities_among_the_candidates(kind: str, shortlisted: bool) -> None:
+    network = tiny.network(output=kind)
+    source, lengths = pad(LINES)
+    own = SOME if shortlisted else [list(range(EOS, tiny.SIZE))] * 3
+    pieces, counts = pad(own)
+    candidates = Candidates(pieces=pieces.clamp_min(EOS), counts=counts) if shortlisted else Candidates.all(tiny.SIZE)
+    scorer = ModelScorer(network)
+    state = scorer.start(source, lengths, candidates).select(torch.tensor([0, 0, 1, 1, 2, 2]))
+    state = state.select(torch.tensor([0, 1, 4, 5]), torch.tensor([0, 2]))  # two hypotheses of the first and the last
+    tokens = torch.tensor([BOS, 4, 7, BOS])
+    prediction, _ = scorer.step(tokens, state)
+    step = network.step(tokens, state.decoder, state.memory)
+    for row, sentence in enumerate([0, 0, 2, 2]):
+        kept, ids = own[sentence], LINES[sentence]
+        columns = [kept.index(piece) if piece in kept else len(kept) for piece in ids]
+        x = step.vectors[row, : len(ids)] if network.output.latent else step.vectors[row]
+        p = expected(network.output, x, step.attention[row, : len(ids)], columns, kept)
+        torch.testing.assert_close(prediction.log_probabilities[row, : len(kept)].exp(), p)
+        assert set(prediction.log_probabilities[row, len(kept) :].tolist()) <= {-math.inf}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", KINDS)
+def test_teacher_forcing_equals_steps(kind: str) -> None:
+    network, batch = tiny.network(output=kind, decoder="input_feeding").double(), tiny.batch()
+    memory = network.encode(batch.source, batch.source_lengths)
+    state, tokens, found = network.start(memory), torch.full((3,), BOS), []
+    for t in range(batch.target.size(1)):
+        step = network.step(tokens, state, memory)
+        readout = Readout(vectors=step.vectors, attention=step.attention, columns=batch.source)
+        found.append(network.output.log_probabilities(readout, network.output.log_softmax))
+        state, tokens = step.state, batch.target[:, t]
+    by_steps = torch.stack(found, dim=1)
+    real = torch.cat([by_steps[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
+    torch.testing.assert_close(network.predict(network.readout(batch)), real, rtol=1e-5, atol=1e-6)
+    assert len(real) == len(real_targets(batch))
+
+
+def sharp(kind: str) -> Seq2Seq:
+    network = tiny.network(5, output=kind, encoder_size=32, decoder_size=32, embedding_size=16).requires_grad_(False)
+    network.output.weight.data *= 6
+    return network
+
+
+@pytest.mark.parametrize("kind", ["mixture", "copy", "latent"])
+def test_translations_do_not_depend_on_the_rest_of_the_batch(kind: str) -> None:
+    scorer, options = ModelScorer(sharp(kind)), SearchOptions(beam=3, nbest=2)
+    best = torch.randint(4, tiny.SIZE, (tiny.SIZE, 3), generator=torch.Generator().manual_seed(1)).numpy()
+    shortlist = Shortlist(target_size=tiny.SIZE, frequent=best[0, :1], best=best).copying()
+    lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]
+    for few in (None, shortlist):
+        together = decode(scorer, *pad(lines), options, few)
+        alone = [decode(scorer, *pad([line]), options, few)[0] for line in lines]
+        assert [[each.ids for each in found] for found in together] == [[each.ids for each in found] for found in alone]
+
+
+def test_a_network_that_only_copies_translates_into_its_source() -> None:
+    network = sharp("copy")
+    network.output.generate.bias.fill_(-1e3)
+    pieces = {piece for line in LINES for piece in line}
+    for found in decode(ModelScorer(network), *pad(LINES), SearchOptions(beam=2)):
+        assert set(found[0].ids) <= pieces

@@ -1,0 +1,54 @@
+"""scripts/closest: of each line's n-best the one with the highest sentence BLEU."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sacrebleu import sentence_bleu
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "closest"
+
+NBEST = [
+    ["ein Mann reitet", "ein Mann reitet auf einem Pferd .", "ein Mann geht ."],
+    [""],
+    ["das Haus ||| alt", "das Haus ||| rot"],
+    ["gleich\u2028gut", "gleich\u2028gut"],
+]
+REFERENCES = ["ein Mann reitet ein Pferd .", "", "ein Haus ||| rot", "anders"]
+
+
+def run(folder: Path, nbest: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "reference").write_text("".join(f"{line}\n" for line in REFERENCES), "utf-8")
+    command = [sys.executable, str(SCRIPT), str(folder / "reference"), *options]
+    return subprocess.run(command, input=nbest, capture_output=True, check=False, encoding="utf-8")
+
+
+def moses(lists: list[list[str]]) -> str:
+    lines = [(number, text) for number, texts in enumerate(lists, start=1) for text in texts]
+    return "".join(f"{number} ||| {text} ||| -0.5\n" for number, text in lines)
+
+
+def test_the_closest_of_each_line(tmp_path: Path) -> None:
+    done = run(tmp_path, moses(NBEST))
+    expected = [
+        max(texts, key=lambda text: sentence_bleu(text, [reference]).score)
+        for texts, reference in zip(NBEST, REFERENCES, strict=True)
+    ]
+    assert (done.stderr, done.stdout.split("\n")) == ("", [*expected, ""])
+    assert expected[2] == NBEST[2][1]
+
+
+@pytest.mark.parametrize(
+    ("nbest", "message"),
+    [
+        (moses(NBEST[:3]), "line 4: translations and references do not pair up"),
+        (moses([*NBEST, ["zu viel"]]), "line 5: translations and references do not pair up"),
+        ("ein Mann\n", "'ein Mann': not `number ||| text ||| score`"),
+    ],
+)
+def test_faults(nbest: str, message: str, tmp_path: Path) -> None:
+    done = run(tmp_path, nbest)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"closest: error: {message}")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,102 @@
+"""The benchmark's yardstick computes what our network computes, and its counts are right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from torch import nn
+from train_benchmark.parts import Products, by_part, ceiling
+from train_benchmark.plain import PlainSeq2Seq
+
+from nmt.config.load import dump_config
+from nmt.model.seq2seq import Seq2Seq
+
+
+def plain_copy(network: Seq2Seq) -> PlainSeq2Seq:
+    """The textbook network with the weights of ours."""
+    plain = PlainSeq2Seq(network.config, tiny.SIZE, tiny.SIZE).double()
+    layer, decoder = network.encoder.layers[0], network.decoder
+    weights = {
+        **named("source", network.source_embedding),
+        **named("target", network.target_embedding),
+        **named("encoder", layer.forward_layer.fused),
+        **{f"{name}_reverse": weight for name, weight in named("encoder", layer.backward_layer.fused).items()},
+        **named("decoder", decoder.layers[0].fused),
+        **named("bridge", decoder.bridge.linear),
+        **named("query", decoder.attention.key),
+        **named("combine", decoder.combine),
+        **named("output", network.output),
+    }
+    plain.load_state_dict(weights)
+    return plain
+
+
+def named(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": weight for name, weight in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_ours_equals_the_textbook(decoder: str) -> None:
+    network = tiny.network(decoder=decoder, decoder_layers=1, tied_embeddings="none", bridge="mean").double()
+    plain = plain_copy(network)
+    ours, theirs = network(tiny.batch(), label_smoothing=0.1), plain(tiny.batch(), 0.1)
+    torch.testing.assert_close(ours, theirs)
+    ours.backward()
+    theirs.backward()
+    for name, weight in plain_copy_of_gradients(network, plain):
+        torch.testing.assert_close(weight[0], weight[1], msg=name)
+
+
+def plain_copy_of_gradients(
+    network: Seq2Seq, plain: PlainSeq2Seq
+) -> list[tuple[str, tuple[torch.Tensor, torch.Tensor]]]:
+    """Gradients of both networks, pair by pair."""
+    for parameter in network.parameters():
+        parameter.data.copy_(parameter.grad if parameter.grad is not None else 0)
+    expected = dict(plain_copy(network).named_parameters())
+    return [
+        (name, (weight.grad, expected[name].data))
+        for name, weight in plain.named_parameters()
+        if weight.grad is not None
+    ]
+
+
+def test_products_are_counted() -> None:
+    with Products() as products:
+        torch.randn(2, 3) @ torch.randn(3, 4)
+        torch.bmm(torch.randn(5, 2, 3), torch.randn(5, 3, 4))
+        nn.Linear(3, 4)(torch.randn(2, 3))
+    assert products.shapes == {(1, 2, 3, 4): 2, (5, 2, 3, 4): 1}
+    assert products.operations() == 2 * 2 * 3 * 4 * 7
+    assert ceiling(products.shapes, torch.float32, torch.device("cpu")) > 0
+
+
+def test_products_of_fused_layers_are_counted() -> None:
+    layer, inputs = nn.LSTM(3, 4), torch.randn(5, 2, 3)
+    with Products() as fused:
+        layer(inputs)[0].sum().backward()
+    assert fused.shapes[1, 10, 3, 16] == 1
+    assert fused.shapes[1, 2, 4, 16] == fused.shapes[1, 2, 16, 4] == 5
+    assert fused.operations() == 3 * 2 * 10 * 16 * (3 + 4)
+
+
+@tiny.needs_bf16
+@pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
+def test_parts(decoder: str) -> None:
+    seconds = by_part(tiny.network(decoder=decoder), [tiny.batch()], torch.bfloat16, 0.1)
+    assert set(seconds) == {
+        "embeddings and encoder", "decoder with attention", "attention alone", "softmax and loss"
+    }  # fmt: skip
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_the_time_of_a_tiny_update_is_split(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(tmp_path))))
+    script = Path(__file__).parents[2] / "scripts" / "bench-train"
+    command = [sys.executable, str(script), str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "norm and optimiser" in answer.stdout

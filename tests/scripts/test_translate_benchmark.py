@@ -1,0 +1,297 @@
+"""The benchmark of translating counts right, reads others right, and shows what it found."""
+
+import subprocess
+import sys
+import time
+from itertools import count
+from pathlib import Path
+from unittest.mock import Mock
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import nn
+from translate_benchmark import plot, processes
+from translate_benchmark.contenders import Contender, contenders, translate
+from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
+from translate_benchmark.profile import PARTS, Clock, Products, profile, report, timed
+from translate_benchmark.table import document, number, starts
+
+from nmt.checkpoint.folder import load_model, model_folder, save_shortlist
+from nmt.errors import DataError
+from nmt.model.candidates import Shortlist
+from nmt.search.packed import kernels
+from nmt.search.packed.arithmetic import multiply, pack, quantized
+from nmt.training.run import train
+from nmt.types import EOS
+
+PROGRAM = str(Path(__file__).parents[2] / "scripts" / "bench-translate")
+FULL, ALONE = Setting(beam=5, alone=False), Setting(beam=1, alone=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    train(tiny.config(tiny.write_corpus(folder)), folder / "run")
+    tokenizers = load_model(folder / "run").tokenizers
+    every = np.arange(EOS, tokenizers.target.size)
+    best = np.full((tokenizers.source.size, 1), EOS)
+    shortlist = Shortlist(target_size=tokenizers.target.size, frequent=every, best=best)
+    save_shortlist(model_folder(folder / "run"), shortlist)
+    return folder / "run"
+
+
+def speed(name: str, sentences: float, *, ours: bool = True, **more: float) -> Speed:
+    return Speed(contender=name, setting=FULL, ours=ours, sentences_per_second=sentences, **more)
+
+
+# ---- figures
+
+
+def test_settings_are_read() -> None:
+    assert (Setting.parse("5:full"), Setting.parse("1:1")) == (FULL, ALONE)
+    assert (FULL.title, ALONE.title) == ("Beam 5, full speed", "Greedy, one sentence at a time")
+    for wrong in ("5", "0:full", "x:1", "5:64", "5:"):
+        with pytest.raises(DataError, match="5:full for example"):
+            Setting.parse(wrong)
+
+
+def test_what_other_toolkits_print_is_read() -> None:
+    output = """loading
+SPEED beam=5 batch=64 sentences_per_second=59.9 bleu=34.1 peak_MiB=500 whole_seconds=20 tokens_per_second=820
+SPEED beam=1 batch=1 sentences_per_second=24.9 whole_seconds=5 sentences=100
+"""
+    full, alone = parse_speeds("other", output, sentences=1000)
+    assert full == speed(
+        "other", 59.9, ours=False, bleu=34.1, peak_mib=500, whole_sentences_per_second=50, tokens_per_second=820
+    )
+    assert (alone.setting, alone.whole_sentences_per_second, alone.bleu) == (ALONE, 20, None)
+
+
+@pytest.mark.parametrize(
+    "output", ["", "SPEED", "SPEED beam=5 batch=64", "SPEED beam=five batch=64 sentences_per_second=1", "SPEED beam 5"]
+)
+def test_what_other_toolkits_fail_to_print_is_told(output: str) -> None:
+    with pytest.raises(DataError, match=r"^other: .*sentences_per_second="):
+        parse_speeds("other", output, sentences=1000)
+
+
+def test_figures_are_kept(tmp_path: Path) -> None:
+    figures = Figures(machine="a machine", test_set="a test", signature="nrefs:1")
+    figures.speeds += [speed("nmt", 300.0, bleu=30.0)]
+    figures.starts += [Start(contender="import torch", seconds=1.5)]
+    figures.save(tmp_path / "one")
+    assert Figures.load([str(tmp_path / "one")]) == figures
+    assert len(Figures.load([str(tmp_path / "one")] * 2).speeds) == 2
+    (tmp_path / "other").write_text('{"speeds": 1}', encoding="utf-8")
+    with pytest.raises(DataError, match="other: not figures"):
+        Figures.load([str(tmp_path / "other")])
+
+
+def test_figures_of_before_outlast_an_end_in_the_midst_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = Figures(machine="a machine")
+    figures.save(tmp_path / "one")
+    monkeypatch.setattr("os.fsync", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        Figures(machine="another").save(tmp_path / "one")
+    assert Figures.load([str(tmp_path / "one")]) == figures
+
+
+def test_ratios_are_those_of_single_rounds() -> None:
+    ours, other = Rounds([speed("a", 10), speed("a", 40), speed("a", 20)]), Rounds([speed("b", 5), speed("b", 10)])
+    assert ours.times(other) == 3  # the median of 2 and 4
+    assert ours.median("sentences_per_second") == 20
+
+
+def test_the_table_shows_bleu_beside_every_speed() -> None:
+    figures = Figures(machine="a machine", test_set="a test", signature="nrefs:1")
+    figures.speeds += [
+        speed("nmt", 300, bleu=34.0, tokens_per_second=4100, whole_sentences_per_second=200, peak_mib=310.4),
+        speed("other", 60, ours=False, bleu=34.1),
+        speed("nmt", 400, bleu=34.0, tokens_per_second=5100, whole_sentences_per_second=220, peak_mib=309),
+        speed("other", 40, ours=False, bleu=34.1),
+    ]
+    figures.starts += [Start(contender="import torch", seconds=2), Start(contender="nmt", seconds=2.5)]
+    lines = document(figures).splitlines()
+    assert lines[0] == "a machine. a test."
+    assert lines[2] == "### Beam 5, full speed"
+    assert lines[6:8] == [
+        "| nmt | 34.00 | **350** (300 to 400) | 4,600 | **210** (200 to 220) | 310 | 7.50 |",
+        "| other | 34.10 | **50.0** (40.0 to 60.0) |  |  |  |  |",
+    ]
+    assert "| nmt | **2.50** (2.50 to 2.50) | 1.25 |" in lines
+    assert lines[-1] == "- BLEU: sacrebleu, nrefs:1"
+
+
+def test_without_others_the_first_is_what_ratios_are_to() -> None:
+    figures = Figures(speeds=[speed("slow", 10), speed("fast", 25)])
+    assert "times slow |" in document(figures)
+    assert "| fast |  | **25.0** (25.0 to 25.0) |  |  |  | 2.50 |" in document(figures)
+    assert starts(figures).count("\n") == 1  # no start was measured: the head alone
+
+
+def test_numbers_have_three_digits() -> None:
+    assert [number(value) for value in (1.234, 12.34, 123.4, 1234.0)] == ["1.23", "12.3", "123", "1,234"]
+
+
+def test_the_plot_names_everyone_and_the_frontier_holds_the_best() -> None:
+    figures = Figures(speeds=[speed("a & b", 10, bleu=30), speed("fast", 100, bleu=28), speed("poor", 50, bleu=27)])
+    figures.speeds.append(speed("silent", 50))  # no BLEU, no point
+    root = ElementTree.fromstring(plot.svg(figures))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a & b", "fast", "poor", "Beam 5, full speed"} <= set(texts)
+    assert "silent" not in texts
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
+    places = (("a", 1, 9), ("b", 2, 7), ("c", 3, 8))
+    points = [plot.Point(name=name, speed=x, bleu=y, ours=True) for name, x, y in places]
+    assert [point.name for point in plot.frontier(points)] == ["a", "c"]
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    points = [plot.Point(name=f"contender {index}", speed=50 + index, bleu=30, ours=True) for index in range(5)]
+    labels = ElementTree.fromstring(f"<g>{''.join(plot._labels(plot.Axes.around(points), points))}</g>")
+    assert len({(label.get("x"), label.get("y")) for label in labels}) == 5
+
+
+# ---- processes
+
+
+def test_time_and_memory_of_a_process() -> None:
+    code = "import sys, time; held = bytearray(100_000_000); time.sleep(0.1); print(sys.stdin.read().upper())"
+    done = processes.run([sys.executable, "-c", code], "text")
+    assert done.output == "TEXT\n"
+    assert done.seconds > 0.1
+    assert 95 < done.peak_mib < 200  # this process, which holds torch, is larger
+
+
+def test_the_first_answer_does_not_wait_for_the_end_of_input() -> None:
+    code = "import sys; print(sys.stdin.readline(), flush=True); sys.stdin.read()"
+    assert 0 < processes.first_answer([sys.executable, "-c", code], "text") < 30
+
+
+def test_a_process_that_fails_is_told() -> None:
+    failing = [sys.executable, "-c", "raise SystemExit('why')"]
+    with pytest.raises(DataError, match="failed with 1:\nwhy"):
+        processes.run(failing)
+    with pytest.raises(DataError, match="failed with 1:\nwhy"):
+        processes.first_answer([sys.executable, "-c", "input(); raise SystemExit('why')"], "text")
+    with pytest.raises(DataError, match="failed with 1:\nwhy"):
+        processes.first_answer(failing, "more than a pipe holds" * 10_000)  # so that it ends in the midst of writing
+
+
+# ---- operations and parts
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_products_are_counted(mode: type) -> None:
+    with mode(), Products() as products:
+        torch.randn(2, 3) @ torch.randn(3, 4)
+        torch.baddbmm(torch.zeros(5, 1, 4), torch.randn(5, 2, 3), torch.randn(5, 3, 4))
+        torch.einsum("bij,bjk->bik", torch.randn(5, 2, 3), torch.randn(5, 3, 4))
+        nn.functional.linear(torch.randn(7, 2, 3), torch.randn(4, 3), torch.randn(4))
+        nn.functional.linear(torch.randn(2, 3).bfloat16(), torch.randn(4, 3).bfloat16())
+    one = 2 * 2 * 3 * 4  # a multiplication and an addition for each of 2 · 3 · 4
+    assert products.operations() == {"float32": (1 + 5 + 5 + 7) * one, "bfloat16": one}
+    assert products.ceiling() > 0
+
+
+def test_int8_products_are_counted_and_packing_is_none() -> None:
+    with torch.inference_mode(), Products() as products:
+        packed = pack(*quantized(torch.randn(32, 16)), None)
+        for _ in range(3):
+            multiply(torch.rand(5, 16), packed)
+    assert products.operations() == {"int8": 3 * 2 * 5 * 16 * 32}
+    assert [call.count for call in products.calls.values()] == [3]
+    assert products.ceiling() > 0
+
+
+def test_each_second_belongs_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    clock = Clock(latest=-1.0)
+    inner = clock.timed("inner", lambda: None)
+    clock.timed("outer", lambda: [inner(), inner()])()
+    clock.turn()
+    assert clock.seconds == {"rest": 2, "outer": 3, "inner": 2}
+
+
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
+def test_products_of_compiled_loops_are_counted() -> None:
+    x, out = np.zeros((4, 8), np.float32), np.zeros((4, 3), np.float32)
+    weight, scale = np.zeros((5, 8), np.int8), np.ones(5, np.float32)
+    with Products() as products, products.compiled():
+        kernels.multiply(x, kernels.FINE, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out)
+    # Two rows for the first sentence with three pieces, two for the second with one: 8 products of 8 terms.
+    assert products.operations() == {"int8": 2 * 8 * 8}
+    assert products.ceiling() > 0
+
+
+def test_functions_are_timed_only_within_the_block() -> None:
+    clock, before = Clock(), tiny.noise
+    with timed(clock, {"tiny:noise": "part"}):
+        tiny.noise()
+        assert tiny.noise is not before
+    assert tiny.noise is before
+    assert clock.seconds["part"] > 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
+    contender = Contender(name="tiny", folder=str(model), precision=precision, shortlist=True, threads=1)
+    translator, lines = contender.load(), ["red cat", "blue house dog"]
+    found = profile(lambda: translate(translator, FULL, lines), len(lines))
+    assert set(found.parts) == {*PARTS.values(), "rest"}
+    assert all(seconds > 0 for seconds in found.parts.values())
+    assert 0 < found.loop < found.seconds
+    assert 0 < found.ceiling < found.seconds
+    assert sum(found.operations.values()) > 0
+    assert "| recurrent layers |" in report(found)
+
+
+# ---- the whole
+
+
+def test_contenders_are_all_ways_to_run_a_model(model: Path) -> None:
+    found = contenders([str(model)], ["fp32", "int8"], [1, 2])
+    assert [contender.name for contender in found[::2]] == [
+        "nmt run, fp32", "nmt run, fp32, shortlist", "nmt run, int8", "nmt run, int8, shortlist"
+    ]  # fmt: skip
+    assert found[-1].name == "nmt run, int8, shortlist, 2 threads"
+    assert ["--no-shortlist" in contender.command() for contender in found] == [True, True, False, False] * 2
+    twice = contenders([str(model), str(model)], ["fp32"], [1])
+    assert str(model) in twice[0].name
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, PROGRAM, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_round_from_end_to_end(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("red cat\nblue house\nfour\n", encoding="utf-8")
+    (tmp_path / "reference").write_text("rot katze\nblau haus\nvier\n", encoding="utf-8")
+    files = ["--source", str(tmp_path / "source"), "--reference", str(tmp_path / "reference"), "--sentences", "2"]
+    kept = ["--json", str(tmp_path / "json"), "--plot", str(tmp_path / "svg")]
+    rest = ["--precision", "fp32", "--settings", "1:1", "--rounds", "1"]
+    other = ["--against", "other=echo SPEED beam=1 batch=1 sentences_per_second=2 bleu=1"]
+    done = bench(str(model), *files, *rest, *other, *kept)
+    assert done.returncode == 0, done.stderr
+    assert "2 sentences" in done.stdout
+    assert "| nmt run, fp32 |" in done.stdout
+    assert "| nmt run, fp32, shortlist |" in done.stdout
+    assert "| other | 1.00 | **2.00** (2.00 to 2.00) |" in done.stdout
+    assert "sacrebleu, nrefs:1" in done.stdout
+    assert "differ" not in done.stderr
+    assert ElementTree.parse(tmp_path / "svg")
+    assert bench("--load", str(tmp_path / "json")).stdout == done.stdout
+
+
+def test_mistakes_are_told_in_a_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("one\n", encoding="utf-8")
+    files = ["--source", str(tmp_path / "text"), "--reference", str(tmp_path / "text")]
+    done = bench(str(model), *files, "--against", "nothing")
+    assert (done.returncode, done.stderr) == (2, "bench-translate: error: --against nothing: write NAME=COMMAND\n")

@@ -1,0 +1,157 @@
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+
+from nmt.search.packed import arithmetic, kernels
+from nmt.search.packed.arithmetic import (
+    ARITHMETICS,
+    BFloat16,
+    Bounded,
+    Float32,
+    Int8,
+    compiled_agrees,
+    exact_int8,
+    quantized,
+)
+
+needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
+
+
+def random(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def whole_numbers(weight: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """A weight in int8, in numpy: the numbers and the scale of each row."""
+    rows = weight.numpy().astype(np.float64)
+    scale = np.abs(rows).max(axis=1, keepdims=True) / 127
+    return np.rint(rows / scale).astype(np.int64), scale.ravel()
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_float_products_are_those_of_float64(bounded: bool, biased: bool) -> None:
+    weight, bias, x = random(5, 12), random(5), random(3, 12, seed=2)
+    exact = x.double() @ weight.double().T + (bias.double() if biased else 0)
+    for kind, tolerance in ((Float32, 1e-5), (BFloat16, 5e-2)):
+        got = kind().product(weight, bias if biased else None, bounded=bounded)(x)
+        assert got.dtype == torch.float32
+        torch.testing.assert_close(got.double(), exact, rtol=0, atol=tolerance)
+
+
+@needs_int8
+@pytest.mark.parametrize("rows", [1, 5, 64])
+def test_int8_products_of_bounded_rows_are_sums_of_whole_numbers(rows: int) -> None:
+    weight, bias, x = random(40, 96), random(40), random(rows, 96, seed=2).clamp(-1, 1)
+    numbers, scale = whole_numbers(weight)
+    sums = np.rint(x.numpy() * np.float32(127)).astype(np.int64) @ numbers.T
+    expected = sums * scale / 127 + bias.numpy()
+    np.testing.assert_allclose(Int8().product(weight, bias, bounded=True)(x).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@needs_int8
+def test_int8_scales_rows_that_are_not_bounded() -> None:
+    weight, bias = random(40, 96), random(40)
+    x = random(7, 96, seed=2) * torch.tensor([1e-3, 0.1, 1, 10, 1e3, 0, 1]).unsqueeze(1)
+    exact = x.double() @ weight.double().T
+    got = Int8().product(weight, bias, bounded=False)(x).double() - bias
+    largest = x.abs().amax(dim=1, keepdim=True) * weight.norm(dim=1)
+    assert ((got - exact).abs() <= 0.02 * largest + 1e-6).all()
+
+
+@needs_int8
+@given(st.integers(0, 40), st.integers(1, 41), st.booleans())
+def test_an_int8_product_gives_a_row_the_same_bits_among_any_others(first: int, rows: int, bounded: bool) -> None:
+    product = Int8().product(random(32, 64), random(32), bounded=bounded)
+    x = random(81, 64, seed=3).clamp(-1, 1)
+    assert torch.equal(product(x[first : first + rows]), product(x)[first : first + rows])
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
+def test_weights_are_rounded_to_the_nearest_of_255_values(rows: int, columns: int, seed: int) -> None:
+    weight = random(rows, columns, seed=seed)
+    numbers, scale = quantized(weight)
+    assert numbers.dtype == torch.int8
+    assert (numbers.abs().amax(dim=1) == 127).all()
+    assert ((weight - numbers * scale.unsqueeze(1)).abs() <= scale.unsqueeze(1) * 0.5001).all()
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    numbers, scale = quantized(torch.zeros(2, 3))
+    assert not numbers.any()
+    assert scale.isfinite().all()
+
+
+@pytest.mark.parametrize("name", [pytest.param("int8", marks=needs_int8), "fp32", "bf16"])
+@pytest.mark.parametrize("size", [24, 27])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, bounded: bool) -> None:
+    kind = ARITHMETICS[name]()
+    weight, bias, x = random(30, size), random(30), random(4, size, seed=2).clamp(-1, 1)
+    columns, whole = kind.columns(weight, bias, bounded=bounded), kind.product(weight, bias, bounded=bounded)
+    for pieces in ([3, 5, 29], list(range(3, 30)), [3]):
+        torch.testing.assert_close(columns.product(torch.tensor(pieces))(x), whole(x)[:, pieces], rtol=0, atol=1e-5)
+
+
+@given(st.integers(1, 5), st.sampled_from([8, 512, 1024, 3000]), st.booleans(), st.integers(0, 99))
+def test_attentions_products_are_of_whole_numbers_and_exact(
+    sentences: int, size: int, bounded: bool, seed: int
+) -> None:
+    kind = Int8()
+    query = random(sentences, 3, size, seed=seed)
+    keys = random(sentences, 6, size, seed=seed + 1) * 5
+    query = query.clamp(-1, 1) if bounded else query
+    (left, row_scale), (right, scale) = kind.queries(query, bounded=bounded), kind.sentences(keys)
+    exact = np.einsum("bks,bts->bkt", left.numpy().astype(np.int64), right.numpy().astype(np.int64))
+    assert np.abs(exact).max() <= 2**24
+    np.testing.assert_array_equal((left @ right.mT).numpy(), exact.astype(np.float32))
+    scores = (left @ right.mT) * scale * kind.unit(size, bounded=bounded) * (1 if row_scale is None else row_scale)
+    error = (scores - query @ keys.mT).abs().max() / (query.norm(dim=-1).max() * keys.norm(dim=-1).max())
+    assert error < 0.02
+
+
+def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> None:
+    kind = Int8()
+    weights = random(2, 3, 50).softmax(dim=-1)
+    values, scale = kind.sentences(random(2, 50, 16, seed=2))
+    factors = kind.weights(weights)
+    exact = factors.numpy().astype(np.int64) @ values.numpy().astype(np.int64)
+    np.testing.assert_array_equal((factors @ values).numpy(), exact.astype(np.float32))
+    torch.testing.assert_close(factors * kind.weight_unit, weights, rtol=0, atol=1e-5)
+    assert scale.shape == (2, 1, 1)
+
+
+def test_processors_that_saturate_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = arithmetic.multiply
+    monkeypatch.setattr(arithmetic, "multiply", lambda x, packed: exact(x, packed).clamp(-50, 50))
+    assert not exact_int8()
+
+
+def test_processors_without_int8_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Tensor:
+        raise RuntimeError("no such engine")
+
+    monkeypatch.setattr(arithmetic, "multiply", fail)
+    assert not exact_int8()
+
+
+@needs_int8
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
+def test_compiled_products_are_used_only_where_they_agree_with_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_agrees.cache_clear()
+    assert compiled_agrees()
+    assert product_of_few() is not None
+    exact = arithmetic.multiply
+    monkeypatch.setattr(arithmetic, "multiply", lambda x, packed: exact(x, packed) * (1 + 2**-23))
+    compiled_agrees.cache_clear()
+    assert product_of_few() is None
+    compiled_agrees.cache_clear()
+
+
+def product_of_few() -> object:
+    product = Int8().product(random(32, 64), random(32), bounded=True)
+    assert isinstance(product, Bounded)
+    return product.few

@@ -1,0 +1,93 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.errors import MachineError
+from nmt.system import machine
+from nmt.system.machine import autocast_dtype, choose_device, default_threads, keep_memory, one_thread, return_memory
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(MachineError, match="has no GPU"):
+        choose_device("cuda")
+
+
+def test_precision() -> None:
+    cpu = torch.device("cpu")
+    assert autocast_dtype("fp32", cpu) is None
+    assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
+
+
+def test_bf16_where_recurrent_layers_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(machine, "runs_bf16", lambda _: False)
+    with pytest.raises(MachineError, match="precision bf16: this processor"):
+        autocast_dtype("bf16", cpu)
+    monkeypatch.setattr(machine, "runs_bf16", lambda _: True)
+    assert autocast_dtype("bf16", cpu) is torch.bfloat16
+
+
+def test_one_thread_for_a_while() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    with pytest.raises(KeyError, match="1"), one_thread():
+        raise KeyError(torch.get_num_threads())
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def test_memory_can_be_kept_and_returned() -> None:
+    keep_memory()
+    assert torch.ones(1 << 20).sum() == 1 << 20
+    kept = _resident()
+    return_memory()
+    assert torch.ones(1 << 20).sum() == 1 << 20
+    assert _resident() <= kept
+
+
+def _resident() -> int:
+    """Pages of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun sets one thread where the user has set none; then the cores are shared out."""
+    monkeypatch.setattr(machine, "cores", lambda: 9)
+    assert default_threads(1) == 1
+    assert default_threads(2) == 4
+    assert default_threads(10) == 1
+    torch.set_num_threads(3)
+    assert default_threads(1) == default_threads(2) == 3
+
+
+def test_cores() -> None:
+    assert 1 <= machine.cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("max 100000\n", 8), ("200000 100000\n", 2), ("50000 100000\n", 1), ("250000 100000\n", 3)],
+)
+def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, expected: int) -> None:
+    monkeypatch.setattr(machine, "_own_cores", lambda: 8)
+    monkeypatch.setattr(machine, "CPU_MAX", tmp_path / "cpu.max")
+    assert machine.cores() == 8
+    (tmp_path / "cpu.max").write_text(content)
+    assert machine.cores() == expected
+
+
+def test_threads_of_one_process_keep_to_the_cores_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(3)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert default_threads(1) == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads(1) == 3

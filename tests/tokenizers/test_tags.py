@@ -1,0 +1,79 @@
+"""tokenizers/tags.py: tags have ids of their own, whatever the tokenizer, and no text is taken for one."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.config.schema import TokenizerConfig
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.tags import TaggedTokenizer, tagged, untagged
+
+PAIRS = [("a red cat", "eine rote Katze"), ("the house", "das Haus"), ("<2de> is a tag", "ein Etikett")]
+TAGS = ("<2de>", "<2fr>", "<bt>")
+KINDS = {"unigram": 284, "bpe": 284, "words": 30, "characters": 40}
+
+texts = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=12)
+
+
+def settings(kind: str, joint: bool = True, sampling: float = 0.0) -> TokenizerConfig:
+    return TokenizerConfig(kind=kind, vocabulary_size=KINDS[kind], joint=joint, sampling=sampling)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def tokenizers(request: pytest.FixtureRequest) -> tuple[Tokenizers, Tokenizers]:
+    """Without and with tags."""
+    config = settings(request.param)
+    return train_tokenizers(config, PAIRS), train_tokenizers(config, PAIRS, TAGS)
+
+
+def test_tags_follow_the_vocabulary_and_the_text_stays(tokenizers: tuple[Tokenizers, Tokenizers]) -> None:
+    plain, source = tokenizers[0].source, tokenizers[1].source
+    assert (plain.tags, source.tags, source.size) == (0, 3, plain.size + 3)
+    assert source.pieces([plain.size, 5, plain.size + 2]) == ["<2de>", *plain.pieces([5]), "<bt>"]
+    text = "<2de> red <bt> cat"
+    assert source.encode(text) == plain.encode(text)
+    assert max(source.encode(text)) < plain.size
+    assert source.encode(tagged(text, ("<2fr>", "<bt>"))) == [plain.size + 1, plain.size + 2, *plain.encode(text)]
+    assert source.encode(tagged("", ("<bt>",))) == [plain.size + 2]
+    ids = source.encode(tagged("cat", TAGS))
+    assert source.decode(ids) == plain.decode(plain.encode("cat"))
+
+
+@given(head=st.lists(st.sampled_from(TAGS)), text=texts)
+def test_tagged_and_untagged(head: list[str], text: str) -> None:
+    assert untagged(tagged(text, head)) == text
+    tokenizer = TaggedTokenizer(CHARACTERS, TAGS)
+    assert tokenizer.encode(tagged(text, head)) == [
+        *(CHARACTERS.size + TAGS.index(tag) for tag in head),
+        *CHARACTERS.encode(text),
+    ]
+
+
+CHARACTERS = train_tokenizers(settings("characters"), PAIRS).source
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_samples_have_the_tags_in_front(kind: str) -> None:
+    plain, source = (train_tokenizers(settings(kind, sampling=0.4), PAIRS, tags).source for tags in ((), TAGS))
+    lines, seeds = ["a red cat", "the house", "cat"], [4, 5, 6]
+    heads: list[tuple[str, ...]] = [("<bt>",), (), ("<2de>", "<bt>")]
+    marked = [tagged(line, head) for line, head in zip(lines, heads, strict=True)]
+    ids = [[plain.size + TAGS.index(tag) for tag in head] for head in heads]
+    expected = [head + rest for head, rest in zip(ids, plain.sample(lines, seeds), strict=True)]
+    assert source.sample(marked, seeds) == expected
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_saved_and_loaded(joint: bool, tmp_path) -> None:
+    before = train_tokenizers(settings("words", joint), PAIRS, TAGS)
+    save_tokenizers(before, tmp_path)
+    after = load_tokenizers(settings("words", joint), tmp_path, TAGS)
+    assert (before.source is before.target) == (after.source is after.target) == joint
+    assert (after.source.tags, after.target.tags) == (3, 3 if joint else 0)
+    text = tagged("a red cat", ("<bt>",))
+    assert after.source.encode(text) == before.source.encode(text)
+    assert pickle.loads(pickle.dumps(before.source)).encode(text) == before.source.encode(text)  # as the loader does
+    assert load_tokenizers(settings("words", joint), tmp_path).source.size == after.source.size - 3

@@ -1,0 +1,148 @@
+"""The shortlist that a training ends with, and that of a model trained before."""
+
+import contextlib
+import functools
+import logging
+import re
+import shutil
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+import tiny
+
+from nmt.checkpoint.folder import load_model
+from nmt.errors import MachineError
+from nmt.training.add_shortlist import add_shortlist
+from nmt.training.run import train
+from nmt.training.shortlist import learn_shortlist
+
+SAMPLED = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.2", "training.epochs=1")
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    return tiny.write_corpus(tmp_path)
+
+
+def weights(output: Path) -> bytes:
+    return (output / "best" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
+    monkeypatch.setattr(
+        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2)
+    )
+    monkeypatch.setattr("nmt.training.validation.bleu", lambda *_: 50.0)
+
+
+@pytest.mark.usefixtures("_short_lists")
+@pytest.mark.parametrize("kind", ["stored", "sampled", "streamed"])
+def test_the_best_checkpoint_gets_a_shortlist(
+    prefix: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    streamed = (f"data.train=[{{path: {prefix}, streaming: true}}]", "training.schedule=constant")
+    config = tiny.config(prefix, *{"stored": (), "sampled": SAMPLED, "streamed": streamed}[kind])
+    train(config, tmp_path / "run")
+    shortlist = load_model(tmp_path / "run").shortlist
+    assert shortlist
+    assert (len(shortlist.frequent), shortlist.best.shape[1]) == (2, 2)
+    assert re.search(
+        r"shortlist: \d+ of \d+ pieces for a sentence, \d+ for 64, BLEU .+ with it, .+, kept;", caplog.text
+    )
+    assert not (tmp_path / "run" / "prepared").exists()
+    train(config, tmp_path / "run", resume=True)
+    assert caplog.text.count("shortlist: ") == 1
+
+
+@pytest.mark.usefixtures("_short_lists")
+def test_a_training_that_has_ended_gets_its_shortlist_later(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
+    assert load_model(tmp_path / "run").shortlist is None
+    (tmp_path / "text.de").rename(tmp_path / "gone")
+    train(tiny.config(prefix), tmp_path / "run", resume=True)
+    assert "no shortlist: " in caplog.text
+    (tmp_path / "gone").rename(tmp_path / "text.de")
+    before = weights(tmp_path / "run")
+    train(tiny.config(prefix), tmp_path / "run", resume=True)
+    assert load_model(tmp_path / "run").shortlist
+    assert weights(tmp_path / "run") == before
+
+
+@pytest.mark.usefixtures("_short_lists")
+def test_a_model_folder_gets_a_shortlist_from_a_corpus_elsewhere(prefix: Path, tmp_path: Path) -> None:
+    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
+    folder = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "model")
+    names = {path.name for path in folder.iterdir()}
+    (tmp_path / "moved").mkdir()
+    for ending in ("en", "de"):
+        (tmp_path / f"text.{ending}").rename(tmp_path / "moved" / f"text.{ending}")
+    assert add_shortlist(folder, tiny.config(tmp_path / "moved" / "text"))
+    assert load_model(folder).shortlist
+    assert {path.name for path in folder.iterdir()} - names == {"shortlist.safetensors"}
+
+
+@pytest.mark.usefixtures("_short_lists")
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
+def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
+    prefix: Path, tmp_path: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
+    (tmp_path / "run" / "prepared" / "corpus-0").mkdir(parents=True)  # of a training that goes on
+    model = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "models" / "model")
+    before = sorted(tmp_path.rglob("*"))
+    if error:
+        monkeypatch.setattr("nmt.training.add_shortlist.learn_shortlist", Mock(side_effect=error))
+    for folder in (tmp_path / "run", model):
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            add_shortlist(folder)
+    after = sorted(tmp_path.rglob("*"))
+    assert [path.name for path in after if path not in before] == ([] if error else ["shortlist.safetensors"] * 2)
+    assert not set(before) - set(after)
+
+
+def test_a_training_ends_well_where_the_machine_keeps_it_from_a_shortlist(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "nmt.training.add_shortlist.learn_shortlist", Mock(side_effect=MachineError("the disk is full"))
+    )
+    train(tiny.config(prefix), tmp_path / "run")
+    assert "no shortlist: the disk is full" in caplog.text
+    assert not (tmp_path / "run" / "prepared").exists()
+
+
+def test_a_shortlist_that_costs_too_much_is_not_kept(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    prefix.with_suffix(".de").rename(prefix.with_suffix(".ja"))  # whose BLEU is that of characters: the lines are short
+    sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64", "data.target_language=ja"]
+    config = tiny.config(
+        prefix, "training.epochs=30", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes
+    )
+    monkeypatch.setattr(
+        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0)
+    )
+    train(config, tmp_path / "run")
+    assert "not kept: it costs more than 0.1 BLEU" in caplog.text
+    assert load_model(tmp_path / "run").shortlist is None
+    monkeypatch.setattr(
+        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2)
+    )
+    assert add_shortlist(tmp_path / "run")
+    assert load_model(tmp_path / "run").shortlist
+
+
+def test_a_shortlist_that_is_not_short_is_not_kept(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    train(tiny.config(prefix, "tokenizer.joint=false", "model.tied_embeddings=two_way"), tmp_path / "run")
+    assert "not kept: too many to be of use" in caplog.text
+    assert load_model(tmp_path / "run").shortlist is None

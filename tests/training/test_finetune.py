@@ -1,0 +1,147 @@
+"""A training that starts from another model: the vocabulary it has, the weights it begins with, those it leaves alone."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from nmt.checkpoint.folder import Model, build_network, load_model, save_model, unique_weights
+from nmt.config.schema import TokenizerConfig
+from nmt.data.readers import read_corpora
+from nmt.errors import ConfigError
+from nmt.model.decoder import DECODERS
+from nmt.model.seq2seq import Seq2Seq
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training.finetune import adopt_weights, adopted_tokenizers, check_start, freeze
+from nmt.types import EOS
+
+SUBWORDS = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", 'tokenizer.symbols=["<de>"]')
+TIES = ("none", "two_way", "three_way")
+
+
+def saved(folder: Path, *overrides: str) -> Model:
+    """A model in a folder."""
+    config = tiny.config(tiny.write_corpus(folder), *overrides)
+    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    network = build_network(config, tokenizers)
+    torch.nn.init.normal_(network.output.bias, generator=torch.Generator().manual_seed(5))
+    save_model(folder / "model", unique_weights(network), tokenizers, config)
+    return load_model(folder / "model")
+
+
+def begun(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
+    """A network with other first weights that has adopted those of `start`."""
+    training = dataclasses.replace(start.config.training, seed=7)
+    config = dataclasses.replace(
+        start.config, training=training, model=dataclasses.replace(start.config.model, **model)
+    )
+    network = build_network(config, tokenizers)
+    adopt_weights(network, tokenizers, start)
+    return network
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_same_section_gives_the_same_vocabulary(tmp_path: Path, joint: bool) -> None:
+    start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", "model.tied_embeddings=two_way")
+    config = dataclasses.replace(start.config.tokenizer, sampling=0.5)
+    tokenizers = adopted_tokenizers(config, start)
+    assert tokenizers
+    assert (tokenizers.source is tokenizers.target) == joint
+    assert tokenizers.target.encode("rot hund") == start.tokenizers.target.encode("rot hund")
+    assert len({tuple(ids) for ids in tokenizers.target.sample(["rot hund"] * 20, range(20))}) > 1
+    network = begun(start, tokenizers)
+    for name, weight in unique_weights(start.network).items():
+        assert torch.equal(unique_weights(network)[name], weight)
+
+
+@pytest.mark.parametrize("tied", TIES)
+@pytest.mark.parametrize("joint", [True, False])
+def test_new_symbols_get_new_rows(tmp_path: Path, tied: str, joint: bool) -> None:
+    tied = tied if joint or tied != "three_way" else "two_way"
+    start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", f"model.tied_embeddings={tied}")
+    config = dataclasses.replace(start.config.tokenizer, symbols=("<fr>", "<de>", "<nl>"))
+    tokenizers = adopted_tokenizers(config, start)
+    assert tokenizers
+    sizes = [start.tokenizers.source.size, start.tokenizers.target.size]
+    assert [tokenizers.source.size, tokenizers.target.size] == [size + 2 for size in sizes]
+    assert sizes[0] in tokenizers.source.encode("<fr> dog")
+    network, weights = begun(start, tokenizers), unique_weights(start.network)
+    for name, weight in unique_weights(network).items():
+        assert torch.equal(weight[: len(weights[name])], weights[name])
+    fresh = network.target_embedding.weight[sizes[1] :]
+    assert fresh.std() > 0.1
+
+
+def test_another_section_asks_for_another_vocabulary(tmp_path: Path) -> None:
+    start = saved(tmp_path, *SUBWORDS)
+    for change in ({"vocabulary_size": 280}, {"symbols": ()}, {"symbols": ("<fr>",)}, {"training_lines": 5}):
+        assert adopted_tokenizers(dataclasses.replace(start.config.tokenizer, **change), start) is None
+    with pytest.raises(ConfigError, match="cannot be a symbol"):
+        adopted_tokenizers(dataclasses.replace(start.config.tokenizer, symbols=("<de>", "")), start)
+
+
+@pytest.mark.parametrize("tied", TIES)
+def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> None:
+    start = saved(tmp_path, f"model.tied_embeddings={tied}")
+    pairs = [("dog zebra red", "hund zebra rot"), ("lion red", "löwe rot")]
+    tokenizers = train_tokenizers(TokenizerConfig(kind="words", vocabulary_size=60), pairs)
+    network = begun(start, tokenizers)
+    own, others = unique_weights(network), unique_weights(start.network)
+    names = ["target_embedding.weight", "output.bias"]
+    names += {"none": ["source_embedding.weight", "output.weight"], "two_way": ["source_embedding.weight"]}.get(
+        tied, []
+    )
+    for name in names:
+        assert torch.equal(own[name][: EOS + 1], others[name][: EOS + 1])
+        for word in ("dog", "hund", "red"):
+            (here,), (there,) = tokenizers.target.encode(word), start.tokenizers.target.encode(word)
+            assert here != there or word == "dog"
+            assert torch.equal(own[name][here], others[name][there])
+    new = tokenizers.target.encode("zebra")[0]
+    assert not (others["target_embedding.weight"] == own["target_embedding.weight"][new]).all(dim=1).any()
+    assert torch.equal(own["decoder.combine.weight"], others["decoder.combine.weight"])
+
+
+def test_networks_that_differ(tmp_path: Path) -> None:
+    start = saved(tmp_path)
+    with pytest.raises(ConfigError, match=r"another one \(decoder_size is 16 there and 18 here\); set the keys"):
+        check_start(dataclasses.replace(start.config.model, decoder_size=18), start.name)
+    with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):
+        check_start(
+            dataclasses.replace(start.config.model, tied_embeddings="none", decoder="input_feeding"), start.name
+        )
+    with pytest.raises(ConfigError, match=r"\(embedding_scale is 4.0 there and 1.0 here\)"):
+        check_start(dataclasses.replace(start.config.model, embedding_scale=1.0), start.name)
+    check_start(dataclasses.replace(start.config.model, dropout=0.5, zoneout=0.1), start.name)
+
+
+PARTS = {
+    "embeddings": ("source_embedding.", "target_embedding."),
+    "encoder": ("encoder.",),
+    "decoder": ("decoder.",),
+    "attention": ("decoder.attention.",),
+    "softmax": ("output.", "project."),
+}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_frozen_part_gets_no_gradient(part: str, decoder: str) -> None:
+    whole, frozen = (tiny.network(tied_embeddings="none", decoder=decoder, decoder_layers=2) for _ in range(2))
+    freeze(frozen, [part])
+    for network in (whole, frozen):
+        network(tiny.batch(), tiny.noise()).backward()
+    for (name, weight), (_, reference) in zip(frozen.named_parameters(), whole.named_parameters(), strict=True):
+        assert (weight.grad is None) == name.startswith(PARTS[part])
+        if weight.grad is not None:
+            torch.testing.assert_close(weight.grad, reference.grad)
+
+
+def test_tied_weights_are_frozen_together() -> None:
+    network = tiny.network(tied_embeddings="three_way")
+    freeze(network, ["softmax"])
+    assert not network.source_embedding.weight.requires_grad
+    assert all(weight.requires_grad for weight in network.encoder.parameters())

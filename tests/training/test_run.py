@@ -1,0 +1,390 @@
+"""A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+import tiny
+
+from nmt.checkpoint.folder import load_model
+from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.config.schema import Config
+from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
+from nmt.training.run import train
+from nmt.training.shortlist import learn_shortlist
+from nmt.training.trainer import Trainer
+from nmt.translation.translator import Translator
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    return tiny.write_corpus(tmp_path)
+
+
+@pytest.fixture
+def config(prefix: Path) -> Config:
+    return tiny.config(prefix, "training.checkpoint_every=5", "training.tensorboard=true")
+
+
+def weights(output: Path) -> bytes:
+    newest, _ = CheckpointFolder(output).newest()
+    assert newest
+    return (newest / "model.safetensors").read_bytes() + (newest / "training.safetensors").read_bytes()
+
+
+def test_the_output_folder(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
+    assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
+
+
+def test_it_learns(prefix: Path, tmp_path: Path) -> None:
+    """Word for word translation of unseen combinations: what attention is for."""
+    sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64"]
+    settings = ["training.epochs=40", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes]
+    held_out = {"red cat": "rot katze", "six house": "sechs haus", "one dog": "eins hund"}
+    for ending in ("en", "de"):
+        path = prefix.with_suffix(f".{ending}")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line not in held_out and line not in held_out.values()]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    train(tiny.config(prefix, *settings), tmp_path / "run")
+    assert Translator.load(tmp_path / "run").translate(list(held_out)) == list(held_out.values())
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "tokenizer.kind=characters",
+        "tokenizer.joint=false",
+        "validation.beam=3",
+        "validation.metric=bleu",
+        "data.max_length=1",
+    ],
+)
+def test_settings_reach_their_place(
+    prefix: Path, tmp_path: Path, override: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    overrides = ["model.tied_embeddings=two_way", override]
+    if override == "data.max_length=1":
+        with pytest.raises(DataError):
+            train(tiny.config(prefix, *overrides), tmp_path / "run")
+        return
+    train(tiny.config(prefix, *overrides), tmp_path / "run")
+    assert "done after update" in caplog.text
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
+    """Let a signal come after so many updates."""
+    update, count = Trainer._update, 0
+
+    def stopping(trainer: Trainer, *arguments: object) -> None:
+        nonlocal count
+        update(trainer, *arguments)  # type: ignore[arg-type]
+        count += 1
+        if count == updates:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "_update", stopping)
+
+
+def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = Mock(wraps=learn_shortlist)
+    monkeypatch.setattr("nmt.training.add_shortlist.learn_shortlist", learned)
+    train(config, tmp_path / "whole")
+    interrupt(monkeypatch, 7)
+    with pytest.raises(Interrupted) as interrupted:
+        train(config, tmp_path / "parts")
+    assert interrupted.value.signal == signal.SIGTERM
+    assert learned.call_count == 1  # in the whole training
+    train(config, tmp_path / "parts", resume=True)
+    assert learned.call_count == 2
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+SMALL = ("model.embedding_size=16", "model.encoder_size=16", "model.decoder_size=16", "training.batch_tokens=64")
+
+KILLED = """
+import os, signal, sys
+from nmt.commands.train import main
+from nmt.training.trainer import Trainer
+import nmt.system.files
+
+place, count = sys.argv[1], int(sys.argv[2])
+calls = 0
+
+def deadly(function):
+    def wrapped(*arguments, **keywords):
+        global calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **keywords)
+    return wrapped
+
+if place == "update":
+    Trainer._update = deadly(Trainer._update)
+if place == "save":
+    os.fsync = deadly(os.fsync)
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def test_kill_9_at_any_moment_changes_nothing(prefix: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("tokenizer: {kind: words}\n", encoding="utf-8")
+    arguments = [
+        str(tmp_path / "config.yaml"),
+        f"data.train={prefix}",
+        f"data.valid={prefix}",
+        "data.drop_overlap=false",
+    ]
+    arguments += [*SMALL, "tokenizer.vocabulary_size=60"]
+    arguments += [
+        "training.max_updates=16",
+        "training.batch_tokens=64",
+        "training.checkpoint_every=3",
+        "training.threads=1",
+    ]
+    arguments += ["validation.sentences=4"]
+
+    def run(place: str, count: int, output: str, *more: str) -> int:
+        command = [
+            sys.executable,
+            "-c",
+            KILLED,
+            place,
+            str(count),
+            *arguments,
+            "--output",
+            str(tmp_path / output),
+            *more,
+        ]
+        return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode
+
+    assert run("never", 0, "whole") == 0
+    assert run("update", 5, "parts") == -signal.SIGKILL
+    assert run("save", 12, "parts", "--resume") == -signal.SIGKILL  # in the middle of writing a checkpoint
+    assert run("update", 4, "parts", "--resume") == -signal.SIGKILL
+    assert run("never", 0, "parts", "--resume") == 0
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert not [path for path in (tmp_path / "parts").rglob(".*") if path.is_dir()]
+
+
+def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    train(config, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    train(config, tmp_path / "run", resume=True)
+    assert "nothing left to do" in caplog.text
+    assert weights(tmp_path / "run") == before
+
+
+def test_patience_begins_anew_with_another_metric(
+    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    settings = ("training.learning_rate=0", "validation.patience=1", "validation.every=1", "training.shortlist=false")
+    train(tiny.config(prefix, *settings, "validation.metric=loss"), tmp_path / "run")
+    begun = CheckpointFolder(tmp_path / "run").all()[-1].name
+    train(tiny.config(prefix, *settings, "validation.metric=loss"), tmp_path / "run", resume=True)
+    assert "nothing left to do" in caplog.text
+    caplog.clear()
+    train(tiny.config(prefix, *settings, "validation.metric=bleu"), tmp_path / "run", resume=True)
+    assert "nothing left to do" not in caplog.text
+    assert CheckpointFolder(tmp_path / "run").all()[-1].name > begun
+
+
+def test_a_kill_between_saving_and_choosing_is_mended(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    chosen = (tmp_path / "run" / "best").readlink()
+    (tmp_path / "run" / "best").unlink()
+    train(config, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "best").readlink() == chosen
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(config, tmp_path / "run")
+    whole = weights(tmp_path / "run")
+    newest = CheckpointFolder(tmp_path / "run").all()[-1]
+    with (newest / "model.safetensors").open("r+b") as stream:
+        stream.truncate(100)
+    train(config, tmp_path / "run", resume=True)
+    assert "damaged or cut short" in caplog.text
+    assert weights(tmp_path / "run") == whole
+
+
+def faulty(config: Config, output: Path, error: type[UserError], message: str, *, resume: bool = False) -> None:
+    with pytest.raises(error, match=message):
+        train(config, output, resume=resume)
+
+
+def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    faulty(tiny.config(prefix, "data.train=null"), output, ConfigError, r"data\.train: names no corpus")
+    missing = tiny.config(tmp_path / "nowhere", f"data.held_out={tmp_path / 'neither'}", "data.drop_overlap=true")
+    faulty(
+        missing, output, DataError, r"(?s)data\.train: .*nowhere.*\ndata\.valid: .*nowhere.*\ndata\.held_out: .*neither"
+    )
+    (tmp_path / "empty.tsv").write_text("")
+    empty = tiny.config(prefix, f"data.train={tmp_path / 'empty.tsv'}", "data.valid={dataset: ./nowhere}")
+    message = (
+        r"(?s)data\.train: .*empty\.tsv: holds no pair; check the file\ndata\.valid: \./nowhere: no such file or folder"
+    )
+    faulty(empty, output, DataError, message)
+    assert not output.exists()
+    faulty(
+        tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=5000"),
+        output,
+        ConfigError,
+        "vocabulary_size",
+    )
+    (tmp_path / "file").write_text("")
+    faulty(config, tmp_path / "file", MachineError, "is a file")
+    train(config, output)
+    faulty(config, output, ConfigError, "holds a training already; add --resume")
+    changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3", "training.seed=2")
+    message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
+    faulty(changed, output, ConfigError, message, resume=True)
+    changed = tiny.config(prefix, "data.train=[{path: other, tag: <bt>}]")
+    message = (
+        rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same"
+    )
+    faulty(changed, output, ConfigError, message, resume=True)
+
+
+def test_a_missing_extra_is_told_before_any_work(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    faulty(tiny.config(prefix, "training.tensorboard=true"), tmp_path / "run", MachineError, r"nmt\[tensorboard\]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run", resume=True)
+    assert load_model(tmp_path / "run")
+
+
+SAMPLED = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.2", "training.epochs=1")
+
+
+def test_a_stop_in_the_terminal_reaches_the_process_in_the_background_too(prefix: Path, tmp_path: Path) -> None:
+    """Ctrl-C goes to all processes of the terminal: the update is finished and saved, and it is told once."""
+    (tmp_path / "config.yaml").write_text("{}", encoding="utf-8")
+    arguments = [f"data.train={prefix}", f"data.valid={prefix}", "data.drop_overlap=false", *SAMPLED, *SMALL]
+    command = [sys.executable, "-m", "nmt.commands.train", str(tmp_path / "config.yaml"), *arguments]
+    command += ["training.epochs=1000", "training.log_every=1", "--output", str(tmp_path / "run")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "update 2 " in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGINT
+    assert rest.count("stopping after this update") == 1
+    assert "Traceback" not in rest
+    assert CheckpointFolder(tmp_path / "run").newest()[0]
+
+
+def test_sampling_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+    settings = (*SAMPLED, "training.schedule=constant")
+    train(tiny.config(prefix, *settings), tmp_path / "whole")
+    train(tiny.config(prefix, *settings, "training.max_updates=5"), tmp_path / "parts")
+    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert not multiprocessing.active_children()
+
+
+def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: Path) -> None:
+    def tokens(*overrides: str) -> int:
+        train(tiny.config(prefix, *overrides), tmp_path / "run", resume=True)
+        newest, _ = CheckpointFolder(tmp_path / "run").newest()
+        assert newest
+        return int(json.loads((newest / "state.json").read_text())["size"]["tokens"])
+
+    assert tokens("training.max_updates=2", "training.accumulate=2") == 128
+    assert tokens("training.max_updates=4", "training.accumulate=2", "training.learning_rate=0.01") == 128
+    assert tokens("training.max_updates=6", "training.batch_tokens=32") == 32
+
+
+def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fine-tuning with a new tag: the frozen part stays, the rest goes on learning, and --resume needs the model no more."""
+    caplog.set_level(logging.INFO, "nmt")
+    settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", "training.schedule=constant")
+    train(tiny.config(prefix, *settings), tmp_path / "first")
+    first = load_model(tmp_path / "first")
+    tuned = [*settings, f"training.start_from={tmp_path / 'first'}", "training.freeze=[encoder]", "training.seed=3"]
+    tuned += ['tokenizer.symbols=["<fr>"]', "training.shortlist=false"]
+    train(tiny.config(prefix, *tuned), tmp_path / "whole")
+    assert "knows 310 of 311 target pieces" in caplog.text
+    whole = load_model(tmp_path / "whole")
+    assert whole.tokenizers.source.encode("<fr> dog")[-1] != 310
+    assert 310 in whole.tokenizers.source.encode("<fr> dog")
+    for name, weight in whole.network.named_parameters():
+        same = weight.shape == first.network.get_parameter(name).shape and weight.equal(
+            first.network.get_parameter(name)
+        )
+        assert same == name.startswith("encoder.")
+    validations = [
+        json.loads(line)
+        for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+        if '"valid"' in line
+    ]
+    assert validations[0]["loss"] < 5.0  # which three epochs of the first did not reach
+    train(tiny.config(prefix, *tuned, "training.max_updates=5"), tmp_path / "parts")
+    (tmp_path / "first").rename(tmp_path / "gone")
+    train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
+
+
+def test_a_vocabulary_that_is_missing_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+    config = tiny.config(prefix, f"tokenizer.source_model={tmp_path / 'no.model'}", "tokenizer.kind=bpe")
+    faulty(config, tmp_path / "run", ConfigError, r"no\.model: not a usable SentencePiece \.model")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+    train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
+    other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")
+    faulty(other, tmp_path / "other", ConfigError, "decoder_size is 16 there and 18 here")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("option", ["scheduled_sampling", "guided_alignment"])
+def test_what_likelihood_may_have_besides_goes_on_exactly(
+    option: str, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.shortlist=false", f"training.{option}=0.8", "training.epochs=1")
+    train(tiny.config(prefix, *settings), tmp_path / "whole")
+    interrupt(monkeypatch, 5)
+    with pytest.raises(Interrupted):
+        train(tiny.config(prefix, *settings), tmp_path / "parts")
+    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    train(tiny.config(prefix, *settings, f"training.{option}=0"), tmp_path / "plain")
+    assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
+
+
+def test_minimum_risk_training_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+    shared = ("training.shortlist=false", "training.schedule=constant", "training.learning_rate=0.01")
+    train(tiny.config(prefix, *shared), tmp_path / "first")
+    risk = (*shared, f"training.start_from={tmp_path / 'first'}", "training.objective=risk", "training.risk_samples=3")
+    mixed = (*risk, "training.likelihood_share=0.2", "training.epochs=1")
+    train(tiny.config(prefix, *mixed), tmp_path / "whole")
+    train(tiny.config(prefix, *mixed, "training.max_updates=5"), tmp_path / "parts")
+    train(tiny.config(prefix, *mixed), tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    for number, change in enumerate(("risk_cost=chrf", "risk_sharpness=0.5", "risk_samples=4", "likelihood_share=0")):
+        train(tiny.config(prefix, *mixed, f"training.{change}"), tmp_path / f"other{number}")
+        assert weights(tmp_path / f"other{number}") != weights(tmp_path / "whole")

@@ -1,0 +1,123 @@
+"""Samples have the probabilities that the network gives them."""
+
+import itertools
+from collections import Counter
+
+import pytest
+import tiny
+import torch
+
+from nmt.config.schema import ModelConfig
+from nmt.model.decoder import DECODERS
+from nmt.model.dropout import Noise
+from nmt.model.seq2seq import Seq2Seq
+from nmt.training.objective import log_probabilities
+from nmt.training.samples import partly_sampled, sampled, without_gradients
+from nmt.types import BOS, Batch, pad
+
+
+def short() -> Batch:
+    """One pair."""
+    (source, source_lengths), (target, target_lengths) = pad([[4, 5, 3]]), pad([[4, 3]])
+    return Batch(source=source, source_lengths=source_lengths, target=target, target_lengths=target_lengths)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_samples_are_as_frequent_as_probable(decoder: str) -> None:
+    config = ModelConfig(embedding_size=6, encoder_size=8, decoder_size=8, decoder=decoder)  # type: ignore[arg-type]
+    network = Seq2Seq(config, source_size=6, target_size=6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.output.bias[:3] = -50.0  # search never chooses these
+    (drawn,) = sampled(network, short(), tiny.noise(), 20_000)
+    counts = Counter(tuple(ids) for ids in drawn)
+    sequences = [list(ids) for length in range(3) for ids in itertools.product((4, 5), repeat=length)]
+    probabilities = log_probabilities(network, short(), [sequences])[0].exp().tolist()
+    for ids, probability in zip(sequences, probabilities, strict=True):
+        assert counts[tuple(ids)] / len(drawn) == pytest.approx(probability, abs=5 * (probability / len(drawn)) ** 0.5)
+    assert max(map(len, drawn)) <= 14
+
+
+def test_what_search_bans_is_never_drawn_and_length_has_a_limit() -> None:
+    network = tiny.network()
+    with torch.no_grad():
+        network.output.bias[:4] = torch.tensor([9.0, 9.0, 9.0, -50.0])
+    samples = sampled(network, tiny.batch(), tiny.noise(), 5)
+    assert [[len(ids) for ids in row] for row in samples] == [[16] * 5, [14] * 5, [20] * 5]
+    assert min(piece for row in samples for ids in row for piece in ids) > 3
+
+
+def test_a_sentence_has_its_samples_in_every_batch() -> None:
+    network, batch = tiny.network(), tiny.batch()
+    whole = sampled(network, batch, tiny.noise(), 3)
+    parts = []
+    for part in batch.halves():
+        noise = Noise(generator=torch.Generator().manual_seed(1), first=part.first, sentences=part.update_sentences)
+        parts += sampled(network, part, noise, 3)
+    assert parts == whole
+    assert sampled(network, batch, tiny.noise(2), 3) != whole
+
+
+def test_what_was_cast_without_gradients_is_cast_again() -> None:
+    layer = torch.nn.Linear(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        with without_gradients():
+            layer(torch.ones(1, 2))
+        layer(torch.ones(1, 2)).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_a_share_of_the_pieces_is_what_the_network_says() -> None:
+    network, batch = tiny.network(), tiny.batch()
+    with torch.no_grad():
+        network.output.bias[13] = 50.0  # it always says the same, which no reference does
+    replaced = 0
+    for seed in range(200):
+        fed = partly_sampled(network, batch, tiny.noise(seed), 0.3)
+        assert torch.equal(fed[fed != 13], batch.target[fed != 13])
+        assert not (fed == 13)[batch.target == 0].any()
+        replaced += int((fed == 13).sum())
+    assert replaced / 200 / batch.target_tokens == pytest.approx(0.3, abs=0.05)
+    assert (partly_sampled(network, batch, tiny.noise(), 1.0)[batch.target != 0] == 13).all()
+
+
+def test_pieces_are_sampled_after_those_of_the_reference() -> None:
+    """As often as the softmax of teacher forcing says."""
+    network, batch = tiny.network(), short()
+    with torch.no_grad():
+        network.output.bias[:3] = -50.0
+        expected = tiny.logits(network, batch).softmax(dim=-1)  # (2, V)
+    counts = torch.zeros_like(expected)
+    for seed in range(2000):
+        counts[torch.arange(2), partly_sampled(network, batch, tiny.noise(seed), 1.0)[0]] += 1
+    torch.testing.assert_close(counts / 2000, expected, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_what_is_fed_is_what_the_decoder_hears(decoder: str) -> None:
+    """Against repeated steps."""
+    network, batch = tiny.network(decoder=decoder, decoder_layers=2), tiny.batch()
+    fed = partly_sampled(network, batch, tiny.noise(), 0.5)
+    total = 0.0
+    with torch.no_grad():
+        memory = network.encode(batch.source, batch.source_lengths)
+        state, previous = network.start(memory), torch.full((3,), BOS)
+        for time in range(fed.size(1)):
+            step = network.step(previous, state, memory)
+            scores = network.output(step.vectors).log_softmax(dim=-1).gather(1, batch.target[:, time, None]).squeeze(1)
+            total -= float(scores[time < batch.target_lengths].sum())
+            state, previous = step.state, fed[:, time]
+        assert float(network(batch, fed=fed)) == pytest.approx(total, rel=1e-5)
+        assert float(network(batch)) != pytest.approx(total, rel=1e-5)
+
+
+def test_tags_are_never_drawn() -> None:
+    network, batch = tiny.network(), tiny.batch()
+    last = network.output.weight.size(0) - 1
+    with torch.no_grad():
+        network.output.bias[last] = 50.0
+    assert {piece for row in sampled(network, batch, tiny.noise(), 3) for ids in row for piece in ids} == {last}
+    assert last not in {
+        piece for row in sampled(network, batch, tiny.noise(), 3, tags=1) for ids in row for piece in ids
+    }
+    assert last in partly_sampled(network, batch, tiny.noise(), 1.0)
+    assert last not in partly_sampled(network, batch, tiny.noise(), 1.0, tags=1)

@@ -1,0 +1,29 @@
+import math
+
+import pytest
+
+from nmt.config.schema import TrainingConfig
+from nmt.training.schedule import Moment, learning_rate
+
+
+def rate(schedule: str, update: int, *, progress: float = 0.0, cuts: int = 0, warmup: int = 10) -> float:
+    config = TrainingConfig(schedule=schedule, learning_rate=0.5, warmup=warmup, plateau_factor=0.1)
+    return learning_rate(config, Moment(update=update, progress=progress, cuts=cuts))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "plateau", "cosine"])
+def test_linear_warm_up(schedule: str) -> None:
+    assert [rate(schedule, update) for update in (1, 5, 10)] == pytest.approx([0.05, 0.25, 0.5])
+
+
+def test_no_warm_up() -> None:
+    assert rate("constant", 1, warmup=0) == 0.5
+    assert rate("inverse_sqrt", 4, warmup=0) == pytest.approx(0.25)
+
+
+def test_courses() -> None:
+    assert rate("constant", 1000, progress=0.9, cuts=3) == 0.5
+    assert rate("inverse_sqrt", 40) == pytest.approx(0.25)
+    assert rate("plateau", 1000, cuts=2) == pytest.approx(0.005)
+    assert [rate("cosine", 99, progress=p) for p in (0.5, 1.0)] == pytest.approx([0.25, 0.0])
+    assert rate("cosine", 99, progress=1 / 3) == pytest.approx(0.25 * (1 + math.cos(math.pi / 3)))

@@ -1,0 +1,338 @@
+"""The loop: what each setting does, and going on exactly where it stopped."""
+
+import itertools
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from nmt.checkpoint.folder import TrainingState, build_network, load_tensors, load_training_state, unique_weights
+from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.config.schema import Config
+from nmt.data.batching import Batches
+from nmt.data.prepare import prepare
+from nmt.data.readers import read_corpora
+from nmt.data.updates import UpdateOptions
+from nmt.errors import Interrupted, ModelError, UserError
+from nmt.model.seq2seq import Seq2Seq
+from nmt.system.signals import StopSignal
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training.log import TrainingLog
+from nmt.training.trainer import Trainer, position_of
+from nmt.types import Place, Update, UpdateSize
+
+Figures = Iterator[float]
+
+
+class Room:
+    """Makes trainers that share a corpus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.numbers = folder, itertools.count()
+        self.prefix = tiny.write_corpus(folder)
+
+    def config(self, *overrides: str) -> Config:
+        return tiny.config(self.prefix, *overrides)
+
+    def trainer(self, config: Config, output: Path | None = None, figures: Figures | None = None) -> Trainer:
+        output = output or self.folder / f"output{next(self.numbers)}"
+        tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+        stores = prepare(config, tokenizers, self.folder / "prepared")
+        settings = config.training
+        source = Batches(
+            stores,
+            tokenizers=tokenizers,
+            weights=None,
+            options=UpdateOptions(
+                size=UpdateSize(
+                    tokens=settings.batch_tokens * settings.accumulate,
+                    sentences=settings.batch_sentences and settings.batch_sentences * settings.accumulate,
+                ),
+                shares_per_process=settings.accumulate,
+                sampling=False,
+                seed=settings.seed,
+            ),
+        )
+        values = figures or itertools.repeat(1.0)
+        checkpoints = CheckpointFolder(output)
+        checkpoints.folder.mkdir(parents=True, exist_ok=True)
+        return Trainer(
+            build_network(config, tokenizers),
+            source=source,
+            tokenizers=tokenizers,
+            config=config,
+            validate=lambda network: {"loss": next(values), "bleu": 0.0},
+            checkpoints=checkpoints,
+        )
+
+    def run(self, *overrides: str, figures: Figures | None = None) -> Trainer:
+        trainer = self.trainer(self.config(*overrides), figures=figures)
+        go(trainer)
+        return trainer
+
+
+def go(trainer: Trainer, stop: StopSignal | None = None) -> None:
+    output, update = trainer.checkpoints.output, trainer.position.update
+    with TrainingLog(output, update=update, every=1, bar=False, tensorboard=False) as log:
+        trainer.run(log, stop or StopSignal())
+
+
+def losses(trainer: Trainer) -> list[float]:
+    lines = (trainer.checkpoints.output / "metrics.jsonl").read_text().splitlines()
+    return [record["loss"] for record in map(json.loads, lines) if record["kind"] == "train"]
+
+
+def weights(network: Seq2Seq) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in unique_weights(network).values()])
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    return Room(tmp_path)
+
+
+def test_the_loss_falls(room: Room) -> None:
+    course = losses(room.run("training.epochs=12", "training.learning_rate=0.01"))
+    assert course[-1] < 0.7 * course[0]
+
+
+def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
+    first, second, other = room.run(), room.run(), room.run("training.seed=2")
+    assert torch.equal(weights(first.averaged), weights(second.averaged))
+    assert not torch.equal(weights(first.averaged), weights(other.averaged))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.batch_tokens=100",
+        "training.batch_sentences=3",
+        "training.accumulate=2",
+        "training.optimizer=adam",
+        "training.optimizer=muon",
+        "training.learning_rate=0.002",
+        "training.betas=[0.8, 0.9]",
+        "training.weight_decay=0.3",
+        "training.schedule=constant",
+        "training.warmup=20",
+        "training.clip_norm=0.05",
+        "training.label_smoothing=0.3",
+        "training.r_drop=2",
+        "training.coverage_loss=1",
+        pytest.param("training.precision=bf16", marks=tiny.needs_bf16),
+        "model.dropout=0.4",
+    ],
+)
+def test_each_setting_changes_the_weights(room: Room, override: str) -> None:
+    base = ["training.optimizer=adamw", "training.precision=fp32", "training.epochs=1", "model.decoder_layers=2"]
+    assert not torch.equal(weights(room.run(*base).network), weights(room.run(*base, override).network))
+
+
+def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
+    """The loss is per piece of the whole update, not a mean of the batches' means."""
+    trainer = room.trainer(room.config("training.precision=fp32", "model.dropout=0", "training.accumulate=3"))
+    for name in ("dropout", "embedding_dropout", "output_dropout"):
+        object.__setattr__(trainer.network.config, name, 0.0)
+    batches = next(trainer.source.updates(Place())).batches
+    assert len(batches) == 3
+    summed, tokens = trainer._gradients(batches)
+    reference = sum(trainer.network(batch, label_smoothing=0.1) for batch in batches)
+    assert isinstance(reference, torch.Tensor)
+    assert summed == pytest.approx(reference.item(), rel=1e-5)
+    assert tokens == sum(int(batch.target_lengths.sum()) for batch in batches)
+
+
+@pytest.mark.parametrize("r_drop", [0, 5])
+def test_accumulation_at_half_the_budget_is_the_same_training(room: Room, r_drop: float) -> None:
+    """The same pairs, the same dropout masks; gradients are added up in another order, hence not bit for bit."""
+    settings = [
+        f"training.r_drop={r_drop}",
+        "training.precision=fp32",
+        "model.word_dropout=0.2",
+        "training.epochs=1",
+        "model.dropout=0.3",
+    ]
+    whole = room.run(*settings, "training.batch_tokens=96")
+    for shares in (2, 3):
+        cut = room.run(*settings, f"training.batch_tokens={96 // shares}", f"training.accumulate={shares}")
+        assert cut.position == whole.position
+        assert losses(cut) == pytest.approx(losses(whole), rel=1e-4)
+        torch.testing.assert_close(weights(cut.network), weights(whole.network), rtol=1e-3, atol=1e-4)
+
+
+def test_a_position_of_another_version(room: Room) -> None:
+    for progress in ('{"update": 3, "epoch": 1, "batch": 2}', "", "[]"):
+        with pytest.raises(ModelError, match="another version"):
+            position_of(TrainingState(tensors={}, progress=progress))
+
+
+def test_the_average_is_what_is_saved(room: Room) -> None:
+    trainer = room.run("training.ema=0.9")
+    saved = load_tensors(trainer.checkpoints.path(trainer.position.update) / "model.safetensors")
+    for name, weight in unique_weights(trainer.averaged).items():
+        assert torch.equal(saved[name], weight)
+    assert not torch.equal(weights(trainer.averaged), weights(trainer.network))
+    plain = room.run("training.ema=0")
+    assert torch.equal(weights(plain.averaged), weights(plain.network))
+    assert torch.equal(weights(plain.network), weights(trainer.network))
+
+
+def test_limits(room: Room) -> None:
+    assert room.run("training.max_updates=7").position.update == 7
+    one, two = room.run("training.epochs=1"), room.run("training.epochs=2")
+    assert two.position.update == 2 * one.position.update
+
+
+def test_validation_chooses_the_best_and_patience_ends(room: Room) -> None:
+    overrides = ("validation.every=2", "validation.patience=3", "training.epochs=100", "training.checkpoint_every=1000")
+    trainer = room.run(*overrides, figures=iter([3.0, 2.0, 2.5, 2.0, 2.1, 0.0]))
+    assert trainer.position.update == 10
+    assert (trainer.position.best, trainer.position.best_update) == (2.0, 4)
+    assert trainer.checkpoints.best() == trainer.checkpoints.path(4).resolve()
+    assert [path.name for path in trainer.checkpoints.all()] == [
+        "update-00000004",
+        "update-00000008",
+        "update-00000010",
+    ]
+
+
+def test_bleu_is_better_when_higher(room: Room) -> None:
+    trainer = room.trainer(room.config("validation.metric=bleu", "validation.every=1", "training.max_updates=3"))
+    figures = iter([1.0, 3.0, 2.0])
+    trainer.validate = lambda network: {"loss": 0.0, "bleu": next(figures)}
+    go(trainer)
+    assert (trainer.position.best, trainer.position.best_update) == (3.0, 2)
+
+
+def test_the_plateau_schedule_cuts(room: Room) -> None:
+    settings = (
+        "training.schedule=plateau",
+        "training.plateau_patience=2",
+        "training.max_updates=6",
+        "validation.every=1",
+    )
+    assert room.run(*settings, figures=iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])).position.cuts == 2
+    assert room.run(*settings, "training.plateau_patience=5", figures=iter([1.0] + [2.0] * 5)).position.cuts == 1
+    others = ("training.schedule=constant", *settings[1:])
+    assert room.run(*others, figures=iter([1.0] + [2.0] * 5)).position.cuts == 0
+
+
+def test_checkpoints_between_validations(room: Room) -> None:
+    settings = (
+        "training.checkpoint_every=2",
+        "training.keep_checkpoints=3",
+        "validation.every=100",
+        "training.max_updates=9",
+    )
+    names = [path.name for path in room.run(*settings).checkpoints.all()]
+    assert names == ["update-00000006", "update-00000008", "update-00000009"]
+
+
+def resumed(room: Room, config: Config, output: Path, figures: Figures) -> Trainer:
+    trainer = room.trainer(config, output, figures)
+    newest, complaints = trainer.checkpoints.newest()
+    assert newest
+    assert not complaints
+    trainer.restore(load_tensors(newest / "model.safetensors"), load_training_state(newest), trainer.config.validation)
+    return trainer
+
+
+@pytest.mark.parametrize("ema", [0, 0.9])
+@pytest.mark.parametrize("signal_after", [1, 5, 8])
+def test_going_on_is_exact(room: Room, ema: float, signal_after: int) -> None:
+    def figures() -> Figures:
+        return iter([3.0, 4.0, 4.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0])
+
+    config = room.config(
+        f"training.ema={ema}", "validation.every=4", "training.schedule=plateau", "training.plateau_patience=1"
+    )
+    whole = room.trainer(config, figures=figures())
+    go(whole)
+
+    stopped = room.trainer(config, figures=figures())
+    stop = StopSignal()
+    stopped._update = after(signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped._update)  # type: ignore[method-assign]
+    with pytest.raises(Interrupted) as interrupted:
+        go(stopped, stop)
+    assert interrupted.value.signal == signal.SIGTERM
+    rest = itertools.islice(figures(), signal_after // 4, None)
+    going_on = resumed(room, config, stopped.checkpoints.output, rest)
+    assert going_on.position.update == signal_after
+    go(going_on)
+    assert going_on.position == whole.position
+    assert losses(going_on) == losses(whole)
+    newest = [trainer.checkpoints.all()[-1] for trainer in (whole, going_on)]
+    for name in ("model.safetensors", "training.safetensors", "state.json"):
+        assert (newest[0] / name).read_bytes() == (newest[1] / name).read_bytes()
+
+
+def after(
+    count: int, action: Callable[[], None], method: Callable[[Update, TrainingLog], None]
+) -> Callable[[Update, TrainingLog], None]:
+    calls = itertools.count(1)
+
+    def wrapped(update: Update, log: TrainingLog) -> None:
+        method(update, log)
+        if next(calls) == count:
+            action()
+
+    return wrapped
+
+
+def test_a_loss_that_is_no_number(room: Room) -> None:
+    trainer = room.trainer(room.config())
+    with torch.no_grad():
+        trainer.network.output.bias.fill_(float("inf"))
+    with pytest.raises(UserError, match=r"lower training\.learning_rate"):
+        go(trainer)
+
+
+def test_raised_limits_go_on(room: Room) -> None:
+    first = room.run("training.epochs=1")
+    assert first.position.ended(first.config)
+    again = resumed(room, room.config("training.epochs=1"), first.checkpoints.output, itertools.repeat(1.0))
+    assert again.position.ended(again.config)
+    longer = resumed(room, room.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
+    assert not longer.position.ended(longer.config)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float) -> None:
+    trainer = room.trainer(room.config())
+    before = weights(trainer.network)
+    trainer.network.source_embedding.weight.register_hook(lambda gradient: torch.full_like(gradient, value))
+    with pytest.raises(UserError, match=r"the gradient's norm is (inf|nan) at update 1; lower training\.learning_rate"):
+        go(trainer)
+    assert torch.equal(weights(trainer.network), before)
+
+
+def test_figures_of_another_kind_are_no_measure(room: Room) -> None:
+    first = room.run("training.epochs=1")
+    newest, _ = first.checkpoints.newest()
+    assert newest
+    for override, best in (("validation.patience=7", first.position.best), ("validation.metric=bleu", None)):
+        again = room.trainer(room.config(override), first.checkpoints.output)
+        state = load_training_state(newest)
+        again.restore(load_tensors(newest / "model.safetensors"), state, first.config.validation)
+        assert again.position.best == best
+
+
+def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
+    first = room.run("training.max_updates=9")
+    again = resumed(room, room.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))
+    assert again.position.ended(again.config)
+
+
+def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Room) -> None:
+    first = room.run("training.max_updates=4")
+    assert first.position.epochs_done is not None
+    folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
+    smaller = room.trainer(config, first.checkpoints.output)
+    smaller.restore(load_tensors(folder / "model.safetensors"), load_training_state(folder), smaller.config.validation)
+    assert smaller.position.place.update > 2 * first.position.place.update
+    go(smaller)
+    assert smaller.position.epochs_done == pytest.approx(first.position.epochs_done, abs=0.1)

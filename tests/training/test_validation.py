@@ -1,0 +1,237 @@
+"""nmt/training/validation.py: sets of corpora and the mean of their BLEU; a model of several languages, to commands."""
+
+import functools
+import json
+import logging
+import random
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from sacrebleu import CHRF, corpus_bleu
+
+from nmt.checkpoint.folder import load_model
+from nmt.commands.evaluate import main as evaluate
+from nmt.commands.translate import main as translate
+from nmt.config.load import parse_config
+from nmt.config.schema import Config
+from nmt.errors import ConfigError, DataError
+from nmt.search.options import SearchOptions
+from nmt.training.add_shortlist import add_shortlist
+from nmt.training.run import train
+from nmt.training.shortlist import learn_shortlist
+from nmt.training.validation import scores, translations, validation, validation_sets
+from nmt.translation.translator import Translator
+
+FRENCH = dict(
+    zip(
+        [source for source, _ in tiny.PAIRS],
+        ["un", "deux", "trois", "quatre", "cinq", "six", "rouge", "vert", "bleu", "chat", "chien", "maison"],
+        strict=True,
+    )
+)
+GERMAN = dict(tiny.PAIRS)
+DICE = random.Random(1)
+LINES = [" ".join(DICE.choices(list(GERMAN), k=DICE.choice((4, 5)))) for _ in range(250)]
+
+
+def words(line: str, dictionary: dict[str, str]) -> str:
+    return " ".join(dictionary[word] for word in line.split())
+
+
+def settings(prefix: Path, *overrides: str) -> Config:
+    """Into German and French, some of the French back-translated, as it were."""
+    french = {"path": str(prefix), "target_language": "fr"}
+    content = {
+        "data": {
+            "train": [str(prefix), french, {**french, "tag": "<bt>"}],
+            "valid": [str(prefix), french],
+            "target_tags": True,
+            "drop_overlap": False,
+        },
+        "tokenizer": {"kind": "words", "vocabulary_size": 60},
+        "model": {"embedding_size": 32, "encoder_size": 32, "decoder_size": 32, "dropout": 0.0},
+        "training": {
+            "epochs": 10,
+            "batch_tokens": 300,
+            "warmup": 5,
+            "threads": 1,
+            "learning_rate": 0.01,
+            "device": "cpu",
+        },
+        "validation": {"sentences": 12},
+    }
+    return parse_config(content, overrides)
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prefix = tmp_path_factory.mktemp("many") / "text"
+    texts = {"en": LINES, "de": [words(line, GERMAN) for line in LINES], "fr": [words(line, FRENCH) for line in LINES]}
+    for language, lines in texts.items():
+        prefix.with_suffix(f".{language}").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def model(prefix: Path) -> Path:
+    train(settings(prefix), prefix.parent / "run")
+    return prefix.parent / "run"
+
+
+def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
+    german, french = validation_sets(settings(prefix))
+    assert [len(german.pairs), len(french.pairs)] == [12, 12]
+    assert [(each.name, each.to, each.tag) for each in (german, french)] == [
+        (f"{prefix}", "de", None),
+        (f"{prefix} to fr", "fr", None),
+    ]
+    assert german.tagged[0] == (f"<2de>\n{german.pairs[0][0]}", german.pairs[0][1])
+    [together] = validation_sets(tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300"))
+    assert len(together.pairs) == 300
+    assert together.tagged == together.pairs
+    tagged = {
+        "train": {"path": str(prefix), "tag": "<bt>"},
+        "valid": [str(prefix), {"path": str(prefix), "tag": "<bt>"}],
+    }
+    assert [each.tag for each in validation_sets(parse_config({"data": tagged}))] == [None, "<bt>"]
+    (prefix.parent / "empty.tsv").write_text("")
+    with pytest.raises(DataError, match="hold no pair"):
+        validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
+
+
+def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    long = prefix.parent / "long"
+    for language in ("en", "de"):
+        lines = prefix.with_suffix(f".{language}").read_text("utf-8").splitlines()[:12]
+        long.with_suffix(f".{language}").write_text("\n".join([*lines, "six " * 300]) + "\n", "utf-8")
+    losses = []
+    for sentences in (12, 13):
+        config = tiny.config(prefix, f"data.valid={long}", f"validation.sentences={sentences}")
+        losses.append(validation(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
+    assert losses[0] == losses[1]
+
+
+def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
+    sets = validation_sets(settings(prefix))
+    hypotheses = [[words(source, GERMAN) for source in sets[0].sources], ["un chat rouge et six"] * 12]
+    references = [target for _, target in sets[1].pairs]
+    other = corpus_bleu(hypotheses[1], [references]).score
+    found = scores(sets, hypotheses)
+    assert found == pytest.approx(
+        {
+            "bleu": (found[f"bleu {sets[0].name}"] + other) / 2,
+            f"bleu {sets[0].name}": 100,
+            f"bleu {sets[1].name}": other,
+        }
+    )
+    assert list(scores(sets[1:], hypotheses[1:])) == ["bleu"]
+
+
+def test_chrf_decides_where_it_is_asked_for(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    figures = [
+        validation(settings(prefix, f"validation.metric={metric}"), judged.tokenizers, torch.device("cpu"))(
+            judged.network
+        )
+        for metric in ("bleu", "chrf")
+    ]
+    sets = validation_sets(settings(prefix))
+    lines = translations(judged, sets, SearchOptions(beam=1))
+    each = [CHRF().corpus_score(ours, [part.references]).score for ours, part in zip(lines, sets, strict=True)]
+    assert figures[1].pop("chrf") == pytest.approx(mean(each))
+    assert figures[0] == figures[1]
+
+
+def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> None:
+    records = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()]
+    figures = [record for record in records if record["kind"] == "valid"]
+    assert len(figures) == 10
+    for record in figures:
+        each = [record[f"bleu {prefix}{own}"] for own in ("", " to fr")]
+        assert record["bleu"] == pytest.approx(sum(each) / 2)
+    loaded = load_model(model)
+    sets = validation_sets(settings(prefix))
+    best = scores(sets, translations(loaded, sets, SearchOptions(beam=1)))["bleu"]
+    assert best == pytest.approx(max(record["bleu"] for record in figures), abs=0.5)
+
+
+def check_languages(translator: Translator) -> None:
+    german, french = (translator.translate(LINES[:50], to=to) for to in ("de", "fr"))
+    for lines, own, other in ((german, GERMAN, FRENCH), (french, FRENCH, GERMAN)):
+        found = " ".join(lines).split()
+        assert sum(word in own.values() for word in found) > 20 * sum(word in other.values() for word in found)
+
+
+def test_the_language_asked_for_is_the_language_given(model: Path) -> None:
+    translator = Translator.load(model, shortlist=False)
+    check_languages(translator)
+    best = translator.nbest(["red cat"], to="fr", tag="<bt>")[0][0]
+    assert best.source_tokens == ["<2fr>", "<bt>", "red", "cat"]
+    assert translator.nbest(["red cat"], to="fr")[0][0].source_tokens == ["<2fr>", "red", "cat"]
+    assert translator.nbest([" "], to="fr")[0][0].text == ""
+
+
+def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
+    translator = Translator.load(model)
+    translator.max_pieces = 2
+    [best] = translator.nbest(["red cat one dog"], to="fr")[0]
+    assert best.source_tokens == ["<2fr>", "red", "cat", "<2fr>", "one", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, r"not said into which language; choose de or fr \(--to\)"),
+        ({"to": "cs"}, r"no translation into cs; choose de or fr \(--to\)"),
+        ({"to": "fr", "tag": "<x>"}, r"tag <x>: the model was not trained with it; choose <bt>, or none \(--tag\)"),
+    ],
+)
+def test_unknown_languages_and_tags_are_refused(model: Path, asked: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Translator.load(model).translate(["red cat"], **asked)
+
+
+def test_commands_take_the_language(prefix: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--source", f"{prefix}.en", "--metrics", "bleu", "--threads", "1"]
+
+    def score(*options: str, language: str = "fr") -> float:
+        assert evaluate([str(model), *common, "--reference", f"{prefix}.{language}", "--json", *options]) == 0
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return float(result["scores"][0]["score"])
+
+    french = score("--to", "fr")
+    assert french > 10 * score("--to", "de")
+    assert score("--language-pair", "en-fr") == french
+    assert score("--to", "fr", "--tag", "<bt>") != french
+    options = ["--threads", "1", "--to", "fr", "--tag", "<bt>", "--json"]
+    command = [sys.executable, "-m", "nmt.commands.translate", str(model), *options]
+    [answer] = subprocess.run(command, input=b"red cat\n", capture_output=True, check=True).stdout.splitlines()
+    assert json.loads(answer)["source_tokens"] == ["<2fr>", "<bt>", "red", "cat"]
+    for main, arguments in ((evaluate, [*common, "--reference", f"{prefix}.fr"]), (translate, ["--threads", "1"])):
+        assert main([str(model), *arguments]) == 2
+        assert "choose de or fr (--to)" in capsys.readouterr().err
+
+
+def test_corpora_with_other_tags_teach_no_shortlist(prefix: Path, model: Path) -> None:
+    with pytest.raises(ConfigError, match="other languages or tags"):
+        add_shortlist(model, tiny.config(prefix))
+
+
+def test_a_shortlist_is_learned_and_judged_for_all_languages(
+    prefix: Path, model: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    monkeypatch.setattr(
+        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=0, best=2)
+    )
+    monkeypatch.setattr("nmt.training.add_shortlist._COST", 10)
+    assert add_shortlist(model, settings(prefix))
+    assert "BLEU" in caplog.text
+    check_languages(Translator.load(model))

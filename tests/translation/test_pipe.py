@@ -1,0 +1,144 @@
+"""The pipe: whatever bytes come in, as many lines go out, in order and in time."""
+
+import errno
+import io
+import logging
+import os
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.data.text_files import BYTE_ORDER_MARK, decode_line
+from nmt.errors import DataError, MachineError
+from nmt.translation import pipe
+
+
+class Slow(io.RawIOBase):
+    """A source that gives a few bytes at a time, as a pipe does."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self.content, self.size = io.BytesIO(content), size
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self.content.read(min(size, self.size))
+
+
+def through(content: bytes, most_lines: int = 4, size: int = 7) -> list[bytes]:
+    sink = io.BytesIO()
+    windows: list[Sequence[str]] = []
+
+    def upper(lines: Sequence[str], numbers: Sequence[int]) -> list[str]:
+        windows.append(lines)
+        assert len(set(lines)) == len(lines) == len(numbers)
+        return [line.upper() for line in lines]
+
+    pipe.run_pipe(Slow(content, size), sink, translate=upper, show=lambda text, number: text, most_lines=most_lines)
+    assert all(len(window) <= most_lines for window in windows)
+    return sink.getvalue().split(b"\n")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 30))
+def test_n_lines_of_any_bytes_are_n_lines(lines: list[bytes], size: int) -> None:
+    if lines:
+        lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
+    expected = [decode_line(line).upper().encode("utf-8", errors="replace") for line in lines]
+    assert through(b"".join(line + b"\n" for line in lines), size=size) == [*expected, b""]
+
+
+def test_a_byte_order_mark_is_no_text() -> None:
+    mark = BYTE_ORDER_MARK
+    assert through(mark + b"a\n" + mark + b"b\n") == [b"A", mark + b"B", b""]
+    assert through(mark + b"a", size=2) == [b"A", b""]
+
+
+def test_a_missing_last_line_feed() -> None:
+    assert through(b"a\nb") == [b"A", b"B", b""]
+    assert through(b"a\n\n") == [b"A", b"", b""]
+    assert through(b"") == [b""]
+
+
+def test_each_line_is_answered_when_the_input_pauses() -> None:
+    read_input, write_input = os.pipe()
+    read_output, write_output = os.pipe()
+    with (
+        open(read_input, "rb", buffering=0) as source,
+        open(write_output, "wb") as sink,
+        open(read_output, "rb") as answers,
+    ):
+        thread = threading.Thread(
+            target=pipe.run_pipe,
+            args=(source, sink),
+            kwargs={"translate": lambda lines, numbers: lines, "show": lambda text, number: f"{number} {text}"},
+        )
+        thread.start()
+        for number in range(1, 4):  # each answer is read before the next line is written
+            os.write(write_input, b"line\n")
+            assert answers.readline() == f"{number} line\n".encode()
+        os.close(write_input)
+        thread.join()
+
+
+def test_the_same_lines_are_translated_once_a_window() -> None:
+    calls: list[tuple[list[str], list[int]]] = []
+
+    def translate(lines: Sequence[str], numbers: Sequence[int]) -> Sequence[str]:
+        calls.append((list(lines), list(numbers)))
+        return lines
+
+    sink = io.BytesIO()
+    pipe.run_pipe(io.BytesIO(b"a\nb\na\na\n"), sink, translate=translate, show=lambda text, number: f"{number}{text}")
+    assert sink.getvalue() == b"1a\n2b\n3a\n4a\n"
+    assert calls == [(["a", "b"], [1, 2])]
+
+
+def test_a_line_without_end_is_cut_and_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(pipe, "MOST_BYTES", 10)
+    assert through(b"a\n" + b"x" * 100 + b"\nb\n" + b"y" * 50, size=8) == [b"A", b"X" * 10, b"B", b"Y" * 10, b""]
+    assert [record.getMessage()[:7] for record in caplog.records] == ["line 2:", "line 4:"]
+
+
+def test_reading_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "AHEAD_BYTES", 50)
+    windows = list(pipe.ReadAhead(Slow(b"ten bytes\n" * 100, 1000), 1000).windows())
+    assert sum(map(len, windows)) == 100
+    assert max(map(len, windows)) <= 6
+
+
+def test_a_fault_of_the_source_reaches_the_caller() -> None:
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1, /) -> bytes:
+            raise OSError("gone")
+
+    with pytest.raises(DataError, match="the input cannot be read \\(gone\\)"):
+        pipe.run_pipe(Broken(), io.BytesIO(), translate=lambda lines, numbers: lines, show=lambda text, number: text)
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [(OSError(errno.ENOSPC, "No space left on device"), MachineError), (BrokenPipeError(), BrokenPipeError)],
+)
+def test_a_fault_of_the_sink_reaches_the_caller(failure: OSError, raised: type[Exception]) -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise failure
+
+    with pytest.raises(raised, match=r"No space left|^$"):
+        pipe.run_pipe(
+            io.BytesIO(b"a\n"), Full(), translate=lambda lines, numbers: lines, show=lambda text, number: text
+        )
+
+
+def test_a_steady_trickle_is_answered_before_it_fills_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "PAUSE", 60.0)  # never a pause
+    monkeypatch.setattr(pipe, "PATIENCE", 0.0)
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb", buffering=0) as source, open(write_end, "wb", buffering=0) as sink:
+        windows = pipe.ReadAhead(source, 1000).windows()
+        for number in range(3):
+            sink.write(b"%d\n" % number)
+            assert next(windows) == [str(number)]

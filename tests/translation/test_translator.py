@@ -1,0 +1,404 @@
+"""Translator: lines in, translations out, whatever the lines are and however they are batched."""
+
+import dataclasses
+import logging
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sentencepiece import SentencePieceTrainer
+
+from nmt import Translation, Translator
+from nmt.checkpoint.folder import load_model, save_shortlist
+from nmt.errors import ConfigError, ModelError
+from nmt.model.candidates import Shortlist
+from nmt.search.options import SampleOptions, SearchOptions
+from nmt.search.packed.arithmetic import exact_int8
+from nmt.search.packed.engine import KNOWN
+from nmt.system.files import CHECKSUMS, checksum
+from nmt.training.run import train
+from nmt.translation import translator as translate
+from nmt.translation.translator import MAX_PIECES
+from nmt.translation.workers import can_fork
+from nmt.types import EOS
+
+LINES = [f"{a} {b}" for a, _ in tiny.PAIRS for b, _ in tiny.PAIRS[:4]] + [
+    "",
+    "red",
+    "one two three four five six",
+    "cat " * 30,
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def trained(folder: Path, name: str, *overrides: str) -> Path:
+    prefix = tiny.write_corpus(folder)
+    settings = ["tokenizer.kind=bpe", "tokenizer.vocabulary_size=300", "training.epochs=8"]
+    settings += ["training.learning_rate=0.01", *tiny.WHOLE_VECTORS]
+    train(tiny.config(prefix, *settings, *overrides), folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Path:
+    return trained(folder, "first")
+
+
+def shown(translator: Translator, lines: list[str], options: SearchOptions) -> list[list[tuple[list[str], Any]]]:
+    """Pieces and scores, which are equal when they differ by a rounding."""
+    return [
+        [(best.tokens, pytest.approx(best.score, abs=1e-4)) for best in line]
+        for line in translator.nbest(lines, options)
+    ]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
+    options = SearchOptions(beam=beam)
+    translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
+    assert all(translator._search.scorer.noise < 1e-4 for translator in translators)  # not that each is searched alone
+    outputs = [shown(translator, LINES, options) for translator in translators]
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert len({tuple(best[0][0]) for best in outputs[0]}) > 10
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_workers_change_nothing(model: Path, precision: str) -> None:
+    options = SearchOptions(beam=3, nbest=2, attention=True)
+
+    one = Translator.load(model, precision=precision, batch_size=5)
+    assert one._search.scorer.noise < 1e-4 or precision == "bf16"  # whose sums all depend on the batch
+    alone = shown(one, LINES, options)
+    for workers in (1, 2, 3):
+        translator = Translator.load(model, precision=precision, threads=workers)
+        assert torch.get_num_threads() == 1
+        assert shown(translator, LINES, options) == alone
+        translator.close()
+        assert shown(translator, LINES[:8], options) == alone[:8]  # here
+
+
+@pytest.mark.skipif(not can_fork(), reason="needs fork")
+def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator, lines = Translator.load(model, threads=2), ["red cat"] * 8
+    expected = translator.translate(lines)
+    with pytest.raises(AttributeError):
+        translator.translate(lines, SimpleNamespace(rows=2))  # type: ignore[arg-type]
+    assert not caplog.messages
+    for _ in range(2):
+        assert translator.translate(lines) == expected
+    assert caplog.messages == [
+        "an error or Ctrl-C has ended the worker processes: one core goes on; load the model again"
+    ]
+
+
+def test_workers_share_what_is_enough_for_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[list[int]] = []
+
+    class Counted:
+        count, close = 2, SimpleNamespace(alive=True)
+
+        def map(self, work: list[tuple[list[list[int]], SearchOptions]]) -> list[list[Translation]]:
+            batches.append([len(segments) for segments, _ in work])
+            return [translator._search(batch) for batch in work]
+
+    translator = Translator.load(model)
+    monkeypatch.setattr(translator, "_workers", Counted())
+    for count in (1, 7, 8, 40):
+        assert len(translator.translate(["red cat"] * count)) == count
+    assert batches == [[4, 4], [20, 20]]  # fewer are searched here
+    batches.clear()
+    translator.translate(["red cat " * 12, *["red cat"] * 27])
+    assert batches[0][0] < batches[0][1]  # the longest need as much time as many short ones
+    batches.clear()
+    monkeypatch.setattr(translator, "batch_size", 10)
+    translator.translate(["red cat"] * 36)
+    assert batches == [[10, 10, 10, 6]]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
+def test_parts_of_about_the_same_size(lengths: list[int], count: int) -> None:
+    lengths.sort(reverse=True)
+    parts = translate._parted(lengths, count)
+    assert [place for part in parts for place in part] == list(range(len(lengths)))
+    assert len(parts) <= max(1, count)
+    assert all(parts)
+    mean = sum(lengths) / max(1, count)
+    assert all(sum(lengths[place] for place in part) <= mean + lengths[part[0]] for part in parts)
+
+
+def test_batches_hold_as_many_segments_as_the_beam_allows(model: Path) -> None:
+    translator = Translator.load(model)
+    assert [translator.most_segments(beam) for beam in (1, 5, 1000)] == [96, 96, 1]
+    assert [len(part) for part in translate._cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
+    assert [len(part) for part in translate._cut(range(2), [9000, 9000], 4)] == [1, 1]
+    assert Translator.load(model, batch_size=7).most_segments(5) == 7
+
+
+def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
+    def score(precision: str) -> float:
+        return Translator.load(model, precision=precision).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
+
+    exact = Translator([load_model(model)]).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
+    assert score("fp32") == pytest.approx(exact, abs=1e-5)
+    for precision in ("bf16", "int8") if exact_int8() else ("bf16",):
+        assert score(precision) != pytest.approx(exact, abs=1e-5)
+        assert score(precision) == pytest.approx(exact, abs=0.1)
+
+
+def test_a_precision_that_the_device_does_not_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "choose_device", lambda name: torch.device("cuda"))
+    with pytest.raises(
+        ConfigError, match="precision int8: only on a CPU; choose device cpu, or precision auto or fp32"
+    ):
+        Translator.load(model, precision="int8")
+
+
+def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
+    listed = folder / "listed"
+    shutil.copytree((model / "best").resolve(), listed)
+    sizes = load_model(model).tokenizers
+    best = np.full((sizes.source.size, 1), EOS)
+    save_shortlist(listed, Shortlist(target_size=sizes.target.size, frequent=np.array([EOS, 4, 5]), best=best))
+    narrow = Translator.load(listed).nbest(["red cat"])[0][0].tokens
+    assert set(narrow) <= set(sizes.target.pieces([4, 5]))
+    for translator in (Translator.load(listed, shortlist=False), Translator.load(model, shortlist=False)):
+        assert not set(translator.nbest(["red cat"])[0][0].tokens) <= set(narrow)
+    one, two = load_model(model), load_model(listed)
+    assert Translator([dataclasses.replace(one, shortlist=None), two])._search.shortlist is two.shortlist
+    copying = dataclasses.replace(two, network=tiny.network(output="copy"))
+    assert (used := Translator([copying])._search.shortlist)
+    assert used.best[:, -1].tolist() == [EOS] * EOS + list(range(EOS, sizes.source.size))
+
+
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.text(max_size=15), max_size=6))
+def test_a_line_for_a_line(model: Path, lines: list[str]) -> None:
+    output = Translator.load(model).translate(lines, SearchOptions(beam=2))
+    assert len(output) == len(lines)
+    for line, translation in zip(lines, output, strict=True):
+        assert "\n" not in translation
+        assert line.strip() or translation == ""
+
+
+def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
+    translator = Translator.load(model)
+    (alone,) = translator.translate(["red cat"])
+    assert translator.translate(["red cat" + " " * 1000, "\u3000 red cat\t"]) == [alone, alone]
+    translator.max_pieces = 8
+    assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
+
+
+def test_text_without_pieces_is_not_translated(tmp_path: Path) -> None:
+    """SentencePiece's usual normalisation, in a model from elsewhere, makes nothing of some characters."""
+    prefix, ids = tiny.write_corpus(tmp_path), {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    files, adopted = f"{prefix}.en,{prefix}.de", tmp_path / "adopted"
+    SentencePieceTrainer.train(
+        input=files, model_prefix=adopted, vocab_size=300, byte_fallback=True, minloglevel=2, **ids
+    )
+    model = trained(tmp_path, "run", f"tokenizer.source_model={adopted}.model", "tokenizer.kind=unigram")
+    empty, text = Translator.load(model).translate(["\u200b", "red cat"])
+    assert empty == ""
+    assert text
+
+
+def test_the_sentences_of_a_line_by_themselves(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator = Translator.load(model)
+    alone = translator.translate(["red cat.", "blue dog?", "green house"])
+    line = "red cat.  blue dog? green house "
+    assert translator.translate([line, "", "red cat."], split=True) == [" ".join(alone), "", alone[0]]
+    assert translator.translate([line]) != [" ".join(alone)]
+    assert not caplog.messages
+
+
+def test_nbest(model: Path) -> None:
+    best = Translator.load(model).nbest(["red cat", ""], SearchOptions(beam=4, nbest=3))
+    scores = [translation.score for translation in best[0]]
+    assert scores == sorted(scores, reverse=True)
+    assert len({tuple(translation.tokens) for translation in best[0]}) == 3
+    assert [translation.text for translation in best[1]] == [""]
+
+
+def check_attention(translation: Translation) -> None:
+    """A row for each token, with a weight for each source token, whose largest is where the alignment points."""
+    weights = np.array(translation.attention)
+    assert weights.shape == (len(translation.tokens), len(translation.source_tokens))
+    assert np.all(weights.sum(axis=1) <= 1 + 1e-4)
+    assert weights.argmax(axis=1).tolist() == translation.alignment
+
+
+def test_attention_is_kept_where_it_is_asked_for(model: Path) -> None:
+    translator, lines = Translator.load(model), ["red cat", "", "one two three"]
+    found = [best[0] for best in translator.nbest(lines, SearchOptions(attention=True))]
+    for translation in (found[0], found[2]):
+        check_attention(translation)
+    assert found[1].attention == []
+    assert [best[0].attention for best in translator.nbest(lines)] == [[], [], []]
+    assert [translation.text for translation in found] == translator.translate(lines)
+
+
+def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator = Translator.load(model)
+    translator.max_pieces = 8
+    line = "red cat. blue dog. green house."
+    options = SearchOptions(attention=True)
+    with caplog.at_level(logging.WARNING):
+        (whole,), (other,) = translator.nbest([line, "one"], options, numbers=[41, 42])
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["line 41"]
+    assert len(whole.source_tokens) > 8
+    assert max(whole.alignment) >= 8
+    check_attention(whole)
+    assert other.text == translator.translate(["one"])[0]
+    assert len(translator.translate(["x" * 50])) == 1  # no place to split at
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (
+            "one two. three four five. six",
+            ["one two. ", "three four five. six"],
+        ),  # 8 characters are the middle's; 25 not
+        ("one two three four", ["one two ", "three four"]),
+        ("aaaaaaaa", ["aaaa", "aaaa"]),
+        ("一二三。四五六", ["一二三。", "四五六"]),
+        ("end of it. ", ["end ", "of it. "]),
+    ],
+)
+def test_long_lines_are_cut_near_the_middle_between_sentences_or_words(line: str, parts: list[str]) -> None:
+    cut = translate._middle(line)
+    assert [line[:cut], line[cut:]] == parts
+
+
+def test_parts_are_translated_as_lines_of_their_own(model: Path) -> None:
+    translator = Translator.load(model)
+    alone = translator.translate(["red cat.", "blue dog."])
+    translator.max_pieces = 8
+    assert translator.translate(["red cat.  blue dog."]) == [" ".join(alone)]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(folder: Path, model: Path) -> None:
+    other = trained(folder, "second", "training.seed=2", "model.decoder=input_feeding", "model.cell=gru")
+    options = SearchOptions(beam=1)
+    both = Translator.load(model, other).nbest(["red cat"], options)[0][0]
+    assert math.isfinite(both.score)
+    twice = Translator.load(model, model).nbest(LINES[:5], options)
+    once = Translator.load(model).nbest(LINES[:5], options)
+    for same, single in zip(twice, once, strict=True):
+        assert same[0].text == single[0].text
+        assert same[0].score == pytest.approx(single[0].score, abs=1e-5)
+
+
+def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
+    words = trained(folder, "words", "tokenizer.kind=words", "tokenizer.vocabulary_size=60")
+    with pytest.raises(ModelError, match="no ensemble, their source vocabularies differ"):
+        Translator.load(model, words)
+    french = trained(folder, "french", "training.epochs=1")
+    config = (french / "best").resolve() / "config.yaml"
+    content = config.read_text("utf-8").replace("target_language: de", "target_language: fr").encode()
+    config.write_bytes(content)
+    files = sorted(path for path in config.parent.iterdir() if path.name != CHECKSUMS)
+    (config.parent / CHECKSUMS).write_text("".join(f"{checksum(path)}  {path.name}\n" for path in files))
+    with pytest.raises(
+        ModelError, match=r"first and .*french: no ensemble, one translates en to de, the other en to fr"
+    ):
+        Translator.load(model, french)
+    with pytest.raises(ConfigError, match="no model"):
+        Translator.load()
+
+
+def texts(translator: Translator, lines: list[str], options: SampleOptions) -> list[list[str]]:
+    return [[translation.text for translation in samples] for samples in translator.nbest(lines, options)]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_samples_depend_on_neither_batches_nor_workers(model: Path, precision: str) -> None:
+    options = SampleOptions(samples=2, seed=3)
+    alone = texts(Translator.load(model, precision=precision, batch_size=1), LINES, options)
+    assert alone == texts(Translator.load(model, precision=precision), LINES, options)
+    together = Translator.load(model, precision=precision, threads=2)
+    assert alone[::-1] == texts(together, LINES[::-1], options)
+    together.close()
+    assert [samples[:1] for samples in alone] == texts(together, LINES, SampleOptions(seed=3))
+    assert sum(samples[0] != samples[-1] for samples in alone) > 10
+
+
+def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
+    options = SampleOptions(samples=3)
+    both = Translator.load(model, model)
+    first, second = texts(both, ["red cat.", "blue dog."], options)
+    both.max_pieces = 8
+    assert texts(both, ["red cat.  blue dog.", ""], options) == [
+        [" ".join(parts) for parts in zip(first, second, strict=True)],
+        [""],
+    ]
+
+
+def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    searched = translate.decode
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return searched(*arguments, **named)
+
+    monkeypatch.setattr(translate, "decode", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    Translator.load(model).translate(["red cat"])
+    Translator([load_model(model)]).translate(["red cat"])
+    assert threads == [1 if can_fork() else 3, 3]
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[int] = []
+    monkeypatch.setattr(translate, "return_memory", lambda: returned.append(translator._search.rows))
+    monkeypatch.setattr(translate, "TRIM_ROWS", 10)
+    translator = Translator.load(model, batch_size=2)
+    translator.translate(["red cat"] * 9, SearchOptions(beam=3))
+    assert returned == [0, 0]
+
+
+def test_what_cannot_be_packed_is_translated_by_the_model_itself(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = Translator.load(model, precision="fp32").translate(LINES)
+    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    with caplog.at_level(logging.INFO, "nmt"):
+        found = Translator.load(model, model, threads=2)
+    assert found.translate(LINES) == expected
+    found.close()
+    assert [
+        record.message.partition(";")[0] for record in caplog.records if record.name == "nmt.translation.translator"
+    ] == ["model.cell=lstm: cannot be packed for int8"]
+    with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
+        Translator.load(model, precision="int8")
+
+
+def test_a_model_that_learned_longer_lines_translates_them_whole(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [
+        trained(folder, f"long{most}", f"data.max_length={most}", "training.max_updates=1") for most in (100, 300)
+    ]
+    short, long = map(Translator.load, folders)
+    both = Translator.load(*reversed(folders))
+    assert (short.max_pieces, long.max_pieces, both.max_pieces) == (MAX_PIECES, 300, MAX_PIECES)
+    line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
+    for translator in (long, short):
+        translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))
+        assert len(caplog.records) == (translator is short)
