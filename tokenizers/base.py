@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.types import BOS, EOS, PAD
 
 INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that no text shows
@@ -28,6 +31,17 @@ class Tokenizer(Protocol):
     @property
     def tags(self) -> int:
         """How many of the ids, the greatest ones, are tags, which spell nothing."""
+
+    @property
+    def producible(self) -> NDArray[np.bool_]:
+        """Mask (size,) of the ids that a translation may contain: EOS and all ids after it, except tags."""
+        return np.arange(self.size) >= EOS
+
+    def encode_tags(self, tags: Sequence[str]) -> list[int]:
+        """Ids of tags, which go before the ids of a source text. Raises KeyError for an unknown tag."""
+        if tags:
+            raise KeyError(tags[0])
+        return []
 
     def encode(self, text: str) -> list[int]:
         """Ids of one line, without BOS and EOS."""

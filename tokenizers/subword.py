@@ -12,7 +12,7 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
-from nmt.tokenizers.base import INVISIBLE, without_surrogates
+from nmt.tokenizers.base import INVISIBLE, Tokenizer, without_surrogates
 from nmt.tokenizers.model_file import read_model, with_symbols
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
@@ -27,7 +27,7 @@ _THREADS = 8
 _LONGEST_LINE = 1 << 30  # bytes; SentencePiece silently skips longer lines, and allows no higher limit
 
 
-class SubwordTokenizer:
+class SubwordTokenizer(Tokenizer):
     """A SentencePiece model.
 
     Text is taken as it is: no normalisation, every space kept. `decode(encode(text))` is `text` for every text when the

@@ -7,6 +7,9 @@ so nothing that a text may say is taken for a tag, and whatever handles pairs of
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.tokenizers.base import Tokenizer
 
 _END = "\n"
@@ -22,7 +25,7 @@ def untagged(text: str) -> str:
     return text.rpartition(_END)[2]
 
 
-class TaggedTokenizer:
+class TaggedTokenizer(Tokenizer):
     """Another tokenizer whose ids are followed by those of tags. Ids of tags stand before a sentence, and spell nothing."""
 
     def __init__(self, inner: Tokenizer, tags: Sequence[str]) -> None:
@@ -40,6 +43,13 @@ class TaggedTokenizer:
     @property
     def tags(self) -> int:
         return len(self._tags)
+
+    @property
+    def producible(self) -> NDArray[np.bool_]:
+        return np.append(self._inner.producible, np.zeros(len(self._tags), dtype=np.bool_))
+
+    def encode_tags(self, tags: Sequence[str]) -> list[int]:
+        return [self._ids[tag] for tag in tags]
 
     def encode(self, text: str) -> list[int]:
         return self.encode_lines([text])[0]

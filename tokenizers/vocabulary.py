@@ -11,11 +11,11 @@ from typing import ClassVar, Self
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
-from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, without_surrogates
+from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, Tokenizer, without_surrogates
 from nmt.types import SPECIAL_PIECES, UNK
 
 
-class VocabularyTokenizer(ABC):
+class VocabularyTokenizer(Tokenizer, ABC):
     """A list of units, most frequent first, after the special pieces. Units that are not in it become UNK.
 
     Subclasses say what a unit is: `split` and `join`.

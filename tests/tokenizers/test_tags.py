@@ -38,8 +38,23 @@ def test_tags_follow_the_vocabulary_and_the_text_stays(tokenizers: tuple[Tokeniz
     assert max(source.encode(text)) < plain.size
     assert source.encode(tagged(text, ("<2fr>", "<bt>"))) == [plain.size + 1, plain.size + 2, *plain.encode(text)]
     assert source.encode(tagged("", ("<bt>",))) == [plain.size + 2]
+    assert source.encode_tags(("<2fr>", "<bt>")) == [plain.size + 1, plain.size + 2]
     ids = source.encode(tagged("cat", TAGS))
     assert source.decode(ids) == plain.decode(plain.encode("cat"))
+
+
+def test_translations_contain_neither_tags_nor_padding(tokenizers: tuple[Tokenizers, Tokenizers]) -> None:
+    plain, source = tokenizers[0].source, tokenizers[1].source
+    assert plain.producible.tolist() == [False, False, False] + [True] * (plain.size - 3)
+    assert source.producible.tolist() == [*plain.producible.tolist(), False, False, False]
+
+
+def test_unknown_tags_are_refused(tokenizers: tuple[Tokenizers, Tokenizers]) -> None:
+    plain, source = tokenizers[0].source, tokenizers[1].source
+    assert plain.encode_tags(()) == []
+    for tokenizer in (plain, source):
+        with pytest.raises(KeyError, match="<xx>"):
+            tokenizer.encode_tags(("<xx>",))
 
 
 @given(head=st.lists(st.sampled_from(TAGS)), text=texts)
