@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from nmt.config.fields import fields_of, format_value
 from nmt.config.parsing import apply_override, copy_sections, describe, from_plain, names_of, parse_yaml, to_plain
 from nmt.config.schema import (
     BY_CHARACTERS,
@@ -80,100 +81,25 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(to_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
 
 
-# Least and greatest value allowed for a number, both included; None: no bound.
-BOUNDS: dict[str, tuple[float | None, float | None]] = {
-    "data.temperature": (1, None),
-    "data.max_length": (1, None),
-    "data.max_ratio": (1, None),
-    "data.shuffle_buffer": (1, None),
-    "tokenizer.vocabulary_size": (5, None),
-    "tokenizer.character_coverage": (0.9, 1),
-    "tokenizer.sampling": (0, 1),
-    "tokenizer.training_lines": (1, None),
-    "model.embedding_size": (1, None),
-    "model.embedding_scale": (0.01, None),
-    "model.encoder_layers": (1, None),
-    "model.encoder_size": (2, None),
-    "model.encoder_transitions": (1, None),
-    "model.decoder_layers": (1, None),
-    "model.decoder_size": (1, None),
-    "model.decoder_transitions": (1, None),
-    "model.attention_heads": (1, None),
-    "model.mixtures": (1, None),
-    "model.dropout": (0, 0.95),
-    "model.embedding_dropout": (0, 0.95),
-    "model.word_dropout": (0, 0.95),
-    "model.state_dropout": (0, 0.95),
-    "model.zoneout": (0, 0.95),
-    "model.output_dropout": (0, 0.95),
-    "training.epochs": (1, None),
-    "training.max_updates": (1, None),
-    "training.batch_tokens": (1, None),
-    "training.batch_sentences": (1, None),
-    "training.accumulate": (1, None),
-    "training.learning_rate": (0, None),
-    "training.weight_decay": (0, None),
-    "training.warmup": (0, None),
-    "training.plateau_factor": (0, 1),
-    "training.plateau_patience": (1, None),
-    "training.clip_norm": (0, None),
-    "training.label_smoothing": (0, 0.95),
-    "training.r_drop": (0, None),
-    "training.coverage_loss": (0, None),
-    "training.guided_alignment": (0, None),
-    "training.scheduled_sampling": (0, 1),
-    "training.risk_samples": (2, None),
-    "training.risk_sharpness": (0.0001, None),
-    "training.likelihood_share": (0, 1),
-    "training.ema": (0, 0.999999),
-    "training.seed": (0, 2**31 - 1),
-    "training.threads": (1, None),
-    "training.log_every": (1, None),
-    "training.checkpoint_every": (1, None),
-    "training.keep_checkpoints": (2, None),
-    "validation.every": (1, None),
-    "validation.beam": (1, 1000),
-    "validation.sentences": (1, None),
-    "validation.patience": (1, None),
-}
-
-ONLY_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
-    "model.attention_heads": ("model.attention", ("multi_head", "multi_head_additive")),
-    "model.mixtures": ("model.output", ("mixture",)),
-    "model.forget_bias": ("model.cell", ("lstm", "layer_norm_lstm")),
-    "training.plateau_factor": ("training.schedule", ("plateau",)),
-    "training.plateau_patience": ("training.schedule", ("plateau",)),
-    "training.risk_samples": ("training.objective", ("risk",)),
-    "training.risk_cost": ("training.objective", ("risk",)),
-    "training.risk_sharpness": ("training.objective", ("risk",)),
-    "training.likelihood_share": ("training.objective", ("risk",)),
-}
-"""Keys that do something only where another has one of these values."""
-
-
 def _contradictions(config: Config) -> list[str]:
-    """Faults that no single type shows: bounds, and keys that do not fit each other."""
-    faults = []
-    for name, (least, greatest) in BOUNDS.items():
-        section, key = name.split(".")
-        value = getattr(getattr(config, section), key)
-        if value is None or ((least is None or value >= least) and (greatest is None or value <= greatest)):
-            continue
-        allowed = f"at least {least}" if greatest is None else f"from {least} to {greatest}"
-        faults.append(f"{name}: must be {allowed}, not {value}")
-    if not all(0 <= beta < 1 for beta in config.training.betas):
-        faults.append(f"training.betas: must be numbers from 0 to below 1, not {list(config.training.betas)}")
-    faults += _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
+    """Keys that do not fit each other."""
+    faults = _model_faults(config) + _corpus_faults(config.data) + _tokenizer_faults(config.tokenizer)
     return faults + _training_faults(config) + _stream_faults(config)
 
 
 def _useless(config: Config) -> list[str]:
     """Values that would change nothing."""
     faults = []
-    for name, (other, values) in ONLY_WITH.items():
-        (value, actual), (default, _) = (operator.attrgetter(name, other)(one) for one in (config, Config()))
-        if value != default and actual not in values:
-            faults.append(f"{name}: only for {other} {' and '.join(values)}, not for {actual}; leave it at {default}")
+    for section in fields_of(Config):
+        for field in fields_of(type(getattr(config, section))).values():
+            value = getattr(getattr(config, section), field.name)
+            for condition in field.only_with if value != field.default else ():
+                actual = operator.attrgetter(condition.key)(config)
+                if actual not in condition.values:
+                    faults.append(
+                        f"{section}.{field.name}: only with {condition}, not with {format_value(actual)}; "
+                        f"leave it at {format_value(field.default)}"
+                    )
     if config.data.shuffle_buffer != DataConfig().shuffle_buffer and not config.data.streams:
         faults.append("data.shuffle_buffer: only for streaming corpora, and there are none; remove it")
     if config.data.temperature is not None and len(config.data.train) < 2:
@@ -257,11 +183,6 @@ def _model_faults(config: Config) -> list[str]:
         faults.append(
             f"model.output: latent needs one head of attention, not {model.attention}; choose general or additive"
         )
-    faults += [
-        f"model.{key}: more than 1 only for lstm, gru and rnn, not for {model.cell}; set it to 1"
-        for key in ("encoder_transitions", "decoder_transitions")
-        if getattr(model, key) > 1 and model.cell not in ("lstm", "gru", "rnn")
-    ]
     if model.state_dropout and model.cell in ("sru", "ssru"):
         faults.append(f"model.state_dropout: {model.cell} has no product with the state; set it to 0, or use zoneout")
     if model.tied_embeddings == "three_way" and not config.tokenizer.joint:
@@ -277,8 +198,6 @@ def _corpus_faults(data: DataConfig) -> list[str]:
             faults += [f"data.{name}[{index}]{fault}" for fault in _place_faults(corpus)]
             if corpus.streaming and corpus.dataset is None and name != "train":
                 faults.append(f"data.{name}[{index}].streaming: only for data.train and for dataset; remove it")
-            if corpus.weight is not None and not corpus.weight > 0:
-                faults.append(f"data.{name}[{index}].weight: must be above 0, not {corpus.weight}")
             if corpus.weight is not None and name != "train":
                 faults.append(f"data.{name}[{index}].weight: only for data.train; remove it")
         if len({corpus.weight is None for corpus in corpora}) > 1:
@@ -364,15 +283,7 @@ def _stream_faults(config: Config) -> list[str]:
 
 def _tokenizer_faults(tokenizer: TokenizerConfig) -> list[str]:
     faults = []
-    if tokenizer.kind in ("words", "characters"):
-        defaults = TokenizerConfig()
-        keys = ("sampling", "symbols", "source_model", "target_model", "character_coverage", "byte_fallback")
-        faults += [
-            f"tokenizer.{key}: only for unigram and bpe, not for {tokenizer.kind}; remove it"
-            for key in keys
-            if getattr(tokenizer, key) != getattr(defaults, key)
-        ]
-    elif tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
+    if tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
         faults.append("tokenizer.target_model: needs tokenizer.source_model and joint: false")
     elif tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
         faults.append("tokenizer.source_model: with joint: false, tokenizer.target_model is needed too")

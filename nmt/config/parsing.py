@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import difflib
 import math
-import types
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import yaml
+
+from nmt.config.fields import Field, fields_of, read_hint
 
 T = TypeVar("T")
 
@@ -84,33 +85,36 @@ def from_plain(kind: type[T], content: Any, where: str, faults: list[str]) -> T:
     if not isinstance(content, Mapping):
         faults.append(f"{where.rstrip('.')}: must hold keys ({names_of(kind)}), not {describe(content)}")
         return kind()
-    hints = typing.get_type_hints(kind)
+    fields = fields_of(kind)
     values = {}
     for key, value in content.items():
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.5)
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
             advice = f"did you mean {where}{near[0]}?" if near else f"allowed are {names_of(kind)}"
             faults.append(f"{where}{key}: unknown key; {advice}")
             continue
-        values[key] = _value(hints[key], value, f"{where}{key}", faults)
+        values[key] = _value(fields[key], value, f"{where}{key}", faults)
     return kind(**{key: value for key, value in values.items() if value is not _FAULTY})
 
 
 _FAULTY: Any = object()
 
 
-def _value(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
-    """`value` as the type `hint`, or `_FAULTY` with a fault appended."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return from_plain(typing.cast(type, hint), value, f"{where}.", faults)
-    if origin is types.UnionType:
-        return None if value is None else _value(arguments[0], value, where, faults)
+def _value(field: Field, value: Any, where: str, faults: list[str]) -> Any:
+    """`value` as the type of the field and within its range, or `_FAULTY` with a fault appended."""
+    if value is None and field.optional:
+        return None
+    if dataclasses.is_dataclass(field.type):
+        return from_plain(typing.cast(type, field.type), value, f"{where}.", faults)
+    origin, arguments = typing.get_origin(field.type), typing.get_args(field.type)
     if origin is Literal:
         return value if value in arguments else _fault(faults, where, "one of " + ", ".join(arguments), value)
     if origin is tuple:
         return _tuple(arguments, value, where, faults)
-    return _scalar(hint, value, where, faults)
+    parsed = _scalar(field.type, value, where, faults)
+    if field.range is not None and parsed is not _FAULTY and parsed not in field.range:
+        return _fault(faults, where, str(field.range), value)
+    return parsed
 
 
 def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
@@ -125,7 +129,7 @@ def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]
         items = value
     if arguments[-1] is not Ellipsis and len(items) != len(arguments):
         return _fault(faults, where, f"a list of {len(arguments)}", value)
-    parsed = tuple(_value(item, entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
+    parsed = tuple(_value(read_hint(item), entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
     return _FAULTY if any(entry is _FAULTY for entry in parsed) else parsed
 
 

@@ -5,7 +5,9 @@ The defaults stand here and nowhere else. `docs/configuration.md` is made from t
 
 import re
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Annotated, Literal
+
+from nmt.config.fields import OnlyWith, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class CorpusConfig:
     """Training: read pairs, clean and tokenise them as they are needed, instead of storing the whole corpus first, for corpora
     larger than disk or patience; then all training corpora are read so, files in their order. Duplicates are only found
     within `shuffle_buffer`. Elsewhere, datasets only: read rows as they arrive instead of downloading all first."""
-    weight: float | None = None
+    weight: Annotated[float | None, Range(above=0)] = None
     """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its
     size; of streams, whose sizes are unknown, pairs then come in turn until each has come to its end. Give every corpus a
     weight or none."""
@@ -74,22 +76,22 @@ class DataConfig:
     languages (Johnson et al. 2017); `nmt-translate --to de` chooses."""
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora: one or a list."""
-    temperature: float | None = None
+    temperature: Annotated[float | None, Range(1)] = None
     """Draw training corpora in proportion to size^(1/temperature) (Arivazhagan et al. 2019), sizes as cleaning leaves them: at 1
     in proportion to size, the higher the more evenly; 5 is usual for languages of very unlike sizes. Instead of weights."""
     valid: tuple[CorpusConfig, ...] = ()
     """The validation corpora, on which checkpoints are chosen: one or a list."""
     held_out: tuple[CorpusConfig, ...] = ()
     """Further corpora, test sets for example, that are used for nothing but `drop_overlap`."""
-    max_length: int = 200
+    max_length: Annotated[int, Range(1)] = 200
     """Leave out training pairs with more pieces than this on either side."""
-    max_ratio: float = 6.0
+    max_ratio: Annotated[float, Range(1)] = 6.0
     """Leave out training pairs in which one side has over this many times the other side's pieces."""
     drop_duplicates: bool = True
     """Keep only the first of training pairs that are the same on both sides, within each corpus."""
     drop_overlap: bool = True
     """Leave out training pairs that stand, the same on both sides, in `valid` or `held_out`."""
-    shuffle_buffer: int = 100_000
+    shuffle_buffer: Annotated[int, Range(1)] = 100_000
     """Pairs of a stream that are read, shuffled and sorted into updates of like lengths at a time."""
 
     @property
@@ -133,28 +135,28 @@ class TokenizerConfig:
 
     kind: Literal["unigram", "bpe", "words", "characters"] = "unigram"
     """SentencePiece `unigram` or `bpe`; `words` (split at spaces) and `characters` are the baselines."""
-    vocabulary_size: int = 8000
+    vocabulary_size: Annotated[int, Range(5)] = 8000
     """Pieces, the four special ones and the byte pieces counted. `characters` takes at most so many."""
     joint: bool = True
     """One vocabulary learned from both sides; false: one for each side."""
-    character_coverage: float = 1.0
+    character_coverage: Annotated[float, Range(0.9, 1), OnlyWith("tokenizer.kind", "unigram", "bpe")] = 1.0
     """Share of the characters that get pieces of their own; 0.9995 is usual for Chinese or Japanese. SentencePiece
     only."""
-    byte_fallback: bool = True
+    byte_fallback: Annotated[bool, OnlyWith("tokenizer.kind", "unigram", "bpe")] = True
     """Spell rare characters in bytes, so that no text is ever unknown. SentencePiece only."""
-    symbols: tuple[str, ...] = ()
+    symbols: Annotated[tuple[str, ...], OnlyWith("tokenizer.kind", "unigram", "bpe")] = ()
     """Strings in the text that always stay one piece, placeholders for example. SentencePiece only. Tags of corpora and of target
     languages need not stand here: their ids follow those of the vocabulary."""
-    sampling: float = 0.0
+    sampling: Annotated[float, Range(0, 1), OnlyWith("tokenizer.kind", "unigram", "bpe")] = 0.0
     """Subword regularisation in training: 0 is off; for `unigram` the smoothing α of sampled segmentations, which vary
     the more the smaller it is and slow down learning (Kudo 2018; 0.1 to 0.5), for `bpe` the dropout of merges (Provilkov et al.
     2020; 0.1)."""
-    training_lines: int = 1_000_000
+    training_lines: Annotated[int, Range(1)] = 1_000_000
     """Learn the vocabulary from the first lines of the corpora, so many a side; of several corpora a line of each in turn."""
-    source_model: str | None = None
+    source_model: Annotated[str | None, OnlyWith("tokenizer.kind", "unigram", "bpe")] = None
     """A SentencePiece .model to use instead of training one; with `joint` it serves both sides. Size, coverage, byte pieces and
     symbols are then those of the file."""
-    target_model: str | None = None
+    target_model: Annotated[str | None, OnlyWith("tokenizer.kind", "unigram", "bpe")] = None
     """The target side's .model, when not `joint`."""
 
 
@@ -166,30 +168,30 @@ class ModelConfig:
     """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
     RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time; `sru` (Lei et al.
     2018) and the simpler `ssru` (Kim et al. 2019) have no product with the state, so little is left to do in that loop."""
-    embedding_size: int = 256
+    embedding_size: Annotated[int, Range(1)] = 256
     """Size of the embeddings of both sides."""
-    embedding_scale: float = 4.0
+    embedding_scale: Annotated[float, Range(0.01)] = 4.0
     """What embeddings are multiplied by on their way into the network (Vaswani et al. 2017, section 3.4, with the square root of
     their size). Recurrent layers learn faster from larger ones than tied weights can be; see docs/results.md."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
     """`two_way`: target embeddings and softmax share their weights; `three_way`: the source embeddings too (needs a
     joint vocabulary)."""
-    encoder_layers: int = 1
+    encoder_layers: Annotated[int, Range(1)] = 1
     """Layers in the encoder."""
     encoder_stack: Literal["bidirectional", "gnmt", "alternating"] = "bidirectional"
     """What stands above the encoder's first layer, which reads both ways: `bidirectional` layers like it; `gnmt`: layers that
     read forward (Wu et al. 2016); `alternating`: each direction reads what the other wrote below it (Zhou et al. 2016; with
     `encoder_transitions` BiDeep of Miceli Barone et al. 2017)."""
-    encoder_size: int = 512
+    encoder_size: Annotated[int, Range(2)] = 512
     """Size of an encoder layer's output, half of it for each direction where it reads both ways."""
-    encoder_transitions: int = 1
+    encoder_transitions: Annotated[int, Range(1), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """Cells of an encoder layer, one after another within a time step, of which only the first sees the input (deep transition:
     Pascanu et al. 2014; Miceli Barone et al. 2017); for `lstm`, `gru` and `rnn`. Two and more train in a loop over time."""
-    decoder_layers: int = 1
+    decoder_layers: Annotated[int, Range(1)] = 1
     """Layers in the decoder."""
-    decoder_size: int = 512
+    decoder_size: Annotated[int, Range(1)] = 512
     """Size of a decoder layer."""
-    decoder_transitions: int = 1
+    decoder_transitions: Annotated[int, Range(1), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """Cells of a decoder layer, as `encoder_transitions`. The first layer of `conditional` has one more, before attention."""
     decoder: Literal["input_feeding", "parallel", "conditional"] = "input_feeding"
     """`input_feeding`: the attentional vector joins the next step's input (Luong et al. 2015); `parallel`: the first layer
@@ -200,7 +202,7 @@ class ModelConfig:
     """Score of a query against an encoder output: `dot` and `general` of Luong et al. 2015, `additive` of Bahdanau et al.
     2015; in several heads `multi_head`, scaled dot products of Vaswani et al. 2017, and `multi_head_additive`, RNMT+ of Chen et
     al. 2018. `dot` needs encoder_size = decoder_size."""
-    attention_heads: int = 4
+    attention_heads: Annotated[int, Range(1), OnlyWith("model.attention", "multi_head", "multi_head_additive")] = 4
     """Heads of `multi_head` and `multi_head_additive`; they must divide decoder_size."""
     coverage: bool = False
     """The score of attention depends on the sum of all weights before (Tu et al. 2016; See et al. 2017): it knows what is
@@ -212,7 +214,7 @@ class ModelConfig:
     `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary); or `latent`, the mean of the
     predictions from each source piece instead of a prediction from the mean (Shankar et al. 2018; Deng et al. 2018), which takes
     a softmax for each of them and attention with one head."""
-    mixtures: int = 4
+    mixtures: Annotated[int, Range(1), OnlyWith("model.output", "mixture")] = 4
     """Softmaxes of `output: mixture`."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
@@ -221,22 +223,22 @@ class ModelConfig:
     """Add a layer's input to its output where the sizes agree (from the second layer up)."""
     layer_norm: bool = False
     """Normalise the output of each recurrent layer."""
-    forget_bias: float = 1.0
+    forget_bias: Annotated[float, OnlyWith("model.cell", "lstm", "layer_norm_lstm")] = 1.0
     """First value of an LSTM's forget-gate bias (Jozefowicz et al. 2015)."""
-    dropout: float = 0.3
+    dropout: Annotated[float, Range(0, 0.95)] = 0.3
     """Dropout on the inputs of recurrent layers above the first, of which a side with one layer has none, and in `conditional` on
     the context that attention gives the first; the mask is shared over time (Gal & Ghahramani 2016)."""
-    embedding_dropout: float = 0.3
+    embedding_dropout: Annotated[float, Range(0, 0.95)] = 0.3
     """Dropout on the embeddings of both sides, the mask shared over time."""
-    word_dropout: float = 0.0
+    word_dropout: Annotated[float, Range(0, 0.95)] = 0.0
     """Share of the input words whose whole embedding is dropped, both sides."""
-    state_dropout: float = 0.0
+    state_dropout: Annotated[float, Range(0, 0.95)] = 0.0
     """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
     2016; Semeniuta et al. 2016). Cheap for `lstm`; other cells then train in a loop over time."""
-    zoneout: float = 0.0
+    zoneout: Annotated[float, Range(0, 0.95)] = 0.0
     """Probability with which a unit of a recurrent state keeps its last value for a time step of training (Krueger et al. 2017);
     translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""
-    output_dropout: float = 0.3
+    output_dropout: Annotated[float, Range(0, 0.95)] = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
 
     def unlike(self, other: "ModelConfig") -> list[str]:
@@ -255,7 +257,7 @@ _ACTING_IN_TRAINING = {"dropout", "embedding_dropout", "word_dropout", "state_dr
 class TrainingConfig:
     """Optimiser, schedule and the loop."""
 
-    epochs: int = 20
+    epochs: Annotated[int, Range(1)] = 20
     """Passes over the training pairs."""
     start_from: str | None = None
     """A model folder or the output folder of a training to take the first weights from, for fine-tuning; `model` must have its
@@ -263,79 +265,79 @@ class TrainingConfig:
     get further rows. A vocabulary that differs otherwise is learned anew, and pieces that both have keep their weights."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
     """Parts whose weights stay as they are, and those tied to them; `attention` is the decoder's."""
-    max_updates: int | None = None
+    max_updates: Annotated[int | None, Range(1)] = None
     """Stop after so many updates even if epochs are left; the cosine schedule then ends there too."""
-    batch_tokens: int = 1024
+    batch_tokens: Annotated[int, Range(1)] = 1024
     """Token budget of a batch: pairs times the longest side's pieces, padding counted."""
-    batch_sentences: int | None = None
+    batch_sentences: Annotated[int | None, Range(1)] = None
     """Largest number of pairs in a batch, besides the token budget."""
-    accumulate: int = 1
+    accumulate: Annotated[int, Range(1)] = 1
     """Batches whose gradients each process adds up for one update. They have as many pairs each, so that one of long pairs may
     have up to twice `batch_tokens`."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """Adam (Kingma & Ba 2015), or with decoupled weight decay (Loshchilov & Hutter 2019). `muon`: the matrices between layers
     make steps of equal size in all directions (Jordan et al. 2024), which costs time on a CPU; the rest has `adamw`."""
-    learning_rate: float = 0.002
+    learning_rate: Annotated[float, Range(0)] = 0.002
     """The peak learning rate."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Annotated[float, Range(0, below=1)], Annotated[float, Range(0, below=1)]] = (0.9, 0.98)
     """Decay rates of Adam's moments."""
-    weight_decay: float | None = None
+    weight_decay: Annotated[float | None, Range(0)] = None
     """Of `adamw` and `muon`, 0.01 by default: weights shrink by so much of the learning rate. `adam` adds it to the gradients, by
     default nothing: per piece they are so small that 0.01 would leave nothing of them. Biases and normalisation weights are
     exempt."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
     """What follows the warm-up: a constant rate, the inverse square root of the update, a half cosine down to zero at the end
     of training, or a cut by `plateau_factor` whenever validation did not improve `plateau_patience` times in a row."""
-    warmup: int = 400
+    warmup: Annotated[int, Range(0)] = 400
     """Updates of linear warm-up."""
-    plateau_factor: float = 0.5
+    plateau_factor: Annotated[float, Range(0, 1), OnlyWith("training.schedule", "plateau")] = 0.5
     """What the `plateau` schedule multiplies the rate with."""
-    plateau_patience: int = 2
+    plateau_patience: Annotated[int, Range(1), OnlyWith("training.schedule", "plateau")] = 2
     """Validations without improvement before the `plateau` schedule cuts the rate."""
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, Range(0)] = 1.0
     """Largest norm of an update's gradients; 0 is off."""
-    label_smoothing: float = 0.1
+    label_smoothing: Annotated[float, Range(0, 0.95)] = 0.1
     """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016)."""
-    r_drop: float = 0.0
+    r_drop: Annotated[float, Range(0)] = 0.0
     """R-Drop (Liang et al. 2021): weight α of the divergence between two predictions of each piece under different dropout; 0 is
     off. Updates take nearly twice as long."""
-    coverage_loss: float = 0.0
+    coverage_loss: Annotated[float, Range(0)] = 0.0
     """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
     et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off. A network that has not learned yet does
     not learn with it; they add it to one that has, for a last epoch (`start_from`)."""
-    guided_alignment: float = 0.0
+    guided_alignment: Annotated[float, Range(0)] = 0.0
     """Weight of a loss that draws attention to the source piece that a target piece comes from (Chen et al. 2016), as IBM model 1
     says, which is learned from the training pairs before the first update; 0 is off."""
-    scheduled_sampling: float = 0.0
+    scheduled_sampling: Annotated[float, Range(0, 1)] = 0.0
     """Share of the decoder's input pieces that are not the reference's but sampled from the model, growing evenly from 0 to this
     at the end of training (Bengio et al. 2015, in two passes after Mihaylova & Martins 2019); takes half as much time again."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """`likelihood` of the references, or, for a model that has learned by it (`start_from`), minimum `risk`: the expected cost of
     translations sampled from the model (Shen et al. 2016). A batch then takes about `risk_samples` times the memory and time."""
-    risk_samples: int = 16
+    risk_samples: Annotated[int, Range(2), OnlyWith("training.objective", "risk")] = 16
     """Of `risk`: translations sampled for each source sentence."""
-    risk_cost: Literal["bleu", "chrf"] = "bleu"
+    risk_cost: Annotated[Literal["bleu", "chrf"], OnlyWith("training.objective", "risk")] = "bleu"
     """Of `risk`: what a translation lacks of a perfect sentence BLEU or chrF."""
-    risk_sharpness: float = 0.005
+    risk_sharpness: Annotated[float, Range(0.0001), OnlyWith("training.objective", "risk")] = 0.005
     """Of `risk`: α, to the power of which the model's probabilities weigh the samples."""
-    likelihood_share: float = 0.0
+    likelihood_share: Annotated[float, Range(0, 1), OnlyWith("training.objective", "risk")] = 0.0
     """Of `risk`: share of the likelihood in the loss (Edunov et al. 2018). What belongs to the likelihood, as `label_smoothing`
     does, acts on this share alone."""
-    ema: float = 0.998
+    ema: Annotated[float, Range(0, 0.999999)] = 0.998
     """Decay per update of the moving average of the weights that is validated and saved for translation; 0 is off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of matrix products in training; `auto` takes bf16 where the processor or GPU multiplies it natively."""
-    seed: int = 1
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed of everything random: initial weights, order, dropout, sampling."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; `auto` takes the GPU if there is one."""
-    threads: int | None = None
+    threads: Annotated[int | None, Range(1)] = None
     """CPU threads; by default all cores, shared out to the processes of the machine. Exact resuming needs the same number."""
-    log_every: int = 50
+    log_every: Annotated[int, Range(1)] = 50
     """Updates between two log lines."""
-    checkpoint_every: int = 500
+    checkpoint_every: Annotated[int, Range(1)] = 500
     """Updates between two checkpoints, besides those at validations."""
-    keep_checkpoints: int = 2
+    keep_checkpoints: Annotated[int, Range(2)] = 2
     """Newest checkpoints to keep, besides the best."""
     shortlist: bool = True
     """After the last update, learn for each source piece which target pieces go with it, so that translation need not score the
@@ -348,17 +350,17 @@ class TrainingConfig:
 class ValidationConfig:
     """How checkpoints are judged during training."""
 
-    every: int | None = None
+    every: Annotated[int | None, Range(1)] = None
     """Updates between two validations; by default one after every epoch."""
     metric: Literal["bleu", "chrf", "loss"] = "bleu"
     """What decides which checkpoint is the best: BLEU or chrF2 of its translations, or its loss per token. chrF2 counts
     characters, and suits languages of many word forms, or without spaces. BLEU and chrF2 are means over the validation corpora
     where they differ in target language or tag."""
-    beam: int = 1
+    beam: Annotated[int, Range(1, 1000)] = 1
     """Beam size of the validation translations; 1 is greedy."""
-    sentences: int | None = None
+    sentences: Annotated[int | None, Range(1)] = None
     """Validate on the first so many pairs only; of each corpus where they differ in target language or tag."""
-    patience: int | None = None
+    patience: Annotated[int | None, Range(1)] = None
     """Stop after so many validations in a row without improvement; by default never."""
 
 

@@ -1,13 +1,13 @@
 """nmt/config/schema.py: every fault at once, near names, bounds, and a round trip through YAML."""
 
 import dataclasses
-import typing
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nmt.config.load import BOUNDS, ONLY_WITH, dump_config, load_config, parse_config
+from nmt.config.fields import Field, fields_of
+from nmt.config.load import dump_config, load_config, parse_config
 from nmt.config.schema import Config, CorpusConfig
 from nmt.errors import ConfigError
 
@@ -51,6 +51,7 @@ def test_all_faults_are_reported_at_once():
         "data.train[0].paht: unknown key; did you mean data.train[0].path?",
         "data.train[1]: must hold keys (path, source, target, dataset, name, split, source_column, target_column, "
         "source_language, target_language, tag, streaming, weight), not 3",
+        "data.max_length: must be at least 1, not 0",
         "model.cell: must be one of lstm, gru, rnn, layer_norm_lstm, sru, ssru, not 'lsmt'",
         "model.dropuot: unknown key; did you mean model.dropout?",
         "model.encoder_layers: must be a whole number, not 1.5",
@@ -62,18 +63,28 @@ def test_all_faults_are_reported_at_once():
 
 def test_all_contradictions_are_reported_at_once():
     content = {
-        "model": {"encoder_size": 7, "attention": "dot", "decoder_size": 9, "dropout": -1},
+        "model": {"encoder_size": 7, "attention": "dot", "decoder_size": 9},
         "tokenizer": {"joint": False},
+        "data": {"train": [{"weight": 1}]},
+    }
+    assert [fault.split(":")[0] for fault in faults(content)] == [
+        "model.encoder_size",
+        "model.attention",
+        "model.tied_embeddings",
+        "data.train[0]",
+    ]
+
+
+def test_values_out_of_range_are_reported_with_wrong_types():
+    content = {
+        "model": {"dropout": -1, "cell": "x"},
         "training": {"betas": [0.9, 1.0]},
         "data": {"train": [{"weight": 0}]},
     }
     assert [fault.split(":")[0] for fault in faults(content)] == [
         "model.dropout",
-        "training.betas",
-        "model.encoder_size",
-        "model.attention",
-        "model.tied_embeddings",
-        "data.train[0]",
+        "model.cell",
+        "training.betas[1]",
         "data.train[0].weight",
     ]
 
@@ -98,7 +109,8 @@ def test_all_contradictions_are_reported_at_once():
         ({"training": {"betas": [0.9]}}, "training.betas: must be a list of 2, not [0.9]"),
         ({"training": {"betas": 0.9}}, "training.betas: must be a list, not 0.9"),
         ({"training": {"betas": [0.9, "x"]}}, "training.betas[1]: must be a number, not 'x'"),
-        ({"training": {"betas": [0.9, -0.1]}}, "training.betas: must be numbers from 0 to below 1, not [0.9, -0.1]"),
+        ({"training": {"betas": [0.9, -0.1]}}, "training.betas[1]: must be at least 0 and below 1, not -0.1"),
+        ({"training": {"betas": [1, 0.9]}}, "training.betas[0]: must be at least 0 and below 1, not 1"),
         ({"training": {"learning_rate": True}}, "training.learning_rate: must be a number, not True"),
         ({"training": {"learning_rate": [1]}}, "training.learning_rate: must be a number, not [1]"),
         ({"model": {"forget_bias": float("nan")}}, "model.forget_bias: must be a number, not nan"),
@@ -141,11 +153,11 @@ def test_risk_begins_with_a_model():
 MODEL_FAULTS = [
     (
         {"cell": "layer_norm_lstm", "encoder_transitions": 2},
-        "model.encoder_transitions: more than 1 only for lstm, gru and rnn, not for layer_norm_lstm; set it to 1",
+        "model.encoder_transitions: only with model.cell lstm or gru or rnn, not with layer_norm_lstm; leave it at 1",
     ),
     (
         {"cell": "ssru", "decoder_transitions": 3},
-        "model.decoder_transitions: more than 1 only for lstm, gru and rnn, not for ssru; set it to 1",
+        "model.decoder_transitions: only with model.cell lstm or gru or rnn, not with ssru; leave it at 1",
     ),
     (
         {"cell": "sru", "state_dropout": 0.1},
@@ -169,7 +181,7 @@ CORPUS_FAULTS = [
     ({"path": "a", "dataset": "b"}, ": give exactly one of path, source with target, or dataset"),
     ({"source": "a"}, ": source and target go together; give both files"),
     ({"path": "a", "target": "b"}, ": source and target go together; give both files"),
-    ({"path": "a", "weight": -1}, ".weight: must be above 0, not -1.0"),
+    ({"path": "a", "weight": -1}, ".weight: must be above 0, not -1"),
     ({"path": "a", "split": "test"}, ".split: only for dataset; remove it"),
     ({"path": "a", "name": "b"}, ".name: only for dataset; remove it"),
     ({"path": "a.tsv", "source_column": "b"}, ".source_column: only for dataset and .jsonl files; remove it"),
@@ -271,18 +283,18 @@ def test_corpora_in_short():
 
 @pytest.mark.parametrize("kind", ["words", "characters"])
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "default"),
     [
-        ("sampling", 0.1),
-        ("symbols", ["x"]),
-        ("character_coverage", 0.99),
-        ("byte_fallback", False),
-        ("source_model", "m"),
+        ("sampling", 0.1, "0.0"),
+        ("symbols", ["x"], "[]"),
+        ("character_coverage", 0.99, "1.0"),
+        ("byte_fallback", False, "true"),
+        ("source_model", "m", "null"),
     ],
 )
-def test_settings_of_sentencepiece_are_refused_elsewhere(kind, key, value):
+def test_settings_of_sentencepiece_are_refused_elsewhere(kind, key, value, default):
     assert faults({"tokenizer": {"kind": kind, key: value}}) == [
-        f"tokenizer.{key}: only for unigram and bpe, not for {kind}; remove it"
+        f"tokenizer.{key}: only with tokenizer.kind unigram or bpe, not with {kind}; leave it at {default}"
     ]
 
 
@@ -310,36 +322,55 @@ def test_attention_and_sizes():
     assert parse_config({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 8}}).model.attention == "dot"
 
 
-BELOW = [(name, least) for name, (least, _) in BOUNDS.items() if least is not None]
-ABOVE = [(name, greatest) for name, (_, greatest) in BOUNDS.items() if greatest is not None]
-
-
-def kind_of(name: str) -> type:
-    """int or float, what the key's annotation says."""
-    section, key = name.split(".")
-    hint = typing.get_type_hints(type(getattr(Config(), section)))[key]
-    return typing.cast(type, (typing.get_args(hint) or (hint,))[0])
+FIELDS: dict[str, Field] = {
+    f"{section.name}.{field.name}": field
+    for section in fields_of(Config).values()
+    for field in fields_of(type(getattr(Config(), section.name))).values()
+}
+ONLY_WITH = {name: field.only_with for name, field in FIELDS.items() if field.only_with}
+BELOW = [(name, field.range.least) for name, field in FIELDS.items() if field.range and field.range.least is not None]
+ABOVE = [(name, field.range.most) for name, field in FIELDS.items() if field.range and field.range.most is not None]
 
 
 def needed_by(name: str) -> list[str]:
-    """Overrides with which a key does something."""
+    """Overrides with which a key has an effect."""
     if name == "data.shuffle_buffer":
         return ["data.train=[{dataset: d, streaming: true}]", "training.schedule=constant"]
     if name == "data.temperature":
         return ["data.train=[a, b]"]
     if name == "model.dropout":
         return ["model.decoder_layers=2"]
-    other, values = ONLY_WITH.get(name, ("training.start_from", ["m"]))
-    return ["training.start_from=m", f"{other}={values[0]}"]
+    if name == "tokenizer.target_model":
+        return ["tokenizer.source_model=m", "tokenizer.joint=false", "model.tied_embeddings=none"]
+    return [
+        "training.start_from=m",
+        *(f"{condition.key}={condition.values[0]}" for condition in ONLY_WITH.get(name, ())),
+    ]
 
 
 @pytest.mark.parametrize("name", [*ONLY_WITH, "data.shuffle_buffer", "tokenizer.symbols"])
 def test_a_value_that_would_change_nothing_is_a_fault(name: str) -> None:
-    values = {"training.risk_cost": "chrf", "training.likelihood_share": 0.5, "tokenizer.symbols": "[<x>]"}
-    elsewhere = {"model.forget_bias": ["model.cell=gru"], "tokenizer.symbols": ["tokenizer.source_model=m.model"]}
-    override = f"{name}={values.get(name, 0.25 if 'factor' in name else 8)}"
-    (fault,) = faults({}, *elsewhere.get(name, []), override)
-    assert fault.startswith(f"{name}: ")
+    values = {
+        "model.coverage": True,
+        "tokenizer.byte_fallback": False,
+        "tokenizer.character_coverage": 0.99,
+        "tokenizer.sampling": 0.1,
+        "tokenizer.source_model": "m",
+        "tokenizer.symbols": "[<x>]",
+        "tokenizer.target_model": "m",
+        "training.likelihood_share": 0.5,
+        "training.plateau_factor": 0.25,
+        "training.risk_cost": "chrf",
+    }
+    elsewhere = {
+        "model.decoder_transitions": ["model.cell=layer_norm_lstm"],
+        "model.encoder_transitions": ["model.cell=layer_norm_lstm"],
+        "model.forget_bias": ["model.cell=gru"],
+        "tokenizer.target_model": [*needed_by("tokenizer.target_model"), "tokenizer.kind=words"],
+    }
+    override = f"{name}={values.get(name, 8)}"
+    unused = ["tokenizer.kind=words"] if name.startswith("tokenizer.") else []
+    assert any(fault.startswith(f"{name}: ") for fault in faults({}, *elsewhere.get(name, unused), override))
     parse_config({}, [*needed_by(name), override])
 
 
@@ -394,7 +425,7 @@ def test_faults_of_yaml_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "bound", "beyond"), [*((n, b, -1) for n, b in BELOW), *((n, b, 1) for n, b in ABOVE)])
 def test_bound(name, bound, beyond):
     parse_config({}, [*needed_by(name), f"{name}={bound}"])
-    step = 1 if kind_of(name) is int else 1e-7
+    step = 1 if FIELDS[name].type is int else 1e-7
     fault = faults({}, *needed_by(name), f"{name}={bound + beyond * step}")[0]
     assert fault.startswith(f"{name}: must be ")
     assert str(bound) in fault
@@ -403,13 +434,7 @@ def test_bound(name, bound, beyond):
 def test_every_number_has_bounds():
     """Numbers that any value suits are named here, so that none is forgotten."""
     free = {"model.forget_bias"}
-    numbers = {
-        f"{section.name}.{field.name}"
-        for section in dataclasses.fields(Config)
-        for field in dataclasses.fields(getattr(Config(), section.name))
-        if kind_of(f"{section.name}.{field.name}") in (int, float) and field.name != "betas"
-    }
-    assert numbers - free == set(BOUNDS)
+    assert {name for name, field in FIELDS.items() if field.type in (int, float) and not field.range} == free
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "'0.001'", "1E-3"])
