@@ -1,4 +1,4 @@
-"""From plain data, as YAML gives it, to dataclasses, by their type hints: all faults are found, each with the nearest name."""
+"""Parse plain data, as YAML gives it, into dataclasses by their type hints. All faults are found, each with the nearest name."""
 
 import contextlib
 import dataclasses
@@ -6,7 +6,7 @@ import difflib
 import math
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
 
@@ -15,19 +15,30 @@ from nmt.config.fields import Field, fields_of, read_hint
 T = TypeVar("T")
 
 
+class Fault(NamedTuple):
+    """What is wrong with the value of a key."""
+
+    key: str
+    """The key, with its section: `model.dropout`, `data.train[0].tag`."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML whose faults are all YAMLErrors, a key that stands twice in a mapping among them."""
+    """A YAML loader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML text holds. Raises yaml.YAMLError."""
+    """Parse a YAML text. Raises yaml.YAMLError for whatever is wrong with it."""
     try:
         return yaml.load(text, _Loader)
     except (ValueError, AttributeError, RecursionError) as error:  # 2021-02-30, 0x_, [[[[…
@@ -35,28 +46,28 @@ def parse_yaml(text: str) -> Any:
 
 
 def to_plain(value: Any) -> Any:
-    """`dataclasses.asdict` of a configuration as YAML writes it: tuples become lists."""
+    """Replace the tuples in nested dicts and sequences by lists, which YAML can write."""
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return [to_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def copy_sections(content: Mapping[Any, Any]) -> dict[Any, Any]:
-    """A copy whose sections can be changed."""
+    """Copy a configuration and its sections, so that overrides do not change the original."""
     return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
 
 
-def apply_override(override: str, content: dict[Any, Any], faults: list[str]) -> None:
-    """Set one `section.key=value` in the content of a configuration; the value is YAML."""
+def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) -> None:
+    """Set the key of one `section.key=value` in the content of a configuration; the value is YAML."""
     name, equals, text = override.partition("=")
     section, dot, key = name.partition(".")
     if not (equals and dot and key):
-        faults.append(f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example")
+        faults.append(Fault(repr(override), "an override is written section.key=value, model.dropout=0.2 for example"))
         return
     try:
         value = parse_yaml(text)
     except yaml.YAMLError:
-        faults.append(f"{name}: {text!r} is not a YAML value")
+        faults.append(Fault(name, f"{text!r} is not a YAML value"))
         return
     inner = content.setdefault(section, {})
     if isinstance(inner, dict):
@@ -75,80 +86,82 @@ def describe(value: Any) -> str:
     return "nothing" if value is None else repr(value)
 
 
-def from_plain(kind: type[T], content: Any, where: str, faults: list[str]) -> T:
-    """Build a dataclass from a mapping; faults are appended and the default stands in for what is wrong.
+def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) -> T:
+    """Build a dataclass from a mapping. Faults are appended to `faults`, and the value at fault is replaced by the default.
 
-    A tuple of dataclasses also takes a single one, and a bare string for one of them stands for its first field.
+    A field that holds a tuple of dataclasses takes a single one as well, and a string in place of one of them is the value
+    of its first field. `prefix` is the path of the keys, for messages: "", "data." or "data.train[0].".
     """
     if content is None:
         content = {}
     if not isinstance(content, Mapping):
-        faults.append(f"{where.rstrip('.')}: must hold keys ({names_of(kind)}), not {describe(content)}")
+        faults.append(Fault(prefix.rstrip("."), f"must hold keys ({names_of(kind)}), not {describe(content)}"))
         return kind()
     fields = fields_of(kind)
     values = {}
     for key, value in content.items():
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
-            advice = f"did you mean {where}{near[0]}?" if near else f"allowed are {names_of(kind)}"
-            faults.append(f"{where}{key}: unknown key; {advice}")
+            advice = f"did you mean {prefix}{near[0]}?" if near else f"allowed are {names_of(kind)}"
+            faults.append(Fault(f"{prefix}{key}", f"unknown key; {advice}"))
             continue
-        values[key] = _value(fields[key], value, f"{where}{key}", faults)
+        values[key] = _parse_value(fields[key], value, f"{prefix}{key}", faults)
     return kind(**{key: value for key, value in values.items() if value is not _FAULTY})
 
 
 _FAULTY: Any = object()
 
 
-def _value(field: Field, value: Any, where: str, faults: list[str]) -> Any:
+def _parse_value(field: Field, value: Any, key: str, faults: list[Fault]) -> Any:
     """`value` as the type of the field and within its range, or `_FAULTY` with a fault appended."""
     if value is None and field.optional:
         return None
     if dataclasses.is_dataclass(field.type):
-        return from_plain(typing.cast(type, field.type), value, f"{where}.", faults)
+        return from_plain(typing.cast(type, field.type), value, f"{key}.", faults)
     origin, arguments = typing.get_origin(field.type), typing.get_args(field.type)
     if origin is Literal:
-        return value if value in arguments else _fault(faults, where, "one of " + ", ".join(arguments), value)
+        return value if value in arguments else _report(faults, key, "one of " + ", ".join(arguments), value)
     if origin is tuple:
-        return _tuple(arguments, value, where, faults)
-    parsed = _scalar(field.type, value, where, faults)
+        return _parse_tuple(arguments, value, key, faults)
+    parsed = _parse_scalar(field.type, value, key, faults)
     if field.range is not None and parsed is not _FAULTY and parsed not in field.range:
-        return _fault(faults, where, str(field.range), value)
+        return _report(faults, key, str(field.range), value)
     return parsed
 
 
-def _tuple(arguments: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
+def _parse_tuple(arguments: tuple[Any, ...], value: Any, key: str, faults: list[Fault]) -> Any:
     item = arguments[0]
     if dataclasses.is_dataclass(item):
         items = value if isinstance(value, list) else [] if value is None else [value]
-        shorthand = dataclasses.fields(item)[0].name
-        items = [{shorthand: entry} if isinstance(entry, str) else entry for entry in items]
+        first = dataclasses.fields(item)[0].name
+        items = [{first: entry} if isinstance(entry, str) else entry for entry in items]
     elif not isinstance(value, list):
-        return _fault(faults, where, "a list", value)
+        return _report(faults, key, "a list", value)
     else:
         items = value
     if arguments[-1] is not Ellipsis and len(items) != len(arguments):
-        return _fault(faults, where, f"a list of {len(arguments)}", value)
-    parsed = tuple(_value(read_hint(item), entry, f"{where}[{index}]", faults) for index, entry in enumerate(items))
+        return _report(faults, key, f"a list of {len(arguments)}", value)
+    field = read_hint(item)
+    parsed = tuple(_parse_value(field, entry, f"{key}[{index}]", faults) for index, entry in enumerate(items))
     return _FAULTY if any(entry is _FAULTY for entry in parsed) else parsed
 
 
-def _scalar(hint: Any, value: Any, where: str, faults: list[str]) -> Any:
-    if hint is float:
+def _parse_scalar(kind: type, value: Any, key: str, faults: list[Fault]) -> Any:
+    if kind is float:
         with contextlib.suppress(ValueError, OverflowError):
             number = float(value) if isinstance(value, int | float | str) else math.nan  # YAML 1.1 reads 1e-3 as text
             if math.isfinite(number) and not isinstance(value, bool):
                 return number
-        return _fault(faults, where, "a number", value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return _report(faults, key, "a number", value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if hint in (bool, str) and isinstance(value, hint):
+    if kind in (bool, str) and isinstance(value, kind):
         return value
-    if hint is str and isinstance(value, bool | int | float):  # YAML 1.1 reads `no`, Norwegian's code, as false
-        return _fault(faults, where, 'text (in quotes where YAML takes it for something else: "no")', value)
-    return _fault(faults, where, {int: "a whole number", bool: "true or false", str: "text"}[hint], value)
+    if kind is str and isinstance(value, bool | int | float):  # YAML 1.1 reads `no`, the code of Norwegian, as false
+        return _report(faults, key, 'text (in quotes where YAML reads it as something else: "no")', value)
+    return _report(faults, key, {int: "a whole number", bool: "true or false", str: "text"}[kind], value)
 
 
-def _fault(faults: list[str], where: str, allowed: str, value: Any) -> Any:
-    faults.append(f"{where}: must be {allowed}, not {describe(value)}")
+def _report(faults: list[Fault], key: str, allowed: str, value: Any) -> Any:
+    faults.append(Fault(key, f"must be {allowed}, not {describe(value)}"))
     return _FAULTY

@@ -1,9 +1,9 @@
-"""The configuration: frozen dataclasses, which nmt/config/load.py reads from YAML and the command line and checks.
+"""The configuration as frozen dataclasses, which nmt/config/load.py reads from YAML and the command line.
 
-The defaults stand here and nowhere else. `docs/configuration.md` is made from the docstrings below.
+Everything known about a key is written at its field: type, default, bounds, the keys that it depends on, and its meaning, from
+which docs/configuration.md is generated. Rules between two keys or more are in nmt/config/rules.py.
 """
 
-import re
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
@@ -48,19 +48,6 @@ class CorpusConfig:
     """This corpus' share of the training pairs, relative to the other corpora's weights. By default, in proportion to its
     size; of streams, whose sizes are unknown, pairs then come in turn until each has come to its end. Give every corpus a
     weight or none."""
-
-
-_TWO_LETTERS = {
-    "zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "mya": "my",
-}  # fmt: skip
-
-BY_CHARACTERS = ("ja", "ko", "th", "lo", "km", "my")  # languages of which validation scores characters
-
-
-def language_code(name: str) -> str:
-    """The two letters by which scores know a language: zh for zh-CN, zh_Hant, ZH or zho."""
-    first = re.split("[-_]", name.lower())[0]
-    return _TWO_LETTERS.get(first, first)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from sacrebleu import BLEU, CHRF, DATASETS, TER, get_reference_files, get_source
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
-from nmt.config.schema import BY_CHARACTERS, language_code
+from nmt.config.languages import SCORED_BY_CHARACTERS, language_code
 from nmt.data.text_files import read_lines
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.system.files import reason
@@ -131,7 +131,7 @@ def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str]
 
 
 def _validation_tokenizer(target_language: str) -> str | None:
-    return "char" if language_code(target_language) in BY_CHARACTERS else None
+    return "char" if language_code(target_language) in SCORED_BY_CHARACTERS else None
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:

@@ -119,11 +119,11 @@ def test_values_out_of_range_are_reported_with_wrong_types():
         ({"tokenizer": {"symbols": "<x>"}}, "tokenizer.symbols: must be a list, not '<x>'"),
         (
             {"tokenizer": {"symbols": ["<x>", 1]}},
-            'tokenizer.symbols[1]: must be text (in quotes where YAML takes it for something else: "no"), not 1',
+            'tokenizer.symbols[1]: must be text (in quotes where YAML reads it as something else: "no"), not 1',
         ),
         (
             {"data": {"source_language": 1}},
-            'data.source_language: must be text (in quotes where YAML takes it for something else: "no"), not 1',
+            'data.source_language: must be text (in quotes where YAML reads it as something else: "no"), not 1',
         ),
         ({"data": {"drop_duplicates": 1}}, "data.drop_duplicates: must be true or false, not 1"),
     ],
@@ -145,7 +145,7 @@ def test_something_is_left_to_learn():
 
 
 def test_risk_begins_with_a_model():
-    fault = "training.objective: risk needs a model that has learned by likelihood; set training.start_from"
+    fault = "training.objective: risk needs a model trained by likelihood; set training.start_from"
     assert faults({"training": {"objective": "risk"}}) == [fault]
     assert parse_config({"training": {"objective": "risk", "start_from": "runs/first"}})
 
@@ -165,7 +165,7 @@ MODEL_FAULTS = [
     ),
     (
         {"encoder_stack": "gnmt", "encoder_layers": 1},
-        "model.encoder_stack: gnmt says what stands above the first layer, but encoder_layers is 1; "
+        "model.encoder_stack: gnmt describes the layers above the first, but encoder_layers is 1; "
         "set encoder_layers to 2 or more",
     ),
 ]
@@ -210,8 +210,11 @@ def test_weights_are_for_all_or_none():
 @pytest.mark.parametrize(
     ("corpora", "says"),
     [
-        ([{"path": "a", "weight": 1}, {"path": "b", "weight": 2}], "data.temperature: makes weights from sizes, but"),
-        ([{"path": "a", "streaming": True}, "b"], "data.temperature: needs sizes, which nobody knows"),
+        (
+            [{"path": "a", "weight": 1}, {"path": "b", "weight": 2}],
+            "data.temperature: computes weights from sizes, but",
+        ),
+        ([{"path": "a", "streaming": True}, "b"], "data.temperature: needs sizes, which streaming corpora do not have"),
         (["a"], "data.temperature: only for several training corpora"),
     ],
 )
@@ -223,7 +226,7 @@ def test_temperature_fault(corpora, says):
 LANGUAGE_FAULTS = [
     (
         {"train": ["a", {"path": "b", "target_language": "fr"}]},
-        "data.target_tags: must be true where the training corpora's target languages are several (de, fr)",
+        "data.target_tags: must be true for training corpora with several target languages (de, fr)",
     ),
     (
         {"train": "a", "valid": ["a", {"path": "b", "target_language": "fr"}]},
@@ -231,7 +234,7 @@ LANGUAGE_FAULTS = [
     ),
     (
         {"train": {"path": "a", "tag": "<bt>"}, "valid": ["a", {"path": "b", "tag": "<tb>"}]},
-        "data.valid[1].tag: no training corpus has <tb>, so nothing is learned of it; they have <bt>",
+        "data.valid[1].tag: no training corpus has <tb>, so the model cannot learn it; they have <bt>",
     ),
     ({"held_out": {"path": "a", "tag": "<bt>"}}, "data.held_out[0].tag: only for data.train and data.valid; remove it"),
     ({"train": {"path": "a", "tag": "a b"}}, "data.train[0].tag: must be one word without spaces, <bt> for example"),
@@ -415,7 +418,7 @@ def test_parts_that_would_change_nothing_are_faults() -> None:
 
 def test_faults_of_yaml_are_told(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("training: {epochs: 3}\nmodel: {}\ntraining: {learning_rate: 0.1}\n")
-    with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML .*training stands twice.*line 1"):
+    with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML .*training is given twice.*line 1"):
         load_config(tmp_path / "c.yaml")
     for text in ("2021-02-30", "0x_", "!!int x", "[" * 10_000, "{a: 1, a: 2}"):
         (fault,) = faults({}, f"data.train={text}")
@@ -527,7 +530,7 @@ def test_configuration_is_frozen():
 def test_what_belongs_to_the_likelihood_needs_a_share_of_it():
     risk = {"objective": "risk", "start_from": "runs/first", "r_drop": 1}
     advice = "set training.likelihood_share, or r_drop to 0"
-    fault = f"training.r_drop: belongs to the likelihood, of which risk has no share; {advice}"
+    fault = f"training.r_drop: belongs to the likelihood, of which this risk training has no share; {advice}"
     assert faults({"training": risk}) == [fault]
     assert parse_config({"training": {**risk, "likelihood_share": 0.1}})
 
@@ -536,7 +539,7 @@ def test_what_belongs_to_the_likelihood_needs_a_share_of_it():
 def test_bleu_of_sentences_knows_one_way_to_split_words(language):
     corpora = [{"path": "a", "target_language": "de"}, {"path": "b", "target_language": language}]
     training = {"objective": "risk", "start_from": "runs/first"}
-    fault = f"training.risk_cost: bleu splits words in one way for all of de, {language}; choose chrf"
+    fault = f"training.risk_cost: bleu splits words in the same way for all of de, {language}; choose chrf"
     assert faults({"data": {"train": corpora, "target_tags": True}, "training": training}) == [fault]
     assert parse_config({"data": {"train": corpora[1:]}, "training": training})
     assert parse_config(

@@ -1,0 +1,236 @@
+"""Rules between keys: what no single field can state.
+
+Bounds and "only with" conditions are declared at the fields in nmt/config/schema.py; a rule here concerns two keys or more,
+or the corpora. Each `if` is a rule: its condition, and the key and message of the fault.
+"""
+
+import operator
+import re
+from collections.abc import Iterator
+
+from nmt.config.fields import fields_of, format_value
+from nmt.config.languages import WITHOUT_SPACES, language_code
+from nmt.config.parsing import Fault
+from nmt.config.schema import Config, CorpusConfig, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
+
+
+def find_contradictions(config: Config) -> Iterator[Fault]:
+    """Settings that cannot be used together."""
+    yield from _check_tokenizer(config.tokenizer)
+    yield from _check_model(config.model, joint=config.tokenizer.joint)
+    yield from _check_corpora(config.data)
+    yield from _check_languages(config.data)
+    yield from _check_training(config.training, config.model)
+    if config.data.streams and config.training.max_updates is None:
+        yield from _check_endless_training(config.training)
+    if config.training.objective == "risk":
+        yield from _check_risk(config.training, config.data.target_languages)
+
+
+def find_idle_settings(config: Config) -> Iterator[Fault]:
+    """Settings that have no effect beside the others.
+
+    They are faults in a new configuration, since whoever sets a key expects an effect. In the configuration of a trained
+    model they do no harm.
+    """
+    yield from _check_conditions(config)
+    yield from _check_idle_data(config.data)
+    yield from _check_idle_model(config.model)
+    yield from _check_idle_training(config.training, config.model)
+    if config.tokenizer.symbols and config.tokenizer.source_model and not config.training.start_from:
+        yield Fault("tokenizer.symbols", "tokenizer.source_model brings its own symbols; remove one or the other")
+
+
+def _check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
+    if tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
+        yield Fault("tokenizer.target_model", "needs tokenizer.source_model and joint: false")
+    if tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
+        yield Fault("tokenizer.source_model", "with joint: false, tokenizer.target_model is needed too")
+
+
+def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
+    sizes = f"{model.encoder_size} and {model.decoder_size}"
+    if model.encoder_size % 2:
+        yield Fault("model.encoder_size", f"must be even (half for each direction), not {model.encoder_size}")
+    if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
+        yield Fault(
+            "model.encoder_stack",
+            f"{model.encoder_stack} describes the layers above the first, but encoder_layers is 1; "
+            "set encoder_layers to 2 or more",
+        )
+    if model.attention == "dot" and model.encoder_size != model.decoder_size:
+        yield Fault(
+            "model.attention",
+            f"dot needs encoder_size = decoder_size, not {sizes}; make them equal or choose general",
+        )
+    if model.attention in ("multi_head", "multi_head_additive") and model.decoder_size % model.attention_heads:
+        yield Fault(
+            "model.attention_heads",
+            f"{model.attention_heads} heads do not divide decoder_size {model.decoder_size}; choose a divisor",
+        )
+    if model.coverage and (model.attention != "additive" or model.decoder == "parallel"):
+        yield Fault(
+            "model.coverage",
+            "needs attention additive and a decoder that attends step by step, "
+            f"not {model.attention} and {model.decoder}; choose additive and input_feeding",
+        )
+    if model.output == "copy" and not joint:
+        yield Fault("model.output", "copy needs tokenizer.joint; choose another output or a joint vocabulary")
+    if model.output == "latent" and model.attention in ("multi_head", "multi_head_additive"):
+        yield Fault(
+            "model.output", f"latent needs one head of attention, not {model.attention}; choose general or additive"
+        )
+    if model.state_dropout and model.cell in ("sru", "ssru"):
+        yield Fault("model.state_dropout", f"{model.cell} has no product with the state; set it to 0, or use zoneout")
+    if model.tied_embeddings == "three_way" and not joint:
+        yield Fault("model.tied_embeddings", "three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
+
+
+def _check_corpora(data: DataConfig) -> Iterator[Fault]:
+    for name, corpora in {"train": data.train, "valid": data.valid, "held_out": data.held_out}.items():
+        for index, corpus in enumerate(corpora):
+            where = f"data.{name}[{index}]"
+            yield from _check_source(where, corpus)
+            yield from _check_tag(where, corpus, data)
+            if corpus.streaming and corpus.dataset is None and name != "train":
+                yield Fault(f"{where}.streaming", "only for data.train and for dataset; remove it")
+            if corpus.weight is not None and name != "train":
+                yield Fault(f"{where}.weight", "only for data.train; remove it")
+        if len({corpus.weight is None for corpus in corpora}) > 1:
+            yield Fault(f"data.{name}", "give every corpus a weight or none")
+    if data.temperature is not None and any(corpus.weight is not None for corpus in data.train):
+        yield Fault(
+            "data.temperature",
+            "computes weights from sizes, but the training corpora have weights; remove one or the other",
+        )
+    if data.temperature is not None and data.streams:
+        yield Fault("data.temperature", "needs sizes, which streaming corpora do not have; give them weights instead")
+
+
+def _check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
+    """Where a corpus is read from, and keys that have no effect there."""
+    if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
+        yield Fault(where, "give exactly one of path, source with target, or dataset")
+    if (corpus.source is None) != (corpus.target is None):
+        yield Fault(where, "source and target go together; give both files")
+    unused = {}
+    if corpus.dataset is None:
+        unused = {"name": "dataset", "split": "dataset"}
+        if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst)?$", corpus.path)):
+            unused |= dict.fromkeys(("source_column", "target_column"), "dataset and .jsonl files")
+    for key, use in unused.items():
+        if getattr(corpus, key) != getattr(CorpusConfig(), key):
+            yield Fault(f"{where}.{key}", f"only for {use}; remove it")
+
+
+def _check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
+    if corpus.tag is None:
+        return
+    if where.startswith("data.held_out"):
+        yield Fault(f"{where}.tag", "only for data.train and data.valid; remove it")
+    elif corpus.tag.split() != [corpus.tag]:
+        yield Fault(f"{where}.tag", f"must be one word without spaces, <bt> for example, not {corpus.tag!r}")
+    elif data.train and corpus.tag not in data.corpus_tags:
+        known = ", ".join(data.corpus_tags) or "none"
+        yield Fault(
+            f"{where}.tag", f"no training corpus has {corpus.tag}, so the model cannot learn it; they have {known}"
+        )
+
+
+def _check_languages(data: DataConfig) -> Iterator[Fault]:
+    trained = data.target_languages
+    if len(trained) > 1 and not data.target_tags:
+        yield Fault(
+            "data.target_tags",
+            f"must be true for training corpora with several target languages ({', '.join(trained)})",
+        )
+    for index, corpus in enumerate(data.valid if data.train else ()):
+        if (language := data.languages(corpus)[1]) not in trained:
+            yield Fault(
+                f"data.valid[{index}]",
+                f"its target language is {language}, but training is for {', '.join(trained)}; set its target_language",
+            )
+
+
+def _check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+    frozen = set(training.freeze)
+    if model.tied_embeddings == "three_way" and "softmax" in frozen:
+        frozen.add("embeddings")
+    if frozen >= {"embeddings", "encoder", "decoder", "softmax"}:
+        yield Fault("training.freeze", "leaves nothing to learn; remove a part")
+
+
+def _check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
+    """What needs to know the end of a training whose corpora are streams without `max_updates`."""
+    unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
+    if training.schedule == "cosine":
+        yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
+    if training.scheduled_sampling:
+        yield Fault("training.scheduled_sampling", f"grows until the end, so it {unknown}, or take 0")
+
+
+def _check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
+    if not training.start_from:
+        yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
+    if not training.likelihood_share:
+        for key in ("scheduled_sampling", "r_drop", "coverage_loss", "guided_alignment"):
+            if getattr(training, key):
+                yield Fault(
+                    f"training.{key}",
+                    "belongs to the likelihood, of which this risk training has no share; "
+                    f"set training.likelihood_share, or {key} to 0",
+                )
+    codes = {language_code(language) for language in target_languages}
+    if training.risk_cost == "bleu" and len(target_languages) > 1 and not codes.isdisjoint(WITHOUT_SPACES):
+        yield Fault(
+            "training.risk_cost",
+            f"bleu splits words in the same way for all of {', '.join(target_languages)}; choose chrf",
+        )
+
+
+def _check_conditions(config: Config) -> Iterator[Fault]:
+    """The "only with" conditions of all fields."""
+    for section_name in fields_of(Config):
+        section = getattr(config, section_name)
+        for field in fields_of(type(section)).values():
+            for condition in field.only_with if getattr(section, field.name) != field.default else ():
+                actual = operator.attrgetter(condition.key)(config)
+                if actual not in condition.values:
+                    yield Fault(
+                        f"{section_name}.{field.name}",
+                        f"only with {condition}, not with {format_value(actual)}; "
+                        f"leave it at {format_value(field.default)}",
+                    )
+
+
+def _check_idle_data(data: DataConfig) -> Iterator[Fault]:
+    if data.shuffle_buffer != DataConfig().shuffle_buffer and not data.streams:
+        yield Fault("data.shuffle_buffer", "only for streaming corpora, and there are none; remove it")
+    if data.temperature is not None and len(data.train) < 2:
+        yield Fault("data.temperature", "only for several training corpora; remove it")
+
+
+def _check_idle_model(model: ModelConfig) -> Iterator[Fault]:
+    if model.dropout not in (0, ModelConfig().dropout) and not _has_inner_dropout(model):
+        yield Fault(
+            "model.dropout",
+            "acts between the layers of a side, and both have one; set embedding_dropout, output_dropout",
+        )
+    if max(model.encoder_layers, model.decoder_layers) == 1 and not model.residual:
+        yield Fault("model.residual", "adds from the second layer of a side up, and both have one; remove it")
+
+
+def _check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+    if "attention" in training.freeze and model.attention == "dot":
+        yield Fault("training.freeze", "dot attention has no weights; remove attention")
+    others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.zoneout, model.output_dropout)
+    if training.r_drop and not any(others) and not (model.dropout and _has_inner_dropout(model)):
+        yield Fault(
+            "training.r_drop",
+            "compares predictions under different dropout, and there is none; set model.output_dropout",
+        )
+
+
+def _has_inner_dropout(model: ModelConfig) -> bool:
+    """Whether the network has a place for `model.dropout`: between two layers, or within the conditional decoder."""
+    return max(model.encoder_layers, model.decoder_layers) > 1 or model.decoder == "conditional"
