@@ -1,4 +1,4 @@
-"""The mean of several models' weights: often as good as their ensemble, at the cost of one (Junczys-Dowmunt et al. 2016)."""
+"""Average the weights of models: often as good as their ensemble at the cost of one model (Junczys-Dowmunt et al. 2016)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,50 +15,57 @@ from nmt.tokenizers.base import names
 
 logger = logging.getLogger(__name__)
 
-ALIKE = 0.5  # cosine: of weights from one beginning it is above 0.95, of others about 0.02
+RELATED = 0.5  # the cosine of models from one training is above 0.95, that of independently trained ones about 0.02
 
 
 def average(folders: Sequence[str | Path], output: str | Path) -> None:
-    """Write a model folder with the mean of the weights of models, those of one training say, and the first one's configuration.
+    """Write a model folder with the mean of the weights of several models and the configuration of the first.
+
+    The mean is computed in float64 and rounded once. A warning is logged for a model that is not related to the first one,
+    since the mean of independently trained networks hardly translates.
 
     Args:
-        folders: model folders, or output folders of trainings, of which the best checkpoint is meant.
-        output: the folder to write, a new one.
+        folders: model folders, or output folders of trainings, of which the best checkpoint is taken.
+        output: the folder to write. It must not exist.
 
     Raises:
-        ModelError: a folder holds no model or a damaged one, or two are of different networks or vocabularies.
-        DataError: there is something at `output`.
-        MachineError: the disk is full, or the place cannot be written.
+        ModelError: a folder holds no model or a damaged one, or the models differ in network or vocabulary.
+        DataError: `output` exists already.
+        MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
     check_new(output)
     first = load_model(folders[0])
-    own = unique_weights(first.network)
-    sums = {name: weight.double() for name, weight in own.items()}
+    weights = unique_weights(first.network)
+    sums = {name: weight.double() for name, weight in weights.items()}
     for folder in folders[1:]:
         model = load_model(folder)
-        _check(first, model)
+        _check_same_kind(first, model)
         others = unique_weights(model.network)
-        if (likeness := cosine(own, others)) < ALIKE:
+        if (similarity := cosine(weights, others)) < RELATED:
             logger.warning(
-                "%s: shares no beginning with %s (the cosine of their weights is %.2f), so their mean hardly translates; "
+                "%s: not related to %s (the cosine of their weights is %.2f), so their mean hardly translates; "
                 "use them as an ensemble",
-                *(model.name, first.name, likeness),
+                *(model.name, first.name, similarity),
             )
         for name, weight in others.items():
             sums[name] += weight
-    weights = {name: (total / len(folders)).float() for name, total in sums.items()}
-    save_model(output, weights, first.tokenizers, first.config)
+    means = {name: (total / len(folders)).float() for name, total in sums.items()}
+    save_model(output, means, first.tokenizers, first.config)
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:
-    """Of all weights of two like networks, each as one vector."""
+    """The cosine of the weights of two networks with the same parameters, each taken as one vector."""
     a, b = (torch.cat([given[name].flatten() for name in weights]) for given in (weights, others))
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
 def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
-    """The newest checkpoints in a training's output folder, so many. Raises ModelError: there are not as many."""
+    """The newest `count` checkpoints in a training's output folder, oldest first.
+
+    Raises:
+        ModelError: the folder holds fewer checkpoints.
+    """
     found = CheckpointFolder(Path(folder)).all()
     if len(found) < count:
         raise ModelError(
@@ -68,13 +75,13 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
     return found[-count:]
 
 
-def _check(first: Model, other: Model) -> None:
+def _check_same_kind(first: Model, other: Model) -> None:
     different = [f"model.{key}" for key in first.config.model.unlike(other.config.model)]
-    if not all(
-        names(getattr(first.tokenizers, side)) == names(getattr(other.tokenizers, side))
+    different += [
+        f"the {side} vocabulary"
         for side in ("source", "target")
-    ):
-        different.append("the vocabulary")
+        if names(getattr(first.tokenizers, side)) != names(getattr(other.tokenizers, side))
+    ]
     if different:
         raise ModelError(
             f"{other.name}: differs from {first.name} in {', '.join(different)}; average models of one configuration"

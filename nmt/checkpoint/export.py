@@ -1,7 +1,6 @@
-"""A model folder made smaller: matrices as 8-bit integers with a scale for each row.
+"""Write a smaller model folder: matrices as 8-bit integers with a scale for each row.
 
-Everything that reads a model folder multiplies them out (nmt/checkpoint/folder.py), so such a folder serves for whatever an
-ordinary one does but to go on training.
+Loading dequantizes them (nmt/checkpoint/folder.py), so such a folder can be used like any other, except to continue training.
 """
 
 import shutil
@@ -14,46 +13,51 @@ from nmt.checkpoint.folder import (
     SCALE,
     TRAINING_FILES,
     WEIGHTS,
+    dequantize,
     load_model,
     load_tensors,
     model_folder,
-    multiplied_out,
     save_tensors,
 )
 from nmt.errors import ModelError
 from nmt.search.packed.engine import unknown_part
 from nmt.system.files import check_new, verify_checksums, whole_folder
 
-LARGEST = 127  # of the integers; −128 would stand alone
-SCALE_BITS = 16  # of a scale's significand: with seven of an integer the product is exact in float32
+LARGEST = 127  # of the integers; -128 is not used, so that the range is symmetric
+SCALE_BITS = 16  # of a scale's significand: times the seven bits of an integer, the product is exact in float32
 
 
 def export(folder: str | Path, output: str | Path) -> None:
-    """Write the model in `folder`, a model folder or the output of a training, to the new folder `output` as int8.
+    """Write the model in `folder` to the new folder `output`, with its matrices in int8.
+
+    Args:
+        folder: a model folder, or the output folder of a training, of which the best checkpoint is taken.
+        output: the folder to write. It must not exist.
 
     Raises:
-        ModelError: no such model, a damaged one, one whose weights are not numbers, or with parts that do not run in int8.
-        DataError: there is something at `output`.
-        MachineError: the disk is full, or the place cannot be written.
+        ModelError: the folder holds no model or a damaged one, its weights are not finite, or parts of it do not run in int8.
+        DataError: `output` exists already.
+        MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
     check_new(output)
-    model = load_model(folder)  # whatever is wrong with it is told before anything is written
+    model = load_model(folder)  # reports whatever is wrong with the model before anything is written
     path = model_folder(folder)
     if part := unknown_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
     names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
-    weights = quantised(multiplied_out(load_tensors(path / WEIGHTS)), path / WEIGHTS)
+    weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS)), path / WEIGHTS)
     with whole_folder(output) as draft:
         for name in names - {WEIGHTS}:
             shutil.copyfile(path / name, draft / name)
         save_tensors(draft / WEIGHTS, weights)
 
 
-def quantised(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
-    """Weights with each matrix as int8 and a float32 scale for each row, under its name and `SCALE`. Vectors stay.
+def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
+    """Replace each matrix NAME by NAME in int8 and the float32 scale of each row under NAME + `SCALE`. Vectors are kept.
 
-    Raises ModelError, naming `where`, for weights that are not numbers.
+    Raises:
+        ModelError: a weight is not finite. `where` names the file.
     """
     result = dict(weights)
     for name, matrix in weights.items():
@@ -62,16 +66,16 @@ def quantised(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
                 f"{where}: {name} holds values that are not numbers: training diverged; use another checkpoint"
             )
         if matrix.dim() == 2:
-            scale = scales(matrix)
-            result[name], result[name + SCALE] = integers(matrix, scale), scale
+            scale = row_scales(matrix)
+            result[name], result[name + SCALE] = quantize_rows(matrix, scale), scale
     return result
 
 
-def scales(matrix: Tensor) -> Tensor:
-    """For each row of (R, C) what 1 stands for, (R,): its largest value is LARGEST, to SCALE_BITS.
+def row_scales(matrix: Tensor) -> Tensor:
+    """The scale (R,) of each row of a matrix (R, C): its largest absolute value divided by LARGEST, rounded to SCALE_BITS.
 
-    So integers times scale is exact, LARGEST times scale as well, and whoever quantises the product in the same way has the same
-    integers again. A row of zeros, or as good as zeros, has the scale 1.
+    Integers times scale is then exact in float32, and quantizing the product again gives the same integers. The scale of a row
+    of zeros, or of values near the smallest float32, is 1.
     """
     exact = matrix.abs().amax(dim=1) / LARGEST
     mantissa, exponent = exact.frexp()
@@ -79,6 +83,6 @@ def scales(matrix: Tensor) -> Tensor:
     return torch.where(exact < torch.finfo(torch.float32).tiny * 2**SCALE_BITS, 1.0, rounded)
 
 
-def integers(matrix: Tensor, scale: Tensor) -> Tensor:
-    """A matrix (R, C) as int8 multiples of its rows' scales (R,)."""
+def quantize_rows(matrix: Tensor, scale: Tensor) -> Tensor:
+    """Round a matrix (R, C) to int8 multiples of the scales of its rows (R,)."""
     return (matrix / scale.unsqueeze(1)).round().clamp(-LARGEST, LARGEST).to(torch.int8)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
-from nmt.checkpoint.export import integers, scales
+from nmt.checkpoint.export import quantize_rows, row_scales
 from nmt.checkpoint.folder import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
@@ -43,16 +43,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st_numpy.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=floats))
-def test_rows_multiplied_out_have_the_same_integers_again(values: np.ndarray) -> None:
+def test_quantizing_dequantized_rows_gives_the_same_integers(values: np.ndarray) -> None:
     matrix = torch.from_numpy(values)
-    scale = scales(matrix)
-    whole = integers(matrix, scale)
+    scale = row_scales(matrix)
+    whole = quantize_rows(matrix, scale)
     # The product is exact: in float64, which has room for all of its bits, it is the same.
     product = whole.float() * scale.unsqueeze(1)
     assert torch.equal(product.double(), whole.double() * scale.double().unsqueeze(1))
     again = product.abs().amax(dim=1) / 127
     assert torch.equal(again, torch.where(whole.eq(0).all(dim=1), 0.0, scale))
-    assert torch.equal(integers(product, scale), whole)
+    assert torch.equal(quantize_rows(product, scale), whole)
     tiny_row = matrix.abs().amax(dim=1, keepdim=True) < 1e-30
     assert ((product - matrix).abs() <= torch.where(tiny_row, 1e-30, 0.5001 * scale.unsqueeze(1))).all()
 

@@ -91,7 +91,7 @@ def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, To
     own = shortlist(parts[1])
     other = Shortlist(target_size=1000, frequent=np.array([999]), best=own.best)
     for wrong, message in [
-        (dataclasses.replace(own, best=own.best[:-1]), "source pieces instead of"),
+        (dataclasses.replace(own, best=own.best[:-1]), "source tokens instead of"),
         (other, "999, but"),
     ]:
         save_shortlist(folder, wrong)
@@ -156,7 +156,7 @@ def test_folders_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "copied").symlink_to("checkpoints/update-00000100")
-    with pytest.raises(ModelError, match="copied: a link that leads nowhere; copy the folder"):
+    with pytest.raises(ModelError, match="copied: a link to a missing folder; copy the folder"):
         load_model(tmp_path / "copied")
     with pytest.raises(ModelError, match="not a model folder"):
         load_model(tmp_path)
