@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.model.candidates import Candidates
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import Prediction
+from nmt.search.sentence import Sentence
 from nmt.types import BOS, EOS, PAD, UNK
 
 SENTENCES = 7  # sources that the table tells apart
@@ -39,7 +40,8 @@ class TableState:
 class TableScorer:
     """Args: vocabulary size, four special pieces included; seed; sharpness of the distributions; a bonus for EOS."""
 
-    noise = 2e-5
+    tolerance = 2e-5
+    device = torch.device("cpu")
 
     def __init__(self, size: int, seed: int, scale: float = 2.0, end: float = 0.0, grid: float | None = None) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -87,6 +89,11 @@ class TableScorer:
             normalized = logits - logits[..., [EOS, *allowed]].logsumexp(dim=-1, keepdim=True)
             self._tables[source, allowed] = normalized.numpy()
         return self._tables[source, allowed]
+
+
+def sentences(lines: Sequence[Sequence[int]]) -> list[Sentence]:
+    """A batch of sources, each ending in EOS, that ask for nothing else."""
+    return [Sentence(source=line) for line in lines]
 
 
 def usable(size: int) -> list[int]:

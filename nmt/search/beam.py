@@ -117,7 +117,7 @@ class Advance:
 
 
 def advance(
-    beam: Beam, scores: Tensor, pieces: Ids, width: int, attention: Tensor | None = None, margins: bool = False
+    beam: Beam, scores: Tensor, candidates: Ids, width: int, attention: Tensor | None = None, *, margins: bool = False
 ) -> Advance:
     """Extends every hypothesis by every candidate piece and keeps the best.
 
@@ -127,7 +127,7 @@ def advance(
     Args:
         beam: K hypotheses a sentence.
         scores: log P of the next pieces, (B, K, W), bans as −∞, EOS first. They are overwritten.
-        pieces: which pieces these are, a row for each sentence of the search.
+        candidates: which tokens these are, (B, W), a row for each sentence of the batch.
         width: how many hypotheses a sentence may have.
         attention: the weights with which the scores came, (N, S), if they shall be kept.
         margins: whether to measure them.
@@ -136,14 +136,14 @@ def advance(
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
     ends, others, places = best_extensions(scores, ahead, width + int(margins))
-    origins, columns = np.divmod(places[:, :width], pieces.shape[1])
+    origins, columns = np.divmod(places[:, :width], candidates.shape[1])
     origins += beam.firsts
     ended = _ended(ends, others, width)
     return Advance(
         beam=Beam(
             sentences=beam.sentences,
             log_probabilities=best + others[:, :width],
-            last=pieces[beam.sentences[:, None], columns].reshape(-1),
+            last=candidates[beam.sentences[:, None], columns].reshape(-1),
             length=beam.length + 1,
             before=beam,
             origins=origins.reshape(-1),

@@ -1,57 +1,129 @@
-"""Filters: changes to the scores of next pieces. A ban is −∞.
+"""Constraints: rules for the next token. They lower scores before the best extensions are chosen; −∞ forbids a token.
 
-A new rule for decoding is a new filter, never a branch in the loop. Filters may lower scores, not raise them: that
-log P only falls as a hypothesis grows is what lets a search end early.
+A new rule is a class here that `build_constraints` adds to its list. The decoding loop does not change.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.model.candidates import Candidates
 from nmt.search.beam import Beam
 from nmt.search.extensions import NEVER, Ids
+from nmt.search.options import SearchOptions
+from nmt.search.sentence import Sentence
+from nmt.tokenizers.base import Tokenizer
+from nmt.types import EOS
 
 
-class Filter(Protocol):
-    """One rule."""
+class Rule(Protocol):
+    """A constraint while one batch is searched."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
-        """Changes `scores` (B, K, W), log P of each candidate piece after each hypothesis in `beam`, in place. EOS is first."""
+        """Lower some of `scores` in place.
+
+        Called once for each step, before any hypothesis is extended. A rule may keep its own state for each hypothesis:
+        `beam.origins` says which row of the beam of the call before each row of `beam` extends.
+
+        Args:
+            scores: log P of each candidate after each hypothesis, (B', K, W), EOS in column 0. Scores must not be raised:
+                that log P only falls as a hypothesis grows lets a search end early. At least one candidate must remain.
+            beam: the hypotheses; its row b is sentence `beam.sentences[b]` of the batch.
+        """
+        ...
+
+
+class Constraint(Protocol):
+    """A rule for decoding, such as length bounds, forbidden words, or terms that a translation must contain."""
+
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> Rule | None:
+        """The rule for one batch; None if it asks for nothing.
+
+        The rule for a sentence must not depend on the other sentences of its batch.
+
+        Args:
+            sentences: the batch.
+            candidates: which token each column of the scores is: column c of sentence b is `candidates.pieces[b, c]`.
+        """
         ...
 
 
 class LengthBounds:
-    """Bans EOS from hypotheses that are too short, and everything else from those as long as their sentence allows.
+    """Every hypothesis has at least `min_length` tokens and at most `max_length` of its source; EOS is not counted."""
+
+    def __init__(self, options: SearchOptions) -> None:
+        self.options = options
+
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "LengthRule":  # noqa: ARG002
+        limits = [self.options.max_length(len(sentence.source)) for sentence in sentences]
+        return LengthRule(self.options.min_length, np.array(limits))
+
+
+class LengthRule:
+    """Forbids EOS to hypotheses that are too short, and everything else to those that have reached their limit.
 
     Args:
-        least: fewest pieces, EOS not counted.
-        limits: most pieces of each sentence, (B,), EOS not counted; at least `least`.
+        minimum: fewest tokens.
+        limits: most tokens of each sentence, (B,); at least `minimum`.
     """
 
-    def __init__(self, least: int, limits: Ids) -> None:
-        self.least = least
+    def __init__(self, minimum: int, limits: Ids) -> None:
+        self.minimum = minimum
         self.limits = limits
-        self.lowest = limits.min()
+        self.lowest_limit = limits.min()
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
-        if beam.length < self.least:
+        if beam.length < self.minimum:
             scores[:, :, 0] = NEVER
-        if beam.length >= self.lowest:
+        if beam.length >= self.lowest_limit:
             full = np.flatnonzero(self.limits[beam.sentences] <= beam.length)
             scores[torch.from_numpy(full), :, 1:] = NEVER
 
 
-class NoTags:
-    """Bans the last pieces of the vocabulary, where scores have a column for each piece: tags stand before sources only.
+class ForbiddenTokens:
+    """Some tokens of the vocabulary are never produced.
 
     Args:
-        count: how many.
+        ids: the tokens.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.ids = torch.tensor(sorted(ids), dtype=torch.int64)
 
-    def apply(self, scores: Tensor, beam: Beam) -> None:  # noqa: ARG002 - after any hypothesis
-        scores[:, :, -self.count :] = NEVER
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "ForbiddenColumns | None":  # noqa: ARG002
+        if not len(self.ids):
+            return None
+        forbidden = torch.isin(candidates.pieces, self.ids.to(candidates.pieces.device))
+        return ForbiddenColumns(forbidden) if forbidden.any() else None
+
+
+class ForbiddenColumns:
+    """Forbids some candidates of each sentence.
+
+    Args:
+        forbidden: which, (B, W), or (1, W) if they are the same for all sentences.
+    """
+
+    def __init__(self, forbidden: Tensor) -> None:
+        self.forbidden = forbidden
+        self.shared = forbidden[0].nonzero().squeeze(1) if len(forbidden) == 1 else None
+
+    def apply(self, scores: Tensor, beam: Beam) -> None:
+        if self.shared is not None:
+            scores.index_fill_(2, self.shared, NEVER)
+        else:
+            sentences = torch.from_numpy(beam.sentences).to(scores.device)
+            scores.masked_fill_(self.forbidden[sentences].unsqueeze(1), NEVER)
+
+
+def build_constraints(target: Tokenizer) -> list[Constraint]:
+    """The constraints that translation hands to each search, besides the length bounds of its options.
+
+    Args:
+        target: the tokenizer of the target side; what it cannot produce, such as tags, is forbidden.
+    """
+    special = np.arange(target.size) < EOS  # never among the candidates
+    return [ForbiddenTokens(np.flatnonzero(~target.producible & ~special).tolist())]

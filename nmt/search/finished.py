@@ -1,4 +1,4 @@
-"""Finished hypotheses: how they are ranked, and when a sentence needs no more of them."""
+"""Finished hypotheses: which are the best, and when a sentence needs no more of them."""
 
 import heapq
 import itertools
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nmt.search.beam import Advance, Beam, Ended
 from nmt.search.extensions import Ids
 from nmt.search.options import SearchOptions
+from nmt.search.reranking import Reranker
 
-# Those who leave make the others move together, in all the memory of a scorer; so they wait until they are this part.
+# Removing finished sentences copies the whole state of the scorer, so wait until at least this fraction has finished.
 LEAVING = 1 / 8
 
 
@@ -26,52 +26,30 @@ class Hypothesis:
     log_probability: float
     """log P of the pieces and EOS."""
     score: float
-    """log P / length^α, with the coverage penalty if there is one: what hypotheses are ranked by."""
+    """What hypotheses are ranked by: log P after the rerankers, such as log P / length^α."""
     attention: Tensor | None
     """Weights over the source pieces, (len(ids) + 1, S), EOS included on both sides; only if the options ask for it."""
 
 
-class LengthNormalization:
-    """score = log P / length^α, EOS counted in the length (Jean et al. 2015)."""
-
-    def __init__(self, exponent: float) -> None:
-        self.exponent = exponent
-
-    def score(self, log_probability: float, length: int) -> float:
-        return log_probability / float(length**self.exponent)
-
-    def log_probability(self, score: float, length: int) -> float:
-        """That which at this length makes this score."""
-        return score * float(length**self.exponent)
-
-
-class CoveragePenalty:
-    """cp = β Σ_s log min(Σ_t a_ts, 1): what source pieces that were not looked at cost (Wu et al. 2016, eq. 14)."""
-
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
-
-    def score(self, attention: Tensor) -> float:
-        """Never above 0, of attention weights (T, S), EOS included on both sides."""
-        least = torch.finfo(attention.dtype).tiny  # a piece without any attention costs much, not everything
-        return self.weight * float(attention.sum(dim=0).clamp(least, 1.0).log().sum())
-
-    def noise(self, source_length: int) -> float:
-        """How much more than log P a score may differ between batches: the logarithm of each weight does as log P does."""
-        return 1.0 + self.weight * source_length
-
-
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """Where a hypothesis ended: its pieces are read only if it is among the best."""
+    """Where a hypothesis ended. Its tokens and weights are read back through the beams only where they are needed."""
 
-    score: float
     log_probability: float
+    source_length: int
     row: int
     ended: Ended
 
-    def pieces(self) -> list[int]:
+    @property
+    def length(self) -> int:
+        """Tokens, EOS counted."""
+        return self.ended.beam.length + 1
+
+    def tokens(self) -> list[int]:
         return self.ended.beam.pieces(self.row)
+
+    def attention(self) -> Tensor:
+        return self.ended.weights(self.row)[:, : self.source_length]
 
 
 class Finished:
@@ -80,16 +58,17 @@ class Finished:
     Args:
         lengths: of the sources, EOS counted.
         options: of the search.
+        rerankers: what scores hypotheses, in the order in which they are applied.
     """
 
-    def __init__(self, lengths: Sequence[int], options: SearchOptions) -> None:
+    def __init__(self, lengths: Sequence[int], options: SearchOptions, rerankers: Sequence[Reranker]) -> None:
         self.lengths = lengths
         self.options = options
-        self.ranker = LengthNormalization(options.length_penalty)
-        self.penalty = CoveragePenalty(options.coverage_penalty) if options.coverage_penalty else None
-        self._ends: list[list[End]] = [[] for _ in lengths]
+        self.rerankers = rerankers
+        self.needs_attention = options.attention or any(reranker.needs_attention for reranker in rerankers)
+        self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # with their scores
         self._margins = np.full(len(lengths), np.inf)
-        # The log P that a live hypothesis must exceed to be of interest: −∞ as long as all are, ∞ when its sentence is done.
+        # The log P that a live hypothesis must exceed to matter: −∞ while all do, ∞ when its sentence is done.
         self._bars = np.full(len(lengths), -np.inf)
 
     def add(self, step: Advance) -> None:
@@ -102,33 +81,40 @@ class Finished:
             self._take(step.ended)
 
     def _take(self, ended: Ended) -> None:
-        beam, length = ended.beam, ended.beam.length + 1
-        sentences = beam.sentences[ended.rows // beam.log_probabilities.shape[1]]
+        sentences = ended.beam.sentences[ended.rows // ended.beam.log_probabilities.shape[1]]
         taken = [index for index, bar in enumerate(self._bars[sentences]) if bar < np.inf]
         for index in taken:
-            log_probability, row = float(ended.log_probabilities[index]), int(ended.rows[index])
-            score = self.ranker.score(log_probability, length)
-            if self.penalty:
-                score += self.penalty.score(ended.weights(row)[:, : self.lengths[sentences[index]]])
-            end = End(score=score, log_probability=log_probability, row=row, ended=ended)
-            self._ends[sentences[index]].append(end)
+            sentence = int(sentences[index])
+            end = End(
+                log_probability=float(ended.log_probabilities[index]),
+                source_length=self.lengths[sentence],
+                row=int(ended.rows[index]),
+                ended=ended,
+            )
+            score = end.log_probability
+            for reranker in self.rerankers:
+                score = reranker.rescore(score, end)
+            self._ends[sentence].append((score, end))
         for sentence in set(sentences[taken].tolist()):
             self._bars[sentence] = self._bar(sentence)
 
     def _bar(self, sentence: int) -> float:
         """The log P that a live hypothesis of a sentence must exceed.
 
-        log P only falls, no length passes the limit, and the coverage penalty gives nothing: so nothing that grows from a live
-        hypothesis scores better than its log P over the greatest length, and one that does not beat the n-best so changes
-        nothing. Unless the search is to be exact, a sentence is done as soon as `beam` hypotheses have finished.
+        Log P only falls as a hypothesis grows, and no length passes the limit. So the rerankers bound the score of whatever
+        grows from a live hypothesis, and one that cannot enter the n-best list changes nothing. Unless the search is to be
+        exact, a sentence is done as soon as `beam` hypotheses have finished.
         """
         found = self._ends[sentence]
         if len(found) < self.options.nbest:
             return -np.inf
         if len(found) >= self.options.beam and not self.options.exact:
             return np.inf
-        worst = heapq.nlargest(self.options.nbest, (end.score for end in found))[-1]
-        return self.ranker.log_probability(worst, self.options.max_length(self.lengths[sentence]) + 1)
+        worst = heapq.nlargest(self.options.nbest, (score for score, _ in found))[-1]
+        longest = self.options.max_length(self.lengths[sentence]) + 1
+        for reranker in reversed(self.rerankers):
+            worst = reranker.least(worst, longest)
+        return worst
 
     def staying(self, beam: Beam) -> Ids | None:
         """Rows of the beam's sentences that go on in the search; None: all.
@@ -149,26 +135,25 @@ class Finished:
 
     def best(self, sentence: int) -> list[Hypothesis]:
         """The n-best, best first; equal scores in the order of their ids."""
-        length = self.lengths[sentence]
         return [
             Hypothesis(
-                ids=end.pieces(),
+                ids=end.tokens(),
                 log_probability=end.log_probability,
-                score=end.score,
-                attention=end.ended.weights(end.row)[:, :length] if self.options.attention else None,
+                score=score,
+                attention=end.attention() if self.options.attention else None,
             )
-            for end in self._ranked(sentence)[: self.options.nbest]
+            for score, end in self._ranked(sentence)[: self.options.nbest]
         ]
 
     def margin(self, sentence: int) -> float:
-        """By how little it was decided what `best` returns and in which order, in nats of log P or of score."""
-        scores = [end.score for end in self._ranked(sentence)[: self.options.nbest + 1]]
-        noise = self.penalty.noise(self.lengths[sentence]) if self.penalty else 1.0
-        gaps = ((better - worse) / noise for better, worse in itertools.pairwise(scores))
+        """By how little it was decided what `best` returns and in which order, in nats of log P."""
+        scores = [score for score, _ in self._ranked(sentence)[: self.options.nbest + 1]]
+        tolerance = 1.0 + sum(reranker.tolerance(self.lengths[sentence]) for reranker in self.rerankers)
+        gaps = ((better - worse) / tolerance for better, worse in itertools.pairwise(scores))
         return min([float(self._margins[sentence]), *gaps])
 
-    def _ranked(self, sentence: int) -> list[End]:
-        found = sorted(self._ends[sentence], key=lambda end: -end.score)
-        if any(first.score == second.score for first, second in itertools.pairwise(found)):
-            found.sort(key=lambda end: (-end.score, end.pieces()))
+    def _ranked(self, sentence: int) -> list[tuple[float, End]]:
+        found = sorted(self._ends[sentence], key=lambda pair: -pair[0])
+        if any(first == second for (first, _), (second, _) in itertools.pairwise(found)):
+            found.sort(key=lambda pair: (-pair[0], pair[1].tokens()))
         return found

@@ -67,11 +67,6 @@ class SearchOptions:
             raise ConfigError("\n".join(faults))
 
     @property
-    def keeps_attention(self) -> bool:
-        """Whether the search needs the attention weights of its hypotheses."""
-        return self.attention or self.coverage_penalty > 0
-
-    @property
     def rows(self) -> int:
         """Hypotheses of a sentence that a step extends."""
         return self.beam

@@ -20,11 +20,13 @@ from torch import Tensor
 
 from nmt.model.candidates import Shortlist
 from nmt.search.beam import Advance, Beam, Ended, Floats
+from nmt.search.constraints import Constraint
 from nmt.search.extensions import NEVER, Ids, Scores
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import decode
 from nmt.search.options import SampleOptions
 from nmt.search.scorer import Scorer
+from nmt.search.sentence import Sentence
 from nmt.types import EOS
 
 Seed = tuple[int, ...]
@@ -32,28 +34,29 @@ Seed = tuple[int, ...]
 
 def sample(
     scorer: Scorer[Any],
-    source: Tensor,
-    lengths: Tensor,
+    sentences: Sequence[Sentence],
     options: SampleOptions,
+    *,
+    constraints: Sequence[Constraint] = (),
     shortlist: Shortlist | None = None,
-    tags: int = 0,
 ) -> list[list[Hypothesis]]:
     """Samples of each sentence, in the order in which they were drawn.
 
-    A sample depends on nothing but the seed, its number, the sentence's ids and the model: it has random numbers of its own. So
-    the same sentence has the same samples wherever it stands, and the first sample is the same however many are drawn.
+    A sample depends only on the seed, its number, the sentence's ids and the model: each has its own random numbers. So the
+    same sentence has the same samples wherever it appears, and the first sample is the same however many are drawn.
 
     Args and errors are those of `decode`.
     """
     N = options.samples
-    sentences = [ids[:length] for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
-    draw = Draw([(options.seed, number, *ids) for ids in sentences for number in range(N)], options)
-    repeated = source.repeat_interleave(N, dim=0), lengths.repeat_interleave(N)
-    drawn = [hypothesis for [hypothesis] in decode(scorer, *repeated, options.within, shortlist, draw, tags)]
+    repeated = [sentence for sentence in sentences for _ in range(N)]
+    seeds = [(options.seed, index % N, *sentence.source) for index, sentence in enumerate(repeated)]
+    strategy = GumbelSampling(seeds, options)
+    decoded = decode(scorer, repeated, options.within, constraints=constraints, shortlist=shortlist, strategy=strategy)
+    drawn = [hypothesis for [hypothesis] in decoded]
     return [drawn[first : first + N] for first in range(0, len(drawn), N)]
 
 
-class Draw:
+class GumbelSampling:
     """Each hypothesis grows by one piece that is drawn at random. There is one for each sentence of the batch.
 
     Args:
@@ -65,12 +68,14 @@ class Draw:
         self.seeds, self.options = seeds, options
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
-    def alone(self, sentence: int) -> "Draw":
-        return Draw(self.seeds[sentence : sentence + 1], self.options)
+    def alone(self, sentence: int) -> "GumbelSampling":
+        return GumbelSampling(self.seeds[sentence : sentence + 1], self.options)
 
-    def __call__(self, beam: Beam, scores: Tensor, pieces: Ids, attention: Tensor | None, margins: bool) -> Advance:
+    def advance(
+        self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
+    ) -> Advance:
         log_p: Scores = scores[:, 0].cpu().numpy()  # (B, W)
-        own, rows = pieces[beam.sentences], np.arange(len(log_p))
+        own, rows = candidates[beam.sentences], np.arange(len(log_p))
         perturbed = log_p + self.options.temperature * self._gumbel(beam.sentences, own)
         gaps = _keep_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)

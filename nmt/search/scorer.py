@@ -52,7 +52,12 @@ class Scorer(Protocol[State]):
         ...
 
     @property
-    def noise(self) -> float:
+    def device(self) -> torch.device:
+        """Where it takes ids and returns probabilities."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
         """Nats by which log P of a hypothesis may differ between batches."""
         ...
 
@@ -123,11 +128,15 @@ class ModelScorer:
 
     # Matrix products round a row differently when its batch has another shape: log P of a hypothesis then differs by 2e-6 on
     # average and 1e-5 at most in 500 sentences of a trained model.
-    noise = 2e-5
+    tolerance = 2e-5
 
     def __init__(self, network: Seq2Seq) -> None:
         self.network = network
         self.target_size = network.target_size
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> ModelState:
         memory = self.network.encode(source, lengths)
@@ -158,11 +167,12 @@ class EnsembleScorer:
     def __init__(self, members: Sequence[Scorer[Any]]) -> None:
         self.members = tuple(members)
         self.target_size = self.members[0].target_size
+        self.device = self.members[0].device
 
     @property
-    def noise(self) -> float:
-        """The largest of its members, each of which may depend on torch's threads at the time of asking."""
-        return max(member.noise for member in self.members)
+    def tolerance(self) -> float:
+        """The largest of its members. It may change: that of a packed network depends on torch's threads."""
+        return max(member.tolerance for member in self.members)
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EnsembleState:
         return EnsembleState(members=tuple(member.start(source, lengths, candidates) for member in self.members))

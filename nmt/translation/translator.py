@@ -16,23 +16,24 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from nmt.checkpoint.folder import Model, load_model
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
+from nmt.search.constraints import Constraint, build_constraints
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import decode
 from nmt.search.options import Options, SampleOptions, SearchOptions
 from nmt.search.packed.engine import build_scorer, unknown_part
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
+from nmt.search.sentence import Sentence
 from nmt.system.machine import choose_device, one_thread, return_memory
 from nmt.tokenizers.base import Tokenizers, names
 from nmt.tokenizers.tags import tagged
 from nmt.translation.request import Translation, joined_best, joined_samples, of_line, one_line
 from nmt.translation.workers import Workers, can_fork
-from nmt.types import EOS, pad
+from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
@@ -80,13 +81,11 @@ class Translator:
         learned = min(model.config.data.max_length for model in models)  # the longest that all have learned from
         self.max_pieces = max(MAX_PIECES, learned)
         self.batch_size = batch_size
-        device = next(models[0].network.parameters()).device
         self._search = Search(
             scorer=members[0] if len(members) == 1 else EnsembleScorer(members),
             shortlist=_shortlist(models) if shortlist else None,
             tokenizers=self.tokenizers,
-            tags=self.tokenizers.target.tags,
-            device=device,
+            constraints=build_constraints(self.tokenizers.target),
             alone=scorers is not None and can_fork(),
         )
         self._workers: Workers[Any, list[list[Translation]]] | None = (
@@ -288,27 +287,26 @@ class Search:
     scorer: Scorer[Any]
     shortlist: Shortlist | None
     tokenizers: Tokenizers
-    tags: int  # at the end of the target vocabulary
-    device: torch.device
+    constraints: Sequence[Constraint]
     alone: bool  # in one thread of torch; processes are how several cores are used
     rows: int = 0  # hypotheses since memory was last returned
 
     def __call__(self, batch: tuple[list[list[int]], Options]) -> list[list[Translation]]:
         """The n best translations of each segment, in ids without EOS, or its samples."""
         segments, options = batch
-        ids, lengths = pad([[*segment, EOS] for segment in segments])
+        sentences = [Sentence(source=[*segment, EOS]) for segment in segments]
         with one_thread() if self.alone else contextlib.nullcontext():
-            found = self._found(ids.to(self.device), lengths.to(self.device), options)
+            found = self._found(sentences, options)
         self._tidy(len(segments) * options.rows)
         return [
             [self._translation(segment, hypothesis) for hypothesis in hypotheses]
             for segment, hypotheses in zip(segments, found, strict=True)
         ]
 
-    def _found(self, ids: Tensor, lengths: Tensor, options: Options) -> list[list[Hypothesis]]:
+    def _found(self, sentences: Sequence[Sentence], options: Options) -> list[list[Hypothesis]]:
         if isinstance(options, SampleOptions):
-            return sample(self.scorer, ids, lengths, options, self.shortlist, self.tags)
-        return decode(self.scorer, ids, lengths, options, self.shortlist, tags=self.tags)
+            return sample(self.scorer, sentences, options, constraints=self.constraints, shortlist=self.shortlist)
+        return decode(self.scorer, sentences, options, constraints=self.constraints, shortlist=self.shortlist)
 
     def _tidy(self, rows: int) -> None:
         """Batches of ever new shapes break up the memory."""

@@ -188,7 +188,7 @@ def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 
 def test_threads_change_nothing(model: Path) -> None:
-    assert Translator.load(model)._search.scorer.noise < 1e-4  # not that each sentence is searched alone
+    assert Translator.load(model)._search.scorer.tolerance < 1e-4  # not that each sentence is searched alone
     content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
     one, three = (translate(model, content, "--threads", threads) for threads in "13")
     assert one.stdout.count(b"\n") == 144

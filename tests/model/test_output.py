@@ -6,6 +6,7 @@ import math
 import pytest
 import tiny
 import torch
+from table_scorer import sentences
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -194,8 +195,8 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch(kind: str) -> None:
     shortlist = Shortlist(target_size=tiny.SIZE, frequent=best[0, :1], best=best).copying()
     lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]
     for few in (None, shortlist):
-        together = decode(scorer, *pad(lines), options, few)
-        alone = [decode(scorer, *pad([line]), options, few)[0] for line in lines]
+        together = decode(scorer, sentences(lines), options, shortlist=few)
+        alone = [decode(scorer, sentences([line]), options, shortlist=few)[0] for line in lines]
         assert [[each.ids for each in found] for found in together] == [[each.ids for each in found] for found in alone]
 
 
@@ -203,5 +204,5 @@ def test_a_network_that_only_copies_translates_into_its_source() -> None:
     network = sharp("copy")
     network.output.generate.bias.fill_(-1e3)
     pieces = {piece for line in LINES for piece in line}
-    for found in decode(ModelScorer(network), *pad(LINES), SearchOptions(beam=2)):
+    for found in decode(ModelScorer(network), sentences(LINES), SearchOptions(beam=2)):
         assert set(found[0].ids) <= pieces

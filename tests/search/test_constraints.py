@@ -1,8 +1,20 @@
-import numpy as np
-import torch
+"""Constraints by themselves, and in a search: each sentence's own, with a state for each hypothesis."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from table_scorer import TableScorer, TableShortlist, sentences
+
+from nmt.model.candidates import Candidates
 from nmt.search.beam import Beam
-from nmt.search.constraints import LengthBounds, NoTags
+from nmt.search.constraints import ForbiddenColumns, ForbiddenTokens, LengthRule
+from nmt.search.extensions import NEVER
+from nmt.search.loop import decode
+from nmt.search.options import SearchOptions
+from nmt.search.sentence import Sentence
+from nmt.types import EOS
 
 V = 6
 
@@ -20,7 +32,7 @@ def allowed(scores: torch.Tensor) -> list[list[list[int]]]:
 
 
 def test_length_bounds_are_each_sentence_s_own() -> None:
-    bounds = LengthBounds(2, np.array([2, 9, 3]))
+    bounds = LengthRule(2, np.array([2, 9, 3]))
     everything, without_end = list(range(V)), list(range(1, V))
     expected = {
         1: [without_end, without_end],  # too short
@@ -36,9 +48,91 @@ def test_length_bounds_are_each_sentence_s_own() -> None:
         assert scores[scores.isfinite()].equal(before[scores.isfinite()])
 
 
-def test_the_last_pieces_are_tags() -> None:
-    scores = torch.randn(2, 2, V)
+def test_forbidden_tokens_have_no_probability_whatever_the_candidates() -> None:
+    constraint = ForbiddenTokens([5, 7])
+    lines = sentences([[4, EOS], [5, EOS], [6, EOS]])
+    whole = constraint.start(lines, Candidates.all(EOS + V))
+    assert whole is not None
+    scores = torch.randn(2, 2, V)  # of tokens 3 to 8
     before = scores.clone()
-    NoTags(2).apply(scores, beam(3, [0, 1]))
-    assert allowed(scores) == [[list(range(V - 2))] * 2] * 2
-    assert scores[..., : V - 2].equal(before[..., : V - 2])
+    whole.apply(scores, beam(3, [0, 1]))
+    assert allowed(scores) == [[[0, 1, 3, 5]] * 2] * 2
+    assert scores[scores.isfinite()].equal(before[scores.isfinite()])
+
+    pieces = torch.tensor([[EOS, 4, 5, 7], [EOS, 4, 6, 8], [EOS, 7, EOS, EOS]])
+    own = constraint.start(lines, Candidates(pieces=pieces, counts=torch.tensor([4, 4, 2])))
+    assert own is not None
+    scores = torch.randn(2, 2, 4)
+    own.apply(scores, beam(3, [2, 0]))  # sentence 1 has left
+    assert allowed(scores) == [[[0, 2, 3]] * 2, [[0, 1]] * 2]
+
+
+def test_a_constraint_that_asks_for_nothing_has_no_rule() -> None:
+    lines = sentences([[4, EOS]])
+    assert ForbiddenTokens([]).start(lines, Candidates.all(9)) is None
+    assert (
+        ForbiddenTokens([7]).start(lines, Candidates(pieces=torch.tensor([[EOS, 4]]), counts=torch.tensor([2]))) is None
+    )
+
+
+class ForbidRequested:
+    """What each sentence of the batch asks to avoid: the request is a set of tokens."""
+
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> ForbiddenColumns:
+        rows = candidates.pieces.expand(len(sentences), -1)
+        columns = [
+            torch.isin(row, torch.tensor(sentence.request or [], dtype=torch.int64))
+            for sentence, row in zip(sentences, rows, strict=True)
+        ]
+        return ForbiddenColumns(torch.stack(columns))
+
+
+@pytest.mark.parametrize("shortlist", [None, TableShortlist(8, seed=1)], ids=["whole", "shortlist"])
+def test_each_sentence_of_a_batch_has_its_own_request(shortlist: TableShortlist | None) -> None:
+    scorer, options = TableScorer(8, seed=3), SearchOptions(beam=4, nbest=4, max_length_factor=1)
+    batch = [Sentence(source=[4 + index % 7, EOS], request=[5, 6][index % 3 : 2]) for index in range(9)]
+
+    def run(batch: list[Sentence]) -> list[list[list[int]]]:
+        found = decode(scorer, batch, options, constraints=[ForbidRequested()], shortlist=shortlist)
+        return [[hypothesis.ids for hypothesis in each] for each in found]
+
+    together = run(batch)
+    for sentence, found in zip(batch, together, strict=True):
+        assert run([sentence]) == [found]
+        assert found
+        assert not set(sentence.request) & {token for ids in found for token in ids}
+    used = [{token for ids in found for token in ids} for found in together]
+    assert any({5, 6} & tokens for tokens in used)
+
+
+class ForcePrefix:
+    """A constraint with a state for each hypothesis: how many tokens of the request it has produced."""
+
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "PrefixRule":
+        return PrefixRule([sentence.request for sentence in sentences])
+
+
+class PrefixRule:
+    def __init__(self, prefixes: list[list[int]]) -> None:
+        self.prefixes = prefixes
+        self.done = np.zeros(len(prefixes), dtype=np.int64)
+
+    def apply(self, scores: torch.Tensor, beam: Beam) -> None:
+        if beam.length:
+            self.done = self.done[beam.origins] + 1
+        width = beam.log_probabilities.shape[1]
+        for row, done in enumerate(self.done):
+            prefix = self.prefixes[beam.sentences[row // width]]
+            if done < len(prefix):
+                column = prefix[done] - EOS
+                kept = scores[row // width, row % width, column].clone()
+                scores[row // width, row % width] = NEVER
+                scores[row // width, row % width, column] = kept
+
+
+def test_a_rule_can_follow_each_hypothesis() -> None:
+    scorer, options = TableScorer(8, seed=3), SearchOptions(beam=3, nbest=3)
+    batch = [Sentence(source=[4 + index, *[5] * index, EOS], request=[7, 4, 6][:index]) for index in range(4)]
+    for sentence, found in zip(batch, decode(scorer, batch, options, constraints=[ForcePrefix()]), strict=True):
+        for hypothesis in found:
+            assert hypothesis.ids[: len(sentence.request)] == sentence.request

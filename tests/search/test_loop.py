@@ -5,7 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_scorer import TableScorer, TableShortlist, TableState, enumerate_all, simple_beam_search, usable
+from table_scorer import (
+    TableScorer,
+    TableShortlist,
+    TableState,
+    enumerate_all,
+    sentences,
+    simple_beam_search,
+    usable,
+)
 from torch import Tensor
 
 from nmt.config.schema import ModelConfig
@@ -14,11 +22,12 @@ from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search import extensions as best
 from nmt.search import finished
+from nmt.search.constraints import ForbiddenTokens
 from nmt.search.finished import Hypothesis
-from nmt.search.loop import decode, search
+from nmt.search.loop import BeamSearch, decode, decode_batch
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
-from nmt.types import BOS, EOS, pad
+from nmt.types import BOS, EOS
 
 SIZE = 7  # three usable pieces
 SOURCE = [4, 5, EOS]
@@ -34,7 +43,7 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
 def run(
     scorer: Scorer, lines: list[list[int]], options: SearchOptions, shortlist: Shortlist | TableShortlist | None = None
 ) -> list[list[Hypothesis]]:
-    return decode(scorer, *pad(lines), options, shortlist)
+    return decode(scorer, sentences(lines), options, shortlist=shortlist)
 
 
 def everything(length: int, **settings: float) -> SearchOptions:
@@ -162,7 +171,9 @@ def test_tags_are_never_produced() -> None:
     scorer = TableScorer(8, seed=3)
     lines = [[4 + index, EOS] for index in range(7)]
     options = SearchOptions(beam=4, nbest=4)
-    (usual, without) = (decode(scorer, *pad(lines), options, tags=tags) for tags in (0, 2))
+    usual, without = (
+        decode(scorer, sentences(lines), options, constraints=[ForbiddenTokens(ids)]) for ids in ([], [6, 7])
+    )
     pieces = [{piece for found in results for each in found for piece in each.ids} for results in (usual, without)]
     assert pieces == [{4, 5, 6, 7}, {4, 5}]
 
@@ -204,7 +215,7 @@ class Noisy(TableScorer):
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         prediction, state = super().step(tokens, state)
         noise = torch.rand(prediction.log_probabilities.shape, generator=torch.Generator().manual_seed(len(tokens)))
-        noisy = prediction.log_probabilities + (noise - 0.5) * self.noise / 20
+        noisy = prediction.log_probabilities + (noise - 0.5) * self.tolerance / 20
         return dataclasses.replace(prediction, log_probabilities=noisy), state
 
 
@@ -215,11 +226,11 @@ def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
     options = SearchOptions(beam=beam, nbest=beam)
     alone = [ids_of(run(scorer, [source], options))[0] for source in lines]
     assert ids_of(run(scorer, lines, options)) == alone
-    found = search(scorer, *pad(lines), options)
+    found = decode_batch(scorer, sentences(lines), options, strategy=BeamSearch(beam))
     unguarded = ids_of([found.best(sentence) for sentence in range(len(lines))])
     assert unguarded != alone
     for sentence, (these, single) in enumerate(zip(unguarded, alone, strict=True)):
-        assert these == single or found.margin(sentence) < scorer.noise
+        assert these == single or found.margin(sentence) < scorer.tolerance
 
 
 def test_a_sentence_that_is_searched_again_has_its_own_candidates() -> None:
@@ -233,9 +244,9 @@ def test_a_sentence_that_is_searched_again_has_its_own_candidates() -> None:
 def test_how_close_a_decision_must_be_is_the_scorer_s_business(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [[4 + index, EOS] for index in range(7)]
 
-    def searches(noise: float) -> int:
+    def searches(tolerance: float) -> int:
         shortlist = TableShortlist(8, seed=1)
-        monkeypatch.setattr(TableScorer, "noise", noise)
+        monkeypatch.setattr(TableScorer, "tolerance", tolerance)
         run(TableScorer(8, seed=1), lines, SearchOptions(beam=3), shortlist)
         return len(shortlist.asked)
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from table_scorer import sentences
 from torch import Tensor
 
 from nmt.model.candidates import Candidates
@@ -98,10 +99,10 @@ def test_select_reorders_hypotheses_and_drops_sentences(size: int) -> None:
 def test_an_ensemble_of_one_model_twice_translates_as_the_model() -> None:
     single = ModelScorer(tiny.network(5))
     options = SearchOptions(beam=3, nbest=3)
-    source = pad(LINES)
-    once = [[hypothesis.ids for hypothesis in found] for found in decode(single, *source, options)]
+    source = sentences(LINES)
+    once = [[hypothesis.ids for hypothesis in found] for found in decode(single, source, options)]
     twice = [
-        [hypothesis.ids for hypothesis in found] for found in decode(EnsembleScorer([single] * 2), *source, options)
+        [hypothesis.ids for hypothesis in found] for found in decode(EnsembleScorer([single] * 2), source, options)
     ]
     assert once == twice
 
@@ -130,5 +131,5 @@ def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own
 def test_an_ensemble_is_as_noisy_as_its_noisiest_member() -> None:
     members = [ModelScorer(network) for network in networks()]
     ensemble = EnsembleScorer(members)
-    members[1].noise = 0.5  # as of a packed one when torch's threads change
-    assert (ensemble.noise, ensemble.target_size) == (0.5, tiny.SIZE)
+    members[1].tolerance = 0.5  # as of a packed one when torch's threads change
+    assert (ensemble.tolerance, ensemble.target_size) == (0.5, tiny.SIZE)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_scorer import TableScorer, TableShortlist, TableState, usable
+from table_scorer import TableScorer, TableShortlist, TableState, sentences, usable
 from test_loop import Noisy, sharp_network
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.engine import build_scorer
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Prediction
-from nmt.types import EOS, pad
+from nmt.types import EOS
 
 SOURCE = [4, 5, EOS]
 DRAWS = 6000
@@ -27,7 +27,7 @@ seeds = st.integers(0, 10_000)
 
 
 def run(scorer: Any, lines: list[list[int]], shortlist: Any = None, **options: Any) -> list[list[Hypothesis]]:
-    return sample(scorer, *pad(lines), SampleOptions(**options), shortlist)
+    return sample(scorer, sentences(lines), SampleOptions(**options), shortlist=shortlist)
 
 
 def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
@@ -90,7 +90,7 @@ def test_the_score_is_the_model_s_own_whatever_is_drawn_from() -> None:
 @settings(deadline=None, max_examples=12)
 def test_without_chance_it_is_greedy_search(seed: int, lines: list[list[int]], options: dict[str, Any]) -> None:
     scorer = TableScorer(20, seed)
-    assert run(scorer, lines, **options) == decode(scorer, *pad(lines), SearchOptions(beam=1))
+    assert run(scorer, lines, **options) == decode(scorer, sentences(lines), SearchOptions(beam=1))
 
 
 @given(seed=seeds, lines=sources, top_k=st.sampled_from([None, 5]), samples=st.integers(1, 3), data=st.data())
@@ -115,7 +115,7 @@ def test_samples_do_not_depend_on_the_rest_of_the_batch(
 
 @pytest.mark.parametrize("top_k", [None, 3])
 def test_close_draws_do_not_depend_on_rounding(top_k: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Noisy, "noise", 1.0)  # so rough that draws do turn around
+    monkeypatch.setattr(Noisy, "tolerance", 1.0)  # so rough that draws do turn around
     scorer = Noisy(8, seed=4, grid=1.0)
     lines = [[4 + index, *[5] * (index % 3), EOS] for index in range(100)]
     alone = [ids_of(run(scorer, [source], top_k=top_k))[0] for source in lines]
@@ -126,7 +126,7 @@ def test_close_draws_do_not_depend_on_rounding(top_k: int | None, monkeypatch: p
 class Unguarded(Noisy):
     """As rough, but it says that it is exact."""
 
-    noise = 0.0
+    tolerance = 0.0
 
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         return Noisy(8, seed=4, grid=1.0).step(tokens, state)

@@ -68,7 +68,9 @@ def shown(translator: Translator, lines: list[str], options: SearchOptions) -> l
 def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
     options = SearchOptions(beam=beam)
     translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
-    assert all(translator._search.scorer.noise < 1e-4 for translator in translators)  # not that each is searched alone
+    assert all(
+        translator._search.scorer.tolerance < 1e-4 for translator in translators
+    )  # not that each is searched alone
     outputs = [shown(translator, LINES, options) for translator in translators]
     assert outputs[0] == outputs[1] == outputs[2]
     assert len({tuple(best[0][0]) for best in outputs[0]}) > 10
@@ -80,7 +82,7 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
     options = SearchOptions(beam=3, nbest=2, attention=True)
 
     one = Translator.load(model, precision=precision, batch_size=5)
-    assert one._search.scorer.noise < 1e-4 or precision == "bf16"  # whose sums all depend on the batch
+    assert one._search.scorer.tolerance < 1e-4 or precision == "bf16"  # whose sums all depend on the batch
     alone = shown(one, LINES, options)
     for workers in (1, 2, 3):
         translator = Translator.load(model, precision=precision, threads=workers)

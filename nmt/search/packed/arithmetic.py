@@ -28,7 +28,7 @@ Product = Callable[[Tensor], Tensor]
 """y = W x + b of rows (N, D), (N, F) float32 both; the result belongs to the caller."""
 
 EXACT = 2**24  # up to here float32 holds every whole number
-ROUGH = 5e-2  # nats, the noise where a last bit can tip a factor to its next value
+ROUGH = 5e-2  # nats, the tolerance where a last bit can tip a factor to its next value
 LEVELS = (127, 63, 31, 15)  # values on each side of 0
 # Up to so many products, and with so many weights, a compiled loop is faster than torch's call.
 FEW_PRODUCTS, FEW_WEIGHTS = 2**20, 2**19
@@ -38,7 +38,7 @@ WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sente
 class Arithmetic(ABC):
     """How products are computed, and to which values their factors are rounded first."""
 
-    noise: float
+    tolerance: float
     """By how much log P of a hypothesis may differ between two batches, in nats (see nmt/search/loop.py)."""
 
     @abstractmethod
@@ -117,7 +117,7 @@ class OfAll(Output):
 class Float32(Arithmetic):
     """The arithmetic of training's weights."""
 
-    noise = 2e-5  # measured: 2e-6 on average and 1e-5 at most in 500 sentences of a trained model
+    tolerance = 2e-5  # measured: 2e-6 on average and 1e-5 at most in 500 sentences of a trained model
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.contiguous()
@@ -130,7 +130,7 @@ class Float32(Arithmetic):
 class BFloat16(Arithmetic):
     """Products in bfloat16 with float32 sums, everything else in float32."""
 
-    noise = ROUGH
+    tolerance = ROUGH
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.bfloat16()
@@ -164,7 +164,7 @@ class Int8(Arithmetic):
     on other text nor at each step.
     """
 
-    noise = 1e-5  # all of it from the softmax's sum over the vocabulary
+    tolerance = 1e-5  # all of it from the softmax's sum over the vocabulary
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
         return _int8(*quantized(weight), bias, bounded=bounded)

@@ -69,6 +69,7 @@ class Engine:
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
         with torch.inference_mode():
+            self.device = torch.device("cpu")
             self.target_size = network.target_size
             self.arithmetic = arithmetic
             self.fits = _vectors_fit(network.config)
@@ -82,11 +83,11 @@ class Engine:
             self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.project is None)
 
     @property
-    def noise(self) -> float:
-        """See `Arithmetic.noise`. Several threads of torch cut rows at places that fit no vector either."""
+    def tolerance(self) -> float:
+        """See `Arithmetic.tolerance`. Several threads of torch cut rows at places that fit no vector either."""
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
             return ROUGH
-        return self.arithmetic.noise
+        return self.arithmetic.tolerance
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
         encoded = self.encoder(self.embedding[source], lengths)

@@ -5,6 +5,7 @@ import pytest
 import tiny
 import torch
 from hypothesis import given, settings
+from table_scorer import sentences
 from torch import Tensor
 
 from nmt.config.schema import ModelConfig
@@ -121,7 +122,7 @@ def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, obje
     assert divergence.max() < 0.1
     for index, line in enumerate(LINES):
         alone, _ = walk(scorer, [line], TOKENS)
-        torch.testing.assert_close(alone[0], together[index], rtol=0, atol=scorer.noise / 10)
+        torch.testing.assert_close(alone[0], together[index], rtol=0, atol=scorer.tolerance / 10)
 
 
 @needs_int8
@@ -169,9 +170,9 @@ def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, o
 def test_translations_do_not_depend_on_the_batch(precision: str, sizes: dict[str, int]) -> None:
     scorer = build_scorer(network(**sizes), precision)
     options = SearchOptions(beam=3, nbest=2, max_length_factor=1)
-    found = decode(scorer, *pad(LINES), options)
+    found = decode(scorer, sentences(LINES), options)
     for line, hypotheses in zip(LINES, found, strict=True):
-        (alone,) = decode(scorer, *pad([line]), options)
+        (alone,) = decode(scorer, sentences([line]), options)
         assert [hypothesis.ids for hypothesis in alone] == [hypothesis.ids for hypothesis in hypotheses]
 
 
@@ -185,17 +186,17 @@ def test_a_product_takes_the_place_of_a_table_that_is_too_large(monkeypatch: pyt
 
 
 def test_sizes_that_leave_vectors_half_empty_are_searched_with_more_care() -> None:
-    assert Engine(network(), Int8()).noise < 1e-4
-    assert Engine(network(decoder_size=20), Int8()).noise > 1e-2
-    assert Engine(network(encoder_size=44), Int8()).noise > 1e-2
-    assert Engine(network(decoder_size=20), Float32()).noise < 1e-4  # where no last bit can tip anything
+    assert Engine(network(), Int8()).tolerance < 1e-4
+    assert Engine(network(decoder_size=20), Int8()).tolerance > 1e-2
+    assert Engine(network(encoder_size=44), Int8()).tolerance > 1e-2
+    assert Engine(network(decoder_size=20), Float32()).tolerance < 1e-4  # where no last bit can tip anything
 
 
 def test_so_are_rows_that_several_threads_cut() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    assert Engine(network(), Int8()).noise > 1e-2
-    assert Engine(network(), Float32()).noise < 1e-4
+    assert Engine(network(), Int8()).tolerance > 1e-2
+    assert Engine(network(), Float32()).tolerance < 1e-4
     torch.set_num_threads(before)
 
 
@@ -217,10 +218,10 @@ def test_a_packed_model_and_the_model_itself_make_an_ensemble() -> None:
 
 def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
-    expected = {True: Int8.noise, False: Float32.noise}
-    for exact, noise in expected.items():
+    expected = {True: Int8.tolerance, False: Float32.tolerance}
+    for exact, tolerance in expected.items():
         monkeypatch.setattr(engine, "exact_int8", lambda exact=exact: exact)
-        assert build_scorer(model, "auto").noise == noise
+        assert build_scorer(model, "auto").tolerance == tolerance
 
 
 def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
