@@ -1,0 +1,83 @@
+"""The configuration reference, generated from what nmt/config/schema.py declares at each field."""
+
+import textwrap
+import typing
+from pathlib import Path
+from typing import Literal
+
+from nmt.config.fields import Field, OnlyWith, docs_of, fields_of, format_value, read_hint
+from nmt.config.schema import Config, CorpusConfig
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+START = """\
+# Configuration
+
+<!-- Written by scripts/write-configuration-docs from nmt/config/schema.py. Change the docstrings there and run it again. -->
+
+`nmt-train` reads one YAML file with the sections
+{sections}.
+A file holds only what differs from the defaults; `null` means "not set". `section.key=value` on the command line
+overrides the file. Unknown keys, wrong types and values out of range are reported together, then keys that contradict
+each other; all before any work begins.
+
+```sh
+nmt-train configs/multi30k-en-de.yaml model.embedding_dropout=0.4 training.epochs=10 --output runs/m30k
+```
+
+`best/config.yaml` in the output folder holds every key of the training as it was.
+"""
+
+
+def document() -> str:
+    """The whole page in Markdown."""
+    sections = fields_of(Config)
+    parts = [START.format(sections=", ".join(f"[{name}](#{name})" for name in sections))]
+    for name, section in sections.items():
+        parts.append(f"## {name}\n\n{section.type.__doc__}\n\n{describe_fields(section.type)}")
+        if name == "data":
+            parts.append(f"### Corpora\n\n{CorpusConfig.__doc__}\n\n{describe_fields(CorpusConfig)}")
+    return "\n".join(parts)
+
+
+def describe_fields(kind: type) -> str:
+    """A list with an entry for each field: its values and default, and on the next line its meaning."""
+    docs = docs_of(kind)
+    lines = []
+    for name, field in fields_of(kind).items():
+        conditions = [f"Only with {describe_condition(condition)}." for condition in field.only_with]
+        lines += [
+            f"- **`{name}`**: {describe_values(field)}; default `{format_value(field.default)}`.",
+            textwrap.indent(wrap(" ".join([docs[name], *conditions])), "  "),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def wrap(text: str) -> str:
+    """Wrap a paragraph inside a list to lines of 120 characters, its indentation included."""
+    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+
+
+def describe_condition(condition: OnlyWith) -> str:
+    """A condition in Markdown: `model.output: copy`."""
+    values = " or ".join(f"`{condition.key}: {format_value(value)}`" for value in condition.values)
+    return values + f" ({condition.why})" * bool(condition.why)
+
+
+def describe_values(field: Field) -> str:
+    """The values that a field takes."""
+    arguments = typing.get_args(field.type)
+    if typing.get_origin(field.type) is Literal:
+        return ", ".join(f"`{choice}`" for choice in arguments)
+    if arguments[:1] == (CorpusConfig,):
+        return "[corpus](#corpora), or a list of them"
+    if typing.get_origin(field.type) is tuple:
+        count = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
+        return f"list{count}, each {describe_values(read_hint(arguments[0]))}"
+    return SCALARS[field.type] + (f" {field.range}" if field.range else "")
+
+
+def main() -> None:
+    """Write docs/configuration.md."""
+    PAGE.write_text(document(), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(PAGE.parents[1])}")
