@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore
 from nmt.data.updates import (
     CORPUS,
@@ -135,9 +136,9 @@ class _Stores:
         store, own = self._find(index)
         return store.target(own)
 
-    def text(self, index: int) -> tuple[str, str]:
+    def pair(self, index: int) -> Pair:
         store, own = self._find(index)
-        return store.text(own)
+        return store.pair(own)
 
     def _find(self, index: int) -> tuple[PairStore, int]:
         owner = bisect(self.begins, index) - 1
@@ -152,15 +153,14 @@ def _takes(sizes: Sequence[int], weights: Sequence[float] | None) -> list[int]:
     return [max(1, round(total * own / weight)) for own in weights]
 
 
-def text_batches(pairs: Sequence[tuple[str, str]], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
+def text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
     """All pairs, also empty ones, in batches of like length, shortest first.
 
     `batch_tokens`: most pairs times pieces of the longest side, EOS and padding counted.
     """
     if not pairs:
         return
-    sources = tokenizers.source.encode_lines([source for source, _ in pairs])
-    targets = tokenizers.target.encode_lines([target for _, target in pairs])
+    sources, targets = encode_pairs(pairs, tokenizers)
     source_lengths, target_lengths = np.array([*map(len, sources)]), np.array([*map(len, targets)])
     order = by_target_then_source(source_lengths, target_lengths)
     longest = np.maximum(source_lengths, target_lengths)[order] + 1

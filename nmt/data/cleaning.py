@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import DataConfig
+from nmt.data.pair import Pair, encode_pairs
 from nmt.data.readers import read_corpora
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.tags import untagged
-
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +50,16 @@ class CleaningReport:
         return f"{self.kept} of {self.read} pairs kept" + (f"; left out: {left_out}" if left_out else "")
 
 
-def is_readable(pair: tuple[str, str]) -> bool:
-    """Whether both sides were UTF-8: where bytes were not, reading has put U+FFFD."""
-    return not any("\ufffd" in side for side in pair)
+def is_readable(pair: Pair) -> bool:
+    """Whether both sides were valid UTF-8: readers replace invalid bytes by U+FFFD."""
+    return "\ufffd" not in pair.source and "\ufffd" not in pair.target
 
 
-def pair_hashes(pairs: Sequence[tuple[str, str]]) -> NDArray[np.uint64]:
-    """64-bit hashes of pairs, the same in every process. A line feed, which no side holds, divides the sides."""
-    digests = (
-        hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=8).digest()  # text without surrogates
-        for source, target in pairs
-    )
+def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64]:
+    """64-bit hashes of pairs, the same in every process. `tags`: whether pairs with other tags have other hashes."""
+    # Neither a tag nor a side contains the line feed that separates them.
+    lines = ("\n".join((*pair.tags, *pair.sides) if tags else pair.sides) for pair in pairs)
+    digests = (hashlib.blake2b(line.encode(), digest_size=8).digest() for line in lines)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
@@ -106,7 +103,7 @@ def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.
 class CleanPairs:
     """Pairs that were kept, as text and as ids, and the count of all."""
 
-    pairs: Pairs
+    pairs: list[Pair]
     sources: list[list[int]]
     targets: list[list[int]]
     report: CleaningReport
@@ -119,20 +116,17 @@ class Cleaner:
         self._data, self._tokenizers = data, tokenizers
         self._apart: NDArray[np.uint64] | None = None
 
-    def clean(self, pairs: Pairs, seen: SeenHashes) -> CleanPairs:
-        """Clean some pairs, tagged or not, of which `seen` gathers what it needs to know duplicates by."""
+    def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
+        """Clean and tokenize pairs. `seen` collects their hashes, by which duplicates are found."""
         counts = {"read": len(pairs)}
-        pairs = [pair for pair in pairs if untagged(pair[0]).strip() and pair[1].strip()]
+        pairs = [pair for pair in pairs if pair.source.strip() and pair.target.strip()]
         counts["empty"] = counts["read"] - len(pairs)
         readable = [pair for pair in pairs if is_readable(pair)]
         counts["unreadable"] = len(pairs) - len(readable)
         pairs = self._without_known(readable, seen, counts)
-        sources = self._tokenizers.source.encode_lines([source for source, _ in pairs])
-        targets = self._tokenizers.target.encode_lines([target for _, target in pairs])
-        tags = [source.count("\n") for source, _ in pairs]  # each is one id
-        kept = self._fitting(
-            [len(ids) - n for ids, n in zip(sources, tags, strict=True)], list(map(len, targets)), counts
-        )
+        sources, targets = encode_pairs(pairs, self._tokenizers)
+        text_lengths = [len(ids) - len(pair.tags) for pair, ids in zip(pairs, sources, strict=True)]
+        kept = self._fitting(text_lengths, list(map(len, targets)), counts)
         return CleanPairs(
             pairs=[pairs[i] for i in kept],
             sources=[sources[i] for i in kept],
@@ -140,11 +134,11 @@ class Cleaner:
             report=CleaningReport(kept=len(kept), **counts),
         )
 
-    def _without_known(self, pairs: Pairs, seen: SeenHashes, counts: dict[str, int]) -> Pairs:
+    def _without_known(self, pairs: list[Pair], seen: SeenHashes, counts: dict[str, int]) -> list[Pair]:
         """Pairs that are neither duplicates nor in the validation and held-out corpora."""
-        hashes = pair_hashes(pairs)
+        hashes = hash_pairs(pairs)
         # Whatever its tags, a pair that is set apart must not be learned.
-        plain = pair_hashes([(untagged(source), target) for source, target in pairs]) if self._data.tags else hashes
+        plain = hash_pairs(pairs, tags=False) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
         overlap = fresh & contains(self._hashes_apart(), plain)
         counts["duplicates"] = int((~fresh).sum())
@@ -155,7 +149,7 @@ class Cleaner:
         """Sorted hashes of the validation and held-out pairs; none when they may be learned from."""
         if self._apart is None:
             corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
-            hashes = [pair_hashes(chunk) for chunk in chunks(read_corpora(corpora, self._data), 10_000)]
+            hashes = [hash_pairs(chunk, tags=False) for chunk in chunks(read_corpora(corpora, self._data), 10_000)]
             self._apart = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
         return self._apart
 
@@ -173,7 +167,7 @@ class Cleaner:
         return kept
 
 
-def chunks(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[Pairs]:
+def chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
     """Neighbouring pairs together, `size` at a time."""
     iterator = iter(pairs)
     while chunk := list(itertools.islice(iterator, size)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt.config.schema import Config, CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, chunks
-from nmt.data.readers import corpus_files, describe, read_pairs, with_tags
+from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.errors import DataError
 from nmt.system.files import checksum, remove_leftovers, whole_folder
@@ -62,7 +62,7 @@ def _write(
     """Write the store of one corpus into an empty folder. Raises DataError: nothing is left of it."""
     report, seen = CleaningReport(), SeenHashes()
     with StoreWriter(draft, sizes=sizes, text=config.tokenizer.sampling > 0) as writer:
-        for chunk in chunks(with_tags(read_pairs(corpus, config.data), corpus, config.data), _CHUNK):
+        for chunk in chunks(read_pairs(corpus, config.data), _CHUNK):
             clean = cleaner.clean(chunk, seen)
             writer.add(clean.pairs, clean.sources, clean.targets)
             report += clean.report

@@ -10,20 +10,20 @@ from typing import Any
 
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.huggingface import dataset_files, dataset_parts, dataset_rows
+from nmt.data.pair import Pair
 from nmt.data.text_files import existing, read_lines
 from nmt.errors import DataError
 from nmt.tokenizers.base import without_surrogates
-from nmt.tokenizers.tags import tagged
 
 _LINE_BREAK = re.compile(r"\r?\n")
 
 
-def read_corpora(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[tuple[str, str]]:
+def read_corpora(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
     """The pairs of several corpora, one after another. Raises DataError as `read_pairs` does."""
     return itertools.chain.from_iterable(read_pairs(corpus, data) for corpus in corpora)
 
 
-def read_in_turn(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[tuple[str, str]]:
+def read_in_turn(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
     """The pairs of several corpora, one of each in turn as long as it has any. Raises DataError as `read_pairs` does."""
     reading = [read_pairs(corpus, data) for corpus in corpora]
     while reading:
@@ -35,13 +35,22 @@ def read_in_turn(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[
         reading = remaining
 
 
-def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
-    """The pairs of a corpus as they stand there, in order, nothing left out. No side holds a line feed.
+def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
+    """All pairs of a corpus in order, empty ones too, with the tags of the corpus.
 
     Raises:
         DataError: a file is missing, cannot be read, or its lines do not pair up.
         MachineError: a .zst file, and zstandard is not installed.
     """
+    return _add_tags(_read_sides(corpus, data), corpus, data)
+
+
+def _add_tags(sides: Iterator[tuple[str, str]], corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
+    tags = data.tags_before(data.languages(corpus)[1], corpus.tag)
+    return (Pair(source, target, tags) for source, target in sides)
+
+
+def _read_sides(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
     if corpus.dataset is not None:
         return _read_dataset(corpus, data)
     files = corpus_files(corpus, data)
@@ -50,7 +59,7 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, st
     return _read_jsonl(files[0], corpus, data) if _kind(files[0]) == ".jsonl" else _read_tsv(files[0])
 
 
-def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[tuple[str, str]]]]:
+def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
     """The parts that a corpus can be read in, in any order: the files of a dataset, or all of it as one. Each is a function of
     the number of pairs to skip, which gives the pairs after them.
 
@@ -65,15 +74,10 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
 
 def _read_part(
     rows: Callable[[int], Iterator[Mapping[str, Any]]], corpus: CorpusConfig, data: DataConfig, skip: int
-) -> Iterator[tuple[str, str]]:
-    for number, row in enumerate(rows(skip), start=skip + 1):
-        yield _pair(row, corpus, data, f"{describe(corpus)}, row {number} of a part")
-
-
-def with_tags(pairs: Iterator[tuple[str, str]], corpus: CorpusConfig, data: DataConfig) -> Iterator[tuple[str, str]]:
-    """Pairs of a corpus to learn from: their sources have the tags before them that the network is to see."""
-    tags = data.tags_before(data.languages(corpus)[1], corpus.tag)
-    return ((tagged(source, tags), target) for source, target in pairs) if tags else pairs
+) -> Iterator[Pair]:
+    where = f"{describe(corpus)}, row {{}} of a part"
+    sides = (_pair(row, corpus, data, where.format(number)) for number, row in enumerate(rows(skip), start=skip + 1))
+    return _add_tags(sides, corpus, data)
 
 
 def describe(corpus: CorpusConfig) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nmt.data.cleaning import CleaningReport
+from nmt.data.pair import Pair
 from nmt.errors import DataError
 from nmt.system.files import reason
 
@@ -25,7 +26,8 @@ class PairStore:
 
     A folder holds, in the machine's byte order: `source.ids` and `target.ids`, all ids one after another;
     `source.offsets` and `target.offsets`, where each pair's ids begin, and the end; with text, `text` (UTF-8, source
-    and target in turn) and `text.offsets`; and `store.json` with the counts and the fingerprint of its inputs.
+    and target in turn, each tag on a line before its source) and `text.offsets`; and `store.json` with the counts and
+    the fingerprint of its inputs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,10 +76,11 @@ class PairStore:
         """Target ids of a pair, without EOS."""
         return self._target[self._target_offsets[index] : self._target_offsets[index + 1]]
 
-    def text(self, index: int) -> tuple[str, str]:
-        """Both sides of a pair as text. Only where `has_text`."""
+    def pair(self, index: int) -> Pair:
+        """The text of a pair. Only if `has_text`."""
         start, middle, end = (int(offset) for offset in self._text_offsets[2 * index : 2 * index + 3])
-        return self._text[start:middle].tobytes().decode(), self._text[middle:end].tobytes().decode()
+        *tags, source = self._text[start:middle].tobytes().decode().split("\n")
+        return Pair(source, self._text[middle:end].tobytes().decode(), tuple(tags))
 
 
 def _mapped(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
@@ -112,12 +115,12 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
-    def add(self, pairs: Sequence[tuple[str, str]], sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
+    def add(self, pairs: Sequence[Pair], sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
         """Append pairs: their text and the ids of both sides."""
         self._source.extend(_lengths(sources), _flat(sources, self._dtypes[0]))
         self._target.extend(_lengths(targets), _flat(targets, self._dtypes[1]))
         if self._text:
-            texts = [text.encode() for text in chain.from_iterable(pairs)]
+            texts = [text.encode() for pair in pairs for text in ("\n".join((*pair.tags, pair.source)), pair.target)]
             self._text.extend(_lengths(texts), b"".join(texts))
         self._pairs += len(pairs)
 

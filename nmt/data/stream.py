@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, Pairs, SeenHashes
-from nmt.data.readers import describe, read_parts, with_tags
+from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes
+from nmt.data.pair import Pair
+from nmt.data.readers import describe, read_parts
 from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
@@ -139,14 +140,14 @@ class _Window:
     def __init__(self, place: Place, *, text: bool) -> None:
         self.place, self.report = place, CleaningReport()
         self._sources, self._targets = _Side(), _Side()
-        self._texts: Pairs | None = [] if text else None
+        self._pairs: list[Pair] | None = [] if text else None
 
     def add(self, clean: CleanPairs) -> None:
         self.report += clean.report
         self._sources.extend(clean.sources)
         self._targets.extend(clean.targets)
-        if self._texts is not None:
-            self._texts += clean.pairs
+        if self._pairs is not None:
+            self._pairs += clean.pairs
 
     def __len__(self) -> int:
         return self.report.kept
@@ -160,9 +161,9 @@ class _Window:
     def target(self, index: int) -> NDArray[np.uint32]:
         return self._targets.ids(index)
 
-    def text(self, index: int) -> tuple[str, str]:
-        assert self._texts is not None
-        return self._texts[index]
+    def pair(self, index: int) -> Pair:
+        assert self._pairs is not None
+        return self._pairs[index]
 
 
 class _Side:
@@ -207,9 +208,9 @@ class _Rows:
         """Where reading stands, in what JSON can hold."""
         return {"corpora": [corpus.state() for corpus in self._corpora]}
 
-    def take(self, count: int) -> Pairs:
+    def take(self, count: int) -> list[Pair]:
         """The next pairs; fewer than `count` where the epoch ends."""
-        pairs: Pairs = []
+        pairs: list[Pair] = []
         while len(pairs) < count and (corpus := self._next()):
             pair = corpus.read()
             if pair is not None:
@@ -242,10 +243,10 @@ class _Corpus:
     ) -> None:
         """`purpose`: the seed of the order. `turn`, `part`, `row`: where to go on. `taken`, `ended`: of this epoch."""
         self._name, self._weight, self._purpose = describe(corpus), corpus.weight or 1.0, purpose
-        self._corpus, self._data, self._parts = corpus, data, read_parts(corpus, data)
+        self._parts = read_parts(corpus, data)
         self._turn, self._part, self._row = turn, part, row
         self.taken, self.ended = taken, ended
-        self._pairs: Iterator[tuple[str, str]] | None = None
+        self._pairs: Iterator[Pair] | None = None
         self._empty = part == row == 0  # no pair was seen since the corpus began
 
     def state(self) -> dict[str, Any]:
@@ -256,12 +257,11 @@ class _Corpus:
         """The corpus where this is least comes next."""
         return (self.taken + 1) / self._weight
 
-    def read(self) -> tuple[str, str] | None:
+    def read(self) -> Pair | None:
         """The next pair; None at the end of the corpus, which begins anew."""
         while self._part < len(self._parts):
             if self._pairs is None:
-                part = self._parts[self._order()[self._part]]
-                self._pairs = with_tags(part(self._row), self._corpus, self._data)
+                self._pairs = self._parts[self._order()[self._part]](self._row)
             if (pair := next(self._pairs, None)) is not None:
                 self._row, self.taken, self._empty = self._row + 1, self.taken + 1, False
                 return pair

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
 from nmt.types import EOS, PAD, Batch, Place, Update, UpdateSize, World
 
@@ -53,8 +54,8 @@ class IndexedPairs(Protocol):
     def target(self, index: int) -> Ids:
         """Target ids of a pair, without EOS."""
 
-    def text(self, index: int) -> tuple[str, str]:
-        """Both sides of a pair as text; needed for sampling only."""
+    def pair(self, index: int) -> Pair:
+        """The text of a pair, which only sampling needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +146,12 @@ class Shares:
     ) -> tuple[Sequence[Ids], Sequence[Ids]]:
         if not self._sampling:
             return [pairs.source(index) for index in indices], [pairs.target(index) for index in indices]
-        texts = [pairs.text(index) for index in indices]
+        texts = [pairs.pair(index) for index in indices]
+        source, target = self._tokenizers.source, self._tokenizers.target
+        sampled = source.sample([pair.source for pair in texts], [seed for seed, _ in seeds])
         return (
-            self._tokenizers.source.sample([source for source, _ in texts], [seed for seed, _ in seeds]),
-            self._tokenizers.target.sample([target for _, target in texts], [seed for _, seed in seeds]),
+            [source.encode_tags(pair.tags) + ids for pair, ids in zip(texts, sampled, strict=True)],
+            target.sample([pair.target for pair in texts], [seed for _, seed in seeds]),
         )
 
 

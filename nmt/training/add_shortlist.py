@@ -10,13 +10,13 @@ from pathlib import Path
 from nmt.checkpoint.folder import Model, load_folder_config, load_model, model_folder, save_shortlist
 from nmt.config.schema import Config
 from nmt.data.corpora import first_epoch
+from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SearchOptions
 from nmt.system.files import DRAFT, saving
 from nmt.system.machine import choose_device
-from nmt.tokenizers.base import Tokenizers
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.validation import ValidationSet, scores, translations, validation_sets
 from nmt.types import EOS, pad
@@ -67,8 +67,8 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
 
 def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
     """Whether to keep a shortlist, and what was found."""
-    sources = [source for each in sets for source, _ in each.tagged]
-    alone, together = (_mean_size(shortlist, model.tokenizers, sources, batch) for batch in (1, 64))
+    sources, _ = encode_pairs([pair for each in sets for pair in each.pairs], model.tokenizers)
+    alone, together = (_mean_size(shortlist, sources, batch) for batch in (1, 64))
     sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
     if alone > shortlist.target_size / 2:
         return False, f"{sizes}, not kept: too many to be of use"
@@ -83,8 +83,8 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
     return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
 
 
-def _mean_size(shortlist: Shortlist, tokenizers: Tokenizers, lines: list[str], batch: int) -> float:
-    """Mean number of candidates for so many sentences of like length."""
-    ids = sorted(([*ids, EOS] for ids in tokenizers.source.encode_lines(lines)), key=len)
+def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> float:
+    """Mean number of candidates for this many sentences of similar length."""
+    ids = sorted(([*ids, EOS] for ids in sources), key=len)
     parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
     return statistics.mean(len(shortlist.candidates(*pad(part)).together().pieces) for part in parts)

@@ -359,7 +359,8 @@ def _learned(config: Config) -> Tokenizers:
     """Learned from the training text, or those that the configuration names."""
     if not config.tokenizer.source_model:
         logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    return train_tokenizers(config.tokenizer, filter(is_readable, read_in_turn(config.data.train, config.data)))
+    pairs = filter(is_readable, read_in_turn(config.data.train, config.data))
+    return train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
 
 
 def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:

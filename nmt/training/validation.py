@@ -10,6 +10,7 @@ import torch
 from nmt.checkpoint.folder import Model
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.batching import text_batches
+from nmt.data.pair import Pair, encode_pairs
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
 from nmt.evaluation.scores import bleu, chrf
@@ -17,12 +18,9 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.tags import tagged
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.trainer import Validate
 from nmt.translation.translator import Translator
-
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,23 +28,21 @@ class ValidationSet:
     """Pairs that are translated alike, and scored together."""
 
     name: str
-    pairs: Pairs
+    pairs: list[Pair]
     to: str
     """The target language."""
     tag: str | None
-    tagged: Pairs
-    """The pairs as the network learns from their like."""
 
     @property
     def sources(self) -> list[str]:
-        return [source for source, _ in self.pairs]
+        return [pair.source for pair in self.pairs]
 
     def bleu(self, hypotheses: Sequence[str]) -> float:
         return bleu(hypotheses, [self.references], self.to)
 
     @property
     def references(self) -> list[str]:
-        return [target for _, target in self.pairs]
+        return [pair.target for pair in self.pairs]
 
 
 def validation_sets(config: Config) -> list[ValidationSet]:
@@ -65,15 +61,8 @@ def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> Valida
     pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
     if not pairs:
         raise DataError("data.valid: the corpora hold no pair; name files with text in them")
-    (_, to), tag = config.data.languages(corpora[0]), corpora[0].tag
-    tags = config.data.tags_before(to, tag)
-    return ValidationSet(
-        name=describe(corpora[0]),
-        pairs=pairs,
-        to=to,
-        tag=tag,
-        tagged=[(tagged(left, tags), right) for left, right in pairs] if tags else pairs,
-    )
+    _, to = config.data.languages(corpora[0])
+    return ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag)
 
 
 def translations(
@@ -136,14 +125,10 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
     return judge
 
 
-def _short(sets: Sequence[ValidationSet], tokenizers: Tokenizers, longest: int) -> Pairs:
+def _short(sets: Sequence[ValidationSet], tokenizers: Tokenizers, longest: int) -> list[Pair]:
     """The pairs that the loss is over: as in training, a longer one might not fit into memory. All, if all are long."""
-    pairs = [pair for each in sets for pair in each.tagged]
-    sides = zip(
-        tokenizers.source.encode_lines([source for source, _ in pairs]),
-        tokenizers.target.encode_lines([target for _, target in pairs]),
-        strict=True,
-    )
+    pairs = [pair for each in sets for pair in each.pairs]
+    sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
     return [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= longest] or pairs
 
 

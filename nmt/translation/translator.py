@@ -30,7 +30,6 @@ from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.search.sentence import Sentence
 from nmt.system.machine import choose_device, one_thread, return_memory
 from nmt.tokenizers.base import Tokenizers, names
-from nmt.tokenizers.tags import tagged
 from nmt.translation.request import Translation, joined_best, joined_samples, of_line, one_line
 from nmt.translation.workers import Workers, can_fork
 from nmt.types import EOS
@@ -210,7 +209,7 @@ class Translator:
         if tag is not None and tag not in self.data.corpus_tags:
             known = f"choose {' or '.join(self.data.corpus_tags)}, or none" if self.data.corpus_tags else "it has none"
             raise ConfigError(f"tag {tag}: the model was not trained with it; {known} (--tag)")
-        return self.tokenizers.source.encode(tagged("", self.data.tags_before(self.target(to), tag)))
+        return self.tokenizers.source.encode_tags(self.data.tags_before(self.target(to), tag))
 
     def _segments(self, line: str, number: int, split: bool) -> list[list[int]]:
         """The line's ids, in parts of at most `max_pieces`, for each sentence if `split`; none for a line without text."""

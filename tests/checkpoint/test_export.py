@@ -76,7 +76,9 @@ def odd(folder: Path, **settings: str | bool) -> Model:
     """A model of unusual parts, saved."""
     config = tiny.config(tiny.write_corpus(folder))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+    )
     sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
     network = type(tiny.network())(config.model, **sizes, generator=torch.Generator().manual_seed(1))
     save_model(folder / "model", unique_weights(network), tokenizers, config)

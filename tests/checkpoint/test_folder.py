@@ -33,7 +33,9 @@ from nmt.types import EOS
 @pytest.fixture
 def parts(tmp_path: Path) -> tuple[Config, Tokenizers, Seq2Seq]:
     config = tiny.config(tiny.write_corpus(tmp_path))
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+    )
     return config, tokenizers, build_network(config, tokenizers)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nmt.config.schema import TokenizerConfig
 from nmt.data.batching import Batches, text_batches
 from nmt.data.cleaning import CleaningReport
+from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore, StoreWriter
 from nmt.data.updates import UpdateOptions, cut
 from nmt.tokenizers.base import Tokenizers
@@ -30,7 +31,7 @@ def store(folder, lengths: list[tuple[int, int]], begin: int = 0) -> PairStore:
     with StoreWriter(folder, sizes=(1 << 20, 1 << 20), text=False) as writer:
         sources = [[4 + begin + index] * length for index, (length, _) in enumerate(lengths)]
         targets = [[4 + begin + index] * length for index, (_, length) in enumerate(lengths)]
-        writer.add([("", "")] * len(lengths), sources, targets)
+        writer.add([Pair("", "")] * len(lengths), sources, targets)
         writer.finish(CleaningReport(), None)
     return PairStore(folder)
 
@@ -261,10 +262,8 @@ class TestSampling:
 
     def stored_in(self, tmp_path, tokenizers):
         with StoreWriter(tmp_path, sizes=(275, 275), text=True) as writer:
-            sources, targets = (
-                tokenizers.source.encode_lines([pair[side] for pair in self.LINES]) for side in range(2)
-            )
-            writer.add(self.LINES, sources, targets)
+            pairs = [Pair(*sides) for sides in self.LINES]
+            writer.add(pairs, *encode_pairs(pairs, tokenizers))
             writer.finish(CleaningReport(), None)
         return PairStore(tmp_path)
 
@@ -304,9 +303,9 @@ class TestSampling:
 
     def test_samples_change_with_the_update(self, tokenizers, tmp_path):
         (tmp_path / "s").mkdir()
-        line = ("la lu li lala bubu libu bala", "ba bu bi lubi bilu bala")
+        pairs = [Pair("la lu li lala bubu libu bala", "ba bu bi lubi bilu bala")] * 6
         with StoreWriter(tmp_path / "s", sizes=(275, 275), text=True) as writer:
-            writer.add([line] * 6, [tokenizers.source.encode(line[0])] * 6, [tokenizers.target.encode(line[1])] * 6)
+            writer.add(pairs, *encode_pairs(pairs, tokenizers))
             writer.finish(CleaningReport(), None)
         made = self.made(PairStore(tmp_path / "s"), tokenizers, sentences=1)
         assert len({str(batch.source.tolist()) for batch in epoch_of(made, 0)}) > 1
@@ -352,20 +351,21 @@ def test_plan_of_thirty_thousand_pairs_is_quick(tmp_path):
 
 class TestTextBatches:
     def test_keeps_every_pair(self):
-        pairs = [("a b", "c"), ("", ""), ("a", ""), ("", "d c"), ("b " * 9, "c")] * 3
+        sides = [("a b", "c"), ("", ""), ("a", ""), ("", "d c"), ("b " * 9, "c")] * 3
+        pairs = [Pair(*each) for each in sides]
         made = list(text_batches(pairs, WORDS, 12))
         decoded = [
             (WORDS.source.decode(source.tolist()), WORDS.target.decode(target.tolist()))
             for batch in made
             for source, target in zip(batch.source, batch.target, strict=True)
         ]
-        assert Counter(decoded) == Counter((source.strip(), target) for source, target in pairs)
+        assert Counter(decoded) == Counter((source.strip(), target) for source, target in sides)
         for batch in made:
             assert batch.sentences == 1 or batch.sentences * max(batch.source.size(1), batch.target.size(1)) <= 12
         assert [batch.target.size(1) for batch in made] == sorted(batch.target.size(1) for batch in made)
 
     def test_empty_sides_are_the_end_of_sentence_alone(self):
-        (batch,) = text_batches([("", "")], WORDS, 10)
+        (batch,) = text_batches([Pair("", "")], WORDS, 10)
         assert batch.source.tolist() == batch.target.tolist() == [[EOS]]
         assert batch.source_lengths.tolist() == [1]
 
@@ -373,7 +373,7 @@ class TestTextBatches:
         assert list(text_batches([], WORDS, 10)) == []
 
     def test_budget_changes_the_batches(self):
-        pairs = [("a b", "c")] * 10
+        pairs = [Pair("a b", "c")] * 10
         assert len(list(text_batches(pairs, WORDS, 30))) == 1
         assert len(list(text_batches(pairs, WORDS, 15))) == 2
 

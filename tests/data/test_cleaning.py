@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.cleaning import CleaningReport, SeenHashes, contains, pair_hashes
+from nmt.data.cleaning import CleaningReport, SeenHashes, contains, hash_pairs
+from nmt.data.pair import Pair
 
 
 @settings(deadline=None, max_examples=100)
@@ -39,17 +40,23 @@ def test_contains_is_membership(run, hashes):
 
 
 def test_hashes_tell_the_sides_apart():
-    pairs = [("a b", "c"), ("a", "b c"), ("a b c", ""), ("", "a b c"), ("c", "a b"), ("a b", "c")]
-    hashes = pair_hashes(pairs).tolist()
+    sides = [("a b", "c"), ("a", "b c"), ("a b c", ""), ("", "a b c"), ("c", "a b"), ("a b", "c")]
+    hashes = hash_pairs([Pair(*each) for each in sides]).tolist()
     assert hashes[0] == hashes[5]
     assert len(set(hashes)) == 5
-    assert len(pair_hashes([])) == 0
+    assert len(hash_pairs([])) == 0
+
+
+def test_hashes_tell_tags_apart_unless_asked_not_to():
+    pairs = [Pair("a", "b"), Pair("a", "b", ("<x>",)), Pair("a", "b", ("<x>", "<y>")), Pair("a", "b", ("<y>", "<x>"))]
+    assert len(set(hash_pairs(pairs).tolist())) == 4
+    assert set(hash_pairs(pairs, tags=False).tolist()) == {int(hash_pairs(pairs[:1])[0])}
 
 
 def test_hashes_are_the_same_in_every_process():
-    code = "from nmt.data.cleaning import pair_hashes; print(pair_hashes([('one', 'zwölf')])[0])"
+    code = "from nmt.data.cleaning import Pair, hash_pairs; print(hash_pairs([Pair('one', 'zwölf')])[0])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(result.stdout) == pair_hashes([("one", "zwölf")])[0]
+    assert int(result.stdout) == hash_pairs([Pair("one", "zwölf")])[0]
 
 
 def test_reports_add_up_and_read_well():

@@ -26,7 +26,9 @@ def prefix(tmp_path: Path) -> Path:
 
 def source(folder: Path, corpora: str, *overrides: str) -> UpdateSource:
     config = tiny.config(folder, f"data.train={corpora}", "training.schedule=constant", *overrides)
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+    )
     stores = [] if config.data.streams else prepare(config, tokenizers, folder.parent / "prepared")
     options = UpdateOptions(size=UpdateSize(tokens=64), sampling=False, seed=1)
     return update_source(config.data, stores, tokenizers, options)

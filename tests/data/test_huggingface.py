@@ -25,7 +25,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 
 def read(dataset: object, **corpus: object) -> list[tuple[str, str]]:
-    return list(read_pairs(CorpusConfig(dataset=str(dataset), **corpus), DATA))
+    return [pair.sides for pair in read_pairs(CorpusConfig(dataset=str(dataset), **corpus), DATA)]
 
 
 def fault(dataset: object, **corpus: object) -> str:

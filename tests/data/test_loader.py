@@ -73,7 +73,9 @@ def contents(updates: list[Update]) -> list[object]:
 def test_the_same_updates_from_any_place(tmp_path: Path) -> None:
     settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.3")
     config = tiny.config(tiny.write_corpus(tmp_path), *settings)
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+    )
     stores = prepare(config, tokenizers, tmp_path / "prepared")
     source = Batches(
         stores,

@@ -10,6 +10,7 @@ import pytest
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.data.cleaning import CleaningReport
+from nmt.data.pair import Pair
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
 from nmt.errors import DataError
@@ -164,7 +165,7 @@ def test_text_is_stored_for_sampling(corpora, tmp_path):
         config = parse_config({"data": {**corpora, "max_length": 99}, "tokenizer": tokenizer})
         (store,) = prepare(config, train_tokenizers(config.tokenizer, PAIRS), tmp_path / "stores")
         assert store.has_text == (sampling > 0)
-    assert store.text(0) == ("a b c", "x y")
+    assert store.pair(0) == Pair("a b c", "x y")
 
 
 def marks(folder) -> dict[str, int]:
@@ -189,11 +190,13 @@ class TestReuse:
         assert marks(tmp_path / "stores") != before
 
     @pytest.mark.parametrize("changes", [{"tag": "<a>"}, {"tag": "<b>"}, {"target_language": "fr"}])
-    def test_other_tags_are_prepared_anew(self, changes, corpora, tokenizers, tmp_path):
+    def test_other_tags_are_prepared_anew(self, changes, corpora, tmp_path):
         before = {}
         for corpus in ({"tag": "<c>"}, changes):
             train = {"path": corpora["train"], **corpus}
-            prepare(settings({"train": train, "target_tags": True}), tokenizers, tmp_path / "stores")
+            config = settings({"train": train, "target_tags": True})
+            tokenizers = train_tokenizers(config.tokenizer, PAIRS, config.data.tags)
+            prepare(config, tokenizers, tmp_path / "stores")
             assert marks(tmp_path / "stores") != before
             before = marks(tmp_path / "stores")
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.readers import corpus_files, describe, read_corpora, read_in_turn, read_pairs, with_tags
+from nmt.data.pair import Pair
+from nmt.data.readers import corpus_files, describe, read_corpora, read_in_turn, read_pairs
 from nmt.errors import DataError
-from nmt.tokenizers.tags import tagged
 
 DATA = DataConfig(source_language="en", target_language="de")
 PAIRS = [("one", "eins"), ("", ""), (" two ", "zwei\x0c"), ("three", "")]
@@ -29,7 +29,7 @@ def lines(side: int) -> str:
 
 
 def read(data: DataConfig = DATA, **corpus: object) -> list[tuple[str, str]]:
-    return list(read_pairs(CorpusConfig(**corpus), data))
+    return [pair.sides for pair in read_pairs(CorpusConfig(**corpus), data)]
 
 
 def fault(**corpus: object) -> str:
@@ -90,16 +90,16 @@ def test_languages_and_columns_choose_the_sides(tmp_path):
     assert read(path=path, source_language="fr", target_language="en") == [("f", "e")]
 
 
-def test_tags_stand_before_sources(tmp_path):
+def test_pairs_have_the_tags_of_their_corpus(tmp_path):
     (tmp_path / "t.tsv").write_text("a\tb\n")
 
     def marked(tag, **settings):
         corpus, data = CorpusConfig(path=str(tmp_path / "t.tsv"), tag=tag), DataConfig(**settings)
-        return list(with_tags(read_pairs(corpus, data), corpus, data))
+        return list(read_pairs(corpus, data))
 
-    assert marked(None) == [("a", "b")]
-    assert marked("<bt>") == [(tagged("a", ["<bt>"]), "b")]
-    assert marked("<bt>", target_tags=True, target_language="fr") == [(tagged("a", ["<2fr>", "<bt>"]), "b")]
+    assert marked(None) == [Pair("a", "b")]
+    assert marked("<bt>") == [Pair("a", "b", ("<bt>",))]
+    assert marked("<bt>", target_tags=True, target_language="fr") == [Pair("a", "b", ("<2fr>", "<bt>"))]
 
 
 def test_surrogates_in_json_are_replaced(tmp_path):
@@ -211,7 +211,7 @@ def test_corpora_follow_one_another(tmp_path):
     (tmp_path / "a.tsv").write_text("1\t2\n")
     (tmp_path / "b.tsv").write_text("3\t4\n1\t2\n")
     corpora = [CorpusConfig(path=str(tmp_path / name)) for name in ("a.tsv", "b.tsv")]
-    assert list(read_corpora(corpora, DATA)) == [("1", "2"), ("3", "4"), ("1", "2")]
+    assert list(read_corpora(corpora, DATA)) == [Pair("1", "2"), Pair("3", "4"), Pair("1", "2")]
     assert list(read_corpora([], DATA)) == []
 
 
@@ -220,12 +220,12 @@ def test_corpora_in_turn(tmp_path):
     (tmp_path / "b.tsv").write_text("3\t4\n5\t6\n")
     (tmp_path / "c.tsv").write_text("7\t8\n9\t0\n")
     corpora = [CorpusConfig(path=str(tmp_path / f"{name}.tsv")) for name in "abc"]
-    assert [left for left, _ in read_in_turn(corpora, DATA)] == ["1", "3", "7", "5", "9"]
+    assert [pair.source for pair in read_in_turn(corpora, DATA)] == ["1", "3", "7", "5", "9"]
 
 
 def test_reading_is_lazy(tmp_path):
     (tmp_path / "t.tsv").write_text("a\tb\nbroken\n")
-    assert next(read_pairs(CorpusConfig(path=str(tmp_path / "t.tsv")), DATA)) == ("a", "b")
+    assert next(read_pairs(CorpusConfig(path=str(tmp_path / "t.tsv")), DATA)) == Pair("a", "b")
 
 
 def test_files_and_description(tmp_path):

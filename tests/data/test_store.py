@@ -6,19 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data.cleaning import CleaningReport
+from nmt.data.pair import Pair
 from nmt.data.store import PairStore, StoreWriter
 from nmt.errors import DataError
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8)
+TAGS = st.lists(TEXT, max_size=2).map(tuple)
 IDS = st.lists(st.integers(0, 65535), max_size=6)
-ITEM = st.tuples(TEXT, TEXT, IDS, IDS)
+ITEM = st.tuples(st.builds(Pair, TEXT, TEXT, TAGS), IDS, IDS)
 
 
 def write(folder, chunks, sizes=(65536, 65536), text=True):
     with StoreWriter(folder, sizes=sizes, text=text) as writer:
         for chunk in chunks:
-            pairs = [(item[0], item[1]) for item in chunk]
-            writer.add(pairs, [item[2] for item in chunk], [item[3] for item in chunk])
+            pairs, sources, targets = ([item[part] for item in chunk] for part in range(3))
+            writer.add(pairs, sources, targets)
         writer.finish(CleaningReport(read=9, kept=3, long=6), {"made": ["from", 1]})
     return PairStore(folder)
 
@@ -29,20 +31,20 @@ def test_round_trip(chunks, tmp_path_factory):
     store = write(tmp_path_factory.mktemp("store"), chunks)
     items = [item for chunk in chunks for item in chunk]
     assert len(store) == len(items)
-    for index, (source_text, target_text, source, target) in enumerate(items):
+    for index, (pair, source, target) in enumerate(items):
         assert store.source(index).tolist() == source
         assert store.target(index).tolist() == target
-        assert store.text(index) == (source_text, target_text)
+        assert store.pair(index) == pair
     sources, targets = store.lengths(np.arange(len(store)))
-    assert sources.tolist() == [len(item[2]) for item in items]
-    assert targets.tolist() == [len(item[3]) for item in items]
+    assert sources.tolist() == [len(item[1]) for item in items]
+    assert targets.tolist() == [len(item[2]) for item in items]
     some = np.arange(len(items))[::-2]
     assert [lengths.tolist() for lengths in store.lengths(some)] == [
-        [len(items[index][side]) for index in some] for side in (2, 3)
+        [len(items[index][side]) for index in some] for side in (1, 2)
     ]
 
 
-ITEMS = [[("a", "ä", [1, 2], [3]), ("", "b", [], [4, 5, 6])]]
+ITEMS = [[(Pair("a", "ä"), [1, 2], [3]), (Pair("", "b"), [], [4, 5, 6])]]
 
 
 def test_description_comes_back(tmp_path):
@@ -55,7 +57,7 @@ def test_description_comes_back(tmp_path):
 def test_width_of_ids_follows_the_vocabulary(tmp_path):
     large = 65536
     with StoreWriter(tmp_path, sizes=(65536, 65537), text=False) as writer:
-        writer.add([("a", "b")], [[large - 1]], [[large]])
+        writer.add([Pair("a", "b")], [[large - 1]], [[large]])
         writer.finish(CleaningReport(), None)
     assert (tmp_path / "source.ids").stat().st_size == 2
     assert (tmp_path / "target.ids").stat().st_size == 4
@@ -91,6 +93,6 @@ def test_damage_is_noticed(name, tmp_path):
 
 def test_unfinished_is_no_store(tmp_path):
     with StoreWriter(tmp_path, sizes=(10, 10), text=False) as writer:
-        writer.add([("a", "b")], [[1]], [[2]])
+        writer.add([Pair("a", "b")], [[1]], [[2]])
     with pytest.raises(DataError, match="not a readable store"):
         PairStore(tmp_path)

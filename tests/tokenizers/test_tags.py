@@ -3,19 +3,14 @@
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
-from nmt.tokenizers.tags import TaggedTokenizer, tagged, untagged
 
 PAIRS = [("a red cat", "eine rote Katze"), ("the house", "das Haus"), ("<2de> is a tag", "ein Etikett")]
 TAGS = ("<2de>", "<2fr>", "<bt>")
 KINDS = {"unigram": 284, "bpe": 284, "words": 30, "characters": 40}
-
-texts = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=12)
 
 
 def settings(kind: str, joint: bool = True, sampling: float = 0.0) -> TokenizerConfig:
@@ -36,10 +31,8 @@ def test_tags_follow_the_vocabulary_and_the_text_stays(tokenizers: tuple[Tokeniz
     text = "<2de> red <bt> cat"
     assert source.encode(text) == plain.encode(text)
     assert max(source.encode(text)) < plain.size
-    assert source.encode(tagged(text, ("<2fr>", "<bt>"))) == [plain.size + 1, plain.size + 2, *plain.encode(text)]
-    assert source.encode(tagged("", ("<bt>",))) == [plain.size + 2]
     assert source.encode_tags(("<2fr>", "<bt>")) == [plain.size + 1, plain.size + 2]
-    ids = source.encode(tagged("cat", TAGS))
+    ids = source.encode_tags(TAGS) + source.encode("cat")
     assert source.decode(ids) == plain.decode(plain.encode("cat"))
 
 
@@ -57,28 +50,12 @@ def test_unknown_tags_are_refused(tokenizers: tuple[Tokenizers, Tokenizers]) -> 
             tokenizer.encode_tags(("<xx>",))
 
 
-@given(head=st.lists(st.sampled_from(TAGS)), text=texts)
-def test_tagged_and_untagged(head: list[str], text: str) -> None:
-    assert untagged(tagged(text, head)) == text
-    tokenizer = TaggedTokenizer(CHARACTERS, TAGS)
-    assert tokenizer.encode(tagged(text, head)) == [
-        *(CHARACTERS.size + TAGS.index(tag) for tag in head),
-        *CHARACTERS.encode(text),
-    ]
-
-
-CHARACTERS = train_tokenizers(settings("characters"), PAIRS).source
-
-
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_samples_have_the_tags_in_front(kind: str) -> None:
+def test_samples_contain_no_tags(kind: str) -> None:
     plain, source = (train_tokenizers(settings(kind, sampling=0.4), PAIRS, tags).source for tags in ((), TAGS))
-    lines, seeds = ["a red cat", "the house", "cat"], [4, 5, 6]
-    heads: list[tuple[str, ...]] = [("<bt>",), (), ("<2de>", "<bt>")]
-    marked = [tagged(line, head) for line, head in zip(lines, heads, strict=True)]
-    ids = [[plain.size + TAGS.index(tag) for tag in head] for head in heads]
-    expected = [head + rest for head, rest in zip(ids, plain.sample(lines, seeds), strict=True)]
-    assert source.sample(marked, seeds) == expected
+    lines, seeds = ["a red cat", "the house", "<bt>"], [4, 5, 6]
+    assert source.sample(lines, seeds) == plain.sample(lines, seeds)
+    assert source.encode_lines(lines) == plain.encode_lines(lines)
 
 
 @pytest.mark.parametrize("joint", [True, False])
@@ -88,7 +65,7 @@ def test_saved_and_loaded(joint: bool, tmp_path) -> None:
     after = load_tokenizers(settings("words", joint), tmp_path, TAGS)
     assert (before.source is before.target) == (after.source is after.target) == joint
     assert (after.source.tags, after.target.tags) == (3, 3 if joint else 0)
-    text = tagged("a red cat", ("<bt>",))
-    assert after.source.encode(text) == before.source.encode(text)
-    assert pickle.loads(pickle.dumps(before.source)).encode(text) == before.source.encode(text)  # as the loader does
+    for same in (after.source, pickle.loads(pickle.dumps(before.source))):  # the loader pickles
+        assert same.encode_tags(["<bt>"]) == before.source.encode_tags(["<bt>"])
+        assert same.encode("a red cat") == before.source.encode("a red cat")
     assert load_tokenizers(settings("words", joint), tmp_path).source.size == after.source.size - 3

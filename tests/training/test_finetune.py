@@ -25,7 +25,9 @@ TIES = ("none", "two_way", "three_way")
 def saved(folder: Path, *overrides: str) -> Model:
     """A model in a folder."""
     config = tiny.config(tiny.write_corpus(folder), *overrides)
-    tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+    )
     network = build_network(config, tokenizers)
     torch.nn.init.normal_(network.output.bias, generator=torch.Generator().manual_seed(5))
     save_model(folder / "model", unique_weights(network), tokenizers, config)

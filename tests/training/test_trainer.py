@@ -40,7 +40,9 @@ class Room:
 
     def trainer(self, config: Config, output: Path | None = None, figures: Figures | None = None) -> Trainer:
         output = output or self.folder / f"output{next(self.numbers)}"
-        tokenizers = train_tokenizers(config.tokenizer, read_corpora(config.data.train, config.data))
+        tokenizers = train_tokenizers(
+            config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
+        )
         stores = prepare(config, tokenizers, self.folder / "prepared")
         settings = config.training
         source = Batches(

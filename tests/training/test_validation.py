@@ -91,10 +91,10 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
         (f"{prefix}", "de", None),
         (f"{prefix} to fr", "fr", None),
     ]
-    assert german.tagged[0] == (f"<2de>\n{german.pairs[0][0]}", german.pairs[0][1])
+    assert (german.pairs[0].tags, french.pairs[0].tags) == (("<2de>",), ("<2fr>",))
     [together] = validation_sets(tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300"))
     assert len(together.pairs) == 300
-    assert together.tagged == together.pairs
+    assert together.pairs[0].tags == ()
     tagged = {
         "train": {"path": str(prefix), "tag": "<bt>"},
         "valid": [str(prefix), {"path": str(prefix), "tag": "<bt>"}],
@@ -121,7 +121,7 @@ def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Pa
 def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
     sets = validation_sets(settings(prefix))
     hypotheses = [[words(source, GERMAN) for source in sets[0].sources], ["un chat rouge et six"] * 12]
-    references = [target for _, target in sets[1].pairs]
+    references = sets[1].references
     other = corpus_bleu(hypotheses[1], [references]).score
     found = scores(sets, hypotheses)
     assert found == pytest.approx(
