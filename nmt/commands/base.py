@@ -20,10 +20,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from nmt import __version__
+from nmt.config.fields import Range, docs_of, fields_of
 from nmt.errors import Interrupted, MachineError, NmtError, UserError
 from nmt.system.files import reason
 
@@ -44,29 +45,47 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     return result
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """The `type` of an argument that is an int of at least `least`."""
-
-    def convert(text: str) -> int:
-        with contextlib.suppress(ValueError):
-            if (value := int(text)) >= least:
-                return value
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {text!r}")
-
-    return convert
-
-
-def number(least: float, most: float = sys.float_info.max) -> Callable[[str], float]:
-    """The `type` of an argument that is a finite float of at least `least`."""
-    allowed = f"of at least {least:g}" if most == sys.float_info.max else f"from {least:g} to {most:g}"
+def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], float]:
+    """The `type` of an argument that is an int, or a finite float, in a range."""
+    name = "whole number" if kind is int else "number"
 
     def convert(text: str) -> float:
         with contextlib.suppress(ValueError):
-            if least <= (value := float(text)) <= most:
+            if (value := kind(text)) in allowed:
                 return value
-        raise argparse.ArgumentTypeError(f"must be a number {allowed}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a {name}, {allowed}, not {text!r}")
 
     return convert
+
+
+def whole_number(least: int) -> Callable[[str], float]:
+    """The `type` of an argument that is an int of at least `least`."""
+    return number(int, Range(least))
+
+
+def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str, str]) -> None:
+    """An option for each of some fields of a dataclass, with its bounds, its default and the first sentence of its docstring.
+
+    Args:
+        group: where the options go.
+        kind: the dataclass.
+        metavars: the fields, and how the help names their values. An option that is not given is None.
+    """
+    fields, docs = fields_of(kind), docs_of(kind)
+    for name, metavar in metavars.items():
+        field = fields[name]
+        assert field.range is not None
+        text = docs[name].partition(". ")[0].removesuffix(".")
+        text = text[0].lower() + text[1:]
+        default = "" if field.default is None else f"; default: {field.default:g}"
+        convert = number(field.type, field.range)
+        group.add_argument(f"--{name.replace('_', '-')}", type=convert, metavar=metavar, help=f"{text}{default}")
+
+
+def given_fields(options: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """The fields of a dataclass for which the command line has a value."""
+    values = ((name, getattr(options, name, None)) for name in fields_of(kind))
+    return {name: value for name, value in values if value is not None}
 
 
 def add_machine_options(group: argparse._ArgumentGroup) -> None:

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nmt.commands.base import (
+    add_fields,
     add_language_options,
     add_machine_options,
+    given_fields,
     lasting,
     load_translator,
-    number,
     parser,
     run,
     say,
-    whole_number,
 )
 from nmt.data.text_files import read_lines
+from nmt.search.options import SearchOptions
 from nmt.system.files import write_whole
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 NAME = "nmt-evaluate"
 METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluation/scores.py, which --help does not wait for
 SIGNIFICANT = 0.05
+SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
 FOR_MODELS = (
-    "tag", "beam", "length_penalty", "coverage_penalty", "precision", "shortlist", "batch_size", "threads", "device",
+    "tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device",
 )  # fmt: skip
 
 Text = tuple[str, list[str]]  # a name for messages, and the lines
@@ -98,19 +100,13 @@ def _translate(
     """The models' translations, the target language (`language`, or where that is empty the models'), and their tags."""
     with lasting():
         from nmt.evaluation.scores import build_metrics
-        from nmt.search.options import SearchOptions
 
         translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
         language = language or translator.target(to)
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
-        search = SearchOptions(
-            beam=options.beam,
-            length_penalty=options.length_penalty,
-            coverage_penalty=options.coverage_penalty,
-            attention=options.report is not None,
-        )
+        search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
     if options.output:
         write_whole(options.output, "".join(f"{translation.text}\n" for translation in translations))
@@ -174,9 +170,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     scoring.add_argument("--lowercase", action="store_true", help="ignore case")
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
     search = result.add_argument_group("translation, as with nmt-translate")
-    search.add_argument("--beam", type=whole_number(1), default=5, metavar="K", help="default: 5; 1 is greedy")
-    search.add_argument("--length-penalty", type=number(0, 10), default=1.0, metavar="A", help="default: 1")
-    search.add_argument("--coverage-penalty", type=number(0), default=0.0, metavar="B", help="default: 0")
+    add_fields(search, SearchOptions, SEARCH)
     add_language_options(search)
     add_machine_options(search)
     options = result.parse_args(arguments)

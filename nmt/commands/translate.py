@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from nmt.commands.base import (
+    add_fields,
     add_language_options,
     add_machine_options,
+    given_fields,
     lasting,
     load_translator,
-    number,
     parser,
     run,
     standard_output,
     whole_number,
 )
 from nmt.errors import DataError
+from nmt.search.options import SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from nmt.search.options import Options
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 NAME = "nmt-translate"
 WINDOW = 16  # batches for each process of the search: so much is read before it is sorted by length
-BEAM = 5
-SAMPLING = ("seed", "temperature", "top_k")  # options that only --sample has
+SEARCH = {
+    "beam": "K", "length_penalty": "A", "coverage_penalty": "B", "max_length_factor": "F", "max_length_extra": "E",
+}  # fmt: skip
+SAMPLING = {"seed": "S", "temperature": "T", "top_k": "K"}  # only with --sample
 
 
 def plain(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
@@ -85,19 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search(options: argparse.Namespace) -> "Options":
     """How to search, or to sample."""
-    from nmt.search.options import SampleOptions, SearchOptions
-
-    limits = {
-        "length_penalty": options.length_penalty,
-        "coverage_penalty": options.coverage_penalty,
-        "max_length_factor": options.max_length_factor,
-        "max_length_extra": options.max_length_extra,
-        "attention": options.json,
-    }
+    search = given_fields(options, SearchOptions)
     if not options.sample:
-        return SearchOptions(beam=options.beam or BEAM, nbest=options.nbest or 1, **limits)
-    chosen = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
-    return SampleOptions(samples=options.nbest or 1, within=SearchOptions(beam=1, **limits), **chosen)
+        return SearchOptions(**search, attention=options.json)
+    samples = search.pop("nbest", 1)
+    within = SearchOptions(**{**search, "beam": 1}, attention=options.json)
+    return SampleOptions(**given_fields(options, SampleOptions), samples=samples, within=within)
 
 
 def _standard_input() -> BinaryIO:
@@ -124,26 +121,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
     output.add_argument("--json", action="store_true", help="an object a line: texts, scores, tokens, alignments")
     search = result.add_argument_group("search")
-    search.add_argument("--beam", type=whole_number(1), metavar="K", help=f"default: {BEAM}; 1 is greedy")
-    search.add_argument(
-        "--length-penalty", type=number(0, 10), default=1.0, metavar="A", help="rank by log P / length^A; default: 1"
-    )
-    search.add_argument(
-        "--coverage-penalty",
-        type=number(0),
-        default=0.0,
-        metavar="B",
-        help="of source pieces not looked at; default: 0",
-    )
-    search.add_argument(
-        "--max-length-factor", type=number(0, 1000), default=2.0, metavar="F", help="most pieces: F · source pieces + E"
-    )
-    search.add_argument("--max-length-extra", type=whole_number(0), default=10, metavar="E", help="default: F 2, E 10")
+    add_fields(search, SearchOptions, SEARCH)
     sampling = result.add_argument_group("sampling, instead of search")
     sampling.add_argument("--sample", action="store_true", help="draw a translation at random, or --nbest N of them")
-    sampling.add_argument("--seed", type=whole_number(0), metavar="S", help="of the random numbers; default: 1")
-    sampling.add_argument("--temperature", type=number(0), metavar="T", help="draw from P^(1/T); default: 1")
-    sampling.add_argument("--top-k", type=whole_number(1), metavar="K", help="draw among the K most probable pieces")
+    add_fields(sampling, SampleOptions, SAMPLING)
     add_machine_options(result.add_argument_group("machine"))
     options = result.parse_args(arguments)
     for fault in _faults(options):

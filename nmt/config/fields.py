@@ -19,8 +19,6 @@ import types
 import typing
 from typing import Any
 
-import yaml
-
 
 @dataclasses.dataclass(frozen=True)
 class Range:
@@ -137,4 +135,6 @@ def format_value(value: Any) -> str:
     """A value as YAML writes it: true, null, [0.9, 0.98]."""
     if isinstance(value, tuple):
         return f"[{', '.join(format_value(item) for item in value)}]"
+    import yaml  # takes half of the time of a command's --help
+
     return str(yaml.safe_dump(value).splitlines()[0])

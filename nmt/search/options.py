@@ -1,68 +1,49 @@
-"""How to search, or to sample."""
+"""Options of search and sampling. Each field states its default, bounds and meaning, from which the commands read them.
 
-from collections.abc import Mapping
+The first sentence of a field's docstring is its help text on the command line.
+"""
+
 from dataclasses import dataclass
+from typing import Annotated
 
+from nmt.config.fields import Range, range_faults
 from nmt.errors import ConfigError
-
-_LEAST = {
-    "beam": 1,
-    "nbest": 1,
-    "length_penalty": 0,
-    "coverage_penalty": 0,
-    "min_length": 0,
-    "max_length_factor": 0,
-    "max_length_extra": 0,
-}
-_MOST = {"length_penalty": 10, "max_length_factor": 1000}  # beyond them powers and lengths overflow
-_LEAST_OF_SAMPLES = {"samples": 1, "seed": 0, "temperature": 0, "top_k": 1}
-
-
-def _bounds(options: object, bounds: Mapping[str, int]) -> list[str]:
-    """A fault for each value that is too small, too large, or no number; None is no value."""
-    values = ((name, least, getattr(options, name)) for name, least in bounds.items())
-    return [
-        f"{name}: must be at least {least}{f', at most {_MOST[name]}' if name in _MOST else ''}, not {value}"
-        for name, least, value in values
-        if value is not None and not (least <= value < float("inf") and value <= _MOST.get(name, value))
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What a search looks for, and how hard. The score of a hypothesis is log P / length^length_penalty, EOS counted, less what
-    coverage_penalty takes from it.
+    """How to search: the width of the beam, the bounds of lengths, and how finished hypotheses are scored.
 
     Raises:
         ConfigError: a value out of its bounds, or a contradiction.
     """
 
-    beam: int = 5
-    """Hypotheses kept for each sentence; 1 is greedy."""
-    nbest: int = 1
+    beam: Annotated[int, Range(1)] = 5
+    """Hypotheses kept for each sentence; 1 is greedy search."""
+    nbest: Annotated[int, Range(1)] = 1
     """Hypotheses returned for each sentence, at most `beam`."""
-    length_penalty: float = 1.0
-    """Exponent α of the length in the score: 0 prefers short translations, 1 judges by the mean of log P, more prefers
-    long ones."""
-    coverage_penalty: float = 0.0
-    """Weight β of what hypotheses lose for source pieces that they have not looked at, β Σ_s log min(Σ_t a_ts, 1) (Wu et al.
-    2016, eq. 14); 0 is off. It chooses between finished hypotheses."""
-    min_length: int = 1
-    """Fewest pieces of a hypothesis; 0 allows empty ones."""
-    max_length_factor: float = 2.0
-    """A hypothesis has at most max_length_factor · source length + max_length_extra pieces. The source's EOS counts."""
-    max_length_extra: int = 10
-    """See max_length_factor."""
+    length_penalty: Annotated[float, Range(0, 10)] = 1.0
+    """Exponent of the length in the score, log P / length^A; higher prefers longer translations. 0 ranks by log P, 1 by its
+    mean over the tokens. EOS counts."""
+    coverage_penalty: Annotated[float, Range(0)] = 0.0
+    """Weight of a penalty for source tokens with little attention; 0 is off. A hypothesis loses
+    -β Σ_s log min(Σ_t a_ts, 1) (Wu et al. 2016, eq. 14). It only ranks finished hypotheses."""
+    min_length: Annotated[int, Range(0)] = 1
+    """Fewest tokens of a translation; 0 allows empty ones."""
+    max_length_factor: Annotated[float, Range(0, 1000)] = 2.0
+    """A translation has at most max-length-factor · source tokens + max-length-extra tokens. EOS of the source counts."""
+    max_length_extra: Annotated[int, Range(0)] = 10
+    """Tokens added to that limit."""
     exact: bool = False
-    """Search on until no live hypothesis can score better than those returned. By default a sentence is done as soon as
-    `beam` hypotheses have finished, which with a length_penalty near 1 is much sooner and hardly ever worse."""
+    """Search until no live hypothesis can score better than those returned. By default a sentence is done as soon as `beam`
+    hypotheses have finished, which with a length_penalty near 1 is much earlier and hardly ever worse."""
     attention: bool = False
     """Keep the attention weights of each hypothesis."""
 
     def __post_init__(self) -> None:
-        faults = _bounds(self, _LEAST)
+        faults = range_faults(self)
         if self.nbest > self.beam:
-            faults.append(f"nbest: at most as many as the beam, {self.beam}, not {self.nbest}; enlarge the beam")
+            faults.append(f"nbest: must be at most the beam, {self.beam}, not {self.nbest}; enlarge the beam")
         if faults:
             raise ConfigError("\n".join(faults))
 
@@ -72,36 +53,36 @@ class SearchOptions:
         return self.beam
 
     def max_length(self, source_length: int) -> int:
-        """Most pieces of a hypothesis, EOS not counted, for a source of so many pieces, EOS counted.
+        """Most tokens of a hypothesis, EOS not counted, for a source of this length, EOS counted.
 
-        It depends on nothing but the sentence itself: its neighbours in a batch must not change its translation.
+        It depends on the sentence only: the rest of the batch must not change its translation.
         """
         return max(1, self.min_length, int(self.max_length_factor * source_length) + self.max_length_extra)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """What is drawn at random instead of being searched for.
+    """How to draw translations at random instead of searching for the best.
 
     Raises:
         ConfigError: a value out of its bounds, or a contradiction.
     """
 
-    samples: int = 1
-    """Hypotheses drawn for each sentence, each for itself: the same one may come more than once."""
-    seed: int = 1
-    """Another seed, other samples."""
-    temperature: float = 1.0
-    """Draw from P^(1/temperature): below 1 what is probable comes more often still, 0 is greedy."""
-    top_k: int | None = None
-    """Draw among so many most probable pieces only; by default among all."""
+    samples: Annotated[int, Range(1)] = 1
+    """Hypotheses drawn for each sentence. They are independent, so the same one may be drawn more than once."""
+    seed: Annotated[int, Range(0)] = 1
+    """Seed of the random numbers."""
+    temperature: Annotated[float, Range(0)] = 1.0
+    """Draw from P^(1/T), normalized for each token. Below 1 probable tokens become more probable; 0 is greedy search."""
+    top_k: Annotated[int | None, Range(1)] = None
+    """Draw among the K most probable tokens; by default among all."""
     within: SearchOptions = SearchOptions(beam=1)
-    """The bounds of the length, the score (log P is the model's own, whatever the temperature), and whether to keep attention."""
+    """Bounds of lengths, the score, and whether to keep attention. Log P is the model's own, whatever the temperature."""
 
     def __post_init__(self) -> None:
-        faults = _bounds(self, _LEAST_OF_SAMPLES)
+        faults = range_faults(self)
         if self.within.beam != 1:
-            faults.append(f"within: a sample is one hypothesis, so the beam must be 1, not {self.within.beam}")
+            faults.append(f"within: the beam must be 1, not {self.within.beam}, since a sample is one hypothesis")
         if faults:
             raise ConfigError("\n".join(faults))
 

@@ -202,7 +202,7 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
         ("model --source s --reference r --output none/o", "--output none/o: there is no such folder"),
         ("--hypothesis h --reference r --frequencies f", "--frequencies is for --report only"),
         ("--hypothesis h --reference r --metrics meteor", "invalid choice"),
-        ("model --source s --reference r --beam 0", "whole number of at least 1"),
+        ("model --source s --reference r --beam 0", "whole number, at least 1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(

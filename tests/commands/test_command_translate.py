@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import tiny
 
+from nmt.commands import translate as command
 from nmt.commands.base import lasting
 from nmt.commands.translate import WINDOW, main
 from nmt.errors import ModelError
+from nmt.search.options import SampleOptions, SearchOptions
 from nmt.system.machine import cores
 from nmt.training.run import train
 from nmt.translation.translator import Translator
@@ -106,7 +108,7 @@ def test_sampling_options_change_the_output(model: Path) -> None:
     [
         (["--sample", "--beam", "5"], "--beam is for search"),
         (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample"),
-        (["--sample", "--temperature", "-1"], "must be a number of at least 0"),
+        (["--sample", "--temperature", "-1"], "must be a number, at least 0"),
     ],
 )
 def test_sampling_options_that_do_not_go_together(
@@ -116,6 +118,35 @@ def test_sampling_options_that_do_not_go_together(
         main(["model", *options])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], SearchOptions()),
+        (["--json"], SearchOptions(attention=True)),
+        (["--nbest", "2", "--beam", "3"], SearchOptions(nbest=2, beam=3)),
+        (
+            ["--length-penalty", "0", "--coverage-penalty", "1", "--max-length-factor", "3", "--max-length-extra", "0"],
+            SearchOptions(length_penalty=0, coverage_penalty=1, max_length_factor=3, max_length_extra=0),
+        ),
+        (["--sample"], SampleOptions()),
+        (
+            ["--sample", "--nbest", "2", "--seed", "0", "--temperature", "0", "--top-k", "1", "--length-penalty", "2"],
+            SampleOptions(samples=2, seed=0, temperature=0, top_k=1, within=SearchOptions(beam=1, length_penalty=2)),
+        ),
+    ],
+)
+def test_options_are_those_of_search_with_its_defaults(arguments: list[str], expected: object) -> None:
+    assert command._search(command._options(["model", *arguments])) == expected
+
+
+def test_help_states_defaults_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--beam K hypotheses kept for each sentence; 1 is greedy search; default: 5" in text
+    assert "--top-k K draw among the K most probable tokens; by default among all" in text
 
 
 def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
