@@ -18,10 +18,10 @@ from nmt.config.schema import Config, ModelConfig
 from nmt.search.packed.engine import KNOWN
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average")
 
-pages = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
 
 def blocks(page: Path, language: str) -> list[str]:
