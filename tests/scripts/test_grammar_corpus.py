@@ -362,5 +362,5 @@ def test_command(tmp_path: Path) -> None:
 
 
 def test_default_sizes() -> None:
-    text = (SCRIPTS / "make-corpus").read_text()
+    text = (SCRIPTS / "grammar_corpus" / "main.py").read_text()
     assert all(f"default={size}" in text for size in (12000, 500))

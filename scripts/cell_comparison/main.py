@@ -1,0 +1,154 @@
+"""Compares the plain RNN, the GRU and the LSTM at equal parameters, and writes docs/cells.md and its drawings.
+
+    scripts/compare-cells DIR --output docs                                  all of it; DIR holds Multi30k's files
+    scripts/compare-cells --output docs                                      only what needs no corpus
+    scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with models trained before
+
+DIR holds train, val and test_2016_flickr, each .en and .de, plain, .gz or .zst. What is done is kept in the folder --work, and
+the same command goes on where it was stopped.
+"""
+
+import argparse
+import dataclasses
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from translate_benchmark.processes import processor
+
+from cell_comparison import gates, memory, pictures, translation
+from cell_comparison.document import Origin, document, listed
+from cell_comparison.memory import Settings
+from cell_comparison.sizes import CELLS, LEARNING_RATES
+from cell_comparison.tasks import TASKS
+from cell_comparison.work import Job, commits, results
+from nmt.checkpoint.folder import model_folder as find_model
+from nmt.commands.base import run, whole_number
+from nmt.evaluation.report.draw import check
+from nmt.system.files import CHECKSUMS, saving, write_whole
+from nmt.system.machine import cores
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = (1, 2, 3)
+EPOCHS = 8  # a model trains for about twelve minutes on one core
+SENTENCE = "A man in a red jacket is riding a horse through the snow while two dogs run behind him."
+QUICK = (
+    "tokenizer.kind=words", "model.embedding_size=16", "model.encoder_size=32", "model.decoder_size=16",
+    "training.batch_tokens=64", "training.max_updates=2",
+)  # fmt: skip
+
+
+def main() -> None:
+    options = parse()
+    check()
+    compare(options)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("corpus", nargs="?", metavar="DIR", help="Multi30k; without it only what needs no corpus")
+    parser.add_argument("--output", type=Path, required=True, help="writes OUTPUT/cells.md and OUTPUT/cells/*.svg")
+    parser.add_argument("--work", type=Path, default=Path("runs/cells"), help="keeps what is done (runs/cells)")
+    parser.add_argument("--models", nargs=3, metavar=("RNN", "GRU", "LSTM"), help="outputs of nmt-train, to train none")
+    parser.add_argument("--sentence", default=SENTENCE, help="along which gates are shown")
+    parser.add_argument("--processes", type=whole_number(1), default=cores(), help="parts made at once (all cores)")
+    parser.add_argument("--quick", action="store_true", help="only to see that all works: nothing is learned")
+    options = parser.parse_args()
+    if options.models and not options.corpus:
+        parser.error("--models needs DIR, to score them")
+    return options
+
+
+def compare(options: argparse.Namespace) -> None:
+    settings = memory.quick() if options.quick else Settings()
+    seeds = SEEDS[:2] if options.quick else SEEDS
+    translating = translation_jobs(options) if options.corpus else []
+    # The longest first, so that no core waits at the end.
+    jobs = [*translating, *memory_jobs(settings, seeds)]
+    found = results(jobs, options.work, options.processes, current_commit())
+    studies = {
+        task: {cell: [found[f"{task}-{cell}-{seed}"] for seed in seeds] for cell in CELLS} for task in TASKS
+    }  # fmt: skip
+    drawn = {"memory": pictures.memory(studies, settings.longest), "gradients": pictures.gradients(studies)}
+    translations, seen = None, None
+    if options.corpus:
+        translations = {cell: found[f"translation-{cell}"] for cell in CELLS}
+        seen = gates.read_sentence(model_folder(options, "lstm"), options.sentence)
+        groups = {cell: model[translation.TEST]["lengths"] for cell, model in translations.items()}
+        drawn |= {"lengths": pictures.lengths(groups), "gates": pictures.gates(seen), "units": pictures.units(seen)}
+    page = document(studies, settings, seeds, translations, seen, origin(options, commits(jobs, options.work)))
+    write(options.output, page, drawn)
+
+
+def memory_jobs(settings: Settings, seeds: tuple[int, ...]) -> list[Job]:
+    return [
+        Job(
+            name=f"{task}-{cell}-{seed}",
+            function=memory.study,
+            settings={
+                "task_name": task,
+                "cell": cell,
+                "seed": seed,
+                "settings": dataclasses.replace(settings, learning_rate=LEARNING_RATES[cell]),
+            },
+        )
+        for task in TASKS
+        for cell in CELLS
+        for seed in seeds
+    ]
+
+
+def translation_jobs(options: argparse.Namespace) -> list[Job]:
+    overrides = [f"training.epochs={EPOCHS}", "training.shortlist=false", *(QUICK if options.quick else ())]
+    jobs = []
+    for cell in CELLS:
+        recipe = {
+            "config": str(ROOT / "configs" / "multi30k-fast.yaml"),
+            "overrides": [*overrides, f"training.learning_rate={LEARNING_RATES[cell]}"],
+        }
+        where: dict[str, Any] = {"cell": cell, "corpus": options.corpus, "folder": model_folder(options, cell)}
+        function = translation.score if options.models else translation.train_and_score
+        settings = where if options.models else {**where, **recipe}
+        depends = {"checksums": checksums(options, cell)} if options.models else {}
+        jobs.append(Job(name=f"translation-{cell}", function=function, settings=settings, depends=depends))
+    return jobs
+
+
+def checksums(options: argparse.Namespace, cell: str) -> str:
+    """Of a model that was trained before."""
+    path = find_model(model_folder(options, cell)) / CHECKSUMS
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def model_folder(options: argparse.Namespace, cell: str) -> str:
+    return str(options.models[CELLS.index(cell)] if options.models else options.work / "models" / cell)
+
+
+def origin(options: argparse.Namespace, commits: list[str]) -> Origin:
+    """How to make the page again. Names of this machine's folders stay out."""
+    command = "scripts/compare-cells" + (" DIR_OF_MULTI30K" if options.corpus else "") + " --output docs"
+    command += " --models RNN GRU LSTM" if options.models else ""
+    command += f' --sentence "{options.sentence}"' if options.sentence != SENTENCE else ""
+    machine = f"{processor()}, Python {platform.python_version()}"
+    return Origin(command=command, commit=listed(commits), machine=machine, torch=torch.__version__)
+
+
+def current_commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def write(output: Path, page: str, drawn: dict[str, str]) -> None:
+    with saving(output):
+        (output / "cells").mkdir(parents=True, exist_ok=True)
+    for name, drawing in drawn.items():
+        write_whole(output / "cells" / f"{name}.svg", drawing)
+    write_whole(output / "cells.md", page)
+
+
+def run_script() -> int:
+    return run("compare-cells", main)

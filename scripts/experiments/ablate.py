@@ -1,0 +1,149 @@
+"""Trains a configuration with one change after the other, and makes a table of what each change gained.
+
+    scripts/ablate configs/multi30k-fast.yaml configs/experiments/ablations.yaml --seeds 1 2 --output runs/ablations \\
+        data.train=DIR/train data.valid=DIR/val training.epochs=8 training.threads=1 > table.md
+
+The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so is the
+configuration as it is. Trainings that are done stay done: the same command goes on, also after a change was added. Figures
+are those of the best validation of each training. The table goes to standard output.
+"""
+
+import argparse
+import statistics
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.training import Training, best, exit_on_signals, markdown, validations
+from nmt.commands.base import run, whole_number
+from nmt.config.load import dump_config, load_config, read_yaml
+from nmt.errors import ConfigError
+
+BASE = "as it is"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a change, a figure for each seed."""
+
+    change: str
+    overrides: tuple[str, ...]
+    bleu: tuple[float, ...]
+    loss: tuple[float, ...]
+    minutes: tuple[float, ...]
+
+
+def main() -> None:
+    options = parse()
+    exit_on_signals()
+    changes: dict[str, list[str]] = {BASE: [], **read_changes(options.changes)}
+    if options.only:
+        changes = {name: changes[name] for name in (BASE, *chosen(options.only, changes))}
+    for overrides in changes.values():
+        load_config(options.config, [*options.overrides, *overrides])
+    train_all(options, changes)
+    print(table([measured(options, name, overrides) for name, overrides in changes.items()]))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", metavar="CONFIG", help="what to train")
+    parser.add_argument("changes", metavar="CHANGES", type=Path, help="a YAML file: a list of overrides for each name")
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="the same for all trainings")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True)
+    parser.add_argument("--seeds", metavar="N", type=whole_number(0), nargs="+", default=[1], help="default: 1")
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="trainings at once, each best with training.threads=1; default: 1",
+    )
+    parser.add_argument("--only", metavar="NAME", nargs="+", help="only these changes")
+    return parser.parse_intermixed_args()
+
+
+def read_changes(path: Path) -> dict[str, list[str]]:
+    """The overrides of each change. Raises ConfigError."""
+    changes = read_yaml(path)
+    lists = isinstance(changes, dict) and all(isinstance(overrides, list) for overrides in changes.values())
+    if not lists or not all(isinstance(one, str) for overrides in changes.values() for one in overrides):
+        raise ConfigError(
+            f"{path}: must hold names, each with a list of overrides: `layer norm: [model.layer_norm=true]`"
+        )
+    return {str(name): overrides for name, overrides in changes.items()}
+
+
+def chosen(names: list[str], changes: dict[str, list[str]]) -> list[str]:
+    unknown = [name for name in names if name not in changes]
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: no such change; there are {', '.join(changes)}")
+    return names
+
+
+def train_all(options: argparse.Namespace, changes: dict[str, list[str]]) -> None:
+    """Train every change with every seed, as far as that is not done. Raises MachineError: one failed."""
+    runs = [(name, overrides, seed) for name, overrides in changes.items() for seed in options.seeds]
+    begun: list[Training] = []
+    with ThreadPoolExecutor(options.processes) as pool:
+        try:
+            list(pool.map(lambda run: train(options, begun, *run), runs))  # after a failure none begins any more
+        except SystemExit:
+            for training in begun:
+                training.stop()
+            raise
+
+
+def train(options: argparse.Namespace, begun: list[Training], change: str, overrides: list[str], seed: int) -> None:
+    output = folder(options, change, seed)
+    given = [*options.overrides, *overrides, f"training.seed={seed}"]
+    done, settings = output / "done", dump_config(load_config(options.config, given))
+    if done.exists():
+        if done.read_text(encoding="utf-8") != settings:
+            raise ConfigError(f"{output}: was trained with other settings; remove it, or choose another --output")
+        return
+    print(f"{change}, seed {seed}", file=sys.stderr)
+    with Training(options.config, given, output) as training:
+        begun.append(training)
+        figures = list(training.figures("bleu"))
+    done.write_text(settings, encoding="utf-8")
+    print(f"{change}, seed {seed}: {' '.join(f'{figure:.2f}' for figure in figures)}", file=sys.stderr)
+
+
+def folder(options: argparse.Namespace, change: str, seed: int) -> Path:
+    return Path(options.output / f"{change} {seed}".replace("/", "-"))
+
+
+def measured(options: argparse.Namespace, change: str, overrides: list[str]) -> Result:
+    runs = [validations(folder(options, change, seed)) for seed in options.seeds]
+    return Result(
+        change=change,
+        overrides=tuple(overrides),
+        bleu=tuple(best((entry["bleu"] for entry in run), "bleu") for run in runs),
+        loss=tuple(best((entry["loss"] for entry in run), "loss") for run in runs),
+        minutes=tuple(run[-1]["seconds"] / 60 for run in runs),
+    )
+
+
+def table(results: list[Result]) -> str:
+    """Markdown: the first result is what the others are compared with."""
+    base = results[0]
+    rows = [["change", "BLEU", "gain", "loss", "minutes", "overrides"]]
+    for result in results:
+        gain = statistics.mean(result.bleu) - statistics.mean(base.bleu)
+        rows.append(
+            [
+                result.change,
+                ", ".join(f"{figure:.2f}" for figure in result.bleu),
+                f"{gain:+.2f}" if result is not base else "",
+                f"{statistics.mean(result.loss):.3f}",
+                f"{statistics.mean(result.minutes):.0f}",
+                " ".join(f"`{override}`" for override in result.overrides),
+            ]
+        )
+    return markdown(rows)
+
+
+def run_script() -> int:
+    return run("ablate", main)

@@ -1,0 +1,54 @@
+"""Of the n-best translations of each line on standard input (nmt-translate --nbest N) the one closest to its reference.
+
+Closest by sentence BLEU: sequence-level interpolation (Kim & Rush 2016, section 3.3), for a corpus to distil a model with. Among
+equals it is the model's favourite.
+
+    nmt-translate MODEL --nbest 5 < train.en | scripts/closest train.de > distilled.de
+"""
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+
+from sacrebleu import BLEU
+
+from nmt.commands.base import run
+from nmt.data.text_files import read_lines
+from nmt.errors import DataError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reference", metavar="REFERENCE", help="a line for each that was translated; .gz and .zst too")
+    parser.add_argument("--language", default="", help="target language, where BLEU has a tokenizer for it: zh, ja, ko")
+    options = parser.parse_args()
+    metric = BLEU(effective_order=True, trg_lang=options.language)  # smoothed: few sentences share four words in a row
+    sys.stdin.reconfigure(encoding="utf-8", newline="\n")
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    for text in closest(sys.stdin, read_lines(options.reference), metric):
+        print(text)
+
+
+def closest(nbest: Iterable[str], references: Iterable[str], metric: BLEU) -> Iterator[str]:
+    """The best of each group of lines `number ||| text ||| score`, of which there must be one for each reference."""
+    groups = itertools.groupby(map(parts, nbest), key=lambda line: line[0])
+    for number, (group, reference) in enumerate(itertools.zip_longest(groups, references), start=1):
+        if group is None or reference is None or group[0] != number:
+            raise DataError(f"line {number}: translations and references do not pair up; give those of the same lines")
+        yield max((text for _, text in group[1]), key=lambda text: metric.sentence_score(text, [reference]).score)
+
+
+def parts(line: str) -> tuple[int, str]:
+    """Number and text; the text may hold anything, ||| included."""
+    number, _, rest = line.partition(" ||| ")
+    text, bars, _ = rest.rpartition(" ||| ")
+    if not (number.isdecimal() and bars):
+        raise DataError(
+            f"{line.rstrip()[:40]!r}: not `number ||| text ||| score`; give what nmt-translate --nbest prints"
+        )
+    return int(number), text
+
+
+def run_script() -> int:
+    return run("closest", main)

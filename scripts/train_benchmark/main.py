@@ -1,0 +1,278 @@
+"""Measures training: target tokens per second and peak memory of a configuration, against others, all in one run.
+
+    scripts/bench-train configs/bench-std.yaml data.train=DIR/train data.valid=DIR/val --variant model.decoder=parallel
+
+One thread, one core, and a GPU where training.device finds one. Each contender is a process of its own; they take turns, and the
+median of the rounds counts. Tokens are target pieces and one end of sentence each, no padding; start, validation and the first
+updates are left out.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from nmt.checkpoint.folder import build_network
+from nmt.config.load import load_config
+from nmt.config.schema import Config
+from nmt.data.batching import Batches
+from nmt.data.prepare import prepare
+from nmt.data.readers import read_in_turn
+from nmt.data.updates import UpdateOptions
+from nmt.model.dropout import Noise
+from nmt.system.machine import autocast_dtype, choose_device, keep_memory
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training.optimizer import build_optimizers, make_step
+from nmt.types import Batch, Place, UpdateSize
+from train_benchmark.parts import Parts, Products, by_part, ceiling, now
+from train_benchmark.plain import PlainSeq2Seq
+
+STARTER = Path(__file__).parents[1] / "bench-train"
+
+WARM_UP = 50  # updates that are not counted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="a configuration of nmt-train")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="values that replace those of the file"
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="'section.key=value ...'",
+        help="measure this change of the configuration too",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="another toolkit: a command whose last line is THROUGHPUT NAME TOKENS_PER_SECOND PEAK_MIB",
+    )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="measure torchrun with N processes too, a core for each"
+    )
+    parser.add_argument("--updates", type=int, default=150, help="updates that are counted (150)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (3)")
+    parser.add_argument("--core", type=int, default=0, help="the core to run on (0)")
+    parser.add_argument(
+        "--profile", action="store_true", help="only show where the time of our update goes, and its ceiling"
+    )
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)  # what the yardstick's process is told
+    options = parser.parse_intermixed_args()
+    if options.profile or options.plain:
+        torch.set_num_threads(1)
+        config = load_config(options.config, options.overrides)
+        (show_profile if options.profile else run_plain)(config, options.updates)
+    else:
+        compare(options)
+
+
+# ---- contenders in turns
+
+
+def compare(options: argparse.Namespace) -> None:
+    given = [options.config, *options.overrides]
+    ours = {"nmt": given} | {f"nmt {change}": [*given, *change.split()] for change in options.variant}
+    speeds: dict[str, list[float]] = {}
+    memory: dict[str, list[float]] = {}
+
+    def note(name: str, speed: float, peak: float) -> None:
+        speeds.setdefault(name, []).append(speed)
+        memory.setdefault(name, []).append(peak)
+        print(f"{name:40}  {speed:7.0f} tokens/s  {peak:6.0f} MiB", flush=True)
+
+    for number in range(options.rounds):
+        print(f"round {number + 1}", flush=True)
+        for name, arguments in ours.items():
+            note(name, *train(arguments, options.updates, [options.core]))
+            if options.processes:
+                cores = range(options.core, options.core + options.processes)
+                note(f"{name}, {options.processes} processes", *train(arguments, options.updates, cores))
+        plain = [sys.executable, str(STARTER), "--plain", *given, "--updates", str(max(10, options.updates // 3))]
+        for command in (plain, *map(shlex.split, options.against)):
+            note(*throughput(command, options.core))
+    table(speeds, memory)
+
+
+def table(speeds: dict[str, list[float]], memory: dict[str, list[float]]) -> None:
+    first = median(next(iter(speeds.values())))
+    print(f"\n{'contender':40}  {'tokens/s':>8}  {'least':>7}  {'most':>7}  {'MiB':>6}  nmt is faster by")
+    for name, values in speeds.items():
+        middle = median(values)
+        peak = max(memory[name])
+        print(f"{name:40}  {middle:8.0f}  {min(values):7.0f}  {max(values):7.0f}  {peak:6.0f}  {first / middle:.2f}")
+
+
+def train(arguments: Sequence[str], updates: int, cores: Sequence[int]) -> tuple[float, float]:
+    """Tokens per second and peak memory in MiB (of one process) of nmt-train."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [f"training.max_updates={WARM_UP + updates}", "training.log_every=10", "training.threads=1"]
+        program = [sys.executable, "-m", "nmt.commands.train"]
+        if len(cores) > 1:
+            program = [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                f"--nproc-per-node={len(cores)}",
+                "-m",
+                "nmt.commands.train",
+            ]
+        command = [*program, *arguments, *settings, "validation.sentences=8", "--output", folder]
+        _, peak = run(command, cores)
+        records = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    speeds = [
+        record["tokens_per_second"] for record in records if record["kind"] == "train" and record["update"] > WARM_UP
+    ]
+    return median(speeds), peak
+
+
+def throughput(command: Sequence[str], core: int) -> tuple[str, float, float]:
+    """What a command says in its last line."""
+    output, _ = run(command, [core])
+    _, name, speed, peak = output.strip().splitlines()[-1].split()
+    return name, float(speed), float(peak)
+
+
+def run(command: Sequence[str], cores: Sequence[int]) -> tuple[str, float]:
+    """Run a command on these cores, one thread each. Returns its output and its peak memory in MiB."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )  # fmt: skip
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        if status:
+            sys.exit(f"{shlex.join(command)} failed:\n{errors.read()[-2000:]}")
+        output.seek(0)
+        return output.read(), usage.ru_maxrss / 1024
+
+
+# ---- the yardstick
+
+
+def run_plain(config: Config, updates: int) -> None:
+    """Train the plain network and say how fast that was."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizers, batches = load(config, Path(folder))
+        device = choose_device(config.training.device)
+        network = PlainSeq2Seq(config.model, tokenizers.source.size, tokenizers.target.size).to(device)
+        optimizer = torch.optim.Adam(network.parameters(), lr=config.training.learning_rate)
+        tokens, begin = 0, now()
+        for number, batch in enumerate(islice(batches, 10 + updates)):
+            if number == 10:
+                tokens, begin = 0, now()
+            (network(batch.to(device), config.training.label_smoothing) / batch.target_tokens).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            tokens += batch.target_tokens
+        speed = tokens / (now() - begin)
+    peak = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
+    print("THROUGHPUT", "nn.LSTM,_float32,_eager", f"{speed:.1f}", peak // 1024)
+
+
+def load(config: Config, folder: Path) -> tuple[Tokenizers, Iterator[Batch]]:
+    """The training's own batches, endless."""
+    tokenizers = train_tokenizers(
+        config.tokenizer, (pair.sides for pair in read_in_turn(config.data.train, config.data)), config.data.tags
+    )
+    source = Batches(
+        prepare(config, tokenizers, folder),
+        tokenizers=tokenizers,
+        weights=None,
+        options=UpdateOptions(
+            size=UpdateSize(tokens=config.training.batch_tokens, sentences=config.training.batch_sentences),
+            sampling=config.tokenizer.sampling > 0,
+            seed=config.training.seed,
+        ),
+    )
+    return tokenizers, (update.batches[0] for update in source.updates(Place()))
+
+
+# ---- where the time goes
+
+
+def show_profile(config: Config, updates: int) -> None:
+    """Seconds of an update by part, and its matrix products against what the machine can do with them."""
+    keep_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizers, batches = load(config, Path(folder))
+        device = choose_device(config.training.device)
+        network = build_network(config, tokenizers).to(device)
+        optimizers = build_optimizers(network, config.training)
+        dtype = autocast_dtype(config.training.precision, device)
+        parts, tokens = Parts(), 0
+        products = Products()
+        for number in range(10 + updates):
+            if number == 10:
+                parts, tokens = Parts(), 0
+            with parts.part("whole update"):
+                with parts.part("data"):
+                    batch = next(batches).to(device)
+                update(network, optimizers, batch, config, dtype, parts)
+            tokens += batch.target_tokens
+        seen = [batch.to(device) for batch in islice(batches, 20)]
+        with products:
+            for batch in seen:
+                update(network, optimizers, batch, config, dtype, Parts())
+        figures = {**by_part(network, seen, dtype, config.training.label_smoothing), **parts.medians()}
+    whole, total = figures["whole update"], sum(parts.seconds["whole update"])
+    for name, seconds in figures.items():
+        print(f"{name:24} {1000 * seconds:8.1f} ms  {100 * seconds / whole:5.1f} %")
+    counted = sum(batch.target_tokens for batch in seen)
+    operations, least = (
+        products.operations() / counted,
+        ceiling(products.shapes, dtype or torch.float32, device) / counted,
+    )
+    achieved = operations * tokens / total
+    print(f"tokens per second        {tokens / total:8.0f}")
+    print(f"operations per token     {operations / 1e6:8.1f} million, in matrix products")
+    print(f"achieved                 {achieved / 1e9:8.0f} GFLOP/s in the whole update")
+    print(
+        f"ceiling of these shapes  {operations / least / 1e9:8.0f} GFLOP/s; achieved {100 * achieved * least / operations:.0f} %"
+    )
+
+
+def update(
+    network: torch.nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    batch: Batch,
+    config: Config,
+    dtype: torch.dtype | None,
+    parts: Parts,
+) -> None:
+    """An update as the trainer makes it."""
+    device = batch.source.device
+    noise = Noise(generator=torch.Generator(device).manual_seed(1))
+    with parts.part("forward and loss"), torch.autocast(device.type, dtype, enabled=dtype is not None):
+        loss = network(batch, noise, config.training.label_smoothing)
+    with parts.part("backward"):
+        loss.backward()
+    with parts.part("norm and optimiser"):
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        float(torch.nn.utils.get_total_norm(gradients))
+        scale = torch.tensor(float(batch.target_tokens), device=device)
+        make_step(optimizers, rate=config.training.learning_rate, scale=scale)
+
+
+def run_script() -> int:
+    main()
+    return 0
