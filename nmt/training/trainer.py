@@ -211,7 +211,7 @@ class Trainer:
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                 loss = self.objective(self.network, batch, noise, progress)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 

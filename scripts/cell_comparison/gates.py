@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from nmt.checkpoint.folder import load_model
 from nmt.errors import ModelError
-from nmt.model.cells import TorchLayer, lstm
+from nmt.model.cells import lstm
 from nmt.types import EOS
 
 UNITS = 12  # shown one by one
 
 
-def gates(layer: TorchLayer, inputs: Tensor) -> dict[str, Tensor]:
+def gates(layer: Any, inputs: Tensor) -> dict[str, Tensor]:
     """Forget, input and output gates, cell states and outputs (T, H) of an LSTM layer along inputs (T, D)."""
     w_input, w_recurrent, b_input, b_recurrent = layer.fused.all_weights[0]
     state = layer.zero_state(inputs[:1])

@@ -42,7 +42,7 @@ class Settings:
 class Reader(nn.Module):
     """Ids to scores of answers: embedding, one recurrent layer, a linear readout."""
 
-    def __init__(self, task: Task, cell: str, size: int, embedding: int, generator: Generator | None) -> None:
+    def __init__(self, task: Task, cell: Any, size: int, embedding: int, generator: Generator | None) -> None:
         super().__init__()
         self.embedding = nn.Embedding(task.inputs, embedding)
         self.layer = recurrent_layer(ModelConfig(cell=cell), embedding, size, transitions=1)
@@ -57,7 +57,8 @@ class Reader(nn.Module):
         """Scores (B, A, outputs) at the last A steps of ids (B, T)."""
         embedded = self.embedding(ids)
         outputs = self.layer(embedded, self.layer.zero_state(embedded[:, 0]))
-        return self.readout(outputs[:, -answers:])
+        scores: Tensor = self.readout(outputs[:, -answers:])
+        return scores
 
 
 def parameters(task: Task, cell: str, size: int, embedding: int) -> int:

@@ -7,6 +7,7 @@ equals it is the model's favourite.
 """
 
 import argparse
+import io
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,9 @@ def main() -> None:
     parser.add_argument("--language", default="", help="target language, where BLEU has a tokenizer for it: zh, ja, ko")
     options = parser.parse_args()
     metric = BLEU(effective_order=True, trg_lang=options.language)  # smoothed: few sentences share four words in a row
-    sys.stdin.reconfigure(encoding="utf-8", newline="\n")
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    for stream in (sys.stdin, sys.stdout):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="utf-8", newline="\n")
     for text in closest(sys.stdin, read_lines(options.reference), metric):
         print(text)
 

@@ -3,7 +3,7 @@
 import functools
 import importlib
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ def report(found: Profile) -> str:
 class Clock:
     """Seconds by part, each without the parts inside it."""
 
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     inside: list[str] = field(default_factory=lambda: [REST])
     latest: float = field(default_factory=time.perf_counter)
 
@@ -170,18 +170,22 @@ LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
 def _of_multiply(
     x: Any, _levels: Any, _weight: Any, _scale: Any, _bias: Any, pieces: Any, counts: Any, _out: Any
 ) -> float:
-    return 2.0 * x.size // len(pieces) * counts.sum()
+    return float(2.0 * x.size // len(pieces) * counts.sum())
 
 
 def _of_sequence(_projected: Any, weight: Any, _s: Any, _b: Any, _p: Any, _c: Any, outputs: Any) -> float:
-    return 2.0 * len(outputs) * weight.size
+    return float(2.0 * len(outputs) * weight.size)
 
 
 def _of_attention(query: Any, keys: Any, _k: Any, values: Any, _v: Any, lengths: Any, _w: Any, _c: Any) -> float:
-    return 2.0 * len(query) // len(keys) * lengths.sum() * (keys.shape[2] + values.shape[2])
+    return float(2.0 * len(query) // len(keys) * lengths.sum() * (keys.shape[2] + values.shape[2]))
 
 
-LOOPS = {"multiply": _of_multiply, "lstm_sequence": _of_sequence, "attend": _of_attention}
+LOOPS: dict[str, Callable[..., float]] = {
+    "multiply": _of_multiply,
+    "lstm_sequence": _of_sequence,
+    "attend": _of_attention,
+}
 """The operations of the products in nmt/search/packed/kernels.py."""
 
 
@@ -201,7 +205,7 @@ class Products(TorchDispatchMode):
     """Counts the matrix products that run in its block."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: dict[tuple[Any, ...], Calls] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -231,15 +235,16 @@ class Products(TorchDispatchMode):
         @functools.wraps(loop)
         def wrapper(*args: Any) -> None:
             loop(*args)
-            key = (name, "int8", *(np.shape(arg) for arg in args), LOOPS[name](*args))
+            operations = LOOPS[name](*args)
+            key = (name, "int8", *(np.shape(arg) for arg in args), operations)
             # Its arguments may be buffers that are written again.
-            self._count(key, key[-1], functools.partial(loop, *(np.copy(arg) for arg in args)))
+            self._count(key, operations, functools.partial(loop, *(np.copy(arg) for arg in args)))
 
         return wrapper
 
     def operations(self) -> dict[str, float]:
         """Multiplications and additions by the type of the factors."""
-        counted: Counter[str] = Counter()
+        counted: defaultdict[str, float] = defaultdict(float)
         for call in self.calls.values():
             counted[call.kind] += call.count * call.operations
         return dict(counted)
