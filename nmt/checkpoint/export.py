@@ -20,6 +20,7 @@ from nmt.checkpoint.folder import (
     save_tensors,
 )
 from nmt.errors import ModelError
+from nmt.search.packed.arithmetic import quantize_rows
 from nmt.search.packed.engine import unknown_part
 from nmt.system.files import check_new, verify_checksums, whole_folder
 
@@ -74,15 +75,10 @@ def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tens
 def row_scales(matrix: Tensor) -> Tensor:
     """The scale (R,) of each row of a matrix (R, C): its largest absolute value divided by LARGEST, rounded to SCALE_BITS.
 
-    Integers times scale is then exact in float32, and quantizing the product again gives the same integers. The scale of a row
-    of zeros, or of values near the smallest float32, is 1.
+    Integers times scale is then exact in float32, so quantizing the product again gives the same integers; the int8 engine
+    therefore computes with the exported ones. The scale of a row of zeros, or of values near the smallest float32, is 1.
     """
     exact = matrix.abs().amax(dim=1) / LARGEST
     mantissa, exponent = exact.frexp()
     rounded = ((mantissa * 2**SCALE_BITS).round() / 2**SCALE_BITS).ldexp(exponent)
     return torch.where(exact < torch.finfo(torch.float32).tiny * 2**SCALE_BITS, 1.0, rounded)
-
-
-def quantize_rows(matrix: Tensor, scale: Tensor) -> Tensor:
-    """Round a matrix (R, C) to int8 multiples of the scales of its rows (R,)."""
-    return (matrix / scale.unsqueeze(1)).round().clamp(-LARGEST, LARGEST).to(torch.int8)

@@ -1,4 +1,4 @@
-"""nmt-average: the mean of models, and what cannot be averaged."""
+"""nmt-average: the mean of models, and models that cannot be averaged."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from nmt.checkpoint.average import newest_checkpoints
+from nmt.checkpoint.average import cosine, newest_checkpoints
 from nmt.checkpoint.folder import load_model, load_tensors
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.average import main
@@ -45,6 +45,20 @@ def test_models_by_name(run: Path, tmp_path: Path) -> None:
     assert main([str(second), "--output", str(tmp_path / "same")]) == 0
     assert all(torch.equal(weight, weights(second)[name]) for name, weight in weights(tmp_path / "same").items())
     assert newest_checkpoints(run, 2) == [second, third]
+
+
+def test_the_mean_is_rounded_once(run: Path, tmp_path: Path) -> None:
+    """The mean of equal weights is each of them to the last bit, for which sums in float32 are too coarse."""
+    first = CheckpointFolder(run).all()[0]
+    assert main([*[str(first)] * 7, "--output", str(tmp_path / "same")]) == 0
+    assert all(torch.equal(mean, weights(first)[name]) for name, mean in weights(tmp_path / "same").items())
+
+
+def test_the_cosine_of_two_networks() -> None:
+    ones = {"a": torch.ones(2, 2), "b": torch.ones(5)}
+    halves = {"b": torch.cat([torch.ones(2), -torch.ones(3)]), "a": torch.ones(2, 2)}
+    assert cosine(ones, ones) == pytest.approx(1)
+    assert cosine(ones, halves) == pytest.approx((6 - 3) / 9)
 
 
 def test_averaging_independent_models_warns(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""nmt-export: a smaller model folder that serves as any other."""
+"""nmt-export: a smaller model folder that can be used like any other."""
 
 import dataclasses
 import os
@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
-from nmt.checkpoint.export import quantize_rows, row_scales
+from nmt.checkpoint.export import row_scales
 from nmt.checkpoint.folder import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
 from nmt.model.candidates import Shortlist
+from nmt.search.packed.arithmetic import quantize_rows
 from nmt.search.packed.engine import KNOWN
 from nmt.system.files import verify_checksums
 from nmt.tokenizers.build import train_tokenizers
@@ -47,22 +48,23 @@ def test_quantizing_dequantized_rows_gives_the_same_integers(values: np.ndarray)
     matrix = torch.from_numpy(values)
     scale = row_scales(matrix)
     whole = quantize_rows(matrix, scale)
-    # The product is exact: in float64, which has room for all of its bits, it is the same.
+    # The product is exact: float64, which holds all of its bits, gives the same values.
     product = whole.float() * scale.unsqueeze(1)
     assert torch.equal(product.double(), whole.double() * scale.double().unsqueeze(1))
     again = product.abs().amax(dim=1) / 127
     assert torch.equal(again, torch.where(whole.eq(0).all(dim=1), 0.0, scale))
     assert torch.equal(quantize_rows(product, scale), whole)
+    assert int(whole.min()) >= -127
     tiny_row = matrix.abs().amax(dim=1, keepdim=True) < 1e-30
     assert ((product - matrix).abs() <= torch.where(tiny_row, 1e-30, 0.5001 * scale.unsqueeze(1))).all()
 
 
-def test_an_exported_model_is_small_and_translates_alike(model: Path, tmp_path: Path) -> None:
+def test_an_exported_model_is_small_and_translates_like_the_original(model: Path, tmp_path: Path) -> None:
     assert main(["--format", "int8", str(model), str(tmp_path / "small")]) == 0
     names = {path.name for path in (tmp_path / "small").iterdir()}
     assert names == {"config.yaml", "tokenizer.model", "model.safetensors", "shortlist.safetensors", "checksums.sha256"}
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (model / "best", tmp_path / "small")]
-    assert sizes[1] < 0.35 * sizes[0]  # its vectors are a larger part than those of a real model
+    assert sizes[1] < 0.35 * sizes[0]  # vectors are a larger part of a tiny model than of a real one
     lines = [f"{first} {second}" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS[:4]]
     translations = [Translator.load(folder).translate(lines) for folder in (model, tmp_path / "small")]
     same = sum(first == second for first, second in zip(*translations, strict=True))
@@ -72,8 +74,8 @@ def test_an_exported_model_is_small_and_translates_alike(model: Path, tmp_path: 
     assert all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
 
 
-def odd(folder: Path, **settings: str | bool) -> Model:
-    """A model of unusual parts, saved."""
+def save_network(folder: Path, **settings: str | bool) -> Model:
+    """Save a model with these settings of its network to `folder`/model."""
     config = tiny.config(tiny.write_corpus(folder))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))
     tokenizers = train_tokenizers(
@@ -82,7 +84,7 @@ def odd(folder: Path, **settings: str | bool) -> Model:
     sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
     network = type(tiny.network())(config.model, **sizes, generator=torch.Generator().manual_seed(1))
     save_model(folder / "model", unique_weights(network), tokenizers, config)
-    return Model(network=network, tokenizers=tokenizers, config=config, name="odd")
+    return Model(network=network, tokenizers=tokenizers, config=config, name="saved")
 
 
 @pytest.mark.parametrize(
@@ -94,8 +96,8 @@ def odd(folder: Path, **settings: str | bool) -> Model:
         *({"tied_embeddings": tied} for tied in ("none", "two_way", "three_way")),
     ],
 )
-def test_every_kind_of_network_comes_back(tmp_path: Path, settings: dict[str, str | bool]) -> None:
-    original = odd(tmp_path, **settings)
+def test_every_kind_of_network_is_restored_within_rounding(tmp_path: Path, settings: dict[str, str | bool]) -> None:
+    original = save_network(tmp_path, **settings)
     assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 0
     loaded = load_model(tmp_path / "small")
     tied = settings.get("tied_embeddings", original.config.model.tied_embeddings) != "none"
@@ -107,8 +109,8 @@ def test_every_kind_of_network_comes_back(tmp_path: Path, settings: dict[str, st
         assert float((after[name] - weight).abs().max()) <= 0.501 * largest / 127
 
 
-def test_the_shortlist_comes_along(tmp_path: Path) -> None:
-    sizes = odd(tmp_path).tokenizers
+def test_the_shortlist_is_copied(tmp_path: Path) -> None:
+    sizes = save_network(tmp_path).tokenizers
     best = np.full((sizes.source.size, 1), 5)
     shortlist = Shortlist(target_size=sizes.target.size, frequent=np.array([3, 4, 5]), best=best)
     save_shortlist(tmp_path / "model", shortlist)
@@ -118,7 +120,7 @@ def test_the_shortlist_comes_along(tmp_path: Path) -> None:
 
 
 def test_faults_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    original = odd(tmp_path)
+    original = save_network(tmp_path)
     diverged = {name: weight * float("nan") for name, weight in unique_weights(original.network).items()}
     save_model(tmp_path / "diverged", diverged, original.tokenizers, original.config)
     before = sorted(tmp_path.iterdir())
@@ -141,10 +143,10 @@ def test_faults_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.Ca
     assert "--format" in capsys.readouterr().err
 
 
-def test_what_does_not_run_in_int8_is_refused(
+def test_a_network_that_does_not_run_in_int8_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd(tmp_path)
+    save_network(tmp_path)
     monkeypatch.setitem(KNOWN, "cell", ("gru",))
     assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 2
     error = capsys.readouterr().err
@@ -154,7 +156,7 @@ def test_what_does_not_run_in_int8_is_refused(
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    odd(tmp_path)
+    save_network(tmp_path)
 
     def full(descriptor: int) -> None:
         raise OSError(28, os.strerror(28))

@@ -1,3 +1,5 @@
+"""Model folders: saved completely or not at all, verified, loaded; the checkpoints of a training."""
+
 import dataclasses
 import errno
 import os
@@ -8,15 +10,20 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors import SafetensorError
 
 from nmt.checkpoint.folder import (
     TrainingState,
     build_network,
+    dequantize,
     load_folder_config,
     load_model,
+    load_tensors,
     load_training_state,
+    model_folder,
     save_model,
     save_shortlist,
+    save_tensors,
     unique_weights,
 )
 from nmt.checkpoint.run_folder import CheckpointFolder
@@ -25,6 +32,7 @@ from nmt.data.readers import read_corpora
 from nmt.errors import MachineError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.files import DRAFT
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS
@@ -47,7 +55,7 @@ def folder(tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> Path:
     return tmp_path / "model"
 
 
-def test_a_model_comes_back(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+def test_a_model_is_saved_and_loaded(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
     config, tokenizers, network = parts
     model = load_model(folder)
     assert model.config == config
@@ -77,10 +85,10 @@ def shortlist(tokenizers: Tokenizers) -> Shortlist:
     return Shortlist(target_size=sizes[1], frequent=np.array([EOS, 5]), best=best)
 
 
-def test_a_shortlist_comes_back(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+def test_a_shortlist_is_saved_and_loaded(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
     assert load_model(folder).shortlist is None
     first = shortlist(parts[1])
-    for saved in (first, dataclasses.replace(first, best=first.best[:, :1])):  # the second in place of the first
+    for saved in (first, dataclasses.replace(first, best=first.best[:, :1])):  # the second replaces the first
         save_shortlist(folder, saved)
         loaded = load_model(folder).shortlist
         assert loaded
@@ -106,7 +114,7 @@ DAMAGED = ["config.yaml", "tokenizer.json", "model.safetensors", "shortlist.safe
 
 @pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
-def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], name: str, damage: str) -> None:
+def test_damage_is_detected(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], name: str, damage: str) -> None:
     save_shortlist(folder, shortlist(parts[1]))
     content = bytearray((folder / name).read_bytes())
     if damage == "missing":
@@ -114,14 +122,14 @@ def test_damage_is_recognised(folder: Path, parts: tuple[Config, Tokenizers, Seq
     elif damage == "cut":
         (folder / name).write_bytes(content[: len(content) // 2])
     else:
-        content[len(content) // 8] ^= 1  # of the checksums: one that is needed
+        content[len(content) // 8] ^= 1  # in the file of checksums: that of a file that is needed
         (folder / name).write_bytes(content)
     with pytest.raises(ModelError, match="copy the whole folder again" if name == "checksums.sha256" else name):
         load_model(folder)
 
 
 def test_a_folder_names_every_key_of_its_network(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
-    """A key that came later has a default now, but the network may be another one."""
+    """The default of a key that is missing may describe another network than the one that was saved."""
     assert load_folder_config(folder) == parts[0]
     lines = (folder / "config.yaml").read_text().splitlines()
     (folder / "config.yaml").write_text("\n".join(line for line in lines if "embedding_scale" not in line))
@@ -130,7 +138,7 @@ def test_a_folder_names_every_key_of_its_network(folder: Path, parts: tuple[Conf
 
 
 @pytest.mark.parametrize("name", ["training.safetensors", "state.json"])
-def test_what_only_training_reads_is_not_needed_to_translate(folder: Path, name: str) -> None:
+def test_files_of_the_training_are_not_needed_to_translate(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"damaged")
     assert load_model(folder)
     (folder / name).unlink()
@@ -138,7 +146,7 @@ def test_what_only_training_reads_is_not_needed_to_translate(folder: Path, name:
 
 
 @pytest.mark.parametrize("tied", ["none", "two_way", "three_way"])
-def test_loading_draws_no_weights(
+def test_loading_does_not_initialize_weights(
     tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch, tied: str
 ) -> None:
     config, tokenizers, _ = parts
@@ -154,7 +162,7 @@ def test_loading_draws_no_weights(
         assert torch.equal(unique_weights(loaded)[name], weight)
 
 
-def test_folders_that_are_no_models(tmp_path: Path) -> None:
+def test_folders_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "copied").symlink_to("checkpoints/update-00000100")
@@ -167,7 +175,7 @@ def test_folders_that_are_no_models(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_a_full_disk_leaves_what_was_there(
+def test_a_full_disk_keeps_the_older_folder(
     folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, tokenizers, network = parts
@@ -219,7 +227,7 @@ def test_the_best_and_the_newest_are_kept(tmp_path: Path, folder: Path) -> None:
     assert [path.name for path in saved.all()] == ["update-00000020", "update-00000100"]
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, folder: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, folder: Path) -> None:
     saved = checkpoints(tmp_path / "out", folder, 5, 10)
     assert saved.newest() == (saved.path(10), [])
     (saved.path(10) / "training.safetensors").write_bytes(b"")
@@ -227,20 +235,173 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, folder: Path) -> No
     assert newest == saved.path(5)
     assert len(complaints) == 1
     assert "training.safetensors" in complaints[0]
+    assert "copy the whole folder" not in complaints[0]
+    (saved.path(5) / "model.safetensors").unlink()
+    newest, complaints = saved.newest()
+    assert newest is None
+    assert [("00000010" in text, "00000005" in text) for text in complaints] == [(True, False), (False, True)]
+
+
+def test_the_best_checkpoint_is_a_link(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10)
+    assert saved.best() is None
+    saved.choose_saved(7)  # was never saved
+    assert saved.best() is None
+    saved.choose_saved(5)
+    assert os.readlink(tmp_path / "out" / "best") == "checkpoints/update-00000005"
+    shutil.rmtree(saved.path(5))
+    assert saved.best() is None
+
+
+@pytest.mark.parametrize("stale", ["link", "file"])
+def test_choosing_replaces_the_draft_of_a_killed_process(tmp_path: Path, folder: Path, stale: str) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10)
+    saved.choose(5)
+    draft = tmp_path / "out" / f"{DRAFT}best"
+    if stale == "link":
+        draft.symlink_to("checkpoints/update-00000005")
+    else:
+        draft.write_text("")
+    saved.choose(10)
+    assert saved.best() == saved.path(10).resolve()
+    assert not os.path.lexists(draft)
+
+
+def test_choosing_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="best: cannot be written"):
+        CheckpointFolder(tmp_path / "file").choose(5)
+
+
+def test_a_folder_is_on_disk_before_it_is_renamed(
+    tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file is synced, then the folder renamed, then the parent synced, which makes the new name durable."""
+    events: list[object] = []
+    sync, replace = os.fsync, os.replace
+
+    def record_sync(descriptor: int) -> None:
+        events.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def record_replace(old: Path, new: Path) -> None:
+        events.append("replace")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(os, "replace", record_replace)
+    config, tokenizers, network = parts
+    save_model(tmp_path / "new" / "model", unique_weights(network), tokenizers, config)
+    files = {path.stat().st_ino for path in (tmp_path / "new" / "model").iterdir()}
+    renamed = events.index("replace")
+    assert set(events[:renamed]) >= files
+    assert events[renamed + 1 :] == [(tmp_path / "new").stat().st_ino]
 
 
 def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq], tmp_path: Path) -> None:
     config, tokenizers, network = parts
-    save_model(tmp_path / "odd", {"x": torch.ones(1)}, tokenizers, config)
-    with pytest.raises(ModelError, match="does not fit"):
-        load_model(tmp_path / "odd")
+    own = unique_weights(network)
+    bias = next(name for name in own if name.endswith("bias"))
+    others = {
+        "surplus": own | {"surplus": torch.ones(1)},
+        "missing": {name: weight for name, weight in own.items() if name != bias},
+        "longer": own | {bias: torch.ones(own[bias].numel() + 1)},
+    }
+    messages = {
+        "surplus": r"differs in surplus\)",
+        "missing": rf"differs in {bias}\)",
+        "longer": rf"{bias} is \({own[bias].numel() + 1},\) instead of \({own[bias].numel()},\)",
+    }
+    for name, weights in others.items():
+        save_model(tmp_path / name, weights, tokenizers, config)
+        with pytest.raises(ModelError, match=f"does not fit config.yaml .*{messages[name]}"):
+            load_model(tmp_path / name)
     integers = {name: weight.int() for name, weight in unique_weights(network).items()}
     save_model(tmp_path / "integers", integers, tokenizers, config)
     with pytest.raises(ModelError, match=r"\.weight has integers without .*\.scale"):
         load_model(tmp_path / "integers")
 
 
-def test_what_is_newer_than_the_checkpoint_gone_on_from_is_dropped(tmp_path: Path, folder: Path) -> None:
+def test_checkpoints_after_an_update_are_dropped(tmp_path: Path, folder: Path) -> None:
     saved = checkpoints(tmp_path / "out", folder, 5, 10, 15, 100)
     saved.drop_after(10)
     assert saved.all() == [saved.path(5), saved.path(10)]
+
+
+def test_the_best_among_the_newest_counts_as_one_of_them(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15)
+    saved.choose(15)
+    saved.prune(1)
+    assert saved.all() == [saved.path(15)]
+
+
+def test_checkpoints_are_in_the_order_of_their_updates(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 1_000_000, 99, 100_000)
+    assert saved.all() == [saved.path(99), saved.path(100_000), saved.path(1_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "says"),
+    [("I/O error: x (os error 28)", 28, os.strerror(28)), ("no such type", 0, "no such type")],
+)
+def test_the_reason_of_safetensors_is_found_in_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, number: int, says: str
+) -> None:
+    def fail(tensors: object, path: Path) -> None:
+        raise SafetensorError(text)
+
+    monkeypatch.setattr("nmt.checkpoint.folder.save_file", fail)
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        save_tensors(tmp_path / "x.safetensors", {})
+    assert (caught.value.errno, caught.value.strerror) == (number, says)
+
+
+def test_tensors_of_any_layout_are_saved(tmp_path: Path) -> None:
+    matrix = torch.arange(6.0).reshape(2, 3)
+    save_tensors(tmp_path / "x.safetensors", {"columns": matrix.T, "part": matrix[:, 1:]})
+    loaded = load_tensors(tmp_path / "x.safetensors")
+    assert torch.equal(loaded["columns"], matrix.T)
+    assert torch.equal(loaded["part"], matrix[:, 1:])
+
+
+def test_a_state_of_training_that_cannot_be_read(folder: Path) -> None:
+    (folder / "training.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"training\.safetensors: cannot be read"):
+        load_training_state(folder)
+    (folder / "state.json").unlink()
+    with pytest.raises(ModelError, match=r"state\.json: cannot be read \(No such file or directory\)"):
+        load_training_state(folder)
+
+
+def test_initial_weights_depend_on_the_seed_only(parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
+    config, tokenizers, network = parts
+    torch.manual_seed(5)
+    again = unique_weights(build_network(config, tokenizers))
+    assert all(torch.equal(weight, again[name]) for name, weight in unique_weights(network).items())
+    other = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=config.training.seed + 1))
+    different = unique_weights(build_network(other, tokenizers))
+    assert not torch.equal(different["target_embedding.weight"], again["target_embedding.weight"])
+
+
+def test_a_loaded_network_has_no_gradients(folder: Path) -> None:
+    assert not any(parameter.requires_grad for parameter in load_model(folder).network.parameters())
+
+
+def test_a_folder_and_its_output_folder_are_the_same_model(tmp_path: Path, folder: Path) -> None:
+    saved = checkpoints(tmp_path / "out", folder, 5, 10)
+    saved.choose(5)
+    assert model_folder(saved.path(10)) == saved.path(10)
+    assert model_folder(tmp_path / "out") == saved.path(5).resolve()
+    assert load_model(tmp_path / "out").name == str(tmp_path / "out")
+
+
+def test_int8_matrices_are_multiplied_by_the_scales_of_their_rows() -> None:
+    weights = {
+        "a": torch.tensor([[1, -2], [3, 4]], dtype=torch.int8),
+        "a.scale": torch.tensor([0.5, 2.0]),
+        "b": torch.tensor([7.0]),
+    }
+    restored = dequantize(weights)
+    assert restored.keys() == {"a", "b"}
+    assert torch.equal(restored["a"], torch.tensor([[0.5, -1.0], [6.0, 8.0]]))
+    assert torch.equal(restored["b"], weights["b"])

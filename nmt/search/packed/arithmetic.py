@@ -257,7 +257,12 @@ class OfEach(Output):
 def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers from -127 to 127 (F, D) int8 and the scale of each row (F,) with weight ≈ scale · number."""
     scale = _nonzero(weight.abs().amax(dim=1)).div_(127)
-    return (weight / scale.unsqueeze(1)).round_().to(torch.int8), scale
+    return quantize_rows(weight, scale), scale
+
+
+def quantize_rows(weight: Tensor, scale: Tensor) -> Tensor:
+    """Round a matrix (F, D) to int8 multiples of the scales of its rows (F,), which are at least largest value / 127."""
+    return (weight / scale.unsqueeze(1)).round_().to(torch.int8)
 
 
 def pack(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
