@@ -26,7 +26,7 @@ ROOMS = (
     "nmt.server",
     "nmt.commands",
 )
-OPTIONAL = {"numba", "zstandard", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
+OPTIONAL = {"numba", "backports.zstd", "fsspec", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
 
 Modules = dict[str, ast.Module]
 

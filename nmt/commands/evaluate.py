@@ -154,7 +154,7 @@ def _report(
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     result = parser(NAME, "Score translations: BLEU, chrF and TER with 95 % confidence intervals.")
     result.add_argument("models", nargs="*", metavar="MODEL", help="model or output folder; several are one ensemble")
-    files = result.add_argument_group("texts, one sentence per line, plain, .gz or .zst")
+    files = result.add_argument_group("texts, one sentence per line, plain, .gz, .zst or .xz")
     files.add_argument("--source", metavar="FILE", help="what MODEL translates")
     files.add_argument("--hypothesis", metavar="FILE", help="finished translations, instead of MODEL")
     files.add_argument("--reference", nargs="+", metavar="FILE", default=[], help="one reference set per file")

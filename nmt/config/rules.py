@@ -116,7 +116,7 @@ def _check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
     unused = {}
     if corpus.dataset is None:
         unused = {"name": "dataset", "split": "dataset"}
-        if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst)?$", corpus.path)):
+        if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst|\.xz)?$", corpus.path)):
             unused |= dict.fromkeys(("source_column", "target_column"), "dataset and .jsonl files")
     for key, use in unused.items():
         if getattr(corpus, key) != getattr(CorpusConfig(), key):

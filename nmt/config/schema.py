@@ -16,10 +16,10 @@ class CorpusConfig:
 
     path: str | None = None
     """A prefix (`data/train` reads data/train.en and data/train.de, compressed or not, by the languages of `data`), or a
-    .tsv or .jsonl file (.gz and .zst too). A .tsv line holds source, tab, target; a .jsonl line holds an object with one key
-    per language, or with a `translation` object of such keys."""
+    .tsv or .jsonl file (.gz, .zst and .xz too), or the URL of one (s3://, hf://, https://). A .tsv line holds source, tab,
+    target; a .jsonl line holds an object with one key per language, or with a `translation` object of such keys."""
     source: str | None = None
-    """The source side's file, instead of `path`: plain, .gz or .zst."""
+    """The source side's file, instead of `path`: plain, .gz, .zst or .xz."""
     target: str | None = None
     """The target side's file, aligned with `source` line by line."""
     dataset: str | None = None

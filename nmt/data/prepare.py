@@ -10,6 +10,7 @@ from nmt.config.schema import Config, CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, chunks
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
+from nmt.data.text_files import file_version
 from nmt.errors import DataError
 from nmt.system.files import checksum, remove_leftovers, whole_folder
 from nmt.tokenizers.base import Tokenizers
@@ -99,8 +100,7 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
 def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
     """What a corpus is read from: its settings, and its files with sizes and times; none for a dataset on the hub."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
-    states = [(file, file.stat()) for file in corpus_files(corpus, data)]
-    return {**settings, "files": [[str(file.resolve()), state.st_size, state.st_mtime_ns] for file, state in states]}
+    return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}
 
 
 def _tokenizer_checksums(tokenizers: Tokenizers) -> dict[str, str]:

@@ -35,7 +35,7 @@ from nmt.data.cleaning import is_readable
 from nmt.data.corpora import first_epoch, update_source
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
-from nmt.data.readers import corpus_files, describe, read_in_turn, read_pairs
+from nmt.data.readers import corpus_files, describe, read_pairs, read_round_robin
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
@@ -359,7 +359,7 @@ def _learned(config: Config) -> Tokenizers:
     """Learned from the training text, or those that the configuration names."""
     if not config.tokenizer.source_model:
         logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-    pairs = filter(is_readable, read_in_turn(config.data.train, config.data))
+    pairs = filter(is_readable, read_round_robin(config.data.train, config.data))
     return train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
 
 

@@ -15,7 +15,7 @@ from cell_comparison.sizes import CELLS, equal_size
 from nmt.checkpoint.folder import load_folder_config, load_model, model_folder
 from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
-from nmt.data.text_files import existing, read_lines
+from nmt.data.text_files import find_file, read_lines
 from nmt.errors import DataError, ModelError
 from nmt.evaluation.report.figures import by_length
 from nmt.evaluation.report.history import read_history
@@ -108,6 +108,6 @@ def _scores(translator: Translator, corpus: str, name: str) -> dict[str, Any]:
 
 def read_side(corpus: str, name: str, language: str) -> list[str]:
     path = Path(corpus) / f"{name}.{language}"
-    if (found := existing(path)) is None:
+    if (found := find_file(path)) is None:
         raise DataError(f"{path}: no such file, nor with .gz or .zst; give the folder of Multi30k")
     return list(read_lines(found))

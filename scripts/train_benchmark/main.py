@@ -26,7 +26,7 @@ from nmt.config.load import load_config
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
 from nmt.data.prepare import prepare
-from nmt.data.readers import read_in_turn
+from nmt.data.readers import read_round_robin
 from nmt.data.updates import UpdateOptions
 from nmt.model.dropout import Noise
 from nmt.system.machine import autocast_dtype, choose_device, keep_memory
@@ -192,7 +192,7 @@ def run_plain(config: Config, updates: int) -> None:
 def load(config: Config, folder: Path) -> tuple[Tokenizers, Iterator[Batch]]:
     """The training's own batches, endless."""
     tokenizers = train_tokenizers(
-        config.tokenizer, (pair.sides for pair in read_in_turn(config.data.train, config.data)), config.data.tags
+        config.tokenizer, (pair.sides for pair in read_round_robin(config.data.train, config.data)), config.data.tags
     )
     source = Batches(
         prepare(config, tokenizers, folder),

@@ -2,15 +2,17 @@
 
 import gzip
 import json
+import lzma
 
+import fsspec
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.pair import Pair
-from nmt.data.readers import corpus_files, describe, read_corpora, read_in_turn, read_pairs
+from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs, read_round_robin
+from nmt.data.text_files import import_zstd
 from nmt.errors import DataError
 
 DATA = DataConfig(source_language="en", target_language="de")
@@ -21,7 +23,9 @@ def compressed(text: str, ending: str) -> bytes:
     content = text.encode()
     if ending == ".gz":
         return gzip.compress(content)
-    return zstandard.compress(content) if ending == ".zst" else content
+    if ending == ".zst":
+        return import_zstd("t.zst").compress(content)  # type: ignore[no-any-return]
+    return lzma.compress(content) if ending == ".xz" else content
 
 
 def lines(side: int) -> str:
@@ -40,15 +44,15 @@ def fault(**corpus: object) -> str:
     return message
 
 
-@pytest.mark.parametrize("source", ["", ".gz", ".zst"])
-@pytest.mark.parametrize("target", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("source", ["", ".gz", ".zst", ".xz"])
+@pytest.mark.parametrize("target", ["", ".gz", ".zst", ".xz"])
 def test_prefix_with_any_compression(source, target, tmp_path):
     (tmp_path / f"train.en{source}").write_bytes(compressed(lines(0), source))
     (tmp_path / f"train.de{target}").write_bytes(compressed(lines(1), target))
     assert read(path=str(tmp_path / "train")) == PAIRS
 
 
-@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
 def test_source_and_target_files(ending, tmp_path):
     (tmp_path / f"left.txt{ending}").write_bytes(compressed(lines(0), ending))
     (tmp_path / "right").write_text(lines(1))
@@ -56,7 +60,7 @@ def test_source_and_target_files(ending, tmp_path):
         assert read(source=str(tmp_path / source), target=str(tmp_path / "right")) == PAIRS
 
 
-@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
 def test_tsv(ending, tmp_path):
     text = "".join(f"{source}\t{target}\n" for source, target in PAIRS) + "four\tvier\tignored\tcolumns\n"
     (tmp_path / f"train.tsv{ending}").write_bytes(compressed(text, ending))
@@ -64,7 +68,7 @@ def test_tsv(ending, tmp_path):
     assert read(path=str(tmp_path / "train.tsv")) == [*PAIRS, ("four", "vier")]
 
 
-@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
 def test_jsonl(ending, tmp_path):
     rows = [{"en": source, "de": target, "id": 3} for source, target in PAIRS]
     rows.append({"translation": {"en": "five", "de": "fünf", "fr": "cinq"}})
@@ -169,7 +173,7 @@ def test_missing_file_is_named():
 
 def test_damaged_compression_is_named(tmp_path):
     (tmp_path / "t.de").write_text("x\n" * 1000)
-    for ending in (".gz", ".zst"):
+    for ending in (".gz", ".zst", ".xz"):
         whole = compressed("".join(f"{number}\n" for number in range(1000)), ending)
         for content in (whole[: len(whole) // 2], b"not compressed at all\n"):
             (tmp_path / f"t.en{ending}").write_bytes(content)
@@ -215,12 +219,12 @@ def test_corpora_follow_one_another(tmp_path):
     assert list(read_corpora([], DATA)) == []
 
 
-def test_corpora_in_turn(tmp_path):
+def test_corpora_round_robin(tmp_path):
     (tmp_path / "a.tsv").write_text("1\t2\n")
     (tmp_path / "b.tsv").write_text("3\t4\n5\t6\n")
     (tmp_path / "c.tsv").write_text("7\t8\n9\t0\n")
     corpora = [CorpusConfig(path=str(tmp_path / f"{name}.tsv")) for name in "abc"]
-    assert [pair.source for pair in read_in_turn(corpora, DATA)] == ["1", "3", "7", "5", "9"]
+    assert [pair.source for pair in read_round_robin(corpora, DATA)] == ["1", "3", "7", "5", "9"]
 
 
 def test_reading_is_lazy(tmp_path):
@@ -238,3 +242,17 @@ def test_files_and_description(tmp_path):
     assert describe(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
     assert describe(CorpusConfig(path="a", source_language="fr")) == "a from fr"
     assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"
+
+
+def test_remote_corpora(tmp_path):
+    files = fsspec.filesystem("memory")
+    files.pipe({"/c/t.en": b"a\nb\n", "/c/t.de.gz": gzip.compress(b"x\ny\n"), "/c/t.tsv": b"c\tz\n"})
+    assert read(path="memory://c/t") == [("a", "x"), ("b", "y")]
+    assert read(path="memory://c/t.tsv") == [("c", "z")]
+    assert read(source="memory://c/t.en", target="memory://c/t.de") == [("a", "x"), ("b", "y")]
+    prefix = CorpusConfig(path="memory://c/t")
+    assert corpus_files(prefix, DATA) == ["memory://c/t.en", "memory://c/t.de.gz"]
+    assert describe(prefix) == "memory://c/t"
+    assert fault(path="memory://c/none").startswith("memory://c/none: found no memory://c/none.en and no")
+    assert fault(path="memory://none.tsv").startswith("memory://none.tsv: no such file (nor with .gz, .zst or .xz")
+    files.rm("/", recursive=True)

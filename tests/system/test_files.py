@@ -1,16 +1,11 @@
-"""nmt/system/files.py: lines, compression, and writes that are whole or not there at all."""
+"""nmt/system/files.py: writes that are whole or not there at all."""
 
 import errno
-import gzip
 import os
 import subprocess
 
 import pytest
-import zstandard
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from nmt.data.text_files import BYTE_ORDER_MARK, UTF_16, decode_line, existing, open_binary, read_lines
 from nmt.errors import DataError, MachineError, ModelError
 from nmt.system import files
 from nmt.system.files import (
@@ -24,79 +19,6 @@ from nmt.system.files import (
     whole_folder,
     write_whole,
 )
-
-
-@settings(deadline=None, max_examples=100)
-@given(content=st.binary() | st.text("a\r\n\u2028\x0c\x85 ").map(str.encode))
-def test_lines_are_those_of_wc(content, tmp_path_factory):
-    assume(not content.startswith((BYTE_ORDER_MARK, *UTF_16)))
-    path = tmp_path_factory.mktemp("lines") / "t"
-    path.write_bytes(content)
-    lines = content.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    assert list(read_lines(path)) == [line.removesuffix(b"\r").decode(errors="replace") for line in lines]
-
-
-def test_a_byte_order_mark_is_no_text(tmp_path):
-    (tmp_path / "t").write_text("eins\nzwei\n", encoding="utf-8-sig")
-    assert list(read_lines(tmp_path / "t")) == ["eins", "zwei"]
-    (tmp_path / "t").write_text("", encoding="utf-8-sig")
-    assert list(read_lines(tmp_path / "t")) == []
-    (tmp_path / "t").write_text("eins\nzwei\n", encoding="utf-16")
-    with pytest.raises(DataError, match=r"t: is UTF-16; convert it to UTF-8: iconv"):
-        list(read_lines(tmp_path / "t"))
-
-
-@pytest.mark.parametrize(
-    ("line", "text"), [(b"a\r\n", "a"), (b"a\r\r\n", "a\r"), (b"a\rb", "a\rb"), (b"\n", ""), (b"\xff", "\ufffd")]
-)
-def test_decode_line(line, text):
-    assert decode_line(line) == text
-
-
-@settings(deadline=None, max_examples=30)
-@given(content=st.binary(), parts=st.integers(1, 3))
-def test_compressed_files_of_several_parts(content, parts, tmp_path_factory):
-    """Both formats allow several compressed parts one after another, as `cat a.gz b.gz` makes them."""
-    folder = tmp_path_factory.mktemp("compressed")
-    (folder / "t.gz").write_bytes(gzip.compress(content) * parts)
-    (folder / "t.zst").write_bytes(zstandard.compress(content) * parts)
-    for name in ("t.gz", "t.zst"):
-        with open_binary(folder / name) as stream:
-            assert stream.read() == content * parts
-
-
-def test_large_zst_is_read_by_lines(tmp_path):
-    lines = [f"line {number}" for number in range(200_000)]
-    (tmp_path / "t.zst").write_bytes(zstandard.compress("\n".join(lines).encode()))
-    assert list(read_lines(tmp_path / "t.zst")) == lines
-
-
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
-@pytest.mark.parametrize("left", [0.0, 0.3, 0.9])
-def test_cut_compressed_file_is_an_error(ending, left, tmp_path):
-    text = "".join(f"{number * 7919 % 10007}\n" for number in range(20_000)).encode()
-    whole = gzip.compress(text) if ending == ".gz" else zstandard.compress(text)
-    (tmp_path / f"t{ending}").write_bytes(whole[: 5 + int(left * len(whole))])
-    with pytest.raises(DataError, match=r"cannot be read \(.+\); check"):
-        list(read_lines(tmp_path / f"t{ending}"))
-
-
-def test_missing_file_and_folder_are_errors(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
-        list(read_lines(tmp_path / "t"))
-    with pytest.raises(DataError, match="directory"):
-        list(read_lines(tmp_path))
-
-
-def test_existing_finds_endings_in_order(tmp_path):
-    assert existing(tmp_path / "t") is None
-    for ending in (".zst", ".gz", ""):
-        (tmp_path / f"t{ending}").touch()
-        assert existing(tmp_path / "t") == tmp_path / f"t{ending}"
-    (tmp_path / "folder").mkdir()
-    assert existing(tmp_path / "folder") is None
 
 
 def test_reason_is_never_empty():
