@@ -1,21 +1,61 @@
-"""nmt: recurrent neural machine translation."""
+"""nmt: recurrent neural machine translation.
+
+This is the whole public API. Names are imported when they are first used, so that `import nmt` does not wait for torch.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.translation.request import Translation
+    from nmt.config.load import load_config
+    from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, NmtError, UserError
+    from nmt.evaluation.scores import evaluate
+    from nmt.search.options import SampleOptions, SearchOptions
+    from nmt.training.run import train
+    from nmt.translation.request import Request, Translation
     from nmt.translation.translator import Translator
 
 __version__ = "0.1.0"
-__all__ = ["Translation", "Translator", "__version__"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Interrupted",
+    "MachineError",
+    "ModelError",
+    "NmtError",
+    "Request",
+    "SampleOptions",
+    "SearchOptions",
+    "Translation",
+    "Translator",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "load_config",
+    "train",
+]
 
-
-_HOMES = {"Translation": "nmt.translation.request", "Translator": "nmt.translation.translator"}
+_ERRORS = ("ConfigError", "DataError", "Interrupted", "MachineError", "ModelError", "NmtError", "UserError")
+_MODULES = {
+    **dict.fromkeys(_ERRORS, "nmt.errors"),
+    "Request": "nmt.translation.request",
+    "SampleOptions": "nmt.search.options",
+    "SearchOptions": "nmt.search.options",
+    "Translation": "nmt.translation.request",
+    "Translator": "nmt.translation.translator",
+    "evaluate": "nmt.evaluation.scores",
+    "load_config": "nmt.config.load",
+    "train": "nmt.training.run",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when first used, so that `import nmt` and `--help` do not wait for torch."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'nmt' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'nmt' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

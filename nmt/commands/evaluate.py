@@ -104,7 +104,7 @@ def _translate(
         translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
-        language = language or translator.target(to)
+        language = language or translator.target_language(to)
         build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
         search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]

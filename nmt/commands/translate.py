@@ -71,17 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             search = _search(options)
             translator = load_translator(options)
         with contextlib.closing(translator):
-            translator.nbest(
-                [], search, to=options.to, tag=options.tag, split=options.split
-            )  # what is wrong with them is told before any input
+            asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
+            translator.nbest([""], **asked)  # report a wrong language or tag before reading input
             run_pipe(
                 _standard_input(),
                 _standard_output(),
-                translate=lambda lines, numbers: translator.nbest(
-                    lines, search, numbers, to=options.to, tag=options.tag, split=options.split
-                ),
+                translate=lambda requests: translator.nbest(requests, **asked),
                 show=as_json if options.json else ranked if options.nbest else plain,
-                most_lines=WINDOW * translator.processes * translator.most_segments(search.rows),
+                max_lines=WINDOW * translator.processes * translator.max_segments(search),
             )
 
     return run(NAME, body)

@@ -1,68 +1,50 @@
-"""A translation of a line, and how those of its parts become one."""
+"""Request and Translation: what goes into the translator for each text, and what comes out."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+
+from nmt.search.options import Options
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to translate, with everything that is asked for it.
+
+    >>> Request("A man rides a horse.", to="de")
+    Request(text='A man rides a horse.', to='de', tag=None, split=False, options=None, name=None)
+    """
+
+    text: str
+    """Plain text of any length, read as one line."""
+    _: KW_ONLY
+    to: str | None = None
+    """The target language, for models with several."""
+    tag: str | None = None
+    """Translate in the manner of the training corpora with this tag; by default, of those without a tag."""
+    split: bool = False
+    """Translate each sentence separately. A model trained on sentences omits most of a longer paragraph. Sentences end at full
+    stops and similar marks before a space, so abbreviations split too."""
+    options: Options | None = None
+    """How to search or sample; by default a beam search with the defaults of `SearchOptions`."""
+    name: str | None = None
+    """What warnings call this text; by default "line N", its position in the call, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """One translation of one line. Of a line that was split, everything is put together from its parts."""
+    """One translation of one text. If the text was translated in parts, this is their concatenation."""
 
     text: str
     """Plain text, always a single line."""
     score: float
-    """What n-best lists are ordered by, samples not: the mean of log P if the length penalty is 1."""
+    """The score that orders n-best lists: with a length penalty of 1 the mean log-probability of a token. Samples are not
+    ordered by it."""
     source_tokens: list[str]
-    """The line's pieces."""
+    """The tokens of the request's text, after those of its tags."""
     tokens: list[str]
-    """The translation's pieces."""
+    """The tokens of the translation."""
     alignment: list[int]
-    """For each of `tokens` the index of the source token that it attends to most."""
+    """For each token of the translation, the index of the source token with the largest attention weight. Empty unless the
+    options ask for attention."""
     attention: list[list[float]] = field(default_factory=list)
-    """For each of `tokens` its attention weights over `source_tokens`; like `alignment` only if the options ask for it. What is
-    missing to a sum of 1 went to the end of the sentence."""
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks: byte pieces can spell any character."""
-    return text.replace("\n", " ").replace("\r", " ")
-
-
-Parts = list[list[Translation]]  # what was found for each segment of a line
-
-
-def of_line(parts: Parts, join: Callable[[Parts], list[Translation]]) -> list[Translation]:
-    """What is found for a line: that of its segment, or of several put together."""
-    if not parts:
-        return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
-    return parts[0] if len(parts) == 1 else join(parts)
-
-
-def joined_best(parts: Parts) -> list[Translation]:
-    """Only the best: what the second best of the whole is, those of the parts do not tell."""
-    return [_joined([best[0] for best in parts])]
-
-
-def joined_samples(parts: Parts) -> list[Translation]:
-    """A sample of the whole is one of each part."""
-    return [_joined(list(samples)) for samples in zip(*parts, strict=True)]
-
-
-def _joined(parts: list[Translation]) -> Translation:
-    alignment: list[int] = []
-    attention: list[list[float]] = []
-    offset, whole = 0, sum(len(part.source_tokens) for part in parts)
-    for part in parts:
-        alignment += [offset + position for position in part.alignment]
-        after = whole - offset - len(part.source_tokens)
-        attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
-        offset += len(part.source_tokens)
-    pieces = sum(len(part.tokens) + 1 for part in parts)
-    return Translation(
-        text=" ".join(part.text for part in parts if part.text),
-        score=sum(part.score * (len(part.tokens) + 1) for part in parts) / pieces,
-        source_tokens=[token for part in parts for token in part.source_tokens],
-        tokens=[token for part in parts for token in part.tokens],
-        alignment=alignment,
-        attention=attention,
-    )
+    """For each token of the translation, its attention weights over `source_tokens`. A row sums to less than 1, because the
+    end of the sentence gets the rest. Empty unless the options ask for attention."""

@@ -92,11 +92,11 @@ def score(cell: str, corpus: str, folder: str) -> dict[str, Any]:
 
 
 def _scores(translator: Translator, corpus: str, name: str) -> dict[str, Any]:
-    sides = (translator.data.source_language, translator.target())
+    sides = (translator.data.source_language, translator.target_language())
     source, reference = (read_side(corpus, name, language) for language in sides)
     check_lengths([(f"{name}, {side}", lines) for side, lines in zip(sides, (source, reference), strict=True)])
     hypotheses = translator.translate(source)
-    language = translator.target()
+    language = translator.target_language()
     evaluation = evaluate(hypotheses, [reference], metrics=("bleu", "chrf"), target_language=language)
     built = build_metrics(("bleu", "chrf"), target_language=language)
     groups = by_length(hypotheses, [reference], cast(BLEU, built["bleu"]), cast(CHRF, built["chrf"]))

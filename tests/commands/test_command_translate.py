@@ -248,7 +248,7 @@ def test_as_much_is_read_ahead_as_the_processes_need(
     model: Path, forking: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, most_lines, **__: read.append(most_lines))
+    monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, max_lines, **__: read.append(max_lines))
     monkeypatch.setattr("nmt.commands.translate._standard_input", lambda: None)
     monkeypatch.setattr("nmt.translation.translator.can_fork", lambda: forking)
     assert main([str(model), "--threads", "3"]) == 0

@@ -180,7 +180,7 @@ def test_the_language_asked_for_is_the_language_given(model: Path) -> None:
 
 def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
     translator = Translator.load(model)
-    translator.max_pieces = 2
+    translator._segmenter.max_tokens = 2
     [best] = translator.nbest(["red cat one dog"], to="fr")[0]
     assert best.source_tokens == ["<2fr>", "red", "cat", "<2fr>", "one", "dog"]
 
@@ -188,9 +188,9 @@ def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, r"not said into which language; choose de or fr \(--to\)"),
-        ({"to": "cs"}, r"no translation into cs; choose de or fr \(--to\)"),
-        ({"to": "fr", "tag": "<x>"}, r"tag <x>: the model was not trained with it; choose <bt>, or none \(--tag\)"),
+        ({}, r"the target language is not given; choose de or fr \(--to\)"),
+        ({"to": "cs"}, r"the model does not translate into cs; choose de or fr \(--to\)"),
+        ({"to": "fr", "tag": "<x>"}, r"tag <x>: no training corpus has it; choose <bt>, or leave it out \(--tag\)"),
     ],
 )
 def test_unknown_languages_and_tags_are_refused(model: Path, asked: dict[str, str], message: str) -> None:

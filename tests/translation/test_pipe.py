@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nmt.data.text_files import BYTE_ORDER_MARK, decode_line
 from nmt.errors import DataError, MachineError
 from nmt.translation import pipe
+from nmt.translation.request import Request
 
 
 class Slow(io.RawIOBase):
@@ -26,17 +27,25 @@ class Slow(io.RawIOBase):
         return self.content.read(min(size, self.size))
 
 
-def through(content: bytes, most_lines: int = 4, size: int = 7) -> list[bytes]:
+def copy(requests: Sequence[Request]) -> list[str]:
+    return [request.text for request in requests]
+
+
+def show(text: str, number: int) -> str:
+    return f"{number} {text}"
+
+
+def through(content: bytes, max_lines: int = 4, size: int = 7) -> list[bytes]:
+    """What a pipe that writes capitals makes of some bytes."""
     sink = io.BytesIO()
-    windows: list[Sequence[str]] = []
+    windows: list[int] = []
 
-    def upper(lines: Sequence[str], numbers: Sequence[int]) -> list[str]:
-        windows.append(lines)
-        assert len(set(lines)) == len(lines) == len(numbers)
-        return [line.upper() for line in lines]
+    def upper(requests: Sequence[Request]) -> list[str]:
+        windows.append(len(requests))
+        return [request.text.upper() for request in requests]
 
-    pipe.run_pipe(Slow(content, size), sink, translate=upper, show=lambda text, number: text, most_lines=most_lines)
-    assert all(len(window) <= most_lines for window in windows)
+    pipe.run_pipe(Slow(content, size), sink, translate=upper, show=lambda text, number: text, max_lines=max_lines)
+    assert all(0 < window <= max_lines for window in windows)
     return sink.getvalue().split(b"\n")
 
 
@@ -72,7 +81,7 @@ def test_each_line_is_answered_when_the_input_pauses() -> None:
         thread = threading.Thread(
             target=pipe.run_pipe,
             args=(source, sink),
-            kwargs={"translate": lambda lines, numbers: lines, "show": lambda text, number: f"{number} {text}"},
+            kwargs={"translate": copy, "show": show},
         )
         thread.start()
         for number in range(1, 4):  # each answer is read before the next line is written
@@ -82,28 +91,28 @@ def test_each_line_is_answered_when_the_input_pauses() -> None:
         thread.join()
 
 
-def test_the_same_lines_are_translated_once_a_window() -> None:
-    calls: list[tuple[list[str], list[int]]] = []
+def test_line_numbers_continue_in_the_next_window() -> None:
+    windows: list[list[str | None]] = []
 
-    def translate(lines: Sequence[str], numbers: Sequence[int]) -> Sequence[str]:
-        calls.append((list(lines), list(numbers)))
-        return lines
+    def translate(requests: Sequence[Request]) -> list[str]:
+        windows.append([request.name for request in requests])
+        return copy(requests)
 
     sink = io.BytesIO()
-    pipe.run_pipe(io.BytesIO(b"a\nb\na\na\n"), sink, translate=translate, show=lambda text, number: f"{number}{text}")
-    assert sink.getvalue() == b"1a\n2b\n3a\n4a\n"
-    assert calls == [(["a", "b"], [1, 2])]
+    pipe.run_pipe(io.BytesIO(b"a\na\na\nb\na\n"), sink, translate=translate, show=show, max_lines=3)
+    assert sink.getvalue() == b"1 a\n2 a\n3 a\n4 b\n5 a\n"
+    assert windows == [["line 1", "line 2", "line 3"], ["line 4", "line 5"]]
 
 
 def test_a_line_without_end_is_cut_and_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(pipe, "MOST_BYTES", 10)
+    monkeypatch.setattr(pipe, "MAX_LINE_BYTES", 10)
     assert through(b"a\n" + b"x" * 100 + b"\nb\n" + b"y" * 50, size=8) == [b"A", b"X" * 10, b"B", b"Y" * 10, b""]
     assert [record.getMessage()[:7] for record in caplog.records] == ["line 2:", "line 4:"]
 
 
 def test_reading_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipe, "AHEAD_BYTES", 50)
+    monkeypatch.setattr(pipe, "MAX_AHEAD_BYTES", 50)
     windows = list(pipe.ReadAhead(Slow(b"ten bytes\n" * 100, 1000), 1000).windows())
     assert sum(map(len, windows)) == 100
     assert max(map(len, windows)) <= 6
@@ -115,7 +124,7 @@ def test_a_fault_of_the_source_reaches_the_caller() -> None:
             raise OSError("gone")
 
     with pytest.raises(DataError, match="the input cannot be read \\(gone\\)"):
-        pipe.run_pipe(Broken(), io.BytesIO(), translate=lambda lines, numbers: lines, show=lambda text, number: text)
+        pipe.run_pipe(Broken(), io.BytesIO(), translate=copy, show=show)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +137,7 @@ def test_a_fault_of_the_sink_reaches_the_caller(failure: OSError, raised: type[E
             raise failure
 
     with pytest.raises(raised, match=r"No space left|^$"):
-        pipe.run_pipe(
-            io.BytesIO(b"a\n"), Full(), translate=lambda lines, numbers: lines, show=lambda text, number: text
-        )
+        pipe.run_pipe(io.BytesIO(b"a\n"), Full(), translate=copy, show=show)
 
 
 def test_a_steady_trickle_is_answered_before_it_fills_a_window(monkeypatch: pytest.MonkeyPatch) -> None:

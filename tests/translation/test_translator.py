@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceTrainer
 
-from nmt import Translation, Translator
+from nmt import Request, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
@@ -25,8 +25,10 @@ from nmt.search.packed.arithmetic import exact_int8
 from nmt.search.packed.engine import KNOWN
 from nmt.system.files import CHECKSUMS, checksum
 from nmt.training.run import train
-from nmt.translation import translator as translate
-from nmt.translation.translator import MAX_PIECES
+from nmt.translation import batches
+from nmt.translation import translator as module
+from nmt.translation.segments import Segment
+from nmt.translation.translator import MAX_TOKENS
 from nmt.translation.workers import can_fork
 from nmt.types import EOS
 
@@ -94,59 +96,82 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
 def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.LogCaptureFixture) -> None:
-    translator, lines = Translator.load(model, threads=2), ["red cat"] * 8
+    class Broken:
+        rows = 2
+
+    translator, lines = Translator.load(model, threads=2), LINES[:8]
     expected = translator.translate(lines)
     with pytest.raises(AttributeError):
-        translator.translate(lines, SimpleNamespace(rows=2))  # type: ignore[arg-type]
+        translator.translate(lines, Broken())  # type: ignore[arg-type]
     assert not caplog.messages
     for _ in range(2):
         assert translator.translate(lines) == expected
-    assert caplog.messages == [
-        "an error or Ctrl-C has ended the worker processes: one core goes on; load the model again"
-    ]
+    assert caplog.messages == ["an error or Ctrl-C has ended the workers; continuing on one core, load the model again"]
 
 
-def test_workers_share_what_is_enough_for_them(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[list[int]] = []
+def test_workers_get_batches_only_if_there_are_several(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped: list[list[int]] = []
 
     class Counted:
         count, close = 2, SimpleNamespace(alive=True)
 
-        def map(self, work: list[tuple[list[list[int]], SearchOptions]]) -> list[list[Translation]]:
-            batches.append([len(segments) for segments, _ in work])
+        def map(self, work: list[list[Segment]]) -> list[list[list[Translation]]]:
+            mapped.append([len(batch) for batch in work])
             return [translator._search(batch) for batch in work]
 
     translator = Translator.load(model)
+    expected = {count: translator.translate(LINES[:count]) for count in (1, 7, 8, 40)}
     monkeypatch.setattr(translator, "_workers", Counted())
-    for count in (1, 7, 8, 40):
-        assert len(translator.translate(["red cat"] * count)) == count
-    assert batches == [[4, 4], [20, 20]]  # fewer are searched here
-    batches.clear()
-    translator.translate(["red cat " * 12, *["red cat"] * 27])
-    assert batches[0][0] < batches[0][1]  # the longest need as much time as many short ones
-    batches.clear()
-    monkeypatch.setattr(translator, "batch_size", 10)
-    translator.translate(["red cat"] * 36)
-    assert batches == [[10, 10, 10, 6]]
+    for count, translations in expected.items():
+        assert translator.translate(LINES[:count]) == translations
+    assert [len(work) for work in mapped] == [2, 2]
+    assert [sum(work) for work in mapped] == [8, 40]
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
-def test_parts_of_about_the_same_size(lengths: list[int], count: int) -> None:
-    lengths.sort(reverse=True)
-    parts = translate._parted(lengths, count)
-    assert [place for part in parts for place in part] == list(range(len(lengths)))
-    assert len(parts) <= max(1, count)
-    assert all(parts)
-    mean = sum(lengths) / max(1, count)
-    assert all(sum(lengths[place] for place in part) <= mean + lengths[part[0]] for part in parts)
-
-
-def test_batches_hold_as_many_segments_as_the_beam_allows(model: Path) -> None:
+def test_the_same_text_is_searched_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
     translator = Translator.load(model)
-    assert [translator.most_segments(beam) for beam in (1, 5, 1000)] == [96, 96, 1]
-    assert [len(part) for part in translate._cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
-    assert [len(part) for part in translate._cut(range(2), [9000, 9000], 4)] == [1, 1]
-    assert Translator.load(model, batch_size=7).most_segments(5) == 7
+    search = translator._search
+    monkeypatch.setattr(translator, "_search", lambda batch: searched.append(len(batch)) or search(batch))
+    red, blue = translator.translate(["red cat", "blue dog"])
+    texts = ["red cat", " red cat", "blue dog", "red cat. blue dog"]
+    assert translator.translate(texts)[:3] == [red, red, blue]
+    translator.translate(["red cat", Request("red cat", options=SearchOptions(beam=2))])
+    assert searched == [2, 3, 1, 1]
+
+
+def test_each_request_has_its_own_options(model: Path) -> None:
+    translator = Translator.load(model)
+    narrow, wide, drawn = SearchOptions(beam=1), SearchOptions(beam=4, nbest=3), SampleOptions(samples=2, seed=3)
+    requests = [Request(text, options=options) for text in LINES[:6] for options in (narrow, wide, drawn)]
+    alone = {options: translator.nbest(LINES[:6], options) for options in (narrow, wide, drawn)}
+    expected = [alone[options][index] for index in range(6) for options in (narrow, wide, drawn)]
+    found = translator.nbest([*requests, LINES[0]], narrow)
+    assert [[best.text for best in line] for line in found] == [
+        [best.text for best in line] for line in [*expected, alone[narrow][0]]
+    ]
+    assert [len(line) for line in found[:3]] == [1, 3, 2]
+
+
+def test_what_a_request_leaves_out_is_taken_from_the_call(model: Path) -> None:
+    translator = Translator.load(model)
+    parts = translator.translate(["red cat.", "blue dog."])
+    text = "red cat. blue dog."
+    whole, split = translator.translate([text, Request(text, split=True)])
+    assert split == " ".join(parts) != whole
+    assert translator.translate([text, Request(text)], split=True) == [split, split]
+    for asked in ({"to": "fr"}, {"tag": "<x>"}):
+        with pytest.raises(ConfigError):
+            translator.translate([Request("", **asked)])
+        with pytest.raises(ConfigError):
+            translator.translate([Request("")], **asked)
+    assert translator.translate([Request("", to="de")], to="fr") == [""]
+    assert translator.target_language() == "de"
+
+
+def test_a_single_string_is_refused(model: Path) -> None:
+    with pytest.raises(TypeError, match="a list of texts"):
+        Translator.load(model).translate("red cat")
 
 
 def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
@@ -161,7 +186,7 @@ def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
 
 
 def test_a_precision_that_the_device_does_not_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translate, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(module, "choose_device", lambda name: torch.device("cuda"))
     with pytest.raises(
         ConfigError, match="precision int8: only on a CPU; choose device cpu, or precision auto or fp32"
     ):
@@ -199,7 +224,7 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
     translator = Translator.load(model)
     (alone,) = translator.translate(["red cat"])
     assert translator.translate(["red cat" + " " * 1000, "\u3000 red cat\t"]) == [alone, alone]
-    translator.max_pieces = 8
+    translator._segmenter.max_tokens = 8
     assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
 
 
@@ -253,12 +278,12 @@ def test_attention_is_kept_where_it_is_asked_for(model: Path) -> None:
 
 def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator.load(model)
-    translator.max_pieces = 8
+    translator._segmenter.max_tokens = 8
     line = "red cat. blue dog. green house."
     options = SearchOptions(attention=True)
     with caplog.at_level(logging.WARNING):
-        (whole,), (other,) = translator.nbest([line, "one"], options, numbers=[41, 42])
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["line 41"]
+        (whole,), (other,) = translator.nbest([Request(line, name="title"), "one", line], options)[:2]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["title", "line 3"]
     assert len(whole.source_tokens) > 8
     assert max(whole.alignment) >= 8
     check_attention(whole)
@@ -266,28 +291,10 @@ def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCapt
     assert len(translator.translate(["x" * 50])) == 1  # no place to split at
 
 
-@pytest.mark.parametrize(
-    ("line", "parts"),
-    [
-        (
-            "one two. three four five. six",
-            ["one two. ", "three four five. six"],
-        ),  # 8 characters are the middle's; 25 not
-        ("one two three four", ["one two ", "three four"]),
-        ("aaaaaaaa", ["aaaa", "aaaa"]),
-        ("一二三。四五六", ["一二三。", "四五六"]),
-        ("end of it. ", ["end ", "of it. "]),
-    ],
-)
-def test_long_lines_are_cut_near_the_middle_between_sentences_or_words(line: str, parts: list[str]) -> None:
-    cut = translate._middle(line)
-    assert [line[:cut], line[cut:]] == parts
-
-
 def test_parts_are_translated_as_lines_of_their_own(model: Path) -> None:
     translator = Translator.load(model)
     alone = translator.translate(["red cat.", "blue dog."])
-    translator.max_pieces = 8
+    translator._segmenter.max_tokens = 8
     assert translator.translate(["red cat.  blue dog."]) == [" ".join(alone)]
 
 
@@ -305,7 +312,7 @@ def test_an_ensemble_is_the_mean_of_its_members(folder: Path, model: Path) -> No
 
 def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
     words = trained(folder, "words", "tokenizer.kind=words", "tokenizer.vocabulary_size=60")
-    with pytest.raises(ModelError, match="no ensemble, their source vocabularies differ"):
+    with pytest.raises(ModelError, match="cannot be an ensemble, their source vocabularies differ"):
         Translator.load(model, words)
     french = trained(folder, "french", "training.epochs=1")
     config = (french / "best").resolve() / "config.yaml"
@@ -314,7 +321,7 @@ def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
     files = sorted(path for path in config.parent.iterdir() if path.name != CHECKSUMS)
     (config.parent / CHECKSUMS).write_text("".join(f"{checksum(path)}  {path.name}\n" for path in files))
     with pytest.raises(
-        ModelError, match=r"first and .*french: no ensemble, one translates en to de, the other en to fr"
+        ModelError, match=r"first and .*french: cannot be an ensemble, one translates en to de, the other en to fr"
     ):
         Translator.load(model, french)
     with pytest.raises(ConfigError, match="no model"):
@@ -341,7 +348,7 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
     options = SampleOptions(samples=3)
     both = Translator.load(model, model)
     first, second = texts(both, ["red cat.", "blue dog."], options)
-    both.max_pieces = 8
+    both._segmenter.max_tokens = 8
     assert texts(both, ["red cat.  blue dog.", ""], options) == [
         [" ".join(parts) for parts in zip(first, second, strict=True)],
         [""],
@@ -350,13 +357,13 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
 
 def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
-    searched = translate.decode
+    searched = batches.decode
 
     def counted(*arguments: Any, **named: Any) -> Any:
         threads.append(torch.get_num_threads())
         return searched(*arguments, **named)
 
-    monkeypatch.setattr(translate, "decode", counted)
+    monkeypatch.setattr(batches, "decode", counted)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     Translator.load(model).translate(["red cat"])
@@ -368,10 +375,10 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
 
 def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     returned: list[int] = []
-    monkeypatch.setattr(translate, "return_memory", lambda: returned.append(translator._search.rows))
-    monkeypatch.setattr(translate, "TRIM_ROWS", 10)
+    monkeypatch.setattr(batches, "return_memory", lambda: returned.append(translator._search.rows))
+    monkeypatch.setattr(batches, "TRIM_ROWS", 10)
     translator = Translator.load(model, batch_size=2)
-    translator.translate(["red cat"] * 9, SearchOptions(beam=3))
+    translator.translate(["red cat" + " one" * count for count in range(9)], SearchOptions(beam=3))
     assert returned == [0, 0]
 
 
@@ -384,9 +391,9 @@ def test_what_cannot_be_packed_is_translated_by_the_model_itself(
         found = Translator.load(model, model, threads=2)
     assert found.translate(LINES) == expected
     found.close()
-    assert [
-        record.message.partition(";")[0] for record in caplog.records if record.name == "nmt.translation.translator"
-    ] == ["model.cell=lstm: cannot be packed for int8"]
+    assert [record.message.partition(";")[0] for record in caplog.records if record.name == "nmt.translation.load"] == [
+        "model.cell=lstm: cannot be packed for int8"
+    ]
     with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
         Translator.load(model, precision="int8")
 
@@ -399,7 +406,7 @@ def test_a_model_that_learned_longer_lines_translates_them_whole(
     ]
     short, long = map(Translator.load, folders)
     both = Translator.load(*reversed(folders))
-    assert (short.max_pieces, long.max_pieces, both.max_pieces) == (MAX_PIECES, 300, MAX_PIECES)
+    assert [each._segmenter.max_tokens for each in (short, long, both)] == [MAX_TOKENS, 300, MAX_TOKENS]
     line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
     for translator in (long, short):
         translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))

@@ -1,0 +1,64 @@
+"""Loading: model folders to what the translator searches with."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from nmt.checkpoint.folder import Model
+from nmt.errors import ConfigError, ModelError
+from nmt.model.candidates import Shortlist
+from nmt.search.packed.engine import build_scorer, unknown_part
+from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
+from nmt.system.machine import one_thread
+from nmt.tokenizers.base import names
+
+logger = logging.getLogger(__name__)
+
+
+def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
+    """A scorer for each model, on a CPU and in this precision. Raises the errors of `build_scorer`."""
+    with one_thread():  # sums of tables must not depend on the number of threads either
+        scorers = [build_scorer(model.network, precision) for model in models]
+    if unknown := dict.fromkeys(part for model in models if (part := unknown_part(model.config.model))):
+        logger.info("%s: cannot be packed for int8; PyTorch translates instead, slower and in fp32", ", ".join(unknown))
+    return scorers
+
+
+def combine_scorers(models: Sequence[Model], scorers: Sequence[Scorer[Any]] | None) -> Scorer[Any]:
+    """One scorer of all models; by default they are computed by PyTorch, in the precision of their weights."""
+    members = scorers or [ModelScorer(model.network) for model in models]
+    return members[0] if len(members) == 1 else EnsembleScorer(members)
+
+
+def check_ensemble(models: Sequence[Model]) -> None:
+    """Check that models can translate together.
+
+    Raises:
+        ConfigError: there is no model.
+        ModelError: their languages or their vocabularies differ.
+    """
+    if not models:
+        raise ConfigError("no model given; name at least one model folder")
+    first = models[0]
+    for other in models[1:]:
+        fault = f"{first.name} and {other.name}: cannot be an ensemble"
+        if _describe_languages(first) != _describe_languages(other):
+            raise ModelError(
+                f"{fault}, one translates {_describe_languages(first)}, the other {_describe_languages(other)}; "
+                "name models with the same languages"
+            )
+        for side in ("source", "target"):
+            if names(getattr(first.tokenizers, side)) != names(getattr(other.tokenizers, side)):
+                raise ModelError(f"{fault}, their {side} vocabularies differ; name models with the same vocabularies")
+
+
+def choose_shortlist(models: Sequence[Model]) -> Shortlist | None:
+    """The shortlist of the first model that has one. It includes the source tokens if a model copies them."""
+    shortlist = next((model.shortlist for model in models if model.shortlist), None)
+    copies = any(model.network.output.copies for model in models)
+    return shortlist.copying(models[0].tokenizers.target.tags) if shortlist and copies else shortlist
+
+
+def _describe_languages(model: Model) -> str:
+    data = model.config.data
+    return f"{', '.join(data.source_languages)} to {', '.join(data.target_languages)}"

@@ -1,0 +1,146 @@
+"""Segments: texts cut into pieces that the model can translate, and the translations of the pieces joined again."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt.config.schema import DataConfig
+from nmt.errors import ConfigError
+from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.tokenizers.base import Tokenizer
+from nmt.translation.request import Request, Translation
+
+logger = logging.getLogger(__name__)
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """What the search translates at once: a whole text, a sentence, or a part of a long sentence."""
+
+    ids: tuple[int, ...]
+    """Source ids, tags first, without EOS."""
+    options: Options
+    """How to search or sample."""
+
+
+class Segmenter:
+    """Cuts requests into segments.
+
+    Args:
+        tokenizer: of the source language.
+        data: the languages and tags of the model.
+        max_tokens: the largest segment, tags not counted.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, data: DataConfig, max_tokens: int) -> None:
+        self.tokenizer, self.data, self.max_tokens = tokenizer, data, max_tokens
+        self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
+
+    def split(self, request: Request, name: str) -> list[Segment]:
+        """The segments of a request, in order; none if its text is blank.
+
+        Args:
+            request: what to translate.
+            name: what warnings call it if it has no name.
+
+        Raises:
+            ConfigError: the model does not have the language or the tag.
+        """
+        tags, options = self._tag_ids(request.to, request.tag), request.options or SearchOptions()
+        text, segments = request.text.strip(), []
+        for sentence in _SENTENCE_END.split(text) if request.split else [text]:
+            parts = [ids for ids in self._cut(sentence) if ids]
+            if len(parts) > 1:
+                count = sum(map(len, parts))
+                logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
+            segments += [Segment(ids=(*tags, *ids), options=options) for ids in parts]
+        return segments
+
+    def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
+        """The ids of the tags before each segment."""
+        if (to, tag) not in self._tags:
+            if tag is not None and tag not in self.data.corpus_tags:
+                known = self.data.corpus_tags
+                choice = (
+                    f"choose {' or '.join(known)}, or leave it out" if known else "leave it out, the model has no tags"
+                )
+                raise ConfigError(f"tag {tag}: no training corpus has it; {choice} (--tag)")
+            tags = self.data.tags_before(choose_language(self.data, to), tag)
+            self._tags[to, tag] = tuple(self.tokenizer.encode_tags(tags))
+        return self._tags[to, tag]
+
+    def _cut(self, text: str) -> list[list[int]]:
+        """The ids of a text, which is halved until no part has more than `max_tokens`."""
+        ids = self.tokenizer.encode(text)
+        if len(ids) <= self.max_tokens or len(text) == 1:
+            return [ids]
+        middle = find_middle(text)
+        halves = text[:middle].strip(), text[middle:].strip()
+        return [part for half in halves if half for part in self._cut(half)]
+
+
+def choose_language(data: DataConfig, to: str | None) -> str:
+    """The language to translate into: `to`, which may be None if the model has only one.
+
+    Raises:
+        ConfigError: it is missing, or the model does not translate into it.
+    """
+    languages = data.target_languages
+    if to in languages or (to is None and len(languages) == 1):
+        return to or languages[0]
+    fault = "the target language is not given" if to is None else f"the model does not translate into {to}"
+    raise ConfigError(f"{fault}; choose {' or '.join(languages)} (--to)")
+
+
+def find_middle(text: str) -> int:
+    """Where to cut a text in two: after the sentence that ends nearest to its middle, else between words, else anywhere."""
+    half = len(text) // 2
+    for boundary in (_SENTENCE_END, _SPACE):
+        if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
+            return min(cuts, key=lambda cut: abs(cut - half))
+    return half
+
+
+def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]]) -> list[Translation]:
+    """The translations of a text.
+
+    A text of several segments has one translation, of the best of each: the second best of the whole cannot be told from
+    the parts. With sampling, sample k of the text joins sample k of each segment.
+
+    Args:
+        segments: of the text.
+        found: the translations of each segment, best first.
+    """
+    if not segments:
+        return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
+    if len(segments) == 1:
+        return found[0]
+    if isinstance(segments[0].options, SampleOptions):
+        return [_join(samples) for samples in zip(*found, strict=True)]
+    return [_join([best[0] for best in found])]
+
+
+def _join(parts: Sequence[Translation]) -> Translation:
+    """One translation of several in a row. Its score is the mean of theirs, weighted by their tokens, EOS included."""
+    source_length = sum(len(part.source_tokens) for part in parts)
+    alignment: list[int] = []
+    attention: list[list[float]] = []
+    offset = 0
+    for part in parts:
+        after = source_length - offset - len(part.source_tokens)
+        alignment += [offset + position for position in part.alignment]
+        attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
+        offset += len(part.source_tokens)
+    length = sum(len(part.tokens) + 1 for part in parts)
+    return Translation(
+        text=" ".join(part.text for part in parts if part.text),
+        score=sum(part.score * (len(part.tokens) + 1) for part in parts) / length,
+        source_tokens=[token for part in parts for token in part.source_tokens],
+        tokens=[token for part in parts for token in part.tokens],
+        alignment=alignment,
+        attention=attention,
+    )

@@ -1,0 +1,70 @@
+"""Batches: which segments are searched together."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.translation.batches import cut, divide, max_segments, plan_batches, replace_line_breaks
+from nmt.translation.segments import Segment
+
+GREEDY = SearchOptions(beam=1)
+
+
+def segments(*lengths: int, options: Options = GREEDY) -> list[Segment]:
+    return [Segment(ids=(5,) * length, options=options) for length in lengths]
+
+
+def plan(*lengths: int, size: int | None = None, processes: int = 1) -> list[list[int]]:
+    """The lengths in each batch."""
+    batches = plan_batches(segments(*lengths), size, processes)
+    return [[lengths[index] for index in batch] for batch in batches]
+
+
+def test_batches_have_similar_lengths_and_the_longest_come_first() -> None:
+    assert plan(3, 9, 1, 7, 5, size=2) == [[9, 7], [5, 3], [1]]
+    assert plan_batches(segments(2, 2, 2, 2), 3, 1) == [[0, 1, 2], [3]]  # equal lengths keep their order
+    assert plan() == []
+
+
+def test_every_process_gets_a_share_if_it_is_worth_it() -> None:
+    assert [len(batch) for batch in plan(*[2] * 7, processes=2)] == [7]
+    assert [len(batch) for batch in plan(*[2] * 8, processes=2)] == [4, 4]
+    assert [len(batch) for batch in plan(*[2] * 40, processes=2)] == [20, 20]
+    assert [len(batch) for batch in plan(*[2] * 36, size=10, processes=2)] == [10, 10, 10, 6]
+    long, short = plan(24, *[2] * 27, processes=2)
+    assert len(long) < len(short)  # the longest need as much time as many short ones
+
+
+def test_a_batch_has_the_same_options_throughout() -> None:
+    drawn = SampleOptions(samples=320)
+    mixed = [*segments(3, 1), *segments(2, 4, 5, options=drawn), *segments(6)]
+    batches = plan_batches(mixed, None, 1)
+    assert [{mixed[index].options for index in batch} for batch in batches] == [{GREEDY}, {drawn}, {drawn}]
+    assert [[len(mixed[index].ids) for index in batch] for batch in batches] == [[6, 3, 1], [5, 4], [2]]
+
+
+def test_a_batch_holds_as_many_segments_as_the_beam_allows() -> None:
+    beams = [SearchOptions(beam=beam) for beam in (1, 5, 7, 1000)]
+    assert [max_segments(options, None) for options in beams] == [96, 96, 91, 1]
+    assert [max_segments(options, 7) for options in beams] == [7, 7, 7, 7]
+
+
+def test_a_batch_holds_a_limited_number_of_tokens() -> None:
+    assert [len(part) for part in cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
+    assert [len(part) for part in cut(range(2), [9000, 9000], 4)] == [1, 1]
+    assert [len(part) for part in cut(range(3), [2048] * 3, 4)] == [2, 1]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
+def test_shares_have_about_the_same_sum(lengths: list[int], count: int) -> None:
+    lengths.sort(reverse=True)
+    shares = divide(lengths, count)
+    assert [position for share in shares for position in share] == list(range(len(lengths)))
+    assert len(shares) <= max(1, count)
+    assert all(shares)
+    mean = sum(lengths) / max(1, count)
+    assert all(sum(lengths[position] for position in share) <= mean + lengths[share[0]] for share in shares)
+
+
+def test_line_breaks_become_spaces() -> None:
+    assert replace_line_breaks("a\nb\r\nc") == "a b  c"
