@@ -24,12 +24,10 @@ PARTS: list[dict[str, Any]] = [
     {"state_dropout": 0.4, "cell": "gru"},
     {"state_dropout": 0.4, "cell": "rnn", "encoder_layers": 2},
     {"cell": "layer_norm_lstm"},
-    {"cell": "layer_norm_lstm", "state_dropout": 0.2, "zoneout": 0.2},
-    {"cell": "sru", "encoder_layers": 2},
-    {"cell": "ssru", "zoneout": 0.2},
+    {"cell": "layer_norm_lstm", "state_dropout": 0.2},
     {"encoder_transitions": 2, "decoder_transitions": 3},
-    {"encoder_transitions": 3, "decoder_transitions": 2, "cell": "gru", "state_dropout": 0.2, "zoneout": 0.1},
-    {"encoder_stack": "gnmt", "encoder_layers": 3, "bridge": "final", "zoneout": 0.1},
+    {"encoder_transitions": 3, "decoder_transitions": 2, "cell": "gru", "state_dropout": 0.2},
+    {"encoder_stack": "gnmt", "encoder_layers": 3, "bridge": "final"},
     {
         "encoder_stack": "alternating",
         "encoder_layers": 3,
@@ -37,8 +35,6 @@ PARTS: list[dict[str, Any]] = [
         "bridge": "final",
         "layer_norm": True,
     },
-    {"zoneout": 0.3},
-    {"zoneout": 0.3, "cell": "gru", "state_dropout": 0.2},
 ]
 
 

@@ -17,6 +17,7 @@ from nmt.config.parsing import (
     parse_yaml,
     to_plain,
 )
+from nmt.config.removed import drop_removed
 from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
 from nmt.errors import ConfigError
@@ -63,6 +64,7 @@ def parse_config(
     merged = copy_sections(content)
     for override in overrides:
         apply_override(override, merged, faults)
+    faults += drop_removed(merged, trained=trained)
     config: Config = from_plain(Config, merged, "", faults)
     if not faults:
         faults += find_contradictions(config)

@@ -76,12 +76,6 @@ def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
         )
     if model.output == "copy" and not joint:
         yield Fault("model.output", "copy needs tokenizer.joint; choose another output or a joint vocabulary")
-    if model.output == "latent" and model.attention in ("multi_head", "multi_head_additive"):
-        yield Fault(
-            "model.output", f"latent needs one head of attention, not {model.attention}; choose general or additive"
-        )
-    if model.state_dropout and model.cell in ("sru", "ssru"):
-        yield Fault("model.state_dropout", f"{model.cell} has no product with the state; set it to 0, or use zoneout")
     if model.tied_embeddings == "three_way" and not joint:
         yield Fault("model.tied_embeddings", "three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
 
@@ -165,15 +159,13 @@ def _check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
-    if training.scheduled_sampling:
-        yield Fault("training.scheduled_sampling", f"grows until the end, so it {unknown}, or take 0")
 
 
 def _check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
     if not training.likelihood_share:
-        for key in ("scheduled_sampling", "r_drop", "coverage_loss", "guided_alignment"):
+        for key in ("r_drop", "guided_alignment"):
             if getattr(training, key):
                 yield Fault(
                     f"training.{key}",
@@ -223,7 +215,7 @@ def _check_idle_model(model: ModelConfig) -> Iterator[Fault]:
 def _check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")
-    others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.zoneout, model.output_dropout)
+    others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.output_dropout)
     if training.r_drop and not any(others) and not (model.dropout and _has_inner_dropout(model)):
         yield Fault(
             "training.r_drop",

@@ -151,10 +151,9 @@ class TokenizerConfig:
 class ModelConfig:
     """The network."""
 
-    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm", "sru", "ssru"] = "lstm"
+    cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm"] = "lstm"
     """The recurrent cell: LSTM (Hochreiter & Schmidhuber 1997, with forget gates), GRU (Cho et al. 2014), plain tanh
-    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time; `sru` (Lei et al.
-    2018) and the simpler `ssru` (Kim et al. 2019) have no product with the state, so little is left to do in that loop."""
+    RNN; `layer_norm_lstm` normalises within the LSTM (Ba et al. 2016), and trains in a loop over time."""
     embedding_size: Annotated[int, Range(1)] = 256
     """Size of the embeddings of both sides."""
     embedding_scale: Annotated[float, Range(0.01)] = 4.0
@@ -196,13 +195,9 @@ class ModelConfig:
     translated already. Needs `attention: additive` and a decoder that attends step by step."""
     context_gate: bool = False
     """A gate weighs the context against the decoder's state in the attentional vector (Tu et al. 2017, both sides)."""
-    output: Literal["softmax", "mixture", "copy", "latent"] = "softmax"
-    """What makes probabilities of the attentional vector: a softmax; a `mixture` of softmaxes (Yang et al. 2018); one that may
-    `copy` source pieces instead (pointer-generator, See et al. 2017; needs a joint vocabulary); or `latent`, the mean of the
-    predictions from each source piece instead of a prediction from the mean (Shankar et al. 2018; Deng et al. 2018), which takes
-    a softmax for each of them and attention with one head."""
-    mixtures: Annotated[int, Range(1), OnlyWith("model.output", "mixture")] = 4
-    """Softmaxes of `output: mixture`."""
+    output: Literal["softmax", "copy"] = "softmax"
+    """The output layer: a softmax over the target vocabulary; `copy` may also copy a source token (the pointer-generator of
+    See et al. 2017; needs a joint vocabulary)."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """Where the decoder's first states come from: zeros, the encoder's final outputs, or the mean of its outputs, through tanh
     layers."""
@@ -222,9 +217,6 @@ class ModelConfig:
     state_dropout: Annotated[float, Range(0, 0.95)] = 0.0
     """Dropout on the state h of recurrent layers on its way into the next step, the mask shared over time (Gal & Ghahramani
     2016; Semeniuta et al. 2016). Cheap for `lstm`; other cells then train in a loop over time."""
-    zoneout: Annotated[float, Range(0, 0.95)] = 0.0
-    """Probability with which a unit of a recurrent state keeps its last value for a time step of training (Krueger et al. 2017);
-    translation takes the mean of both. Layers then train in a loop over time, and translation is in fp32."""
     output_dropout: Annotated[float, Range(0, 0.95)] = 0.3
     """Dropout on the attentional vector before the softmax, the mask shared over time."""
 
@@ -288,16 +280,9 @@ class TrainingConfig:
     r_drop: Annotated[float, Range(0)] = 0.0
     """R-Drop (Liang et al. 2021): weight α of the divergence between two predictions of each piece under different dropout; 0 is
     off. Updates take nearly twice as long."""
-    coverage_loss: Annotated[float, Range(0)] = 0.0
-    """Weight λ of what attention is charged for looking again at what it has looked at, Σ min(weight, sum of those before) (See
-    et al. 2017, eq. 13, with λ = 1 and model.coverage); 0 is off. A network that has not learned yet does
-    not learn with it; they add it to one that has, for a last epoch (`start_from`)."""
     guided_alignment: Annotated[float, Range(0)] = 0.0
     """Weight of a loss that draws attention to the source piece that a target piece comes from (Chen et al. 2016), as IBM model 1
     says, which is learned from the training pairs before the first update; 0 is off."""
-    scheduled_sampling: Annotated[float, Range(0, 1)] = 0.0
-    """Share of the decoder's input pieces that are not the reference's but sampled from the model, growing evenly from 0 to this
-    at the end of training (Bengio et al. 2015, in two passes after Mihaylova & Martins 2019); takes half as much time again."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """`likelihood` of the references, or, for a model that has learned by it (`start_from`), minimum `risk`: the expected cost of
     translations sampled from the model (Shen et al. 2016). A batch then takes about `risk_samples` times the memory and time."""

@@ -1,4 +1,4 @@
-"""The kinds of recurrent layers: LSTM, GRU, the plain RNN, an LSTM with layer normalisation, and the simple recurrent units.
+"""The kinds of recurrent layers: LSTM, GRU, the plain RNN, and an LSTM with layer normalisation.
 
 Each runs three ways over the same weights: `forward` takes whole sequences, through fast kernels where there are any, `step`
 writes the textbook equations out for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
@@ -57,7 +57,7 @@ def rnn(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:  # no
 
 EQUATIONS: dict[str, Callable[[Tensor, Tensor, CellState], CellState]] = {"lstm": lstm, "gru": gru, "rnn": rnn}
 FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-STATES = {"lstm": 2, "gru": 1, "rnn": 1, "layer_norm_lstm": 2, "sru": 2, "ssru": 2}
+STATES = {"lstm": 2, "gru": 1, "rnn": 1, "layer_norm_lstm": 2}
 
 
 def draw_recurrence(weight: Tensor, generator: Generator) -> None:
@@ -126,7 +126,7 @@ class TorchLayer(RecurrentLayer):
         return (UnrolledLSTM if self.cell == "lstm" else Unrolled)(self, like, noise)
 
     def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
-        if self.zoneout or self.transitions:
+        if self.transitions:
             return super().forward(inputs, state, noise)
         dropping = noise is not None and self.state_dropout > 0
         if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
@@ -144,33 +144,15 @@ class TorchLayer(RecurrentLayer):
         return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE
 
 
-class OwnLayer(RecurrentLayer):
-    """A layer of a kind that torch does not have, whose product with the inputs has no bias, and which has none with h.
-
-    `products`: how many rows W has for each unit.
-    """
-
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, products: int) -> None:
-        super().__init__(config, hidden_size, STATES[config.cell])
-        self.w_input = nn.Parameter(torch.empty(products * hidden_size, input_size))
-
-    @property
-    def input(self) -> Affine:
-        return Affine(self.w_input)
-
-    @property
-    def recurrent(self) -> list[Affine]:
-        return []
-
-
-class LayerNormLSTM(OwnLayer):
+class LayerNormLSTM(RecurrentLayer):
     """An LSTM that normalises its sums (Ba et al. 2016, eqs. 20 to 22; LN is over all gates of a product).
 
     (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
     """
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        super().__init__(config, input_size, hidden_size, products=4)
+        super().__init__(config, hidden_size, STATES[config.cell])
+        self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.norm_input = nn.LayerNorm(4 * hidden_size)  # its bias is b
         self.norm_recurrent = nn.LayerNorm(4 * hidden_size, bias=False)
@@ -187,6 +169,10 @@ class LayerNormLSTM(OwnLayer):
         nn.init.uniform_(self.norm_input.bias.data[2 * H : 3 * H], -0.1, 0.1, generator=generator)
 
     @property
+    def input(self) -> Affine:
+        return Affine(self.w_input)
+
+    @property
     def recurrent(self) -> list[Affine]:
         return [Affine(self.w_recurrent)]
 
@@ -200,74 +186,11 @@ class LayerNormLSTM(OwnLayer):
         return torch.sigmoid(o) * torch.tanh(self.norm_cell(c)), c
 
 
-class SRU(OwnLayer):
-    """The simple recurrent unit: no product with the state (Lei et al. 2018, eqs. 1 to 4).
-
-    f, r = σ(W x + v ⊙ c + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = r ⊙ c' + (1 − r) ⊙ α x
-
-    α = √3 keeps the variance through a stack of such layers (section 3.2). Where x is not of h's size, W x stands for it.
-    """
-
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        products = 3 if input_size == hidden_size else 4  # c', f, r, and what goes past them
-        super().__init__(config, input_size, hidden_size, products)
-        self.v = nn.Parameter(torch.empty(2 * hidden_size))  # of f and r
-        self.bias = nn.Parameter(torch.empty(2 * hidden_size))
-
-    def initialize(self, forget_bias: float, generator: Generator) -> None:  # noqa: ARG002 (the LSTM's)
-        """Uniform with variance 1/D, of the gates half of it, as half comes from c: section 3.2; biases are zeros."""
-        H, D = self.hidden_size, self.w_input.size(1)
-        nn.init.uniform_(self.w_input, -((3 / D) ** 0.5), (3 / D) ** 0.5, generator=generator)
-        self.w_input.data[H : 3 * H] *= 0.5**0.5
-        nn.init.uniform_(self.v, -(1.5**0.5), 1.5**0.5, generator=generator)
-        nn.init.zeros_(self.bias)
-
-    def project(self, inputs: Tensor, product: Product) -> Tensor:
-        products = product(inputs)
-        return products if products.size(-1) == 4 * self.hidden_size else torch.cat([products, inputs], dim=-1)
-
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:  # noqa: ARG002
-        (_, c), H = state, self.hidden_size
-        x, gates, past = torch.split(projected, [H, 2 * H, H], dim=-1)
-        f, r = torch.sigmoid(gates + self.v * torch.cat([c, c], dim=-1) + self.bias).chunk(2, dim=-1)
-        c = f * c + (1 - f) * x
-        return r * c + (1 - r) * (3**0.5 * past), c
-
-
-class SSRU(OwnLayer):
-    """The simpler simple recurrent unit (Kim et al. 2019), whose gate does not see the state.
-
-    f = σ(W x + b);  c' = f ⊙ c + (1 − f) ⊙ W x;  h' = ReLU(c')
-    """
-
-    def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:  # noqa: ARG002
-        super().__init__(config, input_size, hidden_size, products=2)  # c' and f
-        self.bias = nn.Parameter(torch.empty(hidden_size))  # of f
-
-    def initialize(self, forget_bias: float, generator: Generator) -> None:  # noqa: ARG002 (the LSTM's)
-        """Glorot weights, each of the two matrices for itself, and biases of zero."""
-        for matrix in self.w_input.data.chunk(2):
-            nn.init.xavier_uniform_(matrix, generator=generator)
-        nn.init.zeros_(self.bias)
-
-    def project(self, inputs: Tensor, product: Product) -> Tensor:
-        x, f = product(inputs).chunk(2, dim=-1)
-        f = torch.sigmoid(f + self.bias)
-        return torch.cat([f, (1 - f) * x], dim=-1)
-
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:  # noqa: ARG002
-        f, added = projected.chunk(2, dim=-1)
-        c = torch.addcmul(added, f, state[1].to(added.dtype))
-        return torch.relu(c), c
-
-
-CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM] | type[SRU] | type[SSRU]] = {
+CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM]] = {
     "lstm": TorchLayer,
     "gru": TorchLayer,
     "rnn": TorchLayer,
     "layer_norm_lstm": LayerNormLSTM,
-    "sru": SRU,
-    "ssru": SSRU,
 }
 
 

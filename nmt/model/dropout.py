@@ -30,12 +30,12 @@ class Noise:
         numbers = torch.rand(rows, 1, size, generator=self.generator, device=like.device)
         return self._own(numbers, like)
 
-    def by_word(self, like: Tensor, size: int = 1) -> Tensor:
-        """Uniform numbers for the words, or time steps, of `like` (B, T, ·), (B, T, size)."""
+    def by_word(self, like: Tensor) -> Tensor:
+        """Uniform numbers for the words, or time steps, of `like` (B, T, ·), (B, T, 1)."""
         # A generator of their own, filled word by word: the numbers must not depend on the padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
         rows = self.passes * self._sentences(like)
-        numbers = torch.rand(like.size(1), rows, size, generator=torch.Generator().manual_seed(seed))
+        numbers = torch.rand(like.size(1), rows, 1, generator=torch.Generator().manual_seed(seed))
         return self._own(numbers.transpose(0, 1), like).to(like.device)
 
     def _sentences(self, like: Tensor) -> int:

@@ -6,9 +6,8 @@ the same ones at every time step, so `Unrolled` forms their gradients after the 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import repeat
 from typing import NamedTuple, Protocol
 
 import torch
@@ -76,7 +75,6 @@ class RecurrentLayer(nn.Module, ABC):
         self.hidden_size = hidden_size
         self.states = states
         self.state_dropout = config.state_dropout
-        self.zoneout = config.zoneout
 
     @abstractmethod
     def initialize(self, forget_bias: float, generator: Generator) -> None:
@@ -114,8 +112,7 @@ class RecurrentLayer(nn.Module, ABC):
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
         """The state after one time step, from inputs (N, D)."""
-        following = self.advance(self.project(inputs, self.input), state, self.recurrent)
-        return kept(state, following, [self.zoneout] * self.states) if self.zoneout else following
+        return self.advance(self.project(inputs, self.input), state, self.recurrent)
 
     def unrolled(self, like: Tensor, noise: Noise | None) -> "Unrolled":
         """The layer for steps through the sequences of `like` (B, T, ·) in training."""
@@ -127,14 +124,6 @@ class RecurrentLayer(nn.Module, ABC):
         Gal & Ghahramani 2016, eq. 7, for the states; Semeniuta et al. 2016 compare with other places.
         """
         return [step_mask(like, self.hidden_size, self.state_dropout, noise) for _ in self.recurrent]
-
-    def zones(self, like: Tensor, noise: Noise | None) -> Iterator[Sequence[Tensor | float]]:
-        """For each time step of `like` (B, T, ·) what `kept` takes: masks (B, H) in training, else what they are on average."""
-        if noise is None:
-            return repeat([self.zoneout] * self.states)
-        numbers = [noise.by_word(like, self.hidden_size) for _ in range(self.states)]
-        masks = [(number < self.zoneout).to(like.dtype).unbind(dim=1) for number in numbers]
-        return zip(*masks, strict=True)
 
 
 class OutputNorm(nn.LayerNorm):
@@ -149,15 +138,6 @@ class OutputNorm(nn.LayerNorm):
         nn.init.constant_(self.weight, 0.25)
 
 
-def kept(state: CellState, following: CellState, keep: Sequence[Tensor | float]) -> CellState:
-    """Zoneout (Krueger et al. 2017, eqs. 2 and 3): s' = d ⊙ s + (1 − d) ⊙ s̃, with a d of its own for h and for c.
-
-    In training each unit has 1 in d with the probability `zoneout`, drawn anew at every time step: it keeps its last value.
-    In inference d is that probability. h̃ = o ⊙ tanh(c̃) is made of the new cell, whatever c keeps.
-    """
-    return tuple(d * old + (1 - d) * new for old, new, d in zip(state, following, keep, strict=True))
-
-
 class Unrolled:
     """A layer that steps through a sequence in training, for recurrences that no kernel knows of.
 
@@ -168,7 +148,7 @@ class Unrolled:
         """`like`: (B, T, ·), the inputs, or others of as many rows and steps."""
         dtype = product_dtype(like)
         self.layer = layer
-        self.masks, self.zones = layer.masks(like, noise), layer.zones(like, noise) if layer.zoneout else None
+        self.masks = layer.masks(like, noise)
         self.input = RepeatedAffine(layer.input, dtype)
         self.recurrent = [
             RepeatedAffine(affine, dtype, mask) for affine, mask in zip(layer.recurrent, self.masks, strict=True)
@@ -180,11 +160,7 @@ class Unrolled:
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
         """The same from what comes of the inputs, (N, F)."""
-        return self.kept(state, self.layer.advance(projected, state, self.recurrent))
-
-    def kept(self, state: CellState, following: CellState) -> CellState:
-        """The state that follows, after zoneout of this time step."""
-        return kept(state, following, next(self.zones)) if self.zones else following
+        return self.layer.advance(projected, state, self.recurrent)
 
 
 class UnrolledLSTM(Unrolled):
@@ -215,4 +191,4 @@ class UnrolledLSTM(Unrolled):
         following = lstm_cell(gates, bias, state[1])
         for transition in self.recurrent[1:]:
             following = lstm_cell(transition(following[0]), torch.zeros_like(bias), following[1])
-        return self.kept(state, following)
+        return following

@@ -4,7 +4,6 @@ Every kind has a matrix over the vocabulary and makes something of its softmax. 
 in search over candidates, so the softmax is handed in. All yield log-probabilities; the plain one has a faster loss of its own.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.model.autograd.cross_entropy import cross_entropy, divergence, smoothed
 
-ROWS = 256  # softmaxes in memory at a time; on the way back they are computed again
+ROWS = 256  # softmaxes in memory at a time; on the way back they are computed again. Even, so that pairs stay together.
 
 LogSoftmax = Callable[[Tensor], Tensor]
 """log softmax(W x + b) over the vocabulary, or over each row's candidates: from x (R, D) to (R, W)."""
@@ -27,7 +26,7 @@ LogSoftmax = Callable[[Tensor], Tensor]
 class Readout:
     """What next pieces are predicted from: a row for each target position in training, for each hypothesis in search."""
 
-    vectors: Tensor  # (R, D), or for latent attention (R, S, D)
+    vectors: Tensor  # (R, D)
     attention: Tensor  # (R, S) weights over the source pieces
     columns: Tensor | None = None
     """(R, S) which of the W columns is the source piece's own; W: none. For outputs that copy."""
@@ -36,10 +35,6 @@ class Readout:
         """The rows with these indices (R',)."""
         columns = None if self.columns is None else self.columns[rows]
         return Readout(vectors=self.vectors[rows], attention=self.attention[rows], columns=columns)
-
-    def rows_of(self, softmaxes: int) -> int:
-        """How many rows have so many softmaxes, of which latent attention takes one for each source piece."""
-        return max(1, softmaxes // math.prod(self.vectors.shape[1:-1]))
 
     def split(self, rows: int) -> list["Readout"]:
         """The same in parts of so many rows."""
@@ -53,11 +48,6 @@ class Output(nn.Linear, ABC):
 
     copies = False
     """Whether `Readout.columns` is needed."""
-    latent = False
-    """Whether it wants a vector for each source piece."""
-
-    def __init__(self, size: int, vocabulary: int, mixtures: int) -> None:  # noqa: ARG002
-        super().__init__(size, vocabulary)
 
     @abstractmethod
     def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
@@ -76,10 +66,9 @@ class Output(nn.Linear, ABC):
             loss = smoothed(log_p, targets, label_smoothing)
             return loss + r_drop / 2 * divergence(log_p) if r_drop else loss
 
-        rows = 2 * readout.rows_of(ROWS // 2)  # even, so that pairs stay together
         losses = [
             checkpoint(part, own, y, use_reentrant=False, preserve_rng_state=False)
-            for own, y in zip(readout.split(rows), torch.split(targets, rows), strict=True)
+            for own, y in zip(readout.split(ROWS), torch.split(targets, ROWS), strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -94,41 +83,6 @@ class SoftmaxOutput(Output):
         return cross_entropy(readout.vectors, self.weight, self.bias, targets, label_smoothing, r_drop)
 
 
-class MixtureOutput(Output):
-    """p = Σ_m π_m softmax(W tanh(P_m x) + b), π = softmax(G x): a mixture of softmaxes (Yang et al. 2018, section 2.4).
-
-    A softmax is a matrix factorisation of rank D; the mixture is not bound to it.
-    """
-
-    def __init__(self, size: int, vocabulary: int, mixtures: int) -> None:
-        super().__init__(size, vocabulary, mixtures)
-        self.mixtures = mixtures
-        self.prior = nn.Linear(size, mixtures, bias=False)
-        self.project = nn.Linear(size, mixtures * size)
-
-    def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
-        x, M = readout.vectors, self.mixtures
-        vectors = torch.tanh(self.project(x)).view(len(x) * M, -1)
-        each = log_softmax(vectors).view(len(x), M, -1)
-        prior = self.prior(x).to(each.dtype).log_softmax(dim=-1)
-        return torch.logsumexp(prior.unsqueeze(-1) + each, dim=1)
-
-
-class LatentOutput(Output):
-    """p = Σ_s a_s softmax(W x_s + b), x_s the attentional vector for source piece s as the only context.
-
-    Attention as a latent variable that is summed over exactly (Shankar et al. 2018; Deng et al. 2018): where the usual one mixes
-    contexts, this one mixes predictions. It takes a softmax for each source piece.
-    """
-
-    latent = True
-
-    def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
-        R, S, _ = readout.vectors.shape
-        each = log_softmax(readout.vectors.flatten(0, 1)).view(R, S, -1)
-        return torch.logsumexp(_log(readout.attention.to(each.dtype)).unsqueeze(-1) + each, dim=1)
-
-
 class CopyOutput(Output):
     """p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source piece s is y} a_s, g = σ(w x + v) (See et al. 2017, eq. 9).
 
@@ -137,8 +91,8 @@ class CopyOutput(Output):
 
     copies = True
 
-    def __init__(self, size: int, vocabulary: int, mixtures: int) -> None:
-        super().__init__(size, vocabulary, mixtures)
+    def __init__(self, size: int, vocabulary: int) -> None:
+        super().__init__(size, vocabulary)
         self.generate = nn.Linear(size, 1)
 
     def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
@@ -162,9 +116,7 @@ def _copied(readout: Readout, width: int) -> Tensor:
     return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-OUTPUTS: dict[str, type[SoftmaxOutput] | type[MixtureOutput] | type[CopyOutput] | type[LatentOutput]] = {
+OUTPUTS: dict[str, type[SoftmaxOutput] | type[CopyOutput]] = {
     "softmax": SoftmaxOutput,
-    "mixture": MixtureOutput,
     "copy": CopyOutput,
-    "latent": LatentOutput,
 }

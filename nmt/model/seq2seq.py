@@ -7,14 +7,14 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from nmt.config.schema import ModelConfig
-from nmt.model.autograd.cross_entropy import guided_attention, repeated_attention
+from nmt.model.autograd.cross_entropy import guided_attention
 from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise, shared_dropout, word_dropout
 from nmt.model.embedding import Embedding
 from nmt.model.encoder import Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
 from nmt.model.output import OUTPUTS, Readout
-from nmt.model.state import Decoded, DecoderState, Memory, Step
+from nmt.model.state import DecoderState, Memory, Step
 from nmt.types import BOS, Batch
 
 
@@ -42,7 +42,7 @@ class Seq2Seq(nn.Module):
         # Tied weights have the embeddings' size, and their scale: the attentional vector is brought to it first.
         tied = config.tied_embeddings != "none"
         self.project = nn.Linear(H, E, bias=False) if tied else nn.Identity()
-        self.output = OUTPUTS[config.output](E if tied else H, target_size, config.mixtures)
+        self.output = OUTPUTS[config.output](E if tied else H, target_size)
         if tied:
             self.output.weight = self.target_embedding.weight
         if generator:
@@ -77,8 +77,7 @@ class Seq2Seq(nn.Module):
         """What predicts the next pieces after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
         embedded = self.target_embedding(tokens)
         decoded, state = self.decoder.step(embedded, state, memory)
-        vectors = self.project(self._vectors(embedded, decoded, memory))
-        return Step(vectors=vectors, attention=decoded.attention, state=state)
+        return Step(vectors=self.project(decoded.vectors), attention=decoded.attention, state=state)
 
     def forward(
         self,
@@ -87,31 +86,25 @@ class Seq2Seq(nn.Module):
         label_smoothing: float = 0.0,
         *,
         r_drop: float = 0.0,
-        coverage_loss: float = 0.0,
         guide: Tensor | None = None,
-        fed: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing: the cross entropy of the real target pieces, summed, in nats, and what the other losses add.
 
         The dropout masks are drawn from `noise`; without it there is no dropout. With `r_drop` the loss is the mean of two passes
         with masks of their own, and what the output layer adds for their disagreement. `guide`: what attention is to look at,
-        (B, T, S), times the weight of this loss. `fed`: what the decoder hears that it has said, (B, T), by default the target
-        pieces.
+        (B, T, S), times the weight of this loss.
         """
         twice = bool(r_drop and noise)
         if noise and twice:
             batch, noise = batch.twice(), dataclasses.replace(noise, passes=2)
-            fed = None if fed is None else fed.repeat(2, 1)
             guide = None if guide is None else guide.repeat(2, 1, 1)
-        readout, attention = self._readout(batch, noise, fed)
+        readout, attention = self._readout(batch, noise)
         targets = real_targets(batch)
         if twice:
             one_pass, other = torch.arange(len(targets), device=targets.device).chunk(2)
             pairs = torch.stack([one_pass, other], dim=1).flatten()
             readout, targets = readout.select(pairs), targets[pairs]
         loss = self.output.loss(readout, targets, label_smoothing, r_drop if twice else 0.0)
-        if coverage_loss:
-            loss = loss + coverage_loss * repeated_attention(attention, target_mask(batch))
         if guide is not None:
             loss = loss + guided_attention(attention, guide)
         return loss / 2 if twice else loss
@@ -129,29 +122,17 @@ class Seq2Seq(nn.Module):
         """Log-probabilities of the whole vocabulary, (R, V), float32 at least."""
         return self.output.log_probabilities(readout, self.output.log_softmax)
 
-    def _readout(self, batch: Batch, noise: Noise | None, fed: Tensor | None = None) -> tuple[Readout, Tensor]:
+    def _readout(self, batch: Batch, noise: Noise | None) -> tuple[Readout, Tensor]:
         """What predicts the real target pieces, and the attention weights of all, (B, T, S)."""
         memory = self.encode(batch.source, batch.source_lengths, noise)
-        previous = F.pad((batch.target if fed is None else fed)[:, :-1], (1, 0), value=BOS)
+        previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, noise)
         decoded = self.decoder(embedded, memory, noise)
-        vectors, attention = self._vectors(embedded, decoded, memory), decoded.attention
-        # One mask for all positions of a sentence, and all source pieces.
-        vectors = shared_dropout(vectors.flatten(1, -2), self.config.output_dropout, noise).view_as(vectors)
+        attention = decoded.attention
+        vectors = shared_dropout(decoded.vectors, self.config.output_dropout, noise)
         mask = target_mask(batch)  # no softmax at padding
         columns = batch.source.unsqueeze(1).expand_as(attention)[mask] if self.output.copies else None
         return Readout(vectors=self.project(vectors[mask]), attention=attention[mask], columns=columns), attention
-
-    def _vectors(self, embedded: Tensor, decoded: Decoded, memory: Memory) -> Tensor:
-        """Attentional vectors (…, H); for an output that wants them, one for each source piece, (…, S, H), as if it were all."""
-        if not self.output.latent:
-            return decoded.vectors
-        B, S, _ = memory.values.shape
-        e, h = (part.reshape(B, -1, 1, part.size(-1)) for part in (embedded, decoded.hidden))  # (B, Q, 1, ·)
-        shape = B, e.size(1), S, -1
-        contexts = memory.values.unsqueeze(1).expand(shape)
-        vectors = self.decoder.combine.vectors(e.expand(shape), h.expand(shape), contexts)
-        return vectors.view(*decoded.attention.shape, -1)
 
     def _embed(self, embedding: Embedding, ids: Tensor, noise: Noise | None) -> Tensor:
         embedded = word_dropout(embedding(ids), self.config.word_dropout, noise)

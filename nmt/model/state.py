@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 CellState = tuple[Tensor, ...]
-"""State of one recurrent layer, (N, H) each: (h, c) of an LSTM or SRU, (h,) of a GRU or plain RNN. The first is the output."""
+"""State of one recurrent layer, (N, H) each: (h, c) of an LSTM, (h,) of a GRU or plain RNN. The first is the output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,6 @@ class Decoded:
 class Step:
     """What one decoding step yields."""
 
-    vectors: Tensor  # (N, H or E), or (N, S, H or E), from which the output layer predicts
+    vectors: Tensor  # (N, H or E), from which the output layer predicts
     attention: Tensor  # (N, S) weights over the source pieces
     state: DecoderState

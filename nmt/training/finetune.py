@@ -50,9 +50,7 @@ def check_start(config: ModelConfig, start: str) -> None:
     """
     there = load_folder_config(model_folder(start)).model
     different = [
-        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here"
-        for key in config.unlike(there)
-        if key != "zoneout"  # which a training may begin or end with
+        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here" for key in config.unlike(there)
     ]
     if different:
         raise ConfigError(

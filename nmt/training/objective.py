@@ -18,7 +18,7 @@ from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
 from nmt.training.lexicon import Lexicon
-from nmt.training.samples import partly_sampled, sampled
+from nmt.training.samples import sampled
 from nmt.types import EOS, Batch, pad
 
 Cost = Callable[[str, str], float]
@@ -28,11 +28,8 @@ Cost = Callable[[str, str], float]
 class Objective(Protocol):
     """A loss."""
 
-    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
-        """The loss of a batch, summed: each sentence counts as often as its reference has pieces.
-
-        `progress`: share of the training that is done, 0 to 1.
-        """
+    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise) -> Tensor:
+        """The loss of a batch, summed: each sentence counts as often as its reference has pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,35 +37,24 @@ class Likelihood:
     """The cross entropy of the references, piece by piece: maximum likelihood."""
 
     label_smoothing: float = 0.0
-    scheduled_sampling: float = 0.0
-    """Share of the decoder's inputs that it has chosen itself, at the end of training."""
     r_drop: float = 0.0
-    coverage_loss: float = 0.0
     guided_alignment: float = 0.0
     lexicon: Lexicon | None = None
     """What guides the alignment."""
-    tags: int = 0
-    """How many pieces at the end of the vocabulary are tags, which no input is replaced by."""
 
-    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
-        share = self.scheduled_sampling * progress
-        fed = partly_sampled(network, batch, noise, share, self.tags) if share else None
-        terms = {"r_drop": self.r_drop, "coverage_loss": self.coverage_loss}
+    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise) -> Tensor:
         guide = self.guided_alignment * self.lexicon.alignments(batch) if self.lexicon else None
-        loss: Tensor = network(batch, noise, self.label_smoothing, **terms, guide=guide, fed=fed)
+        loss: Tensor = network(batch, noise, self.label_smoothing, r_drop=self.r_drop, guide=guide)
         return loss
 
     @staticmethod
-    def of(settings: TrainingConfig, lexicon: Lexicon | None = None, tags: int = 0) -> "Likelihood":
+    def of(settings: TrainingConfig, lexicon: Lexicon | None = None) -> "Likelihood":
         """As configured."""
         return Likelihood(
             label_smoothing=settings.label_smoothing,
-            scheduled_sampling=settings.scheduled_sampling,
             r_drop=settings.r_drop,
-            coverage_loss=settings.coverage_loss,
             guided_alignment=settings.guided_alignment,
             lexicon=lexicon,
-            tags=tags,
         )
 
 
@@ -91,11 +77,11 @@ class Risk:
     likelihood_share: float
     likelihood: Likelihood
 
-    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise, progress: float) -> Tensor:
+    def __call__(self, network: Seq2Seq, batch: Batch, noise: Noise) -> Tensor:
         candidates = sampled(network, batch, noise, self.samples, self.tokenizer.tags)
         loss = (1 - self.likelihood_share) * self.expected_cost(network, batch, candidates)
         if self.likelihood_share:
-            loss = loss + self.likelihood_share * self.likelihood(network, batch, noise, progress)
+            loss = loss + self.likelihood_share * self.likelihood(network, batch, noise)
         return loss
 
     def expected_cost(self, network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
@@ -123,8 +109,7 @@ def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Seque
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
     readout = network.readout(forced)
-    size = readout.rows_of(ROWS)
-    rows_of_pieces = zip(readout.split(size), torch.split(real_targets(forced), size), strict=True)
+    rows_of_pieces = zip(readout.split(ROWS), torch.split(real_targets(forced), ROWS), strict=True)
     # The scores of all pieces at once would be by far the largest tensors of training, so the gradient computes them again.
     parts = [
         checkpoint(_of_targets, network, *part, use_reentrant=False, preserve_rng_state=False)

@@ -364,9 +364,9 @@ def _learned(config: Config) -> Tokenizers:
 
 
 def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:
-    settings, tags = config.training, tokenizers.target.tags
+    settings = config.training
     lexicon = _lexicon(config, tokenizers, stores) if settings.guided_alignment else None
-    likelihood = Likelihood.of(settings, lexicon, tags)
+    likelihood = Likelihood.of(settings, lexicon)
     if settings.objective == "likelihood":
         return likelihood
     return Risk(

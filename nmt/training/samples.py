@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from nmt.model.autograd.cross_entropy import ROWS
 from nmt.model.dropout import Noise
-from nmt.model.seq2seq import Seq2Seq, target_mask
+from nmt.model.seq2seq import Seq2Seq
 from nmt.types import BOS, EOS, PAD, UNK, Batch
 
 
@@ -35,22 +34,6 @@ def sampled(network: Seq2Seq, batch: Batch, noise: Noise, count: int, tags: int 
     lengths = torch.minimum(lengths, limits.repeat_interleave(count))
     rows = [ids[:length] for ids, length in zip(drawn.tolist(), lengths.tolist(), strict=True)]
     return [rows[begin : begin + count] for begin in range(0, len(rows), count)]
-
-
-def partly_sampled(network: Seq2Seq, batch: Batch, noise: Noise, share: float, tags: int = 0) -> Tensor:
-    """The target (B, T), so many of whose pieces are replaced by what the network says in their place.
-
-    Scheduled sampling (Bengio et al. 2015) in two passes instead of a loop over time (Mihaylova & Martins 2019; Duckworth et al.
-    2019): the first, without gradient and dropout, says after the reference's pieces what would come next. `tags` as above.
-    """
-    chances, numbers = (noise.by_word(batch.target.unsqueeze(-1)).squeeze(-1) for _ in range(2))
-    mask = target_mask(batch)
-    with without_gradients():
-        readout = network.readout(batch)
-        rows = readout.rows_of(ROWS)
-        parts = zip(readout.split(rows), torch.split(numbers[mask], rows), strict=True)
-        drawn = torch.cat([_draw(network.predict(readout), part, tags) for readout, part in parts])
-    return torch.where(chances < share, batch.target.masked_scatter(mask, drawn), batch.target)
 
 
 def _numbers(batch: Batch, noise: Noise, steps: int, count: int) -> Tensor:

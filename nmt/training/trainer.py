@@ -204,13 +204,13 @@ class Trainer:
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
-        losses, progress = [], self.progress()
+        losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
             self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.objective(self.network, batch, noise, progress)
+                loss = self.objective(self.network, batch, noise)
             loss.backward()
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)

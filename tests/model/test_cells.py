@@ -171,43 +171,6 @@ def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
         torch.testing.assert_close(gate @ gate.T, torch.eye(4))
 
 
-@pytest.mark.parametrize("input_size", [4, 5])
-def test_an_sru_by_the_papers_equations(input_size: int) -> None:
-    ours = drawn("sru", input_size)
-    inputs = torch.randn(3, 7, input_size, dtype=torch.float64)
-    first = _, c = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
-    w, w_f, w_r, *highway = ours.w_input.view(-1, 4, input_size)
-    (v_f, v_r), (b_f, b_r), expected = ours.v.chunk(2), ours.bias.chunk(2), []
-    for x in inputs.unbind(dim=1):
-        f = (x @ w_f.T + v_f * c + b_f).sigmoid()
-        r = (x @ w_r.T + v_r * c + b_r).sigmoid()
-        c = f * c + (1 - f) * (x @ w.T)
-        expected.append(r * c + (1 - r) * (x @ highway[0].T if highway else x) * 3**0.5)
-    assert len(highway) == (input_size != 4)
-    torch.testing.assert_close(ours(inputs, first), torch.stack(expected, dim=1))
-
-
-def test_an_ssru_by_the_papers_equations() -> None:
-    ours = drawn("ssru")
-    inputs = torch.randn(3, 7, 5, dtype=torch.float64)
-    first = _, c = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
-    (w, w_f), expected = ours.w_input.chunk(2), []
-    for x in inputs.unbind(dim=1):
-        f = (x @ w_f.T + ours.bias).sigmoid()
-        c = f * c + (1 - f) * (x @ w.T)
-        expected.append(c.clamp(min=0))
-    torch.testing.assert_close(ours(inputs, first), torch.stack(expected, dim=1))
-
-
-def test_a_stack_of_srus_keeps_the_variance() -> None:
-    outputs = torch.randn(200, 10, 64, generator=torch.Generator().manual_seed(1))
-    for seed in range(6):
-        layer = recurrent_layer(ModelConfig(cell="sru"), 64, 64, 1)
-        layer.initialize(1.0, torch.Generator().manual_seed(seed))
-        outputs = layer(outputs, layer.zero_state(outputs[:, 0]))
-    assert 0.5 < outputs.std().item() < 2
-
-
 def test_an_lstm_by_hand() -> None:
     ours = torch_layer("lstm", 1, 1).double()
     weights = dict(ours.fused.named_parameters())

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.model.autograd import cross_entropy as loss
-from nmt.model.autograd.cross_entropy import cross_entropy, repeated_attention
+from nmt.model.autograd.cross_entropy import cross_entropy
 
 PIECES, D, V = 7, 5, 9
 
@@ -95,22 +95,3 @@ def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pyte
 def test_r_drop_gradcheck() -> None:
     *tensors, targets = twins()
     assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)
-
-
-def test_repeated_attention_is_the_least_of_weight_and_coverage() -> None:
-    weights = torch.rand(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    expected = 0.0
-    for b, length in enumerate([4, 2]):
-        covered = [0.0] * 3
-        for t in range(length):
-            for s in range(3):
-                expected += min(weights[b, t, s].item(), covered[s])
-                covered[s] += weights[b, t, s].item()
-    mask = torch.tensor([[True] * 4, [True, True, False, False]])
-    assert repeated_attention(weights, mask).item() == pytest.approx(expected)
-
-
-def test_repeated_attention_sums_more_exactly_than_it_is_given() -> None:
-    weights = torch.full((1, 600, 1), 1 / 256, dtype=torch.bfloat16)
-    found = repeated_attention(weights, torch.ones(1, 600, dtype=torch.bool))
-    assert found.item() == pytest.approx(599 / 256)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nmt.config.schema import ModelConfig
 from nmt.model.cells import CELLS, EQUATIONS, STATES, recurrent_layer
 from nmt.model.dropout import dropout_mask
-from nmt.model.layer import RecurrentLayer, kept
+from nmt.model.layer import RecurrentLayer
 
 B, T, D, H = 3, 5, 6, 4
 TORCH = ["lstm", "gru", "rnn"]
@@ -71,42 +71,6 @@ def test_without_noise_the_state_is_whole(cell: str) -> None:
     inputs, state = given(ours)
     torch.testing.assert_close(ours(inputs, state), plain(inputs, state))
     torch.testing.assert_close(ours.step(inputs[:, 0], state), plain.step(inputs[:, 0], state))
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_zoneout_keeps_units_by_chance(cell: str) -> None:
-    ours, plain = layer(cell=cell, zoneout=0.3), layer(cell=cell)
-    plain.load_state_dict(ours.state_dict())
-    inputs, state = given(ours)
-    noise, expected, first = tiny.noise(2), [], state
-    keep = [noise.by_word(inputs, H) < 0.3 for _ in state]
-    for t in range(T):
-        following = plain.step(inputs[:, t], state)
-        state = tuple(torch.where(d[:, t], old, new) for old, new, d in zip(state, following, keep, strict=True))
-        expected.append(state[0])
-    for way in (ours(inputs, first, tiny.noise(2)), unrolled(ours, inputs, first, seed=2)):
-        torch.testing.assert_close(way, torch.stack(expected, dim=1))
-    assert 0.1 < torch.stack(keep).double().mean() < 0.5
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_zoneout_is_its_mean_in_inference(cell: str) -> None:
-    ours, plain = layer(cell=cell, zoneout=0.3), layer(cell=cell)
-    plain.load_state_dict(ours.state_dict())
-    inputs, state = given(ours)
-    outputs = ours(inputs, state)
-    for t in range(T):
-        following = plain.step(inputs[:, t], state)
-        mean = tuple(0.3 * old + 0.7 * new for old, new in zip(state, following, strict=True))
-        state = ours.step(inputs[:, t], state)
-        torch.testing.assert_close((state, outputs[:, t]), (mean, mean[0]))
-
-
-def test_the_mean_of_zoneout_is_what_inference_takes() -> None:
-    old, new = torch.randn(2, 1, H, generator=torch.Generator().manual_seed(3))
-    masks = tiny.noise().by_word(torch.empty(4000, 1, 1), H).squeeze(1) < 0.3
-    (drawn,) = kept((old,), (new,), [masks.float()])
-    torch.testing.assert_close(drawn.mean(dim=0, keepdim=True), kept((old,), (new,), [0.3])[0], atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("cell", CELLS)

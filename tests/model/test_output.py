@@ -1,6 +1,5 @@
 """The output layers against their formulas, in training and among the candidates of a search."""
 
-import dataclasses
 import math
 
 import pytest
@@ -20,15 +19,14 @@ from nmt.search.scorer import ModelScorer
 from nmt.types import BOS, EOS, pad
 
 KINDS = list(OUTPUTS)
-ROWS, SIZE, D, M = 5, 9, 4, 3
+ROWS, SIZE, D = 5, 9, 4
 
 
 def problem(kind: str) -> tuple[Output, Readout, Tensor]:
     """A layer over a vocabulary of nine, and five positions that look at three source pieces each."""
     torch.manual_seed(3)
-    layer = OUTPUTS[kind](D, SIZE, M).double()
-    shape = (ROWS, 3, D) if layer.latent else (ROWS, D)
-    vectors = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    layer = OUTPUTS[kind](D, SIZE).double()
+    vectors = torch.randn(ROWS, D, dtype=torch.float64, requires_grad=True)
     attention = torch.randn(ROWS, 3, dtype=torch.float64).softmax(dim=-1).requires_grad_()
     columns = torch.tensor([[3, 5, 5], [8, 3, 4], [3, 3, 3], [4, 6, 7], [7, 5, 3]])
     return layer, Readout(vectors=vectors, attention=attention, columns=columns), torch.tensor([5, 3, 0, 8, 6])
@@ -44,11 +42,6 @@ def expected(layer: Output, x: Tensor, attention: Tensor, columns: list[int], ke
     def plain(vector: Tensor) -> Tensor:
         return softmax((layer.weight @ vector + layer.bias)[kept])
 
-    if isinstance(layer, output.MixtureOutput):
-        parts = torch.tanh(layer.project.weight @ x + layer.project.bias).split(len(x))
-        return sum(pi * plain(part) for pi, part in zip(softmax(layer.prior.weight @ x), parts, strict=True))
-    if isinstance(layer, output.LatentOutput):
-        return sum(weight * plain(vector) for weight, vector in zip(attention, x, strict=True))
     if isinstance(layer, output.CopyOutput):
         gate = 1 / (1 + torch.exp(-(layer.generate.weight @ x + layer.generate.bias)))
         copied = torch.zeros(len(kept), dtype=x.dtype)
@@ -80,7 +73,7 @@ def test_the_loss_however_it_is_cut(kind: str, epsilon: float, rows: int, monkey
     wanted = (1 - epsilon) * F.one_hot(targets, SIZE) + epsilon / SIZE
     ours, whole = layer.loss(readout, targets, epsilon), -(wanted * log_p).sum()
     torch.testing.assert_close(ours, whole)
-    inputs = [readout.vectors, *layer.parameters(), *([readout.attention] if kind in ("copy", "latent") else [])]
+    inputs = [readout.vectors, *layer.parameters(), *([readout.attention] if kind == "copy" else [])]
     torch.testing.assert_close(torch.autograd.grad(ours, inputs), torch.autograd.grad(whole, inputs))
 
 
@@ -95,39 +88,11 @@ def test_each_kind_does_something_else() -> None:
     batch = tiny.batch()
     losses = {round(tiny.network(output=kind)(batch).item(), 3) for kind in KINDS}
     assert len(losses) == len(KINDS)
-    few, many = (tiny.network(output="mixture", mixtures=count)(batch).item() for count in (2, 5))
-    assert few != many
-
-
-def test_a_latent_output_sees_every_source_piece_as_the_only_context() -> None:
-    for decoder in ("parallel", "input_feeding"):
-        network, batch = tiny.network(output="latent", decoder=decoder, tied_embeddings="none").double(), tiny.batch()
-        memory = network.encode(batch.source, batch.source_lengths)
-        embedded = network.target_embedding(torch.tensor([[BOS], [BOS], [BOS]]))
-        decoded, found = network.decoder(embedded, memory), network.readout(batch).vectors
-        for row, sentence in zip((0, 3, 5), range(3), strict=True):  # the first pieces
-            for s, value in enumerate(memory.values[sentence]):
-                vector = network.decoder.combine.vectors(embedded[sentence, 0], decoded.hidden[sentence, 0], value)
-                torch.testing.assert_close(found[row, s], vector)
-
-
-def test_latent_attention_that_looks_at_one_piece_is_the_usual_one() -> None:
-    latent, usual, batch = tiny.network(output="latent").double(), tiny.network().double(), tiny.batch()
-    short = dataclasses.replace(batch, source=batch.source[:, :1], source_lengths=torch.ones_like(batch.source_lengths))
-    torch.testing.assert_close(latent(short, label_smoothing=0.1), usual(short, label_smoothing=0.1), check_dtype=False)
-
-
-def test_dropout_is_the_same_for_all_source_pieces() -> None:
-    network = tiny.network(output="latent", output_dropout=0.5, tied_embeddings="none")
-    vectors = network.readout(tiny.batch(), tiny.noise()).vectors
-    assert (dropped := vectors == 0).any()
-    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
 
 
 @tiny.needs_bf16
-@pytest.mark.parametrize("kind", ["mixture", "copy", "latent"])
-def test_bfloat16_is_near(kind: str) -> None:
-    network, batch = tiny.network(output=kind), tiny.batch()
+def test_bfloat16_is_near() -> None:
+    network, batch = tiny.network(output="copy"), tiny.batch()
     exact = network(batch, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
         rough = network(batch, label_smoothing=0.1)
@@ -159,8 +124,7 @@ def test_search_sees_probabilities_among_the_candidates(kind: str, shortlisted: 
     for row, sentence in enumerate([0, 0, 2, 2]):
         kept, ids = own[sentence], LINES[sentence]
         columns = [kept.index(piece) if piece in kept else len(kept) for piece in ids]
-        x = step.vectors[row, : len(ids)] if network.output.latent else step.vectors[row]
-        p = expected(network.output, x, step.attention[row, : len(ids)], columns, kept)
+        p = expected(network.output, step.vectors[row], step.attention[row, : len(ids)], columns, kept)
         torch.testing.assert_close(prediction.log_probabilities[row, : len(kept)].exp(), p)
         assert set(prediction.log_probabilities[row, len(kept) :].tolist()) <= {-math.inf}
 
@@ -188,9 +152,8 @@ def sharp(kind: str) -> Seq2Seq:
     return network
 
 
-@pytest.mark.parametrize("kind", ["mixture", "copy", "latent"])
-def test_translations_do_not_depend_on_the_rest_of_the_batch(kind: str) -> None:
-    scorer, options = ModelScorer(sharp(kind)), SearchOptions(beam=3, nbest=2)
+def test_translations_do_not_depend_on_the_rest_of_the_batch() -> None:
+    scorer, options = ModelScorer(sharp("copy")), SearchOptions(beam=3, nbest=2)
     best = torch.randint(4, tiny.SIZE, (tiny.SIZE, 3), generator=torch.Generator().manual_seed(1)).numpy()
     shortlist = Shortlist(target_size=tiny.SIZE, frequent=best[0, :1], best=best).copying()
     lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]

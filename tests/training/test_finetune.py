@@ -117,7 +117,7 @@ def test_networks_that_differ(tmp_path: Path) -> None:
         )
     with pytest.raises(ConfigError, match=r"\(embedding_scale is 4.0 there and 1.0 here\)"):
         check_start(dataclasses.replace(start.config.model, embedding_scale=1.0), start.name)
-    check_start(dataclasses.replace(start.config.model, dropout=0.5, zoneout=0.1), start.name)
+    check_start(dataclasses.replace(start.config.model, dropout=0.5), start.name)
 
 
 PARTS = {

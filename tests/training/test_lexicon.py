@@ -92,7 +92,7 @@ def test_attention_follows_its_guide(decoder: str) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(60):
         optimizer.zero_grad()
-        objective(network, batch, tiny.noise(), 0.5).backward()  # type: ignore[no-untyped-call]
+        objective(network, batch, tiny.noise()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert distance() < 0.7 * before
 

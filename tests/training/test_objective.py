@@ -69,13 +69,12 @@ def gradients(network: Seq2Seq, objective: Risk | Likelihood, batches: Sequence[
     network.zero_grad()
     for batch in batches:
         noise = Noise(generator=torch.Generator().manual_seed(3), first=batch.first, sentences=batch.update_sentences)
-        objective(network, batch, noise, 0.7).backward()
+        objective(network, batch, noise).backward()
     return torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
 
 
 OBJECTIVES = (
     Likelihood(label_smoothing=0.1),
-    Likelihood(scheduled_sampling=0.9),
     risk(),
     risk(likelihood_share=0.3),
 )
@@ -94,7 +93,7 @@ def learn(network: Seq2Seq, objective: Risk | Likelihood, updates: int, rate: fl
     """Losses per piece of so many updates on one batch."""
     optimizer, course = torch.optim.Adam(network.parameters(), lr=rate), []
     for update in range(updates):
-        loss = objective(network, tiny.batch(), tiny.noise(update), 0.0)
+        loss = objective(network, tiny.batch(), tiny.noise(update))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -112,7 +111,7 @@ def learned() -> Seq2Seq:
 
 @torch.no_grad()
 def loss_of(network: Seq2Seq, **settings: float) -> float:
-    return float(risk(**settings)(network, tiny.batch(), tiny.noise(), 0.0))
+    return float(risk(**settings)(network, tiny.batch(), tiny.noise()))
 
 
 def test_the_loss_is_a_mixture(learned: Seq2Seq) -> None:
@@ -138,7 +137,7 @@ def test_the_risk_falls(learned: Seq2Seq, sharpness: float) -> None:
 def test_under_autocast_sampling_costs_no_weight_its_gradient(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
-        objective(network, batch, tiny.noise(), 1.0).backward()
+        objective(network, batch, tiny.noise()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
@@ -148,14 +147,3 @@ def test_references_of_any_length_are_judged() -> None:
     padded = dataclasses.replace(batch, target=torch.nn.functional.pad(batch.target, (0, 3)))
     first, second = (risk().expected_cost(tiny.network(), part, CANDIDATES) for part in (batch, padded))
     assert torch.equal(first, second)
-
-
-@torch.no_grad()
-def test_scheduled_sampling_grows_with_training(learned: Seq2Seq) -> None:
-    def loss(largest: float, progress: float, seed: int = 1) -> float:
-        return float(Likelihood(scheduled_sampling=largest)(learned, tiny.batch(), tiny.noise(seed), progress))
-
-    assert loss(1.0, 0.0) == loss(0.0, 1.0) == float(learned(tiny.batch()))
-    assert loss(0.5, 1.0) == loss(1.0, 0.5)
-    # It has learned to go on after the reference's pieces only, and seldom says others.
-    assert max(loss(1.0, 1.0, seed) for seed in range(30)) > loss(1.0, 0.0)

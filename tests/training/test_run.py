@@ -361,18 +361,15 @@ def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("option", ["scheduled_sampling", "guided_alignment"])
-def test_what_likelihood_may_have_besides_goes_on_exactly(
-    option: str, prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = ("training.shortlist=false", f"training.{option}=0.8", "training.epochs=1")
+def test_guided_alignment_continues_exactly(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ("training.shortlist=false", "training.guided_alignment=0.8", "training.epochs=1")
     train(tiny.config(prefix, *settings), tmp_path / "whole")
     interrupt(monkeypatch, 5)
     with pytest.raises(Interrupted):
         train(tiny.config(prefix, *settings), tmp_path / "parts")
     train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
-    train(tiny.config(prefix, *settings, f"training.{option}=0"), tmp_path / "plain")
+    train(tiny.config(prefix, *settings, "training.guided_alignment=0"), tmp_path / "plain")
     assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
 
 

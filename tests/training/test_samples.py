@@ -12,8 +12,8 @@ from nmt.model.decoder import DECODERS
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.objective import log_probabilities
-from nmt.training.samples import partly_sampled, sampled, without_gradients
-from nmt.types import BOS, Batch, pad
+from nmt.training.samples import sampled, without_gradients
+from nmt.types import Batch, pad
 
 
 def short() -> Batch:
@@ -66,50 +66,6 @@ def test_what_was_cast_without_gradients_is_cast_again() -> None:
     assert layer.weight.grad is not None
 
 
-def test_a_share_of_the_pieces_is_what_the_network_says() -> None:
-    network, batch = tiny.network(), tiny.batch()
-    with torch.no_grad():
-        network.output.bias[13] = 50.0  # it always says the same, which no reference does
-    replaced = 0
-    for seed in range(200):
-        fed = partly_sampled(network, batch, tiny.noise(seed), 0.3)
-        assert torch.equal(fed[fed != 13], batch.target[fed != 13])
-        assert not (fed == 13)[batch.target == 0].any()
-        replaced += int((fed == 13).sum())
-    assert replaced / 200 / batch.target_tokens == pytest.approx(0.3, abs=0.05)
-    assert (partly_sampled(network, batch, tiny.noise(), 1.0)[batch.target != 0] == 13).all()
-
-
-def test_pieces_are_sampled_after_those_of_the_reference() -> None:
-    """As often as the softmax of teacher forcing says."""
-    network, batch = tiny.network(), short()
-    with torch.no_grad():
-        network.output.bias[:3] = -50.0
-        expected = tiny.logits(network, batch).softmax(dim=-1)  # (2, V)
-    counts = torch.zeros_like(expected)
-    for seed in range(2000):
-        counts[torch.arange(2), partly_sampled(network, batch, tiny.noise(seed), 1.0)[0]] += 1
-    torch.testing.assert_close(counts / 2000, expected, rtol=0, atol=0.05)
-
-
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_what_is_fed_is_what_the_decoder_hears(decoder: str) -> None:
-    """Against repeated steps."""
-    network, batch = tiny.network(decoder=decoder, decoder_layers=2), tiny.batch()
-    fed = partly_sampled(network, batch, tiny.noise(), 0.5)
-    total = 0.0
-    with torch.no_grad():
-        memory = network.encode(batch.source, batch.source_lengths)
-        state, previous = network.start(memory), torch.full((3,), BOS)
-        for time in range(fed.size(1)):
-            step = network.step(previous, state, memory)
-            scores = network.output(step.vectors).log_softmax(dim=-1).gather(1, batch.target[:, time, None]).squeeze(1)
-            total -= float(scores[time < batch.target_lengths].sum())
-            state, previous = step.state, fed[:, time]
-        assert float(network(batch, fed=fed)) == pytest.approx(total, rel=1e-5)
-        assert float(network(batch)) != pytest.approx(total, rel=1e-5)
-
-
 def test_tags_are_never_drawn() -> None:
     network, batch = tiny.network(), tiny.batch()
     last = network.output.weight.size(0) - 1
@@ -119,5 +75,3 @@ def test_tags_are_never_drawn() -> None:
     assert last not in {
         piece for row in sampled(network, batch, tiny.noise(), 3, tags=1) for ids in row for piece in ids
     }
-    assert last in partly_sampled(network, batch, tiny.noise(), 1.0)
-    assert last not in partly_sampled(network, batch, tiny.noise(), 1.0, tags=1)

@@ -124,7 +124,6 @@ def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
         "training.clip_norm=0.05",
         "training.label_smoothing=0.3",
         "training.r_drop=2",
-        "training.coverage_loss=1",
         pytest.param("training.precision=bf16", marks=tiny.needs_bf16),
         "model.dropout=0.4",
     ],

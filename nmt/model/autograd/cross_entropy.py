@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from nmt.system.machine import product_dtype
 
@@ -46,19 +45,6 @@ def smoothed(log_probabilities: Tensor, targets: Tensor, label_smoothing: float)
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
     evenly = log_probabilities.mean(dim=-1).sum()
     return -(1 - label_smoothing) * of_targets - label_smoothing * evenly if label_smoothing else -of_targets
-
-
-def repeated_attention(weights: Tensor, mask: Tensor) -> Tensor:
-    """Σ min(a, c) of attention weights a and their sums over all steps before, c (See et al. 2017, eq. 12).
-
-    Args:
-        weights: (B, T, S).
-        mask: (B, T), True at the steps that count.
-    """
-    # Sums in bfloat16 would lose the small weights.
-    weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
-    coverage = F.pad(weights, (0, 0, 1, 0))[:, :-1].cumsum(dim=1)
-    return torch.minimum(weights, coverage).sum(dim=-1).masked_fill(~mask, 0.0).sum()
 
 
 def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:

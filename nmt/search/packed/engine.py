@@ -24,7 +24,6 @@ VECTOR = 32  # elements that torch's loops take at once
 # What can be packed: for each key of the model the values that are known here.
 KNOWN: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
-    "zoneout": (0,),
     "encoder_stack": ("bidirectional",),
     "encoder_transitions": (1,),
     "decoder_transitions": (1,),

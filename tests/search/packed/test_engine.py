@@ -237,9 +237,7 @@ def test_the_default_model_is_known() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"zoneout": 0.1},
         {"cell": "layer_norm_lstm"},
-        {"cell": "sru"},
         {"encoder_stack": "gnmt"},
         {"encoder_transitions": 2},
         {"decoder_transitions": 3},
@@ -247,7 +245,7 @@ def test_the_default_model_is_known() -> None:
         {"attention": "multi_head_additive"},
         {"coverage": True},
         {"context_gate": True},
-        {"output": "mixture"},
+        {"output": "copy"},
     ],
     ids=str,
 )

@@ -1,0 +1,51 @@
+"""Keys and values of the configuration that older versions had.
+
+A model folder of an older version may name a removed key at the value that switched it off. Everything else is a fault.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nmt.config.parsing import Fault
+
+LAST_VERSION = "0.1.0"
+"""The last version that knows them."""
+
+KEYS: dict[str, object] = {
+    "model.mixtures": None,  # any value: it acted with `output: mixture` only
+    "model.zoneout": 0.0,
+    "training.coverage_loss": 0.0,
+    "training.scheduled_sampling": 0.0,
+}
+"""Removed keys, each with the value that switched it off."""
+
+VALUES = {"model.cell": ("sru", "ssru"), "model.output": ("mixture", "latent")}
+"""Removed values of keys that remain."""
+
+
+def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
+    """Take removed keys and values out of the sections of a configuration, and yield a fault for each that is in use.
+
+    Args:
+        content: a mapping of sections to mappings of keys to values, changed in place.
+        trained: the configuration belongs to a model folder, where a removed key may have the value that switched it off.
+    """
+    for name, off in KEYS.items():
+        section, key = _find(content, name)
+        if key not in section:
+            continue
+        value = section.pop(key)
+        if not trained:
+            yield Fault(name, f"removed after nmt {LAST_VERSION}; delete the key, or use that version")
+        elif off is not None and value != off:
+            yield Fault(name, f"{value} was removed after nmt {LAST_VERSION}; use that version")
+    for name, values in VALUES.items():
+        section, key = _find(content, name)
+        if section.get(key) in values:
+            yield Fault(name, f"{section.pop(key)} was removed after nmt {LAST_VERSION}; use that version")
+
+
+def _find(content: dict[Any, Any], name: str) -> tuple[dict[Any, Any], str]:
+    section, key = name.split(".")
+    keys = content.get(section)
+    return (keys if isinstance(keys, dict) else {}), key
