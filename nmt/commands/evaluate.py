@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from nmt.commands.base import (
     add_fields,
@@ -21,6 +21,8 @@ from nmt.commands.base import (
     say,
 )
 from nmt.data.text_files import read_lines
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import BLEU, DEFAULT_METRICS, METRICS, ChrF, build_metric
 from nmt.search.options import SearchOptions
 from nmt.system.files import write_whole
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from nmt.translation.request import Translation
 
 NAME = "nmt-evaluate"
-METRICS = ("bleu", "chrf", "ter")  # those of nmt/evaluation/scores.py, which --help does not wait for
 SIGNIFICANT = 0.05
 SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
 FOR_MODELS = (
@@ -57,21 +58,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             prepare(options.report)
         language = (options.language_pair or "").partition("-")[2] or (options.to if hypotheses else None) or ""
-        scoring = {"metrics": options.metrics, "tokenize": options.tokenize, "lowercase": options.lowercase}
         translations: list[Translation] = []
         tags: tuple[str, ...] = ()
         if hypotheses:
             lines = hypotheses[1]
         else:
-            translations, language, tags = _translate(options, source[1] if source else [], language, scoring)
+            translations, language, tags = _translate(options, source[1] if source else [], language)
             lines = [translation.text for translation in translations]
         sets = [reference for _, reference in references]
         evaluation = evaluate(
             lines,
             sets,
             baseline=baseline[1] if baseline else None,
+            sources=source[1] if source else None,
+            metrics=options.metrics,
             target_language=language,
-            **scoring,
+            tokenize=options.tokenize,
+            lowercase=options.lowercase,
         )
         if options.report:
             _report(options, evaluation, lines, sets, source, translations, counted, language, tags)
@@ -83,11 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _source_and_references(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
     if not options.test_set:
         return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
-    from nmt.evaluation.scores import read_test_set
+    from nmt.evaluation.test_sets import read_test_set
 
     source, sets = read_test_set(options.test_set, options.language_pair)
     references = [(f"{options.test_set}, references {number}", lines) for number, lines in enumerate(sets, start=1)]
     return (f"{options.test_set}, source", source), references
+
+
+def _scoring(options: argparse.Namespace, language: str) -> Scoring:
+    return Scoring(target_language=language, tokenize=options.tokenize, lowercase=options.lowercase)
 
 
 def _read(path: str) -> Text:
@@ -95,17 +102,16 @@ def _read(path: str) -> Text:
 
 
 def _translate(
-    options: argparse.Namespace, source: list[str], language: str, scoring: dict[str, Any]
+    options: argparse.Namespace, source: list[str], language: str
 ) -> "tuple[list[Translation], str, tuple[str, ...]]":
     """The models' translations, the target language (`language`, or where that is empty the models'), and their tags."""
     with lasting():
-        from nmt.evaluation.scores import build_metrics
-
         translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
         language = language or translator.target_language(to)
-        build_metrics(target_language=language, **scoring)  # if they lack something, say so before the long wait
+        for name in options.metrics:  # if a metric lacks something, say so before the long wait
+            build_metric(name, _scoring(options, language))
         search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
     if options.output:
@@ -125,17 +131,13 @@ def _report(
     tags: tuple[str, ...],
 ) -> None:
     """Write the page into the folder that `prepare` has made."""
-    from sacrebleu import BLEU, CHRF
-
     from nmt.evaluation.report.build import build_report
-    from nmt.evaluation.report.figures import frequencies, words
+    from nmt.evaluation.report.figures import frequencies
     from nmt.evaluation.report.history import read_history
     from nmt.evaluation.report.page import write_page
-    from nmt.evaluation.scores import build_metrics
 
-    tokenize, lowercase = options.tokenize, options.lowercase
-    built = build_metrics(("bleu", "chrf"), target_language=language, tokenize=tokenize, lowercase=lowercase)
-    bleu, chrf = cast(BLEU, built["bleu"]), cast(CHRF, built["chrf"])
+    scoring = _scoring(options, language)
+    bleu, chrf = BLEU(scoring), ChrF(scoring)
     report = build_report(
         evaluation,
         lines,
@@ -144,7 +146,7 @@ def _report(
         chrf=chrf,
         source=source[1] if source else None,
         translations=translations,
-        corpus=(counted[0], frequencies(words(bleu, line) for line in counted[1])) if counted else None,
+        corpus=(counted[0], frequencies(bleu.words(line) for line in counted[1])) if counted else None,
         histories=[history for folder in options.models if (history := read_history(Path(folder)))],
         tags=tags,
     )
@@ -165,7 +167,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     files.add_argument("--report", metavar="DIR", help="write a page of figures and drawings there: DIR/index.html")
     files.add_argument("--frequencies", metavar="FILE", help="the report counts how frequent words are in this text")
     scoring = result.add_argument_group("scoring")
-    scoring.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS, help="default: all")
+    scoring.add_argument(
+        "--metrics",
+        nargs="+",
+        choices=METRICS,
+        default=DEFAULT_METRICS,
+        help=f"any of {', '.join(METRICS)}; default: {' '.join(DEFAULT_METRICS)}",
+    )
     scoring.add_argument("--tokenize", metavar="NAME", help="BLEU tokenizer, such as 13a, zh, char, flores200")
     scoring.add_argument("--lowercase", action="store_true", help="ignore case")
     scoring.add_argument("--json", action="store_true", help="print one JSON object")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 
 from nmt.config.fields import fields_of, format_value
-from nmt.config.languages import WITHOUT_SPACES, language_code
 from nmt.config.parsing import Fault
 from nmt.config.schema import Config, CorpusConfig, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
+from nmt.metrics.standard import METRICS
 
 
 def find_contradictions(config: Config) -> Iterator[Fault]:
@@ -172,11 +172,10 @@ def _check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> 
                     "belongs to the likelihood, of which this risk training has no share; "
                     f"set training.likelihood_share, or {key} to 0",
                 )
-    codes = {language_code(language) for language in target_languages}
-    if training.risk_cost == "bleu" and len(target_languages) > 1 and not codes.isdisjoint(WITHOUT_SPACES):
+    if len({METRICS[training.risk_cost].segmentation(language) for language in target_languages}) > 1:
         yield Fault(
             "training.risk_cost",
-            f"bleu splits words in the same way for all of {', '.join(target_languages)}; choose chrf",
+            f"{training.risk_cost} splits words in the same way for all of {', '.join(target_languages)}; choose chrf",
         )
 
 

@@ -1,24 +1,12 @@
-"""Scores of translations: BLEU, chrF and TER, each with its signature and its uncertainty, all computed by sacrebleu.
+"""Scores of translations, each with its signature, its confidence interval and its difference from a baseline."""
 
-BLEU: Papineni et al. 2002; chrF: Popović 2015; TER: Snover et al. 2006; sacrebleu: Post 2018; bootstrap: Koehn 2004.
-"""
-
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from sacrebleu import BLEU, CHRF, DATASETS, TER, get_reference_files, get_source_file
-from sacrebleu.metrics.base import Metric
-from sacrebleu.significance import PairedTest, Result
-
-from nmt.config.languages import SCORED_BY_CHARACTERS, language_code
-from nmt.data.text_files import read_lines
-from nmt.errors import ConfigError, DataError, MachineError
-from nmt.system.files import reason
-
-METRICS = ("bleu", "chrf", "ter")
-_UNSPACED = ("zh", "ja")  # languages written without spaces: TER counts characters there, as words it would see none
+from nmt.errors import ConfigError, DataError
+from nmt.metrics.metric import RESAMPLES, Metric, Scoring
+from nmt.metrics.significance import confidence_interval, paired_p_value, resample_scores
+from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,25 +16,25 @@ class Difference:
     baseline: float
     """The baseline's score."""
     p_value: float
-    """Of the paired bootstrap test, two-sided: how often chance alone gives such a difference. 1 for equal scores."""
+    """Of the two-sided paired bootstrap test: how often chance alone gives such a difference. 1 for equal scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One metric's judgement of one set of translations."""
+    """What one metric says of one set of translations."""
 
     name: str
-    """As sacrebleu calls it: BLEU, chrF2 or TER. For TER less is better."""
+    """BLEU, chrF2, chrF2++ or TER, as sacreBLEU calls them. Lower is better for TER alone."""
     score: float
     """From 0 to 100; TER can exceed 100."""
     mean: float
-    """Mean over the bootstrap's resamples."""
+    """Over the resamples of the bootstrap."""
     margin: float
-    """Half the width of the 95 % confidence interval: the score lies in `mean` ± `margin`."""
+    """Half the width of the 95 % confidence interval, which is `mean` ± `margin`."""
     signature: str
-    """sacrebleu's: everything another needs to compute the same figure."""
+    """sacreBLEU's signature: everything that others need to compute the same figure."""
     difference: Difference | None = None
-    """Only with a baseline."""
+    """From the baseline, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,80 +46,79 @@ class Evaluation:
     """References per sentence."""
     scores: tuple[Score, ...]
 
+    def __getitem__(self, metric: str) -> Score:
+        """The score of a metric: `evaluation["bleu"]`."""
+        return next(score for score in self.scores if score.name == METRICS[metric].title)
+
 
 def evaluate(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
-    metrics: Sequence[str] = METRICS,
+    sources: Sequence[str] | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     baseline: Sequence[str] | None = None,
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Evaluation:
-    """Score translations, plain text as a reader would see it (not tokenised).
+    """Score translations: plain text as a reader would see it, not tokenized.
 
-    Every figure equals that of sacrebleu's own command: 1,000 bootstrap resamples, seed 12345. sacrebleu resamples in
-    memory, about 0.1 MB for each sentence.
+    Every figure equals that of sacreBLEU's own command: 1,000 bootstrap resamples, seed 12345.
 
     Args:
         hypotheses: one translation per sentence.
         references: one or more sets of references, each as long as `hypotheses`.
-        metrics: any of `METRICS`.
+        sources: the source sentences, for metrics that need them.
+        metrics: any of bleu, chrf, chrf++ and ter.
         baseline: another system's translations of the same sentences, to test the differences for significance.
         target_language: its code. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
-        tokenize: sacrebleu's BLEU tokenizer, whatever the language.
-        lowercase: ignore case. sacrebleu's TER always does.
+        tokenize: sacreBLEU's tokenizer for BLEU, instead of the language's.
+        lowercase: ignore case. TER always does.
 
     Raises:
-        DataError: nothing to score, or numbers of lines differ.
-        MachineError: the BLEU tokenizer needs a package or a file that is not there.
-        ConfigError: no such metric or tokenizer.
+        DataError: there is nothing to score, or numbers of lines differ.
+        MachineError: BLEU's tokenizer needs a package or a file that is missing.
+        ConfigError: there is no such metric or tokenizer.
     """
     if not references:
         raise DataError("no references; give at least one set of them")
-    systems = [("hypotheses", hypotheses)] if baseline is None else [("baseline", baseline), ("hypotheses", hypotheses)]
-    check_lengths([*systems[::-1], *((f"references {n}", lines) for n, lines in enumerate(references, start=1))])
-    built = build_metrics(metrics, target_language=target_language, tokenize=tokenize, lowercase=lowercase)
-    signatures, results = PairedTest(systems, built, references, test_type="bs")()
-    scores = [_score(name, str(signature), cast(list[Result], results[name])) for name, signature in signatures.items()]
-    return Evaluation(sentences=len(hypotheses), references=len(references), scores=tuple(scores))
+    texts = [(f"references {n}", lines) for n, lines in enumerate(references, start=1)]
+    optional = [("baseline", baseline), ("sources", sources)]
+    check_lengths(
+        [("hypotheses", hypotheses), *texts, *((name, lines) for name, lines in optional if lines is not None)]
+    )
+    scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
+    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]
+    scores = tuple(_score(metric, hypotheses, references, sources, baseline) for metric in built)
+    return Evaluation(sentences=len(hypotheses), references=len(references), scores=scores)
 
 
-def build_metrics(
-    metrics: Sequence[str] = METRICS, *, target_language: str = "", tokenize: str | None = None, lowercase: bool = False
-) -> dict[str, Metric]:
-    """sacrebleu's metrics by name, each once. Arguments and errors as for `evaluate`, which calls this."""
-    return {name: _metric(name, target_language, tokenize, lowercase) for name in dict.fromkeys(metrics)}
-
-
-def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], target_language: str = "") -> float:
-    """The BLEU score alone, without resampling: for validation during training.
-
-    Japanese and Korean are scored by characters, since sacrebleu's tokenizers for them need packages of their own, and so are
-    Thai, Lao, Khmer and Burmese, which are written without spaces and for which it has none.
-    """
-    tokenize = _validation_tokenizer(target_language)
-    return float(_bleu(target_language, tokenize, False).corpus_score(hypotheses, references).score)
-
-
-def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """The chrF2 score alone, without resampling: for validation during training."""
-    return float(CHRF().corpus_score(hypotheses, references).score)
-
-
-def sentence_cost(metric: str, target_language: str = "") -> Callable[[str, str], float]:
-    """A function of a translation and its reference: what the score of this single sentence lacks, 0 to 1.
-
-    `metric` is bleu or chrf. BLEU counts no n-grams longer than the sentence, and those that match nothing a little (sacrebleu's
-    effective order and its smoothing).
-    """
-    scorer = CHRF() if metric == "chrf" else _bleu(target_language, _validation_tokenizer(target_language), False, True)
-    return lambda translation, reference: 1 - scorer.sentence_score(translation, [reference]).score / 100
-
-
-def _validation_tokenizer(target_language: str) -> str | None:
-    return "char" if language_code(target_language) in SCORED_BY_CHARACTERS else None
+def _score(
+    metric: Metric,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    sources: Sequence[str] | None,
+    baseline: Sequence[str] | None,
+) -> Score:
+    if metric.needs_source and sources is None:
+        raise ConfigError(f"{metric.name}: needs the source sentences; give them, or choose another metric")
+    statistics = metric.statistics(hypotheses, references, sources)
+    score, resampled = metric.score_statistics(statistics), resample_scores(metric, statistics)
+    interval, difference = confidence_interval(resampled), None
+    if baseline is not None:
+        statistics = metric.statistics(baseline, references, sources)
+        other = metric.score_statistics(statistics)
+        p_value = paired_p_value(resampled, resample_scores(metric, statistics), score - other)
+        difference = Difference(baseline=other, p_value=p_value)
+    return Score(
+        name=metric.title,
+        score=score,
+        mean=interval.mean,
+        margin=interval.margin,
+        signature=metric.signature(len(references), RESAMPLES),
+        difference=difference,
+    )
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -145,81 +132,3 @@ def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
                 f"{first} has {len(lines)} lines but {name} has {len(other)}; "
                 "give the same sentences in both, one per line"
             )
-
-
-def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[str]]]:
-    """Source lines and sets of references of one of sacrebleu's test sets, which downloads it when first used.
-
-    Args:
-        name: such as `wmt17`; `sacrebleu --list` shows all.
-        language_pair: such as `en-de`.
-
-    Raises:
-        DataError: no such test set or language pair.
-        MachineError: it cannot be downloaded.
-    """
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=3) or ["wmt17", "wmt24"]
-        raise DataError(
-            f"{name}: sacrebleu has no such test set; it has {', '.join(near)} and others (sacrebleu --list)"
-        )
-    pairs = DATASETS[name].langpairs
-    if language_pair not in pairs:
-        raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
-    try:
-        source, references = get_source_file(name, language_pair), get_reference_files(name, language_pair)
-    except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and raises what its archives raise
-        raise MachineError(
-            f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
-            "check the network, or give the files as --source and --reference"
-        ) from error
-    return list(read_lines(source)), [list(read_lines(path)) for path in references]
-
-
-def _metric(name: str, language: str, tokenize: str | None, lowercase: bool) -> Metric:
-    if name == "bleu":
-        return _bleu(language, tokenize, lowercase)
-    if name == "chrf":
-        return CHRF(lowercase=lowercase)
-    if name == "ter":
-        characters = language_code(language) in _UNSPACED
-        return TER(normalized=characters, asian_support=characters)
-    raise ConfigError(f"{name}: no such metric; choose from {', '.join(METRICS)}")
-
-
-def _bleu(language: str, tokenize: str | None, lowercase: bool, effective_order: bool = False) -> BLEU:
-    if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
-        raise ConfigError(f"{tokenize}: sacrebleu has no such tokenizer; choose from {', '.join(BLEU.TOKENIZERS)}")
-    try:
-        code = language_code(language)
-        return BLEU(lowercase=lowercase, tokenize=tokenize, trg_lang=code, effective_order=effective_order)
-    except RuntimeError as error:  # what sacrebleu raises without MeCab
-        extra = tokenize.split("-")[0] if tokenize else language
-        raise MachineError(
-            f"the BLEU tokenizer of {extra} needs a package: pip install 'sacrebleu[{extra}]'; or choose another, "
-            "--tokenize char for example"
-        ) from error
-    except (OSError, SystemExit) as error:
-        raise MachineError(
-            f"the BLEU tokenizer {tokenize} cannot be downloaded ({reason(error)}); check the network, "
-            "or choose another, --tokenize char for example"
-        ) from error
-
-
-def _score(name: str, signature: str, results: list[Result]) -> Score:
-    """From sacrebleu's results: the system's last, the baseline's, if there is one, before it."""
-    *baseline, own = results
-    difference = None
-    if baseline:
-        # sacrebleu gives two equal systems the smallest p there is, as if their difference of zero were beyond chance.
-        p_value = 1.0 if own.score == baseline[0].score else cast(float, own.p_value)
-        difference = Difference(baseline=float(baseline[0].score), p_value=float(p_value))
-    mean, margin = cast(float, own.mean), cast(float, own.ci)
-    return Score(
-        name=name,
-        score=float(own.score),
-        mean=float(mean),
-        margin=float(margin),
-        signature=signature,
-        difference=difference,
-    )

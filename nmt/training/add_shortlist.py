@@ -13,6 +13,7 @@ from nmt.data.corpora import first_epoch
 from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
+from nmt.metrics.standard import BLEU
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SearchOptions
 from nmt.system.files import DRAFT, saving
@@ -75,7 +76,7 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
 
     def score(shortlist: Shortlist | None) -> float:
         hypotheses = translations(dataclasses.replace(model, shortlist=shortlist), sets, options)
-        return scores(sets, hypotheses)["bleu"]
+        return scores(sets, hypotheses)[BLEU.name]
 
     before, after = score(None), score(shortlist)
     kept = after >= before - _COST

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from nmt.checkpoint.run_folder import LOG, METRICS
 from nmt.errors import MachineError
+from nmt.metrics.standard import MEASURES
 from nmt.system.files import saving, write_whole
 
 logger = logging.getLogger(__name__)
@@ -108,10 +109,7 @@ class TrainingLog:
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
         """The figures of a validation."""
         self._record("valid", update, epoch, values)
-        figures = "  ".join(
-            f"BLEU{name.removeprefix('bleu')} {value:.2f}" if name.startswith("bleu") else f"{name} {value:.4g}"
-            for name, value in values.items()
-        )
+        figures = "  ".join(_format_figure(name, value) for name, value in values.items())
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
         self.restart_clock()
 
@@ -174,6 +172,14 @@ def _update_of(line: str) -> float:
         return float(json.loads(line)["update"])
     except (ValueError, KeyError, TypeError):
         return math.inf
+
+
+def _format_figure(name: str, value: float) -> str:
+    """A figure of a validation: `bleu` or, of one of several sets, `bleu NAME`."""
+    metric, *rest = name.split(" ", maxsplit=1)
+    if metric not in MEASURES:
+        return f"{name} {value:.4g}"
+    return " ".join([MEASURES[metric].title, *rest, MEASURES[metric].format(value)])
 
 
 def event_writer() -> Callable[..., EventWriter]:

@@ -39,7 +39,8 @@ from nmt.data.readers import corpus_files, describe, read_pairs, read_round_robi
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.evaluation.scores import sentence_cost
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import build_metric
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.files import remove_leftovers, saving, verify_checksums
 from nmt.system.machine import autocast_dtype, choose_device, default_threads, keep_memory
@@ -371,7 +372,7 @@ def _objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) 
         return likelihood
     return Risk(
         tokenizer=tokenizers.target,
-        cost=sentence_cost(settings.risk_cost, config.data.target_languages[0]),
+        cost=build_metric(settings.risk_cost, Scoring.for_training(config.data.target_languages[0])).cost,
         samples=settings.risk_samples,
         sharpness=settings.risk_sharpness,
         likelihood=likelihood,

@@ -22,6 +22,7 @@ from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, ValidationConfig
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
+from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import autocast_dtype, return_memory
@@ -257,9 +258,8 @@ class Trainer:
         position, settings = self.position, self.config
         values = self.validate(self.averaged)
         figure = values[settings.validation.metric]
-        better = position.best is None or (
-            figure < position.best if settings.validation.metric == "loss" else figure > position.best
-        )
+        measure = MEASURES[settings.validation.metric]
+        better = position.best is None or measure.is_better(figure, position.best)
         if better:
             position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
         else:

@@ -13,7 +13,8 @@ from nmt.data.batching import text_batches
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
-from nmt.evaluation.scores import bleu, chrf
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import BLEU, METRICS
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
@@ -37,12 +38,13 @@ class ValidationSet:
     def sources(self) -> list[str]:
         return [pair.source for pair in self.pairs]
 
-    def bleu(self, hypotheses: Sequence[str]) -> float:
-        return bleu(hypotheses, [self.references], self.to)
-
     @property
     def references(self) -> list[str]:
         return [pair.target for pair in self.pairs]
+
+    def score(self, metric: str, hypotheses: Sequence[str]) -> float:
+        """The score of translations of the sources by a metric, named as in `METRICS`."""
+        return METRICS[metric](Scoring.for_training(self.to)).score(hypotheses, [self.references], self.sources)
 
 
 def validation_sets(config: Config) -> list[ValidationSet]:
@@ -74,14 +76,18 @@ def translations(
 
 
 def scores(
-    sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], *, with_chrf: bool = False
+    sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], metrics: Sequence[str] = (BLEU.name,)
 ) -> dict[str, float]:
-    """`bleu`: the mean of the sets' figures. Each one's own with its name, where there are several. `chrf`: the mean of chrF2."""
-    each = [part.bleu(lines) for part, lines in zip(sets, hypotheses, strict=True)]
-    named = {f"bleu {part.name}": score for part, score in zip(sets, each, strict=True)} if len(sets) > 1 else {}
-    figures = {"bleu": mean(each), **named}
-    if with_chrf:
-        figures["chrf"] = mean(chrf(lines, [part.references]) for part, lines in zip(sets, hypotheses, strict=True))
+    """The scores of translations of each set by each metric.
+
+    `bleu` is the mean over the sets. Where there are several, `bleu NAME` is the score of the set called NAME.
+    """
+    figures = {}
+    for metric in metrics:
+        each = [part.score(metric, lines) for part, lines in zip(sets, hypotheses, strict=True)]
+        figures[metric] = mean(each)
+        if len(sets) > 1:
+            figures |= {f"{metric} {part.name}": score for part, score in zip(sets, each, strict=True)}
     return figures
 
 
@@ -101,6 +107,8 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
     batches = list(text_batches(pairs[own], tokenizers, config.training.batch_tokens))
     dtype = autocast_dtype(config.training.precision, device)
     options = SearchOptions(beam=config.validation.beam)
+    # BLEU is always reported. The loss is no metric of translations.
+    metrics = [name for name in dict.fromkeys((BLEU.name, config.validation.metric)) if name in METRICS]
 
     @torch.inference_mode()
     def loss(network: Seq2Seq) -> tuple[float, int]:
@@ -114,7 +122,7 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
         losses, hypotheses = zip(*parts, strict=True)
         value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
         lines = [_in_turn(shares) for shares in zip(*hypotheses, strict=True)]
-        scored = scores(sets, lines, with_chrf=config.validation.metric == "chrf")
+        scored = scores(sets, lines, metrics)
         return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scored}
 
     def judge(network: Seq2Seq) -> dict[str, float]:

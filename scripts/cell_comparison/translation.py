@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from sacrebleu import BLEU, CHRF
+from typing import Any
 
 from cell_comparison.sizes import CELLS, equal_size
 from nmt.checkpoint.folder import load_folder_config, load_model, model_folder
@@ -19,7 +17,9 @@ from nmt.data.text_files import find_file, read_lines
 from nmt.errors import DataError, ModelError
 from nmt.evaluation.report.figures import by_length
 from nmt.evaluation.report.history import read_history
-from nmt.evaluation.scores import build_metrics, check_lengths, evaluate
+from nmt.evaluation.scores import check_lengths, evaluate
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import BLEU, ChrF
 from nmt.model.seq2seq import Seq2Seq
 from nmt.translation.translator import Translator
 
@@ -97,9 +97,9 @@ def _scores(translator: Translator, corpus: str, name: str) -> dict[str, Any]:
     check_lengths([(f"{name}, {side}", lines) for side, lines in zip(sides, (source, reference), strict=True)])
     hypotheses = translator.translate(source)
     language = translator.target_language()
-    evaluation = evaluate(hypotheses, [reference], metrics=("bleu", "chrf"), target_language=language)
-    built = build_metrics(("bleu", "chrf"), target_language=language)
-    groups = by_length(hypotheses, [reference], cast(BLEU, built["bleu"]), cast(CHRF, built["chrf"]))
+    evaluation = evaluate(hypotheses, [reference], metrics=(BLEU.name, ChrF.name), target_language=language)
+    scoring = Scoring(target_language=language)
+    groups = by_length(hypotheses, [reference], BLEU(scoring), ChrF(scoring))
     return {
         "scores": [dataclasses.asdict(score) for score in evaluation.scores],
         "lengths": [dataclasses.asdict(group) for group in groups],

@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.training import Training, best, exit_on_signals, markdown, validations
+from experiments.training import Training, exit_on_signals, markdown, validations
 from nmt.commands.base import run, whole_number
 from nmt.config.load import dump_config, load_config, read_yaml
 from nmt.errors import ConfigError
+from nmt.metrics.metric import Loss
+from nmt.metrics.standard import BLEU
 
 BASE = "as it is"
 
@@ -106,7 +108,7 @@ def train(options: argparse.Namespace, begun: list[Training], change: str, overr
     print(f"{change}, seed {seed}", file=sys.stderr)
     with Training(options.config, given, output) as training:
         begun.append(training)
-        figures = list(training.figures("bleu"))
+        figures = list(training.figures(BLEU.name))
     done.write_text(settings, encoding="utf-8")
     print(f"{change}, seed {seed}: {' '.join(f'{figure:.2f}' for figure in figures)}", file=sys.stderr)
 
@@ -120,8 +122,8 @@ def measured(options: argparse.Namespace, change: str, overrides: list[str]) -> 
     return Result(
         change=change,
         overrides=tuple(overrides),
-        bleu=tuple(best((entry["bleu"] for entry in run), "bleu") for run in runs),
-        loss=tuple(best((entry["loss"] for entry in run), "loss") for run in runs),
+        bleu=tuple(BLEU.best(entry[BLEU.name] for entry in run) for run in runs),
+        loss=tuple(Loss.best(entry[Loss.name] for entry in run) for run in runs),
         minutes=tuple(run[-1]["seconds"] / 60 for run in runs),
     )
 

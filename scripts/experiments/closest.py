@@ -12,11 +12,11 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 
-from sacrebleu import BLEU
-
 from nmt.commands.base import run
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError
+from nmt.metrics.metric import Metric, Scoring
+from nmt.metrics.standard import BLEU
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("reference", metavar="REFERENCE", help="a line for each that was translated; .gz and .zst too")
     parser.add_argument("--language", default="", help="target language, where BLEU has a tokenizer for it: zh, ja, ko")
     options = parser.parse_args()
-    metric = BLEU(effective_order=True, trg_lang=options.language)  # smoothed: few sentences share four words in a row
+    metric = BLEU(Scoring(target_language=options.language))
     for stream in (sys.stdin, sys.stdout):
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(encoding="utf-8", newline="\n")
@@ -32,13 +32,13 @@ def main() -> None:
         print(text)
 
 
-def closest(nbest: Iterable[str], references: Iterable[str], metric: BLEU) -> Iterator[str]:
+def closest(nbest: Iterable[str], references: Iterable[str], metric: Metric) -> Iterator[str]:
     """The best of each group of lines `number ||| text ||| score`, of which there must be one for each reference."""
     groups = itertools.groupby(map(parts, nbest), key=lambda line: line[0])
     for number, (group, reference) in enumerate(itertools.zip_longest(groups, references), start=1):
         if group is None or reference is None or group[0] != number:
             raise DataError(f"line {number}: translations and references do not pair up; give those of the same lines")
-        yield max((text for _, text in group[1]), key=lambda text: metric.sentence_score(text, [reference]).score)
+        yield max((text for _, text in group[1]), key=lambda text: metric.score_sentence(text, [reference]))
 
 
 def parts(line: str) -> tuple[int, str]:

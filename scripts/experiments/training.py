@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nmt.errors import MachineError
@@ -65,10 +65,6 @@ def validations(output: Path) -> list[dict[str, float]]:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     entries = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be under way
     return [entry for entry in entries if entry["kind"] == "valid"]
-
-
-def best(figures: Iterable[float], metric: str) -> float:
-    return min(figures) if metric == "loss" else max(figures)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from nmt.checkpoint.folder import load_model
 from nmt.errors import DataError
-from nmt.evaluation.scores import build_metrics
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import BLEU
 from nmt.search.options import SearchOptions
 from nmt.system.machine import keep_memory
 from nmt.translation.translator import Translator
@@ -67,8 +68,8 @@ class TestSet:
 
     def bleu(self, translations: Sequence[str]) -> tuple[float, str]:
         """BLEU and its signature."""
-        metric = build_metrics(("bleu",), target_language=self.target_language)["bleu"]
-        return metric.corpus_score(list(translations), [self.reference]).score, str(metric.get_signature())
+        metric = BLEU(Scoring(target_language=self.target_language))
+        return metric.score(translations, [self.reference]), metric.signature(references=1)
 
 
 def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:

@@ -1,9 +1,9 @@
 """Figures of a report against counts made by hand, plain loops, and sacrebleu."""
 
 import pytest
+import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu import BLEU, CHRF
 
 from nmt.evaluation.report.figures import (
     Coverage,
@@ -16,9 +16,9 @@ from nmt.evaluation.report.figures import (
     frequencies,
     length,
     repetitions,
-    words,
     worst_first,
 )
+from nmt.metrics.standard import BLEU, ChrF
 from nmt.translation.request import Translation
 
 REFERENCES = [
@@ -34,33 +34,27 @@ def lists(*lines: str) -> list[list[str]]:
     return [line.split() for line in lines]
 
 
-def test_words_are_those_of_bleu() -> None:
-    assert words(BLEU(), "Ein Mann, er geht. ") == ["Ein", "Mann", ",", "er", "geht", "."]
-    assert words(BLEU(lowercase=True), "Ein Mann") == ["ein", "mann"]
-    assert words(BLEU(trg_lang="zh"), "一个人。") == ["一", "个", "人", "。"]
-
-
 def test_scores_by_length_are_sacrebleus_of_each_group() -> None:
-    groups = by_length(HYPOTHESES, [REFERENCES], BLEU(), CHRF())
+    groups = by_length(HYPOTHESES, [REFERENCES], BLEU(), ChrF())
     members = {"1–5": [0, 2], "6–10": [1], "11–15": [3]}  # with the full stops 4, 8, 4 and 11 words
     assert [group.label for group in groups] == list(members)
     for group, chosen in zip(groups, members.values(), strict=True):
         ours, theirs = [HYPOTHESES[index] for index in chosen], [[REFERENCES[index] for index in chosen]]
         assert group.sentences == len(chosen)
-        assert group.bleu == BLEU().corpus_score(ours, theirs).score
-        assert group.chrf == CHRF().corpus_score(ours, theirs).score
+        assert group.bleu == sacrebleu.BLEU().corpus_score(ours, theirs).score
+        assert group.chrf == sacrebleu.CHRF().corpus_score(ours, theirs).score
 
 
 def test_the_first_reference_groups_and_all_score() -> None:
     other = ["Ein Mann steht und geht nicht.", "", "Ein Kind lacht.", ""]
-    (first, *_) = by_length(HYPOTHESES, [REFERENCES, other], BLEU(), CHRF())
+    (first, *_) = by_length(HYPOTHESES, [REFERENCES, other], BLEU(), ChrF())
     ours, theirs = HYPOTHESES[:1] + HYPOTHESES[2:3], [REFERENCES[:1] + REFERENCES[2:3], other[:1] + other[2:3]]
     assert first.sentences == 2
-    assert first.bleu == BLEU().corpus_score(ours, theirs).score
+    assert first.bleu == sacrebleu.BLEU().corpus_score(ours, theirs).score
 
 
 def test_empty_references_belong_to_the_shortest() -> None:
-    (group,) = by_length(["x", "y"], [["", "y"]], BLEU(), CHRF())
+    (group,) = by_length(["x", "y"], [["", "y"]], BLEU(), ChrF())
     assert (group.label, group.sentences) == ("1–5", 2)
 
 
@@ -134,9 +128,9 @@ def test_without_marks_every_piece_is_a_word() -> None:
 def test_the_worst_come_first_by_sacrebleus_sentence_chrf() -> None:
     source = ["one", "two", "three", "four"]
     coverages = [Coverage(words=("w",), attention=(0.0 if index == 1 else 1.0,)) for index in range(4)]
-    ranked = worst_first(source, [REFERENCES], HYPOTHESES, CHRF(), coverages)
+    ranked = worst_first(source, [REFERENCES], HYPOTHESES, ChrF(), coverages)
     expected = {
-        number: CHRF().sentence_score(ours, [theirs]).score
+        number: sacrebleu.CHRF().sentence_score(ours, [theirs]).score
         for number, (ours, theirs) in enumerate(zip(HYPOTHESES, REFERENCES, strict=True), start=1)
     }
     assert [sentence.number for sentence in ranked] == sorted(expected, key=lambda number: expected[number])
@@ -146,4 +140,4 @@ def test_the_worst_come_first_by_sacrebleus_sentence_chrf() -> None:
         assert (sentence.source, sentence.hypothesis) == (source[index], HYPOTHESES[index])
         assert sentence.references == (REFERENCES[index],)
         assert sentence.neglected == (("w",) if index == 1 else ())
-    assert worst_first(None, [REFERENCES], HYPOTHESES, CHRF())[0].source is None
+    assert worst_first(None, [REFERENCES], HYPOTHESES, ChrF())[0].source is None

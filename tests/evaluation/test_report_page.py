@@ -8,13 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from sacrebleu import BLEU, CHRF
 
 from nmt.errors import MachineError
 from nmt.evaluation.report.build import MAPS, MOST_PIECES, WORST, Report, build_report
 from nmt.evaluation.report.history import History
 from nmt.evaluation.report.page import page, prepare, write_page
 from nmt.evaluation.scores import evaluate
+from nmt.metrics.standard import BLEU, ChrF
 from nmt.translation.request import Translation
 
 pytest.importorskip("matplotlib")
@@ -40,7 +40,7 @@ def report(*, model: bool = True, corpus: dict[str, int] | None = None, baseline
         HYPOTHESES,
         [REFERENCES],
         bleu=BLEU(),
-        chrf=CHRF(),
+        chrf=ChrF(),
         source=SOURCE if model else None,
         translations=[translation(text) for text in HYPOTHESES] if model else None,
         corpus=("<corpus>", corpus) if corpus else None,
@@ -111,7 +111,7 @@ def test_long_sentences_are_not_drawn() -> None:
     texts = ["a", "b"]
     translations = [translation("a", MOST_PIECES + 1), translation("b", MOST_PIECES)]
     evaluation = evaluate(texts, [texts], metrics=["chrf"])
-    found = build_report(evaluation, texts, [texts], bleu=BLEU(), chrf=CHRF(), translations=translations)
+    found = build_report(evaluation, texts, [texts], bleu=BLEU(), chrf=ChrF(), translations=translations)
     assert [sentence.number for sentence, _ in found.mapped] == [2]
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sacrebleu import BLEU, CHRF
-
 from nmt.evaluation.report.figures import (
     Coverage,
     FrequencyGroup,
@@ -18,11 +16,12 @@ from nmt.evaluation.report.figures import (
     frequencies,
     length,
     repetitions,
-    words,
     worst_first,
 )
 from nmt.evaluation.report.history import History
 from nmt.evaluation.scores import Evaluation
+from nmt.metrics.metric import Metric
+from nmt.metrics.standard import BLEU
 from nmt.translation.request import Translation
 
 WORST = 20  # sentences shown
@@ -63,7 +62,7 @@ def build_report(
     references: Sequence[Sequence[str]],
     *,
     bleu: BLEU,
-    chrf: CHRF,
+    chrf: Metric,
     source: Sequence[str] | None = None,
     translations: Sequence[Translation] | None = None,
     corpus: tuple[str, Mapping[str, int]] | None = None,
@@ -83,8 +82,8 @@ def build_report(
         histories: of the models' trainings.
         tags: pieces of the source that are no words.
     """
-    ours = [words(bleu, line) for line in hypotheses]
-    theirs = [[words(bleu, line) for line in lines] for lines in references]
+    ours = [bleu.words(line) for line in hypotheses]
+    theirs = [[bleu.words(line) for line in lines] for lines in references]
     name, counts = corpus or ("the references", frequencies(theirs[0]))
     coverages = [coverage(translation, tags) for translation in translations or ()]
     ranked = worst_first(source, references, hypotheses, chrf, coverages)

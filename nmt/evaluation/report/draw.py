@@ -7,6 +7,7 @@ from typing import Any
 
 from nmt.errors import MachineError
 from nmt.evaluation.report.history import History
+from nmt.metrics.standard import METRICS
 
 CELL = 0.32  # of a heat map, inches
 COLOUR = "#0969da"
@@ -85,21 +86,23 @@ def fill(
 
 
 def curves(histories: Sequence[History]) -> str:
-    """Losses, and BLEU where it was measured, over the updates of each training."""
-    bleu = any(history.series("valid", "bleu")[0] for history in histories)
+    """The losses over the updates of each training, and every metric of its validations."""
+    measured = [
+        metric for metric in METRICS.values() if any(each.series("valid", metric.name)[0] for each in histories)
+    ]
 
     def paint(axes: list[Any]) -> None:
         for history in histories:
             name = f"{printable(history.name)}: " if len(histories) > 1 else ""
             axes[0].plot(*history.series("train", "loss"), label=f"{name}training", linewidth=1)
             axes[0].plot(*history.series("valid", "loss"), label=f"{name}validation", marker=".")
-            if bleu:
-                axes[1].plot(*history.series("valid", "bleu"), label=f"{name}validation", marker=".")
-        for each, label in zip(axes, ("loss, nats per piece", "BLEU"), strict=False):
+            for panel, metric in zip(axes[1:], measured, strict=True):
+                panel.plot(*history.series("valid", metric.name), label=f"{name}validation", marker=".")
+        for each, label in zip(axes, ("loss, nats per token", *(metric.title for metric in measured)), strict=True):
             each.set(xlabel="updates", ylabel=label)
             each.legend(frameon=False)
 
-    return draw(paint, 8.0 if bleu else 4.5, 2.8, columns=2 if bleu else 1)
+    return draw(paint, 4.5 + 3.5 * len(measured), 2.8, columns=1 + len(measured))
 
 
 def printable(text: str) -> str:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sacrebleu import BLEU, CHRF
-
+from nmt.metrics.metric import Metric
+from nmt.metrics.standard import BLEU
 from nmt.translation.request import Translation
 
 LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # words with which a group of sentences begins; the last has no end
@@ -117,23 +117,18 @@ class Sentence:
     """Source words with little attention, where the attention is known."""
 
 
-def words(bleu: BLEU, line: str) -> Words:
-    """The words of a line as BLEU sees them."""
-    return list(bleu.tokenizer((line.lower() if bleu.lowercase else line).rstrip()).split())
-
-
 def by_length(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], bleu: BLEU, chrf: CHRF
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], bleu: BLEU, chrf: Metric
 ) -> list[LengthGroup]:
     """Corpus scores of sentences of like length, by the words of the first reference; empty groups are left out."""
     members: dict[int, list[int]] = {}
     for index, line in enumerate(references[0]):
-        members.setdefault(_group(LENGTHS, len(words(bleu, line))), []).append(index)
+        members.setdefault(_group(LENGTHS, len(bleu.words(line))), []).append(index)
     groups = []
     for group, chosen in sorted(members.items()):
         ours = [hypotheses[index] for index in chosen]
         theirs = [[lines[index] for index in chosen] for lines in references]
-        scores = [float(metric.corpus_score(ours, theirs).score) for metric in (bleu, chrf)]
+        scores = [metric.score(ours, theirs) for metric in (bleu, chrf)]
         label = _label(LENGTHS, group)
         groups.append(LengthGroup(label=label, sentences=len(chosen), bleu=scores[0], chrf=scores[1]))
     return groups
@@ -220,7 +215,7 @@ def worst_first(
     source: Sequence[str] | None,
     references: Sequence[Sequence[str]],
     hypotheses: Sequence[str],
-    chrf: CHRF,
+    chrf: Metric,
     coverages: Sequence[Coverage] = (),
 ) -> list[Sentence]:
     """All sentences by sentence-level chrF (Popović 2015), the worst first, of equal ones the first first."""
@@ -228,7 +223,7 @@ def worst_first(
     for index, (hypothesis, *others) in enumerate(zip(hypotheses, *references, strict=True)):
         sentence = Sentence(
             number=index + 1,
-            chrf=float(chrf.sentence_score(hypothesis, others).score),
+            chrf=chrf.score_sentence(hypothesis, others),
             source=source[index] if source else None,
             references=tuple(others),
             hypothesis=hypothesis,

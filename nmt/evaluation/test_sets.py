@@ -1,0 +1,38 @@
+"""The public test sets that sacreBLEU knows, WMT's among them."""
+
+import difflib
+
+from sacrebleu import DATASETS, get_reference_files, get_source_file
+
+from nmt.data.text_files import read_lines
+from nmt.errors import DataError, MachineError
+from nmt.system.files import reason
+
+
+def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[str]]]:
+    """The source lines and the sets of references of a test set. sacreBLEU downloads it on its first use.
+
+    Args:
+        name: `wmt17`, for example; `sacrebleu --list` shows all names.
+        language_pair: `en-de`, for example.
+
+    Raises:
+        DataError: there is no such test set or language pair.
+        MachineError: it cannot be downloaded.
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=3) or ["wmt17", "wmt24"]
+        raise DataError(
+            f"{name}: sacrebleu has no such test set; it has {', '.join(near)} and others (sacrebleu --list)"
+        )
+    pairs = DATASETS[name].langpairs
+    if language_pair not in pairs:
+        raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
+    try:
+        source, references = get_source_file(name, language_pair), get_reference_files(name, language_pair)
+    except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and raises what its archives raise
+        raise MachineError(
+            f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
+            "check the network, or give the files as --source and --reference"
+        ) from error
+    return list(read_lines(source)), [list(read_lines(path)) for path in references]

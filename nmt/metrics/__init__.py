@@ -1,0 +1,1 @@
+"""Metrics of translations, and how certain their scores are."""

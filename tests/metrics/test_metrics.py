@@ -1,0 +1,183 @@
+"""Every metric against sacreBLEU called directly, and what the rest of nmt asks of a metric."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+import sacrebleu
+
+from nmt.metrics.languages import language_code
+from nmt.metrics.metric import Loss, Metric, Scoring
+from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus, build_metric
+
+HYPOTHESES = ["Ein Mann reitet auf dem Pferd.", "", "Zwei Hunde laufen durch den Schnee", "ein Kind"]
+REFERENCES = ["Ein Mann reitet auf einem braunen Pferd.", "Ja.", "Zwei Hunde rennen durch den Schnee.", "Ein Kind"]
+OTHERS = ["Der Mann reitet.", "Nein.", "Zwei Hunde laufen im Schnee.", ""]
+SCORERS = {
+    BLEU: sacrebleu.BLEU,
+    ChrF: sacrebleu.CHRF,
+    ChrFPlusPlus: lambda: sacrebleu.CHRF(word_order=2),
+    TER: sacrebleu.TER,
+}
+
+
+def test_the_metrics_are_listed_by_their_names() -> None:
+    assert list(METRICS) == ["bleu", "chrf", "chrf++", "ter"]
+    assert list(MEASURES) == [*METRICS, "loss"]
+    assert DEFAULT_METRICS == ("bleu", "chrf", "ter")
+    assert [MEASURES[name].title for name in MEASURES] == ["BLEU", "chrF2", "chrF2++", "TER", "loss"]
+
+
+@pytest.mark.parametrize("references", [[REFERENCES], [REFERENCES, OTHERS]])
+@pytest.mark.parametrize("metric", SCORERS)
+def test_scores_and_signatures_are_those_of_sacrebleu(metric: type[Metric], references: list[list[str]]) -> None:
+    scorer = SCORERS[metric]()
+    expected = scorer.corpus_score(HYPOTHESES, references)
+    assert metric().score(HYPOTHESES, references) == expected.score
+    assert expected.name == metric.title
+    assert metric().signature(len(references)) == str(scorer.get_signature())
+    assert "bs:1000|seed:12345" in metric().signature(1, 1000)
+
+
+@pytest.mark.parametrize("metric", SCORERS)
+def test_a_score_is_a_function_of_the_sums_over_sentences(metric: type[Metric]) -> None:
+    scorer = metric()
+    rows = scorer.statistics(HYPOTHESES, [REFERENCES])
+    assert len(rows) == len(HYPOTHESES)
+    assert scorer.score_statistics(rows[2:]) == scorer.score(HYPOTHESES[2:], [REFERENCES[2:]])
+    assert scorer.score_sums([sum(column) for column in zip(*rows, strict=True)]) == scorer.score(
+        HYPOTHESES, [REFERENCES]
+    )
+
+
+def test_higher_is_better_but_for_the_loss_and_ter() -> None:
+    for name, measure in MEASURES.items():
+        higher = name not in ("loss", "ter")
+        assert measure.is_better(2.0, 1.0) == higher
+        assert measure.is_better(1.0, 2.0) == (not higher)
+        assert not measure.is_better(1.0, 1.0)
+        assert measure.best([2.0, 3.0, 1.0]) == (3.0 if higher else 1.0)
+
+
+def test_figures_have_the_digits_that_are_compared() -> None:
+    assert BLEU.format(12.346) == "12.35"
+    assert TER.format(100.0) == "100.00"
+    assert Loss.format(2.34567) == "2.346"
+
+
+def test_lowercase_and_tokenize_reach_the_scorers() -> None:
+    upper = [line.upper() for line in REFERENCES]
+    for metric in (BLEU, ChrF, ChrFPlusPlus):
+        assert metric(Scoring(lowercase=True)).score(upper, [REFERENCES]) == pytest.approx(100)
+        assert metric().score(upper, [REFERENCES]) < 50
+    expected = sacrebleu.BLEU(tokenize="char").corpus_score(HYPOTHESES, [REFERENCES]).score
+    assert BLEU(Scoring(tokenize="char")).score(HYPOTHESES, [REFERENCES]) == expected
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_cost_of_a_sentence_is_what_its_score_lacks(name: str) -> None:
+    metric = build_metric(name)
+    assert metric.cost(REFERENCES[0], REFERENCES[0]) == pytest.approx(0)
+    assert 0 < metric.cost(HYPOTHESES[0], REFERENCES[0]) < 1
+    assert metric.cost("", REFERENCES[0]) == 1
+    assert metric.cost("a b c d e f", "g") == 1  # six edits per word, and no cost above 1
+
+
+def test_costs_follow_the_sentence_scores_of_sacrebleu() -> None:
+    hypothesis, reference = "the cat sat on a mat", "the cat sat on the mat"
+    expected = sacrebleu.sentence_bleu(hypothesis, [reference], use_effective_order=True).score
+    assert BLEU().cost(hypothesis, reference) == pytest.approx(1 - expected / 100)
+    expected = sacrebleu.sentence_chrf(hypothesis, [reference]).score
+    assert ChrF().cost(hypothesis, reference) == pytest.approx(1 - expected / 100)
+    expected = sacrebleu.sentence_ter(hypothesis, [reference]).score
+    assert TER().cost(hypothesis, reference) == pytest.approx(expected / 100)
+    assert 0 < BLEU(Scoring.for_training("ja")).cost("猫が好き", "犬が好き") < 1
+
+
+def test_a_short_sentence_can_have_a_perfect_bleu() -> None:
+    assert BLEU().score_sentence("zwei Hunde", ["zwei Hunde"]) == pytest.approx(100)
+    assert BLEU().score(["zwei Hunde"], [["zwei Hunde"]]) == 0  # as a corpus it has no n-grams of three words
+    assert BLEU(Scoring(lowercase=True)).score_sentence("Zwei Hunde", ["zwei hunde"]) == pytest.approx(100)
+
+
+def test_a_sentence_is_scored_against_all_its_references() -> None:
+    for metric in (BLEU(), ChrF()):
+        assert metric.score_sentence("ein Hund", ["zwei Hunde", "ein Hund"]) == pytest.approx(100)
+
+
+def test_words_are_those_of_bleus_tokenizer() -> None:
+    assert BLEU().words("Ein Mann, er geht. ") == ["Ein", "Mann", ",", "er", "geht", "."]
+    assert BLEU(Scoring(lowercase=True)).words("Ein Mann") == ["ein", "mann"]
+    assert BLEU(Scoring(target_language="zh")).words("一个人。") == ["一", "个", "人", "。"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("zh-CN", "zh"),
+        ("zh_Hant", "zh"),
+        ("ZH", "zh"),
+        ("zho", "zh"),
+        ("cmn", "zh"),
+        ("jpn", "ja"),
+        ("de", "de"),
+        ("", ""),
+    ],
+)
+def test_languages_are_known_by_two_letters(name: str, code: str) -> None:
+    assert language_code(name) == code
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenize"),
+    [("de", None), ("zh_Hans", None), ("jpn", "char"), ("ko", "char"), ("my", "char"), ("th-TH", "char")],
+)
+def test_scoring_for_training_needs_no_analyzer(
+    language: str, tokenize: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("MeCab", "mecab_ko"):
+        monkeypatch.setitem(sys.modules, module, None)
+    scoring = Scoring.for_training(language)
+    assert (scoring.target_language, scoring.tokenize, scoring.lowercase) == (language, tokenize, False)
+    lines, references = ["男が馬に乗る。"], ["女が馬に乗る。"]
+    tokenizer = tokenize or ("zh" if language.startswith("zh") else "13a")
+    expected = sacrebleu.BLEU(tokenize=tokenizer).corpus_score(lines, [references]).score
+    assert BLEU(scoring).score(lines, [references]) == expected
+
+
+def test_languages_that_are_split_alike_can_be_scored_together() -> None:
+    assert {BLEU.segmentation(language) for language in ("ja", "kor", "th")} == {"char"}
+    assert len({BLEU.segmentation(language) for language in ("de", "zh", "ja")}) == 3
+    assert TER.segmentation("zh") == TER.segmentation("ja") != TER.segmentation("ko")
+    assert {ChrF.segmentation(language) for language in ("de", "zh", "ja")} == {""}
+
+
+def test_the_names_of_metrics_need_no_heavy_package() -> None:
+    """Every command reads the configuration's choices; none waits for sacreBLEU before it scores."""
+    code = "import sys, nmt.metrics.standard; print({'torch', 'sacrebleu', 'numpy'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+class Exact(Metric):
+    """The share of sentences that equal their reference: what a new metric has to define."""
+
+    name, title, needs_source = "exact", "exact", True
+
+    def statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+    ) -> list[list[float]]:
+        assert sources is not None
+        return [[line in others, 1.0] for line, *others in zip(hypotheses, *references, strict=True)]
+
+    def score_sums(self, sums: Sequence[float]) -> float:
+        return 100 * sums[0] / sums[1]
+
+    def signature(self, references: int, resamples: int | None = None) -> str:
+        return f"nrefs:{references}"
+
+
+def test_a_new_metric_defines_statistics_and_their_score() -> None:
+    assert Exact().score(["a", "b", "c", "d"], [["a", "x", "c", "d"], ["x", "b", "x", "d"]], ["s"] * 4) == 100
+    assert Exact().score(["a", "b"], [["a", "x"]], ["s", "s"]) == 50
+    assert Exact().score_sentence("a", ["x", "a"], "s") == 100
