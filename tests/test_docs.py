@@ -16,7 +16,7 @@ import yaml
 from nmt.config import removed
 from nmt.config.load import parse_config
 from nmt.config.schema import Config, ModelConfig
-from nmt.search.packed.engine import KNOWN
+from nmt.search.packed.engine import PACKABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -69,8 +69,8 @@ def test_what_the_runtime_does_not_know_is_told() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     (paragraph,) = re.findall(r"^Not packed are .*?\n\n", text, flags=re.DOTALL | re.MULTILINE)
     hints, told = typing.get_type_hints(ModelConfig), set(re.findall(r"`(\w+)`", paragraph))
-    choices = {key: [one for one in typing.get_args(hints[key]) if one not in known] for key, known in KNOWN.items()}
-    assert told == {*KNOWN, *itertools.chain.from_iterable(choices.values())}
+    choices = {key: [one for one in typing.get_args(hints[key]) if one not in known] for key, known in PACKABLE.items()}
+    assert told == {*PACKABLE, *itertools.chain.from_iterable(choices.values())}
 
 
 @pages

@@ -21,7 +21,7 @@ from nmt.checkpoint.folder import (
 )
 from nmt.errors import ModelError
 from nmt.search.packed.arithmetic import quantize_rows
-from nmt.search.packed.engine import unknown_part
+from nmt.search.packed.engine import unpackable_part
 from nmt.system.files import check_new, verify_checksums, whole_folder
 
 LARGEST = 127  # of the integers; -128 is not used, so that the range is symmetric
@@ -44,7 +44,7 @@ def export(folder: str | Path, output: str | Path) -> None:
     check_new(output)
     model = load_model(folder)  # reports whatever is wrong with the model before anything is written
     path = model_folder(folder)
-    if part := unknown_part(model.config.model):
+    if part := unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
     names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
     weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS)), path / WEIGHTS)

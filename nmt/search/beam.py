@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.search.extensions import NEVER, Ids, Scores, best_extensions
+from nmt.search.extensions import NEVER, Ids, Scores, select_extensions
 from nmt.types import BOS
 
 Floats = NDArray[np.float64]
@@ -135,7 +135,7 @@ def advance(
     # Relative to the sentence's best hypothesis the sums are small: float32 tells them apart however long they are.
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
-    ends, others, places = best_extensions(scores, ahead, width + int(margins))
+    ends, others, places = select_extensions(scores, ahead, width + int(margins))
     origins, columns = np.divmod(places[:, :width], candidates.shape[1])
     origins += beam.firsts
     ended = _ended(ends, others, width)

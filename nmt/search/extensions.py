@@ -8,14 +8,14 @@ from torch import Tensor
 from nmt.search.packed import kernels
 
 # `torch.topk` on a CPU takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
-PASSES = 16
+MAX_PASSES = 16
 NEVER = float("-inf")
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
 
-def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
+def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
     """What a step chooses from, relative to the log P of each sentence's best hypothesis.
 
     Args:
@@ -28,14 +28,14 @@ def best_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, 
         sentence's (K, W). If there are fewer, −∞ that stands anywhere.
     """
     B, K = ahead.shape
-    on_cpu = scores.device.type == "cpu" and count <= PASSES
+    on_cpu = scores.device.type == "cpu" and count <= MAX_PASSES
     if on_cpu and kernels.AVAILABLE:
         ends, best, places = (
             np.empty((B, K), np.float32),
             np.empty((B, count), np.float32),
             np.empty((B, count), np.int64),
         )
-        kernels.best_extensions(scores.numpy(), ahead, ends, best, places)
+        kernels.select_extensions(scores.numpy(), ahead, ends, best, places)
         return ends, best, places
     if K > 1:  # one hypothesis is its sentence's best
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)

@@ -14,7 +14,7 @@ from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
 
 # Removing finished sentences copies the whole state of the scorer, so wait until at least this fraction has finished.
-LEAVING = 1 / 8
+LEAVING_FRACTION = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class Finished:
         if count == B:
             return None
         self._bars[beam.sentences[~wanted]] = np.inf
-        return None if count and B - count < LEAVING * B else np.flatnonzero(wanted)
+        return None if count and B - count < LEAVING_FRACTION * B else np.flatnonzero(wanted)
 
     def complete(self) -> bool:
         """Whether every sentence has a hypothesis."""

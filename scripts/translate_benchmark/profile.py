@@ -21,16 +21,16 @@ LOOP = "search"  # the part that is left of the decoding loop when the parts ins
 REST = "rest"
 
 PARTS = {
-    "nmt.search.loop:search": LOOP,
+    "nmt.search.loop:decode_batch": LOOP,
     "nmt.search.packed.engine:EngineState.select": LOOP,
     "nmt.model.candidates:Shortlist.candidates": "shortlist",
-    "nmt.search.packed.arithmetic:Columns.choose": "shortlist",
-    "nmt.search.packed.arithmetic:Int8Columns.choose": "shortlist",
+    "nmt.search.packed.arithmetic:SoftmaxWeights.select_candidates": "shortlist",
+    "nmt.search.packed.arithmetic:Int8SoftmaxWeights.select_candidates": "shortlist",
     "nmt.search.packed.engine:Engine.start": "encoder",
-    "nmt.search.packed.decoder:Table.__call__": "recurrent layers",
-    "nmt.search.packed.decoder:Embedded.__call__": "recurrent layers",
+    "nmt.search.packed.decoder:EmbeddingTable.__call__": "recurrent layers",
+    "nmt.search.packed.decoder:EmbeddingProduct.__call__": "recurrent layers",
     "nmt.search.packed.cells:Layer.step": "recurrent layers",
-    "nmt.search.packed.attention:InOperators.__call__": "attention",
+    "nmt.search.packed.attention:TorchAttention.__call__": "attention",
     "nmt.search.packed.attention:CompiledDot.__call__": "attention",
     "nmt.search.packed.attention:MultiHead.__call__": "attention",
     "nmt.search.packed.decoder:PackedDecoder.combined": "attention",

@@ -21,7 +21,7 @@ from nmt.commands.export import main
 from nmt.data.readers import read_corpora
 from nmt.model.candidates import Shortlist
 from nmt.search.packed.arithmetic import quantize_rows
-from nmt.search.packed.engine import KNOWN
+from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import verify_checksums
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.run import train
@@ -90,9 +90,9 @@ def save_network(folder: Path, **settings: str | bool) -> Model:
 @pytest.mark.parametrize(
     "settings",
     [
-        *({"cell": cell} for cell in KNOWN["cell"]),
-        *({"attention": attention} for attention in KNOWN["attention"]),
-        *({"decoder": decoder, "layer_norm": True} for decoder in KNOWN["decoder"]),
+        *({"cell": cell} for cell in PACKABLE["cell"]),
+        *({"attention": attention} for attention in PACKABLE["attention"]),
+        *({"decoder": decoder, "layer_norm": True} for decoder in PACKABLE["decoder"]),
         *({"tied_embeddings": tied} for tied in ("none", "two_way", "three_way")),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_network_that_does_not_run_in_int8_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_network(tmp_path)
-    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    monkeypatch.setitem(PACKABLE, "cell", ("gru",))
     assert main(["--format", "int8", str(tmp_path / "model"), str(tmp_path / "small")]) == 2
     error = capsys.readouterr().err
     assert "no int8 for models with model.cell=lstm; use the folder as it is" in error

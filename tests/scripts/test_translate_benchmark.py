@@ -23,7 +23,8 @@ from nmt.checkpoint.folder import load_model, model_folder, save_shortlist
 from nmt.errors import DataError
 from nmt.model.candidates import Shortlist
 from nmt.search.packed import kernels
-from nmt.search.packed.arithmetic import multiply, pack, quantized
+from nmt.search.packed.arithmetic import quantize
+from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.training.run import train
 from nmt.types import EOS
 
@@ -201,9 +202,9 @@ def test_products_are_counted(mode: type) -> None:
 
 def test_int8_products_are_counted_and_packing_is_none() -> None:
     with torch.inference_mode(), Products() as products:
-        packed = pack(*quantized(torch.randn(32, 16)), None)
+        packed = pack_int8(*quantize(torch.randn(32, 16)), None)
         for _ in range(3):
-            multiply(torch.rand(5, 16), packed)
+            multiply_int8(torch.rand(5, 16), packed)
     assert products.operations() == {"int8": 3 * 2 * 5 * 16 * 32}
     assert [call.count for call in products.calls.values()] == [3]
     assert products.ceiling() > 0

@@ -259,7 +259,7 @@ def test_sentences_that_are_done_and_stay_for_a_while_change_nothing(monkeypatch
     options = SearchOptions(beam=3, nbest=3, max_length_factor=1, max_length_extra=0, attention=True)
     results, rows = [], []
     for part in (0, 1 / 8, 1):  # they leave at once, when there are some, when all are done
-        monkeypatch.setattr(finished, "LEAVING", part)
+        monkeypatch.setattr(finished, "LEAVING_FRACTION", part)
         before = scorer.rows_scored
         results.append([list(map(repr, found)) for found in run(scorer, lines, options)])
         rows.append(scorer.rows_scored - before)
@@ -272,7 +272,9 @@ def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest
     lines = [[4 + index, EOS] for index in range(7)]
     for beam in (3, 20):
         options = SearchOptions(beam=beam, nbest=3)
-        narrow, wide = (monkeypatch.setattr(best, "PASSES", most) or run(scorer, lines, options) for most in (99, 0))
+        narrow, wide = (
+            monkeypatch.setattr(best, "MAX_PASSES", most) or run(scorer, lines, options) for most in (99, 0)
+        )
         assert narrow == wide
 
 

@@ -22,7 +22,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.arithmetic import exact_int8
-from nmt.search.packed.engine import KNOWN
+from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import CHECKSUMS, checksum
 from nmt.training.run import train
 from nmt.translation import batches
@@ -386,7 +386,7 @@ def test_what_cannot_be_packed_is_translated_by_the_model_itself(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = Translator.load(model, precision="fp32").translate(LINES)
-    monkeypatch.setitem(KNOWN, "cell", ("gru",))
+    monkeypatch.setitem(PACKABLE, "cell", ("gru",))
     with caplog.at_level(logging.INFO, "nmt"):
         found = Translator.load(model, model, threads=2)
     assert found.translate(LINES) == expected

@@ -8,11 +8,10 @@ same bits in every batch.
 """
 
 import functools
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -22,16 +21,17 @@ from torch.nn import functional as F
 from nmt.model.candidates import Candidates, Together
 from nmt.search.packed import kernels
 from nmt.search.packed.kernels import Ids
+from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.types import EOS
 
 Product = Callable[[Tensor], Tensor]
 """y = W x + b of rows (N, D), (N, F) float32 both; the result belongs to the caller."""
 
 EXACT = 2**24  # up to here float32 holds every whole number
-ROUGH = 5e-2  # nats, the tolerance where a last bit can tip a factor to its next value
+COARSE = 5e-2  # nats, the tolerance where a last bit can tip a factor to its next value
 LEVELS = (127, 63, 31, 15)  # values on each side of 0
 # Up to so many products, and with so many weights, a compiled loop is faster than torch's call.
-FEW_PRODUCTS, FEW_WEIGHTS = 2**20, 2**19
+MAX_COMPILED_PRODUCTS, MAX_COMPILED_WEIGHTS = 2**20, 2**19
 WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sentence they stay exact
 
 
@@ -46,7 +46,7 @@ class Arithmetic(ABC):
         """W x + b for a fixed W (F, D); `bounded`: no |x| is above 1, as in the outputs of a recurrent layer."""
 
     @abstractmethod
-    def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "Columns":
+    def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "SoftmaxWeights":
         """The softmax's weights (V, D), of which each batch takes some rows; `bounded` as in `product`."""
 
     def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
@@ -69,7 +69,7 @@ class Arithmetic(ABC):
     """What to multiply that product by."""
 
 
-class Columns(ABC):
+class SoftmaxWeights(ABC):
     """The softmax's weights."""
 
     @abstractmethod
@@ -81,14 +81,14 @@ class Columns(ABC):
     def all(self) -> Product:
         """The product for the whole vocabulary."""
 
-    def choose(self, candidates: Candidates) -> "Output":
+    def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
         """The scores of a batch's candidates."""
         together = candidates.together()
         product = self.all if candidates.counts is None else self.product(together.pieces)
-        return OfAll(product=product, together=together)
+        return SharedProduct(product=product, together=together)
 
 
-class Output(ABC):
+class CandidateProduct(ABC):
     """The part of the softmax's weights that a batch needs."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class Output(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfAll(Output):
+class SharedProduct(CandidateProduct):
     """One product with the candidates of all sentences."""
 
     product: Product
@@ -123,14 +123,14 @@ class Float32(Arithmetic):
         weight = weight.contiguous()
         return lambda x: F.linear(x, weight, bias)
 
-    def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> Columns:  # noqa: ARG002
-        return FloatColumns(self, weight, bias)
+    def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> SoftmaxWeights:  # noqa: ARG002
+        return FloatSoftmaxWeights(self, weight, bias)
 
 
 class BFloat16(Arithmetic):
     """Products in bfloat16 with float32 sums, everything else in float32."""
 
-    tolerance = ROUGH
+    tolerance = COARSE
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.bfloat16()
@@ -138,11 +138,11 @@ class BFloat16(Arithmetic):
             return lambda x: F.linear(x.bfloat16(), weight).float()
         return lambda x: F.linear(x.bfloat16(), weight).float().add_(bias)
 
-    def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> Columns:  # noqa: ARG002
-        return FloatColumns(self, weight, bias)
+    def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> SoftmaxWeights:  # noqa: ARG002
+        return FloatSoftmaxWeights(self, weight, bias)
 
 
-class FloatColumns(Columns):
+class FloatSoftmaxWeights(SoftmaxWeights):
     """Rows of the weights. The whole vocabulary is not copied for each batch."""
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
@@ -150,7 +150,7 @@ class FloatColumns(Columns):
 
     @functools.cached_property
     def all(self) -> Product:
-        """See `Columns`."""
+        """See `SoftmaxWeights`."""
         return self.arithmetic.product(self.weight[EOS:], self.bias[EOS:], bounded=False)
 
     def product(self, pieces: Tensor) -> Product:
@@ -167,10 +167,10 @@ class Int8(Arithmetic):
     tolerance = 1e-5  # all of it from the softmax's sum over the vocabulary
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
-        return _int8(*quantized(weight), bias, bounded=bounded)
+        return _int8(*quantize(weight), bias, bounded=bounded)
 
-    def columns(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> Columns:
-        return Int8Columns(weight, bias, bounded=bounded)
+    def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> SoftmaxWeights:
+        return Int8SoftmaxWeights(weight, bias, bounded=bounded)
 
     weight_unit = 1 / WEIGHT_LEVELS
 
@@ -180,39 +180,39 @@ class Int8(Arithmetic):
         self.levels = {levels: torch.tensor(float(levels)) for levels in LEVELS}
 
     def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:
-        levels = _levels(x.size(-1))
+        levels = _exact_levels(x.size(-1))
         if bounded:
             return torch.mul(x, self.levels[levels]).round_(), None
-        scale = _nonzero(x.abs().amax(dim=-1, keepdim=True)).div_(levels)
+        scale = _clamp_scale(x.abs().amax(dim=-1, keepdim=True)).div_(levels)
         return (x / scale).round_(), scale
 
     def unit(self, terms: int, *, bounded: bool) -> float:
-        return 1 / _levels(terms) if bounded else 1.0
+        return 1 / _exact_levels(terms) if bounded else 1.0
 
     def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        scale = _nonzero(x.abs().amax(dim=(1, 2), keepdim=True)).div_(_levels(x.size(-1)))
+        scale = _clamp_scale(x.abs().amax(dim=(1, 2), keepdim=True)).div_(_exact_levels(x.size(-1)))
         return (x / scale).round_(), scale
 
     def weights(self, x: Tensor) -> Tensor:
         return torch.mul(x, self.weight_levels).round_()
 
 
-class Int8Columns(Columns):
+class Int8SoftmaxWeights(SoftmaxWeights):
     """Quantised once. torch's product packs each selection: 1,500 rows of 512 take 2 ms."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
-        self.weight, self.scale = quantized(weight)
+        self.weight, self.scale = quantize(weight)
         self.bias, self.bounded = bias, bounded
-        self.own = OwnWeights(self.weight, self.scale, bias, kernels.FINE)
+        self.own = CompiledWeights(self.weight, self.scale, bias, kernels.FINE)
 
-    def choose(self, candidates: Candidates) -> Output:
+    def select_candidates(self, candidates: Candidates) -> CandidateProduct:
         if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
-            return super().choose(candidates)
-        return OfEach(weights=self.own, pieces=candidates.pieces.numpy(), counts=candidates.counts.numpy())
+            return super().select_candidates(candidates)
+        return SentenceProducts(weights=self.own, pieces=candidates.pieces.numpy(), counts=candidates.counts.numpy())
 
     @functools.cached_property
     def all(self) -> Product:
-        """See `Columns`."""
+        """See `SoftmaxWeights`."""
         return _int8(self.weight[EOS:], self.scale[EOS:], self.bias[EOS:], bounded=self.bounded)
 
     def product(self, pieces: Tensor) -> Product:
@@ -224,7 +224,7 @@ class Int8Columns(Columns):
         return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)  # single bytes are copied slowly
 
 
-class OwnWeights:
+class CompiledWeights:
     """Int8 weights as a compiled loop reads them."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, levels: np.float32) -> None:
@@ -239,10 +239,10 @@ class OwnWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfEach(Output):
+class SentenceProducts(CandidateProduct):
     """A product for each sentence with its own candidates: an eighth of what 64 sentences need together."""
 
-    weights: OwnWeights
+    weights: CompiledWeights
     pieces: Ids  # (B, W)
     counts: Ids  # (B,)
 
@@ -254,9 +254,9 @@ class OfEach(Output):
         return replace(self, pieces=self.pieces[rows], counts=self.counts[rows])
 
 
-def quantized(weight: Tensor) -> tuple[Tensor, Tensor]:
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers from -127 to 127 (F, D) int8 and the scale of each row (F,) with weight ≈ scale · number."""
-    scale = _nonzero(weight.abs().amax(dim=1)).div_(127)
+    scale = _clamp_scale(weight.abs().amax(dim=1)).div_(127)
     return quantize_rows(weight, scale), scale
 
 
@@ -265,55 +265,35 @@ def quantize_rows(weight: Tensor, scale: Tensor) -> Tensor:
     return (weight / scale.unsqueeze(1)).round_().to(torch.int8)
 
 
-def pack(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
-    """A quantised weight as the kernels of torch want it."""
-    zeros = torch.zeros(weight.size(0), dtype=torch.int64)
-    with warnings.catch_warnings():
-        # These tensors will go one day, and `exact_int8` will notice. oneDNN's operators, which will stay, take one and a half
-        # times as long for the few rows of a single sentence.
-        warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
-        quantized_weight = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
-    return torch.ops.quantized.linear_prepack(quantized_weight, bias)
-
-
-def multiply(x: Tensor, packed: Any) -> Tensor:
-    """W x + b of rows x between -1 and 1, which are rounded to multiples of 1/127."""
-    # `_op` is the operator itself; to call it by its name takes a third longer for a single row.
-    product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default._op(
-        x, 1 / 127, 128, packed
-    )
-    return product
-
-
 def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
     if bounded:
-        return Bounded(weight, scale, bias)
-    packed = pack(weight, scale, None)
+        return BoundedInt8Product(weight, scale, bias)
+    packed = pack_int8(weight, scale, None)
 
     def rescaled(x: Tensor) -> Tensor:
-        largest = _nonzero(x.abs().amax(dim=-1, keepdim=True))
-        product = multiply(x / largest, packed).mul_(largest)
+        largest = _clamp_scale(x.abs().amax(dim=-1, keepdim=True))
+        product = multiply_int8(x / largest, packed).mul_(largest)
         return product if bias is None else product.add_(bias)
 
     return rescaled
 
 
-class Bounded:
+class BoundedInt8Product:
     """W x + b where no |x| is above 1."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
-        self.packed = pack(weight, scale, bias)
-        self.few: OwnWeights | None = None
-        if kernels.AVAILABLE and weight.numel() <= FEW_WEIGHTS and compiled_agrees():
+        self.packed = pack_int8(weight, scale, bias)
+        self.few: CompiledWeights | None = None
+        if kernels.AVAILABLE and weight.numel() <= MAX_COMPILED_WEIGHTS and compiled_agrees():
             outputs = len(weight)
             bias = torch.zeros(outputs) if bias is None else bias
-            self.few = OwnWeights(weight.contiguous(), scale, bias, np.float32(127))
+            self.few = CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
             self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.few and x.size(0) * self.few.weight.size <= FEW_PRODUCTS:
+        if self.few and x.size(0) * self.few.weight.size <= MAX_COMPILED_PRODUCTS:
             return self.few.multiply(x, self.pieces, self.counts)
-        return multiply(x, self.packed)
+        return multiply_int8(x, self.packed)
 
     def lstm(self, projected: Tensor) -> Tensor | None:
         """Outputs (S, H) of the LSTM over one sentence whose recurrent product this is; None: not in a compiled loop."""
@@ -326,11 +306,11 @@ class Bounded:
         return torch.from_numpy(outputs)
 
 
-def _nonzero(largest: Tensor) -> Tensor:
+def _clamp_scale(largest: Tensor) -> Tensor:
     return largest.clamp_(min=torch.finfo(torch.float32).tiny)
 
 
-def _levels(terms: int) -> int:
+def _exact_levels(terms: int) -> int:
     """The largest number of values on each side of 0 with which sums of so many products are exact in float32."""
     return next(levels for levels in LEVELS if levels**2 * terms <= EXACT)
 
@@ -342,9 +322,9 @@ def compiled_agrees() -> bool:
     x = torch.cat([turning, turning.nextafter(torch.ones(1)), turning.nextafter(-torch.ones(1))], dim=1).repeat(1, 11)
     weight = (torch.arange(7 * x.size(1)) % 255 - 127).view(7, -1).to(torch.int8)
     scale, bias = torch.linspace(0.1, 3, 7), torch.linspace(-1, 1, 7)
-    own = OwnWeights(weight, scale, bias, np.float32(127))
+    own = CompiledWeights(weight, scale, bias, np.float32(127))
     got = own.multiply(x, np.arange(7)[None], np.array([7]))
-    return torch.equal(got, multiply(x, pack(weight, scale, bias)))
+    return torch.equal(got, multiply_int8(x, pack_int8(weight, scale, bias)))
 
 
 def exact_int8() -> bool:
@@ -355,7 +335,7 @@ def exact_int8() -> bool:
         weight[1::4] = -127
         x = torch.ones(3, 256)
         x[1, ::2], x[2, :7] = -1, 0
-        got = multiply(x, pack(weight, torch.ones(32), None)) * 127
+        got = multiply_int8(x, pack_int8(weight, torch.ones(32), None)) * 127
     except (AttributeError, RuntimeError):
         return False
     return torch.equal(got.round(), (x * 127) @ weight.float().t())

@@ -28,7 +28,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attended:
+class KeysValues:
     """What attention looks at, a row for each sentence: factors for products and what to multiply the results by."""
 
     keys: Tensor  # (B, S, A)
@@ -37,9 +37,9 @@ class Attended:
     value_scale: Tensor  # (B, 1, 1)
     padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
 
-    def select(self, sentences: Tensor) -> "Attended":
+    def select(self, sentences: Tensor) -> "KeysValues":
         """The rows of these sentences, (B',) int64."""
-        return Attended(
+        return KeysValues(
             keys=self.keys.index_select(0, sentences),
             key_scale=self.key_scale.index_select(0, sentences),
             values=self.values.index_select(0, sentences),
@@ -49,7 +49,7 @@ class Attended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttendedBytes:
+class Int8KeysValues:
     """The same for a compiled loop."""
 
     keys: Bytes  # (B, S, A)
@@ -58,10 +58,10 @@ class AttendedBytes:
     value_scale: Floats  # (B,)
     lengths: Ids  # (B,)
 
-    def select(self, sentences: Tensor) -> "AttendedBytes":
+    def select(self, sentences: Tensor) -> "Int8KeysValues":
         """The rows of these sentences, (B',) int64."""
         rows = sentences.numpy()
-        return AttendedBytes(
+        return Int8KeysValues(
             keys=self.keys[rows],
             key_scale=self.key_scale[rows],
             values=self.values[rows],
@@ -70,22 +70,22 @@ class AttendedBytes:
         )
 
 
-Seen = TypeVar("Seen", Attended, AttendedBytes)
+KV = TypeVar("KV", KeysValues, Int8KeysValues)
 
 
-class PackedAttention(ABC, Generic[Seen]):
+class PackedAttention(ABC, Generic[KV]):
     """Contexts and weights for the queries of a step."""
 
     @abstractmethod
-    def start(self, encoded: Encoded) -> Seen:
+    def start(self, encoded: Encoded) -> KV:
         """Keys and values of a batch."""
 
     @abstractmethod
-    def __call__(self, hidden: Tensor, attended: Seen) -> tuple[Tensor, Tensor]:
+    def __call__(self, hidden: Tensor, attended: KV) -> tuple[Tensor, Tensor]:
         """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
 
 
-class InOperators(PackedAttention[Attended]):
+class TorchAttention(PackedAttention[KeysValues]):
     """Attention in operators of torch.
 
     Args:
@@ -98,13 +98,13 @@ class InOperators(PackedAttention[Attended]):
     def __init__(self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool) -> None:
         self.arithmetic, self.values, self.bounded = arithmetic, values, bounded
 
-    def start(self, encoded: Encoded) -> Attended:
+    def start(self, encoded: Encoded) -> KeysValues:
         """See `PackedAttention`."""
-        values, scale = self.arithmetic.sentences(_each(self.values, encoded))
+        values, scale = self.arithmetic.sentences(_project(self.values, encoded))
         keys, key_scale = self.keys(encoded)
         padding = torch.zeros(encoded.mask.shape).masked_fill_(~encoded.mask, -math.inf).unsqueeze(1)
         value_scale = scale * self.arithmetic.weight_unit
-        return Attended(
+        return KeysValues(
             keys=keys,
             key_scale=key_scale,
             values=values,
@@ -117,10 +117,10 @@ class InOperators(PackedAttention[Attended]):
         """The keys of a batch (B, S, A) and what to multiply scores by (B, 1, 1)."""
 
     @abstractmethod
-    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+    def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
         """Scores (B, K, S) of queries (B, K, H), −∞ at padding."""
 
-    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+    def __call__(self, hidden: Tensor, attended: KeysValues) -> tuple[Tensor, Tensor]:
         """See `PackedAttention`."""
         B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
@@ -128,7 +128,7 @@ class InOperators(PackedAttention[Attended]):
         return context.flatten(0, 1), weights.view(-1, S)
 
 
-class Dot(InOperators):
+class Dot(TorchAttention):
     """score = qᵀ k, with keys of its own (general) or the encoder's outputs (dot)."""
 
     def __init__(
@@ -138,29 +138,29 @@ class Dot(InOperators):
         self.project = project
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        keys, scale = self.arithmetic.sentences(_each(self.project, encoded))
+        keys, scale = self.arithmetic.sentences(_project(self.project, encoded))
         return keys, scale * self.arithmetic.unit(keys.size(-1), bounded=self.bounded)
 
-    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+    def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
         factors, scale = self.arithmetic.queries(query, bounded=self.bounded)
         products = torch.baddbmm(attended.padding, factors, attended.keys.mT).mul_(attended.key_scale)
         return products if scale is None else products.mul_(scale)
 
 
-class CompiledDot(PackedAttention[AttendedBytes]):
+class CompiledDot(PackedAttention[Int8KeysValues]):
     """`Dot` in a compiled loop, with keys and values as bytes. No query may be above 1."""
 
     def __init__(self, values: Product | None, project: Product | None) -> None:
         self.values, self.project = values, project
 
-    def start(self, encoded: Encoded) -> AttendedBytes:
+    def start(self, encoded: Encoded) -> Int8KeysValues:
         """See `PackedAttention`."""
         lengths = encoded.mask.sum(dim=1).numpy()
-        keys, key_scale = _bytes(_each(self.project, encoded), lengths)
-        values, value_scale = _bytes(_each(self.values, encoded), lengths)
-        return AttendedBytes(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, lengths=lengths)
+        keys, key_scale = _to_bytes(_project(self.project, encoded), lengths)
+        values, value_scale = _to_bytes(_project(self.values, encoded), lengths)
+        return Int8KeysValues(keys=keys, key_scale=key_scale, values=values, value_scale=value_scale, lengths=lengths)
 
-    def __call__(self, hidden: Tensor, attended: AttendedBytes) -> tuple[Tensor, Tensor]:
+    def __call__(self, hidden: Tensor, attended: Int8KeysValues) -> tuple[Tensor, Tensor]:
         """See `PackedAttention`."""
         N, (_, S, D) = hidden.size(0), attended.values.shape
         weights, context = np.empty((N, S), np.float32), np.empty((N, D), np.float32)
@@ -177,7 +177,7 @@ class CompiledDot(PackedAttention[AttendedBytes]):
         return torch.from_numpy(context), torch.from_numpy(weights)
 
 
-class Additive(InOperators):
+class Additive(TorchAttention):
     """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
 
     def __init__(
@@ -195,16 +195,16 @@ class Additive(InOperators):
         self.score = arithmetic.product(attention.score.weight, None, bounded=True)
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        return _each(self.key, encoded), torch.ones(len(encoded.mask), 1, 1)
+        return _project(self.key, encoded), torch.ones(len(encoded.mask), 1, 1)
 
-    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+    def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
         B, K, _ = query.shape
         queries = self.query(query.flatten(0, 1)).view(B, K, 1, -1)
         joined = tanh_(queries + attended.keys.unsqueeze(1))  # (B, K, S, A)
         return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.padding)
 
 
-class MultiHead(InOperators):
+class MultiHead(TorchAttention):
     """Scaled dot products in several heads."""
 
     def __init__(self, attention: MultiHeadAttention, arithmetic: Arithmetic, *, bounded: tuple[bool, bool]) -> None:
@@ -217,10 +217,10 @@ class MultiHead(InOperators):
         self.output = arithmetic.product(attention.output.weight, attention.output.bias, bounded=False)
 
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        keys, scale = self.arithmetic.sentences(_each(self.key, encoded))
+        keys, scale = self.arithmetic.sentences(_project(self.key, encoded))
         return keys, scale * (keys.size(-1) // self.heads) ** -0.5
 
-    def scores(self, query: Tensor, attended: Attended) -> Tensor:
+    def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
         """Of each head, (B, heads, K, S)."""
         B, K, H = query.shape
         factors, scale = self.arithmetic.queries(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
@@ -229,7 +229,7 @@ class MultiHead(InOperators):
             products.mul_(scale.unsqueeze(1))
         return products.add_(attended.padding.unsqueeze(1))
 
-    def __call__(self, hidden: Tensor, attended: Attended) -> tuple[Tensor, Tensor]:
+    def __call__(self, hidden: Tensor, attended: KeysValues) -> tuple[Tensor, Tensor]:
         B, _, S = attended.padding.shape
         weights = self.scores(hidden.view(B, -1, hidden.size(-1)), attended).softmax(dim=-1)
         context = self.arithmetic.weights(weights) @ self._split(attended.values)
@@ -250,7 +250,7 @@ def pack_attention(
     Args:
         attention: of the model.
         arithmetic: of the products.
-        values: see `InOperators`; not for several heads, which have values of their own.
+        values: see `TorchAttention`; not for several heads, which have values of their own.
         bounded: whether queries and encoder outputs are.
     """
     if isinstance(attention, MultiHeadAttention):
@@ -266,14 +266,14 @@ def pack_attention(
     return Dot(arithmetic, values, bounded=bounded[0], project=project)
 
 
-def _bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
+def _to_bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
     """Matrices (B, S, D) in int8 and their scales (B,)."""
     numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
     kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)
     return numbers, scale
 
 
-def _each(product: Product | None, encoded: Encoded) -> Tensor:
+def _project(product: Product | None, encoded: Encoded) -> Tensor:
     """A product at each position, (B, S, D), zero at padding; by default the encoder's outputs themselves."""
     if product is None:
         return encoded.values

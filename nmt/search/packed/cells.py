@@ -51,7 +51,7 @@ class Rows:
     table: Tensor  # (V, F)
     numbers: Tensor | None = None  # (N,); None: all, in their order
 
-    def gathered(self) -> Tensor:
+    def gather(self) -> Tensor:
         """(N, F)."""
         return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
 
@@ -59,15 +59,15 @@ class Rows:
 def next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
     """The state after a step from W x + b and U h + b (an LSTM's may be one product), which it may overwrite."""
     if cell == "lstm":
-        return lstm_of(recurrent, inputs, state)
+        return step_lstm(recurrent, inputs, state)
     assert inputs is not None
-    return EQUATIONS[cell](inputs.gathered(), recurrent, state)
+    return EQUATIONS[cell](inputs.gather(), recurrent, state)
 
 
-def lstm_of(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
+def step_lstm(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
     """`lstm_` of the sum of gates (N, 4H) and rows of a table."""
     if not kernels.AVAILABLE:
-        return lstm_(gates if added is None else gates.add_(added.gathered()), state)
+        return lstm_(gates if added is None else gates.add_(added.gather()), state)
     c = state[1].contiguous()
     h_next, c_next = torch.empty_like(c), torch.empty_like(c)
     table, numbers = _rows(added, gates)
@@ -82,7 +82,7 @@ def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
     return added.table.numpy(), np.arange(N) if added.numbers is None else added.numbers.numpy()
 
 
-def first_state(cell: str, state: CellState) -> CellState:
+def pack_state(cell: str, state: CellState) -> CellState:
     """A state of the model's as `next_state` wants it."""
     return (state[0], state[1] * 2.0) if cell == "lstm" else state
 
@@ -135,5 +135,5 @@ class Layer:
         if self.input is not None:
             assert inputs is not None
             product = self.input(inputs)
-            added = Rows(table=product if added is None else product.add_(added.gathered()))
+            added = Rows(table=product if added is None else product.add_(added.gather()))
         return next_state(self.cell, added, self.recurrent(state[0]), state)

@@ -16,12 +16,12 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import CellState, DecoderState
 from nmt.search.packed.arithmetic import Arithmetic, Product
 from nmt.search.packed.attention import Encoded, pack_attention
-from nmt.search.packed.cells import Layer, Rows, Weights, add_tanh_, first_state, tanh_
+from nmt.search.packed.cells import Layer, Rows, Weights, add_tanh_, pack_state, tanh_
 
-LARGEST_TABLE = 2**27  # bytes
+MAX_TABLE_BYTES = 2**27
 
 
-class Table:
+class EmbeddingTable:
     """W x + b of every piece's embedding x, multiplied once when the model is loaded."""
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
@@ -32,14 +32,14 @@ class Table:
         return Rows(table=self.rows, numbers=tokens)
 
 
-class Embedded:
+class EmbeddingProduct:
     """The same where the table would be too large: a product of the pieces at hand."""
 
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
 
     def __call__(self, tokens: Tensor) -> Rows:
-        """See `Table`."""
+        """See `EmbeddingTable`."""
         return Rows(table=self.product(self.embedding.index_select(0, tokens)))
 
 
@@ -60,7 +60,7 @@ class PackedBridge:
             flat = tanh_(self.product(self._summary(encoded)))
         states = flat.view(B, self.layers, self.states, self.size)
         states = states.permute(1, 2, 0, 3).contiguous()  # each state's rows together, as loops want them
-        return tuple(first_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
+        return tuple(pack_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
 
     def _summary(self, encoded: Encoded) -> Tensor:
         lengths = encoded.mask.sum(dim=1)
@@ -92,7 +92,7 @@ class PackedDecoder(ABC):
         ]
         above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
         weights = [Weights(layer) for layer in decoder.layers]
-        self.embedded = _embedded(weights[0], network.target_embedding.heard, arithmetic)
+        self.embedded = _pack_embedding(weights[0], network.target_embedding.heard, arithmetic)
         self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
         self.layers += [
             Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
@@ -167,9 +167,9 @@ def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> 
     return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
 
 
-def _embedded(weights: Weights, embedding: Tensor, arithmetic: Arithmetic) -> Table | Embedded:
+def _pack_embedding(weights: Weights, embedding: Tensor, arithmetic: Arithmetic) -> EmbeddingTable | EmbeddingProduct:
     V, E = embedding.shape
     weight = weights.input[:, :E]
-    if 4 * V * weight.size(0) <= LARGEST_TABLE:
-        return Table(weight, weights.input_bias, embedding)
-    return Embedded(arithmetic.product(weight, weights.input_bias, bounded=False), embedding)
+    if 4 * V * weight.size(0) <= MAX_TABLE_BYTES:
+        return EmbeddingTable(weight, weights.input_bias, embedding)
+    return EmbeddingProduct(arithmetic.product(weight, weights.input_bias, bounded=False), embedding)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nmt.model.encoder import BidirectionalLayer, Encoder, reversal
 from nmt.model.state import CellState
-from nmt.search.packed.arithmetic import Arithmetic, Bounded
+from nmt.search.packed.arithmetic import Arithmetic, BoundedInt8Product
 from nmt.search.packed.attention import MULTIPLE, Encoded
 from nmt.search.packed.cells import Rows, Weights, next_state
 
@@ -30,7 +30,7 @@ class Bidirectional:
             product(part.reshape(S * B, D)).view(S, B, -1)
             for product, part in zip(self.inputs, (inputs, turned), strict=True)
         ]
-        if B == 1 and self.cell == "lstm" and (alone := self._alone(projected)) is not None:
+        if B == 1 and self.cell == "lstm" and (alone := self._encode_alone(projected)) is not None:
             return alone
         state: CellState = tuple(torch.zeros(2 * B, self.size) for _ in range(self.states))
         outputs = []
@@ -40,12 +40,12 @@ class Bidirectional:
             outputs.append(state[0])
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
-    def _alone(self, projected: list[Tensor]) -> Tensor | None:
+    def _encode_alone(self, projected: list[Tensor]) -> Tensor | None:
         """Outputs of a single sentence, if one compiled loop can do it all."""
         outputs = [
             found
             for product, part in zip(self.recurrent, projected, strict=True)
-            if isinstance(product, Bounded) and (found := product.lstm(part.squeeze(1))) is not None
+            if isinstance(product, BoundedInt8Product) and (found := product.lstm(part.squeeze(1))) is not None
         ]
         return torch.stack(outputs).unsqueeze(2) if len(outputs) == len(projected) else None
 
@@ -70,14 +70,14 @@ class PackedEncoder:
         positions = reversal(lengths, S).t()
         hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            forward, backward = layer(hidden, turned(hidden, positions))
-            outputs = norm(torch.cat([forward, turned(backward, positions)], dim=-1))
+            forward, backward = layer(hidden, reverse(hidden, positions))
+            outputs = norm(torch.cat([forward, reverse(backward, positions)], dim=-1))
             hidden = hidden + outputs if index and self.residual else outputs
         values = hidden.new_zeros(*mask.shape, hidden.size(-1))
         torch.mul(hidden.transpose(0, 1), mask[:, :S].unsqueeze(-1), out=values[:, :S])
         return Encoded(values=values, mask=mask, bounded=self.bounded)
 
 
-def turned(sequence: Tensor, positions: Tensor) -> Tensor:
+def reverse(sequence: Tensor, positions: Tensor) -> Tensor:
     """Each sentence of (S, B, D) turned around, by positions (S, B) from `reversal`."""
     return sequence[positions, torch.arange(positions.size(1))]

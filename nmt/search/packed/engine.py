@@ -13,8 +13,8 @@ from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
 from nmt.search.packed import kernels
-from nmt.search.packed.arithmetic import ARITHMETICS, ROUGH, Arithmetic, Int8, Output, exact_int8
-from nmt.search.packed.attention import Attended, AttendedBytes
+from nmt.search.packed.arithmetic import ARITHMETICS, COARSE, Arithmetic, CandidateProduct, Int8, exact_int8
+from nmt.search.packed.attention import Int8KeysValues, KeysValues
 from nmt.search.packed.decoder import pack_decoder
 from nmt.search.packed.encoder import PackedEncoder
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
@@ -22,7 +22,7 @@ from nmt.search.scorer import ModelScorer, Prediction, Scorer
 VECTOR = 32  # elements that torch's loops take at once
 
 # What can be packed: for each key of the model the values that are known here.
-KNOWN: dict[str, tuple[object, ...]] = {
+PACKABLE: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
     "encoder_stack": ("bidirectional",),
     "encoder_transitions": (1,),
@@ -35,19 +35,19 @@ KNOWN: dict[str, tuple[object, ...]] = {
 }
 
 
-def unknown_part(config: ModelConfig) -> str | None:
+def unpackable_part(config: ModelConfig) -> str | None:
     """The first part of a network that cannot be packed, as `model.key=value`; None where all is known."""
-    values = {key: getattr(config, key) for key in KNOWN}
-    return next((f"model.{key}={value}" for key, value in values.items() if value not in KNOWN[key]), None)
+    values = {key: getattr(config, key) for key in PACKABLE}
+    return next((f"model.{key}={value}" for key, value in values.items() if value not in PACKABLE[key]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
     """The state of a batch. Hypotheses of a sentence share what attention looks at."""
 
-    attended: Attended | AttendedBytes  # B rows
+    attended: KeysValues | Int8KeysValues  # B rows
     decoder: DecoderState  # N rows
-    output: Output  # of B sentences
+    output: CandidateProduct  # of B sentences
     length: int  # S, without what attention has added
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
@@ -58,7 +58,7 @@ class EngineState:
         return replace(self, attended=attended, decoder=decoder, output=output)
 
 
-def _vectors_fit(config: ModelConfig) -> bool:
+def _fills_vectors(config: ModelConfig) -> bool:
     """Whether rows fill the processor's vectors: what is left over is computed by other code, with other last bits."""
     return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
 
@@ -71,7 +71,7 @@ class Engine:
             self.device = torch.device("cpu")
             self.target_size = network.target_size
             self.arithmetic = arithmetic
-            self.fits = _vectors_fit(network.config)
+            self.fits = _fills_vectors(network.config)
             self.embedding = network.source_embedding.heard
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
@@ -79,13 +79,15 @@ class Engine:
             self.project = (
                 arithmetic.product(project.weight, None, bounded=True) if isinstance(project, Linear) else None
             )
-            self.columns = arithmetic.columns(network.output.weight, network.output.bias, bounded=self.project is None)
+            self.columns = arithmetic.softmax_weights(
+                network.output.weight, network.output.bias, bounded=self.project is None
+            )
 
     @property
     def tolerance(self) -> float:
         """See `Arithmetic.tolerance`. Several threads of torch cut rows at places that fit no vector either."""
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
-            return ROUGH
+            return COARSE
         return self.arithmetic.tolerance
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
@@ -93,7 +95,7 @@ class Engine:
         return EngineState(
             attended=self.decoder.attention.start(encoded),
             decoder=self.decoder.start(encoded),
-            output=self.columns.choose(candidates),
+            output=self.columns.select_candidates(candidates),
             length=source.size(1),
         )
 
@@ -126,7 +128,7 @@ def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
     """
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
-    if part := unknown_part(network.config):
+    if part := unpackable_part(network.config):
         if precision not in ("auto", "fp32"):
             raise ConfigError(f"precision {precision}: not for models with {part}; choose precision auto or fp32")
         return ModelScorer(network)

@@ -38,7 +38,7 @@ _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
 _TO_WHOLE = _f(3 * 2**22)  # added to a number below 2²² it leaves no room for a fraction
 FINE = _f(2047)  # levels that cost no more than 127, where products are of 16 bits; sums of 8,000 terms stay below 2³¹
-_BLOCK = 64  # elements of which `best_extensions` looks at the largest first
+_BLOCK = 64  # elements of which `select_extensions` looks at the largest first
 
 
 def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
@@ -309,7 +309,7 @@ def log_softmax(scores: Floats) -> None:
 
 
 @compiled("contract")
-def best_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
+def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
     """The best of all extensions of each sentence's hypotheses, as nmt/search/extensions.py wants them.
 
     Args:
@@ -370,4 +370,4 @@ def prepare() -> None:
     to_bytes(row[None], length, values, numbers)
     attend(row, values, numbers, values, numbers, length, row, row)
     log_softmax(wide)
-    best_extensions(wide[None], row, row, row, place[None])
+    select_extensions(wide[None], row, row, row, place[None])

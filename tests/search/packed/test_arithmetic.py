@@ -9,12 +9,12 @@ from nmt.search.packed import arithmetic, kernels
 from nmt.search.packed.arithmetic import (
     ARITHMETICS,
     BFloat16,
-    Bounded,
+    BoundedInt8Product,
     Float32,
     Int8,
     compiled_agrees,
     exact_int8,
-    quantized,
+    quantize,
 )
 
 needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
@@ -73,14 +73,14 @@ def test_an_int8_product_gives_a_row_the_same_bits_among_any_others(first: int, 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 99))
 def test_weights_are_rounded_to_the_nearest_of_255_values(rows: int, columns: int, seed: int) -> None:
     weight = random(rows, columns, seed=seed)
-    numbers, scale = quantized(weight)
+    numbers, scale = quantize(weight)
     assert numbers.dtype == torch.int8
     assert (numbers.abs().amax(dim=1) == 127).all()
     assert ((weight - numbers * scale.unsqueeze(1)).abs() <= scale.unsqueeze(1) * 0.5001).all()
 
 
 def test_a_row_of_zeros_stays_zero() -> None:
-    numbers, scale = quantized(torch.zeros(2, 3))
+    numbers, scale = quantize(torch.zeros(2, 3))
     assert not numbers.any()
     assert scale.isfinite().all()
 
@@ -91,7 +91,7 @@ def test_a_row_of_zeros_stays_zero() -> None:
 def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, bounded: bool) -> None:
     kind = ARITHMETICS[name]()
     weight, bias, x = random(30, size), random(30), random(4, size, seed=2).clamp(-1, 1)
-    columns, whole = kind.columns(weight, bias, bounded=bounded), kind.product(weight, bias, bounded=bounded)
+    columns, whole = kind.softmax_weights(weight, bias, bounded=bounded), kind.product(weight, bias, bounded=bounded)
     for pieces in ([3, 5, 29], list(range(3, 30)), [3]):
         torch.testing.assert_close(columns.product(torch.tensor(pieces))(x), whole(x)[:, pieces], rtol=0, atol=1e-5)
 
@@ -125,8 +125,8 @@ def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> 
 
 
 def test_processors_that_saturate_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = arithmetic.multiply
-    monkeypatch.setattr(arithmetic, "multiply", lambda x, packed: exact(x, packed).clamp(-50, 50))
+    exact = arithmetic.multiply_int8
+    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed).clamp(-50, 50))
     assert not exact_int8()
 
 
@@ -134,7 +134,7 @@ def test_processors_without_int8_are_found_out(monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> Tensor:
         raise RuntimeError("no such engine")
 
-    monkeypatch.setattr(arithmetic, "multiply", fail)
+    monkeypatch.setattr(arithmetic, "multiply_int8", fail)
     assert not exact_int8()
 
 
@@ -144,8 +144,8 @@ def test_compiled_products_are_used_only_where_they_agree_with_torchs(monkeypatc
     compiled_agrees.cache_clear()
     assert compiled_agrees()
     assert product_of_few() is not None
-    exact = arithmetic.multiply
-    monkeypatch.setattr(arithmetic, "multiply", lambda x, packed: exact(x, packed) * (1 + 2**-23))
+    exact = arithmetic.multiply_int8
+    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed) * (1 + 2**-23))
     compiled_agrees.cache_clear()
     assert product_of_few() is None
     compiled_agrees.cache_clear()
@@ -153,5 +153,5 @@ def test_compiled_products_are_used_only_where_they_agree_with_torchs(monkeypatc
 
 def product_of_few() -> object:
     product = Int8().product(random(32, 64), random(32), bounded=True)
-    assert isinstance(product, Bounded)
+    assert isinstance(product, BoundedInt8Product)
     return product.few

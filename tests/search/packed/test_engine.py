@@ -16,7 +16,7 @@ from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.packed import decoder, engine, kernels
 from nmt.search.packed.arithmetic import Float32, Int8, exact_int8
-from nmt.search.packed.engine import KNOWN, Engine, build_scorer, unknown_part
+from nmt.search.packed.engine import PACKABLE, Engine, build_scorer, unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.types import BOS, EOS, pad
 
@@ -179,7 +179,7 @@ def test_translations_do_not_depend_on_the_batch(precision: str, sizes: dict[str
 def test_a_product_takes_the_place_of_a_table_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     table = Engine(model, Float32())
-    monkeypatch.setattr(decoder, "LARGEST_TABLE", 0)
+    monkeypatch.setattr(decoder, "MAX_TABLE_BYTES", 0)
     product = Engine(model, Float32())
     assert type(table.decoder.embedded) is not type(product.decoder.embedded)
     torch.testing.assert_close(walk(table, LINES, TOKENS), walk(product, LINES, TOKENS), rtol=0, atol=1e-5)
@@ -231,7 +231,7 @@ def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_default_model_is_known() -> None:
-    assert unknown_part(ModelConfig()) is None
+    assert unpackable_part(ModelConfig()) is None
 
 
 @pytest.mark.parametrize(
@@ -251,13 +251,13 @@ def test_the_default_model_is_known() -> None:
 )
 def test_parts_that_are_not_known(part: dict[str, object]) -> None:
     ((key, value),) = part.items()
-    assert unknown_part(ModelConfig(**part)) == f"model.{key}={value}"
+    assert unpackable_part(ModelConfig(**part)) == f"model.{key}={value}"
 
 
 def test_what_cannot_be_packed_is_the_model_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KNOWN, "cell", ("rnn",))
+    monkeypatch.setitem(PACKABLE, "cell", ("rnn",))
     model = network()
-    assert unknown_part(model.config) == "model.cell=lstm"
+    assert unpackable_part(model.config) == "model.cell=lstm"
     for precision in ("auto", "fp32"):
         assert isinstance(build_scorer(model, precision), ModelScorer)
     for precision in ("int8", "bf16"):

@@ -81,8 +81,8 @@ def test_products_have_the_bits_of_torchs(sentences: int, beam: int, inputs: int
     counts = random.integers(0, 10, sentences)
     out = empty(sentences * beam, 9)
     kernels.multiply(x, np.float32(127), weight, scale * np.float32(1 / 127), bias, pieces, counts, out)
-    packed = arithmetic.pack(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
-    torchs = arithmetic.multiply(torch.from_numpy(x), packed).numpy()
+    packed = arithmetic.pack_int8(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
+    torchs = arithmetic.multiply_int8(torch.from_numpy(x), packed).numpy()
     for row, found in enumerate(out):
         own = pieces[row // beam, : counts[row // beam]]
         np.testing.assert_array_equal(found[: len(own)], torchs[row, own])
@@ -169,7 +169,7 @@ def test_the_best_of_each_sentence_are_those_of_a_stable_sort(
     scores[scores == -5] = -np.inf
     ahead = random.integers(-2, 1, (sentences, beam)).astype(np.float32)
     ends, values, places = empty(sentences, beam), empty(sentences, count), np.zeros((sentences, count), np.int64)
-    kernels.best_extensions(scores, ahead, ends, values, places)
+    kernels.select_extensions(scores, ahead, ends, values, places)
     totals = scores + ahead[:, :, None]
     np.testing.assert_array_equal(ends, totals[:, :, 0])
     totals[:, :, 0] = -np.inf
@@ -202,7 +202,7 @@ def test_all_of_them_can_be_prepared() -> None:
         kernels.multiply,
         kernels.attend,
         kernels.log_softmax,
-        kernels.best_extensions,
+        kernels.select_extensions,
         kernels.to_bytes,
     )
     assert all(loop.signatures for loop in loops)  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from nmt.config.schema import ModelConfig
 from nmt.model.cells import TorchLayer
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Float32
-from nmt.search.packed.cells import Layer, Rows, Weights, first_state, lstm_, tanh_
+from nmt.search.packed.cells import Layer, Rows, Weights, lstm_, pack_state, tanh_
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
@@ -36,7 +36,7 @@ def test_the_lstm_with_one_sigmoid_is_torchs_in_float64() -> None:
     x, h, c = random(3, 6).double(), random(3, 4, seed=2).double(), random(3, 4, seed=3).double()
     gates = x @ reference.weight_ih.T + h @ reference.weight_hh.T + reference.bias_ih + reference.bias_hh
     gates[:, 8:12] *= 2  # the candidate
-    ours = lstm_(gates, first_state("lstm", (h, c)))
+    ours = lstm_(gates, pack_state("lstm", (h, c)))
     expected_h, expected_c = reference(x, (h, c))
     torch.testing.assert_close(ours[0], expected_h)
     torch.testing.assert_close(ours[1], 2 * expected_c)
@@ -51,7 +51,7 @@ def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bo
     packed = Layer(weights, Float32(), added=added, bounded=bounded)
     assert packed.joint == (cell == "lstm" and bounded and added < 8)
     state = tuple(random(3, 4, seed=seed) for seed in range(2 if cell == "lstm" else 1))
-    ours = first_state(cell, state)
+    ours = pack_state(cell, state)
     for seed in range(3):
         x = random(3, 8, seed=10 + seed)
         state = model.step(x, state)
