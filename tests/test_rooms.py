@@ -14,7 +14,6 @@ ROOMS = (
     "nmt.system",
     "nmt.metrics",
     "nmt.config",
-    "nmt.config",
     "nmt.tokenizers",
     "nmt.data",
     "nmt.model",

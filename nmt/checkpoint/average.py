@@ -76,7 +76,7 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
 
 
 def _check_same_kind(first: Model, other: Model) -> None:
-    different = [f"model.{key}" for key in first.config.model.unlike(other.config.model)]
+    different = [f"model.{key}" for key in first.config.model.list_differences(other.config.model)]
     different += [
         f"the {side} vocabulary"
         for side in ("source", "target")

@@ -63,6 +63,11 @@ class OnlyWith:
         return f"{self.key} {' or '.join(map(format_value, self.values))}" + f" ({self.why})" * bool(self.why)
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainingOnly:
+    """The field has no effect on a trained network, whose translations do not depend on it."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
     """A field of a dataclass, read from its declaration."""
@@ -71,10 +76,11 @@ class Field:
     type: Any
     """The annotation without `None`, bounds and conditions: `int`, a `Literal`, a tuple."""
     optional: bool
-    """Whether None is a value, which stands for "not set"."""
+    """Whether None is a value. It means "not set"."""
     default: Any
     range: Range | None
     only_with: tuple[OnlyWith, ...]
+    training_only: bool
 
 
 def fields_of(kind: type) -> dict[str, Field]:
@@ -107,6 +113,7 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
         default=default,
         range=next((note for note in notes if isinstance(note, Range)), None),
         only_with=tuple(note for note in notes if isinstance(note, OnlyWith)),
+        training_only=TrainingOnly() in notes,
     )
 
 

@@ -30,7 +30,7 @@ def find_contradictions(config: Config) -> Iterator[Fault]:
 def find_idle_settings(config: Config) -> Iterator[Fault]:
     """Settings that have no effect beside the others.
 
-    They are faults in a new configuration, since whoever sets a key expects an effect. In the configuration of a trained
+    They are faults in a new configuration, because a user who sets a key expects an effect. In the configuration of a trained
     model they do no harm.
     """
     yield from _check_conditions(config)
@@ -49,7 +49,6 @@ def _check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
 
 
 def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
-    sizes = f"{model.encoder_size} and {model.decoder_size}"
     if model.encoder_size % 2:
         yield Fault("model.encoder_size", f"must be even (half for each direction), not {model.encoder_size}")
     if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
@@ -61,18 +60,13 @@ def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
     if model.attention == "dot" and model.encoder_size != model.decoder_size:
         yield Fault(
             "model.attention",
-            f"dot needs encoder_size = decoder_size, not {sizes}; make them equal or choose general",
+            f"dot needs encoder_size = decoder_size, not {model.encoder_size} and {model.decoder_size}; "
+            "make them equal or choose general",
         )
     if model.attention in ("multi_head", "multi_head_additive") and model.decoder_size % model.attention_heads:
         yield Fault(
             "model.attention_heads",
             f"{model.attention_heads} heads do not divide decoder_size {model.decoder_size}; choose a divisor",
-        )
-    if model.coverage and (model.attention != "additive" or model.decoder == "parallel"):
-        yield Fault(
-            "model.coverage",
-            "needs attention additive and a decoder that attends step by step, "
-            f"not {model.attention} and {model.decoder}; choose additive and input_feeding",
         )
     if model.output == "copy" and not joint:
         yield Fault("model.output", "copy needs tokenizer.joint; choose another output or a joint vocabulary")

@@ -50,7 +50,8 @@ def check_start(config: ModelConfig, start: str) -> None:
     """
     there = load_folder_config(model_folder(start)).model
     different = [
-        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here" for key in config.unlike(there)
+        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here"
+        for key in config.list_differences(there)
     ]
     if different:
         raise ConfigError(

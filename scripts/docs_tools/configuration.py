@@ -25,7 +25,7 @@ each other; all before any work begins.
 nmt-train configs/multi30k-en-de.yaml model.embedding_dropout=0.4 training.epochs=10 --output runs/m30k
 ```
 
-`best/config.yaml` in the output folder holds every key of the training as it was.
+`best/config.yaml` in the output folder holds every key with the value that the training used.
 """
 
 

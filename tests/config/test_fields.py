@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 import pytest
 
-from nmt.config.fields import Field, OnlyWith, Range, docs_of, fields_of, format_value, range_faults, read_hint
+from nmt.config.fields import (
+    Field,
+    OnlyWith,
+    Range,
+    TrainingOnly,
+    docs_of,
+    fields_of,
+    format_value,
+    range_faults,
+    read_hint,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,17 +26,20 @@ class Example:
     """The size,
     on two lines."""
     kind: Literal["a", "b", "c"] = "a"
-    share: Annotated[float | None, Range(0, 0.5)] = None
+    share: Annotated[float | None, Range(0, 0.5), TrainingOnly()] = None
     """The share."""
 
 
 def test_a_field_is_read_from_its_declaration() -> None:
     condition = OnlyWith("model.kind", "a", "b", why="c has none")
-    assert fields_of(Example) == {
-        "size": Field(name="size", type=int, optional=False, default=4, range=Range(1), only_with=(condition,)),
-        "kind": Field(name="kind", type=Literal["a", "b", "c"], optional=False, default="a", range=None, only_with=()),
-        "share": Field(name="share", type=float, optional=True, default=None, range=Range(0, 0.5), only_with=()),
-    }
+    size, kind, share = fields_of(Example).values()
+    plain = {"optional": False, "range": None, "only_with": (), "training_only": False}
+    assert size == Field(
+        **{**plain, "name": "size", "type": int, "default": 4, "range": Range(1), "only_with": (condition,)}
+    )
+    assert kind == Field(**{**plain, "name": "kind", "type": Literal["a", "b", "c"], "default": "a"})
+    assert (share.name, share.type, share.optional, share.default) == ("share", float, True, None)
+    assert (share.range, share.only_with, share.training_only) == (Range(0, 0.5), (), True)
     assert (condition.key, condition.values) == ("model.kind", ("a", "b"))
 
 

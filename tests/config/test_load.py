@@ -309,8 +309,14 @@ def test_models_of_both_sides():
 
 def test_attention_and_sizes():
     assert "make them equal" in faults({"model": {"attention": "dot", "encoder_size": 8, "decoder_size": 4}})[0]
-    for model in ({"attention": "additive", "decoder": "parallel"}, {"decoder": "input_feeding"}):
-        assert "choose additive and input_feeding" in faults({"model": {"coverage": True, **model}})[0]
+    coverage = {"coverage": True, "attention": "additive"}
+    assert faults({"model": {**coverage, "attention": "general"}}) == [
+        "model.coverage: only with model.attention additive, not with general; leave it at false"
+    ]
+    assert faults({"model": {**coverage, "decoder": "parallel", "decoder_layers": 2}}) == [
+        "model.coverage: only with model.decoder input_feeding or conditional (it attends step by step), "
+        "not with parallel; leave it at false"
+    ]
     separate = {"tokenizer": {"joint": False}, "model": {"output": "copy", "tied_embeddings": "none"}}
     assert "copy needs tokenizer.joint" in faults(separate)[0]
     for kind in ("multi_head", "multi_head_additive"):
