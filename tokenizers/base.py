@@ -56,8 +56,12 @@ class Tokenizer(Protocol):
     def decode(self, ids: Sequence[int]) -> str:
         """The text that ids spell. Padding, BOS and EOS are skipped; UNK is shown as ⁇."""
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The name of each id, as shown to people."""
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The token of each id, as shown to users."""
+
+    def vocabulary(self) -> list[str]:
+        """All tokens, by id."""
+        return self.tokens(range(self.size))
 
     def save(self, path: Path) -> None:
         """Write everything that loading needs to one file."""
@@ -69,11 +73,6 @@ class Tokenizers:
 
     source: Tokenizer
     target: Tokenizer
-
-
-def names(tokenizer: Tokenizer) -> list[str]:
-    """The names of all pieces, by id."""
-    return tokenizer.pieces(range(tokenizer.size))
 
 
 def without_surrogates(text: str) -> str:

@@ -15,7 +15,7 @@ from nmt.system.files import reason
 from nmt.tokenizers.base import INVISIBLE, Tokenizer, without_surrogates
 from nmt.tokenizers.model_file import read_model, with_symbols
 from nmt.tokenizers.segmentation import Sampler
-from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
+from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 _SPACE = "▁"  # U+2581, which SentencePiece writes for a space and reads back as one
 _ESCAPE = "\uebb5"  # a private-use character that no text is likely to hold
@@ -76,13 +76,13 @@ class SubwordTokenizer(Tokenizer):
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
         return _unescape(text)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
         return pieces
 
     def extended(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
         """The same with further symbols, whose ids come last. Raises ConfigError: one is a piece already, or cannot be one."""
-        spelled, known = _symbols(symbols), set(self.pieces(range(self.size)))
+        spelled, known = _symbols(symbols), set(self.tokens(range(self.size)))
         for symbol, piece in zip(symbols, spelled, strict=True):
             if piece in known:
                 raise ConfigError(f"tokenizer.symbols: {symbol!r} is a piece of the vocabulary already; choose another")
@@ -173,10 +173,10 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             unk_id=UNK,
             bos_id=BOS,
             eos_id=EOS,
-            pad_piece=SPECIAL_PIECES[PAD],
-            unk_piece=SPECIAL_PIECES[UNK],
-            bos_piece=SPECIAL_PIECES[BOS],
-            eos_piece=SPECIAL_PIECES[EOS],
+            pad_piece=SPECIAL_TOKENS[PAD],
+            unk_piece=SPECIAL_TOKENS[UNK],
+            bos_piece=SPECIAL_TOKENS[BOS],
+            eos_piece=SPECIAL_TOKENS[EOS],
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             input_sentence_size=0,
@@ -203,7 +203,7 @@ def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Itera
 def _symbols(symbols: tuple[str, ...]) -> list[str]:
     """Symbols in SentencePiece's spelling. Raises ConfigError: one is empty, special or there twice."""
     for symbol in symbols:
-        if not symbol or symbol in SPECIAL_PIECES:
+        if not symbol or symbol in SPECIAL_TOKENS:
             raise ConfigError(f"tokenizer.symbols: {symbol!r} cannot be a symbol; remove it or choose another string")
         if symbols.count(symbol) > 1:
             raise ConfigError(f"tokenizer.symbols: {symbol!r} is there twice; remove one")

@@ -47,9 +47,9 @@ class TaggedTokenizer(Tokenizer):
     def decode(self, ids: Sequence[int]) -> str:
         return self._inner.decode([id_ for id_ in ids if id_ < self._inner.size])
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         size = self._inner.size
-        plain = self._inner.pieces([min(id_, size - 1) for id_ in ids])
+        plain = self._inner.tokens([min(id_, size - 1) for id_ in ids])
         return [self._tags[id_ - size] if id_ >= size else name for id_, name in zip(ids, plain, strict=True)]
 
     def save(self, path: Path) -> None:

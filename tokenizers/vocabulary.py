@@ -12,7 +12,7 @@ from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
 from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, Tokenizer, without_surrogates
-from nmt.types import SPECIAL_PIECES, UNK
+from nmt.types import SPECIAL_TOKENS, UNK
 
 
 class VocabularyTokenizer(Tokenizer, ABC):
@@ -27,8 +27,8 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     def __init__(self, units: Sequence[str]) -> None:
         self._units = list(units)
-        self._shown = [*SPECIAL_PIECES, *self._units]
-        self._ids = {unit: index for index, unit in enumerate(self._units, start=len(SPECIAL_PIECES))}
+        self._shown = [*SPECIAL_TOKENS, *self._units]
+        self._ids = {unit: index for index, unit in enumerate(self._units, start=len(SPECIAL_TOKENS))}
 
     @staticmethod
     @abstractmethod
@@ -56,7 +56,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
     def decode(self, ids: Sequence[int]) -> str:
         return self.join(UNKNOWN_TEXT if id_ == UNK else self._shown[id_] for id_ in ids if id_ not in INVISIBLE)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._shown[id_] for id_ in ids]
 
     def save(self, path: Path) -> None:
@@ -82,7 +82,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
         counts = Counter(itertools.chain.from_iterable(cls.split(without_surrogates(line)) for line in lines))
         if not counts:
             raise DataError(f"{what}: holds no text to learn a vocabulary from; check the files")
-        most = config.vocabulary_size - len(SPECIAL_PIECES)
+        most = config.vocabulary_size - len(SPECIAL_TOKENS)
         return cls([unit for unit, _ in counts.most_common(most)])
 
 

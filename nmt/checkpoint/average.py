@@ -11,7 +11,6 @@ from nmt.checkpoint.folder import Model, load_model, save_model, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.errors import ModelError
 from nmt.system.files import check_new
-from nmt.tokenizers.base import names
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def _check_same_kind(first: Model, other: Model) -> None:
     different += [
         f"the {side} vocabulary"
         for side in ("source", "target")
-        if names(getattr(first.tokenizers, side)) != names(getattr(other.tokenizers, side))
+        if getattr(first.tokenizers, side).vocabulary() != getattr(other.tokenizers, side).vocabulary()
     ]
     if different:
         raise ModelError(

@@ -11,7 +11,7 @@ from nmt.checkpoint.folder import Model, load_folder_config, model_folder, uniqu
 from nmt.config.schema import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.tokenizers.base import Tokenizer, Tokenizers, names
+from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.tokenizers.build import extended, load_tokenizers
 from nmt.types import EOS
 
@@ -80,7 +80,7 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
 def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
     """The ids of the pieces that both have, in each; the special ones are the same everywhere."""
     special = list(range(EOS + 1))
-    ours, others = (names(tokenizer)[EOS + 1 :] for tokenizer in (own, other))
+    ours, others = (tokenizer.vocabulary()[EOS + 1 :] for tokenizer in (own, other))
     places = {name: place for place, name in enumerate(others, start=EOS + 1)}
     pairs = [(place, places[name]) for place, name in enumerate(ours, start=EOS + 1) if name in places]
     ids = torch.tensor([*zip(special, special, strict=True), *pairs])

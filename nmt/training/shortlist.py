@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.model.candidates import Shortlist
-from nmt.tokenizers.base import Tokenizer, Tokenizers, names
+from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, enough
 from nmt.types import EOS, Batch
 
@@ -59,7 +59,7 @@ def _occurrences(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 
 def _namesakes(tokenizers: Tokenizers) -> Ids:
     """For each source piece the target piece of the same name; EOS where there is none, for special pieces and for tags."""
-    source, target = names(tokenizers.source), names(tokenizers.target)
+    source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     target = target[: len(target) - tokenizers.target.tags]
     places = {name: place for place, name in enumerate(target) if place > EOS}
     return np.array([EOS] * (EOS + 1) + [places.get(name, EOS) for name in source[EOS + 1 :]])

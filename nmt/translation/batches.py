@@ -104,8 +104,8 @@ class BatchSearch:
         return Translation(
             text=replace_line_breaks(self.tokenizers.target.decode(hypothesis.ids)),
             score=hypothesis.score,
-            source_tokens=self.tokenizers.source.pieces(segment.ids),
-            tokens=self.tokenizers.target.pieces(hypothesis.ids),
+            source_tokens=self.tokenizers.source.tokens(segment.ids),
+            tokens=self.tokenizers.target.tokens(hypothesis.ids),
             alignment=alignment,
             attention=attention,
         )

@@ -10,7 +10,6 @@ from nmt.model.candidates import Shortlist
 from nmt.search.packed.engine import build_scorer, unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.system.machine import one_thread
-from nmt.tokenizers.base import names
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ def check_ensemble(models: Sequence[Model]) -> None:
                 "name models with the same languages"
             )
         for side in ("source", "target"):
-            if names(getattr(first.tokenizers, side)) != names(getattr(other.tokenizers, side)):
+            if getattr(first.tokenizers, side).vocabulary() != getattr(other.tokenizers, side).vocabulary():
                 raise ModelError(f"{fault}, their {side} vocabularies differ; name models with the same vocabularies")
 
 

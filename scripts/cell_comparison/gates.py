@@ -43,7 +43,7 @@ def read_sentence(folder: str, sentence: str) -> dict[str, Any]:
     backward = {name: values.flip(0) for name, values in gates(layer.backward_layer, embedded.flip(0)).items()}
     units = forward["cell"].std(dim=0, correction=0).topk(min(UNITS, forward["cell"].size(1))).indices
     return {
-        "pieces": model.tokenizers.source.pieces(ids),
+        "pieces": model.tokenizers.source.tokens(ids),
         "forward": means(forward),
         "backward": means(backward),
         "units": units.tolist(),

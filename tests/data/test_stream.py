@@ -97,7 +97,7 @@ def epoch_of(source: Stream, epoch: int = 0, start: Place | None = None) -> list
 def names(updates: list[Update]) -> list[str]:
     """The first word of each pair, which names it."""
     ids = [int(first) for update in updates for batch in update.batches for first in batch.source[:, 0]]
-    return WORDS.source.pieces(ids)
+    return WORDS.source.tokens(ids)
 
 
 def same(update: Update) -> object:
@@ -112,7 +112,7 @@ def test_tags_of_corpora(folder: Path) -> None:
     source = stream(config, tokenizers)
     updates = epoch_of(source)
     heads = [row for update in updates for batch in update.batches for row in batch.source[:, :2].tolist()]
-    shown = [tuple(tokenizers.source.pieces(head)) for head in heads]
+    shown = [tuple(tokenizers.source.tokens(head)) for head in heads]
     assert Counter(shown) == Counter((tag, number) for tag in ("<a>", "<b>") for number in NUMBERS[:120])
     middle = updates[len(updates) // 2].after
     assert list(map(same, epoch_of(source, start=middle))) == list(map(same, updates[len(updates) // 2 + 1 :]))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.tokenizers.subword import SubwordTokenizer
-from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
+from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
 DICE = random.Random(1)
@@ -86,8 +86,8 @@ def test_lines_are_encoded_as_one_by_one(tokenizer, texts):
 
 def test_special_ids_and_size(tokenizer):
     assert tokenizer.size == 320
-    assert tuple(tokenizer.pieces(range(4))) == SPECIAL_PIECES
-    assert len(set(tokenizer.pieces(range(tokenizer.size)))) == tokenizer.size
+    assert tuple(tokenizer.tokens(range(4))) == SPECIAL_TOKENS
+    assert len(set(tokenizer.tokens(range(tokenizer.size)))) == tokenizer.size
 
 
 def test_decode_skips_special_ids(tokenizer):
@@ -121,26 +121,26 @@ def test_kinds_differ():
 
 def test_long_lines_are_learned_from():
     """SentencePiece's default leaves out lines over 4192 bytes."""
-    assert "▁zebra" in train("bpe", 272, ["zebra " * 2000]).pieces(range(272))
+    assert "▁zebra" in train("bpe", 272, ["zebra " * 2000]).tokens(range(272))
 
 
 def test_lines_with_a_reserved_character_are_learned_from():
     """SentencePiece leaves out lines with U+2585."""
-    assert "▁zebra" in train("bpe", 272, ["zebra zebra ▅"] * 9).pieces(range(272))
+    assert "▁zebra" in train("bpe", 272, ["zebra zebra ▅"] * 9).tokens(range(272))
 
 
 def test_without_byte_fallback_rare_text_is_unknown():
     tokenizer = train(size=100, byte_fallback=False)
     assert UNK in tokenizer.encode("日本")
     assert tokenizer.decode(tokenizer.encode("the 日 cat")) == "the  ⁇  cat"
-    assert not any(piece.startswith("<0x") for piece in tokenizer.pieces(range(tokenizer.size)))
+    assert not any(piece.startswith("<0x") for piece in tokenizer.tokens(range(tokenizer.size)))
 
 
 def test_character_coverage_spells_rare_characters_in_bytes():
     lines = [*LINES, "q"]
-    assert "q" in train(lines=lines).pieces(range(320))
+    assert "q" in train(lines=lines).tokens(range(320))
     covered = train(lines=lines, character_coverage=0.995)
-    assert "q" not in covered.pieces(range(320))
+    assert "q" not in covered.tokens(range(320))
     assert covered.decode(covered.encode("q")) == "q"
 
 
@@ -150,8 +150,8 @@ def test_symbols_stay_whole():
         for text in ("<2de> go", "in New York", "a,b a,b", "the<2de>the", "▁x"):
             for ids in (tokenizer.encode(text), *tokenizer.sample([text] * 5, range(5))):
                 assert tokenizer.decode(ids) == text
-        assert "<2de>" in tokenizer.pieces(tokenizer.sample(["the <2de> cat"], [1])[0])
-        assert "New▁York" in tokenizer.pieces(tokenizer.encode("in New York"))
+        assert "<2de>" in tokenizer.tokens(tokenizer.sample(["the <2de> cat"], [1])[0])
+        assert "New▁York" in tokenizer.tokens(tokenizer.encode("in New York"))
 
 
 @pytest.mark.parametrize("symbols", [("",), ("<s>",), ("<pad>", "x"), ("x", "x")])

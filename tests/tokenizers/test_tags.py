@@ -27,7 +27,7 @@ def tokenizers(request: pytest.FixtureRequest) -> tuple[Tokenizers, Tokenizers]:
 def test_tags_follow_the_vocabulary_and_the_text_stays(tokenizers: tuple[Tokenizers, Tokenizers]) -> None:
     plain, source = tokenizers[0].source, tokenizers[1].source
     assert (plain.tags, source.tags, source.size) == (0, 3, plain.size + 3)
-    assert source.pieces([plain.size, 5, plain.size + 2]) == ["<2de>", *plain.pieces([5]), "<bt>"]
+    assert source.tokens([plain.size, 5, plain.size + 2]) == ["<2de>", *plain.tokens([5]), "<bt>"]
     text = "<2de> red <bt> cat"
     assert source.encode(text) == plain.encode(text)
     assert max(source.encode(text)) < plain.size

@@ -47,7 +47,7 @@ def test_joint_is_one_tokenizer_that_knows_both_sides(kind):
 def test_not_joint_learns_each_side_alone(kind):
     tokenizers = train_tokenizers(settings(kind, joint=False, byte_fallback=True), PAIRS)
     assert tokenizers.source is not tokenizers.target
-    pieces = [set(one.pieces(range(4, one.size))) for one in (tokenizers.source, tokenizers.target)]
+    pieces = [set(one.tokens(range(4, one.size))) for one in (tokenizers.source, tokenizers.target)]
     assert not any("ß" in piece for piece in pieces[0])
     assert any("ß" in piece for piece in pieces[1])
 
@@ -62,7 +62,7 @@ def test_saved_and_loaded_is_the_same(kind, joint, tmp_path):
     assert (after.source is after.target) == joint
     for old, new, lines in ((before.source, after.source, ENGLISH), (before.target, after.target, GERMAN)):
         assert new.size == old.size
-        assert new.pieces(range(new.size)) == old.pieces(range(old.size))
+        assert new.tokens(range(new.size)) == old.tokens(range(old.size))
         assert new.encode_lines(lines) == old.encode_lines(lines)
     assert len(list(tmp_path.iterdir())) == (1 if joint else 2)
 
@@ -112,7 +112,7 @@ def test_words_are_not_taken_for_characters(tmp_path):
 
 def test_training_lines_limits_what_is_learned_from():
     few = train_tokenizers(settings("words", training_lines=1), PAIRS).source
-    assert set(few.pieces(range(4, few.size))) == set(f"{ENGLISH[0]} {GERMAN[0]}".split())
+    assert set(few.tokens(range(4, few.size))) == set(f"{ENGLISH[0]} {GERMAN[0]}".split())
     seen = []
     train_tokenizers(settings("words", training_lines=3), (seen.append(pair) or pair for pair in PAIRS))
     assert len(seen) == 3

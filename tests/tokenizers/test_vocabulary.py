@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError
 from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
-from nmt.types import BOS, EOS, PAD, SPECIAL_PIECES, UNK
+from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 LINES = ["b a b", "c  b a", "d"]
 
@@ -23,12 +23,12 @@ def characters(size: int = 100, lines: list[str] = LINES) -> CharacterTokenizer:
 
 
 def test_words_stand_by_frequency_then_by_order():
-    assert words().pieces(range(words().size)) == [*SPECIAL_PIECES, "b", "a", "c", "d"]
+    assert words().tokens(range(words().size)) == [*SPECIAL_TOKENS, "b", "a", "c", "d"]
 
 
 def test_characters_stand_by_frequency_then_by_order():
     expected = [character for character, _ in Counter("".join(LINES)).most_common()]
-    assert characters().pieces(range(4, characters().size)) == expected == [" ", "b", "a", "c", "d"]
+    assert characters().tokens(range(4, characters().size)) == expected == [" ", "b", "a", "c", "d"]
 
 
 @pytest.mark.parametrize("train", [words, characters])

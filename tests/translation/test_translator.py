@@ -200,7 +200,7 @@ def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
     best = np.full((sizes.source.size, 1), EOS)
     save_shortlist(listed, Shortlist(target_size=sizes.target.size, frequent=np.array([EOS, 4, 5]), best=best))
     narrow = Translator.load(listed).nbest(["red cat"])[0][0].tokens
-    assert set(narrow) <= set(sizes.target.pieces([4, 5]))
+    assert set(narrow) <= set(sizes.target.tokens([4, 5]))
     for translator in (Translator.load(listed, shortlist=False), Translator.load(model, shortlist=False)):
         assert not set(translator.nbest(["red cat"])[0][0].tokens) <= set(narrow)
     one, two = load_model(model), load_model(listed)
