@@ -1,57 +1,24 @@
-"""Words shared by all: the legend of shapes, the special pieces, a batch, an update, a place in the data.
+"""The legend of shapes, the special tokens, and a batch.
 
 Shapes are written as comments where they change, with these letters:
 
     B  sentences in a batch          H  hidden size of a layer
-    S  source pieces, padded         E  embedding size
-    T  target pieces, padded         V  vocabulary size
+    S  source tokens, padded         E  embedding size
+    T  target tokens, padded         V  vocabulary size
     K  hypotheses per sentence       N  rows in a decoding step, B · K
     Q  attention queries per sentence: T in training, K in search
 
-A mask is True at real pieces and False at padding.
+A mask is True at real tokens and False at padding.
 """
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """The processes that train together."""
-
-    rank: int = 0
-    size: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdateSize:
-    """Most in an update, over all processes and batches."""
-
-    tokens: int = 0
-    """Pairs times pieces of the longest side, EOS and padding counted; a pair that is longer by itself makes an update."""
-    sentences: int | None = None
-    """Pairs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where in the data an update begins. Its fields are what JSON can hold; it is part of a checkpoint."""
-
-    epoch: int = 0  # counts from 0
-    update: int = 0  # of this epoch, or of this window of a stream: the next one
-    window: int = 0  # streams only: the window of the stream
-    stream: dict[str, Any] | None = None  # streams only: what opens the stream again where the window begins
-
-    @property
-    def starts_epoch(self) -> bool:
-        return self.update == 0 and self.window == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +38,7 @@ class Batch:
 
     @property
     def target_tokens(self) -> int:
-        """Target pieces plus one end of sentence each, no padding: what tokens per second and the loss count."""
+        """Target tokens plus one end of sentence each, no padding: what tokens per second and the loss count."""
         return int(self.target_lengths.sum())
 
     @property
@@ -113,15 +80,6 @@ class Batch:
             target=self.target.to(device),
             target_lengths=self.target_lengths.to(device),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """One process' share of an update."""
-
-    batches: tuple[Batch, ...]  # in order; none where an update has fewer pairs than it is cut into shares
-    after: Place  # where the next update begins
-    progress: float | None  # epochs done after it, with the part of the running one (2.37); None: length unknown
 
 
 def pad(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore
 from nmt.data.updates import (
@@ -25,7 +26,7 @@ from nmt.data.updates import (
     make_plan,
 )
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch, Place, Update, UpdateSize
+from nmt.types import Batch
 
 
 class Batches:
@@ -52,7 +53,7 @@ class Batches:
         self._takes = _takes(self._sizes, weights)
         self._planned: tuple[int, Plan] | None = None
 
-    def updates(self, place: Place) -> Generator[Update, None, None]:
+    def updates(self, place: Cursor) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
         epoch, first = place.epoch, place.update
         while True:
@@ -65,7 +66,7 @@ class Batches:
         """Of the updates."""
         return self._options.size
 
-    def converted(self, place: Place, share: float) -> Place:
+    def convert(self, place: Cursor, share: float) -> Cursor:
         """Where as much of the epoch is done, to an update. Other updates hold other pairs: some come twice, some not at all."""
         count = self.count(place.epoch)
         return replace(place, update=min(round(share * count), count - 1))
@@ -80,7 +81,7 @@ class Batches:
         last = number + 1 == len(plan)
         return Update(
             batches=self._cut.batches(self._pairs, plan.pairs(number), epoch, 0, number),
-            after=Place(epoch=epoch + 1) if last else Place(epoch=epoch, update=number + 1),
+            after=Cursor(epoch=epoch + 1) if last else Cursor(epoch=epoch, update=number + 1),
             progress=epoch + (number + 1) / len(plan),
         )
 

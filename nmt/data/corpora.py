@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from nmt.config.schema import Config, DataConfig
 from nmt.data.batching import Batches
+from nmt.data.cursor import Cursor, UpdateSize
 from nmt.data.store import PairStore
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch, Place, UpdateSize
+from nmt.types import Batch
 
 _TOKENS = 8192  # of a batch of the first epoch
 
@@ -26,7 +27,7 @@ def update_source(
 def first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
     """The training pairs in the order of the first epoch, segmented as for translation."""
     options = UpdateOptions(size=UpdateSize(tokens=_TOKENS), sampling=False, seed=config.training.seed)
-    with contextlib.closing(update_source(config.data, stores, tokenizers, options).updates(Place())) as updates:
+    with contextlib.closing(update_source(config.data, stores, tokenizers, options).updates(Cursor())) as updates:
         for update in updates:
             yield from update.batches
             if update.after.epoch:

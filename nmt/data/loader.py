@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.updates import UpdateSource
 from nmt.system.processes import Child, Parent
-from nmt.types import Batch, Place, Update, UpdateSize
+from nmt.types import Batch
 
 _AHEAD = 8  # updates that are made before the trainer asks for them
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")
@@ -33,11 +34,11 @@ class Loader:
         """As the source says."""
         return self._source.size
 
-    def converted(self, place: Place, share: float) -> Place:
+    def convert(self, place: Cursor, share: float) -> Cursor:
         """As the source says."""
-        return self._source.converted(place, share)
+        return self._source.convert(place, share)
 
-    def updates(self, place: Place) -> Generator[Update, None, None]:
+    def updates(self, place: Cursor) -> Generator[Update, None, None]:
         """The updates from a place on. Close the generator to end the background process.
 
         Raises:
@@ -78,7 +79,7 @@ class _LogHandler(logging.handlers.QueueHandler):
         self.queue.put(record)  # waits while the queue is full, where QueueHandler would drop the record
 
 
-def _make_updates(parent: Parent, source: UpdateSource, place: Place) -> None:
+def _make_updates(parent: Parent, source: UpdateSource, place: Cursor) -> None:
     torch.set_num_threads(1)  # the other cores are the trainer's
     messages: queue.Queue[Any] = queue.Queue(_AHEAD)
     sender = threading.Thread(target=_send, args=(messages, parent), daemon=True)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair
 from nmt.data.readers import describe, read_parts
 from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Place, Update, UpdateSize
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class Stream:
         """Of the updates."""
         return self._options.size
 
-    def converted(self, place: Place, share: float) -> Place:  # noqa: ARG002 - of a stream nobody knows it
+    def convert(self, place: Cursor, share: float) -> Cursor:  # noqa: ARG002 - of a stream nobody knows it
         """Where the window begins: nothing is left out, and some pairs come twice."""
         return dataclasses.replace(place, update=0)
 
-    def updates(self, place: Place) -> Generator[Update, None, None]:
+    def updates(self, place: Cursor) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed, the place and the corpora.
 
         Raises:
@@ -78,7 +78,7 @@ class Stream:
             random=generator(self._options.seed, UPDATES, *purpose),
         )
 
-    def _windows(self, place: Place) -> Iterator["_Window | None"]:
+    def _windows(self, place: Cursor) -> Iterator["_Window | None"]:
         """The windows from that of a place on, without empty ones; None after each step on the way to one."""
         rows, cleaner = _Rows(self._data, self._options.seed, place.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(place, update=0), CleaningReport()
@@ -100,9 +100,9 @@ class Stream:
             if len(window):
                 yield window
             here = (
-                Place(epoch=here.epoch + 1)
+                Cursor(epoch=here.epoch + 1)
                 if ended
-                else Place(epoch=here.epoch, window=here.window + bool(len(window)))
+                else Cursor(epoch=here.epoch, window=here.window + bool(len(window)))
             )
             report = CleaningReport() if ended else report
 
@@ -137,7 +137,7 @@ class _Ahead:
 class _Window:
     """Some pairs of a stream, in memory."""
 
-    def __init__(self, place: Place, *, text: bool) -> None:
+    def __init__(self, place: Cursor, *, text: bool) -> None:
         self.place, self.report = place, CleaningReport()
         self._sources, self._targets = _Side(), _Side()
         self._pairs: list[Pair] | None = [] if text else None

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import EOS, PAD, Batch, Place, Update, UpdateSize, World
+from nmt.types import EOS, PAD, Batch
 
 Ids = Sequence[int] | NDArray[Any]
 
@@ -35,10 +36,10 @@ class UpdateSource(Protocol):
     def size(self) -> UpdateSize:
         """Of its updates."""
 
-    def updates(self, place: Place) -> Generator[Update, None, None]:
+    def updates(self, place: Cursor) -> Generator[Update, None, None]:
         """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
 
-    def converted(self, place: Place, share: float) -> Place:
+    def convert(self, place: Cursor, share: float) -> Cursor:
         """Where to go on from a place that counts updates of another size. `share`: of its epoch, so much is done."""
 
 

@@ -28,9 +28,9 @@ from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
+from nmt.data.cursor import World
 from nmt.errors import Interrupted, MachineError, NmtError
 from nmt.system.signals import SIGNALS
-from nmt.types import World
 
 T = TypeVar("T")
 

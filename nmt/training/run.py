@@ -33,6 +33,7 @@ from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, CorpusConfig, DataConfig, TrainingConfig
 from nmt.data.cleaning import is_readable
 from nmt.data.corpora import first_epoch, update_source
+from nmt.data.cursor import UpdateSize, World
 from nmt.data.loader import Loader
 from nmt.data.prepare import open_stores, prepare
 from nmt.data.readers import corpus_files, describe, read_pairs, read_round_robin
@@ -56,7 +57,7 @@ from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.trainer import Trainer, judged_anew, position_of
 from nmt.training.validation import validation
-from nmt.types import Batch, UpdateSize, World
+from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 

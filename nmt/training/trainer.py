@@ -20,6 +20,7 @@ from torch import Tensor
 from nmt.checkpoint.folder import TrainingState, load_weights, save_model, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, ValidationConfig
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
 from nmt.metrics.standard import MEASURES
@@ -34,7 +35,7 @@ from nmt.training.memory import Room, is_shortage
 from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.schedule import Moment, learning_rate
-from nmt.types import Batch, Place, Update, UpdateSize
+from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Position:
 
     update: int = 0
     size: UpdateSize = field(default_factory=UpdateSize)
-    place: Place = field(default_factory=Place)  # where the next update begins
+    place: Cursor = field(default_factory=Cursor)  # where the next update begins
     epochs_done: float | None = 0.0  # with the part of the running one; None: unknown, in a stream
     best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
     best_update: int = 0
@@ -298,7 +299,7 @@ class Trainer:
         place = before.place
         if before.size != size:
             share = (before.epochs_done or 0.0) - place.epoch
-            place = self.source.converted(place, share)
+            place = self.source.convert(place, share)
         self.position = judged_anew(dataclasses.replace(before, size=size, place=place), judged, self.config.validation)
         raw = {
             name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
@@ -316,7 +317,7 @@ def position_of(state: TrainingState) -> Position:
     """Where a saved training stands. Raises ModelError: another version of nmt saved it."""
     try:
         content = json.loads(state.progress)
-        return Position(**{**content, "place": Place(**content["place"]), "size": UpdateSize(**content["size"])})
+        return Position(**{**content, "place": Cursor(**content["place"]), "size": UpdateSize(**content["size"])})
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
             "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"

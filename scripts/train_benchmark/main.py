@@ -25,6 +25,7 @@ from nmt.checkpoint.folder import build_network
 from nmt.config.load import load_config
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
+from nmt.data.cursor import Cursor, UpdateSize
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_round_robin
 from nmt.data.updates import UpdateOptions
@@ -33,7 +34,7 @@ from nmt.system.machine import autocast_dtype, choose_device, keep_memory
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.optimizer import build_optimizers, make_step
-from nmt.types import Batch, Place, UpdateSize
+from nmt.types import Batch
 from train_benchmark.parts import Parts, Products, by_part, ceiling, now
 from train_benchmark.plain import PlainSeq2Seq
 
@@ -204,7 +205,7 @@ def load(config: Config, folder: Path) -> tuple[Tokenizers, Iterator[Batch]]:
             seed=config.training.seed,
         ),
     )
-    return tokenizers, (update.batches[0] for update in source.updates(Place()))
+    return tokenizers, (update.batches[0] for update in source.updates(Cursor()))
 
 
 # ---- where the time goes

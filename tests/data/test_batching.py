@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from nmt.config.schema import TokenizerConfig
 from nmt.data.batching import Batches, text_batches
 from nmt.data.cleaning import CleaningReport
+from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore, StoreWriter
 from nmt.data.updates import UpdateOptions, cut
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import EOS, PAD, Batch, Place, Update, UpdateSize, World
+from nmt.types import EOS, PAD, Batch
 
 WORDS = train_tokenizers(TokenizerConfig(kind="words"), [("a b", "c d")])
 
@@ -102,10 +103,10 @@ def test_updates_are_a_pure_function_of_seed_and_place(tmp_path):
     one = many(tmp_path)
     plan = batches([one])
     count = plan.count(0)
-    made = list(islice(plan.updates(Place()), 2 * count + 5))
-    places = [Place(), *(update.after for update in made)]
-    assert places[count] == Place(epoch=1)
-    assert places[2 * count + 1] == Place(epoch=2, update=1)
+    made = list(islice(plan.updates(Cursor()), 2 * count + 5))
+    places = [Cursor(), *(update.after for update in made)]
+    assert places[count] == Cursor(epoch=1)
+    assert places[2 * count + 1] == Cursor(epoch=2, update=1)
     for index in (0, 1, count - 1, count, count + 7, 2 * count):
         again = list(islice(batches([one]).updates(places[index]), 4))
         assert [same(update) for update in again] == [same(update) for update in made[index : index + 4]]
@@ -119,7 +120,7 @@ def same(update: Update) -> object:
 
 def test_progress_is_in_epochs(tmp_path):
     plan = batches([many(tmp_path)])
-    progress = [update.progress for update in islice(plan.updates(Place()), plan.count(0) + 1)]
+    progress = [update.progress for update in islice(plan.updates(Cursor()), plan.count(0) + 1)]
     assert all(before < after for before, after in pairwise(progress))
     assert progress[-2] == 1.0
     assert 1.0 < progress[-1] < 1.1
@@ -382,8 +383,8 @@ class TestTextBatches:
 def test_a_place_among_updates_of_another_size(tokens, tmp_path):
     one = many(tmp_path)
     before, after = (batches([one], tokens=size) for size in (40, tokens))
-    place = Place(epoch=2, update=before.count(2) // 3)
-    converted = after.converted(place, place.update / before.count(2))
+    place = Cursor(epoch=2, update=before.count(2) // 3)
+    converted = after.convert(place, place.update / before.count(2))
     assert converted.epoch == 2
     assert converted.update / after.count(2) == pytest.approx(place.update / before.count(2), abs=1 / after.count(2))
-    assert after.converted(place, 0.999).update == after.count(2) - 1
+    assert after.convert(place, 0.999).update == after.count(2) - 1

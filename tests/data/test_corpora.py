@@ -11,12 +11,12 @@ import torch
 
 from nmt.data.batching import Batches
 from nmt.data.corpora import update_source
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import Place, Update, UpdateSize
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def source(folder: Path, corpora: str, *overrides: str) -> UpdateSource:
 
 
 def updates_of_an_epoch(source: UpdateSource) -> int:
-    with contextlib.closing(source.updates(Place())) as updates:
+    with contextlib.closing(source.updates(Cursor())) as updates:
         return next(number for number, update in enumerate(updates, start=1) if update.after.epoch)
 
 
@@ -50,7 +50,7 @@ def test_weights_are_those_of_the_corpora(prefix: Path, tmp_path: Path) -> None:
     for ending in ("en", "de"):
         (tmp_path / f"one.{ending}").write_text("cat\n", encoding="utf-8")
     corpora = f"[{{path: {prefix}, weight: 1}}, {{path: {tmp_path / 'one'}, weight: 3}}]"
-    with contextlib.closing(source(prefix, corpora).updates(Place())) as updates:
+    with contextlib.closing(source(prefix, corpora).updates(Cursor())) as updates:
         epoch = list(itertools.takewhile(lambda update: not update.after.epoch, updates))
     lengths = torch.cat([batch.source_lengths for update in epoch for batch in update.batches])
     assert 0.65 < float((lengths == 2).float().mean()) < 0.85
@@ -66,7 +66,7 @@ def test_temperature_makes_weights_from_sizes(temperature: str, shares: tuple[in
         (tmp_path / f"{words}.tsv").write_text(lines)
     corpora = str([str(tmp_path / f"{words}.tsv") for words in (1, 5)])
     updates = source(tmp_path, corpora, f"data.temperature={temperature}", "data.valid=[]")
-    with contextlib.closing(updates.updates(Place())) as first:
+    with contextlib.closing(updates.updates(Cursor())) as first:
         epoch = list(first_epoch(first))
     lengths = torch.cat([batch.source_lengths for update in epoch for batch in update.batches])
     assert (int((lengths == 3).sum()), int((lengths == 7).sum())) == shares

@@ -17,13 +17,13 @@ import tiny
 import torch
 
 from nmt.data.batching import Batches
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
 from nmt.errors import DataError, MachineError
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import Place, Update, UpdateSize
 
 logger = logging.getLogger("nmt.data.anything")
 
@@ -34,13 +34,13 @@ class Counting:
     def __init__(self, *, fault_at: int = -1, error: Exception | None = None, sleep: float = 0.0) -> None:
         self.fault_at, self.error, self.sleep = fault_at, error, sleep
 
-    def updates(self, place: Place) -> Generator[Update, None, None]:
+    def updates(self, place: Cursor) -> Generator[Update, None, None]:
         number = place.update
         while True:
             if number == self.fault_at and self.error:
                 raise self.error
             logger.info("update %d is made by %d with %d threads", number, os.getpid(), torch.get_num_threads())
-            yield Update(batches=(), after=Place(update=number + 1), progress=float(number))
+            yield Update(batches=(), after=Cursor(update=number + 1), progress=float(number))
             time.sleep(self.sleep)
             number += 1
 
@@ -85,7 +85,7 @@ def test_the_same_updates_from_any_place(tmp_path: Path) -> None:
     )
     before = torch.random.get_rng_state()
     count = source.count(0)
-    for place in (Place(), Place(epoch=1, update=count - 3)):
+    for place in (Cursor(), Cursor(epoch=1, update=count - 3)):
         updates = Loader(source).updates(place)
         made = list(islice(updates, 20))
         updates.close()
@@ -99,7 +99,7 @@ def test_the_same_updates_from_any_place(tmp_path: Path) -> None:
 
 def test_closing_ends_the_process_and_log_lines_come_through(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "nmt")
-    updates = Loader(Counting()).updates(Place(update=5))
+    updates = Loader(Counting()).updates(Cursor(update=5))
     assert next(updates).progress == 5.0
     pid = worker()
     assert caplog.messages == [f"update 5 is made by {pid} with 1 threads"]
@@ -116,7 +116,7 @@ def test_closing_ends_the_process_and_log_lines_come_through(caplog: pytest.LogC
 
 
 def test_a_fault_is_the_same_as_without_it() -> None:
-    updates = Loader(Counting(fault_at=2, error=DataError("x.tsv:3: has no tab"))).updates(Place())
+    updates = Loader(Counting(fault_at=2, error=DataError("x.tsv:3: has no tab"))).updates(Cursor())
     assert [next(updates).progress, next(updates).progress] == [0.0, 1.0]
     pid = worker()
     with pytest.raises(DataError) as caught:
@@ -126,7 +126,7 @@ def test_a_fault_is_the_same_as_without_it() -> None:
 
 
 def test_a_bug_keeps_its_traceback() -> None:
-    updates = Loader(Counting(fault_at=0, error=RuntimeError("a bug"))).updates(Place())
+    updates = Loader(Counting(fault_at=0, error=RuntimeError("a bug"))).updates(Cursor())
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in updates.*a bug") as caught:
         next(updates)
     assert not multiprocessing.active_children()  # whoever keeps the error
@@ -140,7 +140,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_impatient")
 def test_a_killed_process_is_told() -> None:
-    updates = Loader(Counting(sleep=0.2)).updates(Place())
+    updates = Loader(Counting(sleep=0.2)).updates(Cursor())
     next(updates)
     os.kill(worker(), signal.SIGKILL)
     with pytest.raises(MachineError, match="was killed, perhaps because memory ran out") as caught:
@@ -151,7 +151,7 @@ def test_a_killed_process_is_told() -> None:
 
 @pytest.mark.usefixtures("_impatient")
 def test_a_process_that_is_stuck_is_ended() -> None:
-    updates = Loader(Counting(sleep=60)).updates(Place())
+    updates = Loader(Counting(sleep=60)).updates(Cursor())
     next(updates)
     pid = worker()
     updates.close()
@@ -163,10 +163,10 @@ import os, sys
 sys.path[:0] = sys.argv[1].split(":")
 from test_loader import Counting, worker
 from nmt.data.loader import Loader
-from nmt.types import Place
+from nmt.data.cursor import Cursor
 
 if __name__ == "__main__":
-    updates = Loader(Counting()).updates(Place())
+    updates = Loader(Counting()).updates(Cursor())
     next(updates)
     print(worker(), flush=True)
     if sys.argv[2] == "kill":

@@ -19,6 +19,7 @@ from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.train import main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config, TokenizerConfig
+from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.loader import Loader
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions
@@ -26,7 +27,6 @@ from nmt.errors import ConfigError, DataError
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.run import train
-from nmt.types import Place, Update, UpdateSize, World
 
 NUMBERS = [f"{number:03}" for number in range(300)]
 WORDS = train_tokenizers(TokenizerConfig(kind="words"), [(" ".join(NUMBERS), "x y")])
@@ -84,10 +84,10 @@ def stream(config: Config, tokenizers: Tokenizers = WORDS, *, tokens: int = 40, 
     return Stream(config.data, tokenizers=tokenizers, options=options)
 
 
-def epoch_of(source: Stream, epoch: int = 0, start: Place | None = None) -> list[Update]:
+def epoch_of(source: Stream, epoch: int = 0, start: Cursor | None = None) -> list[Update]:
     """The updates from a place up to the end of an epoch."""
     made = []
-    for update in source.updates(start or Place(epoch=epoch)):
+    for update in source.updates(start or Cursor(epoch=epoch)):
         made.append(update)
         if update.after.epoch > epoch:
             return made
@@ -138,7 +138,7 @@ def test_the_same_updates_from_every_place(form: str, folder: Path) -> None:
     made = epoch_of(stream(config)) + epoch_of(stream(config), 1, epoch_of(stream(config))[-1].after)
     assert {update.after.window for update in made} == {0, 1, 2}
     for index in range(len(made) - 1):
-        place = Place(**json.loads(json.dumps(dataclasses.asdict(made[index].after))))
+        place = Cursor(**json.loads(json.dumps(dataclasses.asdict(made[index].after))))
         again = list(islice(stream(config).updates(place), 8))[: len(made) - index - 1]
         assert [same(update) for update in again] == [same(update) for update in made[index + 1 : index + 9]]
 
@@ -156,7 +156,7 @@ def test_windows_are_of_the_buffer_size_and_shuffled(folder: Path) -> None:
 
 def test_files_come_in_another_order_in_each_epoch(folder: Path) -> None:
     config = settings(folder, FORMS["dataset"], shuffle_buffer=30)
-    place, orders = Place(), []
+    place, orders = Cursor(), []
     for epoch in range(3):
         made = epoch_of(stream(config), epoch, place)
         place = made[-1].after
@@ -206,7 +206,7 @@ class TestSeveralCorpora:
         """Three pairs of the one for each of the other, which begins again, until both have come to their end."""
         large, small = write(tmp_path / "a.tsv", range(90)), write(tmp_path / "b.tsv", range(200, 210))
         config = settings(tmp_path, {**large, "weight": 3}, {**small, "weight": 1}, drop_duplicates=False)
-        place, seen = Place(), Counter[str]()
+        place, seen = Cursor(), Counter[str]()
         for epoch in range(3):
             made = epoch_of(stream(config), epoch, place)
             place = made[-1].after
@@ -224,7 +224,7 @@ class TestSeveralCorpora:
             config = settings(
                 folder, {**FORMS["dataset"], "weight": weights[0]}, {**small, "streaming": False, "weight": weights[1]}
             )
-            made = list(islice(stream(config).updates(Place()), 60))
+            made = list(islice(stream(config).updates(Cursor()), 60))
             assert made[-1].after.epoch > 0
             for index in range(0, 50, 3):
                 again = list(islice(stream(config).updates(made[index].after), 5))
@@ -251,7 +251,7 @@ def test_cleaning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_an_epoch_whose_first_window_is_cleaned_away_begins_with_the_second(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("\tx\n" * 5 + "001\tx\n002\tx\n003\tx\n")
-    updates = islice(stream(settings(tmp_path, {"path": "t.tsv"}, shuffle_buffer=5)).updates(Place()), 4)
+    updates = islice(stream(settings(tmp_path, {"path": "t.tsv"}, shuffle_buffer=5)).updates(Cursor()), 4)
     assert [update.after.epoch for update in updates if update.after.starts_epoch]
 
 
@@ -267,9 +267,9 @@ def test_faults(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=says):
             epoch_of(stream(settings(tmp_path, {"path": f"{name}.tsv"}, drop_duplicates=False)))
     with pytest.raises(DataError, match="no such file"):
-        next(stream(settings(tmp_path, {"path": "none.tsv"})).updates(Place()))
+        next(stream(settings(tmp_path, {"path": "none.tsv"})).updates(Cursor()))
     with pytest.raises(DataError, match="no such file or folder"):
-        next(stream(settings(tmp_path, {"dataset": "none.parquet"})).updates(Place()))
+        next(stream(settings(tmp_path, {"dataset": "none.parquet"})).updates(Cursor()))
 
 
 def test_a_fault_in_the_background_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -300,10 +300,10 @@ def test_configuration() -> None:
 
 def test_a_dataset_in_the_background(folder: Path) -> None:
     source = stream(settings(folder, FORMS["dataset"]))
-    updates = Loader(source).updates(Place())
+    updates = Loader(source).updates(Cursor())
     made = list(islice(updates, 40))
     updates.close()
-    assert [same(update) for update in made] == [same(update) for update in islice(source.updates(Place()), 40)]
+    assert [same(update) for update in made] == [same(update) for update in islice(source.updates(Cursor()), 40)]
 
 
 def test_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -329,11 +329,11 @@ def test_training(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 def test_a_place_among_updates_of_another_size_is_the_beginning_of_its_window(folder: Path) -> None:
     config = settings(folder, FORMS["tsv"])
     place = next(
-        update.after for update in stream(config).updates(Place()) if update.after.window and update.after.update
+        update.after for update in stream(config).updates(Cursor()) if update.after.window and update.after.update
     )
     larger = stream(config, tokens=90)
-    converted = larger.converted(place, 0.0)
+    converted = larger.convert(place, 0.0)
     assert (converted.window, converted.update) == (place.window, 0)
-    whole, rest = (names(epoch_of(larger, start=start)) for start in (Place(), converted))
+    whole, rest = (names(epoch_of(larger, start=start)) for start in (Cursor(), converted))
     assert whole[-len(rest) :] == rest
     assert len(whole) > len(rest)

@@ -14,10 +14,11 @@ import torch
 from test_trainer import Room as Trainers
 from test_trainer import go, losses, weights
 
+from nmt.data.cursor import UpdateSize
 from nmt.errors import MachineError
 from nmt.training.memory import Room, is_shortage, largest_batch
 from nmt.training.trainer import Trainer
-from nmt.types import Batch, UpdateSize
+from nmt.types import Batch
 
 SETTINGS = (
     "training.precision=fp32",

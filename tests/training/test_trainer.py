@@ -14,6 +14,7 @@ from nmt.checkpoint.folder import TrainingState, build_network, load_tensors, lo
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
+from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
@@ -23,7 +24,6 @@ from nmt.system.signals import StopSignal
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
 from nmt.training.trainer import Trainer, position_of
-from nmt.types import Place, Update, UpdateSize
 
 Figures = Iterator[float]
 
@@ -138,7 +138,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
     trainer = room.trainer(room.config("training.precision=fp32", "model.dropout=0", "training.accumulate=3"))
     for name in ("dropout", "embedding_dropout", "output_dropout"):
         object.__setattr__(trainer.network.config, name, 0.0)
-    batches = next(trainer.source.updates(Place())).batches
+    batches = next(trainer.source.updates(Cursor())).batches
     assert len(batches) == 3
     summed, tokens = trainer._gradients(batches)
     reference = sum(trainer.network(batch, label_smoothing=0.1) for batch in batches)
