@@ -7,22 +7,19 @@ of (seed, update). So a checkpoint needs no generator states, only weights, opti
 import contextlib
 import copy
 import dataclasses
-import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from nmt.checkpoint.folder import TrainingState, load_weights, save_model, unique_weights
+from nmt.checkpoint.folder import WEIGHTS, TrainingState, load_tensors, load_weights, save_model, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
-from nmt.config.schema import Config, ValidationConfig
-from nmt.data.cursor import Cursor, Update, UpdateSize
+from nmt.config.schema import Config
+from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
-from nmt.errors import Interrupted, ModelError, UserError
+from nmt.errors import Interrupted, UserError
 from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Noise
 from nmt.model.seq2seq import Seq2Seq
@@ -34,6 +31,7 @@ from nmt.training.log import Log
 from nmt.training.memory import Room, is_shortage
 from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
+from nmt.training.resume import Checkpoint, Position
 from nmt.training.schedule import Moment, learning_rate
 from nmt.types import Batch
 
@@ -45,28 +43,6 @@ _ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
 """Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
-
-
-@dataclass
-class Position:
-    """Where training stands; the part of a checkpoint that people can read."""
-
-    update: int = 0
-    size: UpdateSize = field(default_factory=UpdateSize)
-    place: Cursor = field(default_factory=Cursor)  # where the next update begins
-    epochs_done: float | None = 0.0  # with the part of the running one; None: unknown, in a stream
-    best: float | None = None  # best validation figure so far, in the sense of `validation.metric`
-    best_update: int = 0
-    stale: int = 0  # validations in a row without improvement
-    plateau: int = 0  # the same since the plateau schedule last cut the rate
-    cuts: int = 0
-
-    def ended(self, config: Config) -> bool:
-        """Whether a limit of the configuration is reached: epochs, updates or patience."""
-        settings, patience = config.training, config.validation.patience
-        impatient = patience is not None and self.stale >= patience
-        updated = settings.max_updates is not None and self.update >= settings.max_updates
-        return self.place.epoch >= settings.epochs or updated or impatient
 
 
 class Trainer:
@@ -120,14 +96,14 @@ class Trainer:
         """
         self.stop = stop
         with contextlib.closing(self.source.updates(self.position.place)) as updates:
-            while not self.position.ended(self.config):
+            while not self.position.has_ended(self.config):
                 self._update(next(updates), log)
                 if self._validation_due():
                     self._validate(log)
                 elif self._stopping() or self.position.update % self.config.training.checkpoint_every == 0:
                     self.save()
                     log.restart_clock()
-                if (number := self._stopping()) and not self.position.ended(self.config):
+                if (number := self._stopping()) and not self.position.has_ended(self.config):
                     self.save()
                     self.processes.wait()  # nobody may end before everything is saved: torchrun would end the others
                     raise Interrupted(
@@ -168,7 +144,7 @@ class Trainer:
             self.average.update(unique_weights(self.network), position.update)
         log.update(
             update=position.update,
-            epoch=_epochs_begun(position),
+            epoch=position.epoch,
             progress=self.progress(),
             loss=loss,
             tokens=tokens,
@@ -250,7 +226,7 @@ class Trainer:
         every = self.config.validation.every
         at_epoch_end = every is None and self.position.place.starts_epoch
         return (
-            self.position.ended(self.config)
+            self.position.has_ended(self.config)
             or at_epoch_end
             or (every is not None and self.position.update % every == 0)
         )
@@ -272,7 +248,7 @@ class Trainer:
             if better:
                 self.checkpoints.choose(position.update)
             self.checkpoints.prune(settings.training.keep_checkpoints)
-        log.validation(update=position.update, epoch=_epochs_begun(position), values=values, best=better)
+        log.validation(update=position.update, epoch=position.epoch, values=values, best=better)
 
     # ---- saving and going on
 
@@ -288,48 +264,25 @@ class Trainer:
         tensors = optimizer_tensors(self.optimizers, self.network)
         if self.config.training.ema:
             tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
-        state = TrainingState(tensors=tensors, progress=json.dumps(dataclasses.asdict(self.position), indent=2) + "\n")
+        state = TrainingState(tensors=tensors, progress=self.position.to_json())
         folder = self.checkpoints.path(self.position.update)
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
         self.checkpoints.prune(self.config.training.keep_checkpoints)
 
-    def restore(self, weights: Mapping[str, Tensor], state: TrainingState, judged: ValidationConfig) -> None:
-        """Go on from what `save` wrote. `judged`: how validation was done before."""
-        folder, before, size = self.checkpoints.folder, position_of(state), self.source.size
-        place = before.place
-        if before.size != size:
-            share = (before.epochs_done or 0.0) - place.epoch
-            place = self.source.convert(place, share)
-        self.position = judged_anew(dataclasses.replace(before, size=size, place=place), judged, self.config.validation)
-        raw = {
-            name.removeprefix("weights."): value for name, value in state.tensors.items() if name.startswith("weights.")
-        }
-        load_weights(self.averaged, dict(weights), folder)
-        load_weights(self.network, raw or dict(weights), folder)
-        restore_optimizers(self.optimizers, self.network, state.tensors)
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint that `save` wrote."""
+        position, size = checkpoint.position_under(self.config), self.source.size
+        place = position.place
+        if position.size != size:
+            place = self.source.convert(place, (position.epochs_done or 0.0) - place.epoch)
+        self.position = dataclasses.replace(position, size=size, place=place)
+        weights, tensors = load_tensors(checkpoint.folder / WEIGHTS), checkpoint.state.tensors
+        prefix = "weights."
+        raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        load_weights(self.averaged, weights, checkpoint.folder)
+        load_weights(self.network, raw or weights, checkpoint.folder)
+        restore_optimizers(self.optimizers, self.network, tensors)
         self.saved_update = self.position.update
         if self.processes.first:
             self.checkpoints.drop_after(self.position.update)
             self.checkpoints.choose_saved(self.position.best_update)
-
-
-def position_of(state: TrainingState) -> Position:
-    """Where a saved training stands. Raises ModelError: another version of nmt saved it."""
-    try:
-        content = json.loads(state.progress)
-        return Position(**{**content, "place": Cursor(**content["place"]), "size": UpdateSize(**content["size"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            "the checkpoint was saved by another version of nmt, which alone can go on with it; choose another --output"
-        ) from error
-
-
-def judged_anew(position: Position, before: ValidationConfig, now: ValidationConfig) -> Position:
-    """Where a training stands that goes on with another validation: validation figures of another kind are no measure."""
-    if all(getattr(before, key) == getattr(now, key) for key in ("metric", "beam", "sentences")):
-        return position
-    return dataclasses.replace(position, best=None, stale=0, plateau=0)
-
-
-def _epochs_begun(position: Position) -> int:
-    return position.place.epoch if position.place.starts_epoch else position.place.epoch + 1

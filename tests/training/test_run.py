@@ -42,7 +42,7 @@ def weights(output: Path) -> bytes:
 def test_the_output_folder(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
+    assert names == {".lock", "best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
     assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
 
 
@@ -99,7 +99,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
 
 def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learned = Mock(wraps=learn_shortlist)
-    monkeypatch.setattr("nmt.training.add_shortlist.learn_shortlist", learned)
+    monkeypatch.setattr("nmt.training.shortlist.learn_shortlist", learned)
     train(config, tmp_path / "whole")
     interrupt(monkeypatch, 7)
     with pytest.raises(Interrupted) as interrupted:
@@ -252,14 +252,12 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     faulty(config, tmp_path / "file", MachineError, "is a file")
     train(config, output)
-    faulty(config, output, ConfigError, "holds a training already; add --resume")
+    faulty(config, output, ConfigError, "already holds a training; add --resume")
     changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3", "training.seed=2")
     message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
     faulty(changed, output, ConfigError, message, resume=True)
     changed = tiny.config(prefix, "data.train=[{path: other, tag: <bt>}]")
-    message = (
-        rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same"
-    )
+    message = rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same value"
     faulty(changed, output, ConfigError, message, resume=True)
 
 

@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 
-from nmt.checkpoint.folder import TrainingState, build_network, load_tensors, load_training_state, unique_weights
+from nmt.checkpoint.folder import build_network, load_tensors, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
@@ -23,7 +23,8 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.system.signals import StopSignal
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.log import TrainingLog
-from nmt.training.trainer import Trainer, position_of
+from nmt.training.resume import Checkpoint, Position
+from nmt.training.trainer import Trainer
 
 Figures = Iterator[float]
 
@@ -165,10 +166,10 @@ def test_accumulation_at_half_the_budget_is_the_same_training(room: Room, r_drop
         torch.testing.assert_close(weights(cut.network), weights(whole.network), rtol=1e-3, atol=1e-4)
 
 
-def test_a_position_of_another_version(room: Room) -> None:
+def test_a_position_of_another_version() -> None:
     for progress in ('{"update": 3, "epoch": 1, "batch": 2}', "", "[]"):
         with pytest.raises(ModelError, match="another version"):
-            position_of(TrainingState(tensors={}, progress=progress))
+            Position.from_json(progress)
 
 
 def test_the_average_is_what_is_saved(room: Room) -> None:
@@ -238,7 +239,7 @@ def resumed(room: Room, config: Config, output: Path, figures: Figures) -> Train
     newest, complaints = trainer.checkpoints.newest()
     assert newest
     assert not complaints
-    trainer.restore(load_tensors(newest / "model.safetensors"), load_training_state(newest), trainer.config.validation)
+    trainer.restore(Checkpoint.load(newest))
     return trainer
 
 
@@ -294,11 +295,11 @@ def test_a_loss_that_is_no_number(room: Room) -> None:
 
 def test_raised_limits_go_on(room: Room) -> None:
     first = room.run("training.epochs=1")
-    assert first.position.ended(first.config)
+    assert first.position.has_ended(first.config)
     again = resumed(room, room.config("training.epochs=1"), first.checkpoints.output, itertools.repeat(1.0))
-    assert again.position.ended(again.config)
+    assert again.position.has_ended(again.config)
     longer = resumed(room, room.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
-    assert not longer.position.ended(longer.config)
+    assert not longer.position.has_ended(longer.config)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
@@ -317,15 +318,14 @@ def test_figures_of_another_kind_are_no_measure(room: Room) -> None:
     assert newest
     for override, best in (("validation.patience=7", first.position.best), ("validation.metric=bleu", None)):
         again = room.trainer(room.config(override), first.checkpoints.output)
-        state = load_training_state(newest)
-        again.restore(load_tensors(newest / "model.safetensors"), state, first.config.validation)
+        again.restore(Checkpoint.load(newest))
         assert again.position.best == best
 
 
 def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
     first = room.run("training.max_updates=9")
     again = resumed(room, room.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))
-    assert again.position.ended(again.config)
+    assert again.position.has_ended(again.config)
 
 
 def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Room) -> None:
@@ -333,7 +333,7 @@ def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Ro
     assert first.position.epochs_done is not None
     folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
     smaller = room.trainer(config, first.checkpoints.output)
-    smaller.restore(load_tensors(folder / "model.safetensors"), load_training_state(folder), smaller.config.validation)
+    smaller.restore(Checkpoint.load(folder))
     assert smaller.position.place.update > 2 * first.position.place.update
     go(smaller)
     assert smaller.position.epochs_done == pytest.approx(first.position.epochs_done, abs=0.1)

@@ -22,9 +22,8 @@ from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
-from nmt.training.add_shortlist import add_shortlist
 from nmt.training.run import train
-from nmt.training.shortlist import learn_shortlist
+from nmt.training.shortlist import add_shortlist, learn_shortlist
 from nmt.training.validation import scores, translations, validation, validation_sets
 from nmt.translation.translator import Translator
 
@@ -229,9 +228,9 @@ def test_a_shortlist_is_learned_and_judged_for_all_languages(
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
     monkeypatch.setattr(
-        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=0, best=2)
+        "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=0, best=2)
     )
-    monkeypatch.setattr("nmt.training.add_shortlist._COST", 10)
+    monkeypatch.setattr("nmt.training.shortlist._COST", 10)
     assert add_shortlist(model, settings(prefix))
     assert "BLEU" in caplog.text
     check_languages(Translator.load(model))

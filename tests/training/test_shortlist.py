@@ -1,21 +1,101 @@
-"""The shortlist that a training ends with, and that of a model trained before."""
+"""Shortlists: learned from pairs whose translations are known, and added to the models of trainings."""
 
 import contextlib
 import functools
 import logging
 import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import tiny
 
 from nmt.checkpoint.folder import load_model
+from nmt.config.schema import TokenizerConfig
+from nmt.data.batching import text_batches
+from nmt.data.pair import Pair
 from nmt.errors import MachineError
-from nmt.training.add_shortlist import add_shortlist
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training import lexicon
 from nmt.training.run import train
-from nmt.training.shortlist import learn_shortlist
+from nmt.training.shortlist import add_shortlist, learn_shortlist
+from nmt.types import EOS, Batch
+
+DICTIONARY = dict(tiny.PAIRS)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    """Sentences of one to five words, translated word for word, in reverse."""
+    random = np.random.default_rng(1)
+    sentences = [random.choice(list(DICTIONARY), random.integers(1, 6)).tolist() for _ in range(300)]
+    return [Pair(" ".join(words), " ".join(DICTIONARY[word] for word in reversed(words))) for words in sentences]
+
+
+def tokenizers_of(pairs: list[Pair], **settings: bool) -> Tokenizers:
+    return train_tokenizers(
+        TokenizerConfig(kind="words", vocabulary_size=60, **settings), [pair.sides for pair in pairs]
+    )
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_the_best_piece_is_the_translation(pairs: list[Pair], joint: bool) -> None:
+    tokenizers = tokenizers_of(pairs, joint=joint)
+    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers, frequent=0, best=2)
+    assert learned.best.shape == (tokenizers.source.size, 2)
+    for word, translation in DICTIONARY.items():
+        (source,), (target,) = tokenizers.source.encode(word), tokenizers.target.encode(translation)
+        assert learned.best[source, 0] == target
+
+
+def test_the_frequent_pieces_are_everywhere_and_nowhere_else(pairs: list[Pair]) -> None:
+    pairs = [Pair(pair.source, f"{pair.target} ja ja ja nein nein") for pair in pairs]
+    tokenizers = tokenizers_of(pairs, joint=False)
+    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers, frequent=2, best=50)
+    assert learned.frequent.tolist() == tokenizers.target.encode("ja nein")
+    assert not np.isin(learned.best, learned.frequent).any()
+
+
+def test_what_was_hardly_seen_may_stand_for_itself(pairs: list[Pair]) -> None:
+    tokenizers = tokenizers_of([*pairs, Pair("amy ben", "amy otto")], joint=False)
+    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers)
+    amy, ben = tokenizers.source.encode("amy ben")
+    assert learned.best[amy, 0] == tokenizers.target.encode("amy")[0]
+    assert (learned.best[amy, 1:] == EOS).all()
+    assert (learned.best[ben] == EOS).all()  # it has no namesake
+
+
+def test_no_more_is_read_than_is_enough(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizers = tokenizers_of(pairs)
+    read = 0
+
+    def batches() -> Iterator[Batch]:
+        nonlocal read
+        for batch in text_batches(pairs, tokenizers, 200):
+            read += 1
+            yield batch
+
+    learn_shortlist(batches(), tokenizers)
+    whole, read = read, 0
+    monkeypatch.setattr(lexicon, "_CELLS", 1000)
+    learn_shortlist(batches(), tokenizers)
+    assert read < whole / 2
+
+
+def test_tags_are_candidates_of_nothing(pairs: list[Pair]) -> None:
+    config = TokenizerConfig(kind="words", vocabulary_size=60)
+    tokenizers = train_tokenizers(config, [pair.sides for pair in pairs], ["<2de>", "<rare>"])
+    tagged = [replace(pair, tags=("<2de>",)) for pair in pairs]
+    learned = learn_shortlist(text_batches(tagged, tokenizers, 200), tokenizers, frequent=5, best=9)
+    assert learned.best.shape[0] == tokenizers.source.size
+    assert max(learned.best.max(), learned.frequent.max()) < tokenizers.target.size - 2
+    assert (learned.best[tokenizers.source.size - 2] != EOS).any()  # it goes with the pieces of its language
+
 
 SAMPLED = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.2", "training.epochs=1")
 
@@ -33,7 +113,7 @@ def weights(output: Path) -> bytes:
 def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that are short beside a tiny vocabulary too, and no loss to networks that have learned next to nothing."""
     monkeypatch.setattr(
-        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2)
+        "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2)
     )
     monkeypatch.setattr("nmt.training.validation.bleu", lambda *_: 50.0)
 
@@ -97,7 +177,7 @@ def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
     model = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "models" / "model")
     before = sorted(tmp_path.rglob("*"))
     if error:
-        monkeypatch.setattr("nmt.training.add_shortlist.learn_shortlist", Mock(side_effect=error))
+        monkeypatch.setattr("nmt.training.shortlist.learn_shortlist", Mock(side_effect=error))
     for folder in (tmp_path / "run", model):
         with pytest.raises(error) if error else contextlib.nullcontext():
             add_shortlist(folder)
@@ -109,9 +189,7 @@ def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
 def test_a_training_ends_well_where_the_machine_keeps_it_from_a_shortlist(
     prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "nmt.training.add_shortlist.learn_shortlist", Mock(side_effect=MachineError("the disk is full"))
-    )
+    monkeypatch.setattr("nmt.training.shortlist.learn_shortlist", Mock(side_effect=MachineError("the disk is full")))
     train(tiny.config(prefix), tmp_path / "run")
     assert "no shortlist: the disk is full" in caplog.text
     assert not (tmp_path / "run" / "prepared").exists()
@@ -127,13 +205,13 @@ def test_a_shortlist_that_costs_too_much_is_not_kept(
         prefix, "training.epochs=30", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes
     )
     monkeypatch.setattr(
-        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0)
+        "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0)
     )
     train(config, tmp_path / "run")
     assert "not kept: it costs more than 0.1 BLEU" in caplog.text
     assert load_model(tmp_path / "run").shortlist is None
     monkeypatch.setattr(
-        "nmt.training.add_shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2)
+        "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2)
     )
     assert add_shortlist(tmp_path / "run")
     assert load_model(tmp_path / "run").shortlist

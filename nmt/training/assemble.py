@@ -1,0 +1,166 @@
+"""From a configuration to a trainer: tokenizers, prepared data, network, objective, validation."""
+
+import logging
+import math
+from pathlib import Path
+
+import torch
+
+from nmt.checkpoint.folder import Model, build_network, load_model
+from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.config.schema import Config, DataConfig, TrainingConfig
+from nmt.data.cleaning import is_readable
+from nmt.data.corpora import first_epoch, update_source
+from nmt.data.cursor import UpdateSize, World
+from nmt.data.loader import Loader
+from nmt.data.prepare import prepare
+from nmt.data.readers import read_round_robin
+from nmt.data.store import PairStore
+from nmt.data.updates import UpdateOptions
+from nmt.metrics.metric import Scoring
+from nmt.metrics.standard import build_metric
+from nmt.system.files import saving
+from nmt.system.machine import autocast_dtype
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.training.distributed import Processes
+from nmt.training.finetune import adopt_weights, adopted_tokenizers, freeze
+from nmt.training.lexicon import Lexicon, enough
+from nmt.training.memory import largest_batch
+from nmt.training.objective import Likelihood, Objective, Risk
+from nmt.training.resume import Checkpoint
+from nmt.training.trainer import Trainer
+from nmt.training.validation import validation
+from nmt.types import Batch
+
+logger = logging.getLogger(__name__)
+
+
+def build_trainer(
+    config: Config,
+    checkpoints: CheckpointFolder,
+    device: torch.device,
+    processes: Processes,
+    checkpoint: Checkpoint | None = None,
+) -> Trainer:
+    """A trainer that is ready to run, from the beginning or from a checkpoint.
+
+    Raises:
+        UserError: Data, a vocabulary or a model to start from cannot be used, or memory is too short.
+    """
+    settings, world, prepared = config.training, processes.world, checkpoints.output / "prepared"
+    start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
+
+    # Text to updates: the first process writes vocabularies and stores, all read them.
+    if not checkpoint:
+        processes.once(lambda: _write_tokenizers(config, start, prepared))
+    folder = checkpoint.folder if checkpoint else prepared
+    tokenizers = load_tokenizers(config.tokenizer, folder, config.data.tags)
+    stores = [] if config.data.streams else processes.once(lambda: prepare(config, tokenizers, prepared))
+    size = _choose_update_size(settings, world, checkpoint)
+    shares = _count_shares(settings, world, size)
+    options = UpdateOptions(
+        size=size,
+        sampling=config.tokenizer.sampling > 0,
+        seed=settings.seed,
+        shares_per_process=shares,
+        world=world,
+    )
+    source = update_source(config.data, stores, tokenizers, options)
+    # Cutting a batch out of a store takes a millisecond or two; sampling its segmentations takes a hundred times as long.
+    if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
+        source = Loader(source)
+
+    # The network, with initial weights or those of another model.
+    network = build_network(config, tokenizers).to(device)
+    if start:
+        adopt_weights(network, tokenizers, start)
+    freeze(network, settings.freeze)
+    threads = torch.get_num_threads()
+    logger.info(
+        "vocabulary %s, %s parameters, on %s%s with %d thread%s in %s",
+        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{world.size} x " if world.size > 1 else "",
+        device.type,
+        threads,
+        "s" if threads > 1 else "",
+        "bf16" if autocast_dtype(settings.precision, device) else "fp32",
+    )
+
+    # The trainer, after a test that the largest batch fits into memory.
+    trainer = Trainer(
+        network,
+        source=source,
+        tokenizers=tokenizers,
+        config=config,
+        validate=validation(config, tokenizers, device, processes),
+        checkpoints=checkpoints,
+        objective=_build_objective(config, tokenizers, stores),
+        processes=processes,
+    )
+    trainer.probe(_make_largest_batch(config.data, stores, size, shares * world.size))
+    if checkpoint:
+        trainer.restore(checkpoint)
+        logger.info("continuing after update %d", trainer.position.update)
+    return trainer
+
+
+def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
+    """Take the vocabularies from the model to start from, read those that the configuration names, or learn new ones."""
+    tokenizers = adopted_tokenizers(config.tokenizer, start) if start else None
+    if not tokenizers:
+        if not config.tokenizer.source_model:
+            logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
+        pairs = filter(is_readable, read_round_robin(config.data.train, config.data))
+        tokenizers = train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tokenizers(tokenizers, folder)
+
+
+def _choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
+    """The configured size times the number of processes.
+
+    A resumed training keeps its size unless the configuration changed: it may continue with more or fewer processes.
+    """
+    names = ("batch_tokens", "batch_sentences", "accumulate")
+    if checkpoint and all(getattr(checkpoint.config.training, name) == getattr(settings, name) for name in names):
+        return checkpoint.position.size
+    shares = settings.accumulate * world.size
+    sentences = settings.batch_sentences and settings.batch_sentences * shares
+    return UpdateSize(tokens=settings.batch_tokens * shares, sentences=sentences)
+
+
+def _count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
+    """Batches per update and process. They hold equally many pairs, so one of long pairs may hold twice its share of tokens."""
+    shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
+    if settings.batch_sentences and size.sentences:
+        shares = max(shares, math.ceil(size.sentences / (settings.batch_sentences * world.size)))
+    return shares
+
+
+def _make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
+    """A batch at least as large as any share of an update, except for sampled segmentations."""
+    longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # of a stream: the limit
+    source, target = map(max, zip(*longest, strict=True))
+    pairs = min(size.tokens // (max(source, target) + 1), size.sentences or size.tokens)
+    return largest_batch(math.ceil(max(1, pairs) / shares), source, target)
+
+
+def _build_objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:
+    settings, lexicon = config.training, None
+    if settings.guided_alignment:
+        logger.info("learning a lexicon to guide attention")
+        lexicon = Lexicon.learn(list(enough(first_epoch(config, tokenizers, stores))), tokenizers.target.size)
+    likelihood = Likelihood.of(settings, lexicon)
+    if settings.objective == "likelihood":
+        return likelihood
+    return Risk(
+        tokenizer=tokenizers.target,
+        cost=build_metric(settings.risk_cost, Scoring.for_training(config.data.target_languages[0])).cost,
+        samples=settings.risk_samples,
+        sharpness=settings.risk_sharpness,
+        likelihood=likelihood,
+        likelihood_share=settings.likelihood_share,
+    )

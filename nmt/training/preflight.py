@@ -1,0 +1,56 @@
+"""Checks before a training does any work, so that a mistake shows at once and not after an hour."""
+
+import torch
+
+from nmt.config.schema import Config
+from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.errors import ConfigError, DataError
+from nmt.system.machine import autocast_dtype
+from nmt.tokenizers.build import train_tokenizers
+from nmt.training.finetune import check_start
+from nmt.training.log import event_writer
+
+
+def check_settings(config: Config, device: torch.device) -> None:
+    """Check what needs no file.
+
+    Raises:
+        ConfigError: No corpus is named.
+        MachineError: The machine lacks bfloat16 or an optional package that the configuration asks for.
+    """
+    for name in ("train", "valid"):
+        if not getattr(config.data, name):
+            raise ConfigError(f"data.{name}: names no corpus; set it in the configuration or as data.{name}=PREFIX")
+    autocast_dtype(config.training.precision, device)
+    if config.training.tensorboard:
+        event_writer()
+
+
+def check_new_training(config: Config) -> None:
+    """Check what a training needs that does not continue from a checkpoint.
+
+    Raises:
+        ConfigError: A vocabulary or the model to start from does not fit.
+        DataError: Corpora are missing or empty.
+        ModelError: The model to start from is missing or damaged.
+    """
+    _check_corpora(config)
+    if config.training.start_from:
+        check_start(config.model, config.training.start_from)
+    elif config.tokenizer.source_model:
+        train_tokenizers(config.tokenizer, ())  # reads the named models and needs no text
+
+
+def _check_corpora(config: Config) -> None:
+    """Report all missing and empty corpora at once. Datasets are not opened: that may need the network."""
+    data, faults = config.data, []
+    used = {"train": data.train, "valid": data.valid, "held_out": data.held_out if data.drop_overlap else ()}
+    for name, corpus in ((name, corpus) for name, corpora in used.items() for corpus in corpora):
+        try:
+            corpus_files(corpus, data)
+            if corpus.dataset is None and next(read_pairs(corpus, data), None) is None:
+                faults.append(f"data.{name}: {describe(corpus)}: holds no pair; check the file")
+        except DataError as error:
+            faults.append(f"data.{name}: {error}")
+    if faults:
+        raise DataError("\n".join(faults))
