@@ -39,7 +39,7 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
     sums = {name: weight.double() for name, weight in weights.items()}
     for folder in folders[1:]:
         model = load_model(folder)
-        _check_same_kind(first, model)
+        check_same_kind(first, model)
         others = unique_weights(model.network)
         if (similarity := cosine(weights, others)) < RELATED:
             logger.warning(
@@ -74,7 +74,8 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
     return found[-count:]
 
 
-def _check_same_kind(first: Model, other: Model) -> None:
+def check_same_kind(first: Model, other: Model) -> None:
+    """Check that two models have the same network and vocabularies. Raises ModelError."""
     different = [f"model.{key}" for key in first.config.model.list_differences(other.config.model)]
     different += [
         f"the {side} vocabulary"

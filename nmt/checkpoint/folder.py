@@ -123,7 +123,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
         tokenizers=tokenizers,
         config=config,
         name=str(folder),
-        shortlist=_load_shortlist(path / SHORTLIST, tokenizers) if SHORTLIST in files else None,
+        shortlist=load_shortlist(path / SHORTLIST, tokenizers) if SHORTLIST in files else None,
     )
 
 
@@ -215,7 +215,7 @@ def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
     add_file(folder, SHORTLIST, save({name: torch.from_numpy(ids).int() for name, ids in tensors.items()}))
 
 
-def _load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
+def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
     """Load what `save_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
     tensors = load_tensors(path)
     try:

@@ -16,15 +16,15 @@ from nmt.metrics.standard import METRICS
 
 def find_contradictions(config: Config) -> Iterator[Fault]:
     """Settings that cannot be used together."""
-    yield from _check_tokenizer(config.tokenizer)
-    yield from _check_model(config.model, joint=config.tokenizer.joint)
-    yield from _check_corpora(config.data)
-    yield from _check_languages(config.data)
-    yield from _check_training(config.training, config.model)
+    yield from check_tokenizer(config.tokenizer)
+    yield from check_model(config.model, joint=config.tokenizer.joint)
+    yield from check_corpora(config.data)
+    yield from check_languages(config.data)
+    yield from check_training(config.training, config.model)
     if config.data.streams and config.training.max_updates is None:
-        yield from _check_endless_training(config.training)
+        yield from check_endless_training(config.training)
     if config.training.objective == "risk":
-        yield from _check_risk(config.training, config.data.target_languages)
+        yield from check_risk(config.training, config.data.target_languages)
 
 
 def find_idle_settings(config: Config) -> Iterator[Fault]:
@@ -33,22 +33,24 @@ def find_idle_settings(config: Config) -> Iterator[Fault]:
     They are faults in a new configuration, because a user who sets a key expects an effect. In the configuration of a trained
     model they do no harm.
     """
-    yield from _check_conditions(config)
-    yield from _check_idle_data(config.data)
-    yield from _check_idle_model(config.model)
-    yield from _check_idle_training(config.training, config.model)
+    yield from check_conditions(config)
+    yield from check_idle_data(config.data)
+    yield from check_idle_model(config.model)
+    yield from check_idle_training(config.training, config.model)
     if config.tokenizer.symbols and config.tokenizer.source_model and not config.training.start_from:
         yield Fault("tokenizer.symbols", "tokenizer.source_model brings its own symbols; remove one or the other")
 
 
-def _check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
+def check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
+    """The models of both sides."""
     if tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
         yield Fault("tokenizer.target_model", "needs tokenizer.source_model and joint: false")
     if tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
         yield Fault("tokenizer.source_model", "with joint: false, tokenizer.target_model is needed too")
 
 
-def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
+def check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
+    """Sizes that must fit, and parts of the network that need another."""
     if model.encoder_size % 2:
         yield Fault("model.encoder_size", f"must be even (half for each direction), not {model.encoder_size}")
     if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
@@ -74,12 +76,13 @@ def _check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
         yield Fault("model.tied_embeddings", "three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
 
 
-def _check_corpora(data: DataConfig) -> Iterator[Fault]:
+def check_corpora(data: DataConfig) -> Iterator[Fault]:
+    """Where corpora are read from, and how they are weighted."""
     for name, corpora in {"train": data.train, "valid": data.valid, "held_out": data.held_out}.items():
         for index, corpus in enumerate(corpora):
             where = f"data.{name}[{index}]"
-            yield from _check_source(where, corpus)
-            yield from _check_tag(where, corpus, data)
+            yield from check_source(where, corpus)
+            yield from check_tag(where, corpus, data)
             if corpus.streaming and corpus.dataset is None and name != "train":
                 yield Fault(f"{where}.streaming", "only for data.train and for dataset; remove it")
             if corpus.weight is not None and name != "train":
@@ -95,7 +98,7 @@ def _check_corpora(data: DataConfig) -> Iterator[Fault]:
         yield Fault("data.temperature", "needs sizes, which streaming corpora do not have; give them weights instead")
 
 
-def _check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
+def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
     """Where a corpus is read from, and keys that have no effect there."""
     if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
         yield Fault(where, "give exactly one of path, source with target, or dataset")
@@ -111,7 +114,8 @@ def _check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
             yield Fault(f"{where}.{key}", f"only for {use}; remove it")
 
 
-def _check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
+def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
+    """A tag is one word that occurs in training."""
     if corpus.tag is None:
         return
     if where.startswith("data.held_out"):
@@ -125,7 +129,8 @@ def _check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[F
         )
 
 
-def _check_languages(data: DataConfig) -> Iterator[Fault]:
+def check_languages(data: DataConfig) -> Iterator[Fault]:
+    """The target languages of training and validation."""
     trained = data.target_languages
     if len(trained) > 1 and not data.target_tags:
         yield Fault(
@@ -140,7 +145,8 @@ def _check_languages(data: DataConfig) -> Iterator[Fault]:
             )
 
 
-def _check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+    """Frozen parts."""
     frozen = set(training.freeze)
     if model.tied_embeddings == "three_way" and "softmax" in frozen:
         frozen.add("embeddings")
@@ -148,14 +154,15 @@ def _check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fa
         yield Fault("training.freeze", "leaves nothing to learn; remove a part")
 
 
-def _check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
+def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
     """What needs to know the end of a training whose corpora are streams without `max_updates`."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
 
 
-def _check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
+def check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
+    """Minimum-risk training, which starts from a trained model."""
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
     if not training.likelihood_share:
@@ -173,7 +180,7 @@ def _check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> 
         )
 
 
-def _check_conditions(config: Config) -> Iterator[Fault]:
+def check_conditions(config: Config) -> Iterator[Fault]:
     """The "only with" conditions of all fields."""
     for section_name in fields_of(Config):
         section = getattr(config, section_name)
@@ -188,15 +195,17 @@ def _check_conditions(config: Config) -> Iterator[Fault]:
                     )
 
 
-def _check_idle_data(data: DataConfig) -> Iterator[Fault]:
+def check_idle_data(data: DataConfig) -> Iterator[Fault]:
+    """Settings of streams and of several corpora."""
     if data.shuffle_buffer != DataConfig().shuffle_buffer and not data.streams:
         yield Fault("data.shuffle_buffer", "only for streaming corpora, and there are none; remove it")
     if data.temperature is not None and len(data.train) < 2:
         yield Fault("data.temperature", "only for several training corpora; remove it")
 
 
-def _check_idle_model(model: ModelConfig) -> Iterator[Fault]:
-    if model.dropout not in (0, ModelConfig().dropout) and not _has_inner_dropout(model):
+def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
+    """Settings that act between layers."""
+    if model.dropout not in (0, ModelConfig().dropout) and not has_inner_dropout(model):
         yield Fault(
             "model.dropout",
             "acts between the layers of a side, and both have one; set embedding_dropout, output_dropout",
@@ -205,17 +214,18 @@ def _check_idle_model(model: ModelConfig) -> Iterator[Fault]:
         yield Fault("model.residual", "adds from the second layer of a side up, and both have one; remove it")
 
 
-def _check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+    """Settings of parts that the network does not have."""
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")
     others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.output_dropout)
-    if training.r_drop and not any(others) and not (model.dropout and _has_inner_dropout(model)):
+    if training.r_drop and not any(others) and not (model.dropout and has_inner_dropout(model)):
         yield Fault(
             "training.r_drop",
             "compares predictions under different dropout, and there is none; set model.output_dropout",
         )
 
 
-def _has_inner_dropout(model: ModelConfig) -> bool:
+def has_inner_dropout(model: ModelConfig) -> bool:
     """Whether the network has a place for `model.dropout`: between two layers, or within the conditional decoder."""
     return max(model.encoder_layers, model.decoder_layers) > 1 or model.decoder == "conditional"

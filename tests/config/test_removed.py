@@ -1,4 +1,4 @@
-"""Keys and values that are gone: in a model folder they may be off, elsewhere they are refused in one line."""
+"""Removed keys and values: a model folder may name them where they are off; elsewhere they are refused in one line."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_model_folder_may_name_removed_keys_that_are_off() -> None:
     config = parse_config(OFF, trained=True)
     assert (config.model.cell, config.model.output) == ("gru", "copy")
     assert config.training == Config().training
-    assert OFF["model"]["zoneout"] == 0.0  # the content itself is left as it was
+    assert OFF["model"]["zoneout"] == 0.0  # the content is not changed
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_a_new_configuration_may_not_name_removed_keys() -> None:
     assert all(fault.endswith("removed after nmt 0.1.0; delete the key, or use that version") for fault in found)
 
 
-def test_sections_that_are_no_mappings_are_reported_as_before() -> None:
+def test_sections_that_are_not_mappings_are_still_reported() -> None:
     (fault,) = faults({"model": [1]})  # type: ignore[dict-item]
     assert fault.startswith("configuration: model: must hold keys")
