@@ -1,11 +1,11 @@
-"""The beam: the live hypotheses, and one step that extends them by a piece.
+"""The beam: the live hypotheses of a batch, and one step that extends them by a token.
 
-The search is breadth first over the K best hypotheses of each sentence (Graves 2012; Sutskever et al. 2014). All
-live hypotheses have the same length, so they compare by log P alone; lengths matter only between finished ones
+The search is breadth first over the K best hypotheses of each sentence (Graves 2012; Sutskever et al. 2014). All live
+hypotheses have the same length, so they are compared by log P alone. Lengths matter only between finished hypotheses
 (nmt/search/finished.py).
 
-A beam is small, and its arithmetic runs on the host, in numpy: there an operation costs less than the launch of a kernel or
-an operator of PyTorch. Scores stay where they were made until only the best of them are left (nmt/search/extensions.py).
+A beam is small, so its arithmetic runs in numpy on the host, where an operation costs less than a kernel launch or a torch
+operator. Scores stay on their device until only the best are left (nmt/search/extensions.py).
 """
 
 from dataclasses import dataclass, replace
@@ -26,20 +26,22 @@ Mask = NDArray[np.bool_]
 class Beam:
     """The live hypotheses of B sentences, K of each, best first. Row b·K + k is hypothesis k of sentence b.
 
-    A hypothesis is only its last piece and a pointer back to the beam from which it grew: that is all a step has to write.
+    A hypothesis consists of its last token and a pointer back to the beam that it extends, which is all that a step writes.
     """
 
-    sentences: Ids  # (B,) which sentences of the batch are still here
-    log_probabilities: Floats  # (B, K); −∞ where there is no hypothesis
-    last: Ids  # (N,) the last piece of each hypothesis
-    length: int  # T, the number of pieces so far
+    sentences: Ids  # (B,) indices in the batch of the sentences that are still searched
+    log_probabilities: Floats  # (B, K), −∞ in unused slots
+    last: Ids  # (N,) the last token of each hypothesis
+    length: int  # tokens so far, T
     before: "Beam | None" = None  # the beam of length T − 1
-    origins: Ids  # (N,) which of its rows each hypothesis extends
-    attention: Tensor | None = None  # the weights with which its rows chose their next pieces, where they are kept
+    origins: Ids  # (N,) the row of `before` that each hypothesis extends
+    attention: Tensor | None = (
+        None  # (rows of `before`, S) the weights that predicted the last tokens, if they are kept
+    )
 
     @staticmethod
     def start(sentences: int) -> "Beam":
-        """One empty hypothesis for each of so many sentences."""
+        """One empty hypothesis for each sentence."""
         rows = np.arange(sentences)
         return Beam(
             sentences=rows,
@@ -61,35 +63,35 @@ class Beam:
         )
 
     @property
-    def firsts(self) -> Ids:
+    def first_rows(self) -> Ids:
         """The row of each sentence's first hypothesis, (B, 1)."""
         B, K = self.log_probabilities.shape
         return np.arange(0, B * K, K)[:, None]
 
     @property
     def moved(self) -> bool:
-        """Whether the rows of the scorer's state must follow: some hypothesis does not extend the row of its own number."""
+        """Whether the scorer's state must be reordered: some hypothesis does not extend the hypothesis in the same row."""
         assert self.before is not None
         rows = len(self.before.last)
         return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
 
-    def pieces(self, row: int) -> list[int]:
-        """The pieces of one hypothesis, without BOS."""
-        return [beam.last.item(row) for beam, row in self._way(row)]
+    def tokens(self, row: int) -> list[int]:
+        """The tokens of one hypothesis, without BOS."""
+        return [beam.last.item(row) for beam, row in self._path(row)]
 
     def weights(self, row: int) -> list[Tensor]:
-        """The attention weights with which its pieces were chosen, (S,) each."""
-        way = ((beam.attention, beam.origins.item(row)) for beam, row in self._way(row))
-        return [attention[origin] for attention, origin in way if attention is not None]
+        """The attention weights that predicted its tokens, (S,) each."""
+        path = ((beam.attention, beam.origins.item(row)) for beam, row in self._path(row))
+        return [attention[origin] for attention, origin in path if attention is not None]
 
-    def _way(self, row: int) -> list[tuple["Beam", int]]:
-        """The beams in which a hypothesis grew, from its first piece on, and its row in each."""
-        beam, way = self, []
+    def _path(self, row: int) -> list[tuple["Beam", int]]:
+        """The beams that lead to a hypothesis, from its first token on, and its row in each."""
+        beam, path = self, []
         while beam.before is not None:
-            way.append((beam, row))
+            path.append((beam, row))
             row, beam = beam.origins.item(row), beam.before
-        way.reverse()
-        return way
+        path.reverse()
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ class Ended:
     beam: Beam
     rows: Ids  # (E,) of the beam
     log_probabilities: Floats  # (E,) with EOS
-    attention: Tensor | None  # (N, S) with which the rows of the beam chose EOS
+    attention: Tensor | None  # (N, S) the weights that predicted EOS
 
     def weights(self, row: int) -> Tensor:
         """The attention weights of one hypothesis, EOS included, (T, S). They must have been kept."""
@@ -108,38 +110,42 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Advance:
-    """What one step makes of a beam."""
+class BeamStep:
+    """The result of one step."""
 
     beam: Beam
-    ended: Ended | None  # None: none
-    margins: Scores | None  # (B,) by how much log P it was decided, where that is asked for
+    ended: Ended | None  # None: no hypothesis ended
+    margins: Scores | None  # (B,) the difference in log P that decided the closest choice, if asked for
 
 
-def advance(
+def extend_beam(
     beam: Beam, scores: Tensor, candidates: Ids, width: int, attention: Tensor | None = None, *, margins: bool = False
-) -> Advance:
-    """Extends every hypothesis by every candidate piece and keeps the best.
+) -> BeamStep:
+    """Extend every hypothesis by every candidate token and keep the best.
 
-    Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end; the `width` best of the
-    others live on. If there are no more than some, the rest are no hypotheses: their log P is −∞.
+    Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end, and the `width` best of the others
+    live on. If there are fewer, the remaining slots have log P = −∞.
 
     Args:
-        beam: K hypotheses a sentence.
-        scores: log P of the next pieces, (B, K, W), bans as −∞, EOS first. They are overwritten.
+        beam: K hypotheses for each sentence.
+        scores: log P of the next tokens, (B, K, W), −∞ where forbidden, EOS first. They are overwritten.
         candidates: which tokens these are, (B, W), a row for each sentence of the batch.
-        width: how many hypotheses a sentence may have.
-        attention: the weights with which the scores came, (N, S), if they shall be kept.
-        margins: whether to measure them.
+        width: most hypotheses of a sentence.
+        attention: the weights that predicted the scores, (N, S), if they are to be kept.
+        margins: whether to measure the margins.
     """
-    # Relative to the sentence's best hypothesis the sums are small: float32 tells them apart however long they are.
+    # Relative to the sentence's best hypothesis, sums are small enough for float32 to distinguish them at any length.
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
     ends, others, places = select_extensions(scores, ahead, width + int(margins))
     origins, columns = np.divmod(places[:, :width], candidates.shape[1])
-    origins += beam.firsts
-    ended = _ended(ends, others, width)
-    return Advance(
+    origins += beam.first_rows
+    is_ended = _find_ended(ends, others, width)
+    ended = None
+    if is_ended is not None:
+        rows = np.flatnonzero(is_ended)
+        ended = Ended(beam=beam, rows=rows, log_probabilities=(best + ends).reshape(-1)[rows], attention=attention)
+    return BeamStep(
         beam=Beam(
             sentences=beam.sentences,
             log_probabilities=best + others[:, :width],
@@ -149,13 +155,13 @@ def advance(
             origins=origins.reshape(-1),
             attention=attention,
         ),
-        ended=None if ended is None else _taken(beam, best + ends, ended, attention),
-        margins=_margins(ends, others, ended, width) if margins else None,
+        ended=ended,
+        margins=_measure_margins(ends, others, is_ended, width) if margins else None,
     )
 
 
-def _ended(ends: Scores, others: Scores, width: int) -> Mask | None:
-    """Which extensions with EOS, (B, K), are among the `width` best of their sentence; None: none, as in most steps."""
+def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
+    """Which extensions with EOS, (B, K), are among the `width` best of their sentence. None if none is, as in most steps."""
     if not np.count_nonzero(ends > others[:, width - 1, None]):
         return None
     ranked = np.sort(np.concatenate([others, ends], axis=1))
@@ -164,26 +170,19 @@ def _ended(ends: Scores, others: Scores, width: int) -> Mask | None:
     return ended
 
 
-def _margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """By how much the closest decision of each sentence was decided, (B,); ∞ or not a number where there was none."""
-    kept, dropped = others[:, width - 1], others[:, width]
-    margins: Scores = kept - dropped
-    for gap in _end_gaps(ends, others, ended, width):
-        np.fmin(margins, gap, out=margins)
-    return margins
+def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
+    """The difference that decided the closest choice of each sentence, (B,). ∞ or NaN where there was nothing to choose.
 
-
-def _end_gaps(ends: Scores, others: Scores, ended: Mask | None, width: int) -> tuple[Scores, ...]:
-    """How far the extensions with EOS were from ending if they did not, and from not ending if they did, (B,) each."""
+    Three choices can be close: which extensions without EOS live on, which with EOS end, and which with EOS do not.
+    """
+    margins: Scores = others[:, width - 1] - others[:, width]
     if ended is None:
-        return (others[:, width - 1] - ends.max(axis=1),)
+        np.fmin(margins, others[:, width - 1] - ends.max(axis=1), out=margins)
+        return margins
     ranked = np.sort(np.concatenate([others, ends], axis=1))
     last_in, first_out = ranked[:, -width], ranked[:, -width - 1]
-    worst_end = np.where(ended, ends, -NEVER).min(axis=1)
+    worst_ended = np.where(ended, ends, -NEVER).min(axis=1)
     best_missed = np.where(ended, NEVER, ends).max(axis=1)
-    return worst_end - first_out, last_in - best_missed
-
-
-def _taken(beam: Beam, totals: Floats, ended: Mask, attention: Tensor | None) -> Ended:
-    rows = np.flatnonzero(ended)
-    return Ended(beam=beam, rows=rows, log_probabilities=totals.reshape(-1)[rows], attention=attention)
+    for gap in (worst_ended - first_out, last_in - best_missed):
+        np.fmin(margins, gap, out=margins)
+    return margins

@@ -1,4 +1,4 @@
-"""The best extensions of each sentence's hypotheses, out of scores that may be many and stand on any device."""
+"""Selecting the best extensions of a sentence's hypotheses from many scores, on any device."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.search.packed import kernels
 
-# `torch.topk` on a CPU takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
+# On a CPU torch.topk takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
 MAX_PASSES = 16
 NEVER = float("-inf")
 
@@ -16,41 +16,39 @@ Scores = NDArray[np.float32]
 
 
 def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
-    """What a step chooses from, relative to the log P of each sentence's best hypothesis.
+    """The extensions that a step chooses from, with log P relative to the best hypothesis of each sentence.
 
     Args:
-        scores: log P of the next pieces, (B, K, W), EOS first. They are overwritten.
+        scores: log P of the next tokens, (B, K, W), EOS first. They are overwritten.
         ahead: log P of the hypotheses relative to the best of their sentence, (B, K).
-        count: how many.
+        count: how many to return.
 
     Returns:
-        The extensions with EOS, (B, K); the `count` best of the others, (B, count), best first, and where they stand in the
-        sentence's (K, W). If there are fewer, −∞ that stands anywhere.
+        Log P of the extensions with EOS, (B, K). Log P of the `count` best of the others, (B, count), best first, and their
+        indices in the sentence's (K, W). If there are fewer, the rest is −∞ at arbitrary indices.
     """
     B, K = ahead.shape
     on_cpu = scores.device.type == "cpu" and count <= MAX_PASSES
     if on_cpu and kernels.AVAILABLE:
-        ends, best, places = (
-            np.empty((B, K), np.float32),
-            np.empty((B, count), np.float32),
-            np.empty((B, count), np.int64),
-        )
+        ends = np.empty((B, K), np.float32)
+        best = np.empty((B, count), np.float32)
+        places = np.empty((B, count), np.int64)
         kernels.select_extensions(scores.numpy(), ahead, ends, best, places)
         return ends, best, places
-    if K > 1:  # one hypothesis is its sentence's best
+    if K > 1:  # a single hypothesis is its sentence's best
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
     if on_cpu:
         totals = scores.numpy()
         ends = totals[:, :, 0].copy()
         totals[:, :, 0] = NEVER
-        return ends, *_best_by_passes(totals.reshape(B, -1), count)
+        return ends, *_select_by_passes(totals.reshape(B, -1), count)
     ends = scores[:, :, 0].cpu().numpy().copy()
     scores[:, :, 0] = NEVER
-    return ends, *_best_by_topk(scores.flatten(1), count)
+    return ends, *_select_by_topk(scores.flatten(1), count)
 
 
-def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
-    """Takes the best one of each row (B, C), `count` times."""
+def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
+    """Take the best one of each row (B, C), `count` times."""
     B, C = scores.shape
     values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)
     flat, starts = scores.reshape(-1), np.arange(0, B * C, C)
@@ -63,7 +61,7 @@ def _best_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
     return values.T, columns.T
 
 
-def _best_by_topk(scores: Tensor, count: int) -> tuple[Scores, Ids]:
+def _select_by_topk(scores: Tensor, count: int) -> tuple[Scores, Ids]:
     values, columns = scores.topk(min(count, scores.size(1)))
     missing = ((0, 0), (0, count - values.size(1)))
     return (

@@ -1,4 +1,4 @@
-"""Finished hypotheses: which are the best, and when a sentence needs no more of them."""
+"""Finished hypotheses: which are the best, and when the search of a sentence may stop."""
 
 import heapq
 import itertools
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from nmt.search.beam import Advance, Beam, Ended
+from nmt.search.beam import Beam, BeamStep, Ended
 from nmt.search.extensions import Ids
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
@@ -22,18 +22,18 @@ class Hypothesis:
     """A finished translation, in ids."""
 
     ids: list[int]
-    """Pieces without BOS and EOS."""
+    """Tokens without BOS and EOS."""
     log_probability: float
-    """log P of the pieces and EOS."""
+    """log P of the tokens and EOS."""
     score: float
     """What hypotheses are ranked by: log P after the rerankers, such as log P / length^α."""
     attention: Tensor | None
-    """Weights over the source pieces, (len(ids) + 1, S), EOS included on both sides; only if the options ask for it."""
+    """Weights over the source tokens, (len(ids) + 1, S), EOS included on both sides; None unless the options ask for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """Where a hypothesis ended. Its tokens and weights are read back through the beams only where they are needed."""
+    """The end of a finished hypothesis. Its tokens and weights are read back through the beams only when needed."""
 
     log_probability: float
     source_length: int
@@ -46,7 +46,7 @@ class End:
         return self.ended.beam.length + 1
 
     def tokens(self) -> list[int]:
-        return self.ended.beam.pieces(self.row)
+        return self.ended.beam.tokens(self.row)
 
     def attention(self) -> Tensor:
         return self.ended.weights(self.row)[:, : self.source_length]
@@ -71,8 +71,8 @@ class Finished:
         # The log P that a live hypothesis must exceed to matter: −∞ while all do, ∞ when its sentence is done.
         self._bars = np.full(len(lengths), -np.inf)
 
-    def add(self, step: Advance) -> None:
-        """Takes in what ended and what was decided at one step, of the sentences that are not done."""
+    def add(self, step: BeamStep) -> None:
+        """Record the hypotheses that ended at one step, and its margins. Sentences that are done are skipped."""
         if step.margins is not None:
             sentences = step.beam.sentences
             open_margins = np.where(self._bars[sentences] < np.inf, step.margins, np.inf)
@@ -96,14 +96,14 @@ class Finished:
                 score = reranker.rescore(score, end)
             self._ends[sentence].append((score, end))
         for sentence in set(sentences[taken].tolist()):
-            self._bars[sentence] = self._bar(sentence)
+            self._bars[sentence] = self._compute_bar(sentence)
 
-    def _bar(self, sentence: int) -> float:
+    def _compute_bar(self, sentence: int) -> float:
         """The log P that a live hypothesis of a sentence must exceed.
 
-        Log P only falls as a hypothesis grows, and no length passes the limit. So the rerankers bound the score of whatever
-        grows from a live hypothesis, and one that cannot enter the n-best list changes nothing. Unless the search is to be
-        exact, a sentence is done as soon as `beam` hypotheses have finished.
+        Log P only falls as a hypothesis grows, and its length is limited. So the rerankers bound the score of every extension
+        of a live hypothesis, and one that cannot enter the n-best list is of no use. Unless the search is exact, a sentence is
+        done as soon as `beam` hypotheses have finished.
         """
         found = self._ends[sentence]
         if len(found) < self.options.nbest:
@@ -116,11 +116,11 @@ class Finished:
             worst = reranker.least(worst, longest)
         return worst
 
-    def staying(self, beam: Beam) -> Ids | None:
-        """Rows of the beam's sentences that go on in the search; None: all.
+    def select_remaining(self, beam: Beam) -> Ids | None:
+        """Rows of the beam's sentences that the search continues with; None for all.
 
-        A sentence without a live hypothesis of interest, or whose log P is no number, is done. It may stay for a while: nothing
-        of it counts any more.
+        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. It may remain for some steps, in which
+        its hypotheses are ignored.
         """
         wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]
         count, B = np.count_nonzero(wanted), len(wanted)
@@ -129,7 +129,7 @@ class Finished:
         self._bars[beam.sentences[~wanted]] = np.inf
         return None if count and B - count < LEAVING_FRACTION * B else np.flatnonzero(wanted)
 
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every sentence has a hypothesis."""
         return all(self._ends)
 
@@ -146,7 +146,7 @@ class Finished:
         ]
 
     def margin(self, sentence: int) -> float:
-        """By how little it was decided what `best` returns and in which order, in nats of log P."""
+        """The difference that decided the closest choice in the result of `best`, in nats of log P."""
         scores = [score for score, _ in self._ranked(sentence)[: self.options.nbest + 1]]
         tolerance = 1.0 + sum(reranker.tolerance(self.lengths[sentence]) for reranker in self.rerankers)
         gaps = ((better - worse) / tolerance for better, worse in itertools.pairwise(scores))

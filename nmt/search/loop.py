@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.errors import ModelError
 from nmt.model.candidates import Candidates, Shortlist
-from nmt.search.beam import Advance, Beam, advance
+from nmt.search.beam import Beam, BeamStep, extend_beam
 from nmt.search.constraints import Constraint, LengthBounds
 from nmt.search.extensions import Ids
 from nmt.search.finished import Finished, Hypothesis
@@ -24,10 +24,10 @@ from nmt.types import pad
 class Strategy(Protocol):
     """How the hypotheses of a batch are extended by a token: beam search, or sampling."""
 
-    def advance(
+    def extend(
         self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
-    ) -> Advance:
-        """One step; the arguments are those of `nmt.search.beam.advance`."""
+    ) -> BeamStep:
+        """One step; the arguments are those of `nmt.search.beam.extend_beam`."""
         ...
 
     def alone(self, sentence: int) -> Self:
@@ -41,10 +41,10 @@ class BeamSearch:
 
     width: int
 
-    def advance(
+    def extend(
         self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
-    ) -> Advance:
-        return advance(beam, scores, candidates, self.width, attention, margins=margins)
+    ) -> BeamStep:
+        return extend_beam(beam, scores, candidates, self.width, attention, margins=margins)
 
     def alone(self, sentence: int) -> Self:  # noqa: ARG002 - the same for each
         return self
@@ -120,12 +120,12 @@ def decode_batch(
         for rule in rules:
             rule.apply(scores, beam)
         attention = prediction.attention if finished.needs_attention else None
-        step = strategy.advance(beam, scores, columns, attention, margins=len(sentences) > 1)
+        step = strategy.extend(beam, scores, columns, attention, margins=len(sentences) > 1)
         finished.add(step)
-        staying = finished.staying(step.beam)
-        beam = step.beam if staying is None else step.beam.select(staying)
-        state = _follow(state, beam, staying, scorer.device)
-    if not finished.complete():
+        remaining = finished.select_remaining(step.beam)
+        beam = step.beam if remaining is None else step.beam.select(remaining)
+        state = _follow(state, beam, remaining, scorer.device)
+    if not finished.is_complete():
         raise ModelError("the model's probabilities are not numbers: its training diverged; use another checkpoint")
     return finished
 
@@ -136,11 +136,11 @@ def _choose_candidates(scorer: Scorer[Any], source: Tensor, lengths: Tensor, sho
     return shortlist.candidates(source, lengths)
 
 
-def _follow(state: Any, beam: Beam, staying: Ids | None, device: torch.device) -> Any:
-    """The scorer's state for a new beam, after all but the sentences `staying` have left; unchanged if no row has moved."""
-    if staying is None:
+def _follow(state: Any, beam: Beam, remaining: Ids | None, device: torch.device) -> Any:
+    """The scorer's state for a new beam with the sentences `remaining`, or all; the same object if no row has moved."""
+    if remaining is None:
         return state.select(_to(device, beam.origins)) if beam.moved else state
-    return state.select(_to(device, beam.origins), _to(device, staying)) if len(staying) else state
+    return state.select(_to(device, beam.origins), _to(device, remaining)) if len(remaining) else state
 
 
 def _to(device: torch.device, rows: Ids) -> Tensor:

@@ -1,14 +1,14 @@
-"""Sampling: translations drawn at random from the model's distribution, for back-translation say (Edunov et al. 2018).
+"""Sampling: translations drawn at random from the model's distribution, for example for back-translation (Edunov et al. 2018).
 
-Ancestral sampling draws piece after piece from P(next piece | those before). A piece is drawn by the Gumbel-max trick (Gumbel
-1954; Maddison et al. 2014, section 2): with G_j from the standard Gumbel distribution,
+Ancestral sampling draws each token from P(token | tokens before it), by the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014,
+section 2): with G_j from the standard Gumbel distribution,
 
     argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
 
-So a draw is the choice of the best among perturbed scores, and goes through the one decoding loop with its margins: where a
-hair decides, the sentence is drawn again alone. Perturbed scores are that close once in tens of thousands of draws. A uniform
-number held against running sums of P would far more often lie within a hair of a border, since those of thousands of improbable
-pieces stand close together.
+So a draw is the choice of the best among perturbed scores. It uses the decoding loop and its margins: a sentence with a close
+draw is drawn again alone. Perturbed scores are close enough for that once in tens of thousands of draws. Comparing a uniform
+number with cumulative probabilities would be close far more often, because the probabilities of thousands of improbable tokens
+are tiny.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.model.candidates import Shortlist
-from nmt.search.beam import Advance, Beam, Ended, Floats
+from nmt.search.beam import Beam, BeamStep, Ended, Floats
 from nmt.search.constraints import Constraint
 from nmt.search.extensions import NEVER, Ids, Scores
 from nmt.search.finished import Hypothesis
@@ -42,10 +42,10 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """Samples of each sentence, in the order in which they were drawn.
 
-    A sample depends only on the seed, its number, the sentence's ids and the model: each has its own random numbers. So the
-    same sentence has the same samples wherever it appears, and the first sample is the same however many are drawn.
+    A sample depends only on the seed, its number, the sentence's ids and the model. So a sentence has the same samples in every
+    batch, and the first sample is the same however many are drawn.
 
-    Args and errors are those of `decode`.
+    Arguments and errors are those of `decode`.
     """
     N = options.samples
     repeated = [sentence for sentence in sentences for _ in range(N)]
@@ -57,7 +57,7 @@ def sample(
 
 
 class GumbelSampling:
-    """Each hypothesis grows by one piece that is drawn at random. There is one for each sentence of the batch.
+    """A decoding strategy that extends each hypothesis by a token drawn at random. Each sentence has one hypothesis.
 
     Args:
         seeds: of the random numbers of each sentence.
@@ -71,21 +71,21 @@ class GumbelSampling:
     def alone(self, sentence: int) -> "GumbelSampling":
         return GumbelSampling(self.seeds[sentence : sentence + 1], self.options)
 
-    def advance(
+    def extend(
         self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
-    ) -> Advance:
+    ) -> BeamStep:
         log_p: Scores = scores[:, 0].cpu().numpy()  # (B, W)
         own, rows = candidates[beam.sentences], np.arange(len(log_p))
-        perturbed = log_p + self.options.temperature * self._gumbel(beam.sentences, own)
-        gaps = _keep_best(perturbed, log_p, self.options.top_k)
+        perturbed = log_p + self.options.temperature * self._draw_gumbel(beam.sentences, own)
+        gaps = _forbid_all_but_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)
         if margins:
-            np.fmin(gaps, _leads(perturbed, columns), out=gaps)
+            np.fmin(gaps, _measure_leads(perturbed, columns), out=gaps)
         totals = beam.log_probabilities[:, 0] + log_p[rows, columns]
         ends = np.flatnonzero(columns == 0)
         ended = Ended(beam=beam, rows=ends, log_probabilities=totals[ends], attention=attention)
-        totals[ends] = NEVER  # nothing lives on
-        return Advance(
+        totals[ends] = NEVER  # a hypothesis that ended does not live on
+        return BeamStep(
             beam=Beam(
                 sentences=beam.sentences,
                 log_probabilities=totals[:, None],
@@ -99,21 +99,21 @@ class GumbelSampling:
             margins=gaps.astype(np.float32) if margins else None,
         )
 
-    def _gumbel(self, sentences: Ids, pieces: Ids) -> Floats:
-        """A number from the standard Gumbel distribution, −log of an exponential one, for each candidate (B, W).
+    def _draw_gumbel(self, sentences: Ids, tokens: Ids) -> Floats:
+        """A standard Gumbel number, −log of an exponential one, for each candidate (B, W).
 
-        Each sentence takes as many as it has candidates, however far its row is filled up.
+        A sentence draws one for each of its own candidates, however many columns the batch has.
         """
-        exponential = np.ones(pieces.shape)
-        counts = 1 + np.count_nonzero(pieces != EOS, axis=1)
+        exponential = np.ones(tokens.shape)
+        counts = 1 + np.count_nonzero(tokens != EOS, axis=1)
         for row, sentence, count in zip(exponential, sentences.tolist(), counts.tolist(), strict=True):
             row[:count] = self.generators[sentence].standard_exponential(count)
         gumbel: Floats = -np.log(exponential)
         return gumbel
 
 
-def _keep_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
-    """Bans all but the `count` most probable candidates of each row (B, W); by how much log P that was decided, (B,)."""
+def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
+    """Forbid all but the `count` most probable candidates of each row (B, W). The difference in log P that decided it, (B,)."""
     outside = log_p.shape[1] - (count or log_p.shape[1])
     if outside <= 0:
         return np.full(len(log_p), np.inf)
@@ -124,8 +124,8 @@ def _keep_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[n
     return gaps
 
 
-def _leads(perturbed: Floats, columns: Ids) -> Floats:
-    """How far the best of each row is ahead of the second best, (B,)."""
+def _measure_leads(perturbed: Floats, columns: Ids) -> Floats:
+    """How far the best of each row is ahead of the second best, (B,). The best are overwritten."""
     rows = np.arange(len(perturbed))
     best = perturbed[rows, columns]
     perturbed[rows, columns] = NEVER

@@ -1,7 +1,6 @@
-"""Scorers: what search sees of a model. It asks one thing: how probable is each piece as the next one?
+"""Scorers: a model as search sees it, which predicts how probable each token is as the next one.
 
-One model and an ensemble stand here; anything else that scores pieces, an int8 engine for example, can stand behind
-`Scorer` too.
+`ModelScorer` is one network and `EnsembleScorer` several. nmt/search/packed/engine.py has another, for a CPU.
 """
 
 import functools
@@ -22,10 +21,10 @@ from nmt.types import EOS
 
 
 class ScorerState(Protocol):
-    """What a scorer knows about B sentences and their N = B·K hypotheses. Row b·K + k is hypothesis k of sentence b."""
+    """The state of B sentences and their N = B·K hypotheses. Row b·K + k is hypothesis k of sentence b."""
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> Self:
-        """Hypotheses `rows` (N',), in that order and as often as they are named, of `sentences` (B',), or of all."""
+        """The state of hypotheses `rows` (N',), in that order and possibly repeated, of `sentences` (B',), or of all."""
         ...
 
 
@@ -34,13 +33,13 @@ State = TypeVar("State", bound=ScorerState)
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What may come next."""
+    """The distribution of the next token."""
 
     log_probabilities: Tensor
-    """(N, W) float32, contiguous, normalised, a column for each of its sentence's candidates. Until the next step they belong to
-    the caller, who may overwrite them."""
+    """(N, W) float32, contiguous and normalized, with a column for each candidate of the sentence. The caller may overwrite them,
+    and the next step invalidates them."""
     attention: Tensor
-    """(N, S) weights over the source pieces. They belong to the caller for good."""
+    """(N, S) weights over the source tokens. They stay valid."""
 
 
 class Scorer(Protocol[State]):
@@ -62,48 +61,48 @@ class Scorer(Protocol[State]):
         ...
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> State:
-        """Reads source ids (B, S), each ending in EOS, with lengths (B,). One empty hypothesis a sentence: N = B."""
+        """Encode source ids (B, S), each ending in EOS, with lengths (B,). Each sentence has one empty hypothesis: N = B."""
         ...
 
     def step(self, tokens: Tensor, state: State) -> tuple[Prediction, State]:
-        """Appends `tokens` (N,), ids of pieces, to the hypotheses, BOS first, and predicts what comes next."""
+        """Append `tokens` (N,) to the hypotheses, first BOS, and predict the next tokens."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Softmax:
-    """The output layer for the candidates of a batch."""
+class CandidateSoftmax:
+    """The output layer restricted to the candidates of a batch."""
 
     together: Together
     weight: Tensor  # (U, H or E)
     bias: Tensor  # (U,)
-    columns: (
-        Tensor | None
-    )  # (B, S) where the source's pieces stand among their sentence's candidates, for outputs that copy
+    columns: Tensor | None  # (B, S) the columns of the source's tokens among the candidates, for outputs that copy
 
     @staticmethod
-    def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "Softmax":
+    def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "CandidateSoftmax":
         together = candidates.together()
         weight, bias, pieces = network.output.weight, network.output.bias, together.pieces
         columns = candidates.columns(source) if network.output.copies else None
-        if len(pieces) == network.target_size - EOS:  # all; the special pieces before EOS never are
-            return Softmax(together=together, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
+        if (
+            len(pieces) == network.target_size - EOS
+        ):  # the whole vocabulary; special tokens before EOS are never candidates
+            return CandidateSoftmax(together=together, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
         own = {"weight": weight.index_select(0, pieces), "bias": bias.index_select(0, pieces)}
-        return Softmax(together=together, columns=columns, **own)
+        return CandidateSoftmax(together=together, columns=columns, **own)
 
-    def select(self, sentences: Tensor) -> "Softmax":
+    def select(self, sentences: Tensor) -> "CandidateSoftmax":
         columns = None if self.columns is None else self.columns.index_select(0, sentences)
         return replace(self, together=self.together.select(sentences), columns=columns)
 
     def readout(self, step: Step) -> Readout:
-        """What predicts the next pieces of N hypotheses."""
+        """The readout that predicts the next tokens of N hypotheses."""
         columns = self.columns
         if columns is not None:
             columns = columns.repeat_interleave(len(step.vectors) // len(columns), dim=0)
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Of each sentence's candidates after vectors (N, H or E) of the decoder, (N, W)."""
+        """Log P of each sentence's candidates, (N, W), from vectors (N, H or E) of the decoder."""
         logits = F.linear(vectors, self.weight, self.bias).float()
         return self.together.distribute(logits).log_softmax(dim=-1)
 
@@ -114,7 +113,7 @@ class ModelState:
 
     memory: Memory  # B rows
     decoder: DecoderState  # N rows
-    softmax: Softmax  # of B sentences
+    softmax: CandidateSoftmax  # of B sentences
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "ModelState":
         decoder = self.decoder.select(rows)
@@ -126,8 +125,8 @@ class ModelState:
 class ModelScorer:
     """One model."""
 
-    # Matrix products round a row differently when its batch has another shape: log P of a hypothesis then differs by 2e-6 on
-    # average and 1e-5 at most in 500 sentences of a trained model.
+    # Matrix products round a row differently in batches of different shapes. In 500 sentences of a trained model, log P of a
+    # hypothesis differs by 2e-6 on average and by at most 1e-5.
     tolerance = 2e-5
 
     def __init__(self, network: Seq2Seq) -> None:
@@ -140,7 +139,7 @@ class ModelScorer:
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> ModelState:
         memory = self.network.encode(source, lengths)
-        softmax = Softmax.of(self.network, candidates, source)
+        softmax = CandidateSoftmax.of(self.network, candidates, source)
         return ModelState(memory=memory, decoder=self.network.start(memory), softmax=softmax)
 
     def step(self, tokens: Tensor, state: ModelState) -> tuple[Prediction, ModelState]:
@@ -180,7 +179,7 @@ class EnsembleScorer:
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Prediction, EnsembleState]:
         steps = [member.step(tokens, inner) for member, inner in zip(self.members, state.members, strict=True)]
         predictions = [prediction for prediction, _ in steps]
-        # From logarithms to logarithm: the smallest probabilities would vanish on the way through P itself.
+        # Add in the logarithmic domain, because the smallest probabilities would underflow.
         summed = functools.reduce(torch.logaddexp, (prediction.log_probabilities for prediction in predictions))
         mean = Prediction(
             log_probabilities=summed - math.log(len(predictions)),

@@ -1,3 +1,5 @@
+"""One step of the beam search, with margins worked out by hand."""
+
 import math
 
 import numpy as np
@@ -5,20 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.search.beam import Advance, Beam, advance
+from nmt.search.beam import Beam, BeamStep, extend_beam
 from nmt.search.extensions import NEVER
 from nmt.types import BOS, EOS
 
-PIECES = np.tile([EOS, 4, 5, 6, 7], (9, 1))  # a row for each of at most nine sentences
+CANDIDATES = np.tile([EOS, 4, 5, 6, 7], (9, 1))  # a row for each of at most nine sentences
 
 
 def log_probabilities(*rows: dict[int, float]) -> Tensor:
-    """(1, K, W) of probabilities by piece, zero where none is given."""
-    return torch.tensor([[[row.get(piece, 0.0) for piece in PIECES[0].tolist()] for row in rows]]).log()
+    """Log P (1, K, W) from probabilities by token, zero where none is given."""
+    return torch.tensor([[[row.get(piece, 0.0) for piece in CANDIDATES[0].tolist()] for row in rows]]).log()
 
 
 def beam_of(*hypotheses: tuple[list[int], float]) -> Beam:
-    """A beam of one sentence from the pieces of its hypotheses and their log P."""
+    """A beam of one sentence from the tokens of its hypotheses and their log P."""
     K, beam = len(hypotheses), Beam.start(1)
     for last in zip(*(pieces for pieces, _ in hypotheses), strict=True):
         beam = Beam(
@@ -32,25 +34,25 @@ def beam_of(*hypotheses: tuple[list[int], float]) -> Beam:
     return beam
 
 
-def step_of(beam: Beam, scores: Tensor, width: int = 2, attention: Tensor | None = None) -> Advance:
+def step_of(beam: Beam, scores: Tensor, width: int = 2, attention: Tensor | None = None) -> BeamStep:
     with np.errstate(invalid="ignore"):
-        return advance(beam, scores, PIECES, width, attention, margins=True)
+        return extend_beam(beam, scores, CANDIDATES, width, attention, margins=True)
 
 
-def pieces(beam: Beam) -> list[list[int]]:
-    return [beam.pieces(row) for row in range(len(beam.last))]
+def tokens(beam: Beam) -> list[list[int]]:
+    return [beam.tokens(row) for row in range(len(beam.last))]
 
 
 def probabilities(beam: Beam) -> list[float]:
     return np.exp(beam.log_probabilities[0]).tolist()
 
 
-def ended(step: Advance) -> dict[tuple[int, ...], float]:
-    """Pieces of the hypotheses that ended and their probabilities."""
+def ended(step: BeamStep) -> dict[tuple[int, ...], float]:
+    """Tokens of the hypotheses that ended, and their probabilities."""
     if step.ended is None:
         return {}
     rows, log_ps = step.ended.rows.tolist(), step.ended.log_probabilities.tolist()
-    return {tuple(step.ended.beam.pieces(row)): math.exp(log_p) for row, log_p in zip(rows, log_ps, strict=True)}
+    return {tuple(step.ended.beam.tokens(row)): math.exp(log_p) for row, log_p in zip(rows, log_ps, strict=True)}
 
 
 LIKELY = beam_of(([4], math.log(0.6)), ([5], math.log(0.4)))
@@ -61,7 +63,7 @@ def test_the_first_step_makes_one_hypothesis_into_many() -> None:
     assert (beam.length, beam.last.tolist()) == (0, [BOS, BOS])
     scores = torch.cat([log_probabilities({4: 0.5, 5: 0.3, 6: 0.2}), log_probabilities({4: 0.1, 5: 0.6, 6: 0.3})])
     step = step_of(beam, scores)
-    assert pieces(step.beam) == [[4], [5], [5], [6]]
+    assert tokens(step.beam) == [[4], [5], [5], [6]]
     assert step.beam.origins.tolist() == [0, 0, 1, 1]
     assert (step.beam.length, step.beam.last.tolist()) == (1, [4, 5, 5, 6])
     assert step.margins == pytest.approx([math.log(0.3 / 0.2), math.log(0.3 / 0.1)])
@@ -70,18 +72,18 @@ def test_the_first_step_makes_one_hypothesis_into_many() -> None:
 def test_the_best_extensions_of_all_hypotheses_live_on() -> None:
     scores = log_probabilities({4: 0.4, 5: 0.3, 6: 0.3}, {4: 0.05, 6: 0.95})  # 0.24 0.18 0.18; 0.02 0.38
     step = step_of(LIKELY, scores)
-    assert pieces(step.beam) == [[5, 6], [4, 4]]
+    assert tokens(step.beam) == [[5, 6], [4, 4]]
     assert probabilities(step.beam) == pytest.approx([0.38, 0.24])
     assert step.beam.origins.tolist() == [1, 0]
     assert ended(step) == {}
     assert step.margins == pytest.approx([math.log(0.24 / 0.18)])
 
 
-def test_only_ends_among_the_best_are_taken_and_others_fill_the_beam() -> None:
+def test_only_ends_among_the_best_are_taken_and_other_extensions_fill_the_beam() -> None:
     scores = log_probabilities({EOS: 0.7, 4: 0.2, 5: 0.1}, {EOS: 0.2, 6: 0.8})  # 0.42 0.12 0.06; 0.08 0.32
     step = step_of(LIKELY, scores)
-    assert ended(step) == {(4,): pytest.approx(0.42)}  # and not [5], whose 0.08 is behind two others
-    assert pieces(step.beam) == [[5, 6], [4, 4]]
+    assert ended(step) == {(4,): pytest.approx(0.42)}  # and not [5]: two others are better than its 0.08
+    assert tokens(step.beam) == [[5, 6], [4, 4]]
     assert probabilities(step.beam) == pytest.approx([0.32, 0.12])
 
 
@@ -100,6 +102,8 @@ def test_only_ends_among_the_best_are_taken_and_others_fill_the_beam() -> None:
         ({EOS: 0.5, 4: 0.1, 5: 0.05}, {EOS: 0.7, 6: 0.1}, 2, 0.04 / 0.03),
         # Of 0.3 0.24 | 0.16 0.06 0.03: an end was nearly cut.
         ({EOS: 0.5, 4: 0.1, 5: 0.05}, {EOS: 0.6, 6: 0.4}, 2, 0.24 / 0.16),
+        # Of 0.3 0.28 | 0.24 0.06 0.03: one end is taken, and another barely missed.
+        ({EOS: 0.5, 4: 0.1, 5: 0.05}, {EOS: 0.6, 6: 0.7}, 1, 0.28 / 0.24),
         # Of 0.42 0.12 | 0.118 0.06: 0.12 and 0.118 might change places, but both live on.
         ({EOS: 0.7, 4: 0.2, 5: 0.1}, {6: 0.295}, 1, 0.118 / 0.06),
     ],
@@ -112,7 +116,7 @@ def test_the_margin_is_that_of_the_closest_decision(
     assert step.margins == pytest.approx([math.log(margin)], rel=1e-5)
 
 
-def test_a_ban_on_everything_but_the_end_ends_all() -> None:
+def test_hypotheses_end_where_only_the_end_is_allowed() -> None:
     step = step_of(LIKELY, log_probabilities({EOS: 0.1}, {EOS: 0.2}))
     assert ended(step) == {(5,): pytest.approx(0.08), (4,): pytest.approx(0.06)}
     assert step.beam.log_probabilities.tolist() == [[NEVER, NEVER]]
@@ -131,14 +135,14 @@ def test_where_there_are_fewer_extensions_than_wanted_the_rest_are_impossible(wi
     assert not step.margins[0] < math.inf
 
 
-def test_close_hypotheses_are_told_apart_however_long_they_are() -> None:
+def test_close_hypotheses_are_distinguished_at_any_length() -> None:
     beam = beam_of(([4], -5000.0), ([5], -5000.00001))  # float32 cannot tell them apart
     step = step_of(beam, log_probabilities({4: 0.5, 5: 0.2}, {6: 0.5, 7: 0.2}), width=1)
-    assert pieces(step.beam) == [[4, 4]]
+    assert tokens(step.beam) == [[4, 4]]
     assert step.margins == pytest.approx([1e-5], rel=0.1)
 
 
-def test_a_beam_has_moved_unless_each_hypothesis_extends_that_of_its_own_number() -> None:
+def test_a_beam_has_moved_unless_each_hypothesis_extends_the_one_in_its_row() -> None:
     swapped = log_probabilities({4: 0.1}, {5: 0.9})
     assert not step_of(LIKELY, log_probabilities({4: 0.9}, {5: 0.9})).beam.moved
     assert step_of(LIKELY, swapped).beam.moved
@@ -151,7 +155,7 @@ def test_attention_follows_its_hypothesis() -> None:
     first = step_of(Beam.start(1), log_probabilities({4: 0.6, 5: 0.4}), attention=weights)
     weights = torch.tensor([[0, 0.5, 0.5], [0, 0, 1.0]])
     second = step_of(first.beam, log_probabilities({4: 0.2, EOS: 0.1}, {6: 0.6, EOS: 0.4}), attention=weights)
-    assert second.beam.pieces(0) == [5, 6]
+    assert second.beam.tokens(0) == [5, 6]
     assert torch.stack(second.beam.weights(0)).tolist() == [[1, 0, 0], [0, 0, 1]]
     assert torch.stack(second.beam.weights(1)).tolist() == [[1, 0, 0], [0, 0.5, 0.5]]
     assert second.ended is not None
@@ -159,11 +163,11 @@ def test_attention_follows_its_hypothesis() -> None:
     assert second.ended.attention is weights
 
 
-def test_hypotheses_are_read_back_where_sentences_left() -> None:
+def test_hypotheses_are_read_back_after_sentences_have_left() -> None:
     scores = torch.cat([log_probabilities({4 + row: 0.5, 5 + row: 0.3}) for row in range(3)])
     beam = step_of(Beam.start(3), scores).beam.select(np.array([2, 0]))
     assert beam.sentences.tolist() == [2, 0]
     assert beam.moved
-    assert pieces(beam) == [[6], [7], [4], [5]]
+    assert tokens(beam) == [[6], [7], [4], [5]]
     scores = torch.cat([log_probabilities({4: 0.5}, {5: 0.9}), log_probabilities({6: 0.9}, {7: 0.5})])
-    assert pieces(step_of(beam, scores).beam) == [[7, 5], [6, 4], [4, 6], [5, 7]]
+    assert tokens(step_of(beam, scores).beam) == [[7, 5], [6, 4], [4, 6], [5, 7]]

@@ -18,16 +18,15 @@ from torch import Tensor
 
 from nmt.config.schema import ModelConfig
 from nmt.errors import ConfigError, ModelError
-from nmt.model.candidates import Shortlist
+from nmt.model.candidates import Candidates, Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search import extensions as best
-from nmt.search import finished
+from nmt.search import extensions, finished
 from nmt.search.constraints import ForbiddenTokens
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import BeamSearch, decode, decode_batch
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
-from nmt.types import BOS, EOS
+from nmt.types import BOS, EOS, PAD
 
 SIZE = 7  # three usable pieces
 SOURCE = [4, 5, EOS]
@@ -241,6 +240,29 @@ def test_a_sentence_that_is_searched_again_has_its_own_candidates() -> None:
     assert set(shortlist.asked[1:]) == {1}
 
 
+def test_a_sentence_that_is_searched_again_has_no_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[list[int]], list[int]]] = []
+    start = TableScorer.start
+
+    def record(scorer: TableScorer, source: Tensor, lengths: Tensor, candidates: Candidates) -> TableState:
+        started.append((source.tolist(), lengths.tolist()))
+        return start(scorer, source, lengths, candidates)
+
+    monkeypatch.setattr(TableScorer, "start", record)
+    monkeypatch.setattr(TableScorer, "tolerance", math.inf)
+    lines = [[4, EOS], [4, 5, 6, EOS], [EOS]]
+    run(TableScorer(8, seed=1), lines, SearchOptions(beam=2))
+    assert started[0] == ([[4, EOS, PAD, PAD], [4, 5, 6, EOS], [EOS, PAD, PAD, PAD]], [2, 4, 1])
+    assert started[1:] == [([line], [len(line)]) for line in lines]
+
+
+def test_a_single_sentence_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TableScorer, "tolerance", math.inf)
+    shortlist = TableShortlist(8, seed=1)
+    run(TableScorer(8, seed=1), [SOURCE], SearchOptions(beam=2), shortlist)
+    assert shortlist.asked == [1]
+
+
 def test_how_close_a_decision_must_be_is_the_scorer_s_business(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [[4 + index, EOS] for index in range(7)]
 
@@ -273,7 +295,7 @@ def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest
     for beam in (3, 20):
         options = SearchOptions(beam=beam, nbest=3)
         narrow, wide = (
-            monkeypatch.setattr(best, "MAX_PASSES", most) or run(scorer, lines, options) for most in (99, 0)
+            monkeypatch.setattr(extensions, "MAX_PASSES", most) or run(scorer, lines, options) for most in (99, 0)
         )
         assert narrow == wide
 
