@@ -1,4 +1,4 @@
-"""What every tokenizer offers."""
+"""The interface of tokenizers."""
 
 import re
 from collections.abc import Sequence
@@ -11,26 +11,29 @@ from numpy.typing import NDArray
 
 from nmt.types import BOS, EOS, PAD
 
-INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that no text shows
-UNKNOWN_TEXT = "⁇"  # how unknown text is shown, as SentencePiece does
+INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to nothing
+UNKNOWN_TEXT = "⁇"  # what UNK decodes to, as in SentencePiece
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back. The ids PAD, UNK, BOS and EOS of nmt/types.py are taken in every vocabulary."""
+    """Text to ids and back. Every vocabulary begins with the ids PAD, UNK, BOS and EOS of nmt/types.py.
+
+    Implementations derive from this class, which defines what most of them share.
+    """
 
     @property
     def ending(self) -> str:
-        """Ending of the name of the file that `save` writes."""
+        """Ending of the name of the file that `save` writes, with the dot."""
 
     @property
     def size(self) -> int:
-        """Number of ids; the greatest is size - 1."""
+        """Number of ids."""
 
     @property
     def tags(self) -> int:
-        """How many of the ids, the greatest ones, are tags, which spell nothing."""
+        """How many of the last ids are tags, which no text contains."""
 
     @property
     def producible(self) -> NDArray[np.bool_]:
@@ -47,14 +50,13 @@ class Tokenizer(Protocol):
         """Ids of one line, without BOS and EOS."""
 
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of every line, faster for many lines than one by one."""
+        """Ids of each line, as `encode` returns them. Faster than encoding many lines one by one."""
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Randomly sampled segmentations, each a pure function of a text and its seed. Without sampling, the same as
-        `encode`."""
+        """A random segmentation of each text, a pure function of the text and its seed; `encode_lines` without sampling."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text that ids spell. Padding, BOS and EOS are skipped; UNK is shown as ⁇."""
+        """The text of ids. PAD, BOS, EOS and tags are skipped; UNK becomes ⁇."""
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The token of each id, as shown to users."""
@@ -64,17 +66,17 @@ class Tokenizer(Protocol):
         return self.tokens(range(self.size))
 
     def save(self, path: Path) -> None:
-        """Write everything that loading needs to one file."""
+        """Write everything that loading needs into one file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenizers:
-    """The tokenizers of the two sides: the same object twice when the vocabulary is joint."""
+    """The tokenizers of the two sides: the same object twice if the vocabulary is joint."""
 
     source: Tokenizer
     target: Tokenizer
 
 
-def without_surrogates(text: str) -> str:
-    """`text` with lone surrogates, which no UTF-8 can hold, replaced by U+FFFD."""
+def replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -1,7 +1,7 @@
-"""From the configuration to tokenizers: trained, adopted, saved, loaded."""
+"""Tokenizers as configured: trained, taken from existing models, saved and loaded."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nmt.config.schema import TokenizerConfig
@@ -20,17 +20,20 @@ _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]]
 
 
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
-    """Tokenizers learned from the first `training_lines` pairs, or the SentencePiece models named in the configuration.
+    """Train tokenizers on the first `training_lines` pairs, or load the SentencePiece models that `config` names.
 
-    `tags`: those that may stand before source sentences. Pairs have none.
+    Args:
+        config: kind and size of the vocabulary.
+        pairs: source and target texts.
+        tags: all tags of source sentences, in the order of their ids.
 
     Raises:
-        ConfigError: the vocabulary size does not suit the text, or a named .model cannot be used.
-        DataError: the pairs cannot be read, or hold no text.
+        ConfigError: the vocabulary size does not fit the text, or a named .model cannot be used.
+        DataError: the pairs cannot be read, or contain no text.
     """
     if config.source_model:
-        return _with_tags(_adopt(config, Path(config.source_model)), tags)
-    return _with_tags(_train(config, pairs), tags)
+        return _add_tags(_adopt(config, Path(config.source_model)), tags)
+    return _add_tags(_train(config, pairs), tags)
 
 
 def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
@@ -39,24 +42,20 @@ def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokeniz
     if config.joint:
         joint = train(config, itertools.chain.from_iterable(pairs), "the training text")
         return Tokenizers(source=joint, target=joint)
-    lines = list(pairs)  # read twice
+    sides = list(pairs)  # read twice
     return Tokenizers(
-        source=train(config, _side(lines, 0), "the source side of the training text"),
-        target=train(config, _side(lines, 1), "the target side of the training text"),
+        source=train(config, [source for source, _ in sides], "the source side of the training text"),
+        target=train(config, [target for _, target in sides], "the target side of the training text"),
     )
 
 
-def _with_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
-    """With tags behind the source side's ids: on both sides where they are joint, so that the sides may share embeddings."""
+def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
+    """Append tags to the source vocabulary. A joint one has them on both sides, so that the sides can share embeddings."""
     if not tags:
         return tokenizers
     source = TaggedTokenizer(tokenizers.source, tags)
     joint = tokenizers.source is tokenizers.target
     return Tokenizers(source=source, target=source if joint else tokenizers.target)
-
-
-def _side(pairs: Iterable[tuple[str, str]], side: int) -> Iterator[str]:
-    return (pair[side] for pair in pairs)
 
 
 def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
@@ -67,17 +66,17 @@ def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
     return Tokenizers(source=source, target=target)
 
 
-def extended(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
-    """SentencePiece tokenizers with further symbols. Raises ConfigError: one is a piece already, or cannot be one."""
+def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
+    """Append symbols to SentencePiece tokenizers. Raises ConfigError: one is a token already, or cannot be one."""
     source, target = tokenizers.source, tokenizers.target
     assert isinstance(source, SubwordTokenizer)
     assert isinstance(target, SubwordTokenizer)
-    longer = source.extended(symbols)
-    return Tokenizers(source=longer, target=longer if target is source else target.extended(symbols))
+    longer = source.add_symbols(symbols)
+    return Tokenizers(source=longer, target=longer if target is source else target.add_symbols(symbols))
 
 
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING when they differ.
+    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING if the sides differ.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -91,8 +90,8 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
 
 
 def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
-    """What `save_tokenizers` wrote, with the same tags. Raises ModelError: a file is missing or damaged."""
-    return _with_tags(_load(config, folder), tags)
+    """Read what `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
+    return _add_tags(_load(config, folder), tags)
 
 
 def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:

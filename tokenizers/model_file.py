@@ -1,6 +1,8 @@
-"""What stands in a SentencePiece .model file: its pieces with scores, and the algorithm that they are for.
+"""SentencePiece .model files: read pieces and scores, and append symbols.
 
-SentencePiece's own reader of the format needs the protobuf package; the few fields that are wanted here do not.
+The format is a protobuf message. The sentencepiece package has generated classes for it, but each version of them refuses
+to work with protobuf packages older than its own generator, or of another major version. The few fields read here need no
+package.
 """
 
 import struct
@@ -20,16 +22,16 @@ _USER_DEFINED_TYPE = bytes([_TYPE << 3 | _VARINT, _USER_DEFINED])
 
 @dataclass(frozen=True, kw_only=True)
 class SubwordModel:
-    """The content of a .model file, as far as segmentation goes."""
+    """The part of a .model file that segmentation needs."""
 
     kind: str  # unigram, bpe, word or char
     pieces: dict[str, tuple[int, float]]  # id and score of each ordinary piece
-    symbols: dict[str, int]  # ids of the strings that are always one piece
-    byte_ids: list[int]  # ids of the 256 bytes, or none
+    symbols: dict[str, int]  # ids of strings that are always one token
+    byte_ids: list[int]  # ids of the 256 bytes; empty if the model has no byte fallback
 
 
 def read_model(model: bytes) -> SubwordModel:
-    """The content of a .model file. Raises ValueError: it is damaged."""
+    """Read a .model file. Raises ValueError: it is damaged."""
     kind, pieces, symbols, byte_ids = 1, {}, {}, []
     ids = 0
     try:
@@ -50,16 +52,14 @@ def read_model(model: bytes) -> SubwordModel:
         raise ValueError("it is damaged") from error
 
 
-def with_symbols(model: bytes, symbols: Sequence[str]) -> bytes:
-    """A .model file with further strings that are always one piece, in SentencePiece's spelling. Their ids come last.
-
-    A protobuf message may be followed by further entries of its lists.
-    """
+def append_symbols(model: bytes, symbols: Sequence[str]) -> bytes:
+    """Append strings that are always one token, in SentencePiece's spelling, to a .model file. Their ids come last."""
+    # Entries of a repeated field may follow anywhere after a protobuf message.
     return model + b"".join(_entry(_PIECE, _entry(_TEXT, symbol.encode()) + _USER_DEFINED_TYPE) for symbol in symbols)
 
 
 def _entry(field: int, content: bytes) -> bytes:
-    """A field of bytes or text, or of a message."""
+    """Encode a field that contains bytes, text or a message."""
     size, digits = len(content), bytearray()
     while size >= 0x80:
         digits.append(size & 0x7F | 0x80)
@@ -81,7 +81,7 @@ def _piece(message: bytes) -> tuple[str, float, int]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a protobuf message."""
+    """Number and value of each field of a message."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -99,7 +99,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A number of seven bits a byte, lowest first, and where it ends."""
+    """Decode a number of seven bits per byte, lowest bits first. Returns it and the position after it."""
     number = shift = 0
     while True:
         byte = message[position]

@@ -1,7 +1,7 @@
-"""Sampled segmentations: subword regularisation (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
+"""Random segmentations: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
 
-SentencePiece samples too, but 0.2.3 from random numbers that differ from process to process whatever the seed, so that
-no training could be repeated or resumed exactly. Here they come from a generator of our own.
+SentencePiece can sample too, but 0.2.3 draws random numbers that differ between processes even with the same seed, so
+that no training could be repeated or resumed exactly. This module draws from a generator with a seed for each text.
 """
 
 import heapq
@@ -17,31 +17,31 @@ from nmt.tokenizers.model_file import SubwordModel
 from nmt.types import UNK
 
 _SPACE = "▁"
-_UNKNOWN_PENALTY = 10.0  # log-probability of an unknown character below the rarest piece, as in SentencePiece
+_UNKNOWN_PENALTY = 10.0  # an unknown character scores this much less than the lowest piece, as in SentencePiece
 _CACHED_WORDS = 1 << 15
-_CACHED_LENGTH = 20  # characters at most: where no spaces are, whole sentences are words
+_CACHED_LENGTH = 20  # longer words are not cached: in languages without spaces, whole sentences are words
 
 Draw = Callable[[], float]  # the next random number, uniform in [0, 1)
 
 
 class Sampler:
-    """Segments normalised text at random, a pure function of the text and its seed."""
+    """Segments normalized text at random, a pure function of the text and its seed."""
 
     def __init__(self, model: SubwordModel, strength: float) -> None:
-        """`strength`: for unigram the power α that probabilities are taken to, for BPE the share of merges left out."""
+        """`strength`: the exponent α of the probabilities (unigram), or the probability of skipping a merge (BPE)."""
         kinds: dict[str, type[UnigramSampler | DropoutSampler]] = {"unigram": UnigramSampler, "bpe": DropoutSampler}
         self._segment = kinds[model.kind](model, strength).segment
         self._symbols = model.symbols
         self._merges_unknown = not model.byte_ids
-        # A word with the space before it is segmented for itself, unless there are pieces that reach over words.
-        over_words = any(_SPACE in piece[1:] for piece in model.pieces)
-        words = ".+" if over_words else f"{_SPACE}[^{_SPACE}]*|[^{_SPACE}]+"
+        # Each word is segmented alone, with the space before it, unless a piece spans several words.
+        spans_words = any(_SPACE in piece[1:] for piece in model.pieces)
+        words = ".+" if spans_words else f"{_SPACE}[^{_SPACE}]*|[^{_SPACE}]+"
         self._words = re.compile(words, re.DOTALL)
         longest_first = sorted(model.symbols, key=len, reverse=True)
         self._split = re.compile(f"({'|'.join(map(re.escape, longest_first))})").split if longest_first else None
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Ids for each text, which SentencePiece's `normalize` has seen."""
+        """Ids of each text. Texts must have passed SentencePiece's `normalize`."""
         generator, samples = random.Random(0), []
         for text, seed in zip(texts, seeds, strict=True):
             generator.seed(seed)
@@ -56,15 +56,15 @@ class Sampler:
             else:
                 for word in self._words.findall(part):
                     ids += self._segment(word, draw)
-        if self._merges_unknown and UNK in ids:  # neighbours are one unknown piece, as in SentencePiece
+        if self._merges_unknown and UNK in ids:  # adjacent unknown characters are one UNK, as in SentencePiece
             return [id_ for known, group in itertools.groupby(ids, UNK.__ne__) for id_ in (group if known else (UNK,))]
         return ids
 
 
 class UnigramSampler:
-    """Draws a segmentation x of a word with a probability proportional to P(x)^α (Kudo 2018, section 3.2, l = ∞).
+    """Draws a segmentation x of a word with probability proportional to P(x)^α (Kudo 2018, section 3.2, l = ∞).
 
-    Forward filtering, backward sampling: the sums over all ways to reach a place in the word are kept for common words.
+    Forward filtering, backward sampling. The forward sums of common words are cached.
     """
 
     def __init__(self, model: SubwordModel, alpha: float) -> None:
@@ -84,10 +84,12 @@ class UnigramSampler:
         return [id_ for ids in reversed(pieces) for id_ in ids]
 
     def _make_lattice(self, word: str) -> list[tuple[list[float], list[tuple[int, list[int]]]]]:
-        """For each place after a character: running sums of the probabilities of the pieces that end there, up to a
-        factor, and where these pieces start, with their ids."""
+        """For each end position: cumulative weights of the pieces that end there, and their start positions and ids.
+
+        The weights of a position are probabilities up to a common factor.
+        """
         lattice = []
-        totals = [0.0]  # log of the sum over the segmentations up to each place
+        totals = [0.0]  # log of the sum over all segmentations up to each position
         for end in range(1, len(word) + 1):
             arcs = self._arcs(word, end)
             weights = [totals[start] + self._alpha * score for start, _, score in arcs]
@@ -98,7 +100,7 @@ class UnigramSampler:
         return lattice
 
     def _arcs(self, word: str, end: int) -> list[tuple[int, list[int], float]]:
-        """Start, ids and score of each piece of the word that ends at a place."""
+        """Start, ids and score of each piece of the word that ends at a position."""
         pieces = self._model.pieces
         starts = range(max(0, end - self._longest), end)
         found = [(start, pieces[word[start:end]]) for start in starts if word[start:end] in pieces]
@@ -109,41 +111,38 @@ class UnigramSampler:
 
 
 class DropoutSampler:
-    """BPE that leaves out each merge with a probability (Provilkov et al. 2020)."""
+    """BPE that skips each merge with a fixed probability (Provilkov et al. 2020)."""
 
     def __init__(self, model: SubwordModel, dropout: float) -> None:
         self._model, self._dropout = model, dropout
-        self._known = lru_cache(maxsize=_CACHED_WORDS)(self._whole)
+        self._cached = lru_cache(maxsize=_CACHED_WORDS)(self._merge_all)
 
     def segment(self, word: str, draw: Draw) -> list[int]:
-        ids, merges = self._known(word) if len(word) <= _CACHED_LENGTH else self._whole(word)
-        kept = self._kept(draw) if merges else 0
-        return ids if kept >= merges else self._merge(word, self._losses(kept, draw))[0]
+        ids, merges = self._cached(word) if len(word) <= _CACHED_LENGTH else self._merge_all(word)
+        # The number of merges before the first skipped one has a geometric distribution. It is drawn at once: most words
+        # skip no merge, and those are cached.
+        first = 0
+        if merges and self._dropout < 1:
+            first = int(math.log(1 - draw()) / math.log(1 - self._dropout))
+        return ids if first >= merges else self._merge(word, self._skips(first, draw))[0]
 
-    def _whole(self, word: str) -> tuple[list[int], int]:
-        """As `_merge` without losses."""
+    def _merge_all(self, word: str) -> tuple[list[int], int]:
         return self._merge(word, itertools.repeat(False))
 
-    def _kept(self, draw: Draw) -> int:
-        """Merges before the first that is lost. Drawn at once, since most words lose none and then are known."""
-        if self._dropout >= 1:
-            return 0
-        return int(math.log(1 - draw()) / math.log(1 - self._dropout))  # a geometric number
-
-    def _losses(self, kept: int, draw: Draw) -> Iterator[bool]:
-        """Whether each merge is lost."""
-        yield from itertools.repeat(False, kept)
+    def _skips(self, first: int, draw: Draw) -> Iterator[bool]:
+        """Whether to skip each merge; `first` is the index of the first skipped one."""
+        yield from itertools.repeat(False, first)
         yield True
         while True:
             yield draw() < self._dropout
 
-    def _merge(self, word: str, losses: Iterator[bool]) -> tuple[list[int], int]:
-        """Ids of the word, and how many merges made them. Best merge first, the leftmost among equals."""
-        pieces = list(word)  # a piece stands where it begins; what it has swallowed is empty
-        ends = list(range(1, len(word) + 1))
-        begins = list(range(len(word)))  # of the piece that ends at a place, less one
+    def _merge(self, word: str, skips: Iterator[bool]) -> tuple[list[int], int]:
+        """Ids of the word and the number of merges. The best merge comes first; of equal ones the leftmost."""
+        pieces = list(word)  # a piece is stored at its start; the rest of its positions are empty
+        ends = list(range(1, len(word) + 1))  # by start
+        begins = list(range(len(word)))  # by end - 1
         merges = 0
-        agenda: list[tuple[float, int, int, int]] = []  # less score, left, middle, end
+        agenda: list[tuple[float, int, int, int]] = []  # -score, start, middle, end
 
         def propose(left: int, middle: int) -> None:
             found = self._model.pieces.get(pieces[left] + pieces[middle])
@@ -155,7 +154,7 @@ class DropoutSampler:
         while agenda:
             _, left, middle, end = heapq.heappop(agenda)
             stale = not pieces[left] or ends[left] != middle or ends[middle] != end
-            if stale or next(losses):
+            if stale or next(skips):
                 continue
             pieces[left], pieces[middle] = pieces[left] + pieces[middle], ""
             ends[left], begins[end - 1] = end, left
@@ -168,7 +167,7 @@ class DropoutSampler:
 
 
 def _ids(piece: str, model: SubwordModel) -> list[int]:
-    """The id of a piece; a character that is none is spelled in bytes or unknown."""
+    """The id of a piece, or the ids of the bytes of an unknown character."""
     if piece in model.pieces:
         return [model.pieces[piece][0]]
     return [model.byte_ids[byte] for byte in piece.encode()] if model.byte_ids else [UNK]

@@ -12,39 +12,41 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
-from nmt.tokenizers.base import INVISIBLE, Tokenizer, without_surrogates
-from nmt.tokenizers.model_file import read_model, with_symbols
+from nmt.tokenizers.base import INVISIBLE, Tokenizer, replace_surrogates
+from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
-_SPACE = "▁"  # U+2581, which SentencePiece writes for a space and reads back as one
-_ESCAPE = "\uebb5"  # a private-use character that no text is likely to hold
+_SPACE = "▁"  # U+2581, SentencePiece's spelling of a space
+_ESCAPE = "\uebb5"  # a private-use character that is unlikely in text
 _ESCAPED = re.compile(f"{_ESCAPE}([01])")
-_SKIPPED_IN_TRAINING = "▅"  # U+2585: SentencePiece leaves out the lines that hold it
+_SKIPPED_IN_TRAINING = "▅"  # U+2585: SentencePiece does not train on lines that contain it
 
-# The trained model depends on the number of threads, so it is the same on every machine.
+# The trained model depends on the number of threads; a constant makes it the same on every machine.
 _THREADS = 8
-_LONGEST_LINE = 1 << 30  # bytes; SentencePiece silently skips longer lines, and allows no higher limit
+_LONGEST_LINE = 1 << 30  # bytes; the highest limit that SentencePiece allows. It skips longer lines without a message
 
 
 class SubwordTokenizer(Tokenizer):
     """A SentencePiece model.
 
-    Text is taken as it is: no normalisation, every space kept. `decode(encode(text))` is `text` for every text when the
-    model spells rare characters in bytes; else characters that it does not know come back as ⁇.
+    Text is not normalized, and every space is kept. If the model spells rare characters in bytes, `decode(encode(text))`
+    is `text` for every text; otherwise unknown characters decode to ⁇.
     """
 
     tags: ClassVar[int] = 0
     ending: ClassVar[str] = ".model"
 
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
-        """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError when it cannot be used."""
+        """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError: the model cannot be used."""
         self._model = model
         self._sampling = sampling
         self._processor = _processor(model)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(SubwordTokenizer, sampling=self._sampling), (self._model,)  # without the sampler and its caches
+        return partial(SubwordTokenizer, sampling=self._sampling), (
+            self._model,
+        )  # without the sampler, whose caches are large
 
     @property
     def size(self) -> int:
@@ -59,10 +61,10 @@ class SubwordTokenizer(Tokenizer):
         return ids
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Segmentations sampled with `sampling`, each a pure function of a text and its seed.
+        """A random segmentation of each text, a pure function of the text and its seed.
 
-        Unigram: from all segmentations, their probabilities to the power of `sampling` (Kudo 2018, section 3.2, l = ∞).
-        BPE: each merge is left out with probability `sampling` (Provilkov et al. 2020).
+        Unigram: P(segmentation) to the power of `sampling`, over all segmentations (Kudo 2018, section 3.2, l = ∞).
+        BPE: each merge is skipped with probability `sampling` (Provilkov et al. 2020).
         """
         if not self._sampling:
             return self.encode_lines(texts)
@@ -70,7 +72,7 @@ class SubwordTokenizer(Tokenizer):
 
     @cached_property
     def _sampler(self) -> Sampler:
-        return Sampler(read_model(self._model), self._sampling)  # takes a moment, and only training needs it
+        return Sampler(read_model(self._model), self._sampling)  # slow to build, and only training needs it
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
@@ -80,13 +82,13 @@ class SubwordTokenizer(Tokenizer):
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
         return pieces
 
-    def extended(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
-        """The same with further symbols, whose ids come last. Raises ConfigError: one is a piece already, or cannot be one."""
+    def add_symbols(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
+        """A tokenizer with further symbols, whose ids come last. Raises ConfigError: one is a token already or not allowed."""
         spelled, known = _symbols(symbols), set(self.tokens(range(self.size)))
         for symbol, piece in zip(symbols, spelled, strict=True):
             if piece in known:
-                raise ConfigError(f"tokenizer.symbols: {symbol!r} is a piece of the vocabulary already; choose another")
-        return SubwordTokenizer(with_symbols(self._model, spelled), sampling=self._sampling)
+                raise ConfigError(f"tokenizer.symbols: {symbol!r} is a token of the vocabulary already; choose another")
+        return SubwordTokenizer(append_symbols(self._model, spelled), sampling=self._sampling)
 
     def save(self, path: Path) -> None:
         path.write_bytes(self._model)
@@ -114,25 +116,25 @@ class SubwordTokenizer(Tokenizer):
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{key}: {path}: not a usable SentencePiece .model ({reason(error)}); "
-                "name another file or let one be trained"
+                "name another file, or remove the key to train a model"
             ) from error
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> "SubwordTokenizer":
-        """Learn a vocabulary from lines; `what` names them in errors.
+        """Learn a vocabulary from lines. `what` names them in errors.
 
         Raises:
-            ConfigError: the vocabulary size or a symbol does not suit the lines.
-            DataError: there is no text.
+            ConfigError: the vocabulary size or a symbol does not fit the lines.
+            DataError: the lines contain no text.
         """
         return cls(_train(config, lines, what), sampling=config.sampling)
 
 
 def _escape(text: str) -> str:
-    """Text without ▁, which SentencePiece would give back as a space. Invertible by `_unescape` for any text."""
+    """Replace ▁, which SentencePiece would decode to a space. `_unescape` restores any text."""
     if text.isascii():
         return text
-    return without_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
+    return replace_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
 
 
 def _unescape(text: str) -> str:
@@ -140,7 +142,7 @@ def _unescape(text: str) -> str:
 
 
 def _processor(model: bytes) -> Any:
-    """SentencePiece's processor of a model. Raises ValueError: it is damaged, or its special ids are not ours."""
+    """SentencePiece's processor of a model. Raises ValueError: it is damaged, or has other special ids."""
     if not model:
         raise ValueError("the file is empty")
     try:
@@ -186,12 +188,12 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise (failures[0] if failures else _explained(str(error), config.vocabulary_size, what)) from error
+        raise (failures[0] if failures else _explain(str(error), config.vocabulary_size, what)) from error
     return model.getvalue()
 
 
 def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str]:
-    """Lines as SentencePiece learns from them. A reader's error is kept, since SentencePiece tells its text only."""
+    """Lines in SentencePiece's spelling. Errors of the reader are collected: SentencePiece only reports their text."""
     try:
         for line in lines:
             yield _escape(line).replace(_SKIPPED_IN_TRAINING, " ")
@@ -201,25 +203,25 @@ def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Itera
 
 
 def _symbols(symbols: tuple[str, ...]) -> list[str]:
-    """Symbols in SentencePiece's spelling. Raises ConfigError: one is empty, special or there twice."""
+    """Symbols in SentencePiece's spelling. Raises ConfigError: one is empty, special or repeated."""
     for symbol in symbols:
         if not symbol or symbol in SPECIAL_TOKENS:
             raise ConfigError(f"tokenizer.symbols: {symbol!r} cannot be a symbol; remove it or choose another string")
         if symbols.count(symbol) > 1:
-            raise ConfigError(f"tokenizer.symbols: {symbol!r} is there twice; remove one")
+            raise ConfigError(f"tokenizer.symbols: {symbol!r} is listed twice; remove one")
     return [_escape(symbol).replace(" ", _SPACE) for symbol in symbols]
 
 
-def _explained(message: str, asked: int, what: str) -> ConfigError | DataError:
-    """SentencePiece's complaint in the words of the configuration."""
+def _explain(message: str, asked: int, what: str) -> ConfigError | DataError:
+    """SentencePiece's error in the words of the configuration."""
     key = f"tokenizer.vocabulary_size: {asked} is too"
     if match := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
-        return ConfigError(f"{key} large for {what}, which gives at most {match[1]} pieces; choose {match[1]} or less")
+        return ConfigError(f"{key} large for {what}, which yields at most {match[1]} tokens; choose {match[1]} or less")
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return ConfigError(
-            f"{key} small for {what}: its characters and the pieces that are always there need {match[1]}; "
+            f"{key} small for {what}: its characters and the tokens that are always present need {match[1]}; "
             f"choose {match[1]} or more, or lower tokenizer.character_coverage"
         )
     if "sentences_.empty()" in message:
-        return DataError(f"{what}: holds no text to learn a vocabulary from; check the files")
+        return DataError(f"{what}: contains no text to learn a vocabulary from; check the files")
     return ConfigError(f"tokenizer: SentencePiece cannot learn from {what} with these settings ({message.strip()})")

@@ -10,7 +10,7 @@ from nmt.tokenizers.base import Tokenizer
 
 
 class TaggedTokenizer(Tokenizer):
-    """Adds the ids of tags after those of another tokenizer. No text contains them, and they spell nothing."""
+    """Appends tags to the vocabulary of another tokenizer. No text encodes to a tag, and a tag decodes to nothing."""
 
     def __init__(self, inner: Tokenizer, tags: Sequence[str]) -> None:
         self._inner, self._tags = inner, list(tags)

@@ -11,14 +11,14 @@ from typing import ClassVar, Self
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
-from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, Tokenizer, without_surrogates
+from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, Tokenizer, replace_surrogates
 from nmt.types import SPECIAL_TOKENS, UNK
 
 
 class VocabularyTokenizer(Tokenizer, ABC):
-    """A list of units, most frequent first, after the special pieces. Units that are not in it become UNK.
+    """A list of units, most frequent first, after the special tokens. Other units become UNK.
 
-    Subclasses say what a unit is: `split` and `join`.
+    Subclasses define a unit by `split` and `join`.
     """
 
     tags: ClassVar[int] = 0
@@ -45,12 +45,12 @@ class VocabularyTokenizer(Tokenizer, ABC):
         return len(self._shown)
 
     def encode(self, text: str) -> list[int]:
-        return [self._ids.get(unit, UNK) for unit in self.split(without_surrogates(text))]
+        return [self._ids.get(unit, UNK) for unit in self.split(replace_surrogates(text))]
 
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
         return [self.encode(text) for text in texts]
 
-    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:  # noqa: ARG002 - there is but one
+    def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:  # noqa: ARG002 - words have one segmentation
         return self.encode_lines(texts)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -69,7 +69,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["kind"] != cls.kind:
-                raise ValueError(f"it holds {content['kind']}, not {cls.kind}")
+                raise ValueError(f"it contains {content['kind']}, not {cls.kind}")
             return cls([str(unit) for unit in content["units"]])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
@@ -78,16 +78,16 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> Self:
-        """The most frequent units of the lines, among equals the first seen. Raises DataError: there is no text."""
-        counts = Counter(itertools.chain.from_iterable(cls.split(without_surrogates(line)) for line in lines))
+        """Take the most frequent units; of equally frequent ones the first. Raises DataError: the lines contain no text."""
+        counts = Counter(itertools.chain.from_iterable(cls.split(replace_surrogates(line)) for line in lines))
         if not counts:
-            raise DataError(f"{what}: holds no text to learn a vocabulary from; check the files")
+            raise DataError(f"{what}: contains no text to learn a vocabulary from; check the files")
         most = config.vocabulary_size - len(SPECIAL_TOKENS)
         return cls([unit for unit, _ in counts.most_common(most)])
 
 
 class WordTokenizer(VocabularyTokenizer):
-    """Words between spaces. Lost on the way: runs of spaces, spaces at either end, words outside the vocabulary (⁇)."""
+    """Words between spaces. Decoding does not restore runs of spaces, spaces at either end, or unknown words (⁇)."""
 
     kind: ClassVar[str] = "words"
 
@@ -101,7 +101,7 @@ class WordTokenizer(VocabularyTokenizer):
 
 
 class CharacterTokenizer(VocabularyTokenizer):
-    """One id for each character (code point). Lost on the way: characters outside the vocabulary (⁇)."""
+    """One id for each character (code point). Decoding does not restore unknown characters (⁇)."""
 
     kind: ClassVar[str] = "characters"
 

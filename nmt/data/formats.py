@@ -9,7 +9,7 @@ from typing import Any
 
 from nmt.data.text_files import COMPRESSIONS, File, read_lines
 from nmt.errors import DataError
-from nmt.tokenizers.base import without_surrogates
+from nmt.tokenizers.base import replace_surrogates
 
 _LINE_BREAK = re.compile(r"\r?\n")
 
@@ -92,4 +92,4 @@ def _select_text(row: Mapping[str, Any], column: str, where: str) -> str:
         return ""
     if not isinstance(value, str):
         raise DataError(f"{where}: {column!r} must be text, not {json.dumps(value, default=str)[:40]}; mend it")
-    return _LINE_BREAK.sub(" ", without_surrogates(value))
+    return _LINE_BREAK.sub(" ", replace_surrogates(value))

@@ -12,7 +12,7 @@ from nmt.config.schema import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizer, Tokenizers
-from nmt.tokenizers.build import extended, load_tokenizers
+from nmt.tokenizers.build import add_symbols, load_tokenizers
 from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | No
     if not same or len(before.symbols) + len(new) != len(config.symbols):
         return None
     tokenizers = load_tokenizers(config, model_folder(start.name))
-    return extended(tokenizers, new) if new else tokenizers
+    return add_symbols(tokenizers, new) if new else tokenizers
 
 
 def check_start(config: ModelConfig, start: str) -> None:

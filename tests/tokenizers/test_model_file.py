@@ -8,7 +8,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.tokenizers.model_file import read_model, with_symbols
+from nmt.tokenizers.model_file import append_symbols, read_model
 
 LINES = ["the cat sat on the mat", "die Katze saß auf der Matte", "a dog ran in the park <x>"] * 5
 
@@ -50,14 +50,14 @@ def test_symbols_are_added_at_the_end(kind):
     content = train(kind, **BYTES)
     symbols = ["<fr>", "▁Käse▁", "x" * 300]
     before, processor = (
-        sentencepiece.SentencePieceProcessor(model_proto=model) for model in (content, with_symbols(content, symbols))
+        sentencepiece.SentencePieceProcessor(model_proto=model) for model in (content, append_symbols(content, symbols))
     )
     size = before.get_piece_size()
     assert [processor.id_to_piece(id_) for id_ in range(size)] == [before.id_to_piece(id_) for id_ in range(size)]
     assert [processor.id_to_piece(id_) for id_ in range(size, processor.get_piece_size())] == symbols
     assert processor.encode("the cat") == before.encode("the cat")
     assert [size, size + 2] == [id_ for id_ in processor.encode(f"a<fr>{symbols[2]}") if id_ >= size]
-    known = read_model(with_symbols(content, symbols)).symbols
+    known = read_model(append_symbols(content, symbols)).symbols
     assert known == {**read_model(content).symbols, **{symbol: size + i for i, symbol in enumerate(symbols)}}
 
 

@@ -121,7 +121,7 @@ def test_long_words_are_sampled_alike_and_not_kept(kind):
     sampler, kept = Sampler(model, 0.3), Sampler(model, 0.3)
     assert sampler.sample([text], [7]) == kept.sample([text], [7])
     segmenter = sampler._segment.__self__
-    cache = segmenter._lattice if kind == "unigram" else segmenter._known
+    cache = segmenter._lattice if kind == "unigram" else segmenter._cached
     assert cache.cache_info().currsize == 0
     sampler.sample([processor.normalize(WORDS[0])], [7])
     assert cache.cache_info().currsize == 1

@@ -163,7 +163,7 @@ def test_symbols_that_cannot_be(symbols):
 @pytest.mark.parametrize("kind", KINDS)
 def test_further_symbols(kind):
     before = train(kind, sampling=0.3, symbols=("<2de>",))
-    after = before.extended(("<2fr>", "New York"))
+    after = before.add_symbols(("<2fr>", "New York"))
     assert after.size == before.size + 2
     for text in ("<2fr> the cat", "in New York", "▁x <2de>"):
         for ids in (after.encode(text), *after.sample([text] * 5, range(5))):
@@ -172,7 +172,7 @@ def test_further_symbols(kind):
     assert after.sample(LINES, SEEDS) == before.sample(LINES, SEEDS)
     for symbol in ("<2de>", "", "<s>"):
         with pytest.raises(ConfigError, match=r"^tokenizer\.symbols: "):
-            before.extended((symbol,))
+            before.add_symbols((symbol,))
 
 
 @pytest.mark.parametrize("kind", KINDS)

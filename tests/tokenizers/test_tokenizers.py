@@ -10,7 +10,7 @@ import sentencepiece
 
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, MachineError, ModelError
-from nmt.tokenizers.base import without_surrogates
+from nmt.tokenizers.base import replace_surrogates
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,8 +192,8 @@ def test_unwritable_folder_is_a_machine_error(tmp_path):
 
 
 def test_lone_surrogates_are_replaced():
-    assert without_surrogates("a\ud800b\udfffc") == "a\ufffdb\ufffdc"
-    assert without_surrogates("naïve 😀") == "naïve 😀"
+    assert replace_surrogates("a\ud800b\udfffc") == "a\ufffdb\ufffdc"
+    assert replace_surrogates("naïve 😀") == "naïve 😀"
 
 
 def test_folder_does_not_shadow_another_package_named_tokenizers():

@@ -94,5 +94,5 @@ def test_surrogates_are_replaced():
 
 @pytest.mark.parametrize("train", [words, characters])
 def test_no_text_is_a_data_error(train):
-    with pytest.raises(DataError, match="the text: holds no text"):
+    with pytest.raises(DataError, match="the text: contains no text"):
         train(lines=["", ""])
