@@ -22,7 +22,7 @@ from nmt.commands.base import (
 )
 from nmt.data.text_files import read_lines
 from nmt.metrics.metric import Scoring
-from nmt.metrics.standard import BLEU, DEFAULT_METRICS, METRICS, ChrF, build_metric
+from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
 from nmt.search.options import SearchOptions
 from nmt.system.files import write_whole
 
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
         counted = _read(options.frequencies) if options.frequencies else None
         if options.report:
-            from nmt.evaluation.report.page import prepare
+            from nmt.evaluation.report.build import ReportInputs, build_report
+            from nmt.evaluation.report.history import read_history
+            from nmt.evaluation.report.page import prepare, write_page
 
             prepare(options.report)
         language = (options.language_pair or "").partition("-")[2] or (options.to if hypotheses else None) or ""
@@ -77,7 +79,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lowercase=options.lowercase,
         )
         if options.report:
-            _report(options, evaluation, lines, sets, source, translations, counted, language, tags)
+            inputs = ReportInputs(
+                evaluation=evaluation,
+                hypotheses=lines,
+                references=sets,
+                scoring=_scoring(options, language),
+                source=source[1] if source else None,
+                translations=translations,
+                tags=tags,
+                frequency_text=counted,
+                histories=[history for folder in options.models if (history := read_history(Path(folder)))],
+            )
+            write_page(options.report, build_report(inputs))
         say(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
 
     return run(NAME, body)
@@ -117,40 +130,6 @@ def _translate(
     if options.output:
         write_whole(options.output, "".join(f"{translation.text}\n" for translation in translations))
     return translations, language, translator.data.tags
-
-
-def _report(
-    options: argparse.Namespace,
-    evaluation: "Evaluation",
-    lines: list[str],
-    references: list[list[str]],
-    source: Text | None,
-    translations: "list[Translation]",
-    counted: Text | None,
-    language: str,
-    tags: tuple[str, ...],
-) -> None:
-    """Write the page into the folder that `prepare` has made."""
-    from nmt.evaluation.report.build import build_report
-    from nmt.evaluation.report.figures import frequencies
-    from nmt.evaluation.report.history import read_history
-    from nmt.evaluation.report.page import write_page
-
-    scoring = _scoring(options, language)
-    bleu, chrf = BLEU(scoring), ChrF(scoring)
-    report = build_report(
-        evaluation,
-        lines,
-        references,
-        bleu=bleu,
-        chrf=chrf,
-        source=source[1] if source else None,
-        translations=translations,
-        corpus=(counted[0], frequencies(bleu.words(line) for line in counted[1])) if counted else None,
-        histories=[history for folder in options.models if (history := read_history(Path(folder)))],
-        tags=tags,
-    )
-    write_page(options.report, report)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -26,7 +26,7 @@ from cell_comparison.tasks import TASKS
 from cell_comparison.work import Job, commits, results
 from nmt.checkpoint.folder import model_folder as find_model
 from nmt.commands.base import run, whole_number
-from nmt.evaluation.report.draw import check
+from nmt.evaluation.report.draw import require_matplotlib
 from nmt.system.files import CHECKSUMS, saving, write_whole
 from nmt.system.machine import cores
 
@@ -42,7 +42,7 @@ QUICK = (
 
 def main() -> None:
     options = parse()
-    check()
+    require_matplotlib()
     compare(options)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from cell_comparison.figures import Studies, accuracies, reach
 from cell_comparison.sizes import NAMES
 from cell_comparison.tasks import TASKS
-from nmt.evaluation.report.draw import draw, fill
+from nmt.evaluation.report.draw import draw, fill_heat_map
 
 COLOURS = {"rnn": "#818b98", "gru": "#bc4c00", "lstm": "#0969da"}
 MOMENTS = {"before": "before training", "after": "after training"}
@@ -70,7 +70,7 @@ def gates(seen: Mapping[str, Any]) -> str:
 
     def paint(axes: list[Any]) -> None:
         for panel, direction in zip(axes, ("forward", "backward"), strict=True):
-            fill(panel, [seen[direction][name] for name in rows], list(rows.values()), seen["pieces"])
+            fill_heat_map(panel, [seen[direction][name] for name in rows], list(rows.values()), seen["pieces"])
             panel.set_ylabel(direction)
 
     return draw(paint, 2.0 + 0.36 * len(seen["pieces"]), 4.6, rows=2)
@@ -82,8 +82,10 @@ def units(seen: Mapping[str, Any]) -> str:
     largest = max(abs(value) for row in seen["cell"] for value in row)
 
     def paint(axes: list[Any]) -> None:
-        fill(axes[0], seen["forget"], names, seen["pieces"])
-        fill(axes[1], seen["cell"], names, [""] * len(seen["pieces"]), colours="RdBu_r", bounds=(-largest, largest))
+        fill_heat_map(axes[0], seen["forget"], names, seen["pieces"])
+        fill_heat_map(
+            axes[1], seen["cell"], names, [""] * len(seen["pieces"]), colors="RdBu_r", bounds=(-largest, largest)
+        )
         axes[0].set_ylabel("forget gate")
         axes[1].set_ylabel("cell state")
 

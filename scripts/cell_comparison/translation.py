@@ -15,7 +15,7 @@ from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
 from nmt.data.text_files import find_file, read_lines
 from nmt.errors import DataError, ModelError
-from nmt.evaluation.report.figures import by_length
+from nmt.evaluation.report.figures import group_by_length
 from nmt.evaluation.report.history import read_history
 from nmt.evaluation.scores import check_lengths, evaluate
 from nmt.metrics.metric import Scoring
@@ -99,7 +99,7 @@ def _scores(translator: Translator, corpus: str, name: str) -> dict[str, Any]:
     language = translator.target_language()
     evaluation = evaluate(hypotheses, [reference], metrics=(BLEU.name, ChrF.name), target_language=language)
     scoring = Scoring(target_language=language)
-    groups = by_length(hypotheses, [reference], BLEU(scoring), ChrF(scoring))
+    groups = group_by_length(hypotheses, [reference], BLEU(scoring), ChrF(scoring))
     return {
         "scores": [dataclasses.asdict(score) for score in evaluation.scores],
         "lengths": [dataclasses.asdict(group) for group in groups],

@@ -19,19 +19,19 @@ def texts(svg: str) -> list[str]:
 
 
 def test_bars_show_labels_values_and_notes() -> None:
-    shown = texts(draw.bars(["1–5", "6+"], [12.34, 0], "words", "BLEU", ["3 sent.", "4 sent."]))
+    shown = texts(draw.draw_bars(["1–5", "6+"], [12.34, 0], x="words", y="BLEU", notes=["3 sent.", "4 sent."]))
     assert {"1–5", "6+", "12.3", "0.0", "words", "BLEU", "3 sent.", "4 sent."} <= set(shown)
 
 
-def test_any_piece_can_label_a_heat_map() -> None:
-    pieces = ["▁a", "$x$", "<&>", "犬", "\x00", "_^{"]
-    svg = draw.heat_map([[0.5] * 6], ["▁犬"], pieces)
+def test_any_token_can_label_a_heat_map() -> None:
+    tokens = ["▁a", "$x$", "<&>", "犬", "\x00", "_^{"]
+    svg = draw.draw_heat_map([[0.5] * 6], ["▁犬"], tokens)
     assert {"▁a", "$x$", "<&>", "犬", "\ufffd", "_^{", "▁犬"} <= set(texts(svg))
 
 
 def test_a_drawing_is_the_same_every_time() -> None:
-    assert draw.heat_map([[0.5, 1]], ["a"], ["b", "c"]) == draw.heat_map([[0.5, 1]], ["a"], ["b", "c"])
-    assert draw.heat_map([[0.5, 1]], ["a"], ["b", "c"]) != draw.heat_map([[0.5, 0]], ["a"], ["b", "c"])
+    assert draw.draw_heat_map([[0.5, 1]], ["a"], ["b", "c"]) == draw.draw_heat_map([[0.5, 1]], ["a"], ["b", "c"])
+    assert draw.draw_heat_map([[0.5, 1]], ["a"], ["b", "c"]) != draw.draw_heat_map([[0.5, 0]], ["a"], ["b", "c"])
 
 
 def history(name: str, **validation: float) -> History:
@@ -42,13 +42,16 @@ def history(name: str, **validation: float) -> History:
 
 
 def test_curves_name_the_trainings_where_there_are_several() -> None:
-    alone, both = texts(draw.curves([history("one")])), texts(draw.curves([history("one", bleu=3.0), history("two")]))
+    alone, both = (
+        texts(draw.draw_curves([history("one")])),
+        texts(draw.draw_curves([history("one", bleu=3.0), history("two")])),
+    )
     assert {"training", "validation"} <= set(alone)
     assert "BLEU" not in alone
     assert {"one: training", "two: validation", "BLEU"} <= set(both)
 
 
-def test_a_missing_matplotlib_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_matplotlib_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MachineError, match=r"pip install 'nmt\[plots\]'"):
-        draw.check()
+        draw.require_matplotlib()

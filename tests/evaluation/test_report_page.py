@@ -1,8 +1,11 @@
-"""A report, gathered and written as a page."""
+"""A report, built and written as a page."""
 
 import base64
+import dataclasses
+import functools
 import re
 import sys
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,11 +13,11 @@ from xml.etree import ElementTree
 import pytest
 
 from nmt.errors import MachineError
-from nmt.evaluation.report.build import MAPS, MOST_PIECES, WORST, Report, build_report
+from nmt.evaluation.report.build import MAPS, MAX_MAP_TOKENS, WORST, Report, ReportInputs, build_report
 from nmt.evaluation.report.history import History
-from nmt.evaluation.report.page import page, prepare, write_page
-from nmt.evaluation.scores import evaluate
-from nmt.metrics.standard import BLEU, ChrF
+from nmt.evaluation.report.page import prepare, render, write_page
+from nmt.evaluation.scores import Evaluation, evaluate
+from nmt.metrics.metric import Scoring
 from nmt.translation.request import Translation
 
 pytest.importorskip("matplotlib")
@@ -22,34 +25,40 @@ pytest.importorskip("matplotlib")
 SOURCE = [f"sentence {number} <b>" for number in range(30)]
 REFERENCES = [f"Satz {number} & mehr" for number in range(30)]
 HYPOTHESES = [f"Satz {number % 7} <script>" for number in range(30)]
+RECORD = {"kind": "valid", "update": 1, "seconds": 2.0, "loss": 2.0}
 
 
-def translation(text: str, pieces: int = 3) -> Translation:
-    weights = [[1 / (pieces + 1)] * pieces for _ in range(pieces)]
-    names = [f"▁{number}" for number in range(pieces)]
+def translation(text: str, tokens: int = 3) -> Translation:
+    weights = [[1 / (tokens + 1)] * tokens for _ in range(tokens)]
+    names = [f"▁{number}" for number in range(tokens)]
     return Translation(
-        text=text, score=0.0, source_tokens=names, tokens=names, alignment=[0] * pieces, attention=weights
+        text=text, score=0.0, source_tokens=names, tokens=names, alignment=[0] * tokens, attention=weights
     )
 
 
-def report(*, model: bool = True, corpus: dict[str, int] | None = None, baseline: bool = False) -> Report:
-    evaluation = evaluate(HYPOTHESES, [REFERENCES], metrics=["chrf"], baseline=REFERENCES if baseline else None)
-    record = {"kind": "valid", "update": 1, "seconds": 2.0, "loss": 2.0}
-    return build_report(
-        evaluation,
-        HYPOTHESES,
-        [REFERENCES],
-        bleu=BLEU(),
-        chrf=ChrF(),
+@functools.cache
+def evaluation(baseline: bool = False) -> Evaluation:
+    return evaluate(HYPOTHESES, [REFERENCES], metrics=["chrf"], baseline=REFERENCES if baseline else None)
+
+
+def report(
+    *, model: bool = True, counted: Sequence[str] = (), baseline: bool = False, hypotheses: Sequence[str] = HYPOTHESES
+) -> Report:
+    inputs = ReportInputs(
+        evaluation=evaluation(baseline),
+        hypotheses=hypotheses,
+        references=[REFERENCES],
+        scoring=Scoring(),
         source=SOURCE if model else None,
-        translations=[translation(text) for text in HYPOTHESES] if model else None,
-        corpus=("<corpus>", corpus) if corpus else None,
-        histories=[History(name="run", records=[record])] if model else [],
+        translations=[translation(text) for text in hypotheses] if model else [],
+        frequency_text=("<corpus>", counted) if counted else None,
+        histories=[History(name="run", records=[RECORD])] if model else [],
     )
+    return build_report(inputs)
 
 
 class Reader(HTMLParser):
-    """Takes a page apart, and holds that every element is closed in order."""
+    """Takes a page apart and checks that every element is closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -75,7 +84,7 @@ class Reader(HTMLParser):
 
 
 def test_a_page_shows_every_part_and_escapes_all_text() -> None:
-    text = page(report())
+    text = render(report())
     read = Reader(text)
     parts = ["Scores", "By length", "By word frequency", "Length and omissions", "Repetition", "Worst sentences"]
     assert read.headings == [*parts, "Attention", "Training"]
@@ -91,46 +100,118 @@ def test_a_page_shows_every_part_and_escapes_all_text() -> None:
 
 
 def test_without_a_model_there_is_neither_attention_nor_training() -> None:
-    read = Reader(page(report(model=False)))
+    read = Reader(render(report(model=False)))
     assert read.headings[-1] == "Worst sentences"
     assert "attention" not in read.text
     assert "source" not in read.text.partition("Worst sentences")[2]
 
 
-def test_the_worst_are_some_and_the_maps_go_from_bad_to_good() -> None:
+def test_the_worst_sentences_are_shown_and_the_maps_go_from_bad_to_good() -> None:
     found = report()
     assert len(found.worst) == WORST < len(HYPOTHESES)
     scores = [sentence.chrf for sentence, _ in found.mapped]
     assert (scores[0], scores) == (found.worst[0].chrf, sorted(scores))
-    assert [(sentence.hypothesis, translation.text) for sentence, translation in found.mapped if translation.text] == [
-        (sentence.hypothesis, sentence.hypothesis) for sentence, _ in found.mapped
+    assert len(scores) == MAPS
+    assert [translation.text for _, translation in found.mapped] == [
+        sentence.hypothesis for sentence, _ in found.mapped
     ]
 
 
+def test_the_worst_of_many_sentences_are_the_bad_ones() -> None:
+    """Only as many sentences are bad as are shown; all others are perfect."""
+    bad = list(range(3, 3 + WORST))
+    hypotheses = ["???" if number in bad else line for number, line in enumerate(REFERENCES)]
+    found = report(hypotheses=hypotheses)
+    assert [sentence.number - 1 for sentence in found.worst] == bad
+    assert found.mapped[0][0].chrf == 0
+    assert found.mapped[-1][0].chrf == pytest.approx(100)
+
+
+def test_a_few_sentences_are_all_drawn_once() -> None:
+    inputs = ReportInputs(
+        evaluation=evaluation(),
+        hypotheses=["a", "b"],
+        references=[["a", "x"]],
+        scoring=Scoring(),
+        translations=[translation("a"), translation("b")],
+    )
+    assert [sentence.number for sentence, _ in build_report(inputs).mapped] == [2, 1]
+
+
 def test_long_sentences_are_not_drawn() -> None:
-    texts = ["a", "b"]
-    translations = [translation("a", MOST_PIECES + 1), translation("b", MOST_PIECES)]
-    evaluation = evaluate(texts, [texts], metrics=["chrf"])
-    found = build_report(evaluation, texts, [texts], bleu=BLEU(), chrf=ChrF(), translations=translations)
-    assert [sentence.number for sentence, _ in found.mapped] == [2]
+    texts = ["a", "b", "c"]
+    wide = translation("c", MAX_MAP_TOKENS + 1)
+    wide = dataclasses.replace(wide, tokens=["x"], alignment=[0], attention=wide.attention[:1])
+    inputs = ReportInputs(
+        evaluation=evaluation(),
+        hypotheses=texts,
+        references=[texts],
+        scoring=Scoring(),
+        translations=[translation("a", MAX_MAP_TOKENS + 1), translation("b", MAX_MAP_TOKENS), wide],
+    )
+    assert [sentence.number for sentence, _ in build_report(inputs).mapped] == [2]
 
 
 def test_neglected_words_are_counted() -> None:
     found = report()
     assert found.source_words == 3 * len(SOURCE)
-    assert found.neglected == 0  # each word has 3/4
-    assert f"0 of {found.source_words} source words" in Reader(page(found)).text
+    assert found.neglected_words == 0  # each word has 3/4
+    assert f"0 of {found.source_words} source words" in Reader(render(found)).text
 
 
-def test_frequencies_of_another_corpus() -> None:
-    assert [group.label for group in report(corpus={"Satz": 5000}).frequencies] == ["0", "1000+"]
-    assert [group.label for group in report().frequencies] == ["1", "10–99"]
-    assert "occur in <corpus>" in Reader(page(report(corpus={"Satz": 5000}))).text
+def test_neglected_words_are_named() -> None:
+    weights = [[0.9, 0.05, 0.0]]
+    neglectful = Translation(
+        text="a", score=0.0, source_tokens=["▁one", "▁two", "▁."], tokens=["▁a"], alignment=[0], attention=weights
+    )
+    inputs = ReportInputs(
+        evaluation=evaluation(), hypotheses=["a"], references=[["b"]], scoring=Scoring(), translations=[neglectful]
+    )
+    found = build_report(inputs)
+    assert (found.source_words, found.neglected_words) == (3, 1)
+    text = Reader(render(found)).text
+    assert "1 of 3 source words" in text
+    assert "33.3 %" in " ".join(text.split())
+    assert found.worst[0].neglected == ("two",)
+
+
+def test_texts_without_words_make_a_page() -> None:
+    inputs = ReportInputs(evaluation=evaluation(), hypotheses=["", ""], references=[["", ""]], scoring=Scoring())
+    read = Reader(render(build_report(inputs)))
+    assert "By word frequency" not in read.headings
+    assert "a ratio of 0.000" in " ".join(read.text.split())
+
+
+def test_empty_lines_keep_their_row() -> None:
+    """The style sheet gives an empty description the height of a line."""
+    text = render(report(hypotheses=["", *HYPOTHESES[1:]]))
+    assert "<dt>translation</dt><dd></dd>" in text
+    assert "dd:empty::after" in text
+
+
+def test_figures_are_rounded_as_people_compare_them() -> None:
+    score = evaluation().scores[0]
+    text = render(report())
+    assert f"<td>{score.score:.2f}</td><td>{score.mean:.2f} ± {score.margin:.2f}</td></tr>" in text
+    group = report().length_groups[0]
+    assert f"<td>{group.bleu:.2f}</td><td>{group.chrf:.2f}</td>" in text
+    assert f"<td>{report().worst[0].chrf:.1f}</td>" in text
+
+
+def test_words_can_be_counted_in_another_text() -> None:
+    counted = ["Satz"] * 1000
+    assert [group.label for group in report(counted=counted).frequency_groups] == ["0", "1000+"]
+    assert [group.label for group in report().frequency_groups] == ["1", "10–99"]
+    assert "occur in <corpus>" in Reader(render(report(counted=counted))).text
 
 
 def test_a_baseline_is_shown() -> None:
-    assert "baseline" in Reader(page(report(baseline=True))).text
-    assert "baseline" not in Reader(page(report())).text
+    text = render(report(baseline=True))
+    difference = evaluation(baseline=True).scores[0].difference
+    assert difference is not None
+    assert f"<td>{difference.baseline:.2f}</td><td>{difference.p_value:.4f}</td></tr>" in text
+    assert "<th>baseline</th>" in text
+    assert "<th>baseline</th>" not in render(report())
 
 
 def test_the_folder_is_made_and_the_page_replaced(tmp_path: Path) -> None:
@@ -142,14 +223,16 @@ def test_the_folder_is_made_and_the_page_replaced(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["index.html"]
 
 
-def test_a_bad_folder_is_told(tmp_path: Path) -> None:
+def test_a_bad_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(MachineError, match=r"file.*: cannot be written"):
             prepare(str(folder))
 
 
-def test_a_missing_package_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MachineError, match=r"nmt\[plots\]"):
         prepare(str(tmp_path / "report"))

@@ -1,6 +1,6 @@
-"""What a report says in numbers. Nothing is drawn here.
+"""The figures of a report. Nothing is drawn here.
 
-Words are those of BLEU's tokenizer. With several references, frequencies and lengths are judged by the first of them.
+Words are those of BLEU's tokenizer. With several references, word frequencies and lengths are compared with the first one.
 """
 
 import itertools
@@ -12,22 +12,22 @@ from nmt.metrics.metric import Metric
 from nmt.metrics.standard import BLEU
 from nmt.translation.request import Translation
 
-LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # words with which a group of sentences begins; the last has no end
-FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the same of words, by how often they occur
-SHORT = 0.7  # of the reference's words: a translation with fewer may lack something
-LITTLE = 0.2  # attention, summed over the translation: a source word with less may not have been translated
-LONGEST_REPEATED = 4  # words
-_WORD_BEGIN = "▁"  # as SentencePiece marks it
+LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest number of words in each group of sentences; the last is open
+FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest number of occurrences in each group of words
+SHORT_BELOW = 0.7  # of the number of words in the reference: a shorter translation may be incomplete
+NEGLECTED_BELOW = 0.2  # attention, summed over the translation: a source word with less may not have been translated
+MAX_REPEATED = 4  # words in a repeated n-gram
+_WORD_START = "▁"  # SentencePiece's mark
 
 Words = list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LengthGroup:
-    """Sentences whose references are about as long."""
+    """Sentences whose references have about the same length."""
 
     label: str
-    """Words of the reference: 6–10, for example."""
+    """The number of words in the reference: 6–10, for example."""
     sentences: int
     bleu: float
     chrf: float
@@ -35,16 +35,16 @@ class LengthGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class FrequencyGroup:
-    """Words that are about as frequent, and how well they were translated."""
+    """Words that are about equally frequent, and how well they are translated."""
 
     label: str
-    """How often such a word occurs: 5–9, for example."""
+    """How often each of the words occurs: 5–9, for example."""
     reference: int
     """Occurrences in the references."""
     hypothesis: int
     """Occurrences in the translations."""
     matched: int
-    """Occurrences in both, sentence by sentence."""
+    """Occurrences in both, counted sentence by sentence."""
 
     @property
     def precision(self) -> float:
@@ -62,28 +62,28 @@ class FrequencyGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Repetition:
-    """n-grams that a translation has more than once, and more often than any reference of the sentence."""
+    """n-grams that a translation contains more than once and more often than any reference of the sentence."""
 
     size: int
-    """Words in the n-gram."""
+    """The number of words in the n-gram."""
     surplus: int
-    """Occurrences beyond the first and beyond those of the reference."""
+    """Occurrences after the first one that no reference has."""
     total: int
-    """All n-grams of the translations."""
+    """All n-grams of this size in the translations."""
     sentences: int
-    """Translations with at least one."""
+    """Translations with at least one repetition."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Length:
-    """How long translations are, against the first reference."""
+class Lengths:
+    """The lengths of translations and of their first references."""
 
     hypothesis: int
-    """Words of all translations."""
+    """Words in all translations."""
     reference: int
-    """Words of all references."""
+    """Words in all references."""
     short: int
-    """Sentences whose translation has fewer words than SHORT of the reference's."""
+    """Translations that have less than SHORT_BELOW of the words of their reference."""
 
     @property
     def ratio(self) -> float:
@@ -92,15 +92,15 @@ class Length:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How much attention the words of a source sentence got: the sum over the pieces of its translation."""
+    """The attention to each word of a source sentence, summed over the tokens of its translation."""
 
     words: tuple[str, ...]
     attention: tuple[float, ...]
 
     def neglected(self) -> list[str]:
-        """Words with letters or digits that got less than LITTLE."""
+        """Words with letters or digits whose attention is below NEGLECTED_BELOW."""
         pairs = zip(self.words, self.attention, strict=True)
-        return [word for word, weight in pairs if weight < LITTLE and any(map(str.isalnum, word))]
+        return [word for word, weight in pairs if weight < NEGLECTED_BELOW and any(map(str.isalnum, word))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,64 +108,64 @@ class Sentence:
     """One sentence and its translation."""
 
     number: int
-    """Of the line, from 1."""
+    """The number of the line, from 1."""
     chrf: float
     source: str | None
     references: tuple[str, ...]
     hypothesis: str
     neglected: tuple[str, ...] = ()
-    """Source words with little attention, where the attention is known."""
+    """Source words with little attention, if the attention is known."""
 
 
-def by_length(
+def group_by_length(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], bleu: BLEU, chrf: Metric
 ) -> list[LengthGroup]:
-    """Corpus scores of sentences of like length, by the words of the first reference; empty groups are left out."""
+    """The corpus scores of sentences of similar length, by the words in the first reference. Empty groups are left out."""
     members: dict[int, list[int]] = {}
     for index, line in enumerate(references[0]):
-        members.setdefault(_group(LENGTHS, len(bleu.words(line))), []).append(index)
+        members.setdefault(_find_group(LENGTHS, len(bleu.words(line))), []).append(index)
     groups = []
     for group, chosen in sorted(members.items()):
         ours = [hypotheses[index] for index in chosen]
         theirs = [[lines[index] for index in chosen] for lines in references]
         scores = [metric.score(ours, theirs) for metric in (bleu, chrf)]
-        label = _label(LENGTHS, group)
+        label = _label_group(LENGTHS, group)
         groups.append(LengthGroup(label=label, sentences=len(chosen), bleu=scores[0], chrf=scores[1]))
     return groups
 
 
-def by_frequency(
+def group_by_frequency(
     hypotheses: Sequence[Words], references: Sequence[Words], frequencies: Mapping[str, int]
 ) -> list[FrequencyGroup]:
-    """Precision and recall of words by their frequency; groups that no reference has a word of are left out.
+    """Precision and recall of words by their frequency. Groups without a word in the references are left out.
 
-    A word counts as matched as often as it stands in both the translation and the reference of a sentence.
+    A word matches as often as it occurs in both the translation and the reference of a sentence.
     """
     ours, theirs, both = Counter[int](), Counter[int](), Counter[int]()
     for hypothesis, reference in zip(hypotheses, references, strict=True):
         counts = Counter(hypothesis), Counter(reference)
         for total, found in zip((ours, theirs, both), (*counts, counts[0] & counts[1]), strict=True):
             for word, count in found.items():
-                total[_group(FREQUENCIES, frequencies.get(word, 0))] += count
+                total[_find_group(FREQUENCIES, frequencies.get(word, 0))] += count
     return [
         FrequencyGroup(
-            label=_label(FREQUENCIES, group), reference=theirs[group], hypothesis=ours[group], matched=both[group]
+            label=_label_group(FREQUENCIES, group), reference=theirs[group], hypothesis=ours[group], matched=both[group]
         )
         for group in sorted(theirs)
     ]
 
 
-def frequencies(lines: Iterable[Words]) -> Counter[str]:
+def count_words(lines: Iterable[Words]) -> Counter[str]:
     """How often each word occurs."""
     return Counter(itertools.chain.from_iterable(lines))
 
 
-def repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
-    """Repeated n-grams beyond the references, of one word up to LONGEST_REPEATED."""
-    return [_repetition(size, hypotheses, references) for size in range(1, LONGEST_REPEATED + 1)]
+def count_repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
+    """Repeated n-grams that no reference has, from one word to MAX_REPEATED."""
+    return [_count_size(size, hypotheses, references) for size in range(1, MAX_REPEATED + 1)]
 
 
-def _repetition(size: int, hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> Repetition:
+def _count_size(size: int, hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> Repetition:
     surplus, total = [], 0
     for hypothesis, *others in zip(hypotheses, *references, strict=True):
         counts = Counter(_ngrams(hypothesis, size))
@@ -181,44 +181,44 @@ def _ngrams(words: Words, size: int) -> Iterator[tuple[str, ...]]:
     return zip(*(words[start:] for start in range(size)), strict=False)
 
 
-def length(hypotheses: Sequence[Words], references: Sequence[Words]) -> Length:
-    """Lengths of translations against those of their references."""
+def compare_lengths(hypotheses: Sequence[Words], references: Sequence[Words]) -> Lengths:
+    """The lengths of translations and of their references."""
     pairs = [(len(ours), len(theirs)) for ours, theirs in zip(hypotheses, references, strict=True)]
-    return Length(
+    return Lengths(
         hypothesis=sum(ours for ours, _ in pairs),
         reference=sum(theirs for _, theirs in pairs),
-        short=sum(ours < SHORT * theirs for ours, theirs in pairs),
+        short=sum(ours < SHORT_BELOW * theirs for ours, theirs in pairs),
     )
 
 
-def coverage(translation: Translation, tags: Collection[str] = ()) -> Coverage:
-    """Attention to each source word, from a translation that was asked to keep it (Tu et al. 2016 call the sum coverage).
+def compute_coverage(translation: Translation, tags: Collection[str] = ()) -> Coverage:
+    """The attention to each source word of a translation whose attention is known (Tu et al. 2016 call the sum coverage).
 
-    `tags` are no words.
+    Source tokens in `tags` are not words.
     """
-    indices = [index for index, piece in enumerate(translation.source_tokens) if piece not in tags]
-    pieces = [translation.source_tokens[index] for index in indices]
+    indices = [index for index, token in enumerate(translation.source_tokens) if token not in tags]
+    tokens = [translation.source_tokens[index] for index in indices]
     received = [sum(weights[index] for weights in translation.attention) for index in indices]
     names: list[str] = []
     attention: list[float] = []
-    marked = any(piece.startswith(_WORD_BEGIN) for piece in pieces)  # else every piece is a word or a character
-    for piece, weight in zip(pieces, received, strict=True):
-        if names and marked and not piece.startswith(_WORD_BEGIN):
-            names[-1], attention[-1] = names[-1] + piece, attention[-1] + weight
+    marked = any(token.startswith(_WORD_START) for token in tokens)  # otherwise each token is a word or a character
+    for token, weight in zip(tokens, received, strict=True):
+        if names and marked and not token.startswith(_WORD_START):
+            names[-1], attention[-1] = names[-1] + token, attention[-1] + weight
         else:
-            names.append(piece.removeprefix(_WORD_BEGIN))
+            names.append(token.removeprefix(_WORD_START))
             attention.append(weight)
     return Coverage(words=tuple(names), attention=tuple(attention))
 
 
-def worst_first(
+def rank_sentences(
     source: Sequence[str] | None,
     references: Sequence[Sequence[str]],
     hypotheses: Sequence[str],
     chrf: Metric,
     coverages: Sequence[Coverage] = (),
 ) -> list[Sentence]:
-    """All sentences by sentence-level chrF (Popović 2015), the worst first, of equal ones the first first."""
+    """All sentences by sentence-level chrF, the worst first. Equal ones keep their order."""
     sentences = []
     for index, (hypothesis, *others) in enumerate(zip(hypotheses, *references, strict=True)):
         sentence = Sentence(
@@ -233,14 +233,14 @@ def worst_first(
     return sorted(sentences, key=lambda sentence: sentence.chrf)
 
 
-def _group(beginnings: Sequence[int], value: int) -> int:
-    """The group of a value; what is below the first one belongs to it."""
-    return max(0, sum(begin <= value for begin in beginnings) - 1)
+def _find_group(minima: Sequence[int], value: int) -> int:
+    """The index of the group of a value. Values below the first minimum belong to the first group."""
+    return max(0, sum(minimum <= value for minimum in minima) - 1)
 
 
-def _label(beginnings: Sequence[int], group: int) -> str:
-    first = beginnings[group]
-    if group + 1 == len(beginnings):
+def _label_group(minima: Sequence[int], group: int) -> str:
+    first = minima[group]
+    if group + 1 == len(minima):
         return f"{first}+"
-    last = beginnings[group + 1] - 1
+    last = minima[group + 1] - 1
     return str(first) if first == last else f"{first}–{last}"

@@ -1,4 +1,4 @@
-"""The course of a training as its folder keeps it."""
+"""The history of a training, from the metrics.jsonl of its output folder."""
 
 import itertools
 import json
@@ -15,14 +15,14 @@ from nmt.system.files import reason
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What metrics.jsonl of one training holds."""
+    """The records of one training."""
 
     name: str
-    """Of the folder."""
+    """The folder."""
     records: Sequence[dict[str, Any]]
 
     def series(self, kind: str, key: str) -> tuple[list[int], list[float]]:
-        """Updates and values of the records of a kind (`train` or `valid`) that have this figure."""
+        """Updates and values of the records of a kind (`train` or `valid`) in which a figure is a finite number."""
         found = [
             (record["update"], record[key])
             for record in self.records
@@ -32,13 +32,14 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Of training, validation included. In older files every process that went on with the training began to count anew."""
+        """The duration of the training, validations included."""
+        # Older versions reset the timer at every --resume, so that a record shows less time than the one before it.
         marks = [float(record["seconds"]) for record in self.records]
-        return sum(mark for mark, after in itertools.pairwise([*marks, -1.0]) if after < mark)
+        return sum(mark for mark, following in itertools.pairwise([*marks, -1.0]) if following < mark)
 
 
 def read_history(folder: Path) -> History | None:
-    """The history of a training's output folder; None where it has none, as a model folder alone.
+    """The history in the output folder of a training, or None where there is none, as in a model folder.
 
     Raises:
         ModelError: it cannot be read.
@@ -48,10 +49,10 @@ def read_history(folder: Path) -> History | None:
         return None
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        # A kill may have cut the last line short.
+        # If the training was killed, the last line may be incomplete.
         records = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path}: cannot be read ({reason(error)}); give the training's own file, or move it away"
+            f"{path}: cannot be read ({reason(error)}); restore the file of the training, or move it away"
         ) from error
     return History(name=str(folder), records=records)
