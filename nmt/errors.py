@@ -15,7 +15,7 @@ A message says what, where (file:line or key), what is allowed, and what to do.
 class NmtError(Exception):
     """Base of all errors raised on purpose."""
 
-    told = False  # whether another process of the same training says why all of them end
+    reported = False  # whether another process of the same training prints the message
 
 
 class UserError(NmtError):

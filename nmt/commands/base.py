@@ -180,7 +180,7 @@ def _tell(error: NmtError, who: str) -> None:
     """A line on stderr for each line of the error, unless another process has said it."""
     if sys.stderr is None:  # closed before Python began: `print` would take standard output for it
         return
-    for line in str(error).splitlines() if not error.told else ():
+    for line in str(error).splitlines() if not error.reported else ():
         print(f"{who}: {line}", file=sys.stderr)
 
 

@@ -21,10 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         from nmt.config.load import load_config
-        from nmt.training.distributed import joined
+        from nmt.training.distributed import join_processes
         from nmt.training.run import train
 
-        with joined() as processes:
+        with join_processes() as processes:
             config = load_config(options.config, options.overrides)
             train(config, options.output, resume=options.resume, bar=sys.stderr.isatty(), processes=processes)
 

@@ -53,7 +53,7 @@ class Loader:
             place,
             method="spawn",
             name="the process that prepares the training data",
-            advice="--resume goes on from the last checkpoint",
+            advice="--resume continues from the last checkpoint",
         )
         try:
             while True:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 
 def pack_int8(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
@@ -30,3 +31,11 @@ def multiply_int8(x: Tensor, packed: Any) -> Tensor:
         x, 1 / 127, 128, packed
     )
     return product
+
+
+def set_gradient_scale(optimizer: Optimizer, scale: Tensor) -> None:
+    """Let a fused Adam or AdamW divide the gradients by `scale` in its steps, which saves another pass over them.
+
+    torch.amp.GradScaler does the same.
+    """
+    optimizer.grad_scale = scale  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from torch.optim import Adam, AdamW, Muon, Optimizer
 
 from nmt.config.schema import TrainingConfig
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.torch_private import set_gradient_scale
 
 WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # by default
 
@@ -43,8 +44,8 @@ def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) ->
             group["lr"] = rate
         if isinstance(optimizer, Muon):
             torch._foreach_div_([weight.grad for weight in _weights(optimizer) if weight.grad is not None], scale)
-        else:  # Adam divides the gradients on its way, which spares going over them once more
-            optimizer.grad_scale = scale  # type: ignore[attr-defined] # as torch.amp.GradScaler does
+        else:
+            set_gradient_scale(optimizer, scale)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

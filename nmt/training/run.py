@@ -54,7 +54,7 @@ def train(
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
         # Check everything before any work. Only the first process writes, so it alone holds the lock.
-        device = processes.device(choose_device(settings.device))
+        device = processes.choose_device(choose_device(settings.device))
         check_settings(config, device)
         if first:
             stack.enter_context(lock_folder(checkpoints.output))

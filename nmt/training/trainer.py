@@ -105,7 +105,7 @@ class Trainer:
                     log.restart_clock()
                 if (number := self._stopping()) and not self.position.has_ended(self.config):
                     self.save()
-                    self.processes.wait()  # nobody may end before everything is saved: torchrun would end the others
+                    self.processes.barrier()  # nobody may end before everything is saved: torchrun would end the others
                     raise Interrupted(
                         f"stopped after update {self.position.update}; --resume goes on from there", number
                     )

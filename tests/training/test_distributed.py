@@ -21,7 +21,7 @@ from nmt.commands.train import main
 from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.errors import DataError, Interrupted, MachineError
-from nmt.training.distributed import ALONE, Processes, joined
+from nmt.training.distributed import ALONE, Processes, join_processes
 from nmt.training.run import train
 from nmt.training.trainer import Trainer
 
@@ -82,7 +82,7 @@ def assert_alike(first: Path, second: Path) -> None:
 
 def join_and_train(config: Config, output: Path, resume: bool = False, stop_after: int | None = None) -> str | None:
     """A training, which the last rank's own signal may stop. Returns what an interruption says."""
-    with joined() as processes:
+    with join_processes() as processes:
         if processes.world.rank == processes.world.size - 1:
             stop_itself(stop_after)
         try:
@@ -104,19 +104,19 @@ def stop_itself(update: int | None) -> None:
 
 
 def sums_and_words() -> tuple[list[torch.Tensor], list[Any], Any]:
-    with joined() as processes:
+    with join_processes() as processes:
         rank = processes.world.rank
         generator = torch.Generator().manual_seed(rank)
         tensors = [torch.randn(size, generator=generator) for size in ((3,), (300, 200), (), (5, 2))]
         processes.sum(tensors)
-        processes.wait()
+        processes.barrier()
         return tensors, processes.gather(f"rank {rank}"), processes.once(lambda: {"rank": rank})
 
 
 def claims() -> tuple[list[bool], bool]:
-    with joined() as processes:
+    with join_processes() as processes:
         asked = [processes.claim("one"), processes.claim("one"), processes.claim("other")]
-        processes.wait()
+        processes.barrier()
         return asked, processes.first
 
 
@@ -157,11 +157,11 @@ def nothing() -> None:
 
 def test_alone_everything_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
-    with joined() as processes:
+    with join_processes() as processes:
         assert processes is ALONE
     tensor = torch.ones(3)
     processes.sum([tensor])
-    processes.wait()
+    processes.barrier()
     assert tensor.tolist() == [1, 1, 1]
     assert processes.gather(4) == [4]
     assert processes.once(lambda: 5) == 5
@@ -173,11 +173,11 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
     cuda = torch.device("cuda")
-    assert Processes().device(cuda) == cuda
-    assert Processes(local_rank=1, local_size=2).device(cuda) == torch.device("cuda", 1)
-    assert Processes(local_rank=2, local_size=3).device(torch.device("cpu")).type == "cpu"
+    assert Processes().choose_device(cuda) == cuda
+    assert Processes(local_rank=1, local_size=2).choose_device(cuda) == torch.device("cuda", 1)
+    assert Processes(local_rank=2, local_size=3).choose_device(torch.device("cpu")).type == "cpu"
     with pytest.raises(MachineError, match="3 processes on a machine with 2 GPUs"):
-        Processes(local_rank=2, local_size=3).device(cuda)
+        Processes(local_rank=2, local_size=3).choose_device(cuda)
 
 
 def test_every_weight_gets_a_gradient() -> None:
@@ -348,6 +348,6 @@ def test_torchrun_ends_when_a_process_is_killed(half: Config, tmp_path: Path) ->
     said = [line for line, _ in torchrun(tmp_path, half, "killed")]
     assert len(told(said)) == 1
     assert "another process of this training has ended" in told(said)[0]
-    assert "--resume goes on from the last checkpoint" in told(said)[0]
+    assert "--resume continues from the last checkpoint" in told(said)[0]
     assert newest(tmp_path / "run").name == "update-00000004"
     assert any("SIGKILL" in line for line in said)  # torchrun names the one that died
