@@ -121,14 +121,17 @@ def test_the_shortlist_is_copied(tmp_path: Path) -> None:
 
 def test_faults_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     original = save_network(tmp_path)
-    diverged = {name: weight * float("nan") for name, weight in unique_weights(original.network).items()}
-    save_model(tmp_path / "diverged", diverged, original.tokenizers, original.config)
+    for name, value in (("diverged", float("nan")), ("infinite", float("inf"))):
+        weights = {key: weight.clone() for key, weight in unique_weights(original.network).items()}
+        next(iter(weights.values())).view(-1)[-1] = value
+        save_model(tmp_path / name, weights, original.tokenizers, original.config)
     before = sorted(tmp_path.iterdir())
     faults = {
         ("model", "diverged"): "diverged: exists already; name a new folder",
         ("nowhere", "new"): "nowhere: no such folder",
         (".", "new"): "not a model folder",
         ("diverged", "new"): "holds values that are not numbers",
+        ("infinite", "new"): "holds values that are not numbers",
         ("model", "text.en/new"): "cannot be written",
     }
     for (model, output), message in faults.items():

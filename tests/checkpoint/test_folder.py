@@ -95,6 +95,7 @@ def test_a_shortlist_is_saved_and_loaded(folder: Path, parts: tuple[Config, Toke
         assert loaded.target_size == saved.target_size
         assert np.array_equal(loaded.frequent, saved.frequent)
         assert np.array_equal(loaded.best, saved.best)
+        assert {tensor.dtype for tensor in load_tensors(folder / "shortlist.safetensors").values()} == {torch.int32}
 
 
 def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:
@@ -134,6 +135,22 @@ def test_a_folder_names_every_key_of_its_network(folder: Path, parts: tuple[Conf
     lines = (folder / "config.yaml").read_text().splitlines()
     (folder / "config.yaml").write_text("\n".join(line for line in lines if "embedding_scale" not in line))
     with pytest.raises(ModelError, match=r"config.yaml: lacks model.embedding_scale; .* another version of nmt"):
+        load_folder_config(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must hold sections"),
+        ("data: {}", "lacks model.cell, model.embedding_size"),
+        ("model:", "lacks model.cell, model.embedding_size"),
+        ("model: {cell: lsmt}", "model.cell: must be one of lstm"),
+        ("model: {encoder_size: 7}", "model.encoder_size: must be even"),
+    ],
+)
+def test_a_configuration_that_is_not_that_of_a_model(folder: Path, text: str, says: str) -> None:
+    (folder / "config.yaml").write_text(text)
+    with pytest.raises(ModelError, match=f"config.yaml: {says}.*; the folder was damaged or written by another"):
         load_folder_config(folder)
 
 
