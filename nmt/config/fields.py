@@ -59,8 +59,10 @@ class OnlyWith:
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        """As in messages: "model.attention multi_head (it has several heads)"."""
-        return f"{self.key} {' or '.join(map(format_value, self.values))}" + f" ({self.why})" * bool(self.why)
+        """The condition as messages name it: "model.cell lstm, gru or rnn"."""
+        *others, last = map(format_value, self.values)
+        values = f"{', '.join(others)} or {last}" if others else last
+        return f"{self.key} {values}" + f" ({self.why})" * bool(self.why)
 
 
 @dataclasses.dataclass(frozen=True)

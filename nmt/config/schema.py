@@ -285,11 +285,11 @@ class TrainingConfig:
     warmup: Annotated[int, Range(0)] = 400
     """Number of updates in which the learning rate rises linearly to its peak."""
     plateau_factor: Annotated[float, Range(0, 1), OnlyWith("training.schedule", "plateau")] = 0.5
-    """Factor by which the learning rate is multiplied."""
+    """Factor by which the learning rate is multiplied when validation has stopped improving."""
     plateau_patience: Annotated[int, Range(1), OnlyWith("training.schedule", "plateau")] = 2
     """Number of validations without improvement before the learning rate is reduced."""
     clip_norm: Annotated[float, Range(0)] = 1.0
-    """Largest norm of the gradient of an update; 0 is off."""
+    """Largest norm of the gradient of an update. A larger gradient is scaled down to it; 0 is off."""
     label_smoothing: Annotated[float, Range(0, 0.95)] = 0.1
     """Share of the probability that is spread evenly over the vocabulary (Szegedy et al. 2016)."""
     r_drop: Annotated[float, Range(0)] = 0.0
@@ -300,9 +300,9 @@ class TrainingConfig:
     2016); 0 is off. The alignment comes from IBM model 1, which is learned from the training pairs before the first
     update."""
     objective: Literal["likelihood", "risk"] = "likelihood"
-    """`likelihood`: of the human translations. `risk`: the expected cost of translations that are sampled from the
-    model (minimum risk, Shen et al. 2016), for a model that was trained by likelihood (`start_from`). A batch then
-    takes about `risk_samples` times the memory and time."""
+    """What training optimizes. `likelihood`: the likelihood of the human translations. `risk`: the expected cost of
+    translations that are sampled from the model (minimum risk, Shen et al. 2016), for a model that was trained by
+    likelihood (`start_from`). A batch then takes about `risk_samples` times the memory and time."""
     risk_samples: Annotated[int, Range(2), OnlyWith("training.objective", "risk")] = 16
     """Number of translations sampled for each source sentence."""
     risk_cost: Annotated[Literal["bleu", "chrf"], OnlyWith("training.objective", "risk")] = "bleu"

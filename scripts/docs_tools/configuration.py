@@ -45,7 +45,7 @@ def describe_fields(kind: type) -> str:
     docs = docs_of(kind)
     lines = []
     for name, field in fields_of(kind).items():
-        conditions = [f"Only with {describe_condition(condition)}." for condition in field.only_with]
+        conditions = [f"Only if {describe_condition(condition)}." for condition in field.only_with]
         lines += [
             f"- **`{name}`**: {describe_values(field)}; default `{format_value(field.default)}`.",
             textwrap.indent(wrap(" ".join([docs[name], *conditions])), "  "),
@@ -59,9 +59,10 @@ def wrap(text: str) -> str:
 
 
 def describe_condition(condition: OnlyWith) -> str:
-    """A condition in Markdown: `model.output: copy`."""
-    values = " or ".join(f"`{condition.key}: {format_value(value)}`" for value in condition.values)
-    return values + f" ({condition.why})" * bool(condition.why)
+    """A condition in Markdown: "`model.cell` is `lstm`, `gru` or `rnn`"."""
+    *others, last = (f"`{format_value(value)}`" for value in condition.values)
+    values = f"{', '.join(others)} or {last}" if others else last
+    return f"`{condition.key}` is {values}" + f" ({condition.why})" * bool(condition.why)
 
 
 def describe_values(field: Field) -> str:
@@ -72,8 +73,8 @@ def describe_values(field: Field) -> str:
     if arguments[:1] == (CorpusConfig,):
         return "[corpus](#corpora), or a list of them"
     if typing.get_origin(field.type) is tuple:
-        count = "" if arguments[-1] is Ellipsis else f" of {len(arguments)}"
-        return f"list{count}, each {describe_values(read_hint(arguments[0]))}"
+        item = describe_values(read_hint(arguments[0]))
+        return f"list of {item}" if arguments[-1] is Ellipsis else f"list of {len(arguments)}, each a {item}"
     return SCALARS[field.type] + (f" {field.range}" if field.range else "")
 
 

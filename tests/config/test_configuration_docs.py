@@ -21,15 +21,16 @@ def test_every_key_is_in_the_page_with_its_docstring(kind: type) -> None:
 
 
 def test_the_page_shows_values_defaults_and_conditions() -> None:
-    page = document()
+    page = " ".join(document().split())
     for expected in (
         "- **`cell`**: `lstm`, `gru`, `rnn`, ",
         "- **`dropout`**: number from 0 to 0.95; default `0.3`.",
         "- **`max_updates`**: whole number at least 1; default `null`.",
-        "- **`betas`**: list of 2, each number at least 0 and below 1; default `[0.9, 0.98]`.",
+        "- **`betas`**: list of 2, each a number at least 0 and below 1; default `[0.9, 0.98]`.",
         "- **`residual`**: true or false; default `true`.",
         "- **`train`**: [corpus](#corpora), or a list of them; default `[]`.",
-        "Only with `training.schedule: plateau`.",
+        "Only if `training.schedule` is `plateau`.",
+        "- **`symbols`**: list of text; default `[]`.",
         "[data](#data), [tokenizer](#tokenizer), [model](#model), [training](#training), [validation](#validation)",
     ):
         assert expected in page

@@ -84,6 +84,7 @@ def test_all_values_out_of_range_are_reported() -> None:
 def test_conditions_in_messages() -> None:
     assert str(OnlyWith("a.b", "c")) == "a.b c"
     assert str(OnlyWith("a.b", "c", True, why="so")) == "a.b c or true (so)"
+    assert str(OnlyWith("a.b", "c", "d", "e")) == "a.b c, d or e"
 
 
 @pytest.mark.parametrize(
