@@ -1,8 +1,13 @@
+"""The arithmetic of packed networks against float64 and whole numbers."""
+
+import itertools
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from int8 import needs_int8
 from torch import Tensor
 
 from nmt.search.packed import arithmetic, kernels
@@ -16,8 +21,6 @@ from nmt.search.packed.arithmetic import (
     exact_int8,
     quantize,
 )
-
-needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
 
 
 def random(*shape: int, seed: int = 1) -> Tensor:
@@ -97,7 +100,7 @@ def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, boun
 
 
 @given(st.integers(1, 5), st.sampled_from([8, 512, 1024, 3000]), st.booleans(), st.integers(0, 99))
-def test_attentions_products_are_of_whole_numbers_and_exact(
+def test_the_products_of_attention_are_exact_sums_of_whole_numbers(
     sentences: int, size: int, bounded: bool, seed: int
 ) -> None:
     kind = Int8()
@@ -113,6 +116,48 @@ def test_attentions_products_are_of_whole_numbers_and_exact(
     assert error < 0.02
 
 
+@pytest.mark.parametrize(
+    ("terms", "levels"), [(1, 127), (1040, 127), (1041, 63), (4227, 63), (4228, 31), (17458, 31), (17459, 15)]
+)
+def test_sums_stay_exact_in_the_worst_case(terms: int, levels: int) -> None:
+    kind = Int8()
+    query, scale = kind.queries(torch.ones(1, 1, terms), bounded=True)
+    keys, key_scale = kind.sentences(torch.full((1, 2, terms), -3.0))
+    assert scale is None
+    assert (query == levels).all()
+    assert (keys == -levels).all()
+    products = query @ keys.mT
+    assert (products == -(levels**2) * terms).all()
+    assert -products.min() <= 2**24  # every whole number up to there is a float32
+    torch.testing.assert_close(
+        products * key_scale * kind.unit(terms, bounded=True), torch.full((1, 1, 2), -3.0 * terms)
+    )
+
+
+def test_rows_of_zeros_are_no_trouble() -> None:
+    kind = Int8()
+    for factors, scale in (kind.queries(torch.zeros(2, 3, 8), bounded=False), kind.sentences(torch.zeros(2, 3, 8))):
+        assert scale is not None
+        assert scale.isfinite().all()
+        assert (factors == 0).all()
+
+
+@needs_int8
+def test_a_row_of_zeros_is_multiplied_to_the_bias() -> None:
+    weight, bias = random(5, 12), random(5)
+    for bounded in (True, False):
+        assert torch.equal(Int8().product(weight, bias, bounded=bounded)(torch.zeros(2, 12)), bias.expand(2, 5))
+        assert torch.equal(Int8().product(weight, None, bounded=bounded)(torch.zeros(2, 12)), torch.zeros(2, 5))
+
+
+@needs_int8
+def test_a_product_without_a_bias_is_that_with_a_bias_of_zeros() -> None:
+    weight, x = random(5, 12), random(3, 12, seed=2).clamp(-1, 1)
+    for kind, bounded in itertools.product((Float32(), BFloat16(), Int8()), (True, False)):
+        with_zeros = kind.product(weight, torch.zeros(5), bounded=bounded)(x)
+        assert torch.equal(kind.product(weight, None, bounded=bounded)(x), with_zeros)
+
+
 def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> None:
     kind = Int8()
     weights = random(2, 3, 50).softmax(dim=-1)
@@ -124,13 +169,13 @@ def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> 
     assert scale.shape == (2, 1, 1)
 
 
-def test_processors_that_saturate_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors_whose_sums_saturate_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = arithmetic.multiply_int8
     monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed).clamp(-50, 50))
     assert not exact_int8()
 
 
-def test_processors_without_int8_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors_without_int8_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Tensor:
         raise RuntimeError("no such engine")
 
@@ -140,7 +185,7 @@ def test_processors_without_int8_are_found_out(monkeypatch: pytest.MonkeyPatch) 
 
 @needs_int8
 @pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
-def test_compiled_products_are_used_only_where_they_agree_with_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_products_are_used_only_where_they_have_the_bits_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled_agrees.cache_clear()
     assert compiled_agrees()
     assert product_of_few() is not None

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from int8 import needs_torch_int8
 from numpy.typing import NDArray
 
 from nmt.search.packed import arithmetic, kernels
-from nmt.search.packed.arithmetic import exact_int8
 
 pytestmark = pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
-needs_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products")
 FLOAT32 = {"rtol": 2e-6, "atol": 1e-6}
 
 
@@ -48,7 +47,7 @@ def test_the_lstm_is_that_of_the_equations(size: int) -> None:
     np.testing.assert_allclose(h_next, sigmoid(o) * np.tanh(expected), **FLOAT32)
 
 
-def test_gates_may_be_as_large_as_they_like() -> None:
+def test_gates_of_any_size_saturate() -> None:
     gates = np.array([[1e30, -1e30, 500, -500]], np.float32)
     h_next, c_next = empty(1, 1), empty(1, 1)
     kernels.lstm(
@@ -65,10 +64,10 @@ def test_tanh_of_a_sum() -> None:
     np.testing.assert_allclose(x, expected, rtol=0, atol=1e-6)
 
 
-@needs_int8
+@needs_torch_int8
 @settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.sampled_from([3, 32, 70]), st.integers(0, 999))
-def test_products_have_the_bits_of_torchs(sentences: int, beam: int, inputs: int, seed: int) -> None:
+def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int, seed: int) -> None:
     outputs, random = 24, np.random.default_rng(seed)
     weight, bias = numbers(outputs, inputs, seed=seed), floats(outputs, seed=seed)
     scale = np.abs(floats(outputs, seed=seed + 1))
@@ -124,7 +123,7 @@ def test_attention_is_the_softmax_of_products_and_a_mean(lengths: list[int], bea
         np.testing.assert_allclose(mean, average, rtol=1e-4, atol=1e-3)
 
 
-def test_attention_of_a_sentence_has_the_same_bits_whatever_stands_around_it() -> None:
+def test_attention_of_a_sentence_has_the_same_bits_in_every_batch() -> None:
     query, keys, values = np.tanh(floats(6, 33)), numbers(3, 9, 33), numbers(3, 9, 17)
     scales, lengths = np.abs(floats(3)), np.array([9, 4, 6])
     weights, context = empty(6, 9), empty(6, 17)
@@ -138,7 +137,7 @@ def test_attention_of_a_sentence_has_the_same_bits_whatever_stands_around_it() -
     np.testing.assert_array_equal(context[3], own[0])
 
 
-def test_log_softmax_is_that_of_float64_and_impossible_pieces_stay_so() -> None:
+def test_log_softmax_is_that_of_float64_and_keeps_impossible_tokens() -> None:
     scores = 20 * floats(6, 150)
     scores[2:, 100:] = -np.inf
     exact = torch.from_numpy(scores).double().log_softmax(dim=-1).numpy()
@@ -147,7 +146,21 @@ def test_log_softmax_is_that_of_float64_and_impossible_pieces_stay_so() -> None:
     assert (scores[2:, 100:] == -np.inf).all()
 
 
-def test_what_fills_a_row_up_changes_no_bit_of_its_log_softmax() -> None:
+@pytest.mark.parametrize("width", [1, 2, 70])
+def test_log_softmax_of_a_single_possible_token_is_certain(width: int) -> None:
+    scores = np.full((2, width), -np.inf, np.float32)
+    scores[0, 0] = -3
+    kernels.log_softmax(scores)  # the second row has no finite score: it must end, whatever it gives
+    assert scores[0].tolist() == [0] + [-np.inf] * (width - 1)
+
+
+def test_a_forbidden_token_among_others_has_no_part_in_the_sum() -> None:
+    scores = np.array([[1, -np.inf, 2, -np.inf]], np.float32)
+    kernels.log_softmax(scores)
+    np.testing.assert_allclose(np.exp(scores), [[1 / (1 + np.e), 0, np.e / (1 + np.e), 0]], rtol=1e-6)
+
+
+def test_filling_a_row_changes_no_bit_of_its_log_softmax() -> None:
     short = 5 * floats(1, 83)
     for width in (84, 90, 200):
         long = np.full((2, width), -np.inf, np.float32)
@@ -194,7 +207,7 @@ def test_sentences_become_bytes() -> None:
         assert scale[sentence] == pytest.approx(np.abs(own).max() / 127)
 
 
-def test_all_of_them_can_be_prepared() -> None:
+def test_all_loops_can_be_prepared() -> None:
     kernels.prepare()
     loops = (
         kernels.lstm,
@@ -208,13 +221,13 @@ def test_all_of_them_can_be_prepared() -> None:
     assert all(loop.signatures for loop in loops)  # type: ignore[attr-defined]
 
 
-def test_without_numba_functions_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_functions_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_njit", None)
     assert kernels.compiled("contract")(sigmoid) is sigmoid
     kernels.prepare()
 
 
-def test_without_a_folder_to_keep_it_in_a_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_writable_cache_a_loop_is_compiled_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from numba.core.caching import CacheImpl
 
     def refuse(*_: object) -> None:

@@ -1,0 +1,43 @@
+"""Exact int8 products on every machine: where those of torch are not exact, a compiled loop with the same bits replaces them.
+
+Processors without VNNI saturate sums of 16 bits, so torch's int8 product is only exact on newer ones.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.search.packed import arithmetic, kernels
+from nmt.search.packed.arithmetic import CompiledWeights, exact_int8
+
+needs_torch_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products in torch")
+needs_int8 = pytest.mark.skipif(
+    not (exact_int8() or kernels.AVAILABLE), reason="neither this processor nor Numba has exact int8 products"
+)
+
+
+def pack(weight: Tensor, scale: Tensor, bias: Tensor | None) -> CompiledWeights:
+    """As `nmt.system.torch_private.pack_int8`."""
+    bias = torch.zeros(len(weight)) if bias is None else bias
+    return CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
+
+
+def multiply(x: Tensor, packed: CompiledWeights) -> Tensor:
+    """As `nmt.system.torch_private.multiply_int8`."""
+    rows = len(packed.weight)
+    return packed.multiply(x.contiguous(), np.arange(rows)[None], np.array([rows]))
+
+
+def emulate_int8(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fixture's body: exact products for one test, in this process."""
+    if exact_int8() or not kernels.AVAILABLE:
+        yield
+        return
+    monkeypatch.setattr(arithmetic, "pack_int8", pack)
+    monkeypatch.setattr(arithmetic, "multiply_int8", multiply)
+    arithmetic.compiled_agrees.cache_clear()
+    yield
+    arithmetic.compiled_agrees.cache_clear()
