@@ -192,7 +192,7 @@ def _gates(gates: Mapping[str, Any]) -> str:
     order = sorted(range(len(pieces)), key=lambda place: forward["forget"][place])
     shown = listed(f"{name} {value:.2f}" for name, value in means.items())
     statement = (
-        f"In the forward layer the gates are, in the mean over units and pieces: {shown}. On this sentence most is forgotten at "
+        f"In the forward layer, the mean gates over units and tokens are: {shown}. The layer forgets most at "
         f"`{pieces[order[0]]}` (mean forget gate {forward['forget'][order[0]]:.2f}) and least at `{pieces[order[-1]]}` "
         f"({forward['forget'][order[-1]]:.2f})."
     )

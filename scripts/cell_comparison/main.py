@@ -5,7 +5,7 @@
     scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with models trained before
 
 DIR holds train, val and test_2016_flickr, each .en and .de, plain, .gz or .zst. What is done is kept in the folder --work, and
-the same command goes on where it was stopped.
+the same command continues where it was stopped.
 """
 
 import argparse

@@ -83,7 +83,7 @@ def study(task_name: str, cell: str, seed: int, settings: Settings) -> dict[str,
 
 
 def learn(network: Reader, task: Task, seed: int, settings: Settings) -> None:
-    """Train by Adam; each batch has a distance of its own, at most `settings.longest`."""
+    """Train by Adam; each batch has its own distance, at most `settings.longest`."""
     generator = Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     for _ in range(settings.updates):
@@ -106,8 +106,8 @@ def accuracy(network: Reader, task: Task, distance: int, settings: Settings) -> 
 def gradient_norms(network: Reader, task: Task, settings: Settings) -> dict[str, list[float]]:
     """‖∂L_T / ∂s_{T−d}‖ for d = 0, 1, ..., the mean over sequences: of each part s of the state, h and in an LSTM c.
 
-    L_T is the loss at the last step alone. c counts with what it does to the h of its own step, as h = o ⊙ tanh(c). In float64:
-    what has vanished in float32 shall still be seen.
+    L_T is the loss at the last step only. The gradient of c includes its effect on h in the same step, h = o ⊙ tanh(c).
+    In float64, so that gradients too small for float32 remain visible.
     """
     ids, answers = task.draw(settings.reach, settings.followed, Generator().manual_seed(0))
     exact = Reader(task, network.layer.cell, network.layer.hidden_size, network.embedding.embedding_dim, None).double()

@@ -45,9 +45,9 @@ def copy(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tenso
 
 
 def agreement(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Whether two verbs are singular or plural: each as its own subject, whatever nouns stand between.
+    """Predict whether two verbs are singular or plural: each agrees with its own subject, not with the nouns between.
 
-    One clause stands in the middle of the other: the keys near old doors THAT the man beside new cars VERB VERB. The inner verb
+    One clause is nested in the other: the keys near old doors THAT the man beside new cars VERB VERB. The inner verb
     comes first, and the distance is that of the outer one (after Linzen et al. 2016; Lakretz et al. 2019).
     """
     middle = (distance - 1) // 2  # where the inner clause begins

@@ -32,7 +32,7 @@ class Recipe:
     """How the models are trained. All but the cell and the sizes of its layers is the same."""
 
     config: str
-    """A configuration of nmt-train. Its network is that of its own cell."""
+    """The configuration for a cell."""
     overrides: tuple[str, ...] = ()
 
     def of(self, cell: str) -> list[str]:
@@ -58,7 +58,7 @@ def count(network: Seq2Seq) -> int:
 
 
 def train_and_score(cell: str, config: str, overrides: Sequence[str], corpus: str, folder: str) -> dict[str, Any]:
-    """Train a model in `folder`, or go on with it, and score it."""
+    """Train a model in `folder`, or continue its training, and score it."""
     files = [f"data.train={corpus}/train", f"data.valid={corpus}/{VALID}", f"data.held_out={corpus}/{TEST}"]
     settings = [*Recipe(config=config, overrides=tuple(overrides)).of(cell), *files, "training.threads=1"]
     command = [sys.executable, "-m", "nmt.commands.train", config, *settings, "--output", folder, "--resume"]

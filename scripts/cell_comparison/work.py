@@ -1,4 +1,4 @@
-"""What is done is kept in a folder, so that a comparison that was stopped goes on where it was."""
+"""Keep finished results in a folder, so that a comparison continues where it was stopped."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from nmt.system.files import saving, write_whole
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One piece of work: a function of what stands in `settings`, which gives what JSON can hold."""
+    """One piece of work: a function of `settings` whose result is JSON."""
 
     name: str
     function: Callable[..., Any]
@@ -41,7 +41,7 @@ def results(jobs: Sequence[Job], folder: Path, processes: int, commit: str = "")
 
 
 def commits(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """Those that the kept results are of."""
+    """The commits of the kept results."""
     kept = (json.loads(_path(job, folder).read_text(encoding="utf-8")) for job in jobs)
     return sorted({content["commit"] for content in kept})
 

@@ -4,8 +4,8 @@
         data.train=DIR/train data.valid=DIR/val training.epochs=8 training.threads=1 > table.md
 
 The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so is the
-configuration as it is. Trainings that are done stay done: the same command goes on, also after a change was added. Figures
-are those of the best validation of each training. The table goes to standard output.
+configuration as it is. Finished trainings are kept: the same command continues, also after a change was added. Figures
+are from the best validation of each training. The table goes to standard output.
 """
 
 import argparse

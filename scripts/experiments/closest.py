@@ -37,7 +37,7 @@ def closest(nbest: Iterable[str], references: Iterable[str], metric: Metric) -> 
     groups = itertools.groupby(map(parts, nbest), key=lambda line: line[0])
     for number, (group, reference) in enumerate(itertools.zip_longest(groups, references), start=1):
         if group is None or reference is None or group[0] != number:
-            raise DataError(f"line {number}: translations and references do not pair up; give those of the same lines")
+            raise DataError(f"line {number}: translations and references do not pair up; give both for the same lines")
         yield max((text for _, text in group[1]), key=lambda text: metric.score_sentence(text, [reference]))
 
 

@@ -1,4 +1,4 @@
-"""One training as a process of its own, and its validation figures while it runs."""
+"""Run a training as a process, and read its validation figures while it runs."""
 
 import json
 import signal
@@ -24,7 +24,8 @@ class Training:
         output.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "nmt.commands.train", config, *overrides, "--output", str(output), "--resume"]
         with (output / "log").open("a", encoding="utf-8") as log:
-            # In a session of its own Ctrl-C does not reach it: it gets one signal, from here; with a second it would not save.
+            # In a separate session Ctrl-C does not reach it: it gets one signal from here. A second would keep it from
+            # saving.
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def __enter__(self) -> "Training":
@@ -35,7 +36,7 @@ class Training:
         self.process.wait()
 
     def stop(self) -> None:
-        """Let it save where it stands, and end."""
+        """Let it save and stop."""
         self.process.terminate()
 
     def figures(self, metric: str) -> Iterator[float]:

@@ -51,7 +51,7 @@ def clause(
     negatable: bool = True,
     lasting: bool = True,
 ) -> Clause:
-    """A clause with all that may stand in it, except relative clauses. `lasting`: it may be about lasting things."""
+    """A clause with everything that it may contain, except relative clauses. `lasting`: it may be about lasting things."""
     frame = weighted(random, {frame: FRAMES[frame] for frame in frames})
     tense = tense or any_tense(random)
     negated = negatable and chance(random, 0.1)
@@ -71,7 +71,7 @@ def any_tense(random: Random) -> Tense:
 
 
 def clause_before(random: Random, table: str) -> Clause:
-    """A clause such as `often says` that wants something behind it, so that nothing else can stand there."""
+    """A clause such as `often says` that needs something after it, so that nothing else can follow."""
     tense = any_tense(random)
     verb = _verb(random, table, tense)
     subject = phrases.subject(random, verb.subjects)
@@ -180,7 +180,7 @@ def _ends_in_object(clause: Clause) -> bool:
 
 
 def is_late(adverb: Adverb | None) -> bool:
-    """Whether the adverb stands at the end in English."""
+    """Whether the adverb is at the end in English."""
     return adverb is not None and not adverb.before_verb
 
 

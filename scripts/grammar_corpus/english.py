@@ -20,7 +20,7 @@ PREPOSITIONS = ("for", "at", "to")
 
 
 def sentence(tree: Sentence) -> list[str]:
-    """The words of a sentence, its punctuation marks as words of their own."""
+    """The words of a sentence, punctuation marks as separate words."""
     if tree.question is not None:
         return [*adverb(tree.question), *clause(tree.clause, inverted=True), "?"]
     words = [*_front(tree.front), *clause(tree.clause)]
@@ -66,7 +66,7 @@ def _complements(tree: Clause, verb: list[str]) -> list[str]:
 
 
 def _with_objects(verb: list[str], tree: Clause) -> list[str]:
-    """A pronoun goes before a particle (takes him along), everything else behind it (takes along the dog)."""
+    """A pronoun precedes a particle (takes him along), everything else follows it (takes along the dog)."""
     objects = [*phrase(tree.dative), *phrase(tree.accusative)]
     if verb and isinstance(tree.accusative, Pronoun) and _particle(tree):
         return [*verb[:-1], *objects, verb[-1]]

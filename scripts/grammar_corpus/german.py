@@ -1,6 +1,6 @@
 """Trees as German words.
 
-A German clause has two places for its verbs, the brackets. In a main clause the finite verb stands in the left one, as
+A German clause has two places for its verbs, the brackets. In a main clause the finite verb is in the left one, as
 the second element, and whatever else belongs to it (prefix, participle, infinitive) in the right one, at the end. A
 subordinate clause has its conjunction in the left bracket and all verbs in the right one, the finite verb last.
 """
@@ -65,7 +65,7 @@ CONTRACTIONS = {
 
 
 def sentence(tree: Sentence) -> list[str]:
-    """The words of a sentence, its punctuation marks as words of their own."""
+    """The words of a sentence, punctuation marks as separate words."""
     if tree.question is not None:
         return [*adverb(tree.question), *_verb_first(tree.clause), "?"]
     if tree.front is None:
@@ -102,14 +102,14 @@ def _verb_first(tree: Clause, with_subject: bool = True) -> list[str]:
 
 
 def _verb_last(tree: Clause) -> list[str]:
-    """A subordinate clause behind its conjunction."""
+    """A subordinate clause after its conjunction."""
     finite, end = _verbs(tree)
     verbs = [tree.verb.prefix + finite] if end == [tree.verb.prefix] else [*end, finite]
     return [*phrase(tree.subject, "nominative"), *_middle(tree), *verbs, *_extraposed(tree)]
 
 
 def _middle(tree: Clause) -> list[str]:
-    """What stands between the brackets, the subject left out: pronouns, time, objects, negation, places, predicate."""
+    """Everything between the brackets except the subject: pronouns, time, objects, negation, places, predicate."""
     objects: list[tuple[Phrase | None, Case]] = [(tree.dative, "dative"), (tree.accusative, "accusative")]
     pronouns = [word for item, case in objects if isinstance(item, Pronoun) for word in phrase(item, case)]
     others = [word for item, case in objects if not isinstance(item, Pronoun) for word in phrase(item, case, False)]
@@ -126,7 +126,7 @@ def _middle(tree: Clause) -> list[str]:
 
 
 def _extraposed(tree: Clause) -> list[str]:
-    """An object's relative clause, moved behind the last verb."""
+    """An object's relative clause, moved after the last verb."""
     if isinstance(tree.accusative, NounPhrase) and tree.accusative.relative:
         return _relative(tree.accusative.relative, _column(tree.accusative))
     return []
@@ -242,7 +242,7 @@ def _determiner(determiner: Determiner, case: Case, column: Column) -> list[str]
 
 
 def _adjective(adjective: Adjective, determiner: Determiner, case: Case, column: Column) -> str:
-    """Weak behind a word that shows the case, strong without one; behind `ein`, strong where `ein` has no ending."""
+    """Weak after a word that shows the case, strong without one; after `ein`, strong where `ein` has no ending."""
     strong = determiner.adjectives == "strong"
     if determiner.adjectives == "mixed":
         strong = not _cell(EIN_ENDINGS, case, column)

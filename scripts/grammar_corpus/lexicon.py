@@ -109,7 +109,7 @@ WEATHER = """
     snow snowed | schneien schneit geschneit |
 """
 
-# English | German | declension, adjectives after it. The last one is of nouns that stand bare
+# English | German | declension, adjectives after it. The last one holds nouns without an article
 DETERMINERS = """
     the | der | der weak
     this/these | dies | dies weak

@@ -164,7 +164,7 @@ NOUNS = {
 }
 
 # Where one is and where one goes: English | German preposition | places. Where one is takes the dative, where one goes
-# the accusative, except behind `zu`.
+# the accusative, except after `zu`.
 LOCATIONS = """
     in | in | house garden kitchen school city village forest park museum library church restaurant
     in | in | shop office hotel theatre castle room cellar

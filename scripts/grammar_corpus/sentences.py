@@ -14,7 +14,7 @@ CONCRETE = tuple(frame for frame in FRAMES if frame not in ("copula", "weather")
 ASKED = {"where": ("intransitive", "transitive", "dative"), "when": CONCRETE, "why": CONCRETE, "": tuple(FRAMES)}
 """In which clauses a question makes sense."""
 BEFORE_THE_EVENT = ("if", "as soon as", "before")
-"""Conjunctions whose clause stands in the present while the main clause may be in the future."""
+"""Conjunctions whose clause is in the present while the main clause may be in the future."""
 
 
 def sentence(random: Random) -> Sentence:

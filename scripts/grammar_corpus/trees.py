@@ -94,7 +94,7 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """The subject that is not said: of an infinitive, or the one that a relative pronoun stands for."""
+    """A subject without words: of an infinitive, or of a relative clause whose pronoun represents it."""
 
     plural: bool = False
 
@@ -147,7 +147,7 @@ class Relative:
 
 @dataclass(frozen=True, kw_only=True)
 class Subordinate:
-    """A clause behind a conjunction: because, that, if, ..."""
+    """A clause after a conjunction: because, that, if, ..."""
 
     english: str
     german: str
@@ -166,7 +166,7 @@ class Infinitive:
 class Sentence:
     clause: Clause
     front: Adverb | Prepositional | Subordinate | None = None
-    """What stands before the subject."""
+    """Everything before the subject."""
     after: Subordinate | Infinitive | None = None
     """What follows the clause."""
     question: Adverb | None = None

@@ -2,7 +2,7 @@
 
     scripts/bench-train configs/bench-std.yaml data.train=DIR/train data.valid=DIR/val --variant model.decoder=parallel
 
-One thread, one core, and a GPU where training.device finds one. Each contender is a process of its own; they take turns, and the
+One thread, one core, and a GPU where training.device finds one. Each contender is a separate process; they take turns, and the
 median of the rounds counts. Tokens are target pieces and one end of sentence each, no padding; start, validation and the first
 updates are left out.
 """
@@ -46,9 +46,7 @@ WARM_UP = 50  # updates that are not counted
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="a configuration of nmt-train")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="values that replace those of the file"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="values that replace the file's")
     parser.add_argument(
         "--variant",
         action="append",
@@ -72,7 +70,9 @@ def main() -> None:
     parser.add_argument(
         "--profile", action="store_true", help="only show where the time of our update goes, and its ceiling"
     )
-    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)  # what the yardstick's process is told
+    parser.add_argument(
+        "--plain", action="store_true", help=argparse.SUPPRESS
+    )  # an option for the process of the reference
     options = parser.parse_intermixed_args()
     if options.profile or options.plain:
         torch.set_num_threads(1)
@@ -267,7 +267,7 @@ def update(
         loss = network(batch, noise, config.training.label_smoothing)
     with parts.part("backward"):
         loss.backward()
-    with parts.part("norm and optimiser"):
+    with parts.part("norm and optimizer"):
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         float(torch.nn.utils.get_total_norm(gradients))
         scale = torch.tensor(float(batch.target_tokens), device=device)

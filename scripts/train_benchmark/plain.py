@@ -16,7 +16,7 @@ class PlainSeq2Seq(nn.Module):
     """A bidirectional encoder and a decoder with general attention, one layer each or more.
 
     Args:
-        config: sizes, numbers of layers, input feeding or not. Other settings are those of the plainest model.
+        config: sizes, numbers of layers, input feeding or not. Other settings are ignored.
     """
 
     def __init__(self, config: ModelConfig, source_size: int, target_size: int) -> None:

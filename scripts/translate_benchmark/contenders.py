@@ -60,7 +60,7 @@ class Order:
 class TestSet:
     """What is translated."""
 
-    __test__ = False  # pytest, it is no test
+    __test__ = False  # not a test, whatever pytest thinks of its name
 
     source: list[str]
     reference: list[str]

@@ -77,7 +77,7 @@ class Figures:
 
     @staticmethod
     def load(paths: Iterable[str]) -> "Figures":
-        """The figures of one file or more; ratios between files are not those of one run. Raises DataError."""
+        """Read the figures of one or more files. Ratios between files come from different runs. Raises DataError."""
         result = Figures()
         for path in paths:
             try:

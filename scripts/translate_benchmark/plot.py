@@ -89,7 +89,7 @@ def svg(figures: Figures) -> str:
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """Those that no other beats in speed and in BLEU, from the slowest to the fastest."""
+    """The contenders that no other beats in both speed and BLEU, from the slowest to the fastest."""
     best: list[Point] = []
     for point in sorted(points, key=lambda point: (-point.speed, -point.bleu)):
         if not best or point.bleu > best[-1].bleu:

@@ -28,7 +28,7 @@ class Done:
     output: str
     seconds: float
     peak_mib: float
-    """VmHWM; of workers of its own too, with the pages that they share counted for each."""
+    """VmHWM, including worker processes; pages that they share count for each."""
 
 
 def run(command: Sequence[str], text: str = "") -> Done:

@@ -225,7 +225,7 @@ class Products(TorchDispatchMode):
 
     @contextmanager
     def compiled(self) -> Iterator[None]:
-        """Count those of the compiled loops too while the block runs."""
+        """Count the products of compiled loops too while the block runs."""
         with ExitStack() as stack:
             for name in LOOPS:
                 stack.enter_context(patch.object(kernels, name, self._counted(name, vars(kernels)[name])))

@@ -44,7 +44,7 @@ def _speeds_row(name: str, rounds: Rounds, others: Sequence[Rounds]) -> list[str
 
 
 def starts(figures: Figures) -> str:
-    """Seconds to the first translated line, and how many times those of importing torch."""
+    """Seconds to the first translated line, also as a multiple of importing torch."""
     seconds: dict[str, list[float]] = {}
     for start in figures.starts:
         seconds.setdefault(start.contender, []).append(start.seconds)
