@@ -3,23 +3,26 @@
 import sys
 from collections.abc import Sequence
 
-from nmt.commands.base import parser, run, whole_number
+from nmt.commands.arguments import build_parser, whole_number
+from nmt.commands.process import run
 
 NAME = "nmt-average"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the mean of several models' weights as a model."""
-    parse = parser(NAME, "Write a model folder with the mean of the weights of several models of one architecture.")
-    parse.add_argument("models", metavar="MODEL", nargs="+", help="model folder or output folder of nmt-train")
-    parse.add_argument("--output", metavar="DIR", required=True, help="the folder to write, a new one")
-    parse.add_argument(
+    """Write a model whose weights are the mean of the weights of several models."""
+    parser = build_parser(
+        NAME, "Average the weights of several models of the same architecture into a new model folder."
+    )
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="model folder, or output folder of nmt-train")
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder to write, which must not exist")
+    parser.add_argument(
         "--last",
         type=whole_number(1),
         metavar="N",
-        help="of each MODEL, an output folder of nmt-train, the newest N checkpoints; default: the best one",
+        help="average the newest N checkpoints of each MODEL, an output folder of nmt-train; default: its best checkpoint",
     )
-    options = parse.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     def body() -> None:
         from nmt.checkpoint.average import average, newest_checkpoints

@@ -1,4 +1,4 @@
-"""nmt-evaluate: translate a test set, or take translations, and score them."""
+"""nmt-evaluate: score the translations of a model, or finished translations in a file."""
 
 import argparse
 import contextlib
@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.base import (
+from nmt.commands.arguments import (
     add_fields,
     add_language_options,
     add_machine_options,
+    build_parser,
     given_fields,
-    lasting,
     load_translator,
-    parser,
-    run,
-    say,
 )
+from nmt.commands.process import print_result, run, startup
 from nmt.data.text_files import read_lines
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
@@ -33,22 +31,20 @@ if TYPE_CHECKING:
 NAME = "nmt-evaluate"
 SIGNIFICANT = 0.05
 SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
-FOR_MODELS = (
-    "tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device",
-)  # fmt: skip
+ONLY_MODELS = ("tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device")  # not with --hypothesis
 
 Text = tuple[str, list[str]]  # a name for messages, and the lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Score the translations of models, or those in a file."""
-    options = _options(arguments)
+    """Score the translations of a model, or finished translations in a file."""
+    options = _parse(arguments)
 
     def body() -> None:
-        with lasting():
+        with startup():
             from nmt.evaluation.scores import check_lengths, evaluate
 
-        source, references = _source_and_references(options)
+        source, references = _read_test_set(options)
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
         baseline = _read(options.baseline) if options.baseline else None
         check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
@@ -91,12 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 histories=[history for folder in options.models if (history := read_history(Path(folder)))],
             )
             write_page(options.report, build_report(inputs))
-        say(json.dumps(dataclasses.asdict(evaluation)) if options.json else table(evaluation))
+        print_result(json.dumps(dataclasses.asdict(evaluation)) if options.json else format_table(evaluation))
 
     return run(NAME, body)
 
 
-def _source_and_references(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
+def _read_test_set(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
+    """The source, if there is one, and the sets of references."""
     if not options.test_set:
         return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
     from nmt.evaluation.test_sets import read_test_set
@@ -117,13 +114,17 @@ def _read(path: str) -> Text:
 def _translate(
     options: argparse.Namespace, source: list[str], language: str
 ) -> "tuple[list[Translation], str, tuple[str, ...]]":
-    """The models' translations, the target language (`language`, or where that is empty the models'), and their tags."""
-    with lasting():
+    """Translate the source.
+
+    Returns:
+        The translations, the target language (`language`, or the model's if that is empty), and the tags of the model.
+    """
+    with startup():
         translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
         language = language or translator.target_language(to)
-        for name in options.metrics:  # if a metric lacks something, say so before the long wait
+        for name in options.metrics:  # report what a metric lacks before the long wait
             build_metric(name, _scoring(options, language))
         search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
@@ -132,20 +133,32 @@ def _translate(
     return translations, language, translator.data.tags
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    result = parser(NAME, "Score translations: BLEU, chrF and TER with 95 % confidence intervals.")
-    result.add_argument("models", nargs="*", metavar="MODEL", help="model or output folder; several are one ensemble")
-    files = result.add_argument_group("texts, one sentence per line, plain, .gz, .zst or .xz")
-    files.add_argument("--source", metavar="FILE", help="what MODEL translates")
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = build_parser(NAME, "Score translations: BLEU, chrF and TER with 95 % confidence intervals.")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="model folder, or output folder of nmt-train; several: an ensemble"
+    )
+    files = parser.add_argument_group("texts, one sentence per line, plain, .gz, .zst or .xz")
+    files.add_argument("--source", metavar="FILE", help="text that MODEL translates")
     files.add_argument("--hypothesis", metavar="FILE", help="finished translations, instead of MODEL")
-    files.add_argument("--reference", nargs="+", metavar="FILE", default=[], help="one reference set per file")
-    files.add_argument("--baseline", metavar="FILE", help="translations to test the difference against")
-    files.add_argument("--test-set", metavar="NAME", help="sacrebleu's, such as wmt17: source and references")
-    files.add_argument("--language-pair", metavar="en-de", help="of the test set; its target chooses the tokenizer too")
-    files.add_argument("--output", metavar="FILE", help="write the translations there")
-    files.add_argument("--report", metavar="DIR", help="write a page of figures and drawings there: DIR/index.html")
-    files.add_argument("--frequencies", metavar="FILE", help="the report counts how frequent words are in this text")
-    scoring = result.add_argument_group("scoring")
+    files.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        help="human translations; each file is a set of references",
+    )
+    files.add_argument("--baseline", metavar="FILE", help="other translations, to test the difference for significance")
+    files.add_argument(
+        "--test-set", metavar="NAME", help="source and references of a test set of sacreBLEU, such as wmt17"
+    )
+    files.add_argument(
+        "--language-pair", metavar="en-de", help="languages of the test set; the target chooses BLEU's tokenizer too"
+    )
+    files.add_argument("--output", metavar="FILE", help="write the translations of MODEL to this file")
+    files.add_argument("--report", metavar="DIR", help="write a report with figures and plots to DIR/index.html")
+    files.add_argument("--frequencies", metavar="FILE", help="text in which the report counts word frequencies")
+    scoring = parser.add_argument_group("scoring")
     scoring.add_argument(
         "--metrics",
         nargs="+",
@@ -153,57 +166,59 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=DEFAULT_METRICS,
         help=f"any of {', '.join(METRICS)}; default: {' '.join(DEFAULT_METRICS)}",
     )
-    scoring.add_argument("--tokenize", metavar="NAME", help="BLEU tokenizer, such as 13a, zh, char, flores200")
+    scoring.add_argument("--tokenize", metavar="NAME", help="tokenizer for BLEU, such as 13a, zh, char or flores200")
     scoring.add_argument("--lowercase", action="store_true", help="ignore case")
     scoring.add_argument("--json", action="store_true", help="print one JSON object")
-    search = result.add_argument_group("translation, as with nmt-translate")
+    search = parser.add_argument_group("translation, as in nmt-translate")
     add_fields(search, SearchOptions, SEARCH)
     add_language_options(search)
     add_machine_options(search)
-    options = result.parse_args(arguments)
-    unused = [name for name in FOR_MODELS if getattr(options, name) != result.get_default(name)]
-    for fault in _faults(options, unused):
-        result.error(fault)
+    options = parser.parse_args(arguments)
+    given = [name for name in ONLY_MODELS if getattr(options, name) != parser.get_default(name)]
+    for fault in _find_faults(options, given):
+        parser.error(fault)
     return options
 
 
-def _faults(options: argparse.Namespace, set_for_models: Sequence[str]) -> list[str]:
-    """What the parser alone does not see, worst first."""
-    named = " and ".join("--no-shortlist" if name == "shortlist" else f"--{name}" for name in set_for_models)
+def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> list[str]:
+    """Contradictions that the parser does not find, the worst first.
+
+    Args:
+        options: what was parsed.
+        only_models: the options of ONLY_MODELS that are given.
+    """
+    flags = ["--no-shortlist" if name == "shortlist" else f"--{name.replace('_', '-')}" for name in only_models]
     both_or_none = bool(options.models) == bool(options.hypothesis)
     rules = {
-        "give MODEL (before --reference, which takes all names after it) or --hypothesis, one of them": both_or_none,
-        "give --reference or --test-set, one of them": bool(options.reference) == bool(options.test_set),
+        "give either MODEL (before --reference, which takes all names after it) or --hypothesis": both_or_none,
+        "give either --reference or --test-set": bool(options.reference) == bool(options.test_set),
         "--test-set needs --language-pair": bool(options.test_set) and not options.language_pair,
         "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,
         "MODEL needs --source or --test-set": bool(options.models) and not (options.source or options.test_set),
         "--source is for MODEL and --reference only": bool(options.source)
         and bool(options.hypothesis or options.test_set),
         "--output is for MODEL only": bool(options.output) and not options.models,
-        f"{named.replace('_', '-')}: for MODEL only": bool(named) and not options.models,
-        f"--output {options.output}: there is no such folder; make it, or name another place": bool(options.output)
+        f"{' and '.join(flags)}: for MODEL only": bool(flags) and not options.models,
+        f"--output {options.output}: the folder does not exist; make it, or name another one": bool(options.output)
         and not Path(options.output).resolve().parent.is_dir(),
         "--frequencies is for --report only": bool(options.frequencies) and not options.report,
     }
     return [fault for fault, broken in rules.items() if broken]
 
 
-def table(evaluation: "Evaluation") -> str:
-    """For people: the scores, then the signatures."""
+def format_table(evaluation: "Evaluation") -> str:
+    """The scores as a table, and their signatures."""
     compared = any(score.difference for score in evaluation.scores)
     heading = f"{'':6}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")
-    lines = [_summary(evaluation), "", heading.rstrip(), *map(_row, evaluation.scores), ""]
+    references = "1 reference" if evaluation.references == 1 else f"{evaluation.references} references"
+    summary = f"{evaluation.sentences} sentences, {references} each"
+    lines = [summary, "", heading.rstrip(), *map(_format_row, evaluation.scores), ""]
     if compared:
         lines += [f"* differs significantly from the baseline (paired bootstrap, p < {SIGNIFICANT})", ""]
     return "\n".join([*lines, *(f"{score.name:6}  {score.signature}" for score in evaluation.scores)])
 
 
-def _summary(evaluation: "Evaluation") -> str:
-    references = "1 reference" if evaluation.references == 1 else f"{evaluation.references} references"
-    return f"{evaluation.sentences} sentences, {references} each"
-
-
-def _row(score: "Score") -> str:
+def _format_row(score: "Score") -> str:
     row = f"{score.name:6}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
     if score.difference:
         star = " *" if score.difference.p_value < SIGNIFICANT else ""

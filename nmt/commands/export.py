@@ -3,23 +3,24 @@
 import sys
 from collections.abc import Sequence
 
-from nmt.commands.base import parser, run
+from nmt.commands.arguments import build_parser
+from nmt.commands.process import run
 
 NAME = "nmt-export"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a model as a smaller one."""
-    parse = parser(
+    """Write a model in a smaller format."""
+    parser = build_parser(
         NAME,
-        "Write a model folder of a quarter of the size, which can be used like any other; only --resume needs the original.",
+        "Write a model folder of a quarter of the size. It can be used like the original, except by nmt-train --resume.",
     )
-    parse.add_argument("model", metavar="MODEL", help="model folder or output folder of nmt-train")
-    parse.add_argument("output", metavar="OUTPUT", help="the folder to write, a new one")
-    parse.add_argument(
-        "--format", choices=("int8",), required=True, help="of the matrices: 8-bit integers, scaled row by row"
+    parser.add_argument("model", metavar="MODEL", help="model folder, or output folder of nmt-train")
+    parser.add_argument("output", metavar="OUTPUT", help="folder to write, which must not exist")
+    parser.add_argument(
+        "--format", choices=("int8",), required=True, help="int8: matrices of 8-bit integers with a scale for each row"
     )
-    options = parse.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     def body() -> None:
         from nmt.checkpoint.export import export

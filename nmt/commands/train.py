@@ -3,21 +3,22 @@
 import sys
 from collections.abc import Sequence
 
-from nmt.commands.base import parser, run
+from nmt.commands.arguments import build_parser
+from nmt.commands.process import run
+
+NAME = "nmt-train"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train a model from a configuration."""
-    parse = parser("nmt-train", "Train a translation model from parallel text.")
-    parse.add_argument("config", metavar="CONFIG", help="a YAML file, see docs/configuration.md")
-    parse.add_argument(
-        "overrides", metavar="section.key=value", nargs="*", default=[], help="values that replace those of CONFIG"
+    parser = build_parser(NAME, "Train a translation model on parallel text.")
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file; docs/configuration.md lists its keys")
+    parser.add_argument(
+        "overrides", metavar="section.key=value", nargs="*", default=[], help="values that replace values of CONFIG"
     )
-    parse.add_argument(
-        "--output", metavar="DIR", required=True, help="the folder to write the model, checkpoints and logs to"
-    )
-    parse.add_argument("--resume", action="store_true", help="go on with the training in DIR, if there is one")
-    options = parse.parse_intermixed_args(arguments)
+    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the model, checkpoints and logs")
+    parser.add_argument("--resume", action="store_true", help="continue the training in DIR, if there is one")
+    options = parser.parse_intermixed_args(arguments)
 
     def body() -> None:
         from nmt.config.load import load_config
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = load_config(options.config, options.overrides)
             train(config, options.output, resume=options.resume, bar=sys.stderr.isatty(), processes=processes)
 
-    return run("nmt-train", body)
+    return run(NAME, body)
 
 
 if __name__ == "__main__":

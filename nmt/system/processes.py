@@ -52,6 +52,8 @@ class Child:
             self._process = context.Process(  # type: ignore[attr-defined]
                 target=_run, args=(main, Parent(child_end), arguments), daemon=True
             )
+            if method == "spawn":  # it would start the tracker while signals are blocked, and that unblocks them
+                resource_tracker.ensure_running()
             with child_end, _block_signals():
                 self._process.start()
         except BaseException:
@@ -129,7 +131,6 @@ def wait_for_any(children: Iterable[Child]) -> list[Child]:
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
     """Block SIGINT and SIGTERM while a child starts. The child inherits the mask until it is ready to ignore them."""
-    resource_tracker.ensure_running()  # "spawn" would start it inside the block, and that unblocks the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():

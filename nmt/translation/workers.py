@@ -101,7 +101,7 @@ def _end(children: list[Child]) -> None:
 def _serve(parent: Parent, work: Callable[[Any], Any]) -> None:
     """In a worker: answer each argument with its result."""
     gc.freeze()  # inherited objects stay; unless the collector looks at them, their memory stays shared with the parent
-    gc.enable()  # disabled perhaps, as in nmt.commands.base.lasting
+    gc.enable()  # disabled perhaps, as in nmt.commands.process.startup
     torch.set_num_threads(1)  # more would wait for threads that a fork does not copy
     while True:
         parent.send(work(parent.receive()))

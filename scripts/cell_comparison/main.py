@@ -25,7 +25,8 @@ from cell_comparison.sizes import CELLS, LEARNING_RATES
 from cell_comparison.tasks import TASKS
 from cell_comparison.work import Job, commits, results
 from nmt.checkpoint.folder import model_folder as find_model
-from nmt.commands.base import run, whole_number
+from nmt.commands.arguments import whole_number
+from nmt.commands.process import run
 from nmt.evaluation.report.draw import require_matplotlib
 from nmt.system.files import CHECKSUMS, saving, write_whole
 from nmt.system.machine import cores

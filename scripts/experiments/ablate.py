@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.training import Training, exit_on_signals, markdown, validations
-from nmt.commands.base import run, whole_number
+from nmt.commands.arguments import whole_number
+from nmt.commands.process import run
 from nmt.config.load import dump_config, load_config, read_yaml
 from nmt.errors import ConfigError
 from nmt.metrics.metric import Loss

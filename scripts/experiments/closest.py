@@ -12,7 +12,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator
 
-from nmt.commands.base import run
+from nmt.commands.process import run
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError
 from nmt.metrics.metric import Metric, Scoring

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from nmt.checkpoint.folder import load_folder_config, model_folder
-from nmt.commands import base
+from nmt.commands import arguments, process
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError
 from nmt.evaluation.scores import check_lengths
@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("models", metavar="MODEL", nargs="*", help="output folders of nmt-train, or model folders")
     parser.add_argument("--source", help="the test set, plain text, a sentence a line")
     parser.add_argument("--reference", help="its translation")
-    parser.add_argument("--sentences", type=base.whole_number(1), metavar="N", help="only the first N sentences")
+    parser.add_argument("--sentences", type=arguments.whole_number(1), metavar="N", help="only the first N sentences")
     parser.add_argument(
         "--precision", nargs="+", choices=("auto", "fp32", "bf16", "int8"), default=["fp32", "int8"], help="fp32 int8"
     )
@@ -69,11 +69,11 @@ def parse() -> argparse.Namespace:
         help="another toolkit: a command that prints lines SPEED beam=5 batch=64 sentences_per_second=59.9, and bleu=34.1 "
         "peak_MiB=500 whole_seconds=20.2 tokens_per_second=820 sentences=1000 if known; batch=1 is latency",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=base.whole_number(1), default=3, help="turns of every contender (3)")
+    parser.add_argument("--rounds", type=arguments.whole_number(1), default=3, help="turns of every contender (3)")
     parser.add_argument(
         "--threads",
         nargs="+",
-        type=base.whole_number(1),
+        type=arguments.whole_number(1),
         default=[1],
         metavar="T",
         help="of nmt-translate, a contender each (1)",
@@ -179,4 +179,4 @@ def show_profile(options: argparse.Namespace) -> None:
 
 
 def run_script() -> int:
-    return base.run("bench-translate", main)
+    return process.run("bench-translate", main)

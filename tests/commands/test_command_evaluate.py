@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nmt.checkpoint.folder import build_network, save_model, unique_weights
 from nmt.commands import evaluate as command
-from nmt.commands.evaluate import main, table
+from nmt.commands.evaluate import format_table, main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.evaluation.scores import Difference, Evaluation, Score
@@ -113,7 +113,7 @@ def test_the_table_marks_what_is_significant() -> None:
         difference = Difference(baseline=30.0, p_value=p_value)
         return Score(name=name, score=34.5, mean=34.4, margin=1.25, signature="nrefs:2", difference=difference)
 
-    text = table(Evaluation(sentences=9, references=2, scores=(score("BLEU", 0.01), score("TER", 0.3))))
+    text = format_table(Evaluation(sentences=9, references=2, scores=(score("BLEU", 0.01), score("TER", 0.3))))
     assert text.splitlines() == [
         "9 sentences, 2 references each",
         "",
@@ -188,17 +188,23 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--reference r model", "give MODEL (before --reference, which takes all names after it) or --hypothesis"),
-        ("model --hypothesis h --reference r", "or --hypothesis, one of them"),
-        ("--hypothesis h", "give --reference or --test-set, one of them"),
-        ("--hypothesis h --reference r --test-set wmt17 --language-pair en-de", "give --reference or --test-set"),
+        (
+            "--reference r model",
+            "give either MODEL (before --reference, which takes all names after it) or --hypothesis",
+        ),
+        ("model --hypothesis h --reference r", "or --hypothesis; see nmt-evaluate"),
+        ("--hypothesis h", "give either --reference or --test-set"),
+        (
+            "--hypothesis h --reference r --test-set wmt17 --language-pair en-de",
+            "give either --reference or --test-set",
+        ),
         ("--hypothesis h --test-set wmt17", "--test-set needs --language-pair"),
         ("--hypothesis h --reference r --language-pair german", "--language-pair is written en-de"),
         ("model --reference r", "MODEL needs --source or --test-set"),
         ("--hypothesis h --source s --reference r", "--source is for MODEL and --reference only"),
         ("--hypothesis h --reference r --output o", "--output is for MODEL only"),
         ("--hypothesis h --reference r --beam 3 --no-shortlist", "--beam and --no-shortlist: for MODEL only"),
-        ("model --source s --reference r --output none/o", "--output none/o: there is no such folder"),
+        ("model --source s --reference r --output none/o", "--output none/o: the folder does not exist"),
         ("--hypothesis h --reference r --frequencies f", "--frequencies is for --report only"),
         ("--hypothesis h --reference r --metrics meteor", "invalid choice"),
         ("model --source s --reference r --beam 0", "whole number, at least 1"),

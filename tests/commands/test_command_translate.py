@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from nmt.commands import translate as command
-from nmt.commands.base import lasting
+from nmt.commands.process import startup
 from nmt.commands.translate import WINDOW, main
 from nmt.errors import ModelError
 from nmt.search.options import SampleOptions, SearchOptions
@@ -138,7 +138,7 @@ def test_sampling_options_that_do_not_go_together(
     ],
 )
 def test_options_are_those_of_search_with_its_defaults(arguments: list[str], expected: object) -> None:
-    assert command._search(command._options(["model", *arguments])) == expected
+    assert command.build_options(command._parse(["model", *arguments])) == expected
 
 
 def test_help_states_defaults_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,7 +249,7 @@ def test_as_much_is_read_ahead_as_the_processes_need(
 ) -> None:
     read: list[int] = []
     monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, max_lines, **__: read.append(max_lines))
-    monkeypatch.setattr("nmt.commands.translate._standard_input", lambda: None)
+    monkeypatch.setattr("nmt.commands.translate._open_stdin", lambda: None)
     monkeypatch.setattr("nmt.translation.translator.can_fork", lambda: forking)
     assert main([str(model), "--threads", "3"]) == 0
     gc.unfreeze()
@@ -304,7 +304,7 @@ print(status, sorted(module for module in sys.modules if f"{{module}}.".startswi
 
 
 def test_garbage_is_collected_again_after_loading() -> None:
-    with lasting():
+    with startup():
         assert not gc.isenabled()
     assert gc.isenabled()
     gc.unfreeze()

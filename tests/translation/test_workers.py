@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import pytest
 import torch
 
-from nmt.commands.base import lasting
+from nmt.commands.process import startup
 from nmt.errors import Interrupted, MachineError, ModelError
 from nmt.translation.workers import Workers, can_fork
 
@@ -60,7 +60,7 @@ def test_a_worker_has_one_torch_thread() -> None:
 
 
 def test_workers_that_start_while_garbage_is_kept_collect_their_own() -> None:
-    with lasting():
+    with startup():
         workers = Workers(lambda _: (gc.isenabled(), gc.get_freeze_count() > 0), 1)
     gc.unfreeze()
     assert workers.map([0]) == [(True, True)]
