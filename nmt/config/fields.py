@@ -70,6 +70,13 @@ class TrainingOnly:
     """The field has no effect on a trained network, whose translations do not depend on it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """The text is one of the names that another room collects. Choices that stand here are written as a `Literal`."""
+
+    names: tuple[str, ...]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
     """A field of a dataclass, read from its declaration."""
@@ -108,6 +115,9 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
             optional = True
         else:
             break
+    for note in notes:
+        if isinstance(note, OneOf):
+            hint = typing.Literal.__getitem__(note.names)  # the same as Literal["bleu", "chrf"]
     return Field(
         name=name,
         type=hint,

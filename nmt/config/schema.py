@@ -7,7 +7,8 @@ which docs/configuration.md is generated. Rules between two keys or more are in 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from nmt.config.fields import OnlyWith, Range, TrainingOnly, fields_of
+from nmt.config.fields import OneOf, OnlyWith, Range, TrainingOnly, fields_of
+from nmt.metrics.standard import COSTS, MEASURES
 
 SENTENCEPIECE = OnlyWith("tokenizer.kind", "unigram", "bpe")
 
@@ -305,8 +306,8 @@ class TrainingConfig:
     likelihood (`start_from`). A batch then takes about `risk_samples` times the memory and time."""
     risk_samples: Annotated[int, Range(2), OnlyWith("training.objective", "risk")] = 16
     """Number of translations sampled for each source sentence."""
-    risk_cost: Annotated[Literal["bleu", "chrf"], OnlyWith("training.objective", "risk")] = "bleu"
-    """Cost of a translation: 1 minus its sentence BLEU or chrF."""
+    risk_cost: Annotated[str, OneOf(COSTS), OnlyWith("training.objective", "risk")] = "bleu"
+    """The metric of single sentences whose distance from a perfect score is the cost of a translation."""
     risk_sharpness: Annotated[float, Range(0.0001), OnlyWith("training.objective", "risk")] = 0.005
     """Exponent α of the model's probabilities, by which the samples are weighted."""
     likelihood_share: Annotated[float, Range(0, 1), OnlyWith("training.objective", "risk")] = 0.0
@@ -344,10 +345,10 @@ class ValidationConfig:
 
     every: Annotated[int | None, Range(1)] = None
     """Number of updates between two validations. By default, validation follows each epoch."""
-    metric: Literal["bleu", "chrf", "loss"] = "bleu"
-    """The score that decides which checkpoint is the best: BLEU or chrF2 of its translations, or its loss per token.
-    chrF2 counts characters, so it suits languages with many word forms or without spaces. If the validation corpora
-    differ in target language or tag, BLEU and chrF2 are means over these groups."""
+    metric: Annotated[str, OneOf(tuple(MEASURES))] = "bleu"
+    """The score that decides which checkpoint is the best: a metric of its translations, or its loss per token. chrF2
+    (`chrf`) counts characters, so it suits languages with many word forms or without spaces; chrF2++ counts words too.
+    If the validation corpora differ in target language or tag, scores are means over these groups."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """Beam size of the validation translations; 1 is greedy search."""
     sentences: Annotated[int | None, Range(1)] = None

@@ -137,6 +137,9 @@ class TER(SacrebleuMetric):
 METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (BLEU, ChrF, ChrFPlusPlus, TER)}
 """Every metric of translations by its name."""
 
+COSTS = tuple(name for name, metric in METRICS.items() if not metric.needs_source)
+"""Metrics that can be the cost of a sentence in minimum risk training, which knows no source text."""
+
 DEFAULT_METRICS = (BLEU.name, ChrF.name, TER.name)
 """What `nmt-evaluate` reports by default."""
 

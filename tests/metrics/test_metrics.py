@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 import sacrebleu
 
+from nmt.config.fields import fields_of
+from nmt.config.schema import TrainingConfig, ValidationConfig
 from nmt.metrics.languages import language_code
 from nmt.metrics.metric import Loss, Metric, Scoring
 from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus, build_metric
@@ -151,6 +154,14 @@ def test_languages_that_are_split_alike_can_be_scored_together() -> None:
     assert len({BLEU.segmentation(language) for language in ("de", "zh", "ja")}) == 3
     assert TER.segmentation("zh") == TER.segmentation("ja") != TER.segmentation("ko")
     assert {ChrF.segmentation(language) for language in ("de", "zh", "ja")} == {""}
+
+
+def test_the_configuration_offers_every_metric() -> None:
+    choices = {
+        key: get_args(fields_of(kind)[key].type)
+        for kind, key in ((ValidationConfig, "metric"), (TrainingConfig, "risk_cost"))
+    }
+    assert choices == {"metric": tuple(MEASURES), "risk_cost": tuple(METRICS)}
 
 
 def test_the_names_of_metrics_need_no_heavy_package() -> None:
