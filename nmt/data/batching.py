@@ -1,4 +1,4 @@
-"""The updates of stored corpora, in an order that seed and epoch alone decide; validation pairs as batches."""
+"""Updates of stored corpora, in an order that depends only on seed and epoch, and batches of validation pairs."""
 
 from bisect import bisect
 from collections.abc import Generator, Iterator, Sequence
@@ -16,28 +16,28 @@ from nmt.data.updates import (
     CORPUS,
     MIX,
     UPDATES,
+    BatchMaker,
     Plan,
-    Shares,
     UpdateOptions,
-    by_target_then_source,
-    cut,
-    generator,
     make_batch,
+    make_generator,
     make_plan,
+    order_by_length,
+    split_groups,
 )
 from nmt.tokenizers.base import Tokenizers
 from nmt.types import Batch
 
 
 class Batches:
-    """The updates of every epoch, from stores.
+    """The updates of stored corpora.
 
-    Without weights an epoch holds each pair of each store once. With weights it holds as many pairs in all, each
-    store's share in proportion to its weight; a store's pairs come in one random order after another, over the epochs'
-    borders, so that none is skipped or repeated before the others had their turn.
+    Without weights an epoch has each pair of each store once. With weights it has the same number of pairs in total, and
+    each store contributes in proportion to its weight. The pairs of a store are drawn from one random permutation after
+    another, across epochs, so no pair is repeated before all others were used.
 
-    Pairs are shuffled, sorted by length within large parts, cut into updates, and the updates are shuffled. The plan
-    of an epoch, four bytes a pair, is what grows in memory with the corpora.
+    Pairs are shuffled, sorted by length within large parts, and grouped into updates; then the updates are shuffled.
+    Memory grows with the corpora by the plan of an epoch, four bytes per pair.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Batches:
         weights: Sequence[float] | None,
         options: UpdateOptions,
     ) -> None:
-        self._pairs, self._sizes = _Stores(stores), [len(store) for store in stores]
-        self._options, self._cut = options, Shares(tokenizers, options)
-        self._takes = _takes(self._sizes, weights)
+        self._pairs, self._sizes = _JoinedStores(stores), [len(store) for store in stores]
+        self._options, self._batch_maker = options, BatchMaker(tokenizers, options)
+        self._pairs_per_epoch = _share_epoch(self._sizes, weights)
         self._planned: tuple[int, Plan] | None = None
 
-    def updates(self, place: Cursor) -> Generator[Update, None, None]:
-        """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
-        epoch, first = place.epoch, place.update
+    def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
+        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed and the cursor."""
+        epoch, first = cursor.epoch, cursor.update
         while True:
             for number in range(first, self.count(epoch)):
                 yield self.update(epoch, number)
@@ -63,24 +63,24 @@ class Batches:
 
     @property
     def size(self) -> UpdateSize:
-        """Of the updates."""
+        """Size of the updates."""
         return self._options.size
 
-    def convert(self, place: Cursor, share: float) -> Cursor:
-        """Where as much of the epoch is done, to an update. Other updates hold other pairs: some come twice, some not at all."""
-        count = self.count(place.epoch)
-        return replace(place, update=min(round(share * count), count - 1))
+    def convert(self, cursor: Cursor, share: float) -> Cursor:
+        """The update at the same share of the epoch. Updates of another size have other pairs: some repeat, some are skipped."""
+        count = self.count(cursor.epoch)
+        return replace(cursor, update=min(round(share * count), count - 1))
 
     def count(self, epoch: int) -> int:
-        """Number of updates in an epoch; epochs count from 0."""
+        """Number of updates in an epoch; epochs are counted from 0."""
         return len(self._plan(epoch))
 
     def update(self, epoch: int, number: int) -> Update:
-        """An update by its number in the epoch. Raises IndexError: it is not in the epoch."""
+        """An update by its number in the epoch. Raises IndexError: the epoch does not have it."""
         plan = self._plan(epoch)
         last = number + 1 == len(plan)
         return Update(
-            batches=self._cut.batches(self._pairs, plan.pairs(number), epoch, 0, number),
+            batches=self._batch_maker.make_batches(self._pairs, plan.pairs(number), epoch, 0, number),
             after=Cursor(epoch=epoch + 1) if last else Cursor(epoch=epoch, update=number + 1),
             progress=epoch + (number + 1) / len(plan),
         )
@@ -91,42 +91,43 @@ class Batches:
         return self._planned[1]
 
     def _make_plan(self, epoch: int) -> Plan:
-        order = np.concatenate([self._take(store, epoch) for store in range(len(self._sizes))])
-        generator(self._options.seed, MIX, epoch).shuffle(order)
+        order = np.concatenate([self._choose_pairs(store, epoch) for store in range(len(self._sizes))])
+        make_generator(self._options.seed, MIX, epoch).shuffle(order)
         return make_plan(
             self._pairs,
             order,
             size=self._options.size,
-            random=generator(self._options.seed, UPDATES, epoch),
+            random=make_generator(self._options.seed, UPDATES, epoch),
         )
 
-    def _take(self, store: int, epoch: int) -> NDArray[Any]:
-        """The pairs of one store in an epoch, by their indices over all stores."""
-        size, take = self._sizes[store], self._takes[store]
-        begins = self._pairs.begins
-        dtype = np.uint32 if begins[-1] <= 1 << 32 else np.uint64
-        pairs = np.arange(begins[store], begins[store + 1], dtype=dtype)
-        first, last = epoch * take // size, ((epoch + 1) * take - 1) // size
-        rounds = [
-            generator(self._options.seed, CORPUS, store, turn).permutation(pairs) for turn in range(first, last + 1)
+    def _choose_pairs(self, store: int, epoch: int) -> NDArray[Any]:
+        """The pairs of one store in an epoch, as indices over all stores."""
+        size, count = self._sizes[store], self._pairs_per_epoch[store]
+        starts = self._pairs.starts
+        dtype = np.uint32 if starts[-1] <= 1 << 32 else np.uint64
+        pairs = np.arange(starts[store], starts[store + 1], dtype=dtype)
+        first, last = epoch * count // size, ((epoch + 1) * count - 1) // size
+        permutations = [
+            make_generator(self._options.seed, CORPUS, store, turn).permutation(pairs)
+            for turn in range(first, last + 1)
         ]
-        offset = epoch * take - first * size
-        return np.concatenate(rounds)[offset : offset + take]
+        offset = epoch * count - first * size
+        return np.concatenate(permutations)[offset : offset + count]
 
 
-class _Stores:
-    """Several stores as one: the pairs of each follow those of the store before."""
+class _JoinedStores:
+    """Several stores as one, in order."""
 
     def __init__(self, stores: Sequence[PairStore]) -> None:
         self._stores = stores
-        self.begins = [0, *np.cumsum([len(store) for store in stores]).tolist()]
+        self.starts = [0, *np.cumsum([len(store) for store in stores]).tolist()]
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         sources, targets = np.empty(len(indices), dtype=np.int64), np.empty(len(indices), dtype=np.int64)
-        owners = np.searchsorted(self.begins, indices, side="right") - 1
+        stores = np.searchsorted(self.starts, indices, side="right") - 1
         for number, store in enumerate(self._stores):
-            own = owners == number
-            sources[own], targets[own] = store.lengths(indices[own] - self.begins[number])
+            own = stores == number
+            sources[own], targets[own] = store.lengths(indices[own] - self.starts[number])
         return sources, targets
 
     def source(self, index: int) -> NDArray[Any]:
@@ -142,28 +143,28 @@ class _Stores:
         return store.pair(own)
 
     def _find(self, index: int) -> tuple[PairStore, int]:
-        owner = bisect(self.begins, index) - 1
-        return self._stores[owner], index - self.begins[owner]
+        owner = bisect(self.starts, index) - 1
+        return self._stores[owner], index - self.starts[owner]
 
 
-def _takes(sizes: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """Pairs that each store gives to an epoch."""
+def _share_epoch(sizes: Sequence[int], weights: Sequence[float] | None) -> list[int]:
+    """The number of pairs of each store in an epoch."""
     if weights is None:
         return list(sizes)
     total, weight = sum(sizes), sum(weights)
-    return [max(1, round(total * own / weight)) for own in weights]
+    return [max(1, round(total * each / weight)) for each in weights]
 
 
-def text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
-    """All pairs, also empty ones, in batches of like length, shortest first.
+def make_text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
+    """All pairs, empty ones too, in batches of similar length, shortest first.
 
-    `batch_tokens`: most pairs times pieces of the longest side, EOS and padding counted.
+    `batch_tokens`: limit of pairs times tokens of the longest side, counting EOS and padding.
     """
     if not pairs:
         return
     sources, targets = encode_pairs(pairs, tokenizers)
     source_lengths, target_lengths = np.array([*map(len, sources)]), np.array([*map(len, targets)])
-    order = by_target_then_source(source_lengths, target_lengths)
+    order = order_by_length(source_lengths, target_lengths)
     longest = np.maximum(source_lengths, target_lengths)[order] + 1
-    for start, end in pairwise(cut(longest, batch_tokens, None)):
+    for start, end in pairwise(split_groups(longest, batch_tokens, None)):
         yield make_batch([sources[i] for i in order[start:end]], [targets[i] for i in order[start:end]])

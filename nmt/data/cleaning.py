@@ -1,4 +1,4 @@
-"""Which training pairs are left out, and how many for which reason."""
+"""Cleaning of training pairs: which are left out, and how many for each reason."""
 
 import hashlib
 import itertools
@@ -16,22 +16,22 @@ from nmt.tokenizers.base import Tokenizers
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningReport:
-    """Pairs of one corpus: read, kept, and left out under the first reason that applies."""
+    """Counts of pairs: read, kept, and left out, under the first reason that applies."""
 
     read: int = 0
     kept: int = 0
     empty: int = 0
-    """A side without text."""
+    """A side has no text."""
     unreadable: int = 0
-    """A side that is not UTF-8."""
+    """A side is not UTF-8."""
     duplicates: int = 0
-    """The same on both sides as an earlier pair of the corpus."""
+    """Both sides equal those of an earlier pair of the corpus."""
     overlap: int = 0
-    """The same on both sides as a validation or held-out pair."""
+    """Both sides equal those of a validation or held-out pair."""
     long: int = 0
-    """A side with more pieces than data.max_length."""
+    """A side has more tokens than data.max_length."""
     ratio: int = 0
-    """A side with over data.max_ratio times the pieces of the other."""
+    """A side has more than data.max_ratio times the tokens of the other."""
 
     def __add__(self, other: "CleaningReport") -> "CleaningReport":
         names = [field.name for field in fields(self)]
@@ -44,7 +44,7 @@ class CleaningReport:
             "duplicates": self.duplicates,
             "also in valid or held_out": self.overlap,
             "too long (data.max_length)": self.long,
-            "of unlike lengths (data.max_ratio)": self.ratio,
+            "with too different lengths (data.max_ratio)": self.ratio,
         }
         left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         return f"{self.kept} of {self.read} pairs kept" + (f"; left out: {left_out}" if left_out else "")
@@ -64,17 +64,17 @@ def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64
 
 
 class SeenHashes:
-    """A growing set of hashes that takes 8 bytes for each.
+    """A growing set of hashes that takes 8 bytes per hash.
 
-    Sorted runs, each over twice as long as the next: a new run is merged with the shorter ones before it, so that there
-    are few runs to search and each hash is merged few times.
+    The set is a list of sorted runs, each more than twice as long as the next. A new run is merged with shorter runs
+    before it, so there are few runs to search, and each hash is merged few times.
     """
 
     def __init__(self) -> None:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Add hashes; True where one was not there, nor earlier in `hashes`."""
+        """Add hashes. Returns a mask: True for each that was not in the set, nor earlier in `hashes`."""
         first = np.zeros(len(hashes), dtype=np.bool_)
         run, indices = np.unique(hashes, return_index=True)
         known = np.zeros(len(run), dtype=np.bool_)
@@ -91,7 +91,7 @@ class SeenHashes:
 
 
 def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of the hashes stand in a sorted run."""
+    """Mask of the hashes that are in a sorted run."""
     if not len(run):
         return np.zeros(len(hashes), dtype=np.bool_)
     places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
@@ -101,7 +101,7 @@ def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.
 
 @dataclass(frozen=True, kw_only=True)
 class CleanPairs:
-    """Pairs that were kept, as text and as ids, and the count of all."""
+    """The pairs that were kept, as text and as ids, and the counts of all."""
 
     pairs: list[Pair]
     sources: list[list[int]]
@@ -110,11 +110,11 @@ class CleanPairs:
 
 
 class Cleaner:
-    """Leaves out pairs that must or should not be learned from, and tokenises the others."""
+    """Leaves out pairs that must or should not be learned from, and tokenizes the others."""
 
     def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
         self._data, self._tokenizers = data, tokenizers
-        self._apart: NDArray[np.uint64] | None = None
+        self._held_out: NDArray[np.uint64] | None = None
 
     def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
         """Clean and tokenize pairs. `seen` collects their hashes, by which duplicates are found."""
@@ -123,10 +123,10 @@ class Cleaner:
         counts["empty"] = counts["read"] - len(pairs)
         readable = [pair for pair in pairs if is_readable(pair)]
         counts["unreadable"] = len(pairs) - len(readable)
-        pairs = self._without_known(readable, seen, counts)
+        pairs = self._drop_known(readable, seen, counts)
         sources, targets = encode_pairs(pairs, self._tokenizers)
         text_lengths = [len(ids) - len(pair.tags) for pair, ids in zip(pairs, sources, strict=True)]
-        kept = self._fitting(text_lengths, list(map(len, targets)), counts)
+        kept = self._select_by_length(text_lengths, list(map(len, targets)), counts)
         return CleanPairs(
             pairs=[pairs[i] for i in kept],
             sources=[sources[i] for i in kept],
@@ -134,30 +134,32 @@ class Cleaner:
             report=CleaningReport(kept=len(kept), **counts),
         )
 
-    def _without_known(self, pairs: list[Pair], seen: SeenHashes, counts: dict[str, int]) -> list[Pair]:
-        """Pairs that are neither duplicates nor in the validation and held-out corpora."""
+    def _drop_known(self, pairs: list[Pair], seen: SeenHashes, counts: dict[str, int]) -> list[Pair]:
+        """Drop duplicates and pairs of the validation and held-out corpora."""
         hashes = hash_pairs(pairs)
-        # Whatever its tags, a pair that is set apart must not be learned.
+        # A held-out pair must not be learned with any tags.
         plain = hash_pairs(pairs, tags=False) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
-        overlap = fresh & contains(self._hashes_apart(), plain)
+        overlap = fresh & contains(self._held_out_hashes(), plain)
         counts["duplicates"] = int((~fresh).sum())
         counts["overlap"] = int(overlap.sum())
         return list(itertools.compress(pairs, fresh & ~overlap))
 
-    def _hashes_apart(self) -> NDArray[np.uint64]:
-        """Sorted hashes of the validation and held-out pairs; none when they may be learned from."""
-        if self._apart is None:
+    def _held_out_hashes(self) -> NDArray[np.uint64]:
+        """Sorted hashes of the validation and held-out pairs; empty if they may be learned from."""
+        if self._held_out is None:
             corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
-            hashes = [hash_pairs(chunk, tags=False) for chunk in chunks(read_corpora(corpora, self._data), 10_000)]
-            self._apart = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
-        return self._apart
+            hashes = [
+                hash_pairs(chunk, tags=False) for chunk in split_chunks(read_corpora(corpora, self._data), 10_000)
+            ]
+            self._held_out = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
+        return self._held_out
 
-    def _fitting(self, sources: list[int], targets: list[int], counts: dict[str, int]) -> list[int]:
-        """Indices of the pairs whose numbers of pieces, tags left out, are within the limits."""
+    def _select_by_length(self, sources: list[int], targets: list[int], counts: dict[str, int]) -> list[int]:
+        """Indices of the pairs with lengths within the limits. Lengths are in tokens, without tags."""
         lengths = np.array([sources, targets], dtype=np.int64)
         shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
-        empty = shorter == 0  # a SentencePiece model from elsewhere may make nothing of some characters
+        empty = shorter == 0  # another SentencePiece model may normalize some characters away
         long = ~empty & (longer > self._data.max_length)
         ratio = ~empty & ~long & (longer > self._data.max_ratio * shorter)
         counts["empty"] += int(empty.sum())
@@ -167,8 +169,8 @@ class Cleaner:
         return kept
 
 
-def chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
-    """Neighbouring pairs together, `size` at a time."""
+def split_chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    """Lists of `size` consecutive pairs; the last one may be shorter."""
     iterator = iter(pairs)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

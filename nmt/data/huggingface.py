@@ -1,4 +1,4 @@
-"""Hugging Face datasets, from the hub or from this machine, as rows."""
+"""Rows of Hugging Face datasets, from the hub or from local files."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any
 from nmt.config.schema import CorpusConfig
 from nmt.errors import DataError
 
-_BLOCK = 1000  # rows that are read at once
+_BLOCK = 1000  # rows read at once
 
-# What `datasets` calls the reader of a file with this ending.
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+# The name of the `datasets` builder for each file ending.
+_BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
 
 
 def dataset_files(dataset: str) -> list[Path]:
-    """The files of a local dataset, sorted; none for a dataset on the hub.
+    """The files of a local dataset, sorted; empty for a dataset on the hub.
 
     Raises:
-        DataError: it begins as a path does, and nothing is there.
+        DataError: the name starts like a path, and there is no such file or folder.
     """
     path = Path(dataset)
     if dataset.startswith(("/", "./", "../")) and not path.exists():
@@ -30,22 +30,22 @@ def dataset_files(dataset: str) -> list[Path]:
 
 
 def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Rows of `corpus.dataset`, cut down to the named columns, or to `translation`, where the dataset has them.
+    """Rows of `corpus.dataset`, reduced to `columns` or to the column `translation` if the dataset has them.
 
     Raises:
-        DataError: there is no such dataset or split, or it cannot be read or downloaded.
+        DataError: the dataset or split does not exist, or cannot be read or downloaded.
     """
-    with _explained(corpus):
+    with _explain_errors(corpus):
         yield from _open(corpus, columns)
 
 
 def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
-    """The files or shards of a dataset, each a function of the number of rows to skip that gives the rows after them.
+    """The files or shards of a dataset, each a function of the number of rows to skip that returns the rows after them.
 
     Raises:
         DataError: as `dataset_rows` does.
     """
-    with _explained(corpus):
+    with _explain_errors(corpus):
         rows = _open(corpus, columns)
         stream = rows.to_iterable_dataset() if hasattr(rows, "to_iterable_dataset") else rows
         count = stream.num_shards
@@ -53,15 +53,15 @@ def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable
 
 
 def _part_rows(corpus: CorpusConfig, part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
-    with _explained(corpus):
-        # In blocks: quicker than row by row, and not taken for a dataset that DataLoader's workers have to share out.
+    with _explain_errors(corpus):
+        # Reading in blocks is faster, and `datasets` does not split the rows between processes as in plain iteration.
         for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
             for row in zip(*block.values(), strict=True):
                 yield dict(zip(block, row, strict=True))
 
 
 @contextlib.contextmanager
-def _explained(corpus: CorpusConfig) -> Iterator[None]:
+def _explain_errors(corpus: CorpusConfig) -> Iterator[None]:
     try:
         yield
     except DataError:
@@ -75,52 +75,50 @@ def _explained(corpus: CorpusConfig) -> Iterator[None]:
 
 
 def _open(corpus: CorpusConfig, columns: Sequence[str]) -> Any:
-    """The dataset with the columns that are wanted, as far as they are known."""
+    """The dataset, reduced to `columns` if its columns are known."""
     with _quiet():
         rows = _load(corpus)
-    present = set(rows.column_names or ())  # unknown in some streams
+    present = set(rows.column_names or ())  # None for some streams
     names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
-    return rows.select_columns(names) if names else rows  # other columns may be images or the like
+    return rows.select_columns(names) if names else rows  # other columns may be large, images for example
 
 
 def _load(corpus: CorpusConfig) -> Any:
-    import datasets  # takes a second, and most trainings read plain files
+    import datasets  # slow to import, and most trainings read plain files
 
     path = Path(str(corpus.dataset))
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
         return _load_saved(path, corpus)
     options: dict[str, Any] = {"split": corpus.split, "streaming": corpus.streaming}
-    kinds = {file.suffix for file in dataset_files(str(path))} & _FORMATS.keys()
+    kinds = {file.suffix for file in dataset_files(str(path))} & _BUILDERS.keys()
     if kinds == {".csv"}:
         options["keep_default_na"] = False  # the words NA, None and null are text
     if path.is_file():
-        if path.suffix not in _FORMATS:
-            raise ValueError(f"a dataset file must end in one of {', '.join(_FORMATS)}")
-        return datasets.load_dataset(_FORMATS[path.suffix], data_files=str(path), **options)
+        if path.suffix not in _BUILDERS:
+            raise ValueError(f"a dataset file must end in one of {', '.join(_BUILDERS)}")
+        return datasets.load_dataset(_BUILDERS[path.suffix], data_files=str(path), **options)
     return datasets.load_dataset(str(corpus.dataset), corpus.name, **options)
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:
-    """A folder that `save_to_disk` wrote, a lone table of which counts as its train split."""
+    """A folder written by `save_to_disk`. A single table counts as the train split."""
     import datasets
 
     saved = datasets.load_from_disk(str(path))
     splits = saved if isinstance(saved, datasets.DatasetDict) else {"train": saved}
-    # load_from_disk knows no slices such as train[:100], so they are cut here
+    # load_from_disk does not support slices such as train[:100]
     instruction = datasets.ReadInstruction.from_spec(corpus.split)
     parts = instruction.to_absolute({name: len(split) for name, split in splits.items()})
-    return datasets.concatenate_datasets(
-        [splits[part.splitname].select(range(part.from_ or 0, _end(part.to, splits[part.splitname]))) for part in parts]
-    )
-
-
-def _end(stop: int | None, split: Any) -> int:
-    return len(split) if stop is None else stop
+    slices = []
+    for part in parts:
+        split = splits[part.splitname]
+        slices.append(split.select(range(part.from_ or 0, len(split) if part.to is None else part.to)))
+    return datasets.concatenate_datasets(slices)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars of `datasets`, which would break up the log."""
+    """Hide the progress bars of `datasets`, which would disturb the log."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

@@ -1,7 +1,7 @@
-"""Updates made in the background: one process reads, tokenises and pads ahead while the trainer computes.
+"""Updates made in a background process, which reads, tokenizes and pads ahead while the trainer computes.
 
-Faults and log lines of the background come out here as they would without it. Batches travel as plain bytes: torch's own way
-to send tensors needs shared memory (a container has 64 MB unless one asks for more) and a file descriptor for each tensor.
+Errors and log lines of the process appear in the trainer. Batches travel as plain bytes: torch sends tensors through shared
+memory, which is 64 MB by default in a container, with a file descriptor for each tensor.
 """
 
 import logging
@@ -18,39 +18,39 @@ from nmt.data.updates import UpdateSource
 from nmt.system.processes import Child, Parent
 from nmt.types import Batch
 
-_AHEAD = 8  # updates that are made before the trainer asks for them
+_AHEAD = 8  # updates made before the trainer asks for them
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")
 
 
 class Loader:
-    """A source of updates that makes those of another one in a background process, the same ones in the same order."""
+    """Makes the updates of another source in a background process."""
 
     def __init__(self, source: UpdateSource) -> None:
-        """`source`: must be picklable."""
+        """`source` must be picklable."""
         self._source = source
 
     @property
     def size(self) -> UpdateSize:
-        """As the source says."""
+        """See UpdateSource."""
         return self._source.size
 
-    def convert(self, place: Cursor, share: float) -> Cursor:
-        """As the source says."""
-        return self._source.convert(place, share)
+    def convert(self, cursor: Cursor, share: float) -> Cursor:
+        """See UpdateSource."""
+        return self._source.convert(cursor, share)
 
-    def updates(self, place: Cursor) -> Generator[Update, None, None]:
-        """The updates from a place on. Close the generator to end the background process.
+    def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
+        """The updates from `cursor` on. Closing the generator ends the background process.
 
         Raises:
-            NmtError: what the source raised.
+            NmtError: the source raised it.
             MachineError: the background process was killed.
         """
-        # OpenMP and perhaps CUDA have started threads by now, whose locks a fork would copy without the threads that release
-        # them. So the child is spawned; a fork server would do too, but then the trainer would not be the parent.
+        # OpenMP and perhaps CUDA have started threads by now. A fork would copy their locks without the threads that release
+        # them. A fork server would work too, but the trainer would not be its parent.
         child = Child(
             _make_updates,
             self._source,
-            place,
+            cursor,
             method="spawn",
             name="the process that prepares the training data",
             advice="--resume continues from the last checkpoint",
@@ -76,10 +76,10 @@ class _LogHandler(logging.handlers.QueueHandler):
     queue: queue.Queue[Any]
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self.queue.put(record)  # waits while the queue is full, where QueueHandler would drop the record
+        self.queue.put(record)  # blocks while the queue is full; QueueHandler would drop the record
 
 
-def _make_updates(parent: Parent, source: UpdateSource, place: Cursor) -> None:
+def _make_updates(parent: Parent, source: UpdateSource, cursor: Cursor) -> None:
     torch.set_num_threads(1)  # the other cores are the trainer's
     messages: queue.Queue[Any] = queue.Queue(_AHEAD)
     sender = threading.Thread(target=_send, args=(messages, parent), daemon=True)
@@ -88,11 +88,11 @@ def _make_updates(parent: Parent, source: UpdateSource, place: Cursor) -> None:
     logger.addHandler(_LogHandler(messages))
     logger.setLevel(logging.INFO)
     try:
-        for update in source.updates(place):
+        for update in source.updates(cursor):
             messages.put((list(map(_pack, update.batches)), update.after, update.progress))
     finally:
         messages.put(None)
-        sender.join()  # an error follows what came before it
+        sender.join()  # everything made so far is sent before an error
 
 
 def _send(messages: "queue.Queue[Any]", parent: Parent) -> None:

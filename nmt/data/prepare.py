@@ -1,4 +1,4 @@
-"""From corpora to stores: read, clean, tokenise and write, or reuse what an earlier run wrote."""
+"""Prepare corpora: read, clean, tokenize and store them, or reuse the stores of an earlier run."""
 
 import logging
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.schema import Config, CorpusConfig, DataConfig
-from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, chunks
+from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, split_chunks
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.data.text_files import file_version
@@ -18,18 +18,18 @@ from nmt.tokenizers.build import save_tokenizers
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # raised whenever stores of older versions must not be reused
-_CHUNK = 10_000  # pairs cleaned and tokenised at once
+_FORMAT = 2  # increased whenever stores of older versions must not be reused
+_CHUNK = 10_000  # pairs cleaned and tokenized at once
 
 
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
-    """A store for each training corpus, under `folder`, with its cleaning report in the log.
+    """Store each training corpus under `folder`, and log its cleaning report.
 
-    The folder is this training's own: hidden drafts that a killed process left in it are removed.
-    A store is reused when its fingerprint agrees: inputs (files by path, size and time), tokenizers and settings.
+    A store is reused if its inputs (files by path, size and time), tokenizers and settings are the same. No other process
+    may use the folder: drafts that a killed process left in it are removed.
 
     Raises:
-        DataError: there is no corpus, one cannot be read, or cleaning leaves nothing of it.
+        DataError: no corpus is configured, one cannot be read, or cleaning leaves nothing of it.
         MachineError: the folder cannot be written.
     """
     data = config.data
@@ -41,29 +41,29 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
     stores = []
     for index, corpus in enumerate(data.train):
         fingerprint = {**shared, "corpus": _corpus_fingerprint(corpus, data)}
-        place = folder / f"corpus-{index}"
-        store = _reusable(place, fingerprint)
+        path = folder / f"corpus-{index}"
+        store = _open_reusable(path, fingerprint)
         if store is None:
-            with whole_folder(place) as draft:
+            with whole_folder(path) as draft:
                 _write(corpus, cleaner, draft, fingerprint, config, sizes)
-            store = PairStore(place)
+            store = PairStore(path)
         logger.info("%s: %s", describe(corpus), store.report)
         stores.append(store)
     return stores
 
 
 def open_stores(data: DataConfig, folder: Path) -> list[PairStore]:
-    """The stores that `prepare` has made, by this process or another. Raises DataError: one is missing or damaged."""
+    """Open the stores that `prepare` wrote, in any process. Raises DataError: one is missing or damaged."""
     return [PairStore(folder / f"corpus-{index}") for index in range(len(data.train))]
 
 
 def _write(
     corpus: CorpusConfig, cleaner: Cleaner, draft: Path, fingerprint: Any, config: Config, sizes: tuple[int, int]
 ) -> None:
-    """Write the store of one corpus into an empty folder. Raises DataError: nothing is left of it."""
+    """Write the store of one corpus into an empty folder. Raises DataError: cleaning leaves nothing of it."""
     report, seen = CleaningReport(), SeenHashes()
     with StoreWriter(draft, sizes=sizes, text=config.tokenizer.sampling > 0) as writer:
-        for chunk in chunks(read_pairs(corpus, config.data), _CHUNK):
+        for chunk in split_chunks(read_pairs(corpus, config.data), _CHUNK):
             clean = cleaner.clean(chunk, seen)
             writer.add(clean.pairs, clean.sources, clean.targets)
             report += clean.report
@@ -72,12 +72,12 @@ def _write(
         raise DataError(f"{describe(corpus)}: no pair to learn from ({report}); check the corpus and data's limits")
 
 
-def _reusable(place: Path, fingerprint: Any) -> PairStore | None:
-    """The store that an earlier run wrote, when it was made from the same."""
-    if not (place / DESCRIPTION).is_file():
+def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:
+    """The store of an earlier run, if it has the same fingerprint."""
+    if not (path / DESCRIPTION).is_file():
         return None
     try:
-        store = PairStore(place)
+        store = PairStore(path)
     except DataError:
         return None
     return store if store.fingerprint == fingerprint else None
@@ -85,7 +85,7 @@ def _reusable(place: Path, fingerprint: Any) -> PairStore | None:
 
 def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any]:
     data = config.data
-    apart = (*data.valid, *data.held_out) if data.drop_overlap else ()
+    held_out = (*data.valid, *data.held_out) if data.drop_overlap else ()
     return {
         "format": _FORMAT,
         "tokenizers": _tokenizer_checksums(tokenizers),
@@ -93,12 +93,12 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
         "languages": [data.source_language, data.target_language],
         "tags": [data.target_tags, *data.tags],
         "limits": [data.max_length, data.max_ratio, data.drop_duplicates],
-        "apart": [_corpus_fingerprint(corpus, data) for corpus in apart],
+        "apart": [_corpus_fingerprint(corpus, data) for corpus in held_out],
     }
 
 
 def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
-    """What a corpus is read from: its settings, and its files with sizes and times; none for a dataset on the hub."""
+    """What the content of a corpus depends on: its settings and its files; a dataset on the hub has no files here."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
     return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}
 

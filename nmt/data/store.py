@@ -1,4 +1,4 @@
-"""A cleaned and tokenised corpus on disk, memory-mapped: memory use does not grow with the corpus."""
+"""A cleaned and tokenized corpus on disk, memory-mapped: memory use does not grow with the corpus."""
 
 import json
 from collections.abc import Sequence, Sized
@@ -18,16 +18,19 @@ from nmt.system.files import reason
 
 DESCRIPTION = "store.json"
 
-_CHUNK = 1 << 20  # pairs that are looked at together
+_CHUNK = 1 << 20  # pairs processed at once
 
 
 class PairStore:
-    """Pairs of a corpus by index, as ids and, where it was stored, as text.
+    """The pairs of a corpus by index, as ids and optionally as text.
 
-    A folder holds, in the machine's byte order: `source.ids` and `target.ids`, all ids one after another;
-    `source.offsets` and `target.offsets`, where each pair's ids begin, and the end; with text, `text` (UTF-8, source
-    and target in turn, each tag on a line before its source) and `text.offsets`; and `store.json` with the counts and
-    the fingerprint of its inputs.
+    Files of the folder, in the byte order of the machine:
+
+    - `source.ids`, `target.ids`: the ids of all pairs, concatenated.
+    - `source.offsets`, `target.offsets`: the start of each pair's ids, and the end of the last.
+    - `text`, `text.offsets` (optional): the same for text in UTF-8, source and target alternating. Each tag is a line
+      before its source.
+    - `store.json`: counts, and a fingerprint of what the store was made from.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,14 +42,14 @@ class PairStore:
             self.report = CleaningReport(**description["report"])
             self._size = int(description["pairs"])
             dtypes = description["dtypes"]
-            self._source_offsets = _mapped(folder / "source.offsets", np.int64, self._size + 1)
-            self._target_offsets = _mapped(folder / "target.offsets", np.int64, self._size + 1)
-            self._source = _mapped(folder / "source.ids", dtypes[0], int(self._source_offsets[-1]))
-            self._target = _mapped(folder / "target.ids", dtypes[1], int(self._target_offsets[-1]))
+            self._source_offsets = _map_file(folder / "source.offsets", np.int64, self._size + 1)
+            self._target_offsets = _map_file(folder / "target.offsets", np.int64, self._size + 1)
+            self._source = _map_file(folder / "source.ids", dtypes[0], int(self._source_offsets[-1]))
+            self._target = _map_file(folder / "target.ids", dtypes[1], int(self._target_offsets[-1]))
             self.has_text = bool(description["text"])
             if self.has_text:
-                self._text_offsets = _mapped(folder / "text.offsets", np.int64, 2 * self._size + 1)
-                self._text = _mapped(folder / "text", np.uint8, int(self._text_offsets[-1]))
+                self._text_offsets = _map_file(folder / "text.offsets", np.int64, 2 * self._size + 1)
+                self._text = _map_file(folder / "text", np.uint8, int(self._text_offsets[-1]))
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(f"{folder}: not a readable store of pairs ({reason(error)}); remove the folder") from error
 
@@ -54,16 +57,16 @@ class PairStore:
         return self._size
 
     def __reduce__(self) -> tuple[type["PairStore"], tuple[Path]]:
-        return PairStore, (self._folder,)  # another process maps the same files, instead of getting what is in them
+        return PairStore, (self._folder,)  # another process maps the same files, so the content is not pickled
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Source and target pieces of some pairs, EOS not counted."""
+        """Source and target lengths of some pairs in tokens, without EOS."""
         sources = self._source_offsets[indices + 1] - self._source_offsets[indices]
         targets = self._target_offsets[indices + 1] - self._target_offsets[indices]
         return sources, targets
 
     def longest(self) -> tuple[int, int]:
-        """Most source and most target pieces of a pair, EOS not counted; not always of the same pair."""
+        """The greatest source and the greatest target length, without EOS; they may belong to different pairs."""
         chunks = [np.arange(begin, min(begin + _CHUNK, self._size)) for begin in range(0, self._size, _CHUNK)]
         sources, targets = zip(*(map(np.max, self.lengths(chunk)) for chunk in chunks), strict=True)
         return int(max(sources)), int(max(targets))
@@ -83,29 +86,29 @@ class PairStore:
         return Pair(source, self._text[middle:end].tobytes().decode(), tuple(tags))
 
 
-def _mapped(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
-    """A flat file as an array of `count` elements, read from disk when used. Raises ValueError: it has another size."""
+def _map_file(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
+    """Map a file as an array of `count` elements. Raises ValueError: it has another size."""
     if path.stat().st_size != count * np.dtype(dtype).itemsize:
-        raise ValueError(f"{path.name} is cut short or damaged")
+        raise ValueError(f"{path.name} is truncated or damaged")
     if count == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype=dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))  # a plain array is faster to slice than a memmap
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))  # slicing a plain array is faster
 
 
 class StoreWriter:
-    """Writes a store pair by pair, in chunks, into a folder that exists. Close with `finish`, in a `with` block."""
+    """Writes a store in chunks into an existing folder. Use it in a `with` block, and call `finish` at the end."""
 
     def __init__(self, folder: Path, *, sizes: tuple[int, int], text: bool) -> None:
-        """`sizes`: vocabulary sizes of the two sides. `text`: whether to store the text too."""
+        """`sizes`: vocabulary sizes of both sides. `text`: whether to store the text too."""
         self._folder = folder
         self._dtypes = tuple("uint16" if size <= 1 << 16 else "uint32" for size in sizes)
         self._pairs = 0
         self._files = ExitStack()
-        self._source = self._blob("source.ids", "source.offsets")
-        self._target = self._blob("target.ids", "target.offsets")
-        self._text = self._blob("text", "text.offsets") if text else None
+        self._source = self._open_blob("source.ids", "source.offsets")
+        self._target = self._open_blob("target.ids", "target.offsets")
+        self._text = self._open_blob("text", "text.offsets") if text else None
 
-    def _blob(self, content: str, offsets: str) -> "_Blob":
+    def _open_blob(self, content: str, offsets: str) -> "_Blob":
         files = [self._files.enter_context((self._folder / name).open("wb")) for name in (content, offsets)]
         return _Blob(*files)
 
@@ -116,16 +119,16 @@ class StoreWriter:
         self._files.close()
 
     def add(self, pairs: Sequence[Pair], sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
-        """Append pairs: their text and the ids of both sides."""
-        self._source.extend(_lengths(sources), _flat(sources, self._dtypes[0]))
-        self._target.extend(_lengths(targets), _flat(targets, self._dtypes[1]))
+        """Append pairs with the ids of both sides."""
+        self._source.extend(_lengths(sources), _flatten(sources, self._dtypes[0]))
+        self._target.extend(_lengths(targets), _flatten(targets, self._dtypes[1]))
         if self._text:
             texts = [text.encode() for pair in pairs for text in ("\n".join((*pair.tags, pair.source)), pair.target)]
             self._text.extend(_lengths(texts), b"".join(texts))
         self._pairs += len(pairs)
 
     def finish(self, report: CleaningReport, fingerprint: Any) -> None:
-        """Write the description, without which no store is there."""
+        """Write the description. Without it the store is not readable."""
         description = {
             "pairs": self._pairs,
             "dtypes": self._dtypes,
@@ -138,7 +141,7 @@ class StoreWriter:
 
 
 class _Blob:
-    """Pieces of data one after another in one file, and where each begins in another."""
+    """Items concatenated in one file, with their offsets in another."""
 
     def __init__(self, content: BinaryIO, offsets: BinaryIO) -> None:
         self._content, self._offsets = content, offsets
@@ -146,7 +149,7 @@ class _Blob:
         offsets.write(np.zeros(1, dtype=np.int64).tobytes())
 
     def extend(self, lengths: NDArray[np.int64], content: bytes) -> None:
-        """Append pieces of these lengths, in elements."""
+        """Append items; `lengths` are in elements."""
         self._content.write(content)
         self._offsets.write((self._end + np.cumsum(lengths)).tobytes())
         self._end += int(lengths.sum())
@@ -156,5 +159,5 @@ def _lengths(items: Sequence[Sized]) -> NDArray[np.int64]:
     return np.fromiter(map(len, items), dtype=np.int64, count=len(items))
 
 
-def _flat(sequences: Sequence[list[int]], dtype: str) -> bytes:
+def _flatten(sequences: Sequence[list[int]], dtype: str) -> bytes:
     return np.fromiter(chain.from_iterable(sequences), dtype=dtype).tobytes()

@@ -1,7 +1,7 @@
-"""The updates of corpora that are read as they are needed and stored nowhere: larger than memory, disk or patience.
+"""Updates of streamed corpora, which are read when needed and never stored.
 
-A stream is read in windows of a fixed number of pairs. Each is cleaned, tokenised, shuffled, and sorted into updates of like
-lengths, as stored corpora are as a whole. A place in it says how to open the stream again where its window begins.
+A stream is read in windows of a fixed number of pairs. Each window is cleaned, tokenized, shuffled, and grouped into updates
+of similar lengths, as a stored corpus is as a whole. A cursor contains what reopens the stream at the start of its window.
 """
 
 import dataclasses
@@ -19,69 +19,69 @@ from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair
 from nmt.data.readers import describe, read_parts
-from nmt.data.updates import CORPUS, MIX, UPDATES, Plan, Shares, UpdateOptions, generator, make_plan
+from nmt.data.updates import CORPUS, MIX, UPDATES, BatchMaker, Plan, UpdateOptions, make_generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1000  # pairs cleaned and tokenised at once
+_CHUNK = 1000  # pairs cleaned and tokenized at once
 
 
 class Stream:
-    """The updates of `data.train`, all of whose corpora are read as streams.
+    """The updates of `data.train`, with all corpora read as streams.
 
-    With weights, pairs are read in proportion to them; a corpus that comes to its end begins again, and an epoch ends when each
-    has come to its end. Without, the corpora take turns until each has come to its end. The files of a dataset are read in a
-    new random order each time.
+    Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, they are read in
+    proportion to the weights; a corpus that ends starts again, and an epoch ends when every corpus has ended once. The files
+    of a dataset are read in a new random order each time.
     """
 
     def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
         self._data, self._tokenizers = data, tokenizers
-        self._options, self._cut = options, Shares(tokenizers, options)
+        self._options, self._batch_maker = options, BatchMaker(tokenizers, options)
 
     @property
     def size(self) -> UpdateSize:
-        """Of the updates."""
+        """Size of the updates."""
         return self._options.size
 
-    def convert(self, place: Cursor, share: float) -> Cursor:  # noqa: ARG002 - of a stream nobody knows it
-        """Where the window begins: nothing is left out, and some pairs come twice."""
-        return dataclasses.replace(place, update=0)
+    def convert(self, cursor: Cursor, share: float) -> Cursor:  # noqa: ARG002 - unknown for a stream
+        """The start of the window: no pair is skipped, some repeat."""
+        return dataclasses.replace(cursor, update=0)
 
-    def updates(self, place: Cursor) -> Generator[Update, None, None]:
-        """The updates from a place on, endless over epochs: a pure function of the seed, the place and the corpora.
+    def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
+        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed, the cursor and the corpora.
 
         Raises:
-            DataError: a corpus cannot be read, or an epoch holds no pair to learn from.
+            DataError: a corpus cannot be read, or cleaning leaves no pair of an epoch.
         """
-        windows, first = self._windows(place), place.update
-        window = _Ahead(windows, self._data.shuffle_buffer).whole()
+        windows, first = self._windows(cursor), cursor.update
+        window = _Prefetch(windows, self._data.shuffle_buffer).finish()
         while True:
-            plan, ahead, here = self._plan(window), _Ahead(windows, self._data.shuffle_buffer), window.place
+            plan, ahead, here = self._plan(window), _Prefetch(windows, self._data.shuffle_buffer), window.cursor
             for number in range(first, len(plan)):
                 ahead.read((number + 1) / len(plan))
                 last = number + 1 == len(plan)
                 yield Update(
-                    batches=self._cut.batches(window, plan.pairs(number), here.epoch, here.window, number),
-                    after=ahead.whole().place if last else dataclasses.replace(here, update=number + 1),
+                    batches=self._batch_maker.make_batches(window, plan.pairs(number), here.epoch, here.window, number),
+                    after=ahead.finish().cursor if last else dataclasses.replace(here, update=number + 1),
                     progress=None,
                 )
-            window, first = ahead.whole(), 0
+            window, first = ahead.finish(), 0
 
     def _plan(self, window: "_Window") -> Plan:
-        purpose = (window.place.epoch, window.place.window)
+        purpose = (window.cursor.epoch, window.cursor.window)
         return make_plan(
             window,
-            generator(self._options.seed, MIX, *purpose).permutation(len(window)),
+            make_generator(self._options.seed, MIX, *purpose).permutation(len(window)),
             size=self._options.size,
-            random=generator(self._options.seed, UPDATES, *purpose),
+            random=make_generator(self._options.seed, UPDATES, *purpose),
         )
 
-    def _windows(self, place: Cursor) -> Iterator["_Window | None"]:
-        """The windows from that of a place on, without empty ones; None after each step on the way to one."""
-        rows, cleaner = _Rows(self._data, self._options.seed, place.stream), Cleaner(self._data, self._tokenizers)
-        here, report = dataclasses.replace(place, update=0), CleaningReport()
+    def _windows(self, cursor: Cursor) -> Iterator["_Window | None"]:
+        """The windows from that of `cursor` on, without empty ones. Yields None after each chunk, before a window is complete."""
+        rows, cleaner = _Mixture(self._data, self._options.seed, cursor.stream), Cleaner(self._data, self._tokenizers)
+        here, report = dataclasses.replace(cursor, update=0), CleaningReport()
         for number in itertools.count():
             window, seen = (
                 _Window(dataclasses.replace(here, stream=rows.state()), text=self._options.sampling),
@@ -96,7 +96,7 @@ class Stream:
                 yield None
             report += window.report
             if ended or number == 0:
-                self._say(report, here.epoch, ended=ended)
+                self._log_report(report, here.epoch, ended=ended)
             if len(window):
                 yield window
             here = (
@@ -106,16 +106,16 @@ class Stream:
             )
             report = CleaningReport() if ended else report
 
-    def _say(self, report: CleaningReport, epoch: int, *, ended: bool) -> None:
-        """What cleaning kept of the first window, and of each epoch as far as it was read here."""
+    def _log_report(self, report: CleaningReport, epoch: int, *, ended: bool) -> None:
+        """Log what cleaning kept of the first window, and of each epoch from where this process began to read it."""
         names = ", ".join(describe(corpus) for corpus in self._data.train)
         if ended and not report.kept:
             raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
         logger.info("%s: %s: %s", names, f"end of epoch {epoch + 1}" if ended else "first pairs", report)
 
 
-class _Ahead:
-    """The next window, which is read while updates of this one are made, lest all wait where windows meet."""
+class _Prefetch:
+    """Reads the next window while updates of this one are made, so that the trainer does not stall between windows."""
 
     def __init__(self, windows: Iterator["_Window | None"], pairs: int) -> None:
         self._windows, self._pairs = windows, pairs
@@ -123,12 +123,12 @@ class _Ahead:
         self._steps = 0
 
     def read(self, share: float) -> None:
-        """Read on until this share of the window is there."""
+        """Read until this share of the window is complete."""
         while self._window is None and self._steps * _CHUNK < share * self._pairs:
             self._window = next(self._windows)
             self._steps += 1
 
-    def whole(self) -> "_Window":
+    def finish(self) -> "_Window":
         while self._window is None:
             self._window = next(self._windows)
         return self._window
@@ -137,8 +137,8 @@ class _Ahead:
 class _Window:
     """Some pairs of a stream, in memory."""
 
-    def __init__(self, place: Cursor, *, text: bool) -> None:
-        self.place, self.report = place, CleaningReport()
+    def __init__(self, cursor: Cursor, *, text: bool) -> None:
+        self.cursor, self.report = cursor, CleaningReport()
         self._sources, self._targets = _Side(), _Side()
         self._pairs: list[Pair] | None = [] if text else None
 
@@ -167,7 +167,7 @@ class _Window:
 
 
 class _Side:
-    """The ids of one side, one pair after another, and where each pair's end."""
+    """The ids of one side, concatenated when they are first read."""
 
     def __init__(self) -> None:
         self._blocks: list[NDArray[np.uint32]] = []
@@ -182,34 +182,34 @@ class _Side:
         return np.array(self._lengths, dtype=np.int64)
 
     @cached_property
-    def _whole(self) -> tuple[NDArray[np.uint32], list[int]]:
-        whole = np.concatenate(self._blocks), [0, *np.cumsum(self._lengths).tolist()]
+    def _joined(self) -> tuple[NDArray[np.uint32], list[int]]:
+        joined = np.concatenate(self._blocks), [0, *np.cumsum(self._lengths).tolist()]
         self._blocks.clear()
-        return whole
+        return joined
 
     def ids(self, index: int) -> NDArray[np.uint32]:
-        ids, borders = self._whole
-        return ids[borders[index] : borders[index + 1]]
+        ids, offsets = self._joined
+        return ids[offsets[index] : offsets[index + 1]]
 
 
-class _Rows:
-    """The pairs of all corpora, mixed, epoch after epoch."""
+class _Mixture:
+    """The pairs of all corpora, mixed, over all epochs."""
 
     def __init__(self, data: DataConfig, seed: int, state: dict[str, Any] | None) -> None:
-        """`state`: what `state` gave, to go on from there."""
+        """`state`: a value of `state`, to continue from there."""
         states: Sequence[dict[str, Any]] = state["corpora"] if state else [{} for _ in data.train]
         self._corpora = [
-            _Corpus(corpus, data, (seed, CORPUS, number), **own)
+            _CorpusReader(corpus, data, (seed, CORPUS, number), **own)
             for number, (corpus, own) in enumerate(zip(data.train, states, strict=True))
         ]
         self._weighted = any(corpus.weight is not None for corpus in data.train)
 
     def state(self) -> dict[str, Any]:
-        """Where reading stands, in what JSON can hold."""
+        """The position of the reader, as values of JSON."""
         return {"corpora": [corpus.state() for corpus in self._corpora]}
 
     def take(self, count: int) -> list[Pair]:
-        """The next pairs; fewer than `count` where the epoch ends."""
+        """The next pairs; fewer than `count` at the end of the epoch."""
         pairs: list[Pair] = []
         while len(pairs) < count and (corpus := self._next()):
             pair = corpus.read()
@@ -220,14 +220,14 @@ class _Rows:
                 each.taken, each.ended = 0, False
         return pairs
 
-    def _next(self) -> "_Corpus | None":
-        """The corpus whose turn it is; None where the epoch ends."""
+    def _next(self) -> "_CorpusReader | None":
+        """The corpus to read from; None at the end of the epoch."""
         unread = [corpus for corpus in self._corpora if not corpus.ended]
-        return min(self._corpora if self._weighted else unread, key=_Corpus.due) if unread else None
+        return min(self._corpora if self._weighted else unread, key=_CorpusReader.due) if unread else None
 
 
-class _Corpus:
-    """One corpus, read over and over, its parts in a new random order each time."""
+class _CorpusReader:
+    """Reads one corpus again and again, with its parts in a new random order each time."""
 
     def __init__(
         self,
@@ -241,24 +241,33 @@ class _Corpus:
         taken: int = 0,
         ended: bool = False,
     ) -> None:
-        """`purpose`: the seed of the order. `turn`, `part`, `row`: where to go on. `taken`, `ended`: of this epoch."""
+        """Args:
+        corpus: what is read.
+        data: the languages and tags of all corpora.
+        purpose: the seed of the order.
+        turn: how many times the corpus has ended.
+        part: index of the next part in the order of this turn.
+        row: pairs of this part that were read.
+        taken: pairs that were read in this epoch.
+        ended: whether the corpus has ended in this epoch.
+        """
         self._name, self._weight, self._purpose = describe(corpus), corpus.weight or 1.0, purpose
         self._parts = read_parts(corpus, data)
         self._turn, self._part, self._row = turn, part, row
         self.taken, self.ended = taken, ended
         self._pairs: Iterator[Pair] | None = None
-        self._empty = part == row == 0  # no pair was seen since the corpus began
+        self._empty = part == row == 0  # no pair was read in this turn
 
     def state(self) -> dict[str, Any]:
-        place = {"turn": self._turn, "part": self._part, "row": self._row}
-        return {**place, "taken": self.taken, "ended": self.ended}
+        position = {"turn": self._turn, "part": self._part, "row": self._row}
+        return {**position, "taken": self.taken, "ended": self.ended}
 
     def due(self) -> float:
-        """The corpus where this is least comes next."""
+        """The corpus with the least value is read next."""
         return (self.taken + 1) / self._weight
 
     def read(self) -> Pair | None:
-        """The next pair; None at the end of the corpus, which begins anew."""
+        """The next pair; None at the end of the corpus, which then starts again."""
         while self._part < len(self._parts):
             if self._pairs is None:
                 self._pairs = self._parts[self._order()[self._part]](self._row)
@@ -267,10 +276,10 @@ class _Corpus:
                 return pair
             self._part, self._row, self._pairs = self._part + 1, 0, None
         if self._empty:
-            raise DataError(f"{self._name}: holds no pair; check the corpus")
+            raise DataError(f"{self._name}: contains no pair; check the corpus")
         self._turn, self._part, self._empty, self.ended = self._turn + 1, 0, True, True
         return None
 
     def _order(self) -> list[int]:
-        order: list[int] = generator(*self._purpose, self._turn).permutation(len(self._parts)).tolist()
+        order: list[int] = make_generator(*self._purpose, self._turn).permutation(len(self._parts)).tolist()
         return order

@@ -1,7 +1,7 @@
-"""From pairs to updates: pairs of like length together, each update cut into shares for processes and batches.
+"""Updates from pairs of similar length, each update split into shares for processes and batches.
 
-An update is planned before it is cut, and everything random belongs to the update and to a sentence's place in it. So the
-same updates are made by one process, by many, or with accumulated gradients.
+Updates are planned before they are split, and random numbers depend only on the update and the position of a sentence in
+it. So training makes the same updates in one process, in many, or with accumulated gradients.
 """
 
 from collections.abc import Generator, Sequence
@@ -20,34 +20,34 @@ from nmt.types import EOS, PAD, Batch
 
 Ids = Sequence[int] | NDArray[Any]
 
-# What a random number is for: the second part of its seed, so that no two uses share their numbers.
+# Seed namespaces: the second part of a seed, one for each use of random numbers.
 CORPUS, MIX, UPDATES, SAMPLING = range(4)
 
 
-def generator(seed: int, *purpose: int) -> np.random.Generator:
-    """The random numbers of one purpose."""
+def make_generator(seed: int, *purpose: int) -> np.random.Generator:
+    """A random generator for one purpose, a namespace and further numbers."""
     return np.random.default_rng(np.random.SeedSequence((seed, *purpose)))
 
 
 class UpdateSource(Protocol):
-    """Where the trainer gets its updates from."""
+    """Makes the updates of a training."""
 
     @property
     def size(self) -> UpdateSize:
-        """Of its updates."""
+        """Size of its updates."""
 
-    def updates(self, place: Cursor) -> Generator[Update, None, None]:
-        """The updates from a place on, endless over epochs: a pure function of the seed and the place."""
+    def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
+        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed and the cursor."""
 
-    def convert(self, place: Cursor, share: float) -> Cursor:
-        """Where to go on from a place that counts updates of another size. `share`: of its epoch, so much is done."""
+    def convert(self, cursor: Cursor, share: float) -> Cursor:
+        """Where to continue from a cursor that counts updates of another size. `share`: how much of its epoch is done."""
 
 
 class IndexedPairs(Protocol):
-    """Tokenised pairs by index."""
+    """Tokenized pairs by index."""
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Source and target pieces of some pairs, EOS not counted."""
+        """Source and target lengths of some pairs in tokens, without EOS."""
 
     def source(self, index: int) -> Ids:
         """Source ids of a pair, without EOS."""
@@ -56,12 +56,12 @@ class IndexedPairs(Protocol):
         """Target ids of a pair, without EOS."""
 
     def pair(self, index: int) -> Pair:
-        """The text of a pair, which only sampling needs."""
+        """The text of a pair; only sampling needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Updates: number i holds pairs order[starts[i]:ends[i]]."""
+    """The updates of an epoch or a window: update i has the pairs order[starts[i]:ends[i]]."""
 
     order: NDArray[Any]
     starts: NDArray[np.int64]
@@ -71,7 +71,7 @@ class Plan:
         return len(self.starts)
 
     def pairs(self, update: int) -> list[int]:
-        """The indices of the pairs of an update. Raises IndexError: there is no such update."""
+        """The indices of the pairs of an update. Raises IndexError: the plan does not have this update."""
         if not 0 <= update < len(self):
             raise IndexError(f"there are {len(self)} updates, not {update + 1}")
         pairs: list[int] = self.order[self.starts[update] : self.ends[update]].tolist()
@@ -79,20 +79,20 @@ class Plan:
 
 
 def make_plan(pairs: IndexedPairs, order: NDArray[Any], *, size: UpdateSize, random: np.random.Generator) -> Plan:
-    """Put shuffled pairs into updates of like lengths, and shuffle the updates.
+    """Group shuffled pairs into updates of similar lengths, and shuffle the updates.
 
-    `order`: indices of pairs in random order, which is changed.
+    `order`: indices of the pairs in random order. It is changed in cursor.
     """
-    # Sorted within parts that are large enough for a hundred updates or more, so that few are cut short where parts meet.
+    # Pairs are sorted within parts. Parts hold a hundred updates or more, so few updates are small because a part ends.
     part_size = max(20_000, 10 * size.tokens)
     cuts = [np.zeros(1, dtype=np.int64)]
     for begin in range(0, len(order), part_size):
         part = order[begin : begin + part_size]
         sources, targets = pairs.lengths(part)
-        by_length = by_target_then_source(sources, targets)
+        by_length = order_by_length(sources, targets)
         part[:] = part[by_length]
         longest = np.maximum(sources, targets)[by_length] + 1
-        cuts.append(begin + cut(longest, size.tokens, size.sentences)[1:])
+        cuts.append(begin + split_groups(longest, size.tokens, size.sentences)[1:])
     borders = np.concatenate(cuts)
     shuffled = random.permutation(len(borders) - 1)
     return Plan(order=order, starts=borders[:-1][shuffled], ends=borders[1:][shuffled])
@@ -100,49 +100,49 @@ def make_plan(pairs: IndexedPairs, order: NDArray[Any], *, size: UpdateSize, ran
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateOptions:
-    """How large updates are, and what is made of them."""
+    """How updates are made."""
 
     size: UpdateSize
     sampling: bool
-    """A new segmentation for every sentence of every update, which may go over its tokens; the pairs must hold text."""
+    """Segment every sentence of every update again, at random. This may exceed `size.tokens`, and needs the text."""
     seed: int
     shares_per_process: int = 1
-    """Batches that each process makes of an update."""
+    """Batches of an update in each process."""
     world: World = field(default_factory=World)
 
 
-class Shares:
-    """Makes the batches of one process from an update.
+class BatchMaker:
+    """Makes the batches of one process from the pairs of an update.
 
-    The pairs of the update, sorted by length, are cut into contiguous shares of nearly equal numbers of pairs: first those of
-    rank 0, then those of rank 1, and so on.
+    The pairs are sorted by length and split into contiguous shares of nearly equal numbers of pairs. The first shares
+    belong to rank 0, the next to rank 1, and so on.
     """
 
     def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
         self._tokenizers, self._sampling, self._seed = tokenizers, options.sampling, options.seed
-        each, rank = options.shares_per_process, options.world.rank
-        self._shares, self._own = each * options.world.size, range(each * rank, each * (rank + 1))
+        count, rank = options.shares_per_process, options.world.rank
+        self._shares, self._own_shares = count * options.world.size, range(count * rank, count * (rank + 1))
 
-    def batches(self, pairs: IndexedPairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
-        """This process' batches of the update that holds these pairs. `number`: epoch, window and update."""
-        borders = [share * len(indices) // self._shares for share in range(self._shares + 1)]
-        seeds = self._seeds(len(indices), number)
+    def make_batches(self, pairs: IndexedPairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
+        """The batches of this process. `indices`: the pairs of the update. `number`: its epoch, window and update."""
+        bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
+        seeds = self._draw_seeds(len(indices), number)
         batches = []
-        for start, end in ((borders[share], borders[share + 1]) for share in self._own):
+        for start, end in ((bounds[share], bounds[share + 1]) for share in self._own_shares):
             if start < end:
-                sides = self._sides(pairs, indices[start:end], seeds[start:end])
+                sides = self._read_ids(pairs, indices[start:end], seeds[start:end])
                 batches.append(make_batch(*sides, first=start, update_sentences=len(indices)))
         return tuple(batches)
 
-    def _seeds(self, sentences: int, number: Sequence[int]) -> list[list[int]]:
-        """A seed for each side of each sentence of an update."""
+    def _draw_seeds(self, sentences: int, number: Sequence[int]) -> list[list[int]]:
+        """Seeds for the source and target of each sentence of an update; empty without sampling."""
         if not self._sampling:
             return []
         sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
         seeds: list[list[int]] = sequence.generate_state(2 * sentences).reshape(-1, 2).tolist()
         return seeds
 
-    def _sides(
+    def _read_ids(
         self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
     ) -> tuple[Sequence[Ids], Sequence[Ids]]:
         if not self._sampling:
@@ -159,9 +159,9 @@ class Shares:
 def make_batch(
     sources: Sequence[Ids], targets: Sequence[Ids], *, first: int = 0, update_sentences: int | None = None
 ) -> Batch:
-    """A batch of ids without EOS, which is added to both sides."""
-    source, source_lengths = _padded(sources)
-    target, target_lengths = _padded(targets)
+    """Pad ids without EOS into a batch, and append EOS to both sides."""
+    source, source_lengths = _pad(sources)
+    target, target_lengths = _pad(targets)
     return Batch(
         source=source,
         source_lengths=source_lengths,
@@ -172,32 +172,33 @@ def make_batch(
     )
 
 
-def _padded(sequences: Sequence[Ids]) -> tuple[Tensor, Tensor]:
+def _pad(sequences: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(sequence) + 1 for sequence in sequences], dtype=np.int64)
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
-    # no loop over the rows: with a fast GPU the time would show. Empty lists are floats to numpy, hence the cast.
+    # A loop over the rows would take a noticeable part of an update on a fast GPU. NumPy makes empty lists floats, hence the
+    # cast.
     ids[np.arange(ids.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences, dtype=np.int64, casting="unsafe")
     ids[np.arange(len(ids)), lengths - 1] = EOS
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def by_target_then_source(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The order by target length, then source length; equal pairs stay in the order they had."""
+def order_by_length(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices that sort pairs by target length, then source length. The sort is stable."""
     return np.argsort((targets << 32) | sources, kind="stable")
 
 
-def cut(longest: NDArray[np.int64], tokens: int, sentences: int | None) -> NDArray[np.int64]:
-    """Borders 0 = b₀ < b₁ < … = len(longest) of groups of neighbours, each as large as the limits allow.
+def split_groups(longest: NDArray[np.int64], tokens: int, sentences: int | None) -> NDArray[np.int64]:
+    """Bounds 0 = b₀ < b₁ < … = len(longest) of groups of consecutive pairs, each as large as the limits allow.
 
-    `longest`: pieces of each pair's longer side. A pair that is over `tokens` by itself makes a group of its own.
+    `longest`: tokens of the longer side of each pair. A pair that exceeds `tokens` alone is a group by itself.
     """
-    borders = [0]
-    while borders[-1] < len(longest):
-        start = borders[-1]
+    bounds = [0]
+    while bounds[-1] < len(longest):
+        start = bounds[-1]
         most = max(1, tokens // int(longest[start]))
         if sentences is not None:
             most = min(most, sentences)
         widths = np.maximum.accumulate(longest[start : start + most])
         sizes = widths * np.arange(1, len(widths) + 1)
-        borders.append(start + max(1, int(np.searchsorted(sizes, tokens, side="right"))))
-    return np.array(borders, dtype=np.int64)
+        bounds.append(start + max(1, int(np.searchsorted(sizes, tokens, side="right"))))
+    return np.array(bounds, dtype=np.int64)

@@ -10,7 +10,7 @@ from nmt.checkpoint.folder import Model, build_network, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.data.cleaning import is_readable
-from nmt.data.corpora import first_epoch, update_source
+from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
@@ -66,7 +66,7 @@ def build_trainer(
         shares_per_process=shares,
         world=world,
     )
-    source = update_source(config.data, stores, tokenizers, options)
+    source = build_update_source(config.data, stores, tokenizers, options)
     # Cutting a batch out of a store takes a millisecond or two; sampling its segmentations takes a hundred times as long.
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
@@ -152,7 +152,7 @@ def _build_objective(config: Config, tokenizers: Tokenizers, stores: list[PairSt
     settings, lexicon = config.training, None
     if settings.guided_alignment:
         logger.info("learning a lexicon to guide attention")
-        lexicon = Lexicon.learn(list(enough(first_epoch(config, tokenizers, stores))), tokenizers.target.size)
+        lexicon = Lexicon.learn(list(enough(read_first_epoch(config, tokenizers, stores))), tokenizers.target.size)
     likelihood = Likelihood.of(settings, lexicon)
     if settings.objective == "likelihood":
         return likelihood

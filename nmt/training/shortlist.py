@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nmt.checkpoint.folder import Model, load_folder_config, load_model, model_folder, save_shortlist
 from nmt.config.schema import Config
-from nmt.data.corpora import first_epoch
+from nmt.data.corpora import read_first_epoch
 from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
@@ -72,7 +72,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
         raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
     sets = validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
-    shortlist = learn_shortlist(first_epoch(config, model.tokenizers, stores), model.tokenizers)
+    shortlist = learn_shortlist(read_first_epoch(config, model.tokenizers, stores), model.tokenizers)
     kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)

@@ -9,7 +9,7 @@ import torch
 
 from nmt.checkpoint.folder import Model
 from nmt.config.schema import Config, CorpusConfig
-from nmt.data.batching import text_batches
+from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
@@ -104,7 +104,7 @@ def validation(config: Config, tokenizers: Tokenizers, device: torch.device, pro
     sets = processes.once(lambda: validation_sets(config))
     own = slice(processes.world.rank, None, processes.world.size)
     pairs = _short(sets, tokenizers, config.data.max_length)
-    batches = list(text_batches(pairs[own], tokenizers, config.training.batch_tokens))
+    batches = list(make_text_batches(pairs[own], tokenizers, config.training.batch_tokens))
     dtype = autocast_dtype(config.training.precision, device)
     options = SearchOptions(beam=config.validation.beam)
     # BLEU is always reported. The loss is no metric of translations.

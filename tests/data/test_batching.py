@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
-from nmt.data.batching import Batches, text_batches
+from nmt.data.batching import Batches, make_text_batches
 from nmt.data.cleaning import CleaningReport
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore, StoreWriter
-from nmt.data.updates import UpdateOptions, cut
+from nmt.data.updates import UpdateOptions, split_groups
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS, PAD, Batch
@@ -200,13 +200,13 @@ def test_budget_counts_the_end_of_sentence(tmp_path):
 
 @settings(deadline=None, max_examples=100)
 @given(longest=st.lists(st.integers(1, 9), min_size=1, max_size=30), tokens=st.integers(1, 40), most=st.integers(1, 6))
-def test_cut_is_greedy(longest, tokens, most):
+def test_groups_are_greedy(longest, tokens, most):
     borders = [0]
     for index in range(1, len(longest) + 1):
         part = longest[borders[-1] : index]
         if len(part) > 1 and (len(part) * max(part) > tokens or len(part) > most):
             borders.append(index - 1)
-    assert cut(np.array(longest), tokens, most).tolist() == [*borders, len(longest)]
+    assert split_groups(np.array(longest), tokens, most).tolist() == [*borders, len(longest)]
 
 
 class TestWeights:
@@ -354,7 +354,7 @@ class TestTextBatches:
     def test_keeps_every_pair(self):
         sides = [("a b", "c"), ("", ""), ("a", ""), ("", "d c"), ("b " * 9, "c")] * 3
         pairs = [Pair(*each) for each in sides]
-        made = list(text_batches(pairs, WORDS, 12))
+        made = list(make_text_batches(pairs, WORDS, 12))
         decoded = [
             (WORDS.source.decode(source.tolist()), WORDS.target.decode(target.tolist()))
             for batch in made
@@ -366,17 +366,17 @@ class TestTextBatches:
         assert [batch.target.size(1) for batch in made] == sorted(batch.target.size(1) for batch in made)
 
     def test_empty_sides_are_the_end_of_sentence_alone(self):
-        (batch,) = text_batches([Pair("", "")], WORDS, 10)
+        (batch,) = make_text_batches([Pair("", "")], WORDS, 10)
         assert batch.source.tolist() == batch.target.tolist() == [[EOS]]
         assert batch.source_lengths.tolist() == [1]
 
     def test_no_pairs_are_no_batches(self):
-        assert list(text_batches([], WORDS, 10)) == []
+        assert list(make_text_batches([], WORDS, 10)) == []
 
     def test_budget_changes_the_batches(self):
         pairs = [Pair("a b", "c")] * 10
-        assert len(list(text_batches(pairs, WORDS, 30))) == 1
-        assert len(list(text_batches(pairs, WORDS, 15))) == 2
+        assert len(list(make_text_batches(pairs, WORDS, 30))) == 1
+        assert len(list(make_text_batches(pairs, WORDS, 15))) == 2
 
 
 @pytest.mark.parametrize("tokens", [20, 160])

@@ -10,7 +10,7 @@ import tiny
 import torch
 
 from nmt.data.batching import Batches
-from nmt.data.corpora import update_source
+from nmt.data.corpora import build_update_source
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
@@ -31,7 +31,7 @@ def source(folder: Path, corpora: str, *overrides: str) -> UpdateSource:
     )
     stores = [] if config.data.streams else prepare(config, tokenizers, folder.parent / "prepared")
     options = UpdateOptions(size=UpdateSize(tokens=64), sampling=False, seed=1)
-    return update_source(config.data, stores, tokenizers, options)
+    return build_update_source(config.data, stores, tokenizers, options)
 
 
 def updates_of_an_epoch(source: UpdateSource) -> int:

@@ -155,7 +155,7 @@ def test_report_is_logged_in_one_line_a_corpus(corpora, tokenizers, tmp_path, ca
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert [record.getMessage() for record in caplog.records] == [
             f"{corpora['train']}: 4 of 11 pairs kept; left out: 2 with an empty side, 1 duplicates, "
-            "2 also in valid or held_out, 1 too long (data.max_length), 1 of unlike lengths (data.max_ratio)"
+            "2 also in valid or held_out, 1 too long (data.max_length), 1 with too different lengths (data.max_ratio)"
         ]
 
 

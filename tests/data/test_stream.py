@@ -243,9 +243,9 @@ def test_cleaning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert sorted(names(made)) == ["001", "001", "003", "007", "008"]
     assert [message.partition(": ")[2] for message in caplog.messages] == [
         "first pairs: 3 of 8 pairs kept; left out: 1 with an empty side, 1 duplicates, 1 also in valid or held_out, "
-        "1 too long (data.max_length), 1 of unlike lengths (data.max_ratio)",
+        "1 too long (data.max_length), 1 with too different lengths (data.max_ratio)",
         "end of epoch 1: 5 of 10 pairs kept; left out: 1 with an empty side, 1 duplicates, 1 also in valid or held_out, "
-        "1 too long (data.max_length), 1 of unlike lengths (data.max_ratio)",
+        "1 too long (data.max_length), 1 with too different lengths (data.max_ratio)",
     ]
 
 
@@ -261,7 +261,7 @@ def test_faults(tmp_path: Path) -> None:
     (tmp_path / "useless.tsv").write_text("001\t\n" * 60)
     for name, says in (
         ("bad", r"bad\.tsv:61: has no tab"),
-        ("empty", "holds no pair"),
+        ("empty", "contains no pair"),
         ("useless", "no pair to learn"),
     ):
         with pytest.raises(DataError, match=says):

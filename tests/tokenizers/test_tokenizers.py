@@ -106,7 +106,7 @@ def test_missing_or_damaged_file_is_a_model_error(kind, tmp_path):
 
 def test_words_are_not_taken_for_characters(tmp_path):
     save_tokenizers(train_tokenizers(settings("words"), PAIRS), tmp_path)
-    with pytest.raises(ModelError, match="holds words, not characters"):
+    with pytest.raises(ModelError, match="contains words, not characters"):
         load_tokenizers(settings("characters"), tmp_path)
 
 

@@ -16,7 +16,7 @@ import tiny
 
 from nmt.checkpoint.folder import load_model
 from nmt.config.schema import TokenizerConfig
-from nmt.data.batching import text_batches
+from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair
 from nmt.errors import MachineError
 from nmt.tokenizers.base import Tokenizers
@@ -46,7 +46,7 @@ def tokenizers_of(pairs: list[Pair], **settings: bool) -> Tokenizers:
 @pytest.mark.parametrize("joint", [True, False])
 def test_the_best_piece_is_the_translation(pairs: list[Pair], joint: bool) -> None:
     tokenizers = tokenizers_of(pairs, joint=joint)
-    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers, frequent=0, best=2)
+    learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers, frequent=0, best=2)
     assert learned.best.shape == (tokenizers.source.size, 2)
     for word, translation in DICTIONARY.items():
         (source,), (target,) = tokenizers.source.encode(word), tokenizers.target.encode(translation)
@@ -56,14 +56,14 @@ def test_the_best_piece_is_the_translation(pairs: list[Pair], joint: bool) -> No
 def test_the_frequent_pieces_are_everywhere_and_nowhere_else(pairs: list[Pair]) -> None:
     pairs = [Pair(pair.source, f"{pair.target} ja ja ja nein nein") for pair in pairs]
     tokenizers = tokenizers_of(pairs, joint=False)
-    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers, frequent=2, best=50)
+    learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers, frequent=2, best=50)
     assert learned.frequent.tolist() == tokenizers.target.encode("ja nein")
     assert not np.isin(learned.best, learned.frequent).any()
 
 
 def test_what_was_hardly_seen_may_stand_for_itself(pairs: list[Pair]) -> None:
     tokenizers = tokenizers_of([*pairs, Pair("amy ben", "amy otto")], joint=False)
-    learned = learn_shortlist(text_batches(pairs, tokenizers, 200), tokenizers)
+    learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers)
     amy, ben = tokenizers.source.encode("amy ben")
     assert learned.best[amy, 0] == tokenizers.target.encode("amy")[0]
     assert (learned.best[amy, 1:] == EOS).all()
@@ -76,7 +76,7 @@ def test_no_more_is_read_than_is_enough(pairs: list[Pair], monkeypatch: pytest.M
 
     def batches() -> Iterator[Batch]:
         nonlocal read
-        for batch in text_batches(pairs, tokenizers, 200):
+        for batch in make_text_batches(pairs, tokenizers, 200):
             read += 1
             yield batch
 
@@ -91,7 +91,7 @@ def test_tags_are_candidates_of_nothing(pairs: list[Pair]) -> None:
     config = TokenizerConfig(kind="words", vocabulary_size=60)
     tokenizers = train_tokenizers(config, [pair.sides for pair in pairs], ["<2de>", "<rare>"])
     tagged = [replace(pair, tags=("<2de>",)) for pair in pairs]
-    learned = learn_shortlist(text_batches(tagged, tokenizers, 200), tokenizers, frequent=5, best=9)
+    learned = learn_shortlist(make_text_batches(tagged, tokenizers, 200), tokenizers, frequent=5, best=9)
     assert learned.best.shape[0] == tokenizers.source.size
     assert max(learned.best.max(), learned.frequent.max()) < tokenizers.target.size - 2
     assert (learned.best[tokenizers.source.size - 2] != EOS).any()  # it goes with the pieces of its language
