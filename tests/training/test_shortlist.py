@@ -24,6 +24,7 @@ from nmt.tokenizers.build import train_tokenizers
 from nmt.training import lexicon
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
+from nmt.training.validation import ValidationSet
 from nmt.types import EOS, Batch
 
 DICTIONARY = dict(tiny.PAIRS)
@@ -115,7 +116,7 @@ def _short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2)
     )
-    monkeypatch.setattr("nmt.training.validation.bleu", lambda *_: 50.0)
+    monkeypatch.setattr(ValidationSet, "score", lambda *_: 50.0)
 
 
 @pytest.mark.usefixtures("_short_lists")
