@@ -23,7 +23,7 @@ class Position:
 
     update: int = 0
     size: UpdateSize = field(default_factory=UpdateSize)
-    place: Cursor = field(default_factory=Cursor)  # in the training data, where the next update begins
+    cursor: Cursor = field(default_factory=Cursor)  # where the next update begins in the training data
     epochs_done: float | None = 0.0  # with the fraction of the running one; None if unknown, as in a stream
     best: float | None = None  # best value of `validation.metric` so far
     best_update: int = 0
@@ -34,13 +34,13 @@ class Position:
     @property
     def epoch(self) -> int:
         """The epoch of the latest update, counted from 1; 0 before the first update."""
-        return self.place.epoch if self.place.starts_epoch else self.place.epoch + 1
+        return self.cursor.epoch if self.cursor.starts_epoch else self.cursor.epoch + 1
 
     def has_ended(self, config: Config) -> bool:
         """Whether a limit of the configuration is reached: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         return (
-            self.place.epoch >= settings.epochs
+            self.cursor.epoch >= settings.epochs
             or (settings.max_updates is not None and self.update >= settings.max_updates)
             or (patience is not None and self.stale >= patience)
         )
@@ -53,7 +53,7 @@ class Position:
         """Raises ModelError if another version of nmt wrote the text."""
         try:
             content = json.loads(text)
-            return cls(**{**content, "place": Cursor(**content["place"]), "size": UpdateSize(**content["size"])})
+            return cls(**{**content, "cursor": Cursor(**content["cursor"]), "size": UpdateSize(**content["size"])})
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 "the checkpoint was saved by another version of nmt, and only that version can resume it; "

@@ -1,7 +1,7 @@
-"""The training loop: teacher forcing, validation, checkpoints, and going on bit for bit after any stop.
+"""The training loop: teacher forcing, validation, checkpoints, and exact resuming after any stop.
 
-Everything random is a pure function of the seed and of where training stands: the updates of (seed, place in the data), dropout
-of (seed, update). So a checkpoint needs no generator states, only weights, optimiser moments and the position.
+All randomness is a pure function of the seed and of the position: updates depend on (seed, cursor in the data), dropout on
+(seed, update). So a checkpoint needs no generator states, only weights, optimizer moments and the position.
 """
 
 import contextlib
@@ -37,24 +37,23 @@ from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 
-_RETURN_MEMORY_EVERY = 50  # updates: often enough to hold memory down, too rare to be felt
+_RETURN_MEMORY_EVERY = 50  # updates: often enough to bound memory use, too rare to cost time
 
-_ADVICE = "a smaller training.batch_tokens, and a larger training.accumulate for it, is faster"
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
-"""Figures of a network on the validation set, by name; `validation.metric` names the one that chooses the best."""
+"""Compute the validation figures of a network, by name. `validation.metric` names the one that selects the best."""
 
 
 class Trainer:
     """Trains one network.
 
     Args:
-        network: with initial weights, on its device.
-        source: the training pairs.
-        validate: called with the network whose weights would be saved (the moving average where there is one).
-        checkpoints: where to save.
-        objective: what to make small; by default the cross entropy of the references.
-        processes: those that train together; only the first one saves.
+        network: With initial weights, on its device.
+        source: The training pairs.
+        validate: Called with the network whose weights would be saved: the moving average if there is one.
+        checkpoints: Where to save.
+        objective: What to minimize; by default the cross entropy of the references.
+        processes: The processes that train together. Only the first one saves.
     """
 
     def __init__(
@@ -83,64 +82,66 @@ class Trainer:
         self.room = Room()
         self.saved_update = -1
         self.stop = StopSignal()
-        self.stop_everywhere: int | None = None  # a signal that any process had got when it made the last update
+        self.stop_everywhere: int | None = None  # a signal that any process had received at the latest update
 
     # ---- the loop
 
     def run(self, log: Log, stop: StopSignal) -> None:
-        """Train to the end.
+        """Train until a limit of the configuration is reached.
 
         Raises:
             Interrupted: `stop` was set; a checkpoint is saved.
-            UserError: the loss is no longer a number.
+            UserError: The loss or the gradient is infinite or not a number.
         """
         self.stop = stop
-        with contextlib.closing(self.source.updates(self.position.place)) as updates:
+        with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
             while not self.position.has_ended(self.config):
                 self._update(next(updates), log)
-                if self._validation_due():
+                if self._is_validation_due():
                     self._validate(log)
-                elif self._stopping() or self.position.update % self.config.training.checkpoint_every == 0:
+                elif self._get_signal() or self.position.update % self.config.training.checkpoint_every == 0:
                     self.save()
                     log.restart_clock()
-                if (number := self._stopping()) and not self.position.has_ended(self.config):
+                if (number := self._get_signal()) and not self.position.has_ended(self.config):
                     self.save()
-                    self.processes.barrier()  # nobody may end before everything is saved: torchrun would end the others
+                    self.processes.barrier()  # torchrun ends all processes when one has ended, even while it saves
                     raise Interrupted(
-                        f"stopped after update {self.position.update}; --resume goes on from there", number
+                        f"stopped after update {self.position.update}; --resume continues from there", number
                     )
 
-    def _stopping(self) -> int | None:
-        """The signal that asks for the end, the same in all processes."""
+    def _get_signal(self) -> int | None:
+        """The signal that asks training to stop, the same in all processes."""
         return self.stop.number if self.processes.world.size == 1 else self.stop_everywhere
 
     def progress(self) -> float:
-        """Share of the training that is done, 0 to 1."""
+        """Fraction of the training that is done, 0 to 1."""
         settings, position = self.config.training, self.position
         updates = position.update / settings.max_updates if settings.max_updates else 0.0
-        if position.epochs_done is None:  # of a stream only whole epochs are known
-            return updates if settings.max_updates else position.place.epoch / settings.epochs
+        if position.epochs_done is None:  # of a stream, only whole epochs are known
+            return updates if settings.max_updates else position.cursor.epoch / settings.epochs
         return max(position.epochs_done / settings.epochs, updates)
 
     def _update(self, update: Update, log: Log) -> None:
-        """One update of the weights."""
-        position = self.position
+        """Update the weights once, by the gradient of the loss per target token, clipped."""
+        position, settings = self.position, self.config.training
         moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
-        rate = learning_rate(self.config.training, moment)
-        loss, tokens = self._summed(*self._gradients_in_parts(update.batches))
-        norm = self._norm(tokens)
+        rate = learning_rate(settings, moment)
+        loss, tokens = self._sum_over_processes(*self._compute_gradients(update.batches))
+        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         for name, figure in (("loss", loss), ("gradient's norm", norm)):
             if not math.isfinite(figure):  # the weights are still good
                 raise UserError(
                     f"the {name} is {figure} at update {position.update + 1}; "
                     "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
                 )
-        self._step(rate, norm, tokens)
+        clip = min(1.0, (settings.clip_norm or math.inf) / max(norm, 1e-12))
+        make_step(self.optimizers, rate=rate, scale=torch.tensor(tokens / clip, device=self.device))
         position.update += 1
         if position.update % _RETURN_MEMORY_EVERY == 0:
             return_memory()
-        position.place, position.epochs_done = update.after, update.progress
-        if self.config.training.ema:
+        position.cursor, position.epochs_done = update.after, update.progress
+        if settings.ema:
             self.average.update(unique_weights(self.network), position.update)
         log.update(
             update=position.update,
@@ -153,39 +154,42 @@ class Trainer:
         )
 
     def probe(self, largest: Batch) -> None:
-        """Make gradients as for the largest batch that may come, and drop them: whether it fits shows now, not in an hour.
+        """Compute the gradients of the largest batch that can occur and discard them, to detect early if it does not fit.
 
         Raises:
-            MachineError: memory is too short for a single pair.
+            MachineError: Memory is too short for a single pair.
         """
         weights = list(self.network.parameters())
-        moments = [torch.empty_like(weight) for weight in weights + weights]  # the optimiser will need that much
-        self._gradients_in_parts([largest])
+        moments = [torch.empty_like(weight) for weight in weights + weights]  # as much as the optimizer will need
+        self._compute_gradients([largest])
         del moments
         self.network.zero_grad(set_to_none=True)
 
-    def _gradients_in_parts(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """As `_gradients`. Batches that memory is too short for are computed in parts, with the same masks and sums."""
+    def _compute_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """As `_accumulate_gradients`. Batches that do not fit into memory are split; dropout masks and sums stay the same."""
         while True:
             batches = self.room.parts(batches)
             try:
-                return self._gradients(batches)
+                return self._accumulate_gradients(batches)
             except (RuntimeError, MemoryError) as error:
                 if not is_shortage(error):
                     raise
-            # Not in the handler, where the failed batch is still in memory.
-            self.network.zero_grad(set_to_none=True)  # some of the failed batch's gradients are in there
+            # After the handler: inside it, the traceback keeps the failed batch in memory.
+            self.network.zero_grad(set_to_none=True)  # they hold part of the failed batches
             if self.room.shrink(batches) and self.processes.claim("memory"):
-                logger.warning("memory is too short for the largest batches, which are computed in parts; %s", _ADVICE)
+                logger.warning(
+                    "memory is too short for the largest batches, so they are split; "
+                    "a smaller training.batch_tokens with a larger training.accumulate is faster"
+                )
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """Add up the gradients of the batches. Returns the loss, summed over the target pieces, and their number."""
+    def _accumulate_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """Sum the gradients over batches. Returns the loss, summed over target tokens, and the number of target tokens."""
         losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
-            self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes its sentences' masks
+            self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes the masks of its sentences
             noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                 loss = self.objective(self.network, batch, noise)
@@ -193,43 +197,29 @@ class Trainer:
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 
-    def _summed(self, loss: float, tokens: int) -> tuple[float, int]:
-        """Add up gradients, loss and target pieces over the processes, and tell each other of signals."""
+    def _sum_over_processes(self, loss: float, tokens: int) -> tuple[float, int]:
+        """Sum gradients, loss and target tokens over the processes, and exchange which signals they have received."""
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
         for parameter in (parameter for parameter in self.network.parameters() if parameter.requires_grad):
-            if parameter.grad is None:  # no pair of this update has fallen to this process
+            if parameter.grad is None:  # this process had no pair in this update
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
         signals = [float(self.stop.number == number) for number in SIGNALS]
         figures = torch.tensor([loss, tokens, *signals], device=self.device)
         self.processes.sum([*gradients, figures])
-        loss, pieces, *signals = figures.tolist()
+        loss, total, *signals = figures.tolist()
         self.stop_everywhere = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), None)
-        return loss, int(pieces)
-
-    def _norm(self, tokens: int) -> float:
-        """Of the gradients per target piece."""
-        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        return float(torch.nn.utils.get_total_norm(gradients)) / tokens
-
-    def _step(self, rate: float, norm: float, tokens: int) -> None:
-        """Change the weights by gradients per target piece, clipped."""
-        limit = self.config.training.clip_norm or math.inf
-        scale = torch.tensor(tokens / min(1.0, limit / max(norm, 1e-12)), device=self.device)
-        make_step(self.optimizers, rate=rate, scale=scale)
+        return loss, int(total)
 
     # ---- validation
 
-    def _validation_due(self) -> bool:
+    def _is_validation_due(self) -> bool:
         every = self.config.validation.every
-        at_epoch_end = every is None and self.position.place.starts_epoch
-        return (
-            self.position.has_ended(self.config)
-            or at_epoch_end
-            or (every is not None and self.position.update % every == 0)
-        )
+        if every is None:
+            return self.position.cursor.starts_epoch or self.position.has_ended(self.config)
+        return self.position.update % every == 0 or self.position.has_ended(self.config)
 
     def _validate(self, log: Log) -> None:
         position, settings = self.position, self.config
@@ -250,10 +240,10 @@ class Trainer:
             self.checkpoints.prune(settings.training.keep_checkpoints)
         log.validation(update=position.update, epoch=position.epoch, values=values, best=better)
 
-    # ---- saving and going on
+    # ---- saving and resuming
 
     def save(self) -> None:
-        """Write a checkpoint of this moment, unless there is one."""
+        """Write a checkpoint of the current position, unless it is saved already."""
         if self.saved_update == self.position.update:
             return
         if self.processes.first:
@@ -272,10 +262,10 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint that `save` wrote."""
         position, size = checkpoint.position_under(self.config), self.source.size
-        place = position.place
+        cursor = position.cursor
         if position.size != size:
-            place = self.source.convert(place, (position.epochs_done or 0.0) - place.epoch)
-        self.position = dataclasses.replace(position, size=size, place=place)
+            cursor = self.source.convert(cursor, (position.epochs_done or 0.0) - cursor.epoch)
+        self.position = dataclasses.replace(position, size=size, cursor=cursor)
         weights, tensors = load_tensors(checkpoint.folder / WEIGHTS), checkpoint.state.tensors
         prefix = "weights."
         raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,23 @@ def claims() -> tuple[list[bool], bool]:
         return asked, processes.first
 
 
+def leave_early() -> bool:
+    """The last process leaves at once. Returns, in the first one, whether it could do so without waiting for the others."""
+    with join_processes() as processes:
+        store = processes.store
+        assert store
+        if not processes.first:
+            left = "left"
+        else:
+            try:
+                store.wait(["left"], timedelta(seconds=0.3))
+                return True
+            except RuntimeError:
+                return False
+    store.set(left, "")
+    return False
+
+
 def train_by_command(config: Path, output: Path, fault: Callable[[], None], rank: int) -> None:
     if os.environ["RANK"] == str(rank):
         fault()
@@ -209,6 +227,10 @@ def test_one_of_them_may_say_it(tmp_path: Path) -> None:
     assert not any(again for _, again, _ in asked)
 
 
+def test_a_process_that_ends_early_waits_for_the_others(tmp_path: Path) -> None:
+    assert ranks.results(tmp_path, leave_early) == [False, False]
+
+
 def test_two_processes_train_as_one(whole: Config, half: Config, tmp_path: Path) -> None:
     train(whole, tmp_path / "one")
     ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "two")
@@ -229,7 +251,7 @@ def test_going_on_with_as_many_is_exact(half: Config, tmp_path: Path) -> None:
     """A signal to any of them stops all of them after the same update."""
     ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "whole")
     words = ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "parts", False, 7)
-    assert words == ["stopped after update 7; --resume goes on from there"] * 2
+    assert words == ["stopped after update 7; --resume continues from there"] * 2
     assert newest(tmp_path / "parts").name == "update-00000007"
     ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "parts", True)
     for name in ("model.safetensors", "training.safetensors", "state.json"):
@@ -338,7 +360,7 @@ def test_torchrun_is_stopped_by_a_signal(prefix: Path, tmp_path: Path) -> None:
         if "update 8 " in line:
             process.send_signal(signal.SIGTERM)
     update = int(newest(tmp_path / "run").name[-8:])
-    assert told(said) == [f"nmt-train: stopped after update {update}; --resume goes on from there\n"]
+    assert told(said) == [f"nmt-train: stopped after update {update}; --resume continues from there\n"]
     assert sum("stopping after this update" in line for line in said) == 1
     assert len(CheckpointFolder(tmp_path / "run").all()) == 1
     assert sum("pairs kept" in line for line in said) == 1

@@ -189,7 +189,7 @@ def wide() -> tuple[Trainer, Batch]:
 
 
 def gradients(trainer: Trainer, batch: Batch) -> tuple[torch.Tensor, float]:
-    loss, _ = trainer._gradients_in_parts([batch])
+    loss, _ = trainer._compute_gradients([batch])
     found = torch.cat([weight.grad.flatten() for weight in trainer.network.parameters() if weight.grad is not None])
     trainer.network.zero_grad()
     return found, loss

@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import tiny
 
 from nmt.checkpoint.folder import load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.commands.train import main
+from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
+from nmt.system.locks import lock_folder
 from nmt.training.run import train
 from nmt.training.shortlist import learn_shortlist
 from nmt.training.trainer import Trainer
@@ -259,6 +263,39 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     changed = tiny.config(prefix, "data.train=[{path: other, tag: <bt>}]")
     message = rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same value"
     faulty(changed, output, ConfigError, message, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_another_process_trains_in_is_refused(config: Config, tmp_path: Path, resume: bool) -> None:
+    (tmp_path / "run").mkdir()
+    with lock_folder(tmp_path / "run"):
+        faulty(config, tmp_path / "run", MachineError, "run: another process is using this folder", resume=resume)
+        assert os.listdir(tmp_path / "run") == [".lock"]
+
+
+def test_the_command_refuses_such_a_folder_in_one_line(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    with lock_folder(tmp_path / "run"):
+        assert main([str(tmp_path / "config.yaml"), "--output", str(tmp_path / "run"), "--resume"]) == 2
+    assert re.fullmatch(r"nmt-train: error: .*run: another process is using this folder; .*\n", capsys.readouterr().err)
+
+
+def test_the_lock_is_held_until_the_end(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+
+    def check() -> None:
+        with pytest.raises(MachineError, match="another process"), lock_folder(tmp_path / "run"):
+            pass
+        refused.append(True)
+
+    monkeypatch.setattr("nmt.training.run.check_new_training", lambda _: check())
+    monkeypatch.setattr("nmt.training.run.add_shortlist_to", lambda *_: check())
+    train(config, tmp_path / "run")
+    assert refused == [True, True]
+    with lock_folder(tmp_path / "run"):
+        pass
 
 
 def test_a_missing_extra_is_told_before_any_work(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

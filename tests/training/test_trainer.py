@@ -3,8 +3,11 @@
 import itertools
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 import tiny
@@ -14,7 +17,7 @@ from nmt.checkpoint.folder import build_network, load_tensors, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
-from nmt.data.cursor import Cursor, Update, UpdateSize
+from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
@@ -22,6 +25,7 @@ from nmt.errors import Interrupted, ModelError, UserError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.signals import StopSignal
 from nmt.tokenizers.build import train_tokenizers
+from nmt.training.distributed import Processes
 from nmt.training.log import TrainingLog
 from nmt.training.resume import Checkpoint, Position
 from nmt.training.trainer import Trainer
@@ -141,7 +145,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
         object.__setattr__(trainer.network.config, name, 0.0)
     batches = next(trainer.source.updates(Cursor())).batches
     assert len(batches) == 3
-    summed, tokens = trainer._gradients(batches)
+    summed, tokens = trainer._accumulate_gradients(batches)
     reference = sum(trainer.network(batch, label_smoothing=0.1) for batch in batches)
     assert isinstance(reference, torch.Tensor)
     assert summed == pytest.approx(reference.item(), rel=1e-5)
@@ -312,14 +316,74 @@ def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float
     assert torch.equal(weights(trainer.network), before)
 
 
-def test_figures_of_another_kind_are_no_measure(room: Room) -> None:
-    first = room.run("training.epochs=1")
-    newest, _ = first.checkpoints.newest()
-    assert newest
-    for override, best in (("validation.patience=7", first.position.best), ("validation.metric=bleu", None)):
-        again = room.trainer(room.config(override), first.checkpoints.output)
-        again.restore(Checkpoint.load(newest))
-        assert again.position.best == best
+@pytest.mark.parametrize("override", ["validation.metric=bleu", "validation.beam=2", "validation.sentences=5"])
+def test_validation_with_other_settings_starts_over(room: Room, override: str) -> None:
+    """The best value and the counts of validations without improvement mean nothing for another kind of value."""
+    first = room.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
+    folder = first.checkpoints.path(first.position.update)
+    again = room.trainer(room.config(override), first.checkpoints.output)
+    again.restore(Checkpoint.load(folder))
+    assert (first.position.best, first.position.stale, first.position.plateau) == (1.0, 2, 2)
+    assert again.position == replace(first.position, best=None, stale=0, plateau=0)
+
+
+def test_validation_with_the_same_settings_continues(room: Room) -> None:
+    first = room.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
+    again = room.trainer(room.config("validation.patience=7", "training.schedule=plateau"), first.checkpoints.output)
+    again.restore(Checkpoint.load(first.checkpoints.path(first.position.update)))
+    assert again.position == first.position
+
+
+def test_an_update_with_a_zero_gradient(room: Room) -> None:
+    """The norm, by which clipping divides, is 0."""
+    trainer = room.trainer(room.config("training.max_updates=1", "training.weight_decay=0", "training.clip_norm=1"))
+    before = weights(trainer.network)
+    for weight in trainer.network.parameters():
+        weight.register_hook(torch.zeros_like)
+    go(trainer)
+    assert torch.equal(weights(trainer.network), before)
+
+
+@pytest.mark.parametrize(("clip_norm", "scale"), [(0.0, 1.0), (0.01, 0.01), (100.0, 1.0)])
+def test_gradients_per_token_are_clipped(
+    room: Room, clip_norm: float, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimizer divides the summed gradients by `scale`."""
+    scales, norms = [], []
+    trainer = room.trainer(room.config("training.max_updates=1", f"training.clip_norm={clip_norm}"))
+    monkeypatch.setattr("nmt.training.trainer.make_step", lambda *_, scale, rate: scales.append((scale, rate)))
+    log = Mock(update=lambda **figures: norms.append((figures["norm"], figures["tokens"])))
+    trainer.run(log, StopSignal())
+    ((norm, tokens),) = norms
+    assert norm > 0.01
+    expected = tokens if scale == 1.0 else tokens * norm / clip_norm
+    assert float(scales[0][0]) == pytest.approx(expected, rel=1e-5)
+
+
+class RecordingProcesses(Processes):
+    """Processes whose messages are recorded and change nothing."""
+
+    calls: ClassVar[list[str]] = []
+
+    def sum(self, tensors: Sequence[torch.Tensor]) -> None:
+        self.calls.append("sum")
+
+    def barrier(self) -> None:
+        self.calls.append("barrier")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_interrupted_process_waits_until_the_first_one_has_saved(room: Room, rank: int) -> None:
+    trainer = room.trainer(room.config())
+    trainer.processes = RecordingProcesses(world=World(rank=rank, size=2))
+    RecordingProcesses.calls.clear()
+    stop = StopSignal()
+    stop.number = signal.SIGINT
+    saved = trainer._write
+    trainer._write = lambda: (trainer.processes.calls.append("save"), saved())  # type: ignore[attr-defined, method-assign, assignment]
+    with pytest.raises(Interrupted, match="stopped after update 1; --resume continues from there"):
+        go(trainer, stop)
+    assert RecordingProcesses.calls == ["sum", *(["save"] if rank == 0 else []), "barrier"]
 
 
 def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
@@ -334,6 +398,6 @@ def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Ro
     folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
     smaller = room.trainer(config, first.checkpoints.output)
     smaller.restore(Checkpoint.load(folder))
-    assert smaller.position.place.update > 2 * first.position.place.update
+    assert smaller.position.cursor.update > 2 * first.position.cursor.update
     go(smaller)
     assert smaller.position.epochs_done == pytest.approx(first.position.epochs_done, abs=0.1)
