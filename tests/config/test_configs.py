@@ -10,6 +10,7 @@ from nmt.checkpoint.folder import load_model
 from nmt.commands.train import main
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+LARGE = {"bideep", "gnmt-small", "luong", "rnmt-small"}
 
 
 def test_there_are_configs() -> None:
@@ -17,7 +18,10 @@ def test_there_are_configs() -> None:
     assert names <= {path.stem for path in CONFIGS}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else []) for path in CONFIGS],
+)
 def test_a_few_updates(path: Path, tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# ")
     prefix = tiny.write_corpus(tmp_path)

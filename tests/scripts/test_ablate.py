@@ -35,6 +35,7 @@ def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) -> None:
     changes = {"faster": ["training.learning_rate=0.02"], "never trained": ["model.dropout=0.5"]}
     first = ablate(tmp_path, changes, "--only", "faster")
@@ -58,6 +59,7 @@ def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) ->
     assert figures[0] == figures[1]
 
 
+@pytest.mark.slow
 def test_a_training_that_fails(tmp_path: Path) -> None:
     changes = {"broken": ["data.max_length=1"]}
     answer = ablate(tmp_path, changes, "--processes", "2")
@@ -66,6 +68,7 @@ def test_a_training_that_fails(tmp_path: Path) -> None:
     assert "ablate: error: a training failed" in answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_its_trainings_end_with_it_and_are_saved(tmp_path: Path, number: signal.Signals) -> None:
     long = command(tmp_path, {}, "training.epochs=100000", "training.log_every=1")

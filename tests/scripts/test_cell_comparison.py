@@ -264,6 +264,7 @@ def models(corpus: Path) -> list[str]:
     return [str(corpus / cell) for cell in CELLS]
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_once_and_scored(corpus: Path, models: list[str]) -> None:
     folder = str(corpus / "trained")
     recipe = {"config": f"{models[2]}/best/config.yaml", "overrides": ["training.epochs=1", "data.drop_overlap=false"]}
@@ -334,6 +335,7 @@ def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_everything_by_one_command(corpus: Path, models: list[str], tmp_path: Path) -> None:
     folders = ["--output", str(tmp_path / "docs"), "--work", str(tmp_path / "work")]
     done = compare(str(corpus), *folders, "--quick", "--processes", "2", "--models", *models)

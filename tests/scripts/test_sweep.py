@@ -27,6 +27,7 @@ def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in answer.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
     space = {"training.learning_rate": {"from": 0.0001, "to": 0.01, "log": True}, "model.dropout": [0.1, 0.2]}
     head, _, *trials = rows(sweep(tmp_path, space, "--trials", "2"))
@@ -43,6 +44,7 @@ def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
     assert len({(row[4], row[5]) for row in again}) == 3
 
 
+@pytest.mark.slow
 def test_ranges_are_whole_where_all_their_numbers_are(tmp_path: Path) -> None:
     space = {"model.dropout": {"from": 0, "to": 0.5}, "training.warmup": {"from": 1, "to": 9, "step": 4}}
     _, _, *trials = rows(sweep(tmp_path, space, "--trials", "3", "training.epochs=1"))

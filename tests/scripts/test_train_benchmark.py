@@ -99,4 +99,4 @@ def test_the_time_of_a_tiny_update_is_split(tmp_path: Path) -> None:
     command = [sys.executable, str(script), str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    assert "norm and optimiser" in answer.stdout
+    assert "norm and optimizer" in answer.stdout

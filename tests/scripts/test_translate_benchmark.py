@@ -272,6 +272,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_round_from_end_to_end(model: Path, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("red cat\nblue house\nfour\n", encoding="utf-8")
     (tmp_path / "reference").write_text("rot katze\nblau haus\nvier\n", encoding="utf-8")
