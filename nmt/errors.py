@@ -1,12 +1,12 @@
 """Every error that nmt raises on purpose.
 
     NmtError
-    ├── UserError           a mistake that the user can mend; commands print it on one line and exit with status 2
+    ├── UserError           a fault that the user can correct; commands print it on one line and exit with status 2
     │   ├── ConfigError     a key, a type or a value in a configuration
     │   ├── DataError       a corpus or a text file: missing, unreadable, misaligned, empty
-    │   ├── ModelError      a model folder: missing, cut short, damaged, not fit for the others named beside it
+    │   ├── ModelError      a model folder: missing, incomplete, damaged, or not compatible with another one
     │   └── MachineError    the machine: no such device, a full disk, an optional package that is not installed
-    └── Interrupted         SIGTERM or Ctrl-C arrived and everything was saved
+    └── Interrupted         SIGTERM or Ctrl-C ended a training after everything was saved
 
 A message says what, where (file:line or key), what is allowed, and what to do.
 """
@@ -19,11 +19,11 @@ class NmtError(Exception):
 
 
 class UserError(NmtError):
-    """A mistake that the user can mend."""
+    """A fault that the user can correct."""
 
 
 class ConfigError(UserError):
-    """A configuration that cannot be used. One fault a line, all faults at once."""
+    """A configuration that cannot be used. The message has a line for each fault."""
 
 
 class DataError(UserError):
@@ -38,8 +38,8 @@ class MachineError(UserError):
     """The machine lacks something: a device, disk space, an optional package."""
 
 
-class Interrupted(NmtError):  # noqa: N818 (it is no fault)
-    """A signal asked for the end; everything is saved. `signal` is its number."""
+class Interrupted(NmtError):  # noqa: N818 (it is not an error)
+    """A signal ended a training after everything was saved. `signal` is its number."""
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)

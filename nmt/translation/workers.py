@@ -1,11 +1,11 @@
 """Worker processes: a function applied to many arguments on several cores.
 
-They are forked, so that what the function holds, a model say, is in memory once and need not be sent. A fork copies the locks
-of other threads without the threads that will open them, so the workers start at once, before the caller starts threads.
+Workers are forked, so that what the function holds, such as a model, is shared copy-on-write and never pickled. A fork copies
+the locks of other threads without the threads that would release them, so workers start before the caller starts threads.
 
-concurrent.futures would do most of this. But it cannot end what is under way, so that Ctrl-C would wait, and its own threads
-complain on standard error when workers end first; multiprocessing.Pool waits for ever for the work of a killed one. Here the
-parent has no threads: it gives each worker one argument at a time through a pipe, and a pipe that ends tells of a death.
+concurrent.futures would do most of this. But it cannot end running work, so Ctrl-C would wait, and its threads print
+tracebacks when workers end first. multiprocessing.Pool hangs if a worker is killed. Here the parent has no threads: it sends
+each worker one argument at a time through a pipe, and the pipe of a killed worker ends.
 """
 
 import gc
@@ -26,26 +26,26 @@ Result = TypeVar("Result")
 
 
 def can_fork() -> bool:
-    """Whether this system has workers. Where torch calculates with macOS' own libraries, forks are not safe."""
+    """Whether workers are possible. On macOS, forks are not safe with the system libraries that torch computes with."""
     return sys.platform == "linux"
 
 
 class Workers(Generic[Argument, Result]):
-    """Processes of one torch thread each that wait for work.
+    """Processes with one torch thread each that wait for work.
 
     Args:
-        work: what they do. It is forked; only its arguments and results are pickled.
-        count: how many.
+        work: the function to apply. It is forked; only arguments and results are pickled.
+        count: the number of processes.
 
     Raises:
-        MachineError: the system does not start so many.
+        MachineError: the system cannot start this many processes.
     """
 
     def __init__(self, work: Callable[[Argument], Result], count: int) -> None:
         self._children: list[Child] = []
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, _end, self._children)
-        """Ends the workers, whatever they are doing. `close.alive` tells whether it has not been called yet."""
+        """End the workers, whatever they are doing, and wait for that. `close.alive` is True until the first call."""
         try:
             for _ in range(count):
                 advice = "use fewer threads or smaller batches"
@@ -57,17 +57,19 @@ class Workers(Generic[Argument, Result]):
 
     @property
     def count(self) -> int:
+        """The number of processes."""
         return len(self._children)
 
     def map(self, arguments: Sequence[Argument]) -> list[Result]:
-        """The result for each argument. They are begun in this order: if the longest comes first, all end together.
+        """The result for each argument.
 
-        After an error, Ctrl-C included, the workers are closed.
+        Arguments are handed out in order, so all workers finish at about the same time if the longest work comes first. An
+        error, and Ctrl-C, close the workers.
 
         Raises:
             MachineError: a worker was killed.
-            RuntimeError: the workers are closed, or what the function raised cannot be sent.
-            Exception: what the function raised.
+            RuntimeError: the workers are closed, or an error of the function cannot be pickled.
+            Exception: the error of the function.
         """
         with self._lock:  # the pipes serve one call at a time
             if not self.close.alive:
@@ -75,13 +77,13 @@ class Workers(Generic[Argument, Result]):
             try:
                 return self._map(arguments)
             except BaseException:
-                self.close()  # before another thread's turn
+                self.close()  # before another thread gets the lock
                 raise
 
     def _map(self, arguments: Sequence[Argument]) -> list[Result]:
         waiting = iter(enumerate(arguments))
         results: dict[int, Result] = {}
-        busy: dict[Child, int] = {}  # which argument each one is at
+        busy: dict[Child, int] = {}  # the index of each one's argument
         idle = list(self._children)
         while len(results) < len(arguments):
             for child, (index, argument) in zip(idle, waiting, strict=False):

@@ -311,7 +311,7 @@ def test_a_report_of_a_file(files: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "occur in source" in (files / "report" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_report_that_cannot_be_written_is_told_before_the_translation(
+def test_a_report_that_cannot_be_written_is_reported_before_the_translation(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
@@ -329,7 +329,7 @@ def test_the_models_target_language_chooses_the_tokenizer(files: Path, capsys: p
     assert "tok:13a" in scores(capsys, *common, "--language-pair", "en-de")["scores"][0]["signature"]
 
 
-def test_faults_are_told_before_the_translation(
+def test_faults_are_reported_before_the_translation(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model_folder(files / "model")
@@ -346,7 +346,7 @@ def test_faults_are_told_before_the_translation(
 def test_a_test_set_gives_source_and_references(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files stand where sacrebleu would have put them after the download."""
+    """The files are where sacreBLEU puts them after a download."""
     monkeypatch.setattr(sacrebleu.DATASETS["multi30k/2016"], "_outdir", str(files))
     write(files / "multi30k_2016.en-de.src", SOURCE)
     write(files / "multi30k_2016.en-de.ref", REFERENCE)

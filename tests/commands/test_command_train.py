@@ -1,4 +1,4 @@
-"""nmt-train as a command: its words, its exit status, its one-line complaints."""
+"""nmt-train as a command: its arguments, its exit status, its one-line messages."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_a_missing_configuration(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert "none.yaml: cannot be read (No such file or directory)" in capfd.readouterr().err
 
 
-def test_output_is_needed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_is_required(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([str(path)])
     fault = "nmt-train: error: the following arguments are required: --output; see nmt-train --help\n"

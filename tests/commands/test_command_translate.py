@@ -8,13 +8,13 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import tiny
 
 from nmt.commands import translate as command
-from nmt.commands.process import startup
 from nmt.commands.translate import WINDOW, main
 from nmt.errors import ModelError
 from nmt.search.options import SampleOptions, SearchOptions
@@ -182,7 +182,7 @@ def test_faults_of_input_and_output_are_one_line(model: Path, redirection: str, 
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_full_disk_is_told_though_python_writes_unbuffered(model: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_even_if_python_writes_unbuffered(model: Path, tmp_path: Path) -> None:
     command = (
         f"ulimit -f 1; yes 'red cat' | head -1000 | {sys.executable} -m nmt.commands.translate {model} --threads 1"
     )
@@ -303,11 +303,24 @@ print(status, sorted(module for module in sys.modules if f"{{module}}.".startswi
     assert done.stdout.splitlines()[1] == b"0 []"
 
 
-def test_garbage_is_collected_again_after_loading() -> None:
-    with startup():
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    gc.unfreeze()
+def test_standard_input_and_output_that_do_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_end, write_end = os.pipe()
+    for descriptor in (read_end, write_end):
+        os.set_blocking(descriptor, False)
+    with open(read_end, "rb") as stdin, open(write_end, "wb") as stdout:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        source, sink = command._open_stdin(), command._open_stdout()
+        thread = threading.Timer(0.2, lambda: (sink.write(b"x" * 100_000), sink.flush()))
+        thread.start()
+        content = b""
+        while len(content) < 100_000:
+            chunk = source.read(1 << 16)
+            assert chunk  # an empty pipe is waited for
+            content += chunk
+        thread.join()
+        source.close()
+        sink.close()
 
 
 def test_help_does_not_wait_for_torch() -> None:

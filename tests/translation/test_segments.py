@@ -1,10 +1,16 @@
 """Segments: how texts are cut, and how the translations of their parts are joined."""
 
+import logging
+
 import pytest
 
+from nmt.config.load import parse_config
+from nmt.config.schema import Config
+from nmt.errors import ConfigError
 from nmt.search.options import Options, SampleOptions, SearchOptions
-from nmt.translation.request import Translation
-from nmt.translation.segments import Segment, find_middle, join_segments
+from nmt.tokenizers.build import train_tokenizers
+from nmt.translation.request import Request, Translation
+from nmt.translation.segments import Segment, Segmenter, find_middle, join_segments
 
 
 def part(text: str, score: float, source: str, alignment: list[int]) -> Translation:
@@ -63,3 +69,81 @@ def test_a_text_of_one_part_and_of_none() -> None:
 def test_texts_are_cut_near_the_middle_between_sentences_or_words(text: str, halves: list[str]) -> None:
     middle = find_middle(text)
     assert [text[:middle], text[middle:]] == halves
+
+
+# ---- texts to segments, by a tokenizer of words: every word is a token
+
+WORDS = "one two three four five six . one. two. three。four"
+
+
+def configure(**data: object) -> Config:
+    return parse_config({"data": data, "tokenizer": {"kind": "words", "vocabulary_size": 60}})
+
+
+def make_segmenter(config: Config, max_tokens: int = 4) -> Segmenter:
+    tokenizers = train_tokenizers(config.tokenizer, [(word, word) for word in WORDS.split()], config.data.tags)
+    return Segmenter(tokenizers.source, config.data, max_tokens)
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    return make_segmenter(configure(target_language="de"))
+
+
+def show(segmenter: Segmenter, request: Request) -> list[str]:
+    return [" ".join(segmenter.tokenizer.tokens(segment.ids)) for segment in segmenter.split(request, "line 1")]
+
+
+def test_a_text_is_one_segment_if_it_is_short(segmenter: Segmenter, caplog: pytest.LogCaptureFixture) -> None:
+    assert show(segmenter, Request(" one two three four ")) == ["one two three four"]
+    assert [show(segmenter, Request(blank)) for blank in ("", " \t", "\u3000")] == [[], [], []]
+    assert not caplog.messages
+
+
+def test_a_long_text_is_halved_with_a_warning(segmenter: Segmenter, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    text = "one two three four five six"
+    assert show(segmenter, Request(text)) == ["one two three", "four five six"]
+    assert show(segmenter, Request(f"{text} {text}", name="a title")) == ["one two three", "four five six"] * 2
+    assert caplog.messages == [
+        "line 1: 6 tokens, translated in 2 parts",
+        "a title: 12 tokens, translated in 4 parts",
+    ]
+
+
+def test_sentences_of_a_text_are_segments_if_asked_for(segmenter: Segmenter, caplog: pytest.LogCaptureFixture) -> None:
+    assert show(segmenter, Request("one. two. three", split=True)) == ["one.", "two.", "three"]
+    assert show(segmenter, Request("one. two. three")) == ["one. two. three"]
+    assert len(segmenter.split(Request("three。four", split=True), "line 1")) == 2  # Chinese has no space there
+    assert len(segmenter.split(Request("three.four", split=True), "line 1")) == 1
+    assert not caplog.messages
+
+
+def test_segments_have_the_options_of_their_request(segmenter: Segmenter) -> None:
+    sampling = SampleOptions(samples=3)
+    assert {segment.options for segment in segmenter.split(Request("one"), "line 1")} == {SearchOptions()}
+    long = Request("one two three four five six", options=sampling)
+    assert [segment.options for segment in segmenter.split(long, "line 1")] == [sampling, sampling]
+
+
+def test_tags_come_before_each_segment_and_do_not_count() -> None:
+    french = {"path": "x", "target_language": "fr"}
+    train = ["x", french, {**french, "tag": "<bt>"}]
+    segmenter = make_segmenter(configure(train=train, target_tags=True))
+    four = "one two three four"
+    assert show(segmenter, Request(four, to="fr")) == [f"<2fr> {four}"]
+    assert show(segmenter, Request(four, to="de", tag="<bt>")) == [f"<2de> <bt> {four}"]
+    long = show(segmenter, Request("one two three four five six", to="fr"))
+    assert long == ["<2fr> one two three", "<2fr> four five six"]
+    for request, message in (
+        (Request("one"), r"the target language is not given; choose de or fr \(--to\)"),
+        (Request("", to="cs"), "does not translate into cs; choose de or fr"),
+        (Request("one", to="de", tag="<x>"), "tag <x>: no training corpus has it; choose <bt>, or leave it out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            segmenter.split(request, "line 1")
+
+
+def test_a_tag_for_a_model_without_tags(segmenter: Segmenter) -> None:
+    with pytest.raises(ConfigError, match="leave it out, the model has no tags"):
+        segmenter.split(Request("one", tag="<bt>"), "line 1")

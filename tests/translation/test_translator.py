@@ -95,7 +95,7 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
 
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
-def test_workers_that_an_error_has_ended_are_missed(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loss_of_the_workers_is_reported_once(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         rows = 2
 
@@ -229,7 +229,7 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
 
 
 def test_text_without_pieces_is_not_translated(tmp_path: Path) -> None:
-    """SentencePiece's usual normalisation, in a model from elsewhere, makes nothing of some characters."""
+    """The default normalization of SentencePiece, which an adopted model may have, removes some characters."""
     prefix, ids = tiny.write_corpus(tmp_path), {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     files, adopted = f"{prefix}.en,{prefix}.de", tmp_path / "adopted"
     SentencePieceTrainer.train(

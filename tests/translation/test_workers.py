@@ -1,4 +1,4 @@
-"""Workers: the same results as without them, errors as they are, and nothing left behind whatever ends them."""
+"""Workers: the same results as without them, errors as they are, and no process is left, whatever ends them."""
 
 import contextlib
 import errno
@@ -105,7 +105,7 @@ def test_errors_arrive_as_themselves(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [Interrupted("stopped", signal=2), ValueError(lambda: "not to be pickled")])
-def test_errors_that_cannot_be_sent_are_told(error: Exception) -> None:
+def test_errors_that_cannot_be_pickled_are_described(error: Exception) -> None:
     def fail(_: int) -> None:
         raise error
 
@@ -155,7 +155,7 @@ def test_a_system_that_starts_no_more_processes(monkeypatch: pytest.MonkeyPatch)
     assert not multiprocessing.active_children()
 
 
-def test_a_killed_worker_is_told_at_once() -> None:
+def test_a_killed_worker_is_reported_at_once() -> None:
     def work(number: int) -> int:
         if number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -181,6 +181,8 @@ def test_close_and_garbage_collection_end_them() -> None:
         assert not ended(processes, within=0)
         if close:
             workers.close()
+            assert ended(processes, within=0)  # close waits for them
+            workers.close()
         del workers
         gc.collect()
         assert ended(processes)
@@ -193,7 +195,7 @@ from nmt.translation.workers import Workers
 
 def work(number):
     os.write(1, b"%d\n" % os.getpid())
-    time.sleep(1000)  # in the midst of work
+    time.sleep(1000)  # while it works
 
 try:
     Workers(work, 3).map(range(3))
