@@ -30,7 +30,7 @@ from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.resume import Checkpoint
 from nmt.training.trainer import Trainer
-from nmt.training.validation import validation
+from nmt.training.validation import Validator
 from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def build_trainer(
         source=source,
         tokenizers=tokenizers,
         config=config,
-        validate=validation(config, tokenizers, device, processes),
+        validate=Validator(config, tokenizers, device, processes),
         checkpoints=checkpoints,
         objective=_build_objective(config, tokenizers, stores),
         processes=processes,

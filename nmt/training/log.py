@@ -1,4 +1,4 @@
-"""What people and programs see of a training: a progress bar or log lines, metrics.jsonl, TensorBoard events."""
+"""The progress of a training: a progress bar or log lines, metrics.jsonl, TensorBoard events."""
 
 import contextlib
 import json
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 class EventWriter(Protocol):
-    """The part of TensorBoard's SummaryWriter that we use."""
+    """The methods of TensorBoard's SummaryWriter that are used here."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
     def close(self) -> None: ...
 
 
 class NoLog:
-    """The log of all processes but the first: it keeps nothing."""
+    """The log of every process but the first. It discards everything."""
 
     def __enter__(self) -> "NoLog":
         return self
@@ -43,27 +43,28 @@ class NoLog:
 
 
 class TrainingLog:
-    """Takes the course of a training and shows it. A context manager.
+    """Records and shows the progress of a training. A context manager.
 
     Args:
-        output: the training's folder, to which metrics.jsonl and tensorboard/ are written.
-        update: updates made before, when a training goes on; metrics of later ones are dropped, they will come again.
-        every: updates between two records.
-        bar: whether to draw a progress bar (on a terminal) instead of log lines.
+        output: the output folder, for metrics.jsonl and tensorboard/.
+        update: the updates made so far, when a training is resumed. Records of later updates are removed, since those
+            updates will be made again.
+        every: the number of updates that a record averages.
+        bar: whether to draw a progress bar, for a terminal, instead of log lines.
         tensorboard: whether to write TensorBoard events.
     """
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
         self.path = output / METRICS
-        self.before = self._keep_until(update)  # seconds that earlier processes took
+        self.seconds_before = self._drop_after(update)  # that earlier processes spent on this training
         self.every = every
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
         )
-        self.writer = event_writer()(str(output / "tensorboard"), purge_step=update + 1) if tensorboard else None
+        self.writer = import_event_writer()(str(output / "tensorboard"), purge_step=update + 1) if tensorboard else None
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
         self.began = self.clock = time.perf_counter()
-        self.timed = 0  # target pieces since the clock began
+        self.timed = 0  # target tokens since the clock was restarted
         self.first_progress: float | None = None
 
     def __enter__(self) -> "TrainingLog":
@@ -76,8 +77,8 @@ class TrainingLog:
         if self.writer:
             self.writer.close()
 
-    def _keep_until(self, update: int) -> float:
-        """Drop what comes again. Returns the seconds of the last record that is left."""
+    def _drop_after(self, update: int) -> float:
+        """Remove the records of later updates. Returns the seconds of the last record that is left."""
         if not self.path.exists():
             return 0.0
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -88,7 +89,17 @@ class TrainingLog:
     def update(
         self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float
     ) -> None:
-        """One update: its loss summed over `tokens` target pieces, gradient norm and learning rate."""
+        """Record one update.
+
+        Args:
+            update: its number, from 1.
+            epoch: from 1.
+            progress: the share of the training that is done, from 0 to 1.
+            loss: summed over the target tokens.
+            tokens: the number of target tokens.
+            norm: of the gradient per target token.
+            rate: the learning rate.
+        """
         if self.first_progress is None:
             self.first_progress = progress
         self.loss, self.tokens = self.loss + loss, self.tokens + tokens
@@ -103,18 +114,18 @@ class TrainingLog:
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """Measure the speed from here on: time spent on validation and saving is no training time."""
+        """Measure the speed from now on, so that it excludes the time for validation and saving."""
         self.clock, self.timed = time.perf_counter(), 0
 
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
-        """The figures of a validation."""
+        """Record the figures of a validation. `best`: whether it is the best one so far."""
         self._record("valid", update, epoch, values)
         figures = "  ".join(_format_figure(name, value) for name, value in values.items())
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
         self.restart_clock()
 
     def say(self, line: str) -> None:
-        """A line for people, above the progress bar where there is one."""
+        """Log a line, above the progress bar if there is one."""
         if not self.bar.disable:
             self.bar.clear()
         logger.info(line)
@@ -138,7 +149,7 @@ class TrainingLog:
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
     def _record(self, kind: str, update: int, epoch: int, values: dict[str, Any]) -> None:
-        seconds = round(self.before + time.perf_counter() - self.began, 1)
+        seconds = round(self.seconds_before + time.perf_counter() - self.began, 1)
         record = {"kind": kind, "update": update, "epoch": epoch, "seconds": seconds}
         clean = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with saving(self.path), self.path.open("a", encoding="utf-8") as stream:
@@ -153,7 +164,7 @@ Log = TrainingLog | NoLog
 
 @contextlib.contextmanager
 def log_file(output: Path) -> Iterator[None]:
-    """What nmt says goes to OUTPUT/train.log too, with the time of day."""
+    """Write all log messages of nmt to OUTPUT/train.log too, with date and time."""
     with saving(output / LOG):
         handler = logging.FileHandler(output / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -167,7 +178,7 @@ def log_file(output: Path) -> Iterator[None]:
 
 
 def _update_of(line: str) -> float:
-    """The update of a line of metrics.jsonl; a line that was cut short by a kill counts as after everything."""
+    """The update of a line of metrics.jsonl. A line that a kill has cut short counts as later than all others."""
     try:
         return float(json.loads(line)["update"])
     except (ValueError, KeyError, TypeError):
@@ -175,14 +186,14 @@ def _update_of(line: str) -> float:
 
 
 def _format_figure(name: str, value: float) -> str:
-    """A figure of a validation: `bleu` or, of one of several sets, `bleu NAME`."""
+    """A figure of a validation as the log shows it. Its name is `bleu` or, for one of several sets, `bleu NAME`."""
     metric, *rest = name.split(" ", maxsplit=1)
     if metric not in MEASURES:
         return f"{name} {value:.4g}"
     return " ".join([MEASURES[metric].title, *rest, MEASURES[metric].format(value)])
 
 
-def event_writer() -> Callable[..., EventWriter]:
+def import_event_writer() -> Callable[..., EventWriter]:
     """TensorBoard's SummaryWriter. Raises MachineError: TensorBoard is missing."""
     try:
         from torch.utils.tensorboard import SummaryWriter

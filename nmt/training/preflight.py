@@ -8,7 +8,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.finetune import check_start
-from nmt.training.log import event_writer
+from nmt.training.log import import_event_writer
 
 
 def check_settings(config: Config, device: torch.device) -> None:
@@ -23,7 +23,7 @@ def check_settings(config: Config, device: torch.device) -> None:
             raise ConfigError(f"data.{name}: names no corpus; set it in the configuration or as data.{name}=PREFIX")
     autocast_dtype(config.training.precision, device)
     if config.training.tensorboard:
-        event_writer()
+        import_event_writer()
 
 
 def check_new_training(config: Config) -> None:

@@ -29,7 +29,7 @@ from nmt.system.files import DRAFT, saving
 from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, enough
-from nmt.training.validation import ValidationSet, scores, translations, validation_sets
+from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets
 from nmt.types import EOS, Batch, pad
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
         raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
-    sets = validation_sets(config)
+    sets = read_validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(read_first_epoch(config, model.tokenizers, stores), model.tokenizers)
     kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
@@ -89,8 +89,8 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
         return False, f"{sizes}, not kept: too many to be of use"
 
     def score(shortlist: Shortlist | None) -> float:
-        hypotheses = translations(dataclasses.replace(model, shortlist=shortlist), sets, options)
-        return scores(sets, hypotheses)[BLEU.name]
+        hypotheses = translate_sets(dataclasses.replace(model, shortlist=shortlist), sets, options)
+        return score_sets(sets, hypotheses)[BLEU.name]
 
     before, after = score(None), score(shortlist)
     kept = after >= before - _COST

@@ -1,4 +1,4 @@
-"""Validation: a network judged by its loss and by the BLEU of its translations of the validation corpora."""
+"""Validation: the loss of a network on the validation corpora, and the scores of its translations of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,12 @@ from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
-from nmt.training.trainer import Validate
 from nmt.translation.translator import Translator
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSet:
-    """Pairs that are translated alike, and scored together."""
+    """Pairs with the same target language and tag, which are scored together."""
 
     name: str
     pairs: list[Pair]
@@ -43,23 +42,80 @@ class ValidationSet:
         return [pair.target for pair in self.pairs]
 
     def score(self, metric: str, hypotheses: Sequence[str]) -> float:
-        """The score of translations of the sources by a metric, named as in `METRICS`."""
+        """The score of translations of the sources, by a metric of `METRICS`."""
         return METRICS[metric](Scoring.for_training(self.to)).score(hypotheses, [self.references], self.sources)
 
 
-def validation_sets(config: Config) -> list[ValidationSet]:
-    """The validation corpora: all in one set, or one each where they differ in target language or tag.
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one process found for its share of the pairs."""
+
+    loss: float
+    """The cross entropy of the references, summed over their tokens, in nats."""
+    tokens: int
+    hypotheses: list[list[str]]
+    """The translations of each set."""
+
+
+class Validator:
+    """Judges networks on the validation corpora.
+
+    The loss is over the pairs with at most `data.max_length` tokens on each side, as in training: a longer pair might not
+    fit into memory. The scores are over all pairs. Each process takes every Nth pair, and all get the same figures.
+    """
+
+    def __init__(
+        self, config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        """Raises DataError: a validation set has no pairs."""
+        self.config, self.tokenizers, self.device, self.processes = config, tokenizers, device, processes
+        self.sets = processes.once(lambda: read_validation_sets(config))
+        self.own = slice(processes.world.rank, None, processes.world.size)
+        pairs = _drop_long([pair for part in self.sets for pair in part.pairs], tokenizers, config.data.max_length)
+        self.batches = list(make_text_batches(pairs[self.own], tokenizers, config.training.batch_tokens))
+        # BLEU is always reported. If the loss chooses the best checkpoint, no other metric is needed.
+        names = dict.fromkeys((BLEU.name, config.validation.metric))
+        self.metrics = [name for name in names if name in METRICS]
+
+    def __call__(self, network: Seq2Seq) -> dict[str, float]:
+        """The figures of a network: `loss` per target token in nats, `perplexity`, and the scores of `score_sets`."""
+        share = self._judge_share(network)
+        shares = self.processes.gather(share)
+        return self.processes.once(lambda: self._combine(shares))
+
+    def _judge_share(self, network: Seq2Seq) -> Share:
+        dtype, loss = autocast_dtype(self.config.training.precision, self.device), 0.0
+        for batch in (batch.to(self.device) for batch in self.batches):
+            with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                loss += float(network(batch))
+        model = Model(network=network, tokenizers=self.tokenizers, config=self.config, name="validation")
+        options = SearchOptions(beam=self.config.validation.beam)
+        return Share(
+            loss=loss,
+            tokens=sum(batch.target_tokens for batch in self.batches),
+            hypotheses=translate_sets(model, self.sets, options, self.own),
+        )
+
+    def _combine(self, shares: Sequence[Share]) -> dict[str, float]:
+        loss = sum(share.loss for share in shares) / sum(share.tokens for share in shares)
+        hypotheses = [_interleave(parts) for parts in zip(*(share.hypotheses for share in shares), strict=True)]
+        perplexity = float(torch.tensor(loss).exp())  # infinite where math.exp would raise OverflowError
+        return {"loss": loss, "perplexity": perplexity, **score_sets(self.sets, hypotheses, self.metrics)}
+
+
+def read_validation_sets(config: Config) -> list[ValidationSet]:
+    """The validation corpora: one set of all, or one for each corpus if they differ in target language or tag.
 
     Raises:
-        DataError: a set holds no pair.
+        DataError: a set has no pairs.
     """
     data = config.data
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
     groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
-    return [_validation_set(config, group) for group in groups]
+    return [_read_set(config, group) for group in groups]
 
 
-def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
+def _read_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
     pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
     if not pairs:
         raise DataError("data.valid: the corpora hold no pair; name files with text in them")
@@ -67,79 +123,37 @@ def _validation_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> Valida
     return ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag)
 
 
-def translations(
-    model: Model, sets: Sequence[ValidationSet], options: SearchOptions, own: slice = slice(None)
+def translate_sets(
+    model: Model, sets: Sequence[ValidationSet], options: SearchOptions, chosen: slice = slice(None)
 ) -> list[list[str]]:
-    """The model's translations of each set, or of some sentences of each."""
+    """The model's translations of the chosen sentences of each set; by default, of all."""
     translator = Translator([model])
-    return [translator.translate(each.sources[own], options, to=each.to, tag=each.tag) for each in sets]
+    return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag) for part in sets]
 
 
-def scores(
+def score_sets(
     sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], metrics: Sequence[str] = (BLEU.name,)
 ) -> dict[str, float]:
-    """The scores of translations of each set by each metric.
+    """The scores of translations of each set.
 
-    `bleu` is the mean over the sets. Where there are several, `bleu NAME` is the score of the set called NAME.
+    `bleu` is the mean over the sets. If there are several, `bleu NAME` is the score of the set NAME; so for every metric.
     """
     figures = {}
     for metric in metrics:
-        each = [part.score(metric, lines) for part, lines in zip(sets, hypotheses, strict=True)]
-        figures[metric] = mean(each)
+        scores = [part.score(metric, lines) for part, lines in zip(sets, hypotheses, strict=True)]
+        figures[metric] = mean(scores)
         if len(sets) > 1:
-            figures |= {f"{metric} {part.name}": score for part, score in zip(sets, each, strict=True)}
+            figures |= {f"{metric} {part.name}": score for part, score in zip(sets, scores, strict=True)}
     return figures
 
 
-def validation(config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE) -> Validate:
-    """A function that judges a network on the validation corpora: loss per piece, perplexity and BLEU.
-
-    The loss is over pairs of at most data.max_length pieces a side, the BLEU over all.
-
-    Each process takes its share of the pairs, and all get the same figures.
-
-    Raises:
-        DataError: the validation corpora hold no pair.
-    """
-    sets = processes.once(lambda: validation_sets(config))
-    own = slice(processes.world.rank, None, processes.world.size)
-    pairs = _short(sets, tokenizers, config.data.max_length)
-    batches = list(make_text_batches(pairs[own], tokenizers, config.training.batch_tokens))
-    dtype = autocast_dtype(config.training.precision, device)
-    options = SearchOptions(beam=config.validation.beam)
-    # BLEU is always reported. The loss is no metric of translations.
-    metrics = [name for name in dict.fromkeys((BLEU.name, config.validation.metric)) if name in METRICS]
-
-    @torch.inference_mode()
-    def loss(network: Seq2Seq) -> tuple[float, int]:
-        total = 0.0
-        for batch in (batch.to(device) for batch in batches):
-            with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                total += float(network(batch))
-        return total, sum(batch.target_tokens for batch in batches)
-
-    def figures(parts: list[tuple[tuple[float, int], list[list[str]]]]) -> dict[str, float]:
-        losses, hypotheses = zip(*parts, strict=True)
-        value = sum(total for total, _ in losses) / sum(pieces for _, pieces in losses)
-        lines = [_in_turn(shares) for shares in zip(*hypotheses, strict=True)]
-        scored = scores(sets, lines, metrics)
-        return {"loss": value, "perplexity": float(torch.tensor(value).exp()), **scored}
-
-    def judge(network: Seq2Seq) -> dict[str, float]:
-        model = Model(network=network, tokenizers=tokenizers, config=config, name="validation")
-        parts = processes.gather((loss(network), translations(model, sets, options, own)))
-        return processes.once(lambda: figures(parts))
-
-    return judge
-
-
-def _short(sets: Sequence[ValidationSet], tokenizers: Tokenizers, longest: int) -> list[Pair]:
-    """The pairs that the loss is over: as in training, a longer one might not fit into memory. All, if all are long."""
-    pairs = [pair for each in sets for pair in each.pairs]
+def _drop_long(pairs: list[Pair], tokenizers: Tokenizers, max_length: int) -> list[Pair]:
+    """The pairs with at most `max_length` tokens on each side, or all pairs if every one is longer."""
     sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
-    return [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= longest] or pairs
+    short = [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= max_length]
+    return short or pairs
 
 
-def _in_turn(shares: Sequence[list[str]]) -> list[str]:
-    """Lines of which each process has every Nth."""
-    return [line for turn in zip_longest(*shares) for line in turn if line is not None]
+def _interleave(parts: Sequence[list[str]]) -> list[str]:
+    """All lines in order, given every Nth of them from each of N processes."""
+    return [line for turn in zip_longest(*parts) for line in turn if line is not None]

@@ -1,11 +1,14 @@
-"""nmt/training/validation.py: sets of corpora and the mean of their BLEU; a model of several languages, to commands."""
+"""Validation on sets of corpora, and a model of several languages from training to the commands."""
 
+import dataclasses
 import functools
 import json
 import logging
+import math
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -20,11 +23,13 @@ from nmt.commands.evaluate import main as evaluate
 from nmt.commands.translate import main as translate
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
+from nmt.data.batching import make_text_batches
+from nmt.data.cursor import World
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
-from nmt.training.validation import scores, translations, validation, validation_sets
+from nmt.training.validation import Validator, read_validation_sets, score_sets, translate_sets
 from nmt.translation.translator import Translator
 
 FRENCH = dict(
@@ -84,24 +89,26 @@ def model(prefix: Path) -> Path:
 
 
 def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
-    german, french = validation_sets(settings(prefix))
+    german, french = read_validation_sets(settings(prefix))
     assert [len(german.pairs), len(french.pairs)] == [12, 12]
     assert [(each.name, each.to, each.tag) for each in (german, french)] == [
         (f"{prefix}", "de", None),
         (f"{prefix} to fr", "fr", None),
     ]
     assert (german.pairs[0].tags, french.pairs[0].tags) == (("<2de>",), ("<2fr>",))
-    [together] = validation_sets(tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300"))
+    [together] = read_validation_sets(
+        tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300")
+    )
     assert len(together.pairs) == 300
     assert together.pairs[0].tags == ()
     tagged = {
         "train": {"path": str(prefix), "tag": "<bt>"},
         "valid": [str(prefix), {"path": str(prefix), "tag": "<bt>"}],
     }
-    assert [each.tag for each in validation_sets(parse_config({"data": tagged}))] == [None, "<bt>"]
+    assert [each.tag for each in read_validation_sets(parse_config({"data": tagged}))] == [None, "<bt>"]
     (prefix.parent / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="hold no pair"):
-        validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
+        read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
 
 
 def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Path) -> None:
@@ -113,16 +120,16 @@ def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Pa
     losses = []
     for sentences in (12, 13):
         config = tiny.config(prefix, f"data.valid={long}", f"validation.sentences={sentences}")
-        losses.append(validation(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
+        losses.append(Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
     assert losses[0] == losses[1]
 
 
 def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
-    sets = validation_sets(settings(prefix))
+    sets = read_validation_sets(settings(prefix))
     hypotheses = [[words(source, GERMAN) for source in sets[0].sources], ["un chat rouge et six"] * 12]
     references = sets[1].references
     other = corpus_bleu(hypotheses[1], [references]).score
-    found = scores(sets, hypotheses)
+    found = score_sets(sets, hypotheses)
     assert found == pytest.approx(
         {
             "bleu": (found[f"bleu {sets[0].name}"] + other) / 2,
@@ -130,19 +137,71 @@ def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
             f"bleu {sets[1].name}": other,
         }
     )
-    assert list(scores(sets[1:], hypotheses[1:])) == ["bleu"]
+    assert list(score_sets(sets[1:], hypotheses[1:])) == ["bleu"]
+
+
+def test_sets_of_the_same_name_count_separately(prefix: Path) -> None:
+    """A corpus may be given twice, with two tags."""
+    first, second = (dataclasses.replace(part, name="both") for part in read_validation_sets(settings(prefix)))
+    perfect, bad = first.references, ["x"] * len(second.pairs)
+    assert score_sets([first, second], [perfect, bad])["bleu"] == pytest.approx(50)
+
+
+def test_the_loss_is_the_mean_over_target_tokens(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    figures = Validator(settings(prefix), judged.tokenizers, torch.device("cpu"))(judged.network)
+    pairs = [pair for part in read_validation_sets(settings(prefix)) for pair in part.pairs]
+    batches = [batch for pair in pairs for batch in make_text_batches([pair], judged.tokenizers, 100)]
+    with torch.inference_mode():
+        loss = sum(float(judged.network(batch)) for batch in batches)
+    assert figures["loss"] == pytest.approx(loss / sum(batch.target_tokens for batch in batches), rel=1e-4)
+    assert figures["perplexity"] == pytest.approx(math.exp(figures["loss"]), rel=1e-5)
+
+
+class OneOfSeveral:
+    """Stands for one process of several: it hands over its share, and receives those of all."""
+
+    def __init__(self, rank: int, size: int, shares: list[Any]) -> None:
+        self.world, self.shares = World(rank=rank, size=size), shares
+
+    def once(self, function: Callable[[], Any]) -> Any:
+        return function()
+
+    def gather(self, share: Any) -> list[Any]:
+        self.shares.append(share)
+        return self.shares
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_processes_share_the_work_and_find_the_same(prefix: Path, model: Path, size: int) -> None:
+    judged, config = load_model(model), settings(prefix, "validation.metric=chrf++", "validation.sentences=11")
+    alone = Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)
+    shares: list[Any] = []
+    for rank in range(size):
+        processes: Any = OneOfSeveral(rank, size, shares)
+        validator = Validator(config, judged.tokenizers, torch.device("cpu"), processes)
+        if rank < size - 1:
+            shares.append(validator._judge_share(judged.network))
+    assert validator(judged.network) == pytest.approx(alone, rel=1e-5)
+    assert [len(share.hypotheses[0]) for share in shares] == [len(range(rank, 11, size)) for rank in range(size)]
+
+
+def test_pairs_that_are_all_too_long_are_all_judged(prefix: Path, model: Path) -> None:
+    judged = load_model(model)
+    config = tiny.config(prefix, "data.max_length=1", "validation.sentences=3")
+    assert math.isfinite(Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
 
 
 def test_chrf_decides_where_it_is_asked_for(prefix: Path, model: Path) -> None:
     judged = load_model(model)
     figures = [
-        validation(settings(prefix, f"validation.metric={metric}"), judged.tokenizers, torch.device("cpu"))(
+        Validator(settings(prefix, f"validation.metric={metric}"), judged.tokenizers, torch.device("cpu"))(
             judged.network
         )
         for metric in ("bleu", "chrf")
     ]
-    sets = validation_sets(settings(prefix))
-    lines = translations(judged, sets, SearchOptions(beam=1))
+    sets = read_validation_sets(settings(prefix))
+    lines = translate_sets(judged, sets, SearchOptions(beam=1))
     each = [CHRF().corpus_score(ours, [part.references]).score for ours, part in zip(lines, sets, strict=True)]
     named = {f"chrf {part.name}": score for part, score in zip(sets, each, strict=True)}
     assert figures[1] == pytest.approx({**figures[0], "chrf": mean(each), **named})
@@ -156,8 +215,8 @@ def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> No
         each = [record[f"bleu {prefix}{own}"] for own in ("", " to fr")]
         assert record["bleu"] == pytest.approx(sum(each) / 2)
     loaded = load_model(model)
-    sets = validation_sets(settings(prefix))
-    best = scores(sets, translations(loaded, sets, SearchOptions(beam=1)))["bleu"]
+    sets = read_validation_sets(settings(prefix))
+    best = score_sets(sets, translate_sets(loaded, sets, SearchOptions(beam=1)))["bleu"]
     assert best == pytest.approx(max(record["bleu"] for record in figures), abs=0.5)
 
 
