@@ -4,11 +4,14 @@ Shapes are written as comments where they change, with these letters:
 
     B  sentences in a batch          H  hidden size of a layer
     S  source tokens, padded         E  embedding size
-    T  target tokens, padded         V  vocabulary size
-    K  hypotheses per sentence       N  rows in a decoding step, B · K
+    T  target tokens, padded         C  size of a context, that of the encoder's outputs
+    K  hypotheses per sentence       A  size of attention's queries and keys
+    N  rows in a step, B · K         V  vocabulary size
+    R  rows of a readout             W  candidates per sentence
     Q  attention queries per sentence: T in training, K in search
+    D  size of any input             …  any leading dimensions
 
-A mask is True at real tokens and False at padding.
+A mask is True at real tokens and False at padding. Values at padding are undefined.
 """
 
 import dataclasses
@@ -23,31 +26,32 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Sentence pairs as padded ids. Both sides end in EOS; nothing starts with BOS (the decoder adds it)."""
+    """Sentence pairs as padded ids. Both sides end in EOS. Neither starts with BOS, which the decoder adds."""
 
     source: Tensor  # (B, S) int64
     source_lengths: Tensor  # (B,) int64, EOS counted
     target: Tensor  # (B, T) int64
     target_lengths: Tensor  # (B,) int64, EOS counted
-    first: int = 0  # place of its first sentence in its update
+    first: int = 0  # index of its first sentence in its update
     update_sentences: int | None = None  # in the whole update, of all processes; None: this batch is the update
 
     @property
     def sentences(self) -> int:
+        """Number of pairs, B."""
         return self.source.size(0)
 
     @property
     def target_tokens(self) -> int:
-        """Target tokens plus one end of sentence each, no padding: what tokens per second and the loss count."""
+        """Number of target tokens, EOS counted, without padding: the unit of speed and of the loss."""
         return int(self.target_lengths.sum())
 
     @property
-    def cells(self) -> int:
-        """Ids and padding of both sides: what memory grows with."""
+    def padded_size(self) -> int:
+        """Number of ids on both sides, padding counted: memory grows with it."""
         return self.source.numel() + self.target.numel()
 
     def twice(self) -> "Batch":
-        """All its sentences, and then all of them again."""
+        """All sentences, followed by a copy of all of them."""
         return dataclasses.replace(
             self,
             source=self.source.repeat(2, 1),
@@ -57,7 +61,7 @@ class Batch:
         )
 
     def halves(self) -> tuple["Batch", "Batch"]:
-        """The first and the second half of at least two sentences, at their places in the update."""
+        """Split at least two sentences into two batches of the same update."""
         middle = self.sentences // 2
         return self._part(0, middle), self._part(middle, self.sentences)
 
@@ -73,6 +77,7 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> "Batch":
+        """Copy to a device."""
         return dataclasses.replace(
             self,
             source=self.source.to(device),

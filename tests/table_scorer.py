@@ -65,7 +65,7 @@ class TableScorer:
         K = len(tokens) // len(state.sources)
         sources = state.sources.repeat_interleave(K)
         logits = self.logits[sources, state.position % POSITIONS, context[:, 0], context[:, 1]]
-        pieces, counts = state.candidates.pieces, state.candidates.counts
+        pieces, counts = state.candidates.tokens, state.candidates.counts
         logits = logits.gather(1, pieces.expand(len(state.sources), -1).repeat_interleave(K, dim=0))
         if counts is not None:
             filled = torch.arange(pieces.size(1)) >= counts.unsqueeze(1)
@@ -118,7 +118,7 @@ class TableShortlist:
         each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
         most = max(map(len, each))
         pieces = [[EOS, *own, *[EOS] * (most - len(own))] for own in each]
-        return Candidates(pieces=torch.tensor(pieces), counts=torch.tensor([1 + len(own) for own in each]))
+        return Candidates(tokens=torch.tensor(pieces), counts=torch.tensor([1 + len(own) for own in each]))
 
 
 def enumerate_all(

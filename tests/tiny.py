@@ -8,14 +8,15 @@ import torch
 
 from nmt.config.load import parse_config
 from nmt.config.schema import Config, ModelConfig
-from nmt.model.dropout import Noise
+from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import runs_bf16
+from nmt.training.objective import Likelihood
 from nmt.types import Batch, pad
 
 needs_bf16 = pytest.mark.skipif(not runs_bf16("cpu"), reason="this processor has no recurrent layers in bfloat16")
 
-SIZE = 20  # pieces in a tiny vocabulary
+SIZE = 20  # tokens in a tiny vocabulary
 
 
 # Parts that hold to the rules of all others: teacher forcing equals steps, nothing depends on padding, an update may be cut.
@@ -46,9 +47,9 @@ def network(seed: int = 1, **settings: Any) -> Seq2Seq:
     return Seq2Seq(config, source_size=SIZE, target_size=SIZE, generator=torch.Generator().manual_seed(seed))
 
 
-def noise(seed: int = 1) -> Noise:
+def randomness(seed: int = 1) -> Randomness:
     """What dropout masks are drawn from."""
-    return Noise(generator=torch.Generator().manual_seed(seed))
+    return Randomness(generator=torch.Generator().manual_seed(seed))
 
 
 def cut(batch: Batch, first: int, last: int) -> Batch:
@@ -63,9 +64,14 @@ def cut(batch: Batch, first: int, last: int) -> Batch:
     )
 
 
-def logits(network: Seq2Seq, batch: Batch, noise: Noise | None = None) -> torch.Tensor:
-    """Teacher-forced scores of the vocabulary at the real target pieces, (pieces, V)."""
-    return network.output(network.readout(batch, noise).vectors)  # type: ignore[no-any-return]
+def logits(network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> torch.Tensor:
+    """Teacher-forced scores of the vocabulary at the target tokens, (R, V)."""
+    return network.output(network(batch, randomness).vectors)  # type: ignore[no-any-return]
+
+
+def loss(network: Seq2Seq, batch: Batch, randomness: Randomness | None = None, **terms: Any) -> torch.Tensor:
+    """The likelihood of a batch, with the terms of `Likelihood`."""
+    return Likelihood(**terms)(network, batch, randomness)
 
 
 def batch() -> Batch:

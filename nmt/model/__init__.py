@@ -1,1 +1,1 @@
-"""The network: cells, attention, encoder, decoder and loss."""
+"""The network: a recurrent encoder and an attention decoder. It returns readouts and knows no loss."""

@@ -1,7 +1,8 @@
-"""Attention: where a decoder state looks in the source sentence.
+"""Attention: which source tokens a decoder state looks at.
 
-Every kind scores queries (B, Q, D) against keys (B, S, A) made once per sentence. In training the queries are all target
-positions of a sentence, in search its hypotheses: the same code serves both, and hypotheses of one sentence share its memory.
+Each kind scores queries (B, Q, D) against keys (B, S, A) that are made once per sentence. The queries are all target positions
+of a sentence in training, and its hypotheses in search, so the same code serves both, and hypotheses share their sentence's
+memory.
 """
 
 from abc import ABC, abstractmethod
@@ -11,13 +12,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from nmt.config.schema import ModelConfig
 from nmt.model.autograd.repeated import Factor, Repeated
 from nmt.model.state import Memory
 from nmt.system.machine import product_dtype
 
 
-class Attended(Protocol):
-    """What attention looks at: a `Memory`, or one whose products are repeated step by step."""
+class AttendedMemory(Protocol):
+    """What attention reads: a `Memory`, or a `StepMemory` for queries that come step by step in training."""
 
     @property
     def keys(self) -> Factor: ...  # (B, S, A)
@@ -29,12 +31,11 @@ class Attended(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """A memory for queries that come step by step: in training the gradients of its factors wait until after the last."""
+    """A memory whose keys or values form their gradient after the last step."""
 
     keys: Factor
     values: Factor
     mask: Tensor
-    coverage: Tensor | None = None  # (B, Q, S) the sum of the weights of all steps before, where attention wants it
 
 
 class Attention(nn.Module, ABC):
@@ -42,33 +43,45 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def project(self, values: Tensor) -> Tensor:
-        """Keys (B, S, A) of encoder outputs (B, S, H), computed once per sentence."""
+        """Keys (B, S, A) of encoder outputs (B, S, H)."""
 
     @abstractmethod
-    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
-        """Context vectors (B, Q, H) and attention weights (B, Q, S) of queries (B, Q, D)."""
+    def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Context vectors (B, Q, H) and weights (B, Q, S) of queries (B, Q, D); `state` (B, Q, S) where it has one."""
 
-    def step_memory(self, memory: Memory) -> Attended:
+    def step_memory(self, memory: Memory) -> AttendedMemory:
         """The memory for queries that come step by step in training."""
         return memory
 
+    def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for kinds with a state)
+        """The state before the first step, (B, S); None for an attention without one."""
+        return None
+
+    def advance(self, state: Tensor | None, weights: Tensor) -> Tensor | None:  # noqa: ARG002 (for kinds with a state)
+        """The next state (N, S), after a step with these weights (N, S)."""
+        return state
+
 
 class ScoredAttention(Attention):
-    """One score for each query and key; softmax over the real source pieces; weighted mean of the values."""
+    """One score per query and key; a = softmax(scores) over the source tokens; c = Σ a v, v the values."""
 
     @abstractmethod
-    def scores(self, query: Tensor, memory: Attended) -> Tensor:
+    def scores(self, query: Tensor, memory: AttendedMemory) -> Tensor:
         """Scores (B, Q, S) of queries (B, Q, D)."""
 
-    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
-        weights = masked_softmax(self.scores(query, memory), memory.mask)
+    def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return self.read(self.scores(query, memory), memory)
+
+    def read(self, scores: Tensor, memory: AttendedMemory) -> tuple[Tensor, Tensor]:
+        """Contexts and weights that follow from scores (B, Q, S)."""
+        weights = masked_softmax(scores, memory.mask)
         return weights.to(memory.values.dtype) @ memory.values, weights
 
     def step_memory(self, memory: Memory) -> StepMemory:
-        return StepMemory(keys=memory.keys, values=_repeated(memory.values), mask=memory.mask)
+        return StepMemory(keys=memory.keys, values=_repeat(memory.values), mask=memory.mask)
 
 
-def _repeated(factor: Tensor) -> Repeated:
+def _repeat(factor: Tensor) -> Repeated:
     return Repeated(factor.to(product_dtype(factor)))
 
 
@@ -80,25 +93,25 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 class DotAttention(ScoredAttention):
     """score = qᵀ v (Luong et al. 2015, eq. 8, dot)."""
 
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002
+    def __init__(self, _config: ModelConfig) -> None:
         super().__init__()
 
     def project(self, values: Tensor) -> Tensor:
         return values
 
-    def scores(self, query: Tensor, memory: Attended) -> Tensor:
+    def scores(self, query: Tensor, memory: AttendedMemory) -> Tensor:
         return query.to(memory.keys.dtype) @ memory.keys.mT
 
     def step_memory(self, memory: Memory) -> StepMemory:
-        return StepMemory(keys=_repeated(memory.keys), values=_repeated(memory.values), mask=memory.mask)
+        return StepMemory(keys=_repeat(memory.keys), values=_repeat(memory.values), mask=memory.mask)
 
 
 class GeneralAttention(DotAttention):
     """score = qᵀ W v (Luong et al. 2015, eq. 8, general)."""
 
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
-        super().__init__(query_size, value_size, heads)
-        self.key = nn.Linear(value_size, query_size, bias=False)
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.key = nn.Linear(config.encoder_size, config.decoder_size, bias=False)
 
     def project(self, values: Tensor) -> Tensor:
         return self.key(values)  # type: ignore[no-any-return]
@@ -107,46 +120,31 @@ class GeneralAttention(DotAttention):
 class AdditiveAttention(ScoredAttention):
     """score = wᵀ tanh(W q + U v) (Bahdanau et al. 2015, appendix A.1.2)."""
 
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:  # noqa: ARG002
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.query = nn.Linear(query_size, query_size)
-        self.key = nn.Linear(value_size, query_size, bias=False)
-        self.score = nn.Linear(query_size, 1, bias=False)
+        self.query = nn.Linear(config.decoder_size, config.decoder_size)
+        self.key = nn.Linear(config.encoder_size, config.decoder_size, bias=False)
+        self.score = nn.Linear(config.decoder_size, 1, bias=False)
 
     def project(self, values: Tensor) -> Tensor:
         return self.key(values)  # type: ignore[no-any-return]
 
-    def scores(self, query: Tensor, memory: Attended) -> Tensor:
-        return self.score(torch.tanh(self.joined(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
+    def scores(self, query: Tensor, memory: AttendedMemory) -> Tensor:
+        return self.score(torch.tanh(self.sums(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
 
-    def joined(self, query: Tensor, memory: Attended) -> Tensor:
+    def sums(self, query: Tensor, memory: AttendedMemory) -> Tensor:
         """W q + U v, (B, Q, S, A)."""
         assert isinstance(memory.keys, Tensor)
         return self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # type: ignore[no-any-return]
 
 
-class CoverageAttention(AdditiveAttention):
-    """score = wᵀ tanh(W q + U v + u c), c the sum of the weights of all steps before (See et al. 2017, eq. 11).
-
-    Attention thus knows what has been translated (Tu et al. 2016).
-    """
-
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
-        super().__init__(query_size, value_size, heads)
-        self.coverage = nn.Linear(1, query_size, bias=False)
-
-    def joined(self, query: Tensor, memory: Attended) -> Tensor:
-        assert isinstance(memory, StepMemory)
-        assert memory.coverage is not None
-        return super().joined(query, memory) + self.coverage(memory.coverage.unsqueeze(-1))  # type: ignore[no-any-return]
-
-
 class HeadsAttention(Attention):
-    """Several heads, each with queries, keys and values of its own. Shown weights: the heads' mean."""
+    """Several heads, each with its own queries, keys and values. The weights returned are the mean over the heads."""
 
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads = heads
+        query_size, value_size = config.decoder_size, config.encoder_size
+        self.heads = config.attention_heads
         self.query = nn.Linear(query_size, query_size)
         self.key = nn.Linear(value_size, query_size)
         self.value = nn.Linear(value_size, query_size)
@@ -157,9 +155,9 @@ class HeadsAttention(Attention):
         """Scores (B·heads, Q, S) of queries (B·heads, Q, A/heads) against keys (B·heads, S, A/heads)."""
 
     def project(self, values: Tensor) -> Tensor:
-        return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): both are needed at every step
+        return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): every step needs both
 
-    def forward(self, query: Tensor, memory: Attended) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         assert isinstance(memory.keys, Tensor)
         keys, values = (self._split(part) for part in memory.keys.chunk(2, dim=-1))  # (B·heads, S, A/heads)
         scores = self.scores(self._split(self.query(query)), keys)
@@ -183,28 +181,3 @@ class MultiHeadAttention(HeadsAttention):
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         scale: float = queries.size(-1) ** -0.5
         return torch.bmm(queries, keys.transpose(1, 2)) * scale
-
-
-class MultiHeadAdditiveAttention(HeadsAttention):
-    """score = wᵀ tanh(W q + U v) in several heads (RNMT+, Chen et al. 2018)."""
-
-    def __init__(self, query_size: int, value_size: int, heads: int) -> None:
-        super().__init__(query_size, value_size, heads)
-        self.score = nn.Linear(query_size // heads, heads, bias=False)  # row h is the w of head h
-
-    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        joined = torch.tanh(queries.unsqueeze(2) + keys.unsqueeze(1))  # (B·heads, Q, S, A/heads)
-        w = self.score.weight.to(joined.dtype).repeat(len(joined) // self.heads, 1)  # (B·heads, A/heads)
-        return torch.bmm(joined.flatten(1, 2), w.unsqueeze(2)).view_as(joined[..., 0])
-
-
-ATTENTIONS: dict[
-    str,
-    type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention] | type[MultiHeadAdditiveAttention],
-] = {
-    "dot": DotAttention,
-    "general": GeneralAttention,
-    "additive": AdditiveAttention,
-    "multi_head": MultiHeadAttention,
-    "multi_head_additive": MultiHeadAdditiveAttention,
-}

@@ -1,9 +1,9 @@
-"""The decoders. Each has two ways to run that a test holds equal:
+"""The decoders. Each runs in two ways, which a test holds equal:
 
     forward(embedded, memory)         all target positions at once, teacher forcing
     step(embedded, state, memory)     one position of every hypothesis, for search
 
-Both yield attentional vectors h̃ (nmt/model/combine.py), of which `Seq2Seq` makes scores of the vocabulary.
+Both return attentional vectors h̃ (nmt/model/combine.py), from which the output layer predicts.
 """
 
 from abc import ABC, abstractmethod
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
-from nmt.model.attention import ATTENTIONS, Attended, CoverageAttention, StepMemory
+from nmt.model.attention import AttendedMemory
 from nmt.model.autograd.repeated import RepeatedLinears
-from nmt.model.cells import STATES, recurrent_layer
-from nmt.model.combine import Apply, Combine, GatedCombine, applied
-from nmt.model.dropout import Noise, masked, shared_dropout, step_mask
+from nmt.model.combine import Apply, apply_linear
+from nmt.model.dropout import Randomness, apply_mask, shared_dropout, step_mask
 from nmt.model.layer import OutputNorm, RecurrentLayer
+from nmt.model.parts import build_attention, build_combine, build_layer
 from nmt.model.state import CellState, Decoded, DecoderState, Memory
 from nmt.system.machine import product_dtype
 
@@ -28,14 +28,15 @@ from nmt.system.machine import product_dtype
 class Bridge(nn.Module):
     """First decoder states from the encoder's summary: s = tanh(W summary), or zeros."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, states: int) -> None:
+        """`states`: tensors in the state of a layer."""
         super().__init__()
-        self.layers, self.states, self.size = config.decoder_layers, STATES[config.cell], config.decoder_size
+        self.layers, self.states, self.size = config.decoder_layers, states, config.decoder_size
         outputs = self.layers * self.states * self.size
         self.linear = nn.Linear(config.encoder_size, outputs) if config.bridge != "none" else None
 
     def forward(self, memory: Memory) -> tuple[CellState, ...]:
-        """For each layer its states, (B, H) each."""
+        """The state of each layer, (B, H) each."""
         B = memory.summary.size(0)
         if self.linear is None:
             flat = memory.summary.new_zeros(B, self.layers * self.states * self.size)
@@ -50,234 +51,178 @@ class Decoder(nn.Module, ABC):
 
     layers: Sequence[RecurrentLayer]
 
-    def __init__(self, config: ModelConfig, shapes: list[tuple[int, int]]) -> None:
-        """`shapes`: size of its inputs and transitions of each layer."""
+    def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
+        """`input_sizes`: of each layer, from the bottom up."""
         super().__init__()
-        E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
-        layers = nn.ModuleList(recurrent_layer(config, size, H, transitions) for size, transitions in shapes)
-        self.layers = layers  # type: ignore[assignment]
-        self.norms = nn.ModuleList(OutputNorm(H) if config.layer_norm else nn.Identity() for _ in shapes)
-        attention = CoverageAttention if config.coverage else ATTENTIONS[config.attention]
-        self.attention = attention(H, C, config.attention_heads)
-        self.combine = GatedCombine(E, H, C) if config.context_gate else Combine(E, H, C)
-        self.bridge = Bridge(config)
+        H, transitions = config.decoder_size, config.decoder_transitions
+        self.layers = nn.ModuleList(build_layer(config, size, H, transitions) for size in input_sizes)  # type: ignore[assignment]
+        self.norms = nn.ModuleList(OutputNorm(H) if config.layer_norm else nn.Identity() for _ in input_sizes)
+        self.attention = build_attention(config)
+        self.combine = build_combine(config)
+        self.bridge = Bridge(config, self.layers[0].states)
         self.residual = config.residual
         self.dropout = config.dropout
 
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first step, B rows."""
-        covering = isinstance(self.attention, CoverageAttention)
-        # A sum over the whole sentence: in bfloat16 small weights would no longer change it.
-        dtype = torch.promote_types(memory.values.dtype, torch.float32)
-        coverage = torch.zeros_like(memory.mask, dtype=dtype) if covering else None
-        return DecoderState(layers=self.bridge(memory), coverage=coverage)
+        return DecoderState(layers=self.bridge(memory), attention=self.attention.start(memory))
 
     @abstractmethod
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
-        """All positions of embedded previous pieces (B, T, E)."""
+    def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
+        """Decode all positions from embedded previous tokens (B, T, E)."""
 
     @abstractmethod
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        """One position of embedded previous pieces (N, E), and the next state.
+        """Decode one position from embedded previous tokens (N, E), and return the next state.
 
         Row b·K + k is hypothesis k of sentence b.
         """
 
-    def attend(self, hidden: Tensor, memory: Attended, coverage: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Contexts (N, C) and weights (N, S) of one step's queries (N, H) with their coverage (N, S), if there is one."""
+    def attend(
+        self, hidden: Tensor, memory: AttendedMemory, state: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One step of attention from queries (N, H): contexts (N, C), weights (N, S) and its next state."""
         B, S = memory.mask.shape
-        if coverage is not None:
-            seen = coverage.view(B, -1, S)
-            memory = StepMemory(keys=memory.keys, values=memory.values, mask=memory.mask, coverage=seen)
-        context, weights = self.attention(hidden.view(B, -1, hidden.size(-1)), memory)  # (B, K, ·)
-        return context.flatten(0, 1), weights.flatten(0, 1)
+        query = hidden.view(B, -1, hidden.size(-1))  # (B, K, H)
+        context, weights = self.attention(query, memory, None if state is None else state.view(B, -1, S))
+        context, weights = context.flatten(0, 1), weights.flatten(0, 1)
+        return context, weights, self.attention.advance(state, weights)
 
-    def added(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
-        """Output of layer `index` with its residual connection, which starts at the second layer."""
+    def add_residual(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
+        """Add a layer's input to its output, from the second layer up."""
         return below + outputs if index and self.residual else outputs
 
 
-class ContextDecoder(Decoder):
-    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3)."""
-
-    def __init__(self, config: ModelConfig, first_transitions: int) -> None:
-        above = config.decoder_size + config.encoder_size, config.decoder_transitions
-        super().__init__(config, [(config.embedding_size, first_transitions)] + [above] * (config.decoder_layers - 1))
-
-    @abstractmethod
-    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> "First":
-        """All positions (B, T, ·) of the first layer, from the first state."""
-
-    @abstractmethod
-    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple["First", CellState]:
-        """One position (N, ·) of the first layer, and its next state."""
-
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
-        start = self.start(memory)
-        first = self.attended(embedded, start, memory, noise)
-        hidden = first.hidden
-        for index in range(1, len(self.layers)):
-            inputs = shared_dropout(torch.cat([hidden, first.context], dim=-1), self.dropout, noise)
-            outputs = self.norms[index](self.layers[index](inputs, start.layers[index], noise))
-            hidden = self.added(index, hidden, outputs)
-        vectors = self.combine.vectors(embedded, hidden, first.context)
-        return Decoded(hidden=hidden, vectors=vectors, attention=first.weights)
-
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        first, following = self.attended_step(embedded, state, memory)
-        states, hidden = [following], first.hidden
-        for index in range(1, len(self.layers)):
-            states.append(self.layers[index].step(torch.cat([hidden, first.context], dim=-1), state.layers[index]))
-            hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        vectors = self.combine.vectors(embedded, hidden, first.context)
-        decoded = Decoded(hidden=hidden, vectors=vectors, attention=first.weights)
-        return decoded, DecoderState(layers=tuple(states), coverage=_covered(state.coverage, first.weights))
-
-
-class First(NamedTuple):
-    """What the first layer of a `ContextDecoder` yields, for all positions of a sentence or one of each hypothesis."""
+class Attended(NamedTuple):
+    """Outputs of the first layer of a `ContextDecoder`, at all positions of a sentence or one of each hypothesis."""
 
     hidden: Tensor  # (…, H) its output
     context: Tensor  # (…, C)
     weights: Tensor  # (…, S) of attention
 
 
+class ContextDecoder(Decoder):
+    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        above = config.decoder_size + config.encoder_size
+        super().__init__(config, [config.embedding_size] + [above] * (config.decoder_layers - 1))
+
+    @abstractmethod
+    def attend_all(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
+    ) -> Attended:
+        """Run the first layer at all positions (B, T, ·), from the first state."""
+
+    @abstractmethod
+    def attend_step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Attended, CellState, Tensor | None]:
+        """Run the first layer at one position (N, ·), and return its next state and that of attention."""
+
+    def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
+        start = self.start(memory)
+        first = self.attend_all(embedded, start, memory, randomness)
+        hidden = first.hidden
+        for index in range(1, len(self.layers)):
+            inputs = shared_dropout(torch.cat([hidden, first.context], dim=-1), self.dropout, randomness)
+            outputs = self.norms[index](self.layers[index](inputs, start.layers[index], randomness))
+            hidden = self.add_residual(index, hidden, outputs)
+        vectors = self.combine.vectors(embedded, hidden, first.context)
+        return Decoded(vectors=vectors, attention=first.weights)
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
+        first, first_state, attention = self.attend_step(embedded, state, memory)
+        states, hidden = [first_state], first.hidden
+        for index in range(1, len(self.layers)):
+            states.append(self.layers[index].step(torch.cat([hidden, first.context], dim=-1), state.layers[index]))
+            hidden = self.add_residual(index, hidden, self.norms[index](states[-1][0]))
+        vectors = self.combine.vectors(embedded, hidden, first.context)
+        return Decoded(vectors=vectors, attention=first.weights), DecoderState(
+            layers=tuple(states), attention=attention
+        )
+
+
 class ParallelDecoder(ContextDecoder):
     """Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config, config.decoder_transitions)
+    def attend_all(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
+    ) -> Attended:
+        hidden = self.norms[0](self.layers[0](embedded, state.layers[0], randomness))
+        return Attended(hidden, *self.attention(hidden, memory))
 
-    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> First:
-        hidden = self.norms[0](self.layers[0](embedded, state.layers[0], noise))
-        return First(hidden, *self.attention(hidden, memory))
-
-    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[First, CellState]:
-        following = self.layers[0].step(embedded, state.layers[0])
-        hidden = self.norms[0](following[0])
-        return First(hidden, *self.attend(hidden, memory)), following
+    def attend_step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Attended, CellState, Tensor | None]:
+        next_state = self.layers[0].step(embedded, state.layers[0])
+        hidden = self.norms[0](next_state[0])
+        context, weights, attention = self.attend(hidden, memory, state.attention)
+        return Attended(hidden, context, weights), next_state, attention
 
 
 class StepLayer(Protocol):
-    """A layer as one time step needs it: a `RecurrentLayer`, or in training one that is unrolled."""
+    """A layer for one time step: a `RecurrentLayer`, or an unrolled one in training."""
 
     def step(self, inputs: Tensor, state: CellState) -> CellState: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """The weights of a step: the modules themselves in search, in training such that form their gradients at the end."""
+class StepWeights:
+    """The weights of a step: the modules themselves in search; in training, forms that make their gradients at the end."""
 
     layers: Sequence[StepLayer]
-    product: Apply  # of the attentional vector
-    masks: Sequence[Tensor | None]  # of dropout on the inputs of each layer, (N, D)
+    apply: Apply  # the linear layers of the attentional vector
+    masks: Sequence[Tensor | None]  # dropout on the inputs of each layer, (N, D)
 
 
 class InputFeedingDecoder(Decoder):
     """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
 
     def __init__(self, config: ModelConfig) -> None:
-        H, transitions = config.decoder_size, config.decoder_transitions
-        shapes = [(config.embedding_size + H, transitions)] + [(H, transitions)] * (config.decoder_layers - 1)
-        super().__init__(config, shapes)
+        E, H = config.embedding_size, config.decoder_size
+        super().__init__(config, [E + H] + [H] * (config.decoder_layers - 1))
 
     def start(self, memory: Memory) -> DecoderState:
         state = super().start(memory)
         return replace(state, feed=torch.zeros_like(state.layers[0][0]))
 
-    def forward(self, embedded: Tensor, memory: Memory, noise: Noise | None = None) -> Decoded:
+    def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
         dtype = product_dtype(embedded)
         state, steps = self.start(memory), []
-        seen, parts = self.attention.step_memory(memory), self._unrolled(embedded, dtype, noise)
+        attended, weights = self.attention.step_memory(memory), self._unroll(embedded, dtype, randomness)
         for previous in embedded.to(dtype).unbind(dim=1):
-            decoded, state = self._advance(previous, state, seen, parts)
+            decoded, state = self._advance(previous, state, attended, weights)
             steps.append(decoded)
         return Decoded(
-            hidden=torch.stack([step.hidden for step in steps], dim=1),
             vectors=torch.stack([step.vectors for step in steps], dim=1),
             attention=torch.stack([step.attention for step in steps], dim=1),
         )
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        parts = Parts(layers=self.layers, product=applied, masks=[None] * len(self.layers))
-        return self._advance(embedded, state, memory, parts)
+        weights = StepWeights(layers=self.layers, apply=apply_linear, masks=[None] * len(self.layers))
+        return self._advance(embedded, state, memory, weights)
 
-    def _unrolled(self, embedded: Tensor, dtype: torch.dtype, noise: Noise | None) -> Parts:
+    def _unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
         H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
-        masks = [step_mask(embedded, H, self.dropout, noise) for _ in self.layers[1:]]
-        return Parts(
-            layers=[layer.unrolled(embedded, noise) for layer in self.layers],
-            product=RepeatedLinears(dtype),
+        masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]
+        return StepWeights(
+            layers=[layer.unroll(embedded, randomness) for layer in self.layers],
+            apply=RepeatedLinears(dtype),
             masks=[None, *masks],
         )
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Attended, parts: Parts
+        self, embedded: Tensor, state: DecoderState, memory: AttendedMemory, weights: StepWeights
     ) -> tuple[Decoded, DecoderState]:
         assert state.feed is not None
-        hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)
+        hidden = torch.cat([embedded, state.feed.to(embedded.dtype)], dim=-1)  # (N, E + H)
         states = []
-        for index, (layer, mask) in enumerate(zip(parts.layers, parts.masks, strict=True)):
-            states.append(layer.step(masked(hidden, mask), state.layers[index]))
-            hidden = self.added(index, hidden, self.norms[index](states[-1][0]))
-        context, weights = self.attend(hidden, memory, state.coverage)
-        vectors = self.combine.vectors(embedded, hidden, context, parts.product)
-        decoded = Decoded(hidden=hidden, vectors=vectors, attention=weights)
-        return decoded, DecoderState(layers=tuple(states), feed=vectors, coverage=_covered(state.coverage, weights))
-
-
-class ConditionalDecoder(ContextDecoder):
-    """A first layer of two transitions with attention between them: Nematus' cGRU, with any cell (Sennrich et al. 2017).
-
-    s' = cell(previous piece, s);  c = attention(s');  s = cell(c, s'). Further transitions come after these
-    (Miceli Barone et al. 2017). The layers above see whole sequences in training.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config, first_transitions=1)
-        self.second = recurrent_layer(config, config.encoder_size, config.decoder_size, config.decoder_transitions)
-
-    def attended(self, embedded: Tensor, state: DecoderState, memory: Memory, noise: Noise | None) -> First:
-        seen, steps = self.attention.step_memory(memory), []
-        cells = self.layers[0].unrolled(embedded, noise), self.second.unrolled(embedded, noise)
-        mask = step_mask(embedded, memory.values.size(-1), self.dropout, noise)
-        cell_state, coverage = state.layers[0], state.coverage
-        for previous in embedded.to(product_dtype(embedded)).unbind(dim=1):
-            cell_state, context, weights = self._transit(previous, cell_state, seen, coverage, cells, mask)
-            coverage = _covered(coverage, weights)
-            steps.append(First(cell_state[0], context, weights))
-        hidden, context, weights = (torch.stack(parts, dim=1) for parts in zip(*steps, strict=True))
-        return First(self.norms[0](hidden), context, weights)
-
-    def attended_step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[First, CellState]:
-        cells = self.layers[0], self.second
-        following, context, weights = self._transit(embedded, state.layers[0], memory, state.coverage, cells, None)
-        return First(self.norms[0](following[0]), context, weights), following
-
-    def _transit(
-        self,
-        embedded: Tensor,
-        state: CellState,
-        memory: Attended,
-        coverage: Tensor | None,
-        cells: tuple[StepLayer, StepLayer],
-        mask: Tensor | None,
-    ) -> tuple[CellState, Tensor, Tensor]:
-        """The next state, the context (N, C), under a mask on its way into the second cell, and attention weights (N, S)."""
-        first, second = cells
-        state = first.step(embedded, state)
-        context, weights = self.attend(state[0], memory, coverage)
-        return second.step(masked(context, mask), state), context, weights
-
-
-def _covered(coverage: Tensor | None, weights: Tensor) -> Tensor | None:
-    """The sum of attention weights with those of one more step, where it is kept."""
-    return None if coverage is None else coverage + weights
-
-
-DECODERS: dict[str, type[ParallelDecoder] | type[InputFeedingDecoder] | type[ConditionalDecoder]] = {
-    "parallel": ParallelDecoder,
-    "input_feeding": InputFeedingDecoder,
-    "conditional": ConditionalDecoder,
-}
+        for index, (layer, mask) in enumerate(zip(weights.layers, weights.masks, strict=True)):
+            states.append(layer.step(apply_mask(hidden, mask), state.layers[index]))
+            hidden = self.add_residual(index, hidden, self.norms[index](states[-1][0]))
+        context, attention_weights, attention = self.attend(hidden, memory, state.attention)
+        vectors = self.combine.vectors(embedded, hidden, context, weights.apply)
+        decoded = Decoded(vectors=vectors, attention=attention_weights)
+        return decoded, DecoderState(layers=tuple(states), feed=vectors, attention=attention)

@@ -1,24 +1,24 @@
-"""Embeddings, which tied weights make serve two masters."""
+"""Embeddings with an input scale, which is needed when they share their weights with the softmax."""
 
 from torch import Tensor, nn
 
 
 class Embedding(nn.Embedding):
-    """Vectors of pieces, multiplied by a number on their way into the network (Vaswani et al. 2017, section 3.4, with √E).
+    """Token vectors that are multiplied by a scale on their way into the network (Vaswani et al. 2017, section 3.4).
 
-    As the softmax's weights, which tied embeddings are too, they must be small; what a recurrent layer hears should be large
-    beside its state, or it learns slowly at first.
+    The softmax needs small weights. A recurrent layer learns slowly at first unless its inputs are large beside its state. The
+    scale lets tied embeddings be both.
     """
 
-    def __init__(self, pieces: int, size: int, scale: float) -> None:
-        super().__init__(pieces, size)
+    def __init__(self, tokens: int, size: int, scale: float) -> None:
+        super().__init__(tokens, size)
         self.scale = scale
 
     def forward(self, ids: Tensor) -> Tensor:
-        """What the network hears of pieces of any shape (…), (…, E)."""
+        """Scaled vectors (…, E) of ids of any shape (…)."""
         return super().forward(ids) * self.scale
 
     @property
-    def heard(self) -> Tensor:
-        """What the network hears of every piece, (V, E)."""
+    def scaled(self) -> Tensor:
+        """Scaled vectors of the whole vocabulary, (V, E)."""
         return self.weight * self.scale

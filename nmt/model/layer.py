@@ -1,8 +1,8 @@
-"""What all recurrent layers share: steps in search, whole sequences in training, and what training does to the state.
+"""What all recurrent layers share: one time step in search, whole sequences in training, dropout on the state.
 
-A kind of cell (nmt/model/cells.py) says what it multiplies, `input` and `recurrent`, and how a state follows from another:
-`project` is all that needs no state, `advance` the rest. Search multiplies by the weights as they are. Training multiplies by
-the same ones at every time step, so `Unrolled` forms their gradients after the last.
+A kind of cell defines its products with weights, `input` and `recurrent`, and how the next state follows from them: `project`
+is everything that needs no state, `advance` is the rest. Search multiplies by the weights directly. Training multiplies by the
+same weights at every time step, so `Unrolled` forms their gradients after the last one.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from nmt.config.schema import ModelConfig
 from nmt.model.autograd.lstm import lstm_cell
 from nmt.model.autograd.repeated import Repeated
-from nmt.model.dropout import Noise, masked, step_mask
+from nmt.model.dropout import Randomness, apply_mask, step_mask
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
@@ -39,7 +39,7 @@ class Affine(NamedTuple):
 
 
 class RepeatedAffine:
-    """W (m ⊙ x) + b at many time steps of training, the weight's gradient formed after the last.
+    """W (m ⊙ x) + b at many time steps of training; the gradient of W is formed after the last.
 
     Args:
         affine: W and b.
@@ -52,33 +52,40 @@ class RepeatedAffine:
 
     @cached_property
     def factor(self) -> Repeated:
-        """Made when it is first needed: a layer may multiply several of them as one."""
+        """Made on first use: a layer may multiply by several weights as one, and then needs none of these."""
         return Repeated(self.affine.weight.to(self.dtype).t())
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
-        product = masked(inputs, self.mask) @ self.factor
+        product = apply_mask(inputs, self.mask) @ self.factor
         return product if self.affine.bias is None else product + self.affine.bias
+
+
+def draw_orthogonal(weight: Tensor, generator: Generator) -> None:
+    """Draw an orthogonal matrix for each gate of U (F, H)."""
+    for gate in weight.data.view(-1, weight.size(1), weight.size(1)):
+        nn.init.orthogonal_(gate, generator=generator)
 
 
 class RecurrentLayer(nn.Module, ABC):
     """One layer in one direction.
 
     Args:
-        config: the kind of cell, and what training does to its state.
+        config: the kind of cell, and the dropout on its state.
         hidden_size: H.
-        states: tensors in its state.
     """
 
-    def __init__(self, config: ModelConfig, hidden_size: int, states: int) -> None:
+    states: int
+    """Number of tensors in its state."""
+
+    def __init__(self, config: ModelConfig, hidden_size: int) -> None:
         super().__init__()
         self.cell = config.cell
         self.hidden_size = hidden_size
-        self.states = states
         self.state_dropout = config.state_dropout
 
     @abstractmethod
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Draw the first weights."""
+        """Draw the initial weights."""
 
     @property
     @abstractmethod
@@ -88,23 +95,23 @@ class RecurrentLayer(nn.Module, ABC):
     @property
     @abstractmethod
     def recurrent(self) -> list[Affine]:
-        """The products with h (N, H) within a time step, in their order."""
+        """The products with h (N, H) within a time step, in order."""
 
     def project(self, inputs: Tensor, product: Product) -> Tensor:
-        """What comes of inputs (..., D) alone, whatever the state, (..., F)."""
+        """Compute everything that depends on the inputs (…, D) alone, (…, F)."""
         return product(inputs)
 
     @abstractmethod
     def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
-        """The state after one time step, from what comes of its inputs (N, F) and by the products with h."""
+        """The state after one time step, from projected inputs (N, F) and the products with h."""
 
     def zero_state(self, like: Tensor) -> CellState:
-        """States of zeros for as many rows as `like` has."""
+        """A state of zeros with as many rows as `like`."""
         return tuple(like.new_zeros(like.size(0), self.hidden_size) for _ in range(self.states))
 
-    def forward(self, inputs: Tensor, state: CellState, noise: Noise | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, state: CellState, randomness: Randomness | None = None) -> Tensor:
         """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
-        unrolled, outputs = self.unrolled(inputs, noise), []
+        unrolled, outputs = self.unroll(inputs, randomness), []
         for projected in self.project(inputs.transpose(0, 1), self.input).unbind():
             state = unrolled.advance(projected, state)
             outputs.append(state[0])
@@ -114,23 +121,23 @@ class RecurrentLayer(nn.Module, ABC):
         """The state after one time step, from inputs (N, D)."""
         return self.advance(self.project(inputs, self.input), state, self.recurrent)
 
-    def unrolled(self, like: Tensor, noise: Noise | None) -> "Unrolled":
-        """The layer for steps through the sequences of `like` (B, T, ·) in training."""
-        return Unrolled(self, like, noise)
+    def unroll(self, like: Tensor, randomness: Randomness | None) -> "Unrolled":
+        """The layer for time steps through the sequences of `like` (B, T, ·) in training."""
+        return Unrolled(self, like, randomness)
 
-    def masks(self, like: Tensor, noise: Noise | None) -> list[Tensor | None]:
-        """Dropout of h on its way into each recurrent product, (B, H), the same at all time steps of `like` (B, T, ·).
+    def masks(self, like: Tensor, randomness: Randomness | None) -> list[Tensor | None]:
+        """Dropout on h before each recurrent product, (B, H), the same at all time steps of `like` (B, T, ·).
 
         Gal & Ghahramani 2016, eq. 7, for the states; Semeniuta et al. 2016 compare with other places.
         """
-        return [step_mask(like, self.hidden_size, self.state_dropout, noise) for _ in self.recurrent]
+        return [step_mask(like, self.hidden_size, self.state_dropout, randomness) for _ in self.recurrent]
 
 
 class OutputNorm(nn.LayerNorm):
-    """Layer normalisation (Ba et al. 2016) of a layer's outputs, at first to about the size that an LSTM's have.
+    """Layer normalization (Ba et al. 2016) of a layer's outputs, initially to about the size of an LSTM's outputs.
 
-    With a gain of 1 attention, whose scores are sums of products of two of them over all units, begins with nearly all of its
-    weight on one piece, and the network learns far less: docs/results.md, "First weights".
+    With an initial gain of 1, attention starts with nearly all of its weight on one token, because its scores are sums of
+    products of two outputs over all units. The network then learns far less.
     """
 
     def reset_parameters(self) -> None:
@@ -139,16 +146,16 @@ class OutputNorm(nn.LayerNorm):
 
 
 class Unrolled:
-    """A layer that steps through a sequence in training, for recurrences that no kernel knows of.
+    """A layer that steps through a sequence in training, for recurrences without a fused kernel.
 
     It serves one pass forward and one backward: the gradients of its weights are formed after the last step.
     """
 
-    def __init__(self, layer: RecurrentLayer, like: Tensor, noise: Noise | None) -> None:
-        """`like`: (B, T, ·), the inputs, or others of as many rows and steps."""
+    def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
+        """`like`: (B, T, ·), the inputs, or another tensor with as many rows and steps."""
         dtype = product_dtype(like)
         self.layer = layer
-        self.masks = layer.masks(like, noise)
+        self.masks = layer.masks(like, randomness)
         self.input = RepeatedAffine(layer.input, dtype)
         self.recurrent = [
             RepeatedAffine(affine, dtype, mask) for affine, mask in zip(layer.recurrent, self.masks, strict=True)
@@ -159,15 +166,15 @@ class Unrolled:
         return self.advance(self.layer.project(inputs, self.input), state)
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        """The same from what comes of the inputs, (N, F)."""
+        """As `RecurrentLayer.advance`, from projected inputs (N, F)."""
         return self.layer.advance(projected, state, self.recurrent)
 
 
 class UnrolledLSTM(Unrolled):
-    """The same for an LSTM: W x and U h are one product where x is not known before, and the cell's gradient is written out."""
+    """An unrolled LSTM: W x and U h are one product where x is not known beforehand, and the cell has its own gradient."""
 
-    def __init__(self, layer: RecurrentLayer, like: Tensor, noise: Noise | None) -> None:
-        super().__init__(layer, like, noise)
+    def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
+        super().__init__(layer, like, randomness)
         b_input, b_recurrent = layer.input.bias, layer.recurrent[0].bias
         assert b_input is not None
         assert b_recurrent is not None
@@ -180,15 +187,13 @@ class UnrolledLSTM(Unrolled):
         return Repeated(torch.cat(weights, dim=1).t())
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
-        h = masked(state[0].to(inputs.dtype), self.masks[0])
-        return self._next(torch.cat([inputs, h], dim=-1) @ self.joint, self.bias, state)
+        h = apply_mask(state[0].to(inputs.dtype), self.masks[0])
+        return self.next_state(torch.cat([inputs, h], dim=-1) @ self.joint, self.bias, state)
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
         gates = projected + self.recurrent[0](state[0])
-        return self._next(gates, torch.zeros_like(self.bias), state)
+        return self.next_state(gates, torch.zeros_like(self.bias), state)
 
-    def _next(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
-        following = lstm_cell(gates, bias, state[1])
-        for transition in self.recurrent[1:]:
-            following = lstm_cell(transition(following[0]), torch.zeros_like(bias), following[1])
-        return following
+    def next_state(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
+        """The state after a time step, from W x + U h (N, 4H) and its bias (4H,)."""
+        return lstm_cell(gates, bias, state[1])

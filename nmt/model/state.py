@@ -1,4 +1,4 @@
-"""What passes between encoder, decoder and search: plain dataclasses of tensors, nothing hidden on a module."""
+"""What passes between encoder, decoder and search: frozen dataclasses of tensors. Modules hold weights only."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ CellState = tuple[Tensor, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What the encoder leaves for the decoder, a row for each sentence."""
+    """An encoded batch of source sentences, one row for each."""
 
     values: Tensor  # (B, S, H) encoder outputs
-    keys: Tensor  # (B, S, A) the values as attention wants them, projected once per sentence
-    mask: Tensor  # (B, S) bool, True at real pieces
-    summary: Tensor  # (B, H) one vector for the whole sentence, from which the bridge makes the first decoder states
+    keys: Tensor  # (B, S, A) what attention scores, projected from the values once per sentence
+    mask: Tensor  # (B, S) bool, True at tokens, False at padding
+    summary: Tensor  # (B, H) one vector per sentence, from which the bridge makes the first decoder states
 
     def select(self, sentences: Tensor) -> "Memory":
-        """The rows of these sentences, (B',) int64: how finished sentences leave a batch."""
+        """Keep the rows of these sentences, (B',) int64."""
         return Memory(
             values=self.values.index_select(0, sentences),
             keys=self.keys.index_select(0, sentences),
@@ -29,34 +29,33 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderState:
-    """What a decoder carries from one step to the next, a row for each hypothesis."""
+    """What a decoder carries from one step to the next, one row for each hypothesis."""
 
     layers: tuple[CellState, ...]  # from the bottom up
     feed: Tensor | None = None  # (N, H) the last attentional vector, with input feeding
-    coverage: Tensor | None = None  # (N, S) the sum of all attention weights so far, where attention wants it
+    attention: Tensor | None = None  # (N, S) the state of an attention that has one
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """The rows with these indices, (N',) int64, in their order and as often as they are named."""
+        """Gather the rows with these indices, (N',) int64, in that order; a row may be repeated."""
         return DecoderState(
             layers=tuple(tuple(tensor.index_select(0, rows) for tensor in layer) for layer in self.layers),
             feed=None if self.feed is None else self.feed.index_select(0, rows),
-            coverage=None if self.coverage is None else self.coverage.index_select(0, rows),
+            attention=None if self.attention is None else self.attention.index_select(0, rows),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What a decoder makes of previous pieces: at all positions of a sentence (B, T, ·), or at one of each hypothesis (N, ·)."""
+    """Output of a decoder: at all positions of B sentences, (B, T, ·), or at one position of N hypotheses, (N, ·)."""
 
-    hidden: Tensor  # (…, H) outputs of its last layer
-    vectors: Tensor  # (…, H) attentional vectors
-    attention: Tensor  # (…, S) weights over the source pieces
+    vectors: Tensor  # (…, H) attentional vectors h̃
+    attention: Tensor  # (…, S) weights over the source tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one decoding step yields."""
+    """One decoding step of N hypotheses."""
 
     vectors: Tensor  # (N, H or E), from which the output layer predicts
-    attention: Tensor  # (N, S) weights over the source pieces
+    attention: Tensor  # (N, S) weights over the source tokens
     state: DecoderState

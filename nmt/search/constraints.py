@@ -46,7 +46,7 @@ class Constraint(Protocol):
 
         Args:
             sentences: the batch.
-            candidates: which token each column of the scores is: column c of sentence b is `candidates.pieces[b, c]`.
+            candidates: which token each column of the scores is: column c of sentence b is `candidates.tokens[b, c]`.
         """
         ...
 
@@ -96,7 +96,7 @@ class ForbiddenTokens:
     def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "ForbiddenColumns | None":  # noqa: ARG002
         if not len(self.ids):
             return None
-        forbidden = torch.isin(candidates.pieces, self.ids.to(candidates.pieces.device))
+        forbidden = torch.isin(candidates.tokens, self.ids.to(candidates.tokens.device))
         return ForbiddenColumns(forbidden) if forbidden.any() else None
 
 

@@ -106,7 +106,7 @@ def decode_batch(
     """One pass of `decode` over a batch: all hypotheses that it found, and by which margins."""
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
     candidates = _choose_candidates(scorer, source, lengths, shortlist)
-    columns = np.broadcast_to(candidates.pieces.cpu().numpy(), (len(sentences), candidates.pieces.size(1)))
+    columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
     rules = [
         rule
         for each in (LengthBounds(options), *constraints)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.model.candidates import Candidates, Together
+from nmt.model.candidates import Candidates, CandidateUnion
 from nmt.model.output import Readout
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState, Memory, Step
@@ -73,26 +73,26 @@ class Scorer(Protocol[State]):
 class CandidateSoftmax:
     """The output layer restricted to the candidates of a batch."""
 
-    together: Together
+    union: CandidateUnion
     weight: Tensor  # (U, H or E)
     bias: Tensor  # (U,)
     columns: Tensor | None  # (B, S) the columns of the source's tokens among the candidates, for outputs that copy
 
     @staticmethod
     def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "CandidateSoftmax":
-        together = candidates.together()
-        weight, bias, pieces = network.output.weight, network.output.bias, together.pieces
+        union = candidates.union()
+        weight, bias, tokens = network.output.weight, network.output.bias, union.tokens
         columns = candidates.columns(source) if network.output.copies else None
         if (
-            len(pieces) == network.target_size - EOS
+            len(tokens) == network.target_size - EOS
         ):  # the whole vocabulary; special tokens before EOS are never candidates
-            return CandidateSoftmax(together=together, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
-        own = {"weight": weight.index_select(0, pieces), "bias": bias.index_select(0, pieces)}
-        return CandidateSoftmax(together=together, columns=columns, **own)
+            return CandidateSoftmax(union=union, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
+        own = {"weight": weight.index_select(0, tokens), "bias": bias.index_select(0, tokens)}
+        return CandidateSoftmax(union=union, columns=columns, **own)
 
     def select(self, sentences: Tensor) -> "CandidateSoftmax":
         columns = None if self.columns is None else self.columns.index_select(0, sentences)
-        return replace(self, together=self.together.select(sentences), columns=columns)
+        return replace(self, union=self.union.select(sentences), columns=columns)
 
     def readout(self, step: Step) -> Readout:
         """The readout that predicts the next tokens of N hypotheses."""
@@ -104,7 +104,7 @@ class CandidateSoftmax:
     def log_probabilities(self, vectors: Tensor) -> Tensor:
         """Log P of each sentence's candidates, (N, W), from vectors (N, H or E) of the decoder."""
         logits = F.linear(vectors, self.weight, self.bias).float()
-        return self.together.distribute(logits).log_softmax(dim=-1)
+        return self.union.distribute(logits).log_softmax(dim=-1)
 
 
 @dataclass(frozen=True, kw_only=True)

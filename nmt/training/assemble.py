@@ -25,7 +25,7 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import Processes
 from nmt.training.finetune import adopt_weights, adopted_tokenizers, freeze
-from nmt.training.lexicon import Lexicon, enough
+from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.resume import Checkpoint
@@ -152,7 +152,9 @@ def _build_objective(config: Config, tokenizers: Tokenizers, stores: list[PairSt
     settings, lexicon = config.training, None
     if settings.guided_alignment:
         logger.info("learning a lexicon to guide attention")
-        lexicon = Lexicon.learn(list(enough(read_first_epoch(config, tokenizers, stores))), tokenizers.target.size)
+        lexicon = Lexicon.learn(
+            list(take_for_lexicon(read_first_epoch(config, tokenizers, stores))), tokenizers.target.size
+        )
     likelihood = Likelihood.of(settings, lexicon)
     if settings.objective == "likelihood":
         return likelihood

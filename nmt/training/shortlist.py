@@ -28,7 +28,7 @@ from nmt.search.options import SearchOptions
 from nmt.system.files import DRAFT, saving
 from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
-from nmt.training.lexicon import Lexicon, enough
+from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets
 from nmt.types import EOS, Batch, pad
 
@@ -102,7 +102,7 @@ def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> fl
     """Mean number of candidates for this many sentences of similar length."""
     ids = sorted(([*ids, EOS] for ids in sources), key=len)
     parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
-    return statistics.mean(len(shortlist.candidates(*pad(part)).together().pieces) for part in parts)
+    return statistics.mean(len(shortlist.candidates(*pad(part)).union().tokens) for part in parts)
 
 
 def learn_shortlist(
@@ -116,7 +116,7 @@ def learn_shortlist(
         frequent: how many frequent pieces.
         best: how many others for each source piece, at most.
     """
-    used = list(enough(batches))
+    used = list(take_for_lexicon(batches))
     seen = _occurrences([batch.target.numpy() for batch in used], tokenizers.target)
     always = np.argsort(-seen, kind="stable")[:frequent]
     lexicon = Lexicon.learn(used, tokenizers.target.size)

@@ -21,18 +21,18 @@ from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, UserError
 from nmt.metrics.standard import MEASURES
-from nmt.model.dropout import Noise
+from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import autocast_dtype, return_memory
 from nmt.system.signals import SIGNALS, StopSignal
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
-from nmt.training.memory import Room, is_shortage
+from nmt.training.memory import BatchLimit, is_shortage
 from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.resume import Checkpoint, Position
-from nmt.training.schedule import Moment, learning_rate
+from nmt.training.schedule import Progress, learning_rate
 from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.dtype = autocast_dtype(config.training.precision, self.device)
         self.generator = torch.Generator(self.device)
-        self.room = Room()
+        self.limit = BatchLimit()
         self.saved_update = -1
         self.stop = StopSignal()
         self.stop_everywhere: int | None = None  # a signal that any process had received at the latest update
@@ -124,8 +124,8 @@ class Trainer:
     def _update(self, update: Update, log: Log) -> None:
         """Update the weights once, by the gradient of the loss per target token, clipped."""
         position, settings = self.position, self.config.training
-        moment = Moment(update=position.update + 1, progress=self.progress(), cuts=position.cuts)
-        rate = learning_rate(settings, moment)
+        progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
+        rate = learning_rate(settings, progress)
         loss, tokens = self._sum_over_processes(*self._compute_gradients(update.batches))
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
@@ -168,7 +168,7 @@ class Trainer:
     def _compute_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """As `_accumulate_gradients`. Batches that do not fit into memory are split; dropout masks and sums stay the same."""
         while True:
-            batches = self.room.parts(batches)
+            batches = self.limit.split(batches)
             try:
                 return self._accumulate_gradients(batches)
             except (RuntimeError, MemoryError) as error:
@@ -176,7 +176,7 @@ class Trainer:
                     raise
             # After the handler: inside it, the traceback keeps the failed batch in memory.
             self.network.zero_grad(set_to_none=True)  # they hold part of the failed batches
-            if self.room.shrink(batches) and self.processes.claim("memory"):
+            if self.limit.lower(batches) and self.processes.claim("memory"):
                 logger.warning(
                     "memory is too short for the largest batches, so they are split; "
                     "a smaller training.batch_tokens with a larger training.accumulate is faster"
@@ -190,9 +190,9 @@ class Trainer:
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
             self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes the masks of its sentences
-            noise = Noise(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
+            randomness = Randomness(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
-                loss = self.objective(self.network, batch, noise)
+                loss = self.objective(self.network, batch, randomness)
             loss.backward()
             losses.append(loss.detach())
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)

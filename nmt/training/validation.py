@@ -15,11 +15,12 @@ from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, METRICS
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.objective import cross_entropy_loss
 from nmt.translation.translator import Translator
 
 
@@ -87,7 +88,7 @@ class Validator:
         dtype, loss = autocast_dtype(self.config.training.precision, self.device), 0.0
         for batch in (batch.to(self.device) for batch in self.batches):
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-                loss += float(network(batch))
+                loss += float(cross_entropy_loss(network, network(batch), real_targets(batch)))
         model = Model(network=network, tokenizers=self.tokenizers, config=self.config, name="validation")
         options = SearchOptions(beam=self.config.validation.beam)
         return Share(

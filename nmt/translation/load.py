@@ -55,7 +55,7 @@ def choose_shortlist(models: Sequence[Model]) -> Shortlist | None:
     """The shortlist of the first model that has one. It includes the source tokens if a model copies them."""
     shortlist = next((model.shortlist for model in models if model.shortlist), None)
     copies = any(model.network.output.copies for model in models)
-    return shortlist.copying(models[0].tokenizers.target.tags) if shortlist and copies else shortlist
+    return shortlist.with_source_tokens(models[0].tokenizers.target.producible) if shortlist and copies else shortlist
 
 
 def _describe_languages(model: Model) -> str:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from nmt.checkpoint.folder import load_model
 from nmt.errors import ModelError
 from nmt.model.cells import lstm
+from nmt.model.encoder import BidirectionalLayer
 from nmt.types import EOS
 
 UNITS = 12  # shown one by one
@@ -39,6 +40,7 @@ def read_sentence(folder: str, sentence: str) -> dict[str, Any]:
     ids = [*model.tokenizers.source.encode(sentence), EOS]
     embedded = model.network.source_embedding(torch.tensor(ids))
     layer = model.network.encoder.layers[0]
+    assert isinstance(layer, BidirectionalLayer)
     forward = gates(layer.forward_layer, embedded)
     backward = {name: values.flip(0) for name, values in gates(layer.backward_layer, embedded.flip(0)).items()}
     units = forward["cell"].std(dim=0, correction=0).topk(min(UNITS, forward["cell"].size(1))).indices

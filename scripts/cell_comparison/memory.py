@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cell_comparison.sizes import equal_size
 from cell_comparison.tasks import TASKS, Task
 from nmt.config.schema import ModelConfig
-from nmt.model.cells import recurrent_layer
+from nmt.model.parts import build_layer
 
 FORGET_BIAS = 1.0  # as in translation models
 
@@ -45,7 +45,7 @@ class Reader(nn.Module):
     def __init__(self, task: Task, cell: Any, size: int, embedding: int, generator: Generator | None) -> None:
         super().__init__()
         self.embedding = nn.Embedding(task.inputs, embedding)
-        self.layer = recurrent_layer(ModelConfig(cell=cell), embedding, size, transitions=1)
+        self.layer = build_layer(ModelConfig(cell=cell), embedding, size)
         self.readout = nn.Linear(size, task.outputs)
         if generator:
             nn.init.normal_(self.embedding.weight, generator=generator)

@@ -29,10 +29,12 @@ from nmt.data.cursor import Cursor, UpdateSize
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_round_robin
 from nmt.data.updates import UpdateOptions
-from nmt.model.dropout import Noise
+from nmt.model.dropout import Randomness
+from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import autocast_dtype, choose_device, keep_memory
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
+from nmt.training.objective import Likelihood
 from nmt.training.optimizer import build_optimizers, make_step
 from nmt.types import Batch
 from train_benchmark.parts import Parts, Products, by_part, ceiling, now
@@ -253,7 +255,7 @@ def show_profile(config: Config, updates: int) -> None:
 
 
 def update(
-    network: torch.nn.Module,
+    network: Seq2Seq,
     optimizers: list[torch.optim.Optimizer],
     batch: Batch,
     config: Config,
@@ -262,9 +264,9 @@ def update(
 ) -> None:
     """An update as the trainer makes it."""
     device = batch.source.device
-    noise = Noise(generator=torch.Generator(device).manual_seed(1))
+    randomness = Randomness(generator=torch.Generator(device).manual_seed(1))
     with parts.part("forward and loss"), torch.autocast(device.type, dtype, enabled=dtype is not None):
-        loss = network(batch, noise, config.training.label_smoothing)
+        loss = Likelihood.of(config.training)(network, batch, randomness)
     with parts.part("backward"):
         loss.backward()
     with parts.part("norm and optimizer"):

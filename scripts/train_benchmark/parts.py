@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.model.attention import Attention
 from nmt.model.autograd.cross_entropy import cross_entropy
-from nmt.model.dropout import Noise
+from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.system.machine import product_dtype
 from nmt.types import Batch
@@ -113,23 +113,23 @@ def by_part(
     The decoder's figure holds the attention's.
     """
     device = network.output.weight.device
-    parts, noise = Parts(), Noise(generator=torch.Generator(device).manual_seed(1))
+    parts, randomness = Parts(), Randomness(generator=torch.Generator(device).manual_seed(1))
     with torch.autocast(device.type, dtype, enabled=dtype is not None):
         for batch in batches:
             with parts.part("embeddings and encoder"):
-                memory = network.encode(batch.source, batch.source_lengths, noise)
+                memory = network.encode(batch.source, batch.source_lengths, randomness)
                 (memory.values.float().sum() + memory.keys.float().sum()).backward()
-            memory = _leaf(network.encode(batch.source, batch.source_lengths, noise))
+            memory = _leaf(network.encode(batch.source, batch.source_lengths, randomness))
             embedded = network.target_embedding(batch.target).detach().requires_grad_()
             with parts.part("decoder with attention"):
-                network.decoder(embedded, memory, noise).vectors.float().sum().backward()
+                network.decoder(embedded, memory, randomness).vectors.float().sum().backward()
             attention, hidden = (
                 network.decoder.attention,
                 embedded.new_zeros(*batch.target.shape, network.config.decoder_size),
             )
             with parts.part("attention alone"):
                 _attend(attention, network.config.decoder, hidden.requires_grad_(), memory)
-            vectors = network.readout(batch, noise).vectors.detach().to(product_dtype(embedded)).requires_grad_()
+            vectors = network(batch, randomness).vectors.detach().to(product_dtype(embedded)).requires_grad_()
             with parts.part("softmax and loss"):
                 cross_entropy(
                     vectors, network.output.weight, network.output.bias, real_targets(batch), smoothing

@@ -6,21 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.model.attention import (
-    ATTENTIONS,
-    AdditiveAttention,
-    Attention,
-    CoverageAttention,
-    GeneralAttention,
-    MultiHeadAdditiveAttention,
-    MultiHeadAttention,
-    StepMemory,
-    masked_softmax,
-)
+from nmt.config.schema import ModelConfig
+from nmt.model.attention import AdditiveAttention, Attention, GeneralAttention, MultiHeadAttention, masked_softmax
+from nmt.model.classics.coverage import CoverageAttention
+from nmt.model.classics.multi_head_additive import MultiHeadAdditiveAttention
+from nmt.model.parts import ATTENTIONS
 from nmt.model.state import Memory
 
 B, Q, S, D = 2, 3, 5, 4
 KINDS = list(ATTENTIONS)
+CONFIG = ModelConfig(encoder_size=D, decoder_size=D, attention_heads=2)
 
 
 def memory(attention: Attention, values: Tensor, lengths: list[int]) -> Memory:
@@ -30,7 +25,7 @@ def memory(attention: Attention, values: Tensor, lengths: list[int]) -> Memory:
 
 def build(kind: str) -> Attention:
     torch.manual_seed(5)
-    return ATTENTIONS[kind](D, D, 2).double()
+    return ATTENTIONS[kind](CONFIG).double()
 
 
 def score(attention: Attention, query: Tensor, value: Tensor) -> Tensor:
@@ -113,11 +108,9 @@ def test_padding_is_never_looked_at(kind: str) -> None:
 
 def test_coverage_enters_the_score() -> None:
     torch.manual_seed(5)
-    attention = CoverageAttention(D, D, 1).double()
+    attention = CoverageAttention(CONFIG).double()
     query, values, coverage = (torch.randn(shape).double() for shape in ((B, Q, D), (B, S, D), (B, Q, S)))
-    whole = memory(attention, values, [5, 3])
-    seen = StepMemory(keys=whole.keys, values=whole.values, mask=whole.mask, coverage=coverage)
-    _, weights = attention(query, seen)
+    _, weights = attention(query, memory(attention, values, [5, 3]), coverage)
     for b, length in enumerate([5, 3]):
         for q in range(Q):
             scores = []

@@ -25,7 +25,7 @@ sentences = st.lists(st.integers(1, SOURCES - 1), max_size=6).map(lambda ids: [*
 
 def allowed(candidates: Candidates, sentence: int) -> list[int]:
     assert candidates.counts is not None
-    return candidates.pieces[sentence, : int(candidates.counts[sentence])].tolist()  # type: ignore[no-any-return]
+    return candidates.tokens[sentence, : int(candidates.counts[sentence])].tolist()  # type: ignore[no-any-return]
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
@@ -35,8 +35,8 @@ def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbour
     candidates = shortlist.candidates(*pad(batch))
     expected = [{EOS, *shortlist.frequent.tolist(), *shortlist.best[ids].ravel().tolist()} for ids in batch]
     assert [allowed(candidates, sentence) for sentence in range(len(batch))] == [sorted(own) for own in expected]
-    assert candidates.pieces.size(1) == max(map(len, expected))
-    for row, own in zip(candidates.pieces.tolist(), expected, strict=True):
+    assert candidates.tokens.size(1) == max(map(len, expected))
+    for row, own in zip(candidates.tokens.tolist(), expected, strict=True):
         assert row[0] == EOS
         assert set(row[len(own) :]) <= {EOS}
     few = candidates.select(torch.tensor([len(batch) - 1]))
@@ -49,13 +49,13 @@ def test_scores_of_all_candidates_are_distributed_to_the_sentences(
     shortlist: Shortlist, batch: list[list[int]], hypotheses: int
 ) -> None:
     candidates = shortlist.candidates(*pad(batch))
-    together = candidates.together()
+    union = candidates.union()
     own = [allowed(candidates, sentence) for sentence in range(len(batch))]
-    assert together.pieces.tolist() == sorted(set().union(*own))
+    assert union.tokens.tolist() == sorted(set().union(*own))
     # As a score each piece gets its own number, and a part that tells the row.
     rows = torch.arange(len(batch) * hypotheses).unsqueeze(1) / 100
-    for one, order in ((together, range(len(batch))), (together.select(torch.tensor([len(batch) - 1])), [-1])):
-        scores = one.distribute((together.pieces + rows)[: len(order) * hypotheses])
+    for one, order in ((union, range(len(batch))), (union.select(torch.tensor([len(batch) - 1])), [-1])):
+        scores = one.distribute((union.tokens + rows)[: len(order) * hypotheses])
         for row, found in enumerate(scores):
             expected = [*own[order[row // hypotheses]]]
             torch.testing.assert_close(found[: len(expected)], torch.tensor(expected) + row / 100)
@@ -64,11 +64,11 @@ def test_scores_of_all_candidates_are_distributed_to_the_sentences(
 
 def test_the_whole_vocabulary_is_the_same_for_all() -> None:
     candidates = Candidates.all(7)
-    assert candidates.pieces.tolist() == [[3, 4, 5, 6]]
+    assert candidates.tokens.tolist() == [[3, 4, 5, 6]]
     scores = torch.ones(6, 4)
     for one in (candidates, candidates.select(torch.tensor([1]))):
-        assert one.together().pieces.tolist() == [3, 4, 5, 6]
-        assert one.together().select(torch.tensor([0])).distribute(scores) is scores
+        assert one.union().tokens.tolist() == [3, 4, 5, 6]
+        assert one.union().select(torch.tensor([0])).distribute(scores) is scores
 
 
 def test_what_stands_in_the_padding_does_not_matter() -> None:
@@ -81,33 +81,37 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
 
 @pytest.mark.parametrize(
     ("frequent", "best", "message"),
-    [([EOS, TARGETS], [[EOS]], "pieces 3 to 12"), ([EOS], [[1]], "pieces 1 to 3"), ([[EOS]], [[EOS]], "dimensions")],
+    [([EOS, TARGETS], [[EOS]], "tokens 3 to 12"), ([EOS], [[1]], "tokens 1 to 3"), ([[EOS]], [[EOS]], "dimensions")],
 )
-def test_only_real_pieces(frequent: list[int], best: list[list[int]], message: str) -> None:
+def test_ids_that_cannot_be_candidates_are_refused(frequent: list[int], best: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Shortlist(target_size=TARGETS, frequent=np.array(frequent), best=np.array(best))
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
 @settings(deadline=None)
-def test_where_source_pieces_stand_among_the_candidates(shortlist: Shortlist, batch: list[list[int]]) -> None:
+def test_columns_of_source_tokens(shortlist: Shortlist, batch: list[list[int]]) -> None:
     source, lengths = pad(batch)
     for candidates in (shortlist.candidates(source, lengths), Candidates.all(TARGETS)):
-        found, width = candidates.columns(source), candidates.pieces.size(1)
+        found, width = candidates.columns(source), candidates.tokens.size(1)
         for sentence, ids in enumerate(source.tolist()):
-            own = allowed(candidates, sentence) if candidates.counts is not None else candidates.pieces[0].tolist()
+            own = allowed(candidates, sentence) if candidates.counts is not None else candidates.tokens[0].tolist()
             assert found[sentence].tolist() == [own.index(piece) if piece in own else width for piece in ids]
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
 @settings(deadline=None)
-def test_a_network_that_copies_may_use_the_pieces_of_the_source(shortlist: Shortlist, batch: list[list[int]]) -> None:
-    before, after = (each.candidates(*pad(batch)) for each in (shortlist, shortlist.copying()))
+def test_a_network_that_copies_may_use_source_tokens(shortlist: Shortlist, batch: list[list[int]]) -> None:
+    before, after = (
+        each.candidates(*pad(batch))
+        for each in (shortlist, shortlist.with_source_tokens(np.arange(len(shortlist.best)) >= EOS))
+    )
     for sentence, ids in enumerate(batch):
         itself = {piece for piece in ids if piece >= EOS}
         assert set(allowed(after, sentence)) == {*allowed(before, sentence), *itself}
 
 
-def test_what_is_copied_is_no_tag() -> None:
+def test_only_producible_tokens_are_copied() -> None:
     shortlist = Shortlist(target_size=8, frequent=np.array([EOS]), best=np.full((8, 1), EOS))
-    assert shortlist.copying(tags=2).best[:, 1].tolist() == [EOS, EOS, EOS, EOS, 4, 5, EOS, EOS]
+    producible = np.isin(np.arange(8), [EOS, 4, 5])
+    assert shortlist.with_source_tokens(producible).best[:, 1].tolist() == [EOS, EOS, EOS, EOS, 4, 5, EOS, EOS]

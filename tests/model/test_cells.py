@@ -9,14 +9,16 @@ from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
 from nmt.model import cells
-from nmt.model.cells import CELLS, FUSED, STATES, TorchLayer, recurrent_layer
+from nmt.model.cells import FUSED, TorchLayer
+from nmt.model.classics.transitions import DeepTransitionLayer
 from nmt.model.layer import RecurrentLayer
+from nmt.model.parts import CELLS, build_layer
 
 TORCH = ["lstm", "gru", "rnn"]
 
 
 def torch_layer(cell: str, input_size: int, hidden_size: int) -> TorchLayer:
-    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size, 1)
+    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size)
 
 
 def layer(cell: str) -> TorchLayer:
@@ -34,7 +36,7 @@ def test_steps_equal_torch(cell: str) -> None:
     theirs = FUSED[cell](5, 4, batch_first=True).double()
     theirs.load_state_dict(ours.fused.state_dict())
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
-    state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(ours.states))
     first = tuple(tensor.unsqueeze(0) for tensor in state)
     expected, _ = theirs(inputs, first if cell == "lstm" else first[0])
     torch.testing.assert_close(ours(inputs, state), expected)
@@ -45,7 +47,7 @@ def test_steps_equal_torch(cell: str) -> None:
 
 def drawn(cell: str, input_size: int = 5, transitions: int = 1) -> RecurrentLayer:
     """A layer of any kind whose weights are all random."""
-    result = recurrent_layer(ModelConfig(cell=cell), input_size, 4, transitions).double()
+    result = build_layer(ModelConfig(cell=cell), input_size, 4, transitions).double()
     generator = torch.Generator().manual_seed(3)
     for parameter in result.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -56,9 +58,9 @@ def drawn(cell: str, input_size: int = 5, transitions: int = 1) -> RecurrentLaye
 def test_unrolled_steps_equal_the_layer(cell: str) -> None:
     ours = drawn(cell)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64, requires_grad=True)
-    first = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    first = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(ours.states))
     given = (inputs, *ours.parameters())
-    state, outputs, unrolled = first, [], ours.unrolled(inputs, None)
+    state, outputs, unrolled = first, [], ours.unroll(inputs, None)
     for x in inputs.unbind(dim=1):
         state = unrolled.step(x, state)
         outputs.append(state[0])
@@ -84,7 +86,7 @@ def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_steps(cell: str) -> None:
     ours = drawn(cell)
-    state = tuple(torch.randn(2, 4, dtype=torch.float64, requires_grad=True) for _ in range(STATES[cell]))
+    state = tuple(torch.randn(2, 4, dtype=torch.float64, requires_grad=True) for _ in range(ours.states))
     inputs = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, *s: ours.step(x, s), (inputs, *state))
 
@@ -93,7 +95,7 @@ def test_gradients_of_steps(cell: str) -> None:
 def test_transitions_are_torchs_cells_without_input(cell: str) -> None:
     ours = drawn(cell, transitions=3)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
-    first = state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(STATES[cell]))
+    first = state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(ours.states))
     kind = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}[cell]
     cells = [kind(5, 4).double() for _ in ours.recurrent]
     for number, (theirs, (weight, bias)) in enumerate(zip(cells, ours.recurrent, strict=True)):
@@ -116,7 +118,7 @@ def test_unrolled_transitions_equal_the_layer(cell: str) -> None:
     ours = drawn(cell, transitions=2)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
     first = state = ours.zero_state(inputs)
-    unrolled, outputs, stepped = ours.unrolled(inputs, None), [], state
+    unrolled, outputs, stepped = ours.unroll(inputs, None), [], state
     for x in inputs.unbind(dim=1):
         state, stepped = unrolled.step(x, state), ours.step(x, stepped)
         outputs.append(state[0])
@@ -129,7 +131,7 @@ def test_unrolled_transitions_equal_the_layer(cell: str) -> None:
 
 def test_initial_transitions() -> None:
     ours = torch_layer("lstm", 3, 4)
-    deep = TorchLayer(ModelConfig(), 3, 4, 2)
+    deep = DeepTransitionLayer(ModelConfig(), 3, 4, 2)
     for layer in (ours, deep):
         layer.initialize(1.5, torch.Generator().manual_seed(1))
     (transition,) = deep.transitions
@@ -162,7 +164,7 @@ def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
 
 
 def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
-    ours = recurrent_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4, 1)
+    ours = build_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4, 1)
     ours.initialize(2.0, torch.Generator().manual_seed(1))
     i, f, g, o = ours.norm_input.bias.view(4, 4).tolist()
     assert (i, f, o) == ([0.0] * 4, [2.0] * 4, [0.0] * 4)
@@ -205,10 +207,10 @@ def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_bounded_where_a_sentence_begins_with_dropped_words(cell: str) -> None:
     """Their embeddings are zeros: a normalisation must not divide by next to nothing, step after step."""
-    ours = recurrent_layer(ModelConfig(cell=cell), 16, 32, 1)
+    ours = build_layer(ModelConfig(cell=cell), 16, 32, 1)
     ours.initialize(1.0, torch.Generator().manual_seed(3))
     inputs = torch.zeros(4, 12, 16)
     inputs[:, 6:] = torch.randn(4, 6, 16, generator=torch.Generator().manual_seed(4))
-    outputs = ours(inputs, tuple(torch.zeros(4, 32) for _ in range(STATES[cell])))
+    outputs = ours(inputs, tuple(torch.zeros(4, 32) for _ in range(ours.states)))
     gradients = torch.autograd.grad(outputs.square().sum(), tuple(ours.parameters()))
     assert all(gradient.norm() < 1000 for gradient in gradients)

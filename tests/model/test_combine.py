@@ -2,9 +2,12 @@
 
 import torch
 
-from nmt.model.combine import Combine, GatedCombine
+from nmt.config.schema import ModelConfig
+from nmt.model.classics.context_gate import GatedCombine
+from nmt.model.combine import Combine
 
 E, H, C = 3, 4, 6
+CONFIG = ModelConfig(embedding_size=E, decoder_size=H, encoder_size=C)
 
 
 def inputs() -> list[torch.Tensor]:
@@ -15,14 +18,14 @@ def inputs() -> list[torch.Tensor]:
 
 def test_the_ungated_vector() -> None:
     embedded, hidden, context = inputs()
-    combine = Combine(E, H, C).double()
+    combine = Combine(CONFIG).double()
     expected = [combine.weight @ torch.cat([c, h]) + combine.bias for c, h in zip(context, hidden, strict=True)]
     torch.testing.assert_close(combine.vectors(embedded, hidden, context), torch.tanh(torch.stack(expected)))
 
 
 def test_the_gate_weighs_context_against_state() -> None:
     embedded, hidden, context = inputs()
-    combine = GatedCombine(E, H, C).double()
+    combine = GatedCombine(CONFIG).double()
     expected = []
     for e, h, c in zip(embedded, hidden, context, strict=True):
         z = 1 / (1 + torch.exp(-(combine.gate.weight @ torch.cat([e, h, c]) + combine.gate.bias)))
@@ -33,7 +36,7 @@ def test_the_gate_weighs_context_against_state() -> None:
 
 def test_a_gate_that_is_open_or_shut_sees_one_side_only() -> None:
     embedded, hidden, context = inputs()
-    combine = GatedCombine(E, H, C).double().requires_grad_(False)
+    combine = GatedCombine(CONFIG).double().requires_grad_(False)
     combine.gate.bias.fill_(1e3)
     torch.testing.assert_close(
         combine.vectors(embedded, hidden, context), combine.vectors(embedded, torch.zeros_like(hidden), context)

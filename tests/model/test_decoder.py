@@ -7,8 +7,7 @@ import pytest
 import tiny
 import torch
 
-from nmt.model.decoder import DECODERS
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.types import BOS, Batch
 
 
@@ -103,15 +102,15 @@ def test_dropout_is_active_only_with_noise(decoder: str) -> None:
     batch = tiny.batch()
     plain = tiny.logits(network, batch)
     torch.testing.assert_close(tiny.logits(network, batch), plain)
-    dropped = tiny.logits(network, batch, tiny.noise())
+    dropped = tiny.logits(network, batch, tiny.randomness())
     assert not torch.allclose(dropped, plain)
-    torch.testing.assert_close(tiny.logits(network, batch, tiny.noise()), dropped)
+    torch.testing.assert_close(tiny.logits(network, batch, tiny.randomness()), dropped)
 
 
 @pytest.mark.parametrize(("decoder", "acts"), [("conditional", True), ("input_feeding", False), ("parallel", False)])
 def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
     network, batch = tiny.network(decoder=decoder, decoder_layers=1, dropout=0.5), tiny.batch()
-    assert torch.equal(tiny.logits(network, batch), tiny.logits(network, batch, tiny.noise())) != acts
+    assert torch.equal(tiny.logits(network, batch), tiny.logits(network, batch, tiny.randomness())) != acts
 
 
 @tiny.needs_bf16
@@ -124,7 +123,7 @@ def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
         state = network.start(memory)
         after = network.step(torch.full((3,), BOS), state, memory).state
     assert memory.values.dtype == torch.bfloat16
-    for coverage in (state.coverage, after.coverage):
+    for coverage in (state.attention, after.attention):
         assert coverage is not None
         assert coverage.dtype == torch.float32
 
@@ -137,17 +136,17 @@ def test_coverage_is_the_sum_of_the_weights_and_changes_them(setting: dict[str, 
     for t in range(3):
         step = network.step(tokens, state, memory)
         total = total + step.attention
-        assert step.state.coverage is not None
-        torch.testing.assert_close(step.state.coverage, total)
+        assert step.state.attention is not None
+        torch.testing.assert_close(step.state.attention, total)
         state, tokens = step.state, batch.target[:, t]
-    blind = dataclasses.replace(state, coverage=torch.zeros_like(total))
+    blind = dataclasses.replace(state, attention=torch.zeros_like(total))
     seeing, unseeing = (network.step(tokens, each, memory).attention for each in (state, blind))
     assert not torch.allclose(seeing, unseeing)
 
 
 def test_dropout_on_the_context_between_two_transitions() -> None:
     network, batch = tiny.network(decoder="conditional", decoder_layers=1, dropout=0.5), tiny.batch()
-    assert not torch.allclose(tiny.logits(network, batch, tiny.noise()), tiny.logits(network, batch))
+    assert not torch.allclose(tiny.logits(network, batch, tiny.randomness()), tiny.logits(network, batch))
 
 
 def test_input_feeding_feeds() -> None:

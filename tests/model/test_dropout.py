@@ -6,26 +6,26 @@ import tiny
 import torch
 from torch import Tensor
 
-from nmt.model.dropout import Noise, dropout_mask, masked, shared_dropout, word_dropout
+from nmt.model.dropout import Randomness, apply_mask, dropout_mask, shared_dropout, word_dropout
 
 
 def test_no_noise_means_no_dropout() -> None:
     inputs = torch.randn(2, 3, 4)
     assert shared_dropout(inputs, 0.5, None) is inputs
     assert word_dropout(inputs, 0.5, None) is inputs
-    assert dropout_mask(inputs, 4, 0.0, tiny.noise()) is None
-    assert masked(inputs, None) is inputs
+    assert dropout_mask(inputs, 4, 0.0, tiny.randomness()) is None
+    assert apply_mask(inputs, None) is inputs
 
 
 def test_shared_masks_drop_the_same_features_at_every_step() -> None:
-    dropped = shared_dropout(torch.ones(5, 7, 30), 0.4, tiny.noise())
+    dropped = shared_dropout(torch.ones(5, 7, 30), 0.4, tiny.randomness())
     assert (dropped == dropped[:, :1]).all()
     assert sorted({round(value, 5) for value in dropped.flatten().tolist()}) == [0.0, round(1 / 0.6, 5)]
     assert not torch.equal(dropped[0], dropped[1])
 
 
 def test_word_dropout_drops_whole_embeddings() -> None:
-    dropped = word_dropout(torch.ones(20, 30, 4), 0.25, tiny.noise())
+    dropped = word_dropout(torch.ones(20, 30, 4), 0.25, tiny.randomness())
     kept = dropped[..., 0] != 0
     assert (dropped[kept] == 1 / 0.75).all()
     assert (dropped[~kept] == 0).all()
@@ -33,33 +33,35 @@ def test_word_dropout_drops_whole_embeddings() -> None:
 
 
 def test_the_mean_stays() -> None:
-    assert shared_dropout(torch.ones(2000, 1, 50), 0.3, tiny.noise()).mean().item() == pytest.approx(1.0, abs=0.02)
+    assert shared_dropout(torch.ones(2000, 1, 50), 0.3, tiny.randomness()).mean().item() == pytest.approx(1.0, abs=0.02)
 
 
 def test_masks_are_a_function_of_the_generator() -> None:
     inputs = torch.ones(2, 3, 50)
-    assert torch.equal(shared_dropout(inputs, 0.5, tiny.noise(7)), shared_dropout(inputs, 0.5, tiny.noise(7)))
-    assert not torch.equal(shared_dropout(inputs, 0.5, tiny.noise(7)), shared_dropout(inputs, 0.5, tiny.noise(8)))
+    assert torch.equal(shared_dropout(inputs, 0.5, tiny.randomness(7)), shared_dropout(inputs, 0.5, tiny.randomness(7)))
+    assert not torch.equal(
+        shared_dropout(inputs, 0.5, tiny.randomness(7)), shared_dropout(inputs, 0.5, tiny.randomness(8))
+    )
 
 
 @pytest.mark.parametrize("first", [0, 2])
 def test_masks_belong_to_sentences_however_an_update_is_cut(first: int) -> None:
     whole, part = torch.ones(5, 21, 40), torch.ones(2, 6, 40)
     numbers = (
-        tiny.noise().by_word(whole, 7),
-        Noise(generator=tiny.noise().generator, first=first, sentences=5).by_word(part, 7),
+        tiny.randomness().per_token(whole),
+        Randomness(generator=tiny.randomness().generator, first=first, sentences=5).per_token(part),
     )
     assert torch.equal(numbers[1], numbers[0][first : first + 2, :6])
-    noises = tiny.noise(), Noise(generator=tiny.noise().generator, first=first, sentences=5)
+    noises = tiny.randomness(), Randomness(generator=tiny.randomness().generator, first=first, sentences=5)
     for drop in (word_dropout, shared_dropout, word_dropout):
         expected = drop(whole, 0.5, noises[0])[first : first + 2, :6]
         assert torch.equal(drop(part, 0.5, noises[1]), expected)
 
 
 @pytest.mark.parametrize("drop", [word_dropout, shared_dropout])
-def test_each_pass_has_masks_of_its_own(drop: Callable[[Tensor, float, Noise], Tensor]) -> None:
+def test_each_pass_has_masks_of_its_own(drop: Callable[[Tensor, float, Randomness], Tensor]) -> None:
     twice, part = torch.ones(10, 8, 40), torch.ones(4, 8, 40)
-    whole = drop(twice, 0.5, dataclasses.replace(tiny.noise(), passes=2))
+    whole = drop(twice, 0.5, dataclasses.replace(tiny.randomness(), passes=2))
     assert not torch.equal(whole[:5], whole[5:])
-    cut = drop(part, 0.5, dataclasses.replace(tiny.noise(), first=3, sentences=5, passes=2))
+    cut = drop(part, 0.5, dataclasses.replace(tiny.randomness(), first=3, sentences=5, passes=2))
     assert torch.equal(cut, whole[[3, 4, 8, 9]])

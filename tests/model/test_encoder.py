@@ -3,12 +3,12 @@ import tiny
 import torch
 
 from nmt.config.schema import ModelConfig
-from nmt.model.encoder import Encoder, final_outputs, mean_outputs, reversal
+from nmt.model.encoder import Encoder, final_outputs, mean_outputs, reverse_positions
 from nmt.model.layer import RecurrentLayer
 
 
 def test_reversal_turns_the_pieces_and_leaves_the_padding() -> None:
-    assert reversal(torch.tensor([4, 2, 1]), 4).tolist() == [[3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 2, 3]]
+    assert reverse_positions(torch.tensor([4, 2, 1]), 4).tolist() == [[3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -109,9 +109,9 @@ def test_depth_residual_and_norm_change_the_outputs(settings: dict[str, int]) ->
 
 def test_dropout_between_layers() -> None:
     network = tiny.network(encoder_layers=2, dropout=0.5)
-    batch, noise = tiny.batch(), tiny.noise()
+    batch, randomness = tiny.batch(), tiny.randomness()
     plain = network.encode(batch.source, batch.source_lengths).values
-    assert not torch.allclose(network.encode(batch.source, batch.source_lengths, noise).values, plain)
+    assert not torch.allclose(network.encode(batch.source, batch.source_lengths, randomness).values, plain)
 
 
 def test_summaries() -> None:

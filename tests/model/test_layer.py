@@ -6,16 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
-from nmt.model.cells import CELLS, EQUATIONS, STATES, recurrent_layer
+from nmt.model.cells import EQUATIONS
 from nmt.model.dropout import dropout_mask
 from nmt.model.layer import RecurrentLayer
+from nmt.model.parts import CELLS, build_layer
 
 B, T, D, H = 3, 5, 6, 4
 TORCH = ["lstm", "gru", "rnn"]
 
 
 def layer(**settings: object) -> RecurrentLayer:
-    result = recurrent_layer(ModelConfig(**settings), D, H, 1)
+    result = build_layer(ModelConfig(**settings), D, H, 1)
     generator = torch.Generator().manual_seed(3)
     result.initialize(1.0, generator)
     for name, parameter in result.named_parameters():
@@ -32,7 +33,7 @@ def given(ours: RecurrentLayer) -> tuple[Tensor, tuple[Tensor, ...]]:
 
 
 def unrolled(ours: RecurrentLayer, inputs: Tensor, state: tuple[Tensor, ...], seed: int) -> Tensor:
-    steps, outputs = ours.unrolled(inputs, tiny.noise(seed)), []
+    steps, outputs = ours.unroll(inputs, tiny.randomness(seed)), []
     for x in inputs.unbind(dim=1):
         state = steps.step(x, state)
         outputs.append(state[0])
@@ -43,7 +44,7 @@ def unrolled(ours: RecurrentLayer, inputs: Tensor, state: tuple[Tensor, ...], se
 def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None:
     ours = layer(cell=cell, state_dropout=0.4)
     inputs, state = given(ours)
-    mask = dropout_mask(inputs, H, 0.4, tiny.noise(2))
+    mask = dropout_mask(inputs, H, 0.4, tiny.randomness(2))
     expected, first = [], state
     for x in inputs.unbind(dim=1):
         w_input, w_recurrent, b_input, b_recurrent = ours.fused.all_weights[0]
@@ -51,9 +52,9 @@ def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None
         state = EQUATIONS[cell](x @ w_input.T + b_input, recurrent, state)
         expected.append(state[0])
     ways = (
-        ours(inputs, first, tiny.noise(2)),
+        ours(inputs, first, tiny.randomness(2)),
         unrolled(ours, inputs, first, seed=2),
-        RecurrentLayer.forward(ours, inputs, first, tiny.noise(2)),
+        RecurrentLayer.forward(ours, inputs, first, tiny.randomness(2)),
     )
     reference = torch.stack(expected, dim=1)
     weights = (inputs, *ours.parameters())
@@ -78,16 +79,15 @@ def test_half_precision_is_near(cell: str) -> None:
     ours = layer(cell=cell, state_dropout=0.4).float()
     inputs, state = given(ours)
     inputs, state = inputs.float(), tuple(tensor.float() for tensor in state)
-    exact = ours(inputs, state, tiny.noise())
+    exact = ours(inputs, state, tiny.randomness())
     with torch.autocast("cpu", torch.bfloat16):
-        ways = ours(inputs, state, tiny.noise()), unrolled(ours, inputs.bfloat16(), state, seed=1)
+        ways = ours(inputs, state, tiny.randomness()), unrolled(ours, inputs.bfloat16(), state, seed=1)
     for way in ways:
         torch.testing.assert_close(way, exact, rtol=0.05, atol=0.05, check_dtype=False)
 
 
-def test_states_have_as_many_tensors_as_the_bridge_makes() -> None:
-    assert STATES.keys() == CELLS.keys()
-    for cell, count in STATES.items():
-        ours = layer(cell=cell)
-        inputs, state = given(ours)
-        assert len(ours.zero_state(inputs)) == len(ours.step(inputs[:, 0], state)) == count
+@pytest.mark.parametrize(("cell", "count"), [("lstm", 2), ("gru", 1), ("rnn", 1), ("layer_norm_lstm", 2)])
+def test_the_number_of_tensors_in_a_state(cell: str, count: int) -> None:
+    ours = layer(cell=cell)
+    inputs, state = given(ours)
+    assert ours.states == len(ours.zero_state(inputs)) == len(ours.step(inputs[:, 0], state)) == count

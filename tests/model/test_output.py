@@ -2,17 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import tiny
 import torch
 from table_scorer import sentences
 from torch import Tensor
-from torch.nn import functional as F
 
-from nmt.model import output
 from nmt.model.candidates import Candidates, Shortlist
-from nmt.model.output import OUTPUTS, Output, Readout
-from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.model.classics.copy import CopyOutput
+from nmt.model.output import OutputLayer, Readout
+from nmt.model.seq2seq import OUTPUTS, Seq2Seq, real_targets
 from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer
@@ -22,7 +22,7 @@ KINDS = list(OUTPUTS)
 ROWS, SIZE, D = 5, 9, 4
 
 
-def problem(kind: str) -> tuple[Output, Readout, Tensor]:
+def problem(kind: str) -> tuple[OutputLayer, Readout, Tensor]:
     """A layer over a vocabulary of nine, and five positions that look at three source pieces each."""
     torch.manual_seed(3)
     layer = OUTPUTS[kind](D, SIZE).double()
@@ -36,13 +36,13 @@ def softmax(scores: Tensor) -> Tensor:
     return scores.exp() / scores.exp().sum()
 
 
-def expected(layer: Output, x: Tensor, attention: Tensor, columns: list[int], kept: list[int]) -> Tensor:
+def expected(layer: OutputLayer, x: Tensor, attention: Tensor, columns: list[int], kept: list[int]) -> Tensor:
     """P of the pieces `kept`, from the papers' equations; `columns` are places among them."""
 
     def plain(vector: Tensor) -> Tensor:
         return softmax((layer.weight @ vector + layer.bias)[kept])
 
-    if isinstance(layer, output.CopyOutput):
+    if isinstance(layer, CopyOutput):
         gate = 1 / (1 + torch.exp(-(layer.generate.weight @ x + layer.generate.bias)))
         copied = torch.zeros(len(kept), dtype=x.dtype)
         for weight, column in zip(attention, columns, strict=True):
@@ -63,39 +63,18 @@ def test_formulas(kind: str) -> None:
         torch.testing.assert_close(row.exp(), expected(layer, x, attention, columns, list(range(SIZE))))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("epsilon", [0.0, 0.2])
-@pytest.mark.parametrize("rows", [256, 2])
-def test_the_loss_however_it_is_cut(kind: str, epsilon: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "ROWS", rows)
-    layer, readout, targets = problem(kind)
-    log_p = layer.log_probabilities(readout, layer.log_softmax)
-    wanted = (1 - epsilon) * F.one_hot(targets, SIZE) + epsilon / SIZE
-    ours, whole = layer.loss(readout, targets, epsilon), -(wanted * log_p).sum()
-    torch.testing.assert_close(ours, whole)
-    inputs = [readout.vectors, *layer.parameters(), *([readout.attention] if kind == "copy" else [])]
-    torch.testing.assert_close(torch.autograd.grad(ours, inputs), torch.autograd.grad(whole, inputs))
-
-
-def test_what_is_neither_copied_nor_likely_has_a_gradient_that_is_a_number() -> None:
-    layer, readout, _ = problem("copy")
-    layer.bias.data[:3] = -1e4
-    (gradient,) = torch.autograd.grad(layer.loss(readout, torch.tensor([0, 1, 2, 0, 1]), 0.1), [readout.attention])
-    assert gradient.isfinite().all()
-
-
 def test_each_kind_does_something_else() -> None:
     batch = tiny.batch()
-    losses = {round(tiny.network(output=kind)(batch).item(), 3) for kind in KINDS}
+    losses = {round(tiny.loss(tiny.network(output=kind), batch).item(), 3) for kind in KINDS}
     assert len(losses) == len(KINDS)
 
 
 @tiny.needs_bf16
 def test_bfloat16_is_near() -> None:
     network, batch = tiny.network(output="copy"), tiny.batch()
-    exact = network(batch, label_smoothing=0.1)
+    exact = tiny.loss(network, batch, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = network(batch, label_smoothing=0.1)
+        rough = tiny.loss(network, batch, label_smoothing=0.1)
     assert rough.dtype == torch.float32
     assert rough.item() == pytest.approx(exact.item(), rel=0.02)
     rough.backward()
@@ -114,7 +93,7 @@ def test_search_sees_probabilities_among_the_candidates(kind: str, shortlisted: 
     source, lengths = pad(LINES)
     own = SOME if shortlisted else [list(range(EOS, tiny.SIZE))] * 3
     pieces, counts = pad(own)
-    candidates = Candidates(pieces=pieces.clamp_min(EOS), counts=counts) if shortlisted else Candidates.all(tiny.SIZE)
+    candidates = Candidates(tokens=pieces.clamp_min(EOS), counts=counts) if shortlisted else Candidates.all(tiny.SIZE)
     scorer = ModelScorer(network)
     state = scorer.start(source, lengths, candidates).select(torch.tensor([0, 0, 1, 1, 2, 2]))
     state = state.select(torch.tensor([0, 1, 4, 5]), torch.tensor([0, 2]))  # two hypotheses of the first and the last
@@ -142,7 +121,7 @@ def test_teacher_forcing_equals_steps(kind: str) -> None:
         state, tokens = step.state, batch.target[:, t]
     by_steps = torch.stack(found, dim=1)
     real = torch.cat([by_steps[row, :length] for row, length in enumerate(batch.target_lengths.tolist())])
-    torch.testing.assert_close(network.predict(network.readout(batch)), real, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(network.predict(network(batch)), real, rtol=1e-5, atol=1e-6)
     assert len(real) == len(real_targets(batch))
 
 
@@ -155,7 +134,9 @@ def sharp(kind: str) -> Seq2Seq:
 def test_translations_do_not_depend_on_the_rest_of_the_batch() -> None:
     scorer, options = ModelScorer(sharp("copy")), SearchOptions(beam=3, nbest=2)
     best = torch.randint(4, tiny.SIZE, (tiny.SIZE, 3), generator=torch.Generator().manual_seed(1)).numpy()
-    shortlist = Shortlist(target_size=tiny.SIZE, frequent=best[0, :1], best=best).copying()
+    shortlist = Shortlist(target_size=tiny.SIZE, frequent=best[0, :1], best=best).with_source_tokens(
+        np.arange(tiny.SIZE) >= EOS
+    )
     lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]
     for few in (None, shortlist):
         together = decode(scorer, sentences(lines), options, shortlist=few)

@@ -5,9 +5,8 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from nmt.model.decoder import DECODERS
-from nmt.model.dropout import Noise
-from nmt.model.seq2seq import Seq2Seq, real_targets
+from nmt.model.dropout import Randomness
+from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
 from nmt.types import Batch
 
 
@@ -42,8 +41,8 @@ def test_the_network_hears_embeddings_at_their_scale() -> None:
     assert not torch.allclose(computed(scaled)[0], computed(plain)[0])
     for embedding in (plain.source_embedding, plain.target_embedding):
         embedding.weight *= 3
-        torch.testing.assert_close(embedding.heard, embedding.weight)
-    torch.testing.assert_close(scaled.source_embedding.heard, plain.source_embedding.heard)
+        torch.testing.assert_close(embedding.scaled, embedding.weight)
+    torch.testing.assert_close(scaled.source_embedding.scaled, plain.source_embedding.scaled)
     torch.testing.assert_close(computed(scaled), computed(plain))
 
 
@@ -80,7 +79,7 @@ def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(par
     found = []
     for batches in ([batch], batch.halves(), [padded(half) for half in batch.halves()]):
         network.zero_grad()
-        loss = torch.stack([network(each, None, 0.1).double() for each in batches]).sum()
+        loss = torch.stack([tiny.loss(network, each, label_smoothing=0.1).double() for each in batches]).sum()
         loss.backward()
         found.append([loss.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
     for others in found[1:]:
@@ -99,20 +98,20 @@ def test_logits_depend_on_earlier_pieces_only() -> None:
 def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
     network, batch = tiny.network().double(), tiny.batch()
     expected = F.cross_entropy(tiny.logits(network, batch), real_targets(batch), label_smoothing=0.1, reduction="sum")
-    torch.testing.assert_close(network(batch, label_smoothing=0.1), expected, check_dtype=False)
+    torch.testing.assert_close(tiny.loss(network, batch, label_smoothing=0.1), expected, check_dtype=False)
 
 
 @pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout"])
 def test_each_dropout_does_something(setting: str) -> None:
     network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
-    assert not torch.allclose(tiny.logits(network, batch, tiny.noise(2)), tiny.logits(network, batch))
+    assert not torch.allclose(tiny.logits(network, batch, tiny.randomness(2)), tiny.logits(network, batch))
 
 
-def gradients(network: Seq2Seq, parts: list[tuple[Batch, Noise]]) -> dict[str, torch.Tensor]:
+def gradients(network: Seq2Seq, parts: list[tuple[Batch, Randomness]]) -> dict[str, torch.Tensor]:
     """Of each weight, added up over the batches of an update."""
     network.zero_grad()
-    for batch, noise in parts:
-        network(batch, noise).backward()
+    for batch, randomness in parts:
+        tiny.loss(network, batch, randomness).backward()
     return {name: weight.grad.clone() for name, weight in network.named_parameters() if weight.grad is not None}
 
 
@@ -121,10 +120,10 @@ def gradients(network: Seq2Seq, parts: list[tuple[Batch, Noise]]) -> dict[str, t
 def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, object]) -> None:
     settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
     network, batch = tiny.network(**settings).double(), tiny.batch()
-    whole = gradients(network, [(batch, tiny.noise())])
+    whole = gradients(network, [(batch, tiny.randomness())])
     cuts = [(first, tiny.cut(batch, first, last)) for first, last in ((0, 1), (1, 2), (2, 3))]
-    noises = [Noise(generator=tiny.noise().generator, first=first, sentences=3) for first, _ in cuts]
-    parts = gradients(network, [(part, noise) for (_, part), noise in zip(cuts, noises, strict=True)])
+    random = [Randomness(generator=tiny.randomness().generator, first=first, sentences=3) for first, _ in cuts]
+    parts = gradients(network, [(part, randomness) for (_, part), randomness in zip(cuts, random, strict=True)])
     torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
     assert whole.keys() == dict(network.named_parameters()).keys()
 
@@ -169,21 +168,21 @@ def test_every_weight_gets_a_gradient() -> None:
         network = tiny.network(
             decoder=decoder, encoder_layers=2, decoder_layers=2, layer_norm=True, attention="additive"
         )
-        network(tiny.batch()).logsumexp(-1).sum().backward()
+        tiny.loss(network, tiny.batch()).backward()
         assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
 @pytest.mark.parametrize("output", ["softmax", "copy"])
 def test_r_drop_is_the_mean_of_two_passes_and_their_disagreement(output: str) -> None:
     network, batch = tiny.network(dropout=0.5, embedding_dropout=0.3, output=output).double(), tiny.batch()
-    p, q = network.predict(network.readout(batch.twice(), dataclasses.replace(tiny.noise(2), passes=2))).chunk(2)
+    p, q = network.predict(network(batch.twice(), dataclasses.replace(tiny.randomness(2), passes=2))).chunk(2)
     entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))
     divergence = sum(F.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p)))
     expected = (entropy + 3 / 2 * divergence) / 2
-    torch.testing.assert_close(network(batch, tiny.noise(2), r_drop=3.0), expected, check_dtype=False)
+    torch.testing.assert_close(tiny.loss(network, batch, tiny.randomness(2), r_drop=3.0), expected, check_dtype=False)
     assert divergence > 1e-4
 
 
 def test_without_noise_there_is_nothing_for_r_drop_to_compare() -> None:
     network, batch = tiny.network(dropout=0.5), tiny.batch()
-    assert torch.equal(network(batch, r_drop=3.0), network(batch))
+    assert torch.equal(tiny.loss(network, batch, r_drop=3.0), tiny.loss(network, batch))

@@ -15,6 +15,6 @@ def test_select_takes_rows_in_order_and_again() -> None:
     picked = state.select(rows)
     assert torch.equal(picked.layers[0][1], state.layers[0][1][[2, 0, 2]])
     assert picked.feed is not None
-    moved = dataclasses.replace(state, coverage=torch.rand(memory.mask.shape))
-    assert moved.coverage is not None
-    assert torch.equal(moved.select(rows).coverage, moved.coverage[[2, 0, 2]])
+    moved = dataclasses.replace(state, attention=torch.rand(memory.mask.shape))
+    assert moved.attention is not None
+    assert torch.equal(moved.select(rows).attention, moved.attention[[2, 0, 2]])

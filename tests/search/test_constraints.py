@@ -60,7 +60,7 @@ def test_forbidden_tokens_have_no_probability_whatever_the_candidates() -> None:
     assert scores[scores.isfinite()].equal(before[scores.isfinite()])
 
     pieces = torch.tensor([[EOS, 4, 5, 7], [EOS, 4, 6, 8], [EOS, 7, EOS, EOS]])
-    own = constraint.start(lines, Candidates(pieces=pieces, counts=torch.tensor([4, 4, 2])))
+    own = constraint.start(lines, Candidates(tokens=pieces, counts=torch.tensor([4, 4, 2])))
     assert own is not None
     scores = torch.randn(2, 2, 4)
     own.apply(scores, beam(3, [2, 0]))  # sentence 1 has left
@@ -71,7 +71,7 @@ def test_a_constraint_that_asks_for_nothing_has_no_rule() -> None:
     lines = sentences([[4, EOS]])
     assert ForbiddenTokens([]).start(lines, Candidates.all(9)) is None
     assert (
-        ForbiddenTokens([7]).start(lines, Candidates(pieces=torch.tensor([[EOS, 4]]), counts=torch.tensor([2]))) is None
+        ForbiddenTokens([7]).start(lines, Candidates(tokens=torch.tensor([[EOS, 4]]), counts=torch.tensor([2]))) is None
     )
 
 
@@ -79,7 +79,7 @@ class ForbidRequested:
     """What each sentence of the batch asks to avoid: the request is a set of tokens."""
 
     def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> ForbiddenColumns:
-        rows = candidates.pieces.expand(len(sentences), -1)
+        rows = candidates.tokens.expand(len(sentences), -1)
         columns = [
             torch.isin(row, torch.tensor(sentence.request or [], dtype=torch.int64))
             for sentence, row in zip(sentences, rows, strict=True)

@@ -112,7 +112,7 @@ def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own
     network = tiny.network(2)
     own = [[5, 6, 19], [9], [5, 9, 12]]
     pieces = torch.tensor([[EOS, 5, 6, 19], [EOS, 9, EOS, EOS], [EOS, 5, 9, 12]])
-    candidates = Candidates(pieces=pieces, counts=torch.tensor([4, 2, 4]))
+    candidates = Candidates(tokens=pieces, counts=torch.tensor([4, 2, 4]))
     whole, narrow = ModelScorer(network), EnsembleScorer([ModelScorer(network)] * 2)
     logits, _ = predictions(whole, PIECES[:, :1])[0]
     state = narrow.start(*pad(LINES), candidates)

@@ -11,8 +11,7 @@ from nmt.checkpoint.folder import Model, build_network, load_model, save_model, 
 from nmt.config.schema import TokenizerConfig
 from nmt.data.readers import read_corpora
 from nmt.errors import ConfigError
-from nmt.model.decoder import DECODERS
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.finetune import adopt_weights, adopted_tokenizers, check_start, freeze
@@ -135,7 +134,7 @@ def test_a_frozen_part_gets_no_gradient(part: str, decoder: str) -> None:
     whole, frozen = (tiny.network(tied_embeddings="none", decoder=decoder, decoder_layers=2) for _ in range(2))
     freeze(frozen, [part])
     for network in (whole, frozen):
-        network(tiny.batch(), tiny.noise()).backward()
+        tiny.loss(network, tiny.batch(), tiny.randomness()).backward()
     for (name, weight), (_, reference) in zip(frozen.named_parameters(), whole.named_parameters(), strict=True):
         assert (weight.grad is None) == name.startswith(PARTS[part])
         if weight.grad is not None:

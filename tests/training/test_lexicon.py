@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,21 +25,21 @@ sides = st.lists(st.integers(EOS + 1, 8), max_size=4)
 @given(st.lists(st.lists(st.tuples(sides, sides), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_expectation_maximisation_is_that_of_the_paper(corpus: list[list[tuple[list[int], list[int]]]]) -> None:
     """Against the equations of Brown et al. (1993), section 4.1, pair by pair."""
-    chances: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
+    probabilities: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
     for _ in range(lexicon._ROUNDS):
         counts: dict[tuple[int, int], float] = defaultdict(float)
         for source, target in (([*source, EOS], [*target, EOS]) for batch in corpus for source, target in batch):
             for s, t in product(source, target):
-                counts[s, t] += chances[s, t] / sum(chances[other, t] for other in source)
+                counts[s, t] += probabilities[s, t] / sum(probabilities[other, t] for other in source)
         totals: dict[int, float] = defaultdict(float)
         for (s, _), count in counts.items():
             totals[s] += count
-        chances = defaultdict(float, {(s, t): count / totals[s] for (s, t), count in counts.items()})
+        probabilities = defaultdict(float, {(s, t): count / totals[s] for (s, t), count in counts.items()})
     batches = [make_batch([source for source, _ in batch], [target for _, target in batch]) for batch in corpus]
     learned = Lexicon.learn(batches, 9)
-    found = list(zip(learned.sources, learned.targets, learned.counts, learned.chances, strict=True))
+    found = list(zip(learned.sources, learned.targets, learned.counts, learned.probabilities, strict=True))
     assert {(s, t): count for s, t, count, _ in found if count} == pytest.approx(dict(counts))
-    assert {(s, t): chance for s, t, _, chance in found if chance} == pytest.approx(dict(chances))
+    assert {(s, t): chance for s, t, _, chance in found if chance} == pytest.approx(dict(probabilities))
 
 
 def corpus(sentences: int = 200) -> Batch:
@@ -50,13 +51,13 @@ def corpus(sentences: int = 200) -> Batch:
 
 def test_alignments_are_those_of_the_equations() -> None:
     learned, batch = Lexicon.learn([corpus()], 20), tiny.batch()
-    chances = dict(zip(zip(learned.sources, learned.targets, strict=True), learned.chances, strict=True))
+    probabilities = dict(zip(zip(learned.sources, learned.targets, strict=True), learned.probabilities, strict=True))
     found = learned.alignments(batch)
     assert found.shape == (3, 5, 5)
     for b, (T, S) in enumerate(zip(batch.target_lengths.tolist(), batch.source_lengths.tolist(), strict=True)):
         for t in range(T):
             pairs = [(batch.source[b, s].item(), batch.target[b, t].item()) for s in range(S)]
-            row = [math.exp(-4 * abs(t / T - s / S)) * chances.get(pair, 0.0) for s, pair in enumerate(pairs)]
+            row = [math.exp(-4 * abs(t / T - s / S)) * probabilities.get(pair, 0.0) for s, pair in enumerate(pairs)]
             expected = [weight / sum(row) if sum(row) else 0.0 for weight in row] + [0.0] * (5 - S)
             assert found[b, t].tolist() == pytest.approx(expected, abs=1e-6)
         assert not found[b, T:].any()
@@ -81,25 +82,25 @@ def test_the_guide_is_a_cross_entropy() -> None:
 def test_attention_follows_its_guide(decoder: str) -> None:
     network, batch = tiny.network(decoder=decoder, decoder_layers=1), corpus(40)
     learned = Lexicon.learn([batch], tiny.SIZE)
-    guide = learned.alignments(batch)
+    guide, objective = learned.alignments(batch), Likelihood(guided_alignment=1.0, lexicon=learned)
 
     def distance() -> float:
         with torch.no_grad():
-            return (network(batch, guide=guide) - network(batch)).item() / float(guide.sum())
+            return (objective(network, batch) - tiny.loss(network, batch)).item() / float(guide.sum())
 
     before = distance()
-    objective = Likelihood(guided_alignment=1.0, lexicon=learned)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(60):
         optimizer.zero_grad()
-        objective(network, batch, tiny.noise()).backward()  # type: ignore[no-untyped-call]
+        objective(network, batch, tiny.randomness()).backward()
         optimizer.step()
     assert distance() < 0.7 * before
 
 
 def test_r_drop_guides_both_passes() -> None:
     network, batch = tiny.network(dropout=0.3), corpus(5)
-    guide = Lexicon.learn([batch], tiny.SIZE).alignments(batch)
-    once = network(batch, guide=guide) - network(batch)
-    twice = network(batch, tiny.noise(), r_drop=1.0, guide=guide) - network(batch, tiny.noise(), r_drop=1.0)
+    guided: dict[str, Any] = {"guided_alignment": 1.0, "lexicon": Lexicon.learn([batch], tiny.SIZE)}
+    once = tiny.loss(network, batch, **guided) - tiny.loss(network, batch)
+    both, plain = (tiny.loss(network, batch, tiny.randomness(), r_drop=1.0, **terms) for terms in (guided, {}))
+    twice = both - plain
     assert twice.item() == pytest.approx(once.item(), rel=0.3)

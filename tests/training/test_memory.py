@@ -16,7 +16,7 @@ from test_trainer import go, losses, weights
 
 from nmt.data.cursor import UpdateSize
 from nmt.errors import MachineError
-from nmt.training.memory import Room, is_shortage, largest_batch
+from nmt.training.memory import BatchLimit, is_shortage, largest_batch
 from nmt.training.trainer import Trainer
 from nmt.types import Batch
 
@@ -41,9 +41,9 @@ def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[i
     forward = trainer.network.forward
 
     def short(batch: Batch, *arguments: Any, **terms: Any) -> torch.Tensor:
-        if batch.cells <= most:
+        if batch.padded_size <= most:
             return forward(batch, *arguments, **terms)
-        failed.append(batch.cells)
+        failed.append(batch.padded_size)
         if where == "forward":
             raise error
         handle = trainer.network.source_embedding.weight.register_hook(fail)
@@ -90,7 +90,7 @@ def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.Log
     assert all(weight.grad is None for weight in probed.network.parameters())
     assert probed.position.update == 0
     probed.network.forward = plain.network.forward.__func__.__get__(probed.network)  # type: ignore[attr-defined,method-assign]
-    probed.room = Room()
+    probed.limit = BatchLimit()
     go(plain)
     go(probed)
     assert torch.equal(weights(probed.network), weights(plain.network))
@@ -99,7 +99,7 @@ def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.Log
 def test_a_pair_that_does_not_fit(trainers: Trainers) -> None:
     trainer = trainers.trainer(trainers.config(*SETTINGS))
     shorten(trainer, most=0, where="forward", error=SHORTAGES[0])
-    with pytest.raises(MachineError, match=r"single pair of \d+ and \d+ pieces; lower data.max_length"):
+    with pytest.raises(MachineError, match=r"single pair of \d+ and \d+ tokens; lower data.max_length"):
         go(trainer)
 
 
@@ -130,13 +130,13 @@ def test_what_a_shortage_is() -> None:
 def test_halves_are_the_same_pairs() -> None:
     """The same ids at the same places of the update, without the padding that only the other half needs."""
     batch = tiny.batch()
-    room = Room()
-    assert room.parts([batch]) == [batch]
-    assert room.shrink([batch])
-    parts = room.parts([batch])
+    limit = BatchLimit()
+    assert limit.split([batch]) == [batch]
+    assert limit.lower([batch])
+    parts = limit.split([batch])
     assert [part.sentences for part in parts] == [1, 2]
-    assert not room.shrink(parts)
-    parts = room.parts([batch])
+    assert not limit.lower(parts)
+    parts = limit.split([batch])
     assert [part.sentences for part in parts] == [1, 1, 1]
     assert [part.first for part in parts] == [0, 1, 2]
     assert {part.update_sentences for part in parts} == {3}
@@ -144,7 +144,7 @@ def test_halves_are_the_same_pairs() -> None:
         assert part.source.tolist() == [batch.source[row, : batch.source_lengths[row]].tolist()]
         assert part.target.tolist() == [batch.target[row, : batch.target_lengths[row]].tolist()]
     with pytest.raises(MachineError):
-        room.shrink(parts)
+        limit.lower(parts)
 
 
 def test_the_largest_batch() -> None:
@@ -166,7 +166,7 @@ before = resource.getrlimit(resource.RLIMIT_AS)
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]), before[1]))
 short, losses = gradients(trainer, batch)
 resource.setrlimit(resource.RLIMIT_AS, before)
-parts, trainer.room = len(trainer.room.parts([batch])), type(trainer.room)()
+parts, trainer.limit = len(trainer.limit.split([batch])), type(trainer.limit)()
 plain, reference = gradients(trainer, batch)
 torch.testing.assert_close(short, plain, rtol=1e-3, atol=1e-2)
 print(json.dumps([parts, losses, reference]))
@@ -198,7 +198,7 @@ def gradients(trainer: Trainer, batch: Batch) -> tuple[torch.Tensor, float]:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and limits of memory")
 def test_memory_that_is_really_short() -> None:
     command = [sys.executable, "-c", REAL, str(80 << 20)]
-    # What is freed goes back to the system at once, so that the room that is left is the same on every machine.
+    # What is freed goes back to the system at once, so that the limit that is left is the same on every machine.
     returned = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
     environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1", **returned}
     answer = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)

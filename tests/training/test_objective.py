@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import pytest
 import tiny
 import torch
+from torch.nn import functional as F
 
-from nmt.model.decoder import DECODERS
-from nmt.model.dropout import Noise
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.dropout import Randomness
+from nmt.model.output import Readout
+from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
 from nmt.tokenizers.vocabulary import CharacterTokenizer
-from nmt.training.objective import Likelihood, Risk, log_probabilities
+from nmt.training.lexicon import Lexicon
+from nmt.training.objective import Likelihood, Risk, cross_entropy_loss, log_probabilities
 from nmt.types import BOS, EOS, Batch
 
 CANDIDATES = [[[6, 5], [7], [6, 5]], [[8, 9, 10], [], [7]], [[8, 9, 10, 11], [8, 9], [4]]]  # one twice, one empty
@@ -68,8 +70,10 @@ def gradients(network: Seq2Seq, objective: Risk | Likelihood, batches: Sequence[
     """Of an update that is cut into these batches."""
     network.zero_grad()
     for batch in batches:
-        noise = Noise(generator=torch.Generator().manual_seed(3), first=batch.first, sentences=batch.update_sentences)
-        objective(network, batch, noise).backward()
+        randomness = Randomness(
+            generator=torch.Generator().manual_seed(3), first=batch.first, sentences=batch.update_sentences
+        )
+        objective(network, batch, randomness).backward()
     return torch.cat([parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None])
 
 
@@ -93,7 +97,7 @@ def learn(network: Seq2Seq, objective: Risk | Likelihood, updates: int, rate: fl
     """Losses per piece of so many updates on one batch."""
     optimizer, course = torch.optim.Adam(network.parameters(), lr=rate), []
     for update in range(updates):
-        loss = objective(network, tiny.batch(), tiny.noise(update))
+        loss = objective(network, tiny.batch(), tiny.randomness(update))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -111,12 +115,12 @@ def learned() -> Seq2Seq:
 
 @torch.no_grad()
 def loss_of(network: Seq2Seq, **settings: float) -> float:
-    return float(risk(**settings)(network, tiny.batch(), tiny.noise()))
+    return float(risk(**settings)(network, tiny.batch(), tiny.randomness()))
 
 
 def test_the_loss_is_a_mixture(learned: Seq2Seq) -> None:
     with torch.no_grad():
-        likelihood = float(learned(tiny.batch(), tiny.noise(), 0.1))
+        likelihood = float(tiny.loss(learned, tiny.batch(), tiny.randomness(), label_smoothing=0.1))
     mixed = 0.75 * loss_of(learned) + 0.25 * likelihood
     assert loss_of(learned, likelihood_share=0.25) == pytest.approx(mixed, rel=1e-5)
 
@@ -137,7 +141,7 @@ def test_the_risk_falls(learned: Seq2Seq, sharpness: float) -> None:
 def test_under_autocast_sampling_costs_no_weight_its_gradient(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
-        objective(network, batch, tiny.noise()).backward()
+        objective(network, batch, tiny.randomness()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
@@ -147,3 +151,70 @@ def test_references_of_any_length_are_judged() -> None:
     padded = dataclasses.replace(batch, target=torch.nn.functional.pad(batch.target, (0, 3)))
     first, second = (risk().expected_cost(tiny.network(), part, CANDIDATES) for part in (batch, padded))
     assert torch.equal(first, second)
+
+
+def copying_problem() -> tuple[Seq2Seq, Batch, Readout, torch.Tensor]:
+    """A network that copies, the readout of a batch as leaves of the graph, and its targets."""
+    network, batch = tiny.network(output="copy").double(), tiny.batch()
+    readout = network(batch)
+    vectors, attention = (tensor.detach().requires_grad_() for tensor in (readout.vectors, readout.attention))
+    return network, batch, dataclasses.replace(readout, vectors=vectors, attention=attention), real_targets(batch)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.2])
+@pytest.mark.parametrize("r_drop", [0.0, 3.0])
+@pytest.mark.parametrize("rows", [256, 4, 2])
+def test_the_loss_of_an_output_that_copies_however_it_is_cut(
+    epsilon: float, r_drop: float, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.training.objective.SOFTMAX_ROWS", rows)
+    network, _, readout, targets = copying_problem()  # ten rows: more than one part, the last not full
+    targets = targets[::2].repeat_interleave(2)  # rows 2i and 2i + 1 predict the same token
+    log_p = network.predict(readout)
+    wanted = (1 - epsilon) * F.one_hot(targets, tiny.SIZE) + epsilon / tiny.SIZE
+    p, q = log_p[0::2], log_p[1::2]
+    divergence = (p.exp() * (p - q) + q.exp() * (q - p)).sum()
+    whole = -(wanted * log_p).sum() + r_drop / 2 * divergence
+    ours = cross_entropy_loss(network, readout, targets, epsilon, r_drop)
+    torch.testing.assert_close(ours, whole)
+    inputs = [readout.vectors, readout.attention, *network.output.parameters()]
+    torch.testing.assert_close(torch.autograd.grad(ours, inputs), torch.autograd.grad(whole, inputs))
+
+
+def test_the_gradient_is_finite_where_a_target_is_neither_copied_nor_likely() -> None:
+    network, _, readout, targets = copying_problem()
+    network.output.bias.data[:3] = -1e4
+    loss = cross_entropy_loss(network, readout, torch.arange(len(targets)) % 3, 0.1)
+    (gradient,) = torch.autograd.grad(loss, [readout.attention])
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("output", ["softmax", "copy"])
+@pytest.mark.parametrize("sentences", [2, 3])
+def test_r_drop_of_an_odd_number_of_tokens(output: str, sentences: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs of rows stay together where the rows take several parts."""
+    monkeypatch.setattr("nmt.training.objective.SOFTMAX_ROWS", 4)
+    network, batch = tiny.network(dropout=0.5, output=output).double(), tiny.cut(tiny.batch(), 0, sentences)
+    passes = network(batch.twice(), dataclasses.replace(tiny.randomness(2), passes=2))
+    p, q = network.predict(passes).chunk(2)
+    entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))
+    divergence = sum(F.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p)))
+    found = tiny.loss(network, batch, tiny.randomness(2), r_drop=3.0)
+    torch.testing.assert_close(found, (entropy + 3 / 2 * divergence) / 2, check_dtype=False)
+    assert divergence > 1e-4
+
+
+def test_terms_are_added() -> None:
+    network, batch = tiny.network(dropout=0.5).double(), tiny.batch()
+    lexicon = Lexicon.learn([batch], tiny.SIZE)
+    plain, smooth = tiny.loss(network, batch), tiny.loss(network, batch, label_smoothing=0.1)
+    single, double = (tiny.loss(network, batch, guided_alignment=w, lexicon=lexicon) - plain for w in (1.0, 2.0))
+    assert single > 0.01
+    torch.testing.assert_close(double, 2 * single)
+    both = tiny.loss(network, batch, label_smoothing=0.1, guided_alignment=1.0, lexicon=lexicon)
+    torch.testing.assert_close(both, smooth + single)
+
+
+def test_risk_needs_randomness() -> None:
+    with pytest.raises(ValueError, match="needs randomness"):
+        risk()(tiny.network(), tiny.batch())

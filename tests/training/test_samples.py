@@ -8,12 +8,13 @@ import tiny
 import torch
 
 from nmt.config.schema import ModelConfig
-from nmt.model.decoder import DECODERS
-from nmt.model.dropout import Noise
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.dropout import Randomness
+from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.training.objective import log_probabilities
-from nmt.training.samples import sampled, without_gradients
-from nmt.types import Batch, pad
+from nmt.training.samples import sample_translations, without_gradients
+from nmt.types import EOS, Batch, pad
+
+PRODUCIBLE = torch.arange(tiny.SIZE) >= EOS
 
 
 def short() -> Batch:
@@ -28,7 +29,7 @@ def test_samples_are_as_frequent_as_probable(decoder: str) -> None:
     network = Seq2Seq(config, source_size=6, target_size=6, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         network.output.bias[:3] = -50.0  # search never chooses these
-    (drawn,) = sampled(network, short(), tiny.noise(), 20_000)
+    (drawn,) = sample_translations(network, short(), tiny.randomness(), 20_000, torch.arange(6) >= EOS)
     counts = Counter(tuple(ids) for ids in drawn)
     sequences = [list(ids) for length in range(3) for ids in itertools.product((4, 5), repeat=length)]
     probabilities = log_probabilities(network, short(), [sequences])[0].exp().tolist()
@@ -41,20 +42,22 @@ def test_what_search_bans_is_never_drawn_and_length_has_a_limit() -> None:
     network = tiny.network()
     with torch.no_grad():
         network.output.bias[:4] = torch.tensor([9.0, 9.0, 9.0, -50.0])
-    samples = sampled(network, tiny.batch(), tiny.noise(), 5)
+    samples = sample_translations(network, tiny.batch(), tiny.randomness(), 5, PRODUCIBLE)
     assert [[len(ids) for ids in row] for row in samples] == [[16] * 5, [14] * 5, [20] * 5]
     assert min(piece for row in samples for ids in row for piece in ids) > 3
 
 
 def test_a_sentence_has_its_samples_in_every_batch() -> None:
     network, batch = tiny.network(), tiny.batch()
-    whole = sampled(network, batch, tiny.noise(), 3)
+    whole = sample_translations(network, batch, tiny.randomness(), 3, PRODUCIBLE)
     parts = []
     for part in batch.halves():
-        noise = Noise(generator=torch.Generator().manual_seed(1), first=part.first, sentences=part.update_sentences)
-        parts += sampled(network, part, noise, 3)
+        randomness = Randomness(
+            generator=torch.Generator().manual_seed(1), first=part.first, sentences=part.update_sentences
+        )
+        parts += sample_translations(network, part, randomness, 3, PRODUCIBLE)
     assert parts == whole
-    assert sampled(network, batch, tiny.noise(2), 3) != whole
+    assert sample_translations(network, batch, tiny.randomness(2), 3, PRODUCIBLE) != whole
 
 
 def test_what_was_cast_without_gradients_is_cast_again() -> None:
@@ -66,12 +69,15 @@ def test_what_was_cast_without_gradients_is_cast_again() -> None:
     assert layer.weight.grad is not None
 
 
-def test_tags_are_never_drawn() -> None:
-    network, batch = tiny.network(), tiny.batch()
-    last = network.output.weight.size(0) - 1
+def test_only_producible_tokens_are_drawn() -> None:
+    network, batch, last = tiny.network(), tiny.batch(), tiny.SIZE - 1
     with torch.no_grad():
         network.output.bias[last] = 50.0
-    assert {piece for row in sampled(network, batch, tiny.noise(), 3) for ids in row for piece in ids} == {last}
-    assert last not in {
-        piece for row in sampled(network, batch, tiny.noise(), 3, tags=1) for ids in row for piece in ids
-    }
+
+    def draw(producible: torch.Tensor) -> set[int]:
+        samples = sample_translations(network, batch, tiny.randomness(), 3, producible)
+        return {token for row in samples for ids in row for token in ids}
+
+    assert draw(PRODUCIBLE) == {last}
+    assert last not in draw(PRODUCIBLE & (torch.arange(tiny.SIZE) != last))
+    assert draw((torch.arange(tiny.SIZE) == 7) | (torch.arange(tiny.SIZE) == 9)) == {7, 9}

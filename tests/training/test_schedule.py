@@ -3,12 +3,12 @@ import math
 import pytest
 
 from nmt.config.schema import TrainingConfig
-from nmt.training.schedule import Moment, learning_rate
+from nmt.training.schedule import Progress, learning_rate
 
 
 def rate(schedule: str, update: int, *, progress: float = 0.0, cuts: int = 0, warmup: int = 10) -> float:
     config = TrainingConfig(schedule=schedule, learning_rate=0.5, warmup=warmup, plateau_factor=0.1)
-    return learning_rate(config, Moment(update=update, progress=progress, cuts=cuts))
+    return learning_rate(config, Progress(update=update, share=progress, cuts=cuts))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "plateau", "cosine"])

@@ -83,7 +83,7 @@ def test_no_more_is_read_than_is_enough(pairs: list[Pair], monkeypatch: pytest.M
 
     learn_shortlist(batches(), tokenizers)
     whole, read = read, 0
-    monkeypatch.setattr(lexicon, "_CELLS", 1000)
+    monkeypatch.setattr(lexicon, "_POSITION_PAIRS", 1000)
     learn_shortlist(batches(), tokenizers)
     assert read < whole / 2
 

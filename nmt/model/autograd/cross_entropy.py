@@ -40,7 +40,7 @@ def cross_entropy(
     return loss
 
 
-def smoothed(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
     """The same cross entropy, summed, of log-probabilities (pieces, V) that are no softmax's."""
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
     evenly = log_probabilities.mean(dim=-1).sum()

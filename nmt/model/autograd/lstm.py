@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from nmt.model.dropout import masked
+from nmt.model.dropout import apply_mask
 from nmt.model.state import CellState
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(4)  # the gates in torch's order
@@ -59,7 +59,7 @@ class _Sequence(torch.autograd.Function):
         cells = gates.new_empty(T + 1, *c.shape, dtype=_wide_type(gates))
         outputs[0], cells[0] = h, c
         for t in range(T):
-            gates[t].addmm_(masked(outputs[t], mask), w_recurrent.t())
+            gates[t].addmm_(apply_mask(outputs[t], mask), w_recurrent.t())
             _forward(gates[t], bias, cells[t], outputs[t + 1], cells[t + 1])
         ctx.save_for_backward(inputs, gates, bias, outputs, cells, w_input, w_recurrent, mask)
         return outputs[1:]
@@ -77,12 +77,12 @@ class _Sequence(torch.autograd.Function):
         d_bias = flat.sum(dim=0, dtype=d_c.dtype)
         return (
             (flat @ w_input).view_as(inputs) if ctx.needs_input_grad[0] else None,
-            masked(d_gates[0] @ w_recurrent, mask),
+            apply_mask(d_gates[0] @ w_recurrent, mask),
             d_c,
             None,
             None,
             flat.t() @ inputs.flatten(0, 1),
-            flat.t() @ masked(outputs[:-1], mask).flatten(0, 1),
+            flat.t() @ apply_mask(outputs[:-1], mask).flatten(0, 1),
             d_bias,
             d_bias,
         )

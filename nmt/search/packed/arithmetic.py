@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.model.candidates import Candidates, Together
+from nmt.model.candidates import Candidates, CandidateUnion
 from nmt.search.packed import kernels
 from nmt.search.packed.kernels import Ids
 from nmt.system.torch_private import multiply_int8, pack_int8
@@ -83,9 +83,9 @@ class SoftmaxWeights(ABC):
 
     def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
         """The scores of a batch's candidates."""
-        together = candidates.together()
-        product = self.all if candidates.counts is None else self.product(together.pieces)
-        return SharedProduct(product=product, together=together)
+        union = candidates.union()
+        product = self.all if candidates.counts is None else self.product(union.tokens)
+        return SharedProduct(product=product, union=union)
 
 
 class CandidateProduct(ABC):
@@ -105,13 +105,13 @@ class SharedProduct(CandidateProduct):
     """One product with the candidates of all sentences."""
 
     product: Product
-    together: Together
+    union: CandidateUnion
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        return self.together.distribute(self.product(vectors))
+        return self.union.distribute(self.product(vectors))
 
     def select(self, sentences: Tensor) -> Self:
-        return replace(self, together=self.together.select(sentences))
+        return replace(self, union=self.union.select(sentences))
 
 
 class Float32(Arithmetic):
@@ -208,7 +208,7 @@ class Int8SoftmaxWeights(SoftmaxWeights):
     def select_candidates(self, candidates: Candidates) -> CandidateProduct:
         if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
             return super().select_candidates(candidates)
-        return SentenceProducts(weights=self.own, pieces=candidates.pieces.numpy(), counts=candidates.counts.numpy())
+        return SentenceProducts(weights=self.own, pieces=candidates.tokens.numpy(), counts=candidates.counts.numpy())
 
     @functools.cached_property
     def all(self) -> Product:

@@ -92,7 +92,7 @@ class PackedDecoder(ABC):
         ]
         above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
         weights = [Weights(layer) for layer in decoder.layers]
-        self.embedded = _pack_embedding(weights[0], network.target_embedding.heard, arithmetic)
+        self.embedded = _pack_embedding(weights[0], network.target_embedding.scaled, arithmetic)
         self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
         self.layers += [
             Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nmt.model.encoder import BidirectionalLayer, Encoder, reversal
+from nmt.model.encoder import BidirectionalLayer, Encoder, reverse_positions
 from nmt.model.state import CellState
 from nmt.search.packed.arithmetic import Arithmetic, BoundedInt8Product
 from nmt.search.packed.attention import MULTIPLE, Encoded
@@ -67,7 +67,7 @@ class PackedEncoder:
         """What becomes of embedded source pieces (B, S, E) with lengths (B,)."""
         S = embedded.size(1)
         mask = torch.arange(-(-S // MULTIPLE) * MULTIPLE) < lengths.unsqueeze(1)
-        positions = reversal(lengths, S).t()
+        positions = reverse_positions(lengths, S).t()
         hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             forward, backward = layer(hidden, reverse(hidden, positions))
@@ -79,5 +79,5 @@ class PackedEncoder:
 
 
 def reverse(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Each sentence of (S, B, D) turned around, by positions (S, B) from `reversal`."""
+    """Each sentence of (S, B, D) turned around, by positions (S, B) from `reverse_positions`."""
     return sequence[positions, torch.arange(positions.size(1))]

@@ -72,7 +72,7 @@ class Engine:
             self.target_size = network.target_size
             self.arithmetic = arithmetic
             self.fits = _fills_vectors(network.config)
-            self.embedding = network.source_embedding.heard
+            self.embedding = network.source_embedding.scaled
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
             project = network.project

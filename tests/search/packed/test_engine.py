@@ -33,7 +33,7 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 LINES = [[5, 6, 7, 8, EOS], [9, EOS], [*range(4, 20), 4, EOS], [10, 11, 12, EOS]]
 ALL = Candidates.all(tiny.SIZE)
 SOME = Candidates(
-    pieces=torch.tensor([[3, 4, 9, 12, 19], [3, 4, 3, 3, 3], [3, 4, 9, 12, 3], [3, 5, 9, 12, 19]]),
+    tokens=torch.tensor([[3, 4, 9, 12, 19], [3, 4, 3, 3, 3], [3, 4, 9, 12, 3], [3, 5, 9, 12, 19]]),
     counts=torch.tensor([5, 2, 4, 5]),
 )
 
@@ -164,7 +164,7 @@ def test_probabilities_are_normalized_over_the_candidates(precision: str) -> Non
     scorer = build_scorer(network(), precision)
     listed, _ = walk(scorer, LINES, TOKENS[:, :1], SOME)
     every, _ = walk(scorer, LINES, TOKENS[:, :1])
-    for row, (pieces, count) in enumerate(zip(SOME.pieces, [5, 2, 4, 5], strict=True)):
+    for row, (pieces, count) in enumerate(zip(SOME.tokens, [5, 2, 4, 5], strict=True)):
         expected = every[row][..., pieces[:count] - EOS].log_softmax(dim=-1)
         torch.testing.assert_close(listed[row, ..., :count], expected, rtol=0, atol=1e-5)
         assert (listed[row, ..., count:] == float("-inf")).all()

@@ -1,0 +1,26 @@
+"""A gate between context and decoder state."""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.schema import ModelConfig
+from nmt.model.combine import Apply, apply_linear
+
+
+class GatedCombine(nn.Module):
+    """h̃ = tanh(z ⊙ C c + (1 − z) ⊙ (U h + b)), z = σ(G [e; h; c] + g): the context gate (Tu et al. 2017, "both").
+
+    For each token, the gate weighs the source against the translation so far.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        E, H, C = config.embedding_size, config.decoder_size, config.encoder_size
+        self.context = nn.Linear(C, H, bias=False)
+        self.hidden = nn.Linear(H, H)
+        self.gate = nn.Linear(E + H + C, H)
+
+    def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
+        """As `Combine.vectors`."""
+        z = torch.sigmoid(apply(self.gate, torch.cat([embedded, hidden, context], dim=-1)))
+        return torch.tanh(torch.lerp(apply(self.hidden, hidden), apply(self.context, context), z))

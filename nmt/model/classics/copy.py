@@ -1,0 +1,40 @@
+"""A pointer-generator, which may copy source tokens."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.model.output import LogSoftmax, OutputLayer, Readout
+
+
+class CopyOutput(OutputLayer):
+    """p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source token s is y} a_s, g = σ(w x + v) (See et al. 2017, eq. 9).
+
+    See et al. make g from context and state; here it is made from the attentional vector, which holds both.
+    """
+
+    copies = True
+
+    def __init__(self, size: int, vocabulary: int) -> None:
+        super().__init__(size, vocabulary)
+        self.generate = nn.Linear(size, 1)
+
+    def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
+        generated = log_softmax(readout.vectors)
+        gate = self.generate(readout.vectors).to(generated.dtype)
+        copied = _copy_probabilities(readout, generated.size(-1)).to(generated.dtype)
+        sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + _log(copied))
+        return sums.masked_fill(generated.isneginf(), -torch.inf)  # what is not a candidate stays at -inf
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    """log(p), with p clamped to the smallest normal number so that the gradient stays finite."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
+
+def _copy_probabilities(readout: Readout, width: int) -> Tensor:
+    """The attention that each of W columns receives, (R, W), normalized over the columns."""
+    assert readout.columns is not None
+    weights = readout.attention.new_zeros(len(readout.attention), width + 1)
+    weights = weights.scatter_add(1, readout.columns, readout.attention)[:, :width]
+    return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)

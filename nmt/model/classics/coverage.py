@@ -1,0 +1,32 @@
+"""Attention with coverage: the score depends on what has been attended to before."""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.schema import ModelConfig
+from nmt.model.attention import AdditiveAttention, AttendedMemory
+from nmt.model.state import Memory
+
+
+class CoverageAttention(AdditiveAttention):
+    """score = wᵀ tanh(W q + U v + u c), c the sum of the weights of all previous steps (See et al. 2017, eq. 11).
+
+    The sum tells attention what has been translated already (Tu et al. 2016). It is the state of this attention.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.coverage = nn.Linear(1, config.decoder_size, bias=False)
+
+    def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        assert state is not None
+        sums = self.sums(query, memory) + self.coverage(state.unsqueeze(-1))  # (B, Q, S, A)
+        return self.read(self.score(torch.tanh(sums)).squeeze(-1), memory)
+
+    def start(self, memory: Memory) -> Tensor:
+        # At least float32: small weights would no longer change a bfloat16 sum.
+        return torch.zeros_like(memory.mask, dtype=torch.promote_types(memory.values.dtype, torch.float32))
+
+    def advance(self, state: Tensor | None, weights: Tensor) -> Tensor:
+        assert state is not None
+        return state + weights

@@ -1,0 +1,52 @@
+"""Which class implements each cell, attention and combination that a configuration names."""
+
+from nmt.config.schema import ModelConfig
+from nmt.model.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
+from nmt.model.cells import TorchLayer
+from nmt.model.classics.context_gate import GatedCombine
+from nmt.model.classics.coverage import CoverageAttention
+from nmt.model.classics.layer_norm_lstm import LayerNormLSTM
+from nmt.model.classics.multi_head_additive import MultiHeadAdditiveAttention
+from nmt.model.classics.transitions import DeepTransitionLayer
+from nmt.model.combine import Combine
+from nmt.model.layer import RecurrentLayer
+
+CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM]] = {
+    "lstm": TorchLayer,
+    "gru": TorchLayer,
+    "rnn": TorchLayer,
+    "layer_norm_lstm": LayerNormLSTM,
+}
+
+ATTENTIONS: dict[
+    str, type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention] | type[MultiHeadAdditiveAttention]
+] = {
+    "dot": DotAttention,
+    "general": GeneralAttention,
+    "additive": AdditiveAttention,
+    "multi_head": MultiHeadAttention,
+    "multi_head_additive": MultiHeadAdditiveAttention,
+}
+
+
+def build_layer(config: ModelConfig, input_size: int, hidden_size: int, transitions: int = 1) -> RecurrentLayer:
+    """A recurrent layer of the configured cell."""
+    if transitions > 1:
+        return DeepTransitionLayer(config, input_size, hidden_size, transitions)
+    return CELLS[config.cell](config, input_size, hidden_size)
+
+
+def build_attention(config: ModelConfig) -> Attention:
+    """The configured attention."""
+    return CoverageAttention(config) if config.coverage else ATTENTIONS[config.attention](config)
+
+
+def build_combine(config: ModelConfig) -> Combine | GatedCombine:
+    """What makes the attentional vector."""
+    return GatedCombine(config) if config.context_gate else Combine(config)
