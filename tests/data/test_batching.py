@@ -18,7 +18,7 @@ from nmt.data.cleaning import CleaningReport
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore, StoreWriter
-from nmt.data.updates import UpdateOptions, split_groups
+from nmt.data.updates import CORPUS, MIX, SAMPLING, UPDATES, UpdateOptions, make_generator, split_groups
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS, PAD, Batch
@@ -150,6 +150,11 @@ def test_an_update_is_the_same_however_it_is_cut(lengths, tokens, sentences, dat
         assert max(sizes) - min(sizes) <= 1
         assert all(len(part.batches) <= shares for part in parts)
         assert len(made) == min(size * shares, first)
+
+
+def test_seeds_of_different_purposes_differ():
+    purposes = [(1, CORPUS, 0), (1, MIX, 0), (1, UPDATES, 0), (1, SAMPLING, 0), (2, CORPUS, 0), (1, CORPUS, 1)]
+    assert len({make_generator(*purpose).integers(1 << 60) for purpose in purposes}) == len(purposes)
 
 
 def test_no_batches_where_there_are_more_processes_than_pairs(tmp_path):
@@ -310,6 +315,30 @@ class TestSampling:
             writer.finish(CleaningReport(), None)
         made = self.made(PairStore(tmp_path / "s"), tokenizers, sentences=1)
         assert len({str(batch.source.tolist()) for batch in epoch_of(made, 0)}) > 1
+
+    def test_both_sides_of_a_pair_are_sampled_independently(self, tmp_path):
+        line = "la lu li lala bubu libu bala lubi bilu"
+        tokenizers = train_tokenizers(
+            TokenizerConfig(kind="bpe", vocabulary_size=275, sampling=0.5), [(line, line), *self.LINES]
+        )
+        pairs = [Pair(line, line)] * 8
+        with StoreWriter(tmp_path, sizes=(275, 275), text=True) as writer:
+            writer.add(pairs, *encode_pairs(pairs, tokenizers))
+            writer.finish(CleaningReport(), None)
+        (batch,) = self.made(PairStore(tmp_path), tokenizers, tokens=10_000).update(0, 0).batches
+        assert all(source != target for source, target in rows(batch))
+
+    def test_tags_come_before_sampled_sources(self, tmp_path):
+        tokenizers = train_tokenizers(
+            TokenizerConfig(kind="bpe", vocabulary_size=275, sampling=0.5), self.LINES, ["<a>", "<b>"]
+        )
+        pairs = [Pair(source, target, ("<b>", "<a>")) for source, target in self.LINES]
+        with StoreWriter(tmp_path, sizes=(277, 277), text=True) as writer:
+            writer.add(pairs, *encode_pairs(pairs, tokenizers))
+            writer.finish(CleaningReport(), None)
+        for batch in epoch_of(self.made(PairStore(tmp_path), tokenizers), 0):
+            assert batch.source[:, :2].tolist() == [[276, 275]] * batch.sentences
+            assert batch.target.max() < 275
 
     @pytest.mark.parametrize("kind", ["unigram", "bpe"])
     def test_samples_are_the_same_however_an_update_is_cut(self, kind, tmp_path):

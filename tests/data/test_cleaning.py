@@ -7,8 +7,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.cleaning import CleaningReport, SeenHashes, contains, hash_pairs
+from nmt.config.schema import DataConfig, TokenizerConfig
+from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes, contains, hash_pairs, split_chunks
 from nmt.data.pair import Pair
+from nmt.tokenizers.build import train_tokenizers
 
 
 @settings(deadline=None, max_examples=100)
@@ -66,3 +68,51 @@ def test_reports_add_up_and_read_well():
         "5 of 9 pairs kept; left out: 1 with an empty side, 1 duplicates, 2 too long (data.max_length)"
     )
     assert str(CleaningReport(read=3, kept=3)) == "3 of 3 pairs kept"
+
+
+def clean(pairs: list[Pair], **data: object) -> CleanPairs:
+    config = DataConfig(**data)
+    tags = sorted({tag for pair in pairs for tag in pair.tags})
+    tokenizers = train_tokenizers(TokenizerConfig(kind="words"), [("a b c", "x y z")], tags)
+    return Cleaner(config, tokenizers).clean(pairs, SeenHashes())
+
+
+def test_a_pair_of_spaces_is_empty_with_tags_too():
+    found = clean([Pair("  ", "x", ("<t>",)), Pair("a", "\u3000", ("<t>",)), Pair("a", "x", ("<t>",))])
+    assert (found.report.read, found.report.empty, found.report.kept) == (3, 2, 1)
+    assert found.pairs == [Pair("a", "x", ("<t>",))]
+
+
+def test_a_side_that_is_not_utf8_is_left_out():
+    found = clean([Pair("a\ufffd", "x"), Pair("a", "\ufffdx"), Pair("a", "x")])
+    assert (found.report.unreadable, found.report.kept) == (2, 1)
+
+
+def test_lengths_are_without_tags_and_ids_with_them():
+    tags = ("<t>", "<u>")
+    found = clean([Pair("a b", "x y", tags), Pair("a b c", "x y z", tags)], max_length=2)
+    assert (found.report.long, found.report.kept) == (1, 1)
+    assert [len(ids) for ids in found.sources + found.targets] == [4, 2]
+
+
+def test_the_ratio_counts_both_directions_and_its_limit_is_allowed():
+    pairs = [Pair("a", "x y"), Pair("a b", "x"), Pair("a", "x y z"), Pair("a b c", "x")]
+    found = clean(pairs, max_ratio=2.0)
+    assert (found.report.ratio, [pair.sides for pair in found.pairs]) == (2, [("a", "x y"), ("a b", "x")])
+
+
+def test_the_first_reason_counts():
+    found = clean([Pair("a", "x"), Pair("a", "x"), Pair("a b c", "x"), Pair("", "\ufffd")], max_length=2, max_ratio=2.0)
+    assert found.report == CleaningReport(read=4, kept=1, empty=1, duplicates=1, long=1)
+
+
+def test_pairs_with_other_tags_are_not_duplicates():
+    pairs = [Pair("a", "x", ("<t>",)), Pair("a", "x", ("<u>",)), Pair("a", "x", ("<t>",))]
+    assert clean(pairs).pairs == pairs[:2]
+    assert clean(pairs, drop_duplicates=False).pairs == pairs
+
+
+def test_chunks_are_consecutive():
+    pairs = [Pair(str(number), "x") for number in range(5)]
+    assert list(split_chunks(iter(pairs), 2)) == [pairs[:2], pairs[2:4], pairs[4:]]
+    assert list(split_chunks(iter(pairs[:4]), 2)) == [pairs[:2], pairs[2:4]]

@@ -18,7 +18,8 @@ import tiny
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.train import main
 from nmt.config.load import parse_config
-from nmt.config.schema import Config, TokenizerConfig
+from nmt.config.schema import Config, CorpusConfig, DataConfig, TokenizerConfig
+from nmt.data import readers
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.loader import Loader
 from nmt.data.stream import Stream
@@ -218,6 +219,15 @@ class TestSeveralCorpora:
         turns = [seen[name] for name in NUMBERS[200:210]]
         assert max(turns) - min(turns) <= 1  # over the epochs' borders none is skipped
 
+    def test_in_turn_in_the_second_epoch_too(self, tmp_path: Path) -> None:
+        corpora = write(tmp_path / "a.tsv", range(100)), write(tmp_path / "b.tsv", range(200, 220))
+        source = stream(settings(tmp_path, *corpora, shuffle_buffer=40))
+        start = epoch_of(source)[-1].after
+        made = epoch_of(source, 1, start)
+        assert sorted(names(made)) == [*NUMBERS[:100], *NUMBERS[200:220]]
+        first = [name for update in made if update.after.window == 0 for name in names([update])]
+        assert 15 < sum(name >= "200" for name in first) <= 20
+
     def test_places_of_mixtures(self, folder: Path) -> None:
         small = write(folder / "b.tsv", range(200, 213))
         for weights in ((None, None), (5.0, 2.0)):
@@ -270,6 +280,20 @@ def test_faults(tmp_path: Path) -> None:
         next(stream(settings(tmp_path, {"path": "none.tsv"})).updates(Cursor()))
     with pytest.raises(DataError, match="no such file or folder"):
         next(stream(settings(tmp_path, {"dataset": "none.parquet"})).updates(Cursor()))
+
+
+def test_a_fault_after_resuming_names_the_row_of_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"translation": {"en": f"{number:03}"} | ({"de": "x"} if number < 39 else {"fr": "x"})} for number in range(40)
+    ]
+    monkeypatch.setattr(readers, "dataset_parts", lambda *_: [lambda skip: iter(rows[skip:])])
+    corpus = CorpusConfig(dataset="some", streaming=True)
+    [part] = readers.read_parts(corpus, DataConfig(source_language="en", target_language="de"))
+    for skip in (0, 35):
+        pairs = part(skip)
+        assert next(pairs).source == f"{skip:03}"
+        with pytest.raises(DataError, match="row 40 of a part: has no 'de'"):
+            list(pairs)
 
 
 def test_a_fault_in_the_background_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -125,3 +125,29 @@ def test_long_words_are_sampled_alike_and_not_kept(kind):
     assert cache.cache_info().currsize == 0
     sampler.sample([processor.normalize(WORDS[0])], [7])
     assert cache.cache_info().currsize == 1
+
+
+def test_a_merge_whose_parts_are_gone_is_not_applied():
+    """In abc, bc merges first, so the proposed merge ab is stale."""
+    pieces = {"a": (4, -9.0), "b": (5, -9.0), "c": (6, -9.0), "bc": (7, -1.0), "ab": (8, -2.0)}
+    model = SubwordModel(kind="bpe", pieces=pieces, symbols={}, byte_ids=[])
+    assert Sampler(model, 1e-12).sample(["abc"], [1]) == [[4, 7]]
+
+
+def test_the_leftmost_of_equal_merges_is_first():
+    pieces = {"a": (4, -9.0), "aa": (5, -1.0)}
+    model = SubwordModel(kind="bpe", pieces=pieces, symbols={}, byte_ids=[])
+    assert Sampler(model, 1e-12).sample(["aaa"], [1]) == [[5, 4]]
+
+
+def test_unknown_characters_score_below_every_piece():
+    """Without a piece for b, the pieces around it are still chosen, and b costs ten more than the lowest score."""
+    pieces = {"a": (4, -1.0), "aba": (5, -20.0)}
+    model = SubwordModel(kind="unigram", pieces=pieces, symbols={}, byte_ids=[])
+    counts = Counter(map(tuple, Sampler(model, 1.0).sample(["aba"] * 2000, SEEDS[:2000])))
+    # log P of [a, UNK, a] is -1 - 30 - 1 = -32, of [aba] -20.
+    assert counts[(5,)] == 2000
+    model = SubwordModel(kind="unigram", pieces={"a": (4, -1.0), "aba": (5, -13.0)}, symbols={}, byte_ids=[])
+    counts = Counter(map(tuple, Sampler(model, 0.1).sample(["aba"] * 2000, SEEDS[:2000])))
+    # -1 - 23 - 1 = -25 against -13: at α = 0.1 the share of [aba] is 1 / (1 + exp(-1.2)) = 0.77.
+    assert abs(counts[(5,)] - 2000 * 0.769) < 100
