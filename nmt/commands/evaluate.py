@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines,
             sets,
             baseline=baseline[1] if baseline else None,
-            sources=source[1] if source else None,
+            source=source[1] if source else None,
             metrics=options.metrics,
             target_language=language,
             tokenize=options.tokenize,

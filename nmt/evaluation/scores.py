@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nmt.errors import ConfigError, DataError
 from nmt.metrics.metric import RESAMPLES, Metric, Scoring
 from nmt.metrics.significance import confidence_interval, paired_p_value, resample_scores
 from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
+
+if TYPE_CHECKING:
+    from nmt.translation.translator import Translator  # which imports torch; scoring texts does not need it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,51 +51,69 @@ class Evaluation:
     scores: tuple[Score, ...]
 
     def __getitem__(self, metric: str) -> Score:
-        """The score of a metric: `evaluation["bleu"]`."""
-        return next(score for score in self.scores if score.name == METRICS[metric].title)
+        """The score of a metric: `evaluation["bleu"]`. Raises KeyError: the metric was not asked for."""
+        for score in self.scores:
+            if score.name == METRICS[metric].title:
+                return score
+        raise KeyError(metric)
 
 
 def evaluate(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    system: "Sequence[str] | Translator",
+    references: Sequence[str] | Sequence[Sequence[str]],
     *,
-    sources: Sequence[str] | None = None,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    source: Sequence[str] | None = None,
     baseline: Sequence[str] | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Evaluation:
-    """Score translations: plain text as a reader would see it, not tokenized.
+    """Score translations, or a translator, against human references.
 
-    Every figure equals that of sacreBLEU's own command: 1,000 bootstrap resamples, seed 12345.
+    >>> evaluation = evaluate(["Das alte Haus."], ["Das sehr alte Haus."], metrics=["chrf", "ter"])
+    >>> f"{evaluation['chrf'].score:.1f}"
+    '57.2'
+
+    All texts are plain text as a reader would see it, not tokenized. Every figure equals that of sacreBLEU's own command:
+    1,000 bootstrap resamples, seed 12345.
 
     Args:
-        hypotheses: one translation per sentence.
-        references: one or more sets of references, each as long as `hypotheses`.
-        sources: the source sentences, for metrics that need them.
-        metrics: any of bleu, chrf, chrf++ and ter.
+        system: one translation per sentence, or a translator to translate `source` with its default options.
+        references: one reference per sentence, or several sets of them.
+        source: the source sentences, for a translator and for metrics that need them.
         baseline: another system's translations of the same sentences, to test the differences for significance.
-        target_language: its code. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
+        metrics: any of bleu, chrf, chrf++ and ter.
+        target_language: its code; by default, that of the translator. A translator of several languages translates into
+            it. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
         tokenize: sacreBLEU's tokenizer for BLEU, instead of the language's.
         lowercase: ignore case. TER always does.
 
     Raises:
         DataError: there is nothing to score, or numbers of lines differ.
+        ConfigError: there is no such metric or tokenizer, the source is missing, or the translator has several target
+            languages and none is chosen.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
-        ConfigError: there is no such metric or tokenizer.
     """
     if not references:
         raise DataError("no references; give at least one set of them")
-    texts = [(f"references {n}", lines) for n, lines in enumerate(references, start=1)]
-    optional = [("baseline", baseline), ("sources", sources)]
-    check_lengths(
-        [("hypotheses", hypotheses), *texts, *((name, lines) for name, lines in optional if lines is not None)]
-    )
+    sets = [lines] if (lines := [line for line in references if isinstance(line, str)]) else references
+    named = [("source", source), ("baseline", baseline), *((f"references {n}", x) for n, x in enumerate(sets, start=1))]
+    texts = [("hypotheses", system)] if isinstance(system, Sequence) else []
+    check_lengths(texts + [(name, lines) for name, lines in named if lines is not None])
+    if not isinstance(system, Sequence):
+        if source is None:
+            raise ConfigError("source: missing; give the sentences that the translator should translate")
+        to = target_language if target_language in system.data.target_languages else None
+        target_language = target_language or system.target_language()
     scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
-    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]
-    scores = tuple(_score(metric, hypotheses, references, sources, baseline) for metric in built)
-    return Evaluation(sentences=len(hypotheses), references=len(references), scores=scores)
+    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]  # reports errors before the translation
+    for metric in built:
+        if metric.needs_source and source is None:
+            raise ConfigError(f"{metric.name}: needs the source sentences; give them, or choose another metric")
+    hypotheses = system if isinstance(system, Sequence) else system.translate(source or [], to=to)
+    scores = tuple(_score(metric, hypotheses, sets, source, baseline) for metric in built)
+    return Evaluation(sentences=len(hypotheses), references=len(sets), scores=scores)
 
 
 def _score(
@@ -101,8 +123,6 @@ def _score(
     sources: Sequence[str] | None,
     baseline: Sequence[str] | None,
 ) -> Score:
-    if metric.needs_source and sources is None:
-        raise ConfigError(f"{metric.name}: needs the source sentences; give them, or choose another metric")
     statistics = metric.statistics(hypotheses, references, sources)
     score, resampled = metric.score_statistics(statistics), resample_scores(metric, statistics)
     interval, difference = confidence_interval(resampled), None

@@ -4,7 +4,9 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,8 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluation.scores import Evaluation, check_lengths, evaluate
+from nmt.metrics.metric import Metric
+from nmt.metrics.standard import METRICS
 
 WORDS = [
     "Ein",
@@ -234,3 +238,92 @@ def test_any_text_equals_itself(lines: list[str]) -> None:
         assert score.score == 0
         assert score.difference is not None
         assert score.difference.p_value == 1
+
+
+def test_one_reference_per_sentence_needs_no_nesting() -> None:
+    flat = evaluate(GOOD, REFERENCES, metrics=["bleu"])
+    assert flat == evaluate(GOOD, [REFERENCES], metrics=["bleu"])
+    assert flat.references == 1
+    assert evaluate(GOOD, (REFERENCES, NEARLY), metrics=["bleu"]).references == 2
+
+
+def test_scores_are_found_by_the_name_of_the_metric() -> None:
+    evaluation = evaluate(GOOD, REFERENCES, metrics=["ter", "chrf++"])
+    assert [score.name for score in evaluation.scores] == ["TER", "chrF2++"]
+    assert evaluation["chrf++"] is evaluation.scores[1]
+    assert evaluation["ter"] is evaluation.scores[0]
+    with pytest.raises(KeyError):
+        evaluation["bleu"]
+
+
+class Copier:
+    """Stands for a translator from English into Chinese and German."""
+
+    class Data:
+        target_languages = ("zh", "de")
+
+    data = Data()
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    def target_language(self, to: str | None = None) -> str:
+        return to or "zh"
+
+    def translate(self, texts: Sequence[str], *, to: str | None = None) -> list[str]:
+        self.asked.append(to)
+        return list(texts)
+
+
+def test_a_translator_translates_the_source() -> None:
+    translator: Any = Copier()
+    evaluation = evaluate(translator, ["一个女人骑马。"], source=["一个男人骑马。"], metrics=["bleu"])
+    assert evaluation == evaluate(["一个男人骑马。"], ["一个女人骑马。"], metrics=["bleu"], target_language="zh")
+    evaluate(translator, ["eins"], source=["one"], metrics=["chrf"], target_language="de")
+    evaluate(translator, ["eins"], source=["one"], metrics=["chrf"], target_language="de-AT")
+    assert translator.asked == [None, "de", None]
+
+
+def test_a_translator_is_not_asked_in_vain() -> None:
+    translator: Any = Copier()
+    with pytest.raises(ConfigError, match="source: missing"):
+        evaluate(translator, ["eins"])
+    with pytest.raises(DataError, match="source has 1 lines but references 1 has 2"):
+        evaluate(translator, ["eins", "zwei"], source=["one"])
+    with pytest.raises(ConfigError, match="no such tokenizer"):
+        evaluate(translator, ["eins"], source=["one"], tokenize="moses")
+    assert translator.asked == []
+
+
+class Copied(Metric):
+    """The share of the sentences that are their source."""
+
+    name, title, needs_source = "copied", "copied", True
+
+    def statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+    ) -> list[list[float]]:
+        return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
+
+    def score_sums(self, sums: Sequence[float]) -> float:
+        return 100 * sums[0] / sums[1]
+
+    def signature(self, references: int, resamples: int | None = None) -> str:
+        return f"bs:{resamples}"
+
+
+def test_a_metric_may_read_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "copied", Copied)
+    source, hypotheses, baseline = ["a", "b", "c", "d"], ["a", "x", "x", "x"], ["a", "b", "x", "x"]
+    with pytest.raises(ConfigError, match="copied: needs the source sentences"):
+        evaluate(hypotheses, source, metrics=["copied"])
+    [score] = evaluate(hypotheses, source, source=source, baseline=baseline, metrics=["copied"]).scores
+    assert (score.name, score.score, score.signature) == ("copied", 25, "bs:1000")
+    assert score.difference is not None
+    assert score.difference.baseline == 50
+    assert score.mean == pytest.approx(25, abs=2)
+
+
+def test_texts_are_scored_without_torch() -> None:
+    code = "import sys, nmt.evaluation.scores; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
