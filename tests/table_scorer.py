@@ -138,7 +138,7 @@ def enumerate_all(
 def simple_beam_search(
     scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
 ) -> list[list[int]]:
-    """The n-best ids of a beam search with lists for one sentence; it stops at `beam` finished ones or, if exact, never."""
+    """The n-best ids of a beam search with lists. It stops at `beam` finished hypotheses or, if exact, never."""
     choices = usable(scorer.target_size) if allowed is None else allowed
     limit = options.max_length(len(source))
     live: list[tuple[float, list[int]]] = [(0.0, [])]

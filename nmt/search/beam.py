@@ -4,8 +4,8 @@ The search is breadth first over the K best hypotheses of each sentence (Graves 
 hypotheses have the same length, so they are compared by log P alone. Lengths matter only between finished hypotheses
 (nmt/search/finished.py).
 
-A beam is small, so its arithmetic runs in numpy on the host, where an operation costs less than a kernel launch or a torch
-operator. Scores stay on their device until only the best are left (nmt/search/extensions.py).
+A beam is small, so its arithmetic runs in numpy on the host, where an operation costs less than a kernel launch or a
+torch operator. Scores stay on their device until only the best are left (nmt/search/extensions.py).
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,8 @@ Mask = NDArray[np.bool_]
 class Beam:
     """The live hypotheses of B sentences, K of each, best first. Row b·K + k is hypothesis k of sentence b.
 
-    A hypothesis consists of its last token and a pointer back to the beam that it extends, which is all that a step writes.
+    A hypothesis consists of its last token and a pointer back to the beam that it extends, which is all that a step
+    writes.
     """
 
     sentences: Ids  # (B,) indices in the batch of the sentences that are still searched
@@ -70,7 +71,7 @@ class Beam:
 
     @property
     def moved(self) -> bool:
-        """Whether the scorer's state must be reordered: some hypothesis does not extend the hypothesis in the same row."""
+        """Whether the scorer's state must be reordered: some hypothesis does not extend the one in its row."""
         assert self.before is not None
         rows = len(self.before.last)
         return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
@@ -123,8 +124,8 @@ def extend_beam(
 ) -> BeamStep:
     """Extend every hypothesis by every candidate token and keep the best.
 
-    Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end, and the `width` best of the others
-    live on. If there are fewer, the remaining slots have log P = −∞.
+    Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end, and the `width` best of the
+    others live on. If there are fewer, the remaining slots have log P = −∞.
 
     Args:
         beam: K hypotheses for each sentence.
@@ -161,7 +162,10 @@ def extend_beam(
 
 
 def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
-    """Which extensions with EOS, (B, K), are among the `width` best of their sentence. None if none is, as in most steps."""
+    """Which extensions with EOS, (B, K), are among the `width` best of their sentence.
+
+    None if none is, as in most steps.
+    """
     if not np.count_nonzero(ends > others[:, width - 1, None]):
         return None
     ranked = np.sort(np.concatenate([others, ends], axis=1))
@@ -171,7 +175,8 @@ def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
 
 
 def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """The difference that decided the closest choice of each sentence, (B,). ∞ or NaN where there was nothing to choose.
+    """The difference that decided the closest choice of each sentence, (B,). ∞ or NaN where there was nothing to
+    choose.
 
     Three choices can be close: which extensions without EOS live on, which with EOS end, and which with EOS do not.
     """

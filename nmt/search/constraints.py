@@ -29,8 +29,9 @@ class Rule(Protocol):
         `beam.origins` says which row of the beam of the call before each row of `beam` extends.
 
         Args:
-            scores: log P of each candidate after each hypothesis, (B', K, W), EOS in column 0. Scores must not be raised:
-                that log P only falls as a hypothesis grows lets a search end early. At least one candidate must remain.
+            scores: log P of each candidate after each hypothesis, (B', K, W), EOS in column 0. Scores must not be
+                raised: that log P only falls as a hypothesis grows lets a search end early. At least one candidate must
+                remain.
             beam: the hypotheses; its row b is sentence `beam.sentences[b]` of the batch.
         """
         ...
@@ -63,7 +64,7 @@ class LengthBounds:
 
 
 class LengthRule:
-    """Forbids EOS to hypotheses that are too short, and everything else to those that have reached their limit.
+    """Forbids EOS to hypotheses that are too short, and all else to hypotheses at their limit.
 
     Args:
         minimum: fewest tokens.

@@ -24,8 +24,8 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
         count: how many to return.
 
     Returns:
-        Log P of the extensions with EOS, (B, K). Log P of the `count` best of the others, (B, count), best first, and their
-        indices in the sentence's (K, W). If there are fewer, the rest is −∞ at arbitrary indices.
+        Log P of the extensions with EOS, (B, K). Log P of the `count` best of the others, (B, count), best first, and
+        their indices in the sentence's (K, W). If there are fewer, the rest is −∞ at arbitrary indices.
     """
     B, K = ahead.shape
     on_cpu = scores.device.type == "cpu" and count <= MAX_PASSES

@@ -28,7 +28,7 @@ class Hypothesis:
     score: float
     """What hypotheses are ranked by: log P after the rerankers, such as log P / length^α."""
     attention: Tensor | None
-    """Weights over the source tokens, (len(ids) + 1, S), EOS included on both sides; None unless the options ask for it."""
+    """Weights over the source tokens, (len(ids) + 1, S), EOS included; None unless the options ask for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +101,9 @@ class Finished:
     def _compute_bar(self, sentence: int) -> float:
         """The log P that a live hypothesis of a sentence must exceed.
 
-        Log P only falls as a hypothesis grows, and its length is limited. So the rerankers bound the score of every extension
-        of a live hypothesis, and one that cannot enter the n-best list is of no use. Unless the search is exact, a sentence is
-        done as soon as `beam` hypotheses have finished.
+        Log P only falls as a hypothesis grows, and its length is limited. So the rerankers bound the score of every
+        extension of a live hypothesis, and one that cannot enter the n-best list is of no use. Unless the search is
+        exact, a sentence is done as soon as `beam` hypotheses have finished.
         """
         found = self._ends[sentence]
         if len(found) < self.options.nbest:
@@ -119,8 +119,8 @@ class Finished:
     def select_remaining(self, beam: Beam) -> Ids | None:
         """Rows of the beam's sentences that the search continues with; None for all.
 
-        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. It may remain for some steps, in which
-        its hypotheses are ignored.
+        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. It may remain for some steps, in
+        which its hypotheses are ignored.
         """
         wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]
         count, B = np.count_nonzero(wanted), len(wanted)

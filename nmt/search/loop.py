@@ -27,7 +27,7 @@ class Strategy(Protocol):
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
-        """One step; the arguments are those of `nmt.search.beam.extend_beam`."""
+        """One step, with the arguments of `nmt.search.beam.extend_beam`."""
         ...
 
     def alone(self, sentence: int) -> Self:
@@ -62,10 +62,10 @@ def decode(
 ) -> list[list[Hypothesis]]:
     """The n best translations of each sentence, best first, the same whatever else is in the batch.
 
-    Log P of a hypothesis varies a little with the other sentences and the padding of its batch (`Scorer.tolerance`), which can
-    reverse a close decision and so change a translation. Rounding scores does not help: it only moves the points where a
-    tiny difference decides. So the closest decision of each sentence is recorded, and a sentence with one closer than the
-    tolerance is searched again alone, in the one shape that does not depend on others.
+    Log P of a hypothesis varies a little with the other sentences and the padding of its batch (`Scorer.tolerance`),
+    which can reverse a close decision and so change a translation. Rounding scores does not help: it only moves the
+    points where a tiny difference decides. So the closest decision of each sentence is recorded, and a sentence with
+    one closer than the tolerance is searched again alone, in the one shape that does not depend on others.
 
     Args:
         scorer: a model or an ensemble.

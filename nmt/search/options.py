@@ -23,20 +23,20 @@ class SearchOptions:
     nbest: Annotated[int, Range(1)] = 1
     """Hypotheses returned for each sentence, at most `beam`."""
     length_penalty: Annotated[float, Range(0, 10)] = 1.0
-    """Exponent of the length in the score, log P / length^A; higher prefers longer translations. 0 ranks by log P, 1 by its
-    mean over the tokens. EOS counts."""
+    """Exponent of the length in the score, log P / length^A; higher prefers longer translations. 0 ranks by log P, 1 by
+    its mean over the tokens. EOS counts."""
     coverage_penalty: Annotated[float, Range(0)] = 0.0
     """Weight of a penalty for source tokens with little attention; 0 is off. A hypothesis loses
     -β Σ_s log min(Σ_t a_ts, 1) (Wu et al. 2016, eq. 14). It only ranks finished hypotheses."""
     min_length: Annotated[int, Range(0)] = 1
     """Fewest tokens of a translation; 0 allows empty ones."""
     max_length_factor: Annotated[float, Range(0, 1000)] = 2.0
-    """A translation has at most max-length-factor · source tokens + max-length-extra tokens. EOS of the source counts."""
+    """A translation has at most F · source tokens + E tokens. EOS of the source counts; E is `max_length_extra`."""
     max_length_extra: Annotated[int, Range(0)] = 10
-    """Tokens added to that limit."""
+    """The E of that limit: tokens allowed besides those in proportion to the source."""
     exact: bool = False
-    """Search until no live hypothesis can score better than those returned. By default a sentence is done as soon as `beam`
-    hypotheses have finished, which with a length_penalty near 1 is much earlier and hardly ever worse."""
+    """Search until no live hypothesis can score better than those returned. By default a sentence is done as soon as
+    `beam` hypotheses have finished, which with a length_penalty near 1 is much earlier and hardly ever worse."""
     attention: bool = False
     """Keep the attention weights of each hypothesis."""
 
@@ -73,11 +73,17 @@ class SampleOptions:
     seed: Annotated[int, Range(0)] = 1
     """Seed of the random numbers."""
     temperature: Annotated[float, Range(0)] = 1.0
-    """Draw from P^(1/T), normalized for each token. Below 1 probable tokens become more probable; 0 is greedy search."""
+    """Draw from P^(1/T), normalized for each token.
+
+    Below 1 probable tokens become more probable; 0 is greedy search.
+    """
     top_k: Annotated[int | None, Range(1)] = None
     """Draw among the K most probable tokens; by default among all."""
     within: SearchOptions = SearchOptions(beam=1)
-    """Bounds of lengths, the score, and whether to keep attention. Log P is the model's own, whatever the temperature."""
+    """Bounds of lengths, the score, and whether to keep attention.
+
+    Log P is the model's own, whatever the temperature.
+    """
 
     def __post_init__(self) -> None:
         faults = range_faults(self)

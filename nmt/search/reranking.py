@@ -1,7 +1,7 @@
 """Rerankers: how finished hypotheses are scored. The best score wins.
 
-The score of a hypothesis begins as its log P, and each reranker of a list changes it in turn. A new one is a class here that
-`build_rerankers` adds to its list. The decoding loop does not change.
+The score of a hypothesis begins as its log P, and each reranker of a list changes it in turn. A new one is a class here
+that `build_rerankers` adds to its list. The decoding loop does not change.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class LengthNormalization:
 
 
 class CoveragePenalty:
-    """score + β Σ_s log min(Σ_t a_ts, 1): a penalty for source tokens that got little attention (Wu et al. 2016, eq. 14)."""
+    """score + β Σ_s log min(Σ_t a_ts, 1) (Wu et al. 2016, eq. 14): source tokens with little attention cost score."""
 
     needs_attention = True
 

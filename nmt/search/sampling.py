@@ -1,14 +1,16 @@
-"""Sampling: translations drawn at random from the model's distribution, for example for back-translation (Edunov et al. 2018).
+"""Sampling: translations drawn at random from the model's distribution.
 
-Ancestral sampling draws each token from P(token | tokens before it), by the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014,
-section 2): with G_j from the standard Gumbel distribution,
+Sampled translations serve back-translation, for example (Edunov et al. 2018).
+
+Ancestral sampling draws each token from P(token | tokens before it), by the Gumbel-max trick (Gumbel 1954; Maddison et
+al. 2014, section 2): with G_j from the standard Gumbel distribution,
 
     argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
 
-So a draw is the choice of the best among perturbed scores. It uses the decoding loop and its margins: a sentence with a close
-draw is drawn again alone. Perturbed scores are close enough for that once in tens of thousands of draws. Comparing a uniform
-number with cumulative probabilities would be close far more often, because the probabilities of thousands of improbable tokens
-are tiny.
+So a draw is the choice of the best among perturbed scores. It uses the decoding loop and its margins: a sentence with a
+close draw is drawn again alone. Perturbed scores are close enough for that once in tens of thousands of draws.
+Comparing a uniform number with cumulative probabilities would be close far more often, because the probabilities of
+thousands of improbable tokens are tiny.
 """
 
 from collections.abc import Sequence
@@ -42,10 +44,10 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """Samples of each sentence, in the order in which they were drawn.
 
-    A sample depends only on the seed, its number, the sentence's ids and the model. So a sentence has the same samples in every
-    batch, and the first sample is the same however many are drawn.
+    A sample depends only on the seed, its number, the sentence's ids and the model. So a sentence has the same samples
+    in every batch, and the first sample is the same however many are drawn.
 
-    Arguments and errors are those of `decode`.
+    See `decode` for arguments and errors.
     """
     N = options.samples
     repeated = [sentence for sentence in sentences for _ in range(N)]
@@ -113,7 +115,10 @@ class GumbelSampling:
 
 
 def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
-    """Forbid all but the `count` most probable candidates of each row (B, W). The difference in log P that decided it, (B,)."""
+    """Forbid all but the `count` most probable candidates of each row (B, W).
+
+    The difference in log P that decided it, (B,).
+    """
     outside = log_p.shape[1] - (count or log_p.shape[1])
     if outside <= 0:
         return np.full(len(log_p), np.inf)

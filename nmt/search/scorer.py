@@ -24,7 +24,7 @@ class ScorerState(Protocol):
     """The state of B sentences and their N = B·K hypotheses. Row b·K + k is hypothesis k of sentence b."""
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> Self:
-        """The state of hypotheses `rows` (N',), in that order and possibly repeated, of `sentences` (B',), or of all."""
+        """The state of hypotheses `rows` (N',), possibly repeated, of `sentences` (B',), or of all."""
         ...
 
 
@@ -36,8 +36,8 @@ class Prediction:
     """The distribution of the next token."""
 
     log_probabilities: Tensor
-    """(N, W) float32, contiguous and normalized, with a column for each candidate of the sentence. The caller may overwrite them,
-    and the next step invalidates them."""
+    """(N, W) float32, contiguous and normalized, with a column for each candidate of the sentence. The caller may
+    overwrite them, and the next step invalidates them."""
     attention: Tensor
     """(N, S) weights over the source tokens. They stay valid."""
 
@@ -61,7 +61,10 @@ class Scorer(Protocol[State]):
         ...
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> State:
-        """Encode source ids (B, S), each ending in EOS, with lengths (B,). Each sentence has one empty hypothesis: N = B."""
+        """Encode source ids (B, S), each ending in EOS, with lengths (B,).
+
+        Each sentence has one empty hypothesis: N = B.
+        """
         ...
 
     def step(self, tokens: Tensor, state: State) -> tuple[Prediction, State]:
@@ -125,8 +128,8 @@ class ModelState:
 class ModelScorer:
     """One model."""
 
-    # Matrix products round a row differently in batches of different shapes. In 500 sentences of a trained model, log P of a
-    # hypothesis differs by 2e-6 on average and by at most 1e-5.
+    # Matrix products round a row differently in batches of different shapes. In 500 sentences of a trained model, log P
+    # of a hypothesis differs by 2e-6 on average and by at most 1e-5.
     tolerance = 2e-5
 
     def __init__(self, network: Seq2Seq) -> None:

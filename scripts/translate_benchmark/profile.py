@@ -33,7 +33,7 @@ PARTS = {
     "nmt.search.packed.attention:TorchAttention.__call__": "attention",
     "nmt.search.packed.attention:CompiledDot.__call__": "attention",
     "nmt.search.packed.attention:MultiHead.__call__": "attention",
-    "nmt.search.packed.decoder:PackedDecoder.combined": "attention",
+    "nmt.search.packed.decoder:PackedDecoder.combine_context": "attention",
     "nmt.search.packed.engine:Engine.step": "output and softmax",
     "nmt.tokenizers.subword:SubwordTokenizer.encode": "tokenizer",
     "nmt.tokenizers.subword:SubwordTokenizer.decode": "tokenizer",

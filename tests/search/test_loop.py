@@ -301,7 +301,7 @@ def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest
 
 
 def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
-    """With α = 0 log P is the score, so the first finished hypothesis ends it if all live ones are behind."""
+    """With α = 0 log P is the score, so the first finished hypothesis ends it if all live ones have a lower log P."""
     scorer = TableScorer(8, seed=1, end=20)
     run(scorer, [SOURCE], SearchOptions(beam=4, length_penalty=0, min_length=0))
     assert scorer.rows_scored == 1

@@ -35,7 +35,7 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
 
 
 def within(length: int, **settings: Any) -> SearchOptions:
-    """At most so many pieces."""
+    """At most `length` tokens."""
     return SearchOptions(beam=1, max_length_factor=0, max_length_extra=length, **settings)
 
 

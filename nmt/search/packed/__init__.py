@@ -1,1 +1,1 @@
-"""Runtime: a trained network packed for translating on a CPU, in int8, bfloat16 or float32."""
+"""A trained network packed for translating on a CPU, in int8, bfloat16 or float32."""

@@ -1,10 +1,10 @@
 """The arithmetic of a packed network: float32, bfloat16, or int8 with sums that are exact.
 
-A network computes matrix products, and everything else element by element. Elements do not care for their neighbours, but a
-product in floating point rounds a row differently in another batch. In int8 that would be fatal: a difference in the last bit
-can tip an activation from one of its 255 values to the next. So `Int8` leaves nothing to rounding: what is multiplied are
-whole numbers, and their sums are below 2²⁴ where they are held in float32, thus exact in any order. A hypothesis gets the
-same bits in every batch.
+A network consists of matrix products and of elementwise operations. Elementwise operations do not depend on the rest of
+the batch, but a product in floating point rounds a row differently in another batch. In int8 that would be fatal: a
+difference in the last bit can move an activation from one of its 255 levels to the next. So `Int8` multiplies whole
+numbers, whose sums are exact in any order: below 2²⁴ where they are held in float32. A hypothesis gets the same bits in
+every batch.
 """
 
 import functools
@@ -27,54 +27,57 @@ from nmt.types import EOS
 Product = Callable[[Tensor], Tensor]
 """y = W x + b of rows (N, D), (N, F) float32 both; the result belongs to the caller."""
 
-EXACT = 2**24  # up to here float32 holds every whole number
-COARSE = 5e-2  # nats, the tolerance where a last bit can tip a factor to its next value
-LEVELS = (127, 63, 31, 15)  # values on each side of 0
-# Up to so many products, and with so many weights, a compiled loop is faster than torch's call.
+EXACT = 2**24  # float32 holds every whole number up to here
+COARSE = 5e-2  # nats, the tolerance where a last bit can move a factor to its next level
+LEVELS = (127, 63, 31, 15)  # possible levels on each side of 0
+# Up to this many multiplications and weights, a compiled loop is faster than torch's operator.
 MAX_COMPILED_PRODUCTS, MAX_COMPILED_WEIGHTS = 2**20, 2**19
-WEIGHT_LEVELS = 2**16  # of attention weights; times 127 and summed over a sentence they stay exact
+WEIGHT_LEVELS = 2**16  # of attention weights: sums over a sentence of their products with int8 values stay exact
 
 
 class Arithmetic(ABC):
-    """How products are computed, and to which values their factors are rounded first."""
+    """How products are computed, and to which levels their factors are rounded first."""
 
     tolerance: float
-    """By how much log P of a hypothesis may differ between two batches, in nats (see nmt/search/loop.py)."""
+    """Nats by which log P of a hypothesis may differ between two batches (see nmt/search/loop.py)."""
 
     @abstractmethod
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
-        """W x + b for a fixed W (F, D); `bounded`: no |x| is above 1, as in the outputs of a recurrent layer."""
+        """W x + b for a fixed W (F, D).
+
+        `bounded`: whether all |x| are at most 1, like the outputs of a recurrent layer.
+        """
 
     @abstractmethod
     def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "SoftmaxWeights":
-        """The softmax's weights (V, D), of which each batch takes some rows; `bounded` as in `product`."""
+        """The weights of the softmax (V, D), of which each batch uses some rows. `bounded` is as in `product`."""
 
     def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
-        """Queries (B, K, D) as factors of a product with keys, and what to multiply it by besides `unit`."""
+        """Queries (B, K, D) as factors of a product with keys, and its scale besides `unit`, if there is one."""
         return x, None
 
     def unit(self, terms: int, *, bounded: bool) -> float:  # noqa: ARG002
-        """What to multiply products of so many terms with such queries by."""
+        """The scale of sums of `terms` products with such queries."""
         return 1.0
 
     def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Matrices (B, S, D), zero at padding, as factors, and what to multiply products by, (B, 1, 1)."""
+        """Matrices (B, S, D), zero at padding, as factors, and the scale of their products (B, 1, 1)."""
         return x, torch.ones(x.size(0), 1, 1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """Attention weights as factors of a product with values."""
+        """Attention weights as factors of a product with values, whose scale is `weight_unit`."""
         return x
 
     weight_unit = 1.0
-    """What to multiply that product by."""
+    """The scale of products with attention weights from `weights`."""
 
 
 class SoftmaxWeights(ABC):
-    """The softmax's weights."""
+    """The weights of the softmax."""
 
     @abstractmethod
     def product(self, pieces: Tensor) -> Product:
-        """The product for these outputs, (U,) ascending."""
+        """The product for the outputs of `pieces` (U,), ascending."""
 
     @property
     @abstractmethod
@@ -82,27 +85,27 @@ class SoftmaxWeights(ABC):
         """The product for the whole vocabulary."""
 
     def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
-        """The scores of a batch's candidates."""
+        """The product for the candidates of a batch."""
         union = candidates.union()
         product = self.all if candidates.counts is None else self.product(union.tokens)
         return SharedProduct(product=product, union=union)
 
 
 class CandidateProduct(ABC):
-    """The part of the softmax's weights that a batch needs."""
+    """The product of the softmax restricted to the candidates of a batch."""
 
     @abstractmethod
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Scores of each sentence's candidates, (N, W), after vectors (N, D); −∞ where there is none."""
+        """Scores of each sentence's candidates (N, W) from vectors (N, D), −∞ in unused columns."""
 
     @abstractmethod
     def select(self, sentences: Tensor) -> Self:
-        """For some of the batch's sentences, by row."""
+        """The product for some of the sentences, by row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedProduct(CandidateProduct):
-    """One product with the candidates of all sentences."""
+    """One product with the candidates of all sentences, from which each takes its own."""
 
     product: Product
     union: CandidateUnion
@@ -115,9 +118,9 @@ class SharedProduct(CandidateProduct):
 
 
 class Float32(Arithmetic):
-    """The arithmetic of training's weights."""
+    """Products in float32, as in training."""
 
-    tolerance = 2e-5  # measured: 2e-6 on average and 1e-5 at most in 500 sentences of a trained model
+    tolerance = 2e-5  # measured: 2e-6 on average and at most 1e-5, in 500 sentences of a trained model
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.contiguous()
@@ -128,7 +131,7 @@ class Float32(Arithmetic):
 
 
 class BFloat16(Arithmetic):
-    """Products in bfloat16 with float32 sums, everything else in float32."""
+    """Products in bfloat16 with sums in float32. Everything else is in float32."""
 
     tolerance = COARSE
 
@@ -143,7 +146,7 @@ class BFloat16(Arithmetic):
 
 
 class FloatSoftmaxWeights(SoftmaxWeights):
-    """Rows of the weights. The whole vocabulary is not copied for each batch."""
+    """Weights in floating point. The product for the whole vocabulary is built once, others for each batch."""
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
         self.arithmetic, self.weight, self.bias = arithmetic, weight, bias
@@ -158,13 +161,14 @@ class FloatSoftmaxWeights(SoftmaxWeights):
 
 
 class Int8(Arithmetic):
-    """Weights of 255 values, scaled for each output; activations of 255 values, scaled for each row or not at all.
+    """Weights of 255 levels with a scale for each output; activations of 255 levels with a scale for each row, or a
+    fixed one.
 
-    The outputs of an LSTM are between -1 and 1, so one fixed scale fits them: nothing has to be measured, neither beforehand
-    on other text nor at each step.
+    The outputs of an LSTM are between -1 and 1, so a fixed scale fits them. No calibration on other text is needed, and
+    no measurement at each step.
     """
 
-    tolerance = 1e-5  # all of it from the softmax's sum over the vocabulary
+    tolerance = 1e-5  # only the softmax's sum over the vocabulary is inexact
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
         return _int8(*quantize(weight), bias, bounded=bounded)
@@ -175,7 +179,7 @@ class Int8(Arithmetic):
     weight_unit = 1 / WEIGHT_LEVELS
 
     def __init__(self) -> None:
-        # A number that is a tensor already costs an operator a third of the time.
+        # Passing a 0-dim tensor instead of a Python float cuts an operator's overhead to a third.
         self.weight_levels = torch.tensor(float(WEIGHT_LEVELS))
         self.levels = {levels: torch.tensor(float(levels)) for levels in LEVELS}
 
@@ -198,7 +202,7 @@ class Int8(Arithmetic):
 
 
 class Int8SoftmaxWeights(SoftmaxWeights):
-    """Quantised once. torch's product packs each selection: 1,500 rows of 512 take 2 ms."""
+    """Int8 weights, quantized once. torch's product must pack each selection of rows: 1,500 rows of 512 take 2 ms."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
         self.weight, self.scale = quantize(weight)
@@ -221,18 +225,19 @@ class Int8SoftmaxWeights(SoftmaxWeights):
     def _rows(self, pieces: Tensor) -> Tensor:
         if self.weight.size(1) % 8:
             return self.weight[pieces]
-        return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)  # single bytes are copied slowly
+        # Copy eight bytes at a time, because copying single bytes is slow.
+        return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)
 
 
 class CompiledWeights:
-    """Int8 weights as a compiled loop reads them."""
+    """Int8 weights in the form that compiled loops read."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, levels: np.float32) -> None:
         self.weight, self.bias, self.levels = weight.numpy(), bias.numpy(), levels
         self.scale = (scale * torch.tensor(float(1 / levels))).numpy()
 
     def multiply(self, x: Tensor, pieces: Ids, counts: Ids) -> Tensor:
-        """Outputs of rows (N, D) of B sentences, of each those that are its own, (B, W)."""
+        """Outputs (N, W) of rows x (N, D) of B sentences: each has the first `counts` (B,) of its `pieces` (B, W)."""
         out = np.empty((x.size(0), pieces.shape[1]), np.float32)
         kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, pieces, counts, out)
         return torch.from_numpy(out)
@@ -240,7 +245,7 @@ class CompiledWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceProducts(CandidateProduct):
-    """A product for each sentence with its own candidates: an eighth of what 64 sentences need together."""
+    """A product for each sentence with its own candidates: an eighth of the work of one product for 64 sentences."""
 
     weights: CompiledWeights
     pieces: Ids  # (B, W)
@@ -255,13 +260,13 @@ class SentenceProducts(CandidateProduct):
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole numbers from -127 to 127 (F, D) int8 and the scale of each row (F,) with weight ≈ scale · number."""
+    """Round a weight (F, D) to int8 levels from -127 to 127, with a scale for each row (F,): weight ≈ scale · level."""
     scale = _clamp_scale(weight.abs().amax(dim=1)).div_(127)
     return quantize_rows(weight, scale), scale
 
 
 def quantize_rows(weight: Tensor, scale: Tensor) -> Tensor:
-    """Round a matrix (F, D) to int8 multiples of the scales of its rows (F,), which are at least largest value / 127."""
+    """Round a matrix (F, D) to int8 multiples of the scales of its rows (F,), at least the largest value / 127."""
     return (weight / scale.unsqueeze(1)).round_().to(torch.int8)
 
 
@@ -270,37 +275,40 @@ def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) 
         return BoundedInt8Product(weight, scale, bias)
     packed = pack_int8(weight, scale, None)
 
-    def rescaled(x: Tensor) -> Tensor:
+    def multiply_rescaled(x: Tensor) -> Tensor:
         largest = _clamp_scale(x.abs().amax(dim=-1, keepdim=True))
         product = multiply_int8(x / largest, packed).mul_(largest)
         return product if bias is None else product.add_(bias)
 
-    return rescaled
+    return multiply_rescaled
 
 
 class BoundedInt8Product:
-    """W x + b where no |x| is above 1."""
+    """W x + b where all |x| are at most 1."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.packed = pack_int8(weight, scale, bias)
-        self.few: CompiledWeights | None = None
+        self.compiled: CompiledWeights | None = None
         if kernels.AVAILABLE and weight.numel() <= MAX_COMPILED_WEIGHTS and compiled_agrees():
             outputs = len(weight)
             bias = torch.zeros(outputs) if bias is None else bias
-            self.few = CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
+            self.compiled = CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
             self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.few and x.size(0) * self.few.weight.size <= MAX_COMPILED_PRODUCTS:
-            return self.few.multiply(x, self.pieces, self.counts)
+        if self.compiled and x.size(0) * self.compiled.weight.size <= MAX_COMPILED_PRODUCTS:
+            return self.compiled.multiply(x, self.pieces, self.counts)
         return multiply_int8(x, self.packed)
 
     def lstm(self, projected: Tensor) -> Tensor | None:
-        """Outputs (S, H) of the LSTM over one sentence whose recurrent product this is; None: not in a compiled loop."""
-        if self.few is None:
+        """Outputs (S, H) of an LSTM over one sentence, from its inputs W x + b (S, 4H); None without a compiled loop.
+
+        This is its recurrent product.
+        """
+        if self.compiled is None:
             return None
         S, F = projected.shape
-        outputs, own = np.empty((S, F // 4), np.float32), self.few
+        outputs, own = np.empty((S, F // 4), np.float32), self.compiled
         arrays = (own.weight, own.scale, own.bias, self.pieces, self.counts)
         kernels.lstm_sequence(projected.numpy(), *arrays, outputs)
         return torch.from_numpy(outputs)
@@ -311,15 +319,15 @@ def _clamp_scale(largest: Tensor) -> Tensor:
 
 
 def _exact_levels(terms: int) -> int:
-    """The largest number of values on each side of 0 with which sums of so many products are exact in float32."""
+    """The most levels on each side of 0 with which sums of `terms` products are exact in float32."""
     return next(levels for levels in LEVELS if levels**2 * terms <= EXACT)
 
 
 @functools.cache
 def compiled_agrees() -> bool:
-    """Whether the compiled product has the bits of torch's on this machine, above all where rounding turns."""
-    turning = (torch.arange(-126.5, 127) / 127).view(-1, 1)
-    x = torch.cat([turning, turning.nextafter(torch.ones(1)), turning.nextafter(-torch.ones(1))], dim=1).repeat(1, 11)
+    """Whether the compiled product has the bits of torch's on this machine, also near halves, where rounding flips."""
+    halves = (torch.arange(-126.5, 127) / 127).view(-1, 1)
+    x = torch.cat([halves, halves.nextafter(torch.ones(1)), halves.nextafter(-torch.ones(1))], dim=1).repeat(1, 11)
     weight = (torch.arange(7 * x.size(1)) % 255 - 127).view(7, -1).to(torch.int8)
     scale, bias = torch.linspace(0.1, 3, 7), torch.linspace(-1, 1, 7)
     own = CompiledWeights(weight, scale, bias, np.float32(127))
@@ -328,7 +336,10 @@ def compiled_agrees() -> bool:
 
 
 def exact_int8() -> bool:
-    """Whether int8 products on this machine are what they should be. Those of older processors saturate, some have none."""
+    """Whether int8 products are exact on this machine.
+
+    On older processors their sums saturate, and some have no such product.
+    """
     try:
         weight = torch.full((32, 256), 127, dtype=torch.int8)
         weight[::2, ::3] = -127

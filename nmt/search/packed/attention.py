@@ -1,4 +1,4 @@
-"""Attention, packed: products of whole numbers where the arithmetic wants them (nmt/search/packed/arithmetic.py)."""
+"""Packed attention. In int8 its products are of whole numbers (nmt/search/packed/arithmetic.py)."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,7 +15,8 @@ from nmt.search.packed.arithmetic import Arithmetic, Int8, Product
 from nmt.search.packed.cells import tanh_
 from nmt.search.packed.kernels import Bytes, Floats, Ids
 
-MULTIPLE = 16  # of source positions: then a softmax adds up in the same order whatever the padding
+# Source positions are padded to a multiple of it, so that padding does not change the order of sums in a softmax.
+MULTIPLE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +24,19 @@ class Encoded:
     """Encoder outputs of a batch, zero at padding; S is a multiple of `MULTIPLE`."""
 
     values: Tensor  # (B, S, C)
-    mask: Tensor  # (B, S) bool, True at real pieces
-    bounded: bool  # no output is above 1
+    mask: Tensor  # (B, S) bool, True at real tokens
+    bounded: bool  # whether all values are between -1 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysValues:
-    """What attention looks at, a row for each sentence: factors for products and what to multiply the results by."""
+    """Keys and values of a batch as factors of products, and the scales of the results."""
 
     keys: Tensor  # (B, S, A)
     key_scale: Tensor  # (B, 1, 1)
     values: Tensor  # (B, S, D)
     value_scale: Tensor  # (B, 1, 1)
-    padding: Tensor  # (B, 1, S), 0 at real pieces and −∞ at padding
+    padding: Tensor  # (B, 1, S), 0 at real tokens and −∞ at padding
 
     def select(self, sentences: Tensor) -> "KeysValues":
         """The rows of these sentences, (B',) int64."""
@@ -50,7 +51,7 @@ class KeysValues:
 
 @dataclass(frozen=True, kw_only=True)
 class Int8KeysValues:
-    """The same for a compiled loop."""
+    """Keys and values of a batch in int8, for a compiled loop."""
 
     keys: Bytes  # (B, S, A)
     key_scale: Floats  # (B,)
@@ -74,11 +75,11 @@ KV = TypeVar("KV", KeysValues, Int8KeysValues)
 
 
 class PackedAttention(ABC, Generic[KV]):
-    """Contexts and weights for the queries of a step."""
+    """Computes contexts and weights for the queries of a step."""
 
     @abstractmethod
     def start(self, encoded: Encoded) -> KV:
-        """Keys and values of a batch."""
+        """Compute the keys and values of a batch."""
 
     @abstractmethod
     def __call__(self, hidden: Tensor, attended: KV) -> tuple[Tensor, Tensor]:
@@ -86,13 +87,14 @@ class PackedAttention(ABC, Generic[KV]):
 
 
 class TorchAttention(PackedAttention[KeysValues]):
-    """Attention in operators of torch.
+    """Attention with torch operators.
 
     Args:
         arithmetic: of the products.
-        values: what to make of encoder outputs before they are averaged; by default nothing. A product that only ever sees the
-            context may be made here, once for each source piece instead of once for each hypothesis and step.
-        bounded: no query is above 1.
+        values: a product to apply to encoder outputs before they are averaged; none by default. A product of nothing
+            but the context belongs here: it is computed once for each source token instead of once for each hypothesis
+            and step.
+        bounded: whether all queries are between -1 and 1.
     """
 
     def __init__(self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool) -> None:
@@ -114,7 +116,7 @@ class TorchAttention(PackedAttention[KeysValues]):
 
     @abstractmethod
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The keys of a batch (B, S, A) and what to multiply scores by (B, 1, 1)."""
+        """The keys of a batch (B, S, A) and the scale of the scores (B, 1, 1)."""
 
     @abstractmethod
     def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
@@ -129,7 +131,7 @@ class TorchAttention(PackedAttention[KeysValues]):
 
 
 class Dot(TorchAttention):
-    """score = qᵀ k, with keys of its own (general) or the encoder's outputs (dot)."""
+    """score = qᵀ k. The keys are projected (general) or the encoder outputs themselves (dot)."""
 
     def __init__(
         self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool, project: Product | None
@@ -148,7 +150,7 @@ class Dot(TorchAttention):
 
 
 class CompiledDot(PackedAttention[Int8KeysValues]):
-    """`Dot` in a compiled loop, with keys and values as bytes. No query may be above 1."""
+    """`Dot` in a compiled loop, with keys and values in int8. All queries must be between -1 and 1."""
 
     def __init__(self, values: Product | None, project: Product | None) -> None:
         self.values, self.project = values, project
@@ -178,7 +180,7 @@ class CompiledDot(PackedAttention[Int8KeysValues]):
 
 
 class Additive(TorchAttention):
-    """score = wᵀ tanh(W q + U v): its sum over A is the only product of a step."""
+    """score = wᵀ tanh(W q + U v). Its sum over A is the only product of a step."""
 
     def __init__(
         self,
@@ -221,7 +223,7 @@ class MultiHead(TorchAttention):
         return keys, scale * (keys.size(-1) // self.heads) ** -0.5
 
     def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
-        """Of each head, (B, heads, K, S)."""
+        """The scores of each head, (B, heads, K, S)."""
         B, K, H = query.shape
         factors, scale = self.arithmetic.queries(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
         products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
@@ -245,13 +247,13 @@ class MultiHead(TorchAttention):
 def pack_attention(
     attention: Attention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
 ) -> PackedAttention[Any]:
-    """The packed form of an attention.
+    """Pack an attention.
 
     Args:
         attention: of the model.
         arithmetic: of the products.
-        values: see `TorchAttention`; not for several heads, which have values of their own.
-        bounded: whether queries and encoder outputs are.
+        values: see `TorchAttention`. Multi-head attention has its own values and ignores it.
+        bounded: whether queries, and whether encoder outputs, are between -1 and 1.
     """
     if isinstance(attention, MultiHeadAttention):
         return MultiHead(attention, arithmetic, bounded=bounded)
@@ -267,14 +269,14 @@ def pack_attention(
 
 
 def _to_bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
-    """Matrices (B, S, D) in int8 and their scales (B,)."""
+    """Convert matrices (B, S, D) to int8 and their scales (B,)."""
     numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
     kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)
     return numbers, scale
 
 
 def _project(product: Product | None, encoded: Encoded) -> Tensor:
-    """A product at each position, (B, S, D), zero at padding; by default the encoder's outputs themselves."""
+    """A product of the encoder outputs at each position, (B, S, D), zero at padding. Without a product, the outputs."""
     if product is None:
         return encoded.values
     B, S, _ = encoded.values.shape

@@ -1,4 +1,4 @@
-"""Recurrent layers, packed: a step is one product of all gates, then the cell element by element."""
+"""Packed recurrent layers: a step is one product for all gates, then the cell element by element."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Arithmetic, Product
 from nmt.search.packed.kernels import Floats, Ids
 
-# An operator takes a number thrice as long as a tensor.
+# A Python scalar triples the overhead of an operator.
 ONE = torch.tensor(1.0)
 
 
 def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
-    """tanh(x + y) in the place of x, (N, H) both."""
+    """tanh(x + y) in place of x, both (N, H)."""
     if not kernels.AVAILABLE:
         return tanh_(x.add_(y))
     kernels.add_tanh(x.numpy(), y.numpy())
@@ -26,17 +26,17 @@ def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
 
 
 def tanh_(x: Tensor) -> Tensor:
-    """tanh(x) = 2 σ(2 x) - 1 in place: torch's σ takes a fifth of the time of its tanh."""
+    """tanh(x) = 2 σ(2 x) - 1 in place. In torch, σ is five times as fast as tanh."""
     x.add_(x).sigmoid_()
     return x.add_(x).sub_(ONE)
 
 
 def lstm_(gates: Tensor, state: CellState) -> CellState:
-    """The LSTM of nmt/model/cells.py with one σ for all gates. Overwrites the gates.
+    """The LSTM of nmt/model/cells.py with one σ for all gates, which are overwritten.
 
     Args:
-        gates: those of the candidate doubled, (..., 4H), in the order i, f, g, o: tanh(g) = 2 σ(2 g) - 1.
-        state: h and 2 c, (..., H) each: doubled too, so that tanh(c) = 2 σ(2 c) - 1 needs no product.
+        gates: (..., 4H), in the order i, f, g, o. The candidate g is doubled, because tanh(g) = 2 σ(2 g) - 1.
+        state: h and 2 c, (..., H) each. c is doubled too, so that tanh(c) = 2 σ(2 c) - 1 needs no product.
     """
     i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
     c = torch.mul(f, state[1]).addcmul_(i, g, value=4.0).sub_(i, alpha=2.0)  # f ⊙ 2 c + 2 i ⊙ (2 σ(2 g) - 1)
@@ -46,18 +46,21 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows (N, F) that stand anywhere in a table: a compiled loop reads them where they are."""
+    """Rows (N, F) of a table, which a compiled loop reads without gathering them."""
 
     table: Tensor  # (V, F)
-    numbers: Tensor | None = None  # (N,); None: all, in their order
+    numbers: Tensor | None = None  # (N,) the indices of the rows; None: all, in order
 
     def gather(self) -> Tensor:
-        """(N, F)."""
+        """The rows as one tensor, (N, F)."""
         return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
 
 
-def next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
-    """The state after a step from W x + b and U h + b (an LSTM's may be one product), which it may overwrite."""
+def compute_next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
+    """The state after a step, from W x + b and U h + b, which for an LSTM may be one product.
+
+    Both may be overwritten.
+    """
     if cell == "lstm":
         return step_lstm(recurrent, inputs, state)
     assert inputs is not None
@@ -65,7 +68,7 @@ def next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellSta
 
 
 def step_lstm(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
-    """`lstm_` of the sum of gates (N, 4H) and rows of a table."""
+    """`lstm_` on the sum of gates (N, 4H) and rows of a table."""
     if not kernels.AVAILABLE:
         return lstm_(gates if added is None else gates.add_(added.gather()), state)
     c = state[1].contiguous()
@@ -83,12 +86,15 @@ def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
 
 
 def pack_state(cell: str, state: CellState) -> CellState:
-    """A state of the model's as `next_state` wants it."""
+    """Convert a state of the model for `compute_next_state`."""
     return (state[0], state[1] * 2.0) if cell == "lstm" else state
 
 
 class Weights:
-    """W, U and their biases of one layer, its LSTM's candidate doubled for `lstm_`."""
+    """Copies of W, U and their biases in one layer.
+
+    For an LSTM, the rows of the candidate are doubled, as `lstm_` needs.
+    """
 
     def __init__(self, layer: RecurrentLayer) -> None:
         assert isinstance(layer, TorchLayer)
@@ -107,16 +113,16 @@ class Layer:
     Args:
         weights: of the layer.
         arithmetic: of the products.
-        added: how many of the first inputs are multiplied elsewhere (the embedding, in a table): `step` gets their part of
-            W x, with the bias.
-        bounded: no other input is above 1.
+        added: how many of the first inputs are multiplied elsewhere, such as the embedding in a table. `step` receives
+            their part of W x, with the bias.
+        bounded: whether all other inputs are between -1 and 1.
     """
 
     def __init__(self, weights: Weights, arithmetic: Arithmetic, *, added: int, bounded: bool) -> None:
         self.cell = weights.cell
         inputs, recurrent = weights.input[:, added:], weights.recurrent
         bias = torch.zeros_like(weights.input_bias) if added else weights.input_bias
-        # One product is faster than two, but inputs above 1 would leave h too few of the values that int8 has.
+        # One product is faster than two, but with inputs above 1, int8 would have too few levels left for h.
         self.joint = self.cell == "lstm" and bounded and inputs.size(1) > 0
         self.input: Product | None = None
         if self.joint:
@@ -128,12 +134,12 @@ class Layer:
         self.recurrent = arithmetic.product(recurrent, weights.recurrent_bias, bounded=True)
 
     def step(self, added: Rows | None, inputs: Tensor | None, state: CellState) -> CellState:
-        """The next state, from the part of W x that was computed elsewhere (N, F) and the other inputs (N, D)."""
+        """The next state, from the part of W x that is computed elsewhere (N, F) and the other inputs (N, D)."""
         if self.joint:
             assert inputs is not None
-            return next_state(self.cell, added, self.recurrent(torch.cat([inputs, state[0]], dim=-1)), state)
+            return compute_next_state(self.cell, added, self.recurrent(torch.cat([inputs, state[0]], dim=-1)), state)
         if self.input is not None:
             assert inputs is not None
             product = self.input(inputs)
             added = Rows(table=product if added is None else product.add_(added.gather()))
-        return next_state(self.cell, added, self.recurrent(state[0]), state)
+        return compute_next_state(self.cell, added, self.recurrent(state[0]), state)

@@ -1,4 +1,4 @@
-"""The decoders, packed: the same steps as nmt/model/decoder.py with fewer and cheaper products."""
+"""Packed decoders: the steps of nmt/model/decoder.py with fewer and cheaper products."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ MAX_TABLE_BYTES = 2**27
 
 
 class EmbeddingTable:
-    """W x + b of every piece's embedding x, multiplied once when the model is loaded."""
+    """W x + b of every token's embedding x, computed once when the model is loaded."""
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
 
     def __call__(self, tokens: Tensor) -> Rows:
-        """The rows of these pieces (N,), (N, F)."""
+        """The rows (N, F) of tokens (N,)."""
         return Rows(table=self.rows, numbers=tokens)
 
 
 class EmbeddingProduct:
-    """The same where the table would be too large: a product of the pieces at hand."""
+    """W x + b computed at each step, where a table would be too large."""
 
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
@@ -44,7 +44,7 @@ class EmbeddingProduct:
 
 
 class PackedBridge:
-    """First states from the encoder's outputs."""
+    """The first states of the decoder, from the outputs of the encoder."""
 
     def __init__(self, decoder: Decoder, config: ModelConfig, arithmetic: Arithmetic, *, bounded: bool) -> None:
         self.arithmetic = arithmetic
@@ -57,27 +57,27 @@ class PackedBridge:
         B = encoded.values.size(0)
         flat = torch.zeros(B, self.layers * self.states * self.size)
         if self.product is not None:
-            flat = tanh_(self.product(self._summary(encoded)))
+            flat = tanh_(self.product(self._summarize(encoded)))
         states = flat.view(B, self.layers, self.states, self.size)
-        states = states.permute(1, 2, 0, 3).contiguous()  # each state's rows together, as loops want them
+        states = states.permute(1, 2, 0, 3).contiguous()  # compiled loops need contiguous rows of each state
         return tuple(pack_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
 
-    def _summary(self, encoded: Encoded) -> Tensor:
+    def _summarize(self, encoded: Encoded) -> Tensor:
         lengths = encoded.mask.sum(dim=1)
         if not self.mean:
             return final_outputs(encoded.values, lengths)
         values, scale = self.arithmetic.sentences(encoded.values)
-        total = values.sum(dim=1) * scale.squeeze(1)  # of whole numbers: exact in any order
+        total = values.sum(dim=1) * scale.squeeze(1)  # in int8 a sum of whole numbers, exact in any order
         return total / lengths.unsqueeze(1)
 
 
 class PackedDecoder(ABC):
-    """What both decoders share: layers, attention and h̃.
+    """The parts that both decoders share: layers, attention and h̃.
 
     Args:
         network: the model.
         arithmetic: of the products.
-        bounded: no output of the encoder is above 1.
+        bounded: whether all outputs of the encoder are between -1 and 1.
     """
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> None:
@@ -90,7 +90,7 @@ class PackedDecoder(ABC):
         hidden = [
             isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)
         ]
-        above = [below and (feeding or (bounded and not several)) for below in hidden]  # the inputs of the layers above
+        above = [below and (feeding or (bounded and not several)) for below in hidden]
         weights = [Weights(layer) for layer in decoder.layers]
         self.embedded = _pack_embedding(weights[0], network.target_embedding.scaled, arithmetic)
         self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
@@ -99,7 +99,7 @@ class PackedDecoder(ABC):
         ]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
-        # Where nothing but h̃ sees the context, its part of that product is made once for each source piece.
+        # If only h̃ uses the context, its part of that product is computed once for each source token.
         self.folded = not several and (feeding or len(self.layers) == 1)
         if self.folded:
             C = config.encoder_size
@@ -116,16 +116,19 @@ class PackedDecoder(ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
-        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,), with what attention made of the source."""
+        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,).
 
-    def combined(self, hidden: Tensor, context: Tensor) -> Tensor:
+        `attended` is from `attention.start`.
+        """
+
+    def combine_context(self, hidden: Tensor, context: Tensor) -> Tensor:
         """h̃ = tanh(W [c; h])."""
         if self.folded:
             return add_tanh_(self.combine(hidden), context)
         return tanh_(self.combine(torch.cat([context, hidden], dim=-1)))
 
     def output(self, index: int, below: Tensor | None, state: CellState) -> Tensor:
-        """Output of a layer: normalised, with its residual connection."""
+        """The output of a layer, normalized and with its residual connection."""
         outputs: Tensor = self.norms[index](state[0])
         return below + outputs if below is not None and self.residual else outputs
 
@@ -140,7 +143,7 @@ class PackedParallelDecoder(PackedDecoder):
         for index in range(1, len(self.layers)):
             states.append(self.layers[index].step(None, torch.cat([hidden, context], dim=-1), state.layers[index]))
             hidden = self.output(index, hidden, states[-1])
-        return self.combined(hidden, context), weights, DecoderState(layers=tuple(states))
+        return self.combine_context(hidden, context), weights, DecoderState(layers=tuple(states))
 
 
 class PackedInputFeedingDecoder(PackedDecoder):
@@ -157,12 +160,12 @@ class PackedInputFeedingDecoder(PackedDecoder):
             states.append(self.layers[index].step(None, hidden, state.layers[index]))
             hidden = self.output(index, hidden, states[-1])
         context, weights = self.attention(hidden, attended)
-        vector = self.combined(hidden, context)
+        vector = self.combine_context(hidden, context)
         return vector, weights, DecoderState(layers=tuple(states), feed=vector)
 
 
 def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> PackedDecoder:
-    """The packed form of a network's decoder; `bounded`: no output of its encoder is above 1."""
+    """Pack the decoder of a network. `bounded`: whether all outputs of its encoder are between -1 and 1."""
     feeding = isinstance(network.decoder, InputFeedingDecoder)
     return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
 

@@ -1,4 +1,4 @@
-"""The encoder, packed: both directions of a layer step together."""
+"""The packed encoder: both directions of a layer advance together, step by step."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ from nmt.model.encoder import BidirectionalLayer, Encoder, reverse_positions
 from nmt.model.state import CellState
 from nmt.search.packed.arithmetic import Arithmetic, BoundedInt8Product
 from nmt.search.packed.attention import MULTIPLE, Encoded
-from nmt.search.packed.cells import Rows, Weights, next_state
+from nmt.search.packed.cells import Rows, Weights, compute_next_state
 
 
 class Bidirectional:
-    """One layer."""
+    """A layer of both directions."""
 
     def __init__(self, layer: BidirectionalLayer, arithmetic: Arithmetic, *, bounded: bool) -> None:
-        """`bounded`: no input is above 1."""
+        """`bounded`: whether all inputs are between -1 and 1."""
         both = [Weights(part) for part in (layer.forward_layer, layer.backward_layer)]
         self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
         self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
         self.inputs = [arithmetic.product(one.input, one.input_bias, bounded=bounded) for one in both]
         self.recurrent = [arithmetic.product(one.recurrent, one.recurrent_bias, bounded=True) for one in both]
 
-    def __call__(self, inputs: Tensor, turned: Tensor) -> Tensor:
-        """Outputs (2, S, B, h) of inputs (S, B, D) and of the same with each sentence turned around."""
+    def __call__(self, inputs: Tensor, reversed_inputs: Tensor) -> Tensor:
+        """Outputs (2, S, B, h) of inputs (S, B, D) and of the same inputs with each sentence reversed."""
         S, B, D = inputs.shape
         projected = [
             product(part.reshape(S * B, D)).view(S, B, -1)
-            for product, part in zip(self.inputs, (inputs, turned), strict=True)
+            for product, part in zip(self.inputs, (inputs, reversed_inputs), strict=True)
         ]
         if B == 1 and self.cell == "lstm" and (alone := self._encode_alone(projected)) is not None:
             return alone
@@ -36,12 +36,12 @@ class Bidirectional:
         outputs = []
         for step in zip(*(part.unbind() for part in projected), strict=True):
             gates = torch.cat([product(h) for product, h in zip(self.recurrent, state[0].chunk(2), strict=True)])
-            state = next_state(self.cell, Rows(table=torch.cat(step)), gates, state)
+            state = compute_next_state(self.cell, Rows(table=torch.cat(step)), gates, state)
             outputs.append(state[0])
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
     def _encode_alone(self, projected: list[Tensor]) -> Tensor | None:
-        """Outputs of a single sentence, if one compiled loop can do it all."""
+        """Outputs of a single sentence from one compiled loop; None if there is no such loop."""
         outputs = [
             found
             for product, part in zip(self.recurrent, projected, strict=True)
@@ -51,20 +51,20 @@ class Bidirectional:
 
 
 class PackedEncoder:
-    """The stack of layers, from embedded pieces to what attention sees."""
+    """The stack of layers, from embeddings to the memory of attention."""
 
     def __init__(self, encoder: Encoder, arithmetic: Arithmetic) -> None:
         self.norms: Sequence[nn.Module] = list(encoder.norms)
         self.residual = encoder.residual
         self.layers = []
-        self.bounded = False  # of the layer's inputs: embeddings are what they are
+        self.bounded = False  # whether the inputs of the layer are between -1 and 1; embeddings need not be
         for index, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
             assert isinstance(layer, BidirectionalLayer)
             self.layers.append(Bidirectional(layer, arithmetic, bounded=self.bounded))
             self.bounded = isinstance(norm, nn.Identity) and not (index and self.residual)
 
     def __call__(self, embedded: Tensor, lengths: Tensor) -> Encoded:
-        """What becomes of embedded source pieces (B, S, E) with lengths (B,)."""
+        """Encode source embeddings (B, S, E) with lengths (B,)."""
         S = embedded.size(1)
         mask = torch.arange(-(-S // MULTIPLE) * MULTIPLE) < lengths.unsqueeze(1)
         positions = reverse_positions(lengths, S).t()
@@ -79,5 +79,5 @@ class PackedEncoder:
 
 
 def reverse(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Each sentence of (S, B, D) turned around, by positions (S, B) from `reverse_positions`."""
+    """Reverse each sentence of (S, B, D), by positions (S, B) from `reverse_positions`."""
     return sequence[positions, torch.arange(positions.size(1))]

@@ -1,4 +1,4 @@
-"""The engine: a packed network that is a scorer, so that search is written once."""
+"""The engine: a packed network that is a scorer, so that search does not depend on how a network computes."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,9 +19,9 @@ from nmt.search.packed.decoder import pack_decoder
 from nmt.search.packed.encoder import PackedEncoder
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 
-VECTOR = 32  # elements that torch's loops take at once
+VECTOR = 32  # elements that torch's loops process at once
 
-# What can be packed: for each key of the model the values that are known here.
+# For each of these keys of the model configuration, the values that can be packed.
 PACKABLE: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
     "encoder_stack": ("bidirectional",),
@@ -36,19 +36,19 @@ PACKABLE: dict[str, tuple[object, ...]] = {
 
 
 def unpackable_part(config: ModelConfig) -> str | None:
-    """The first part of a network that cannot be packed, as `model.key=value`; None where all is known."""
+    """The first part of a network that cannot be packed, as `model.key=value`; None if all can."""
     values = {key: getattr(config, key) for key in PACKABLE}
     return next((f"model.{key}={value}" for key, value in values.items() if value not in PACKABLE[key]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
-    """The state of a batch. Hypotheses of a sentence share what attention looks at."""
+    """The state of a batch. The hypotheses of a sentence share its keys and values."""
 
     attended: KeysValues | Int8KeysValues  # B rows
     decoder: DecoderState  # N rows
     output: CandidateProduct  # of B sentences
-    length: int  # S, without what attention has added
+    length: int  # S, without the padding of `MULTIPLE`
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
         decoder = self.decoder.select(rows)
@@ -59,12 +59,12 @@ class EngineState:
 
 
 def _fills_vectors(config: ModelConfig) -> bool:
-    """Whether rows fill the processor's vectors: what is left over is computed by other code, with other last bits."""
+    """Whether rows fill whole vectors of the processor. Remainders take another code path, which rounds differently."""
     return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
 
 
 class Engine:
-    """One model on a CPU."""
+    """One packed network on a CPU."""
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
         with torch.inference_mode():
@@ -85,7 +85,10 @@ class Engine:
 
     @property
     def tolerance(self) -> float:
-        """See `Arithmetic.tolerance`. Several threads of torch cut rows at places that fit no vector either."""
+        """See `Arithmetic.tolerance`.
+
+        In int8 it is larger if rows do not fill vectors or several threads split them.
+        """
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
             return COARSE
         return self.arithmetic.tolerance
@@ -107,7 +110,7 @@ class Engine:
 
 
 def log_softmax_(scores: Tensor) -> Tensor:
-    """Of each row, which it may overwrite."""
+    """The log-softmax of each row. The scores may be overwritten."""
     if not kernels.AVAILABLE:
         return scores.log_softmax(dim=-1)
     kernels.log_softmax(scores.numpy())
@@ -115,16 +118,16 @@ def log_softmax_(scores: Tensor) -> Tensor:
 
 
 def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
-    """A network as search sees it on a CPU: packed, or as it is where the engine does not know a part of it.
+    """The scorer of a network on a CPU: packed, or the network as it is if a part of it cannot be packed.
 
     Args:
         network: on a CPU.
-        precision: fp32, bf16 or int8; auto is int8 where this machine computes it exactly, else fp32.
+        precision: fp32, bf16, int8, or auto for int8 where this machine computes it exactly and fp32 elsewhere.
 
     Raises:
         ConfigError: bf16 or int8 of a network that cannot be packed.
-        MachineError: int8 where this machine cannot.
-        ModelError: weights that are not numbers, which int8 would make numbers of.
+        MachineError: int8 on a machine that does not compute it exactly.
+        ModelError: weights that are not finite, which int8 would hide.
     """
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")

@@ -1,11 +1,9 @@
 """Inner loops of translation on a CPU, compiled by Numba where it is installed: `pip install "nmt[fast]"`.
 
-In operators of torch, a step of search is some thirty of them. Each costs a microsecond or two before it computes anything, and
-another way through memory. A compiled loop does the work of several on one way. Where there is no Numba, operators of torch do
-the same; they stand where these loops are called.
+A step of search takes about thirty torch operators. Each costs 1 to 2 µs of overhead and another pass over memory; a
+compiled loop fuses several in one pass. Without Numba, the callers of these loops use torch operators instead.
 
-All arrays are contiguous. Each row is computed by the same code whatever rows stand around it, so its result never depends on
-them.
+All arrays are contiguous. Each row is computed by the same code, so its result does not depend on the other rows.
 """
 
 from collections.abc import Callable
@@ -22,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _compiler() -> Any:
-    """Numba's; None where it is not installed, or does not fit this NumPy."""
+    """The decorator of Numba; None if it is not installed, or incompatible with this NumPy."""
     try:
         from numba import njit
     except ImportError:
@@ -36,28 +34,28 @@ AVAILABLE = _njit is not None
 _f = np.float32
 _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
-_TO_WHOLE = _f(3 * 2**22)  # added to a number below 2²² it leaves no room for a fraction
-FINE = _f(2047)  # levels that cost no more than 127, where products are of 16 bits; sums of 8,000 terms stay below 2³¹
-_BLOCK = 64  # elements of which `select_extensions` looks at the largest first
+_TO_WHOLE = _f(3 * 2**22)  # adding and subtracting it rounds a number below 2²² to the nearest whole number
+FINE = _f(2047)  # levels that cost no more than 127, since products are of 16 bits; sums of 8,000 terms stay below 2³¹
+_BLOCK = 64  # elements that `select_extensions` skips at once if the largest of them is too small
 
 
 def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
-    """Compiles a function at its first call, once and for all on this machine; leaves it alone where there is no Numba.
+    """Compile a function at its first call, and cache it on this machine. Without Numba, return it unchanged.
 
     Args:
-        liberties: of LLVM with floating-point numbers: `contract` makes a · b + c one operation, `reassoc` makes a sum several
-            that are added up at last, as vectors need it.
+        liberties: what LLVM may do with floating-point numbers. `contract` fuses a · b + c into one operation;
+            `reassoc` splits a sum into several partial sums, as vectors need.
         options: of Numba's `njit`.
     """
 
     def decorate(function: Function) -> Function:
         if _njit is None:
             return function
-        # "numpy": division by zero is no exception, which no vector could raise.
+        # "numpy": division by zero raises no exception, which would prevent vectors.
         settings = {"error_model": "numpy", "fastmath": set(liberties), **options}
         try:
             kernel: Function = _njit(cache=True, **settings)(function)
-        except RuntimeError:  # no folder can be written that would keep it: every process compiles it
+        except RuntimeError:  # no folder for the cache is writable, so each process compiles it
             kernel = _njit(**settings)(function)
         return kernel
 
@@ -75,7 +73,7 @@ def _exp(x: Any) -> Any:
     p = p * r + _f(4.1665795894e-2)
     p = p * r + _f(1.6666665459e-1)
     p = p * r + _f(5.0000001201e-1)
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)  # 2ⁿ, spelt in its bits
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)  # 2ⁿ, from its bits
     return (p * (r * r) + r + _f(1)) * power
 
 
@@ -107,13 +105,13 @@ def _smallest(row: Floats) -> Any:
 
 @compiled("contract")
 def _exps(row: Floats, out: Floats) -> None:
-    """e to the power of each number less the largest."""
+    """exp(x - max x) of each number x."""
     highest = _largest(row)
     for v in range(len(row)):
         out[v] = _exp(row[v] - highest)
 
 
-@compiled("reassoc", "nsz")  # which would undo the rounding in `_exp`, so that has a loop of its own
+@compiled("reassoc", "nsz")  # `reassoc` would undo the rounding in `_exp`, so sums have a separate loop
 def _sum(row: Floats) -> Any:
     total = _f(0)
     for v in range(len(row)):
@@ -126,12 +124,12 @@ def _dot(x: Words, y: Bytes) -> Any:
     total = np.int32(0)
     for d in range(len(y)):
         total += np.int32(x[d]) * np.int32(y[d])
-    return np.int32(total)  # Numba would make it 64 bits, which are twice as slow
+    return np.int32(total)  # Numba would promote it to 64 bits, which is twice as slow
 
 
 @compiled("contract")
 def _round(x: Floats, levels: Any, out: Words) -> None:
-    """Numbers between -1 and 1 to multiples of 1/levels, as torch rounds them: 127 x + 128 is a single operation there."""
+    """Round numbers between -1 and 1 to multiples of 1/levels, as torch does: 127 x + 128 is a fused operation there."""
     for d in range(len(x)):
         level = x[d] * levels + _f(128)
         out[d] = np.int16(np.int32((level + _TO_WHOLE) - _TO_WHOLE) - np.int32(128))
@@ -141,17 +139,17 @@ def _round(x: Floats, levels: Any, out: Words) -> None:
 def multiply(
     x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, out: Floats
 ) -> None:
-    """W x + b with some rows of W for each sentence; with 127 levels in the bits of torch's int8 product.
+    """W x + b with some rows of W for each sentence. With 127 levels it has the bits of torch's int8 product.
 
     Args:
         x: (B·K, D) between -1 and 1.
-        levels: how many values of x there are on each side of 0, float32.
+        levels: of x on each side of 0, float32.
         weight: (F, D).
-        scale: of its rows, divided by the levels, (F,).
+        scale: of the rows of the weight, divided by the levels, (F,).
         bias: (F,).
         pieces: the rows of the weight for each sentence, (B, W).
-        counts: how many they are, (B,).
-        out: (B·K, W); −∞ where a sentence has no more.
+        counts: how many rows each sentence has, (B,).
+        out: (B·K, W) for the results, −∞ after the last row of a sentence.
     """
     B, D = len(pieces), x.shape[1]
     K = len(x) // B
@@ -169,13 +167,13 @@ def multiply(
 
 @compiled("contract")
 def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_next: Floats) -> None:
-    """The cell of nmt/search/packed/cells.py: `lstm_` after the addition of `added[rows]` to the gates, which are overwritten.
+    """`lstm_` of nmt/search/packed/cells.py, after adding `added[rows]` to the gates, which are overwritten.
 
     Args:
         gates: (N, 4H).
         added: the other part of the gates, (V, 4H).
-        rows: which of them belong to the gates, (N,).
-        c: (N, H), doubled as there.
+        rows: the row of `added` for each row of the gates, (N,).
+        c: (N, H), doubled as in `lstm_`.
         h_next, c_next: (N, H) for the results.
     """
     N, H = c.shape
@@ -184,7 +182,7 @@ def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_n
         for j in range(4 * H):
             gate[j] = _sigmoid(gate[j] + other[j])
         i, f, g, o = gate[:H], gate[H : 2 * H], gate[2 * H : 3 * H], gate[3 * H :]
-        # No more than four arrays in a loop: the compiler must prove that they do not overlap.
+        # At most four arrays in a loop, because the compiler must prove that they do not overlap.
         before, after, output = c[n], c_next[n], h_next[n]
         for j in range(H):
             after[j] = f[j] * before[j] + _f(2) * (i[j] * (_f(2) * g[j] - _f(1)))
@@ -200,8 +198,8 @@ def lstm_sequence(
 
     Args:
         projected: W x + b of each step, (S, 4H).
-        weight, scale, bias, pieces, counts: of U, as for `multiply` with 127 levels, (4H, H).
-        outputs: (S, H) for h of each step.
+        weight, scale, bias, pieces, counts: of U (4H, H), as for `multiply` with 127 levels.
+        outputs: (S, H), for h of each step.
     """
     S, H = outputs.shape
     gates, row = np.empty((1, 4 * H), np.float32), np.empty(1, np.int64)
@@ -215,7 +213,7 @@ def lstm_sequence(
 
 @compiled("contract")
 def add_tanh(x: Floats, y: Floats) -> None:
-    """tanh(x + y) in the place of x, (N, H) both."""
+    """tanh(x + y) in place of x, both (N, H)."""
     for n in range(len(x)):
         one, other = x[n], y[n]
         for j in range(len(one)):
@@ -233,15 +231,15 @@ def attend(
     weights: Floats,
     context: Floats,
 ) -> None:
-    """Dot-product attention of K queries a sentence, in whole numbers where it multiplies with keys.
+    """Dot-product attention of K queries for each sentence. Products with keys are of whole numbers.
 
     Args:
         query: (B·K, A) between -1 and 1.
         keys: (B, S, A) with their scales (B,).
         values: (B, S, D) with their scales (B,).
         lengths: (B,) of the sentences.
-        weights: (B·K, S) for the attention weights, zero where a sentence has ended.
-        context: (B·K, D) for the mean of the values.
+        weights: (B·K, S) for the attention weights, zero at padding.
+        context: (B·K, D) for the weighted mean of the values.
     """
     B, _, A = keys.shape
     K = len(query) // B
@@ -259,7 +257,7 @@ def attend(
 
 @compiled("contract")
 def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
-    """Matrices (B, S, D) of sentences as whole numbers from -127 to 127 and what to multiply them by, (B,); zero at padding."""
+    """Convert sentences (B, S, D) to whole numbers from -127 to 127, zero at padding, with a scale for each (B,)."""
     for b in range(len(x)):
         largest = _f(1e-30)
         for s in range(lengths[b]):
@@ -277,7 +275,7 @@ def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
 
 @compiled("contract")
 def _softmax(row: Floats) -> None:
-    """Of one row, in its place."""
+    """The softmax of one row, in place."""
     _exps(row, row)
     total = _sum(row)
     for s in range(len(row)):
@@ -295,7 +293,7 @@ def _average(weights: Floats, values: Bytes, scale: Any, length: int, out: Float
 
 @compiled("contract")
 def log_softmax(scores: Floats) -> None:
-    """Of each row of (N, W), in its place. What fills it up, −∞ at its end, has no part in the order in which its sum adds up."""
+    """The log-softmax of each row of (N, W), in place. −∞ at the end of a row does not change the order of its sum."""
     powers = np.empty(scores.shape[1], np.float32)
     for n in range(len(scores)):
         end = scores.shape[1]
@@ -310,14 +308,14 @@ def log_softmax(scores: Floats) -> None:
 
 @compiled("contract")
 def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
-    """The best of all extensions of each sentence's hypotheses, as nmt/search/extensions.py wants them.
+    """The best extensions of each sentence's hypotheses, as in nmt/search/extensions.py.
 
     Args:
         scores: (B, K, W), EOS first.
-        ahead: what to add to each hypothesis' scores, (B, K).
+        ahead: the number to add to the scores of each hypothesis, (B, K).
         ends: (B, K) for the sums of EOS.
-        values: (B, count) for the largest of the other sums, the first of equals first; −∞ where there are fewer.
-        places: (B, count) for where they are in the sentence's (K, W).
+        values: (B, count) for the largest of the other sums, equal ones in their order; −∞ where there are fewer.
+        places: (B, count) for their indices in the sentence's (K, W).
     """
     B, K, W = scores.shape
     last = values.shape[1] - 1
@@ -339,7 +337,7 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
 
 @compiled()
 def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
-    """Among sorted values, of which the last falls out."""
+    """Insert a value into sorted values, dropping the last."""
     index = len(values) - 1
     while index > 0 and value > values[index - 1]:
         values[index], places[index] = values[index - 1], places[index - 1]
@@ -348,9 +346,9 @@ def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
 
 
 def prepare() -> None:
-    """Compiles all of it, or reads it from where it was kept: some seconds once, then a tenth of one in each process.
+    """Compile all loops, or load them from the cache: some seconds once, then 0.1 s in each process.
 
-    What is done before processes are forked, they share.
+    Call it before forking, so that child processes share the result.
     """
     if not AVAILABLE:
         return

@@ -188,15 +188,15 @@ def test_processors_without_int8_are_detected(monkeypatch: pytest.MonkeyPatch) -
 def test_compiled_products_are_used_only_where_they_have_the_bits_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled_agrees.cache_clear()
     assert compiled_agrees()
-    assert product_of_few() is not None
+    assert compiled_product() is not None
     exact = arithmetic.multiply_int8
     monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed) * (1 + 2**-23))
     compiled_agrees.cache_clear()
-    assert product_of_few() is None
+    assert compiled_product() is None
     compiled_agrees.cache_clear()
 
 
-def product_of_few() -> object:
+def compiled_product() -> object:
     product = Int8().product(random(32, 64), random(32), bounded=True)
     assert isinstance(product, BoundedInt8Product)
-    return product.few
+    return product.compiled

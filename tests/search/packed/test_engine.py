@@ -60,7 +60,8 @@ KINDS = [
 
 
 def network(seed: int = 1, **settings: object) -> Seq2Seq:
-    """A network with sizes that fill vectors and weights larger than at the start of training, without an embedding scale.
+    """A network with sizes that fill vectors and weights larger than at the start of training, without an embedding
+    scale.
 
     With larger embeddings random networks, above all plain RNNs, are so sensitive that int8 changes their output.
     """
@@ -74,7 +75,7 @@ def network(seed: int = 1, **settings: object) -> Seq2Seq:
 
 @torch.inference_mode()
 def walk(scorer: Scorer, lines: list[list[int]], tokens: Tensor, candidates: Candidates = ALL) -> tuple[Tensor, Tensor]:
-    """Log P (B, K, T, W) and attention weights of the longest line (K, T, S) along the same tokens (K, T) for all lines."""
+    """Log P (B, K, T, W) along the same tokens (K, T) for all lines, and attention of the longest line (K, T, S)."""
     source, lengths = pad(lines)
     B, (K, T) = len(lines), tokens.shape
     prediction, state = scorer.step(torch.full((B,), BOS), scorer.start(source, lengths, candidates))
