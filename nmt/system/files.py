@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, with checksums."""
+"""Atomic writes of files and folders, with checksums."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt.errors import DataError, MachineError, ModelError
 
 CHECKSUMS = "checksums.sha256"
-DRAFT = ".nmt-draft-"  # how the names of files and folders begin that are not whole yet
+DRAFT = ".nmt-draft-"  # prefix of the names of unfinished files and folders
 
 
 def reason(error: BaseException) -> str:
@@ -22,10 +22,10 @@ def reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def saving(what: str | Path) -> Iterator[None]:
-    """Turns a failed write into one clear line.
+    """Turn a failed write in the block into one clear line.
 
     Raises:
-        MachineError: the disk is full, or the place cannot be written.
+        MachineError: The disk is full, or `what` cannot be written.
     """
     try:
         yield
@@ -38,9 +38,9 @@ def saving(what: str | Path) -> Iterator[None]:
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file that appears whole or not at all: a temporary file beside it, flushed to disk, then renamed.
+    """Write a file atomically: a temporary file in the same folder is flushed to disk and then renamed.
 
-    A link stays, and what it points to is replaced; what is no file, a pipe or a device, is written to.
+    The target of a symbolic link is replaced, and the link stays. Pipes and devices are written to directly.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -63,20 +63,20 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
 
 def check_new(folder: Path) -> None:
-    """Raises DataError: there is something at the place where a folder shall be written."""
+    """Raises DataError if a path where a folder should be created exists already."""
     if folder.exists() or folder.is_symlink():
         raise DataError(f"{folder}: exists already; name a new folder")
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `path`, with checksums, once the block ends without an error; else it is removed.
+    """Write a folder atomically: the block fills a temporary folder, which then gets checksums and becomes `path`.
 
-    An older folder at `path` is replaced. A killed process leaves at most a hidden temporary folder behind, which
-    `remove_leftovers` clears.
+    An older folder at `path` is replaced. If the block raises, the temporary folder is removed. A killed process leaves at
+    most a hidden temporary folder, which `remove_leftovers` deletes.
 
     Raises:
-        MachineError: the disk is full, or the place cannot be written.
+        MachineError: The disk is full, or the folder cannot be written.
     """
     with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Delete the hidden drafts that a killed process left in a folder that only this process writes to."""
+    """Delete the temporary files that killed processes left in a folder. No other process may write there."""
     for draft in parent.glob(f"{DRAFT}*") if parent.is_dir() else ():
         if draft.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
@@ -119,14 +119,14 @@ def checksum(path: Path) -> str:
 
 
 def add_file(folder: Path, name: str, content: bytes) -> None:
-    """Add a file to a folder that `whole_folder` wrote, or replace one. The folder is whole at every moment.
+    """Add a file to a folder that `whole_folder` wrote, or replace one. The folder passes `verify_checksums` at any time.
 
     Raises:
-        ModelError: the folder has no readable checksums.
-        MachineError: the disk is full, or the folder cannot be written.
+        ModelError: The folder has no readable checksums.
+        MachineError: The disk is full, or the folder cannot be written.
     """
-    listed = _listed(folder)
-    if listed.pop(name, None) is not None:  # the old file's checksum would not fit the new one
+    listed = _read_checksums(folder)
+    if listed.pop(name, None) is not None:  # the checksum of the old file does not fit the new one
         write_whole(folder / CHECKSUMS, _checksum_lines(listed))
     write_whole(folder / name, content)
     write_whole(folder / CHECKSUMS, _checksum_lines({**listed, name: checksum(folder / name)}))
@@ -142,8 +142,8 @@ def _checksum_lines(sums: Mapping[str, str]) -> str:
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    """The checksums of a folder's files by name. Raises ModelError."""
+def _read_checksums(folder: Path) -> dict[str, str]:
+    """The checksums of the files of a folder, by name."""
     try:
         lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
         return {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
@@ -152,14 +152,15 @@ def _listed(folder: Path) -> dict[str, str]:
 
 
 def verify_checksums(folder: Path, unread: Collection[str] = ()) -> set[str]:
-    """Check a folder that `whole_folder` wrote, but for files that the caller does not read.
+    """Check the files of a folder that `whole_folder` wrote, except those in `unread`, which the caller does not read.
 
-    Returns the names of its files; others have come from elsewhere.
+    Returns:
+        The names of all files that have a checksum. Other files in the folder do not belong to it.
 
     Raises:
-        ModelError: a file is missing, cut short or changed.
+        ModelError: A file is missing, cut short or changed.
     """
-    listed = _listed(folder)
+    listed = _read_checksums(folder)
     for name, expected in listed.items():
         if name in unread:
             continue

@@ -1,4 +1,4 @@
-"""The machine underneath: device, precision, memory."""
+"""The machine: devices, cores, precision, memory."""
 
 import contextlib
 import ctypes
@@ -18,7 +18,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `training.device` or `--device` asks for. Raises MachineError where there is none."""
+    """The device that `training.device` or `--device` asks for. Raises MachineError if it is missing."""
     if name == "cuda" and not torch.cuda.is_available():
         raise MachineError("device cuda: this machine has no GPU that torch can use; choose device cpu or auto")
     if name == "auto":
@@ -27,18 +27,18 @@ def choose_device(name: str) -> torch.device:
 
 
 def default_threads(processes: int) -> int:
-    """CPU threads for each of so many processes of one training on this machine."""
+    """CPU threads per process, for a training with this many processes on this machine."""
     threads = torch.get_num_threads()
-    if processes == 1:  # torch knows no quotas
+    if processes == 1:  # torch ignores quotas
         return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
-    # With many processes torchrun sets OMP_NUM_THREADS=1 unless it is set; what the user has set counts.
+    # With several processes, torchrun sets OMP_NUM_THREADS=1 unless the user has set it.
     return threads if threads > 1 else max(1, cores() // processes)
 
 
 def cores() -> int:
-    """Cores that this process may use; the threads of a core share its arithmetic units and count once.
+    """Physical cores that this process may use: hardware threads of a core share its arithmetic units.
 
-    Where a container has a quota of their time, as many as give it, rounded up.
+    If a container has a quota of CPU time, at most this quota, rounded up to whole cores.
     """
     own, quota = _own_cores(), _quota()
     return min(own, quota) if quota else own
@@ -46,27 +46,26 @@ def cores() -> int:
 
 def _own_cores() -> int:
     try:
-        places = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
-        return len({(Path(place) / "thread_siblings_list").read_text("ascii") for place in places})
+        paths = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
+        return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})
     except (AttributeError, OSError):  # not Linux
         return os.cpu_count() or 1
 
 
 def _quota() -> int | None:
-    """Cores whose time the control group may use."""
+    """The quota of the control group, in cores."""
     try:
         quota, period = CPU_MAX.read_text("ascii").split()
         return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or no quota
+    except (OSError, ValueError):  # no such file, or no quota is set
         return None
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread for a while.
+    """Let torch use one thread for the length of the block, so that results do not depend on the number of threads.
 
-    Where it uses several it cuts rows in the midst, and what is left of a vector there is computed by other code, with other
-    last bits: results would depend on how many they are.
+    With several threads torch splits rows; the remainders take a scalar code path that rounds differently.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -80,7 +79,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """The dtype for autocast: bfloat16, or None for float32.
 
     Raises:
-        MachineError: bf16 is asked for, and this processor cannot run recurrent layers in it.
+        MachineError: bf16 is requested, but this processor cannot run recurrent layers in it.
     """
     if precision == "bf16" and not runs_bf16(device.type):
         raise MachineError(
@@ -91,7 +90,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @functools.cache
 def runs_bf16(device_type: str) -> bool:
-    """Whether recurrent layers run in bfloat16 at all, natively or emulated. oneDNN's need AVX-512."""
+    """Whether recurrent layers run in bfloat16, natively or emulated. Those of oneDNN need AVX-512."""
     layer = torch.nn.LSTM(1, 1, device=device_type)
     try:
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16):
@@ -109,16 +108,16 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 def product_dtype(like: torch.Tensor) -> torch.dtype:
-    """The type in which matrix products run now: autocast's where it is on, else that of the tensor."""
+    """The dtype of matrix products: that of autocast if it is enabled, else that of the tensor."""
     device = like.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
 
 
 def keep_memory() -> None:
-    """Let malloc keep large blocks for the next update instead of returning them to the system.
+    """Let malloc keep large freed blocks for the next update instead of returning them to the system.
 
-    The activations of an update are some tens of megabytes in a few blocks. glibc maps such blocks afresh each time and the
-    kernel clears every page: a quarter of the time of an update. What this costs in memory, `return_memory` gets back.
+    The activations of an update take tens of megabytes in a few blocks. By default glibc maps such blocks each time, and the
+    kernel clears every page: a quarter of the time of an update. `return_memory` bounds the memory that this costs.
     """
     if libc := _glibc():
         libc.mallopt(M_MMAP_MAX, 0)
@@ -126,9 +125,10 @@ def keep_memory() -> None:
 
 
 def return_memory() -> None:
-    """Return to the system what lies between blocks in use.
+    """Return free memory between blocks in use to the system.
 
-    Batches of ever new shapes break up what `keep_memory` keeps: without this, a training held four times what it needs.
+    Batches of varying shapes fragment the memory that `keep_memory` keeps: without this, a training held four times as much
+    as it needs.
     """
     if libc := _glibc():
         libc.malloc_trim(0)

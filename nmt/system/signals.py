@@ -1,4 +1,4 @@
-"""Signals that ask a training to end."""
+"""SIGINT and SIGTERM, which ask a training to save and stop."""
 
 import contextlib
 import os
@@ -10,19 +10,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """Set once SIGINT or SIGTERM has arrived."""
+    """The number of the signal that has arrived, if any."""
 
     number: int | None = None
 
 
 @contextlib.contextmanager
 def stop_signals(*, alone: bool = True, say: bool = True) -> Iterator[StopSignal]:
-    """Catch SIGINT and SIGTERM, so that the loop can save and end.
+    """Catch SIGINT and SIGTERM for the length of the block, so that the training loop can save and stop.
 
     Args:
-        alone: let a second signal end the process at once. One of many processes may get the same signal from several
-            sides, torchrun and a batch system say, and torchrun itself kills those that do not end in time.
-        say: whether to say so on stderr.
+        alone: Let a second signal end the process at once. One of several processes may receive the same signal twice, from
+            torchrun and from a batch system, and torchrun kills processes that do not end in time.
+        say: Whether to report the signal on stderr.
     """
     stop = StopSignal()
 

@@ -24,7 +24,7 @@ from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
 from nmt.training.distributed import Processes
-from nmt.training.finetune import adopt_weights, adopted_tokenizers, freeze
+from nmt.training.finetune import adopt_weights, freeze, reuse_tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
@@ -108,7 +108,7 @@ def build_trainer(
 
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
     """Take the vocabularies from the model to start from, read those that the configuration names, or learn new ones."""
-    tokenizers = adopted_tokenizers(config.tokenizer, start) if start else None
+    tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
     if not tokenizers:
         if not config.tokenizer.source_model:
             logger.info("learning the vocabulary (%s)", config.tokenizer.kind)

@@ -1,4 +1,4 @@
-"""How a training begins that starts from another model: its vocabulary and its weights; and which weights stay as they are."""
+"""Fine-tuning: initialize a network and its vocabulary from another model, and freeze parts of it."""
 
 import dataclasses
 import logging
@@ -17,8 +17,8 @@ from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
-# The weights with a row for each piece, and of which vocabulary.
-_ROWS = {
+# Weights with a row per token, and the side whose vocabulary that is.
+_TOKEN_WEIGHTS = {
     "source_embedding.weight": "source",
     "target_embedding.weight": "target",
     "output.weight": "target",
@@ -26,11 +26,11 @@ _ROWS = {
 }
 
 
-def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
-    """The vocabulary of a model, with the symbols that are new; None where the configuration asks for another one.
+def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
+    """The tokenizers of a model, extended by new symbols. None if the configuration differs in anything else.
 
     Raises:
-        ConfigError: a new symbol cannot be one.
+        ConfigError: A new symbol is not allowed.
     """
     before = start.config.tokenizer
     new = tuple(symbol for symbol in config.symbols if symbol not in before.symbols)
@@ -42,53 +42,56 @@ def adopted_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | No
 
 
 def check_start(config: ModelConfig, start: str) -> None:
-    """Whether a network can begin with the weights of a model, `start` its folder.
+    """Check that a network can be initialized from the model in the folder `start`.
 
     Raises:
-        ModelError: there is none, or it is damaged.
-        ConfigError: its network differs from the one that is wanted in more than its vocabularies.
+        ModelError: The model is missing or damaged.
+        ConfigError: The networks differ in more than their vocabularies.
     """
-    there = load_folder_config(model_folder(start)).model
-    different = [
-        f"{key} is {getattr(there, key)} there and {getattr(config, key)} here"
-        for key in config.list_differences(there)
+    other = load_folder_config(model_folder(start)).model
+    differences = [
+        f"{key} is {getattr(other, key)} there and {getattr(config, key)} here"
+        for key in config.list_differences(other)
     ]
-    if different:
+    if differences:
         raise ConfigError(
-            f"training.start_from: the network of {start} is another one ({', '.join(different)}); "
-            "set the keys of model to those there"
+            f"training.start_from: the network of {start} differs ({', '.join(differences)}); "
+            "set the keys of model to the values there"
         )
 
 
 def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
-    """Copy the weights of a model into a network: those of a piece to the piece of the same name, all others as they are.
+    """Copy the weights of a model into a network that differs at most in its vocabularies.
 
-    Pieces that the model does not know keep their initial weights. The networks are alike but for their vocabularies.
+    Rows of embeddings and of the softmax go to the token of the same name. Tokens that the model does not have keep their
+    initial weights.
     """
     weights = unique_weights(start.network)
-    rows = {side: _known(getattr(tokenizers, side), getattr(start.tokenizers, side)) for side in ("source", "target")}
+    ids = {
+        side: _match_tokens(getattr(tokenizers, side), getattr(start.tokenizers, side)) for side in ("source", "target")
+    }
     for name, weight in unique_weights(network).items():
-        if name in _ROWS:
-            own, others = rows[_ROWS[name]]
+        if name in _TOKEN_WEIGHTS:
+            own, others = ids[_TOKEN_WEIGHTS[name]]
             weight[own] = weights[name][others].to(weight.device)
         else:
             weight.copy_(weights[name])
-    known, size = len(rows["target"][0]), tokenizers.target.size
-    logger.info("starting from %s, which knows %d of %d target pieces", start.name, known, size)
+    known, size = len(ids["target"][0]), tokenizers.target.size
+    logger.info("starting from %s, which knows %d of %d target tokens", start.name, known, size)
 
 
-def _known(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ids of the pieces that both have, in each; the special ones are the same everywhere."""
+def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ids, in each of two vocabularies, of the tokens that both have. Special tokens have the same ids in all."""
     special = list(range(EOS + 1))
-    ours, others = (tokenizer.vocabulary()[EOS + 1 :] for tokenizer in (own, other))
-    places = {name: place for place, name in enumerate(others, start=EOS + 1)}
-    pairs = [(place, places[name]) for place, name in enumerate(ours, start=EOS + 1) if name in places]
+    own_names, other_names = (tokenizer.vocabulary()[EOS + 1 :] for tokenizer in (own, other))
+    other_ids = {name: number for number, name in enumerate(other_names, start=EOS + 1)}
+    pairs = [(number, other_ids[name]) for number, name in enumerate(own_names, start=EOS + 1) if name in other_ids]
     ids = torch.tensor([*zip(special, special, strict=True), *pairs])
     return ids[:, 0], ids[:, 1]
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Keep the weights of these parts as they are: see `training.freeze`. What shares weights with them is kept too."""
+    """Exclude parts of a network from training, as named in `training.freeze`, with all weights that are tied to theirs."""
     modules: dict[str, tuple[nn.Module, ...]] = {
         "embeddings": (network.source_embedding, network.target_embedding),
         "encoder": (network.encoder,),

@@ -36,26 +36,26 @@ logger = logging.getLogger(__name__)
 
 Ids = NDArray[np.int64]
 
-_LEAST = 0.5  # expected number of times in all pairs; what translates a token less often does so by chance
+_MIN_COUNT = 0.5  # expected count in all pairs; a translation that is rarer is chance
 _RARE = 10  # a source token that occurs less often may also be copied: part of a name, a number, a byte
 _COST = 0.1  # BLEU that a shortlist may cost on the validation pairs
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
-    """Learn a shortlist for a trained model, and store it beside the weights where it costs no more than 0.1 BLEU.
+    """Learn a shortlist for a trained model, and store it in the model folder if it costs at most 0.1 BLEU.
 
     Args:
-        folder: the output folder of nmt-train, whose best checkpoint is meant, or a model folder.
-        config: where the corpora are, and how to validate; by default those of the model's training.
+        folder: A model folder, or the output folder of nmt-train, which means its best checkpoint.
+        config: Names the corpora and the validation settings; by default the configuration that the model was trained with.
 
     Returns:
-        Whether it is stored.
+        Whether the shortlist is stored.
 
     Raises:
-        ModelError: there is no model, or it is damaged.
-        DataError: a corpus cannot be read.
+        ModelError: The model is missing or damaged.
+        DataError: A corpus cannot be read.
         ConfigError: `config` has other languages or tags than the model.
-        MachineError: the folder, or the one that it lies in, cannot be written.
+        MachineError: The folder or its parent cannot be written.
     """
     path = model_folder(folder)
     with saving(path.parent):
@@ -65,11 +65,13 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
-    """Learn the shortlist of a model folder from the corpora as they are, or will be, prepared, and store it if it is kept."""
+    """As `add_shortlist`. The folder `prepared` holds the prepared corpora or will receive them."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
-        raise ConfigError(f"data: the corpora have other languages or tags than those that {path} was trained with")
+        raise ConfigError(
+            f"data: the corpora have other languages or tags than {path} was trained with; give the same data section"
+        )
     sets = read_validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(read_first_epoch(config, model.tokenizers, stores), model.tokenizers)
@@ -81,12 +83,12 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
 
 
 def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
-    """Whether to keep a shortlist, and what was found."""
+    """Decide whether to keep a shortlist. Returns the decision, and the measurements as text."""
     sources, _ = encode_pairs([pair for each in sets for pair in each.pairs], model.tokenizers)
     alone, together = (_mean_size(shortlist, sources, batch) for batch in (1, 64))
-    sizes = f"{alone:.0f} of {shortlist.target_size} pieces for a sentence, {together:.0f} for 64"
+    sizes = f"{alone:.0f} of {shortlist.target_size} tokens for a sentence, {together:.0f} for 64"
     if alone > shortlist.target_size / 2:
-        return False, f"{sizes}, not kept: too many to be of use"
+        return False, f"{sizes}, not kept: too many to save time"
 
     def score(shortlist: Shortlist | None) -> float:
         hypotheses = translate_sets(dataclasses.replace(model, shortlist=shortlist), sets, options)
@@ -108,33 +110,33 @@ def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> fl
 def learn_shortlist(
     batches: Iterable[Batch], tokenizers: Tokenizers, *, frequent: int = 100, best: int = 30
 ) -> Shortlist:
-    """The most frequent target pieces, and for each source piece those that translate it most often.
+    """Choose the most frequent target tokens, and for each source token the tokens that translate it most often.
 
     Args:
-        batches: pairs, those of like length together; what comes after some 100,000 pairs is not read.
-        tokenizers: whose ids the batches hold.
-        frequent: how many frequent pieces.
-        best: how many others for each source piece, at most.
+        batches: Pairs of similar lengths each. At most about 100,000 pairs are read.
+        tokenizers: The tokenizers that made the ids in the batches.
+        frequent: Number of frequent tokens, which are candidates for every sentence.
+        best: At most this many other tokens per source token.
     """
     used = list(take_for_lexicon(batches))
-    seen = _occurrences([batch.target.numpy() for batch in used], tokenizers.target)
-    always = np.argsort(-seen, kind="stable")[:frequent]
+    occurrences = _count_tokens([batch.target.numpy() for batch in used], tokenizers.target)
+    always = np.argsort(-occurrences, kind="stable")[:frequent]
     lexicon = Lexicon.learn(used, tokenizers.target.size)
     sources, targets, counts = lexicon.sources, lexicon.targets, lexicon.counts
-    kept = (counts >= _LEAST) & (targets > EOS) & ~np.isin(targets, always)
-    rare = np.flatnonzero(_occurrences([batch.source.numpy() for batch in used], tokenizers.source) < _RARE)
+    kept = (counts >= _MIN_COUNT) & (targets > EOS) & ~np.isin(targets, always)
+    rare = np.flatnonzero(_count_tokens([batch.source.numpy() for batch in used], tokenizers.source) < _RARE)
     rows = np.concatenate([rare, sources[kept]])
-    pieces = np.concatenate([_namesakes(tokenizers)[rare], targets[kept]])
+    tokens = np.concatenate([_find_namesakes(tokenizers)[rare], targets[kept]])
     order = np.lexsort((-np.concatenate([np.full(len(rare), np.inf), counts[kept]]), rows))
     return Shortlist(
         target_size=tokenizers.target.size,
-        frequent=always[seen[always] > 0],
-        best=_table(rows[order], pieces[order], tokenizers.source.size, best),
+        frequent=always[occurrences[always] > 0],
+        best=_build_table(rows[order], tokens[order], tokenizers.source.size, best),
     )
 
 
-def _occurrences(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
-    """How often each piece occurs; the special ones never."""
+def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
+    """How often each token occurs; special tokens count 0."""
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     for part in ids:
         counts += np.bincount(part.ravel(), minlength=tokenizer.size)
@@ -142,18 +144,18 @@ def _occurrences(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
     return counts
 
 
-def _namesakes(tokenizers: Tokenizers) -> Ids:
-    """For each source piece the target piece of the same name; EOS where there is none, for special pieces and for tags."""
+def _find_namesakes(tokenizers: Tokenizers) -> Ids:
+    """The target token with the same name for each source token. EOS if there is none, for special tokens and for tags."""
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     target = target[: len(target) - tokenizers.target.tags]
-    places = {name: place for place, name in enumerate(target) if place > EOS}
-    return np.array([EOS] * (EOS + 1) + [places.get(name, EOS) for name in source[EOS + 1 :]])
+    ids = {name: number for number, name in enumerate(target) if number > EOS}
+    return np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source[EOS + 1 :]])
 
 
-def _table(rows: Ids, pieces: Ids, size: int, width: int) -> Ids:
-    """The first `width` pieces of each row (size, width), EOS where there are fewer. `rows` ascend."""
-    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = places < width
+def _build_table(rows: Ids, tokens: Ids, size: int, width: int) -> Ids:
+    """The first `width` tokens of each row, (size, width), padded with EOS. `rows` must be sorted."""
+    columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = columns < width
     table = np.full((size, width), EOS)
-    table[rows[kept], places[kept]] = pieces[kept]
+    table[rows[kept], columns[kept]] = tokens[kept]
     return table

@@ -141,6 +141,31 @@ class TestWholeFolder:
         verify_checksums(tmp_path / "model")
         assert (tmp_path / "model" / "a").read_text() == "old"
 
+    def test_content_is_on_disk_before_it_gets_its_name(self, tmp_path, monkeypatch):
+        """After a power cut there is either the old folder or the complete new one."""
+        events = []
+        replace, sync = os.replace, os.fsync
+
+        def record_replace(old, new):
+            events.append(("replace", os.fspath(new)))
+            replace(old, new)
+
+        def record_sync(descriptor):
+            events.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "replace", record_replace)
+        monkeypatch.setattr(os, "fsync", record_sync)
+        with whole_folder(tmp_path / "model") as draft:
+            (draft / "a").write_text("a")
+        assert sorted(events[:2]) == [("sync", "a"), ("sync", CHECKSUMS)]
+        assert events[2:] == [("replace", str(tmp_path / "model")), ("sync", tmp_path.name)]
+        events.clear()
+        write_whole(tmp_path / "file", "b")
+        (_, temporary), renamed = events
+        assert temporary.startswith(DRAFT)
+        assert renamed == ("replace", str(tmp_path / "file"))
+
     def test_place_that_cannot_be_written(self, tmp_path):
         (tmp_path / "file").touch()
         with pytest.raises(MachineError, match="cannot be written"), whole_folder(tmp_path / "file" / "model"):

@@ -14,7 +14,7 @@ from nmt.errors import ConfigError
 from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.training.finetune import adopt_weights, adopted_tokenizers, check_start, freeze
+from nmt.training.finetune import adopt_weights, check_start, freeze, reuse_tokenizers
 from nmt.types import EOS
 
 SUBWORDS = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", 'tokenizer.symbols=["<de>"]')
@@ -48,7 +48,7 @@ def begun(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
 def test_the_same_section_gives_the_same_vocabulary(tmp_path: Path, joint: bool) -> None:
     start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", "model.tied_embeddings=two_way")
     config = dataclasses.replace(start.config.tokenizer, sampling=0.5)
-    tokenizers = adopted_tokenizers(config, start)
+    tokenizers = reuse_tokenizers(config, start)
     assert tokenizers
     assert (tokenizers.source is tokenizers.target) == joint
     assert tokenizers.target.encode("rot hund") == start.tokenizers.target.encode("rot hund")
@@ -64,7 +64,7 @@ def test_new_symbols_get_new_rows(tmp_path: Path, tied: str, joint: bool) -> Non
     tied = tied if joint or tied != "three_way" else "two_way"
     start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", f"model.tied_embeddings={tied}")
     config = dataclasses.replace(start.config.tokenizer, symbols=("<fr>", "<de>", "<nl>"))
-    tokenizers = adopted_tokenizers(config, start)
+    tokenizers = reuse_tokenizers(config, start)
     assert tokenizers
     sizes = [start.tokenizers.source.size, start.tokenizers.target.size]
     assert [tokenizers.source.size, tokenizers.target.size] == [size + 2 for size in sizes]
@@ -79,9 +79,9 @@ def test_new_symbols_get_new_rows(tmp_path: Path, tied: str, joint: bool) -> Non
 def test_another_section_asks_for_another_vocabulary(tmp_path: Path) -> None:
     start = saved(tmp_path, *SUBWORDS)
     for change in ({"vocabulary_size": 280}, {"symbols": ()}, {"symbols": ("<fr>",)}, {"training_lines": 5}):
-        assert adopted_tokenizers(dataclasses.replace(start.config.tokenizer, **change), start) is None
+        assert reuse_tokenizers(dataclasses.replace(start.config.tokenizer, **change), start) is None
     with pytest.raises(ConfigError, match="cannot be a symbol"):
-        adopted_tokenizers(dataclasses.replace(start.config.tokenizer, symbols=("<de>", "")), start)
+        reuse_tokenizers(dataclasses.replace(start.config.tokenizer, symbols=("<de>", "")), start)
 
 
 @pytest.mark.parametrize("tied", TIES)
@@ -108,7 +108,7 @@ def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> Non
 
 def test_networks_that_differ(tmp_path: Path) -> None:
     start = saved(tmp_path)
-    with pytest.raises(ConfigError, match=r"another one \(decoder_size is 16 there and 18 here\); set the keys"):
+    with pytest.raises(ConfigError, match=r"differs \(decoder_size is 16 there and 18 here\); set the keys"):
         check_start(dataclasses.replace(start.config.model, decoder_size=18), start.name)
     with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):
         check_start(

@@ -361,7 +361,7 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     tuned = [*settings, f"training.start_from={tmp_path / 'first'}", "training.freeze=[encoder]", "training.seed=3"]
     tuned += ['tokenizer.symbols=["<fr>"]', "training.shortlist=false"]
     train(tiny.config(prefix, *tuned), tmp_path / "whole")
-    assert "knows 310 of 311 target pieces" in caplog.text
+    assert "knows 310 of 311 target tokens" in caplog.text
     whole = load_model(tmp_path / "whole")
     assert whole.tokenizers.source.encode("<fr> dog")[-1] != 310
     assert 310 in whole.tokenizers.source.encode("<fr> dog")

@@ -45,7 +45,7 @@ def tokenizers_of(pairs: list[Pair], **settings: bool) -> Tokenizers:
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_the_best_piece_is_the_translation(pairs: list[Pair], joint: bool) -> None:
+def test_the_best_token_is_the_translation(pairs: list[Pair], joint: bool) -> None:
     tokenizers = tokenizers_of(pairs, joint=joint)
     learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers, frequent=0, best=2)
     assert learned.best.shape == (tokenizers.source.size, 2)
@@ -54,7 +54,7 @@ def test_the_best_piece_is_the_translation(pairs: list[Pair], joint: bool) -> No
         assert learned.best[source, 0] == target
 
 
-def test_the_frequent_pieces_are_everywhere_and_nowhere_else(pairs: list[Pair]) -> None:
+def test_the_frequent_tokens_are_everywhere_and_nowhere_else(pairs: list[Pair]) -> None:
     pairs = [Pair(pair.source, f"{pair.target} ja ja ja nein nein") for pair in pairs]
     tokenizers = tokenizers_of(pairs, joint=False)
     learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers, frequent=2, best=50)
@@ -62,7 +62,7 @@ def test_the_frequent_pieces_are_everywhere_and_nowhere_else(pairs: list[Pair]) 
     assert not np.isin(learned.best, learned.frequent).any()
 
 
-def test_what_was_hardly_seen_may_stand_for_itself(pairs: list[Pair]) -> None:
+def test_a_rare_token_may_be_copied(pairs: list[Pair]) -> None:
     tokenizers = tokenizers_of([*pairs, Pair("amy ben", "amy otto")], joint=False)
     learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers)
     amy, ben = tokenizers.source.encode("amy ben")
@@ -71,7 +71,7 @@ def test_what_was_hardly_seen_may_stand_for_itself(pairs: list[Pair]) -> None:
     assert (learned.best[ben] == EOS).all()  # it has no namesake
 
 
-def test_no_more_is_read_than_is_enough(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_pairs_are_read(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizers = tokenizers_of(pairs)
     read = 0
 
@@ -88,7 +88,7 @@ def test_no_more_is_read_than_is_enough(pairs: list[Pair], monkeypatch: pytest.M
     assert read < whole / 2
 
 
-def test_tags_are_candidates_of_nothing(pairs: list[Pair]) -> None:
+def test_tags_are_never_candidates(pairs: list[Pair]) -> None:
     config = TokenizerConfig(kind="words", vocabulary_size=60)
     tokenizers = train_tokenizers(config, [pair.sides for pair in pairs], ["<2de>", "<rare>"])
     tagged = [replace(pair, tags=("<2de>",)) for pair in pairs]
@@ -132,7 +132,7 @@ def test_the_best_checkpoint_gets_a_shortlist(
     assert shortlist
     assert (len(shortlist.frequent), shortlist.best.shape[1]) == (2, 2)
     assert re.search(
-        r"shortlist: \d+ of \d+ pieces for a sentence, \d+ for 64, BLEU .+ with it, .+, kept;", caplog.text
+        r"shortlist: \d+ of \d+ tokens for a sentence, \d+ for 64, BLEU .+ with it, .+, kept;", caplog.text
     )
     assert not (tmp_path / "run" / "prepared").exists()
     train(config, tmp_path / "run", resume=True)
@@ -174,7 +174,7 @@ def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
     prefix: Path, tmp_path: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
-    (tmp_path / "run" / "prepared" / "corpus-0").mkdir(parents=True)  # of a training that goes on
+    (tmp_path / "run" / "prepared" / "corpus-0").mkdir(parents=True)  # of a training that is running
     model = shutil.copytree((tmp_path / "run" / "best").resolve(), tmp_path / "models" / "model")
     before = sorted(tmp_path.rglob("*"))
     if error:
@@ -223,5 +223,5 @@ def test_a_shortlist_that_is_not_short_is_not_kept(
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
     train(tiny.config(prefix, "tokenizer.joint=false", "model.tied_embeddings=two_way"), tmp_path / "run")
-    assert "not kept: too many to be of use" in caplog.text
+    assert "not kept: too many to save time" in caplog.text
     assert load_model(tmp_path / "run").shortlist is None
