@@ -39,7 +39,7 @@ class Translation:
     """The score that orders n-best lists: with a length penalty of 1 the mean log-probability of a token. Samples are not
     ordered by it."""
     source_tokens: list[str]
-    """The tokens of the request's text, after those of its tags."""
+    """The tokens of the source: its tags, then its text."""
     tokens: list[str]
     """The tokens of the translation."""
     alignment: list[int]

@@ -108,8 +108,8 @@ def find_middle(text: str) -> int:
 def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]]) -> list[Translation]:
     """The translations of a text.
 
-    A text of several segments has one translation, of the best of each: the second best of the whole cannot be told from
-    the parts. With sampling, sample k of the text joins sample k of each segment.
+    A text of several segments has one translation, of the best of each: the parts do not say which is the
+    second best of the whole. With sampling, sample k of the text joins sample k of each segment.
 
     Args:
         segments: of the text.
@@ -125,7 +125,7 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
 
 
 def _join(parts: Sequence[Translation]) -> Translation:
-    """One translation of several in a row. Its score is the mean of theirs, weighted by their tokens, EOS included."""
+    """Concatenate translations. The score is their mean, weighted by the number of tokens, EOS included."""
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []
     attention: list[list[float]] = []

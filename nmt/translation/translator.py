@@ -131,7 +131,7 @@ class Translator:
     ) -> list[str]:
         """The best translation of each text, or its first sample; an empty string for a blank text.
 
-        Arguments and errors are those of `nbest`.
+        See `nbest` for the arguments and errors.
         """
         return [best[0].text for best in self.nbest(texts, options, to=to, tag=tag, split=split)]
 

@@ -1,5 +1,6 @@
 """nmt-translate as a process: bytes on standard input to bytes on standard output."""
 
+import dataclasses
 import gc
 import json
 import os
@@ -20,6 +21,7 @@ from nmt.errors import ModelError
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.system.machine import cores
 from nmt.training.run import train
+from nmt.translation.request import Translation
 from nmt.translation.translator import Translator
 from nmt.translation.workers import can_fork
 
@@ -139,6 +141,20 @@ def test_sampling_options_that_do_not_go_together(
 )
 def test_options_are_those_of_search_with_its_defaults(arguments: list[str], expected: object) -> None:
     assert command.build_options(command._parse(["model", *arguments])) == expected
+
+
+def test_formats_of_the_output() -> None:
+    best = Translation(
+        text="ein Ä", score=-0.12345678, source_tokens=["<2de>", "a"], tokens=["e", "Ä"], alignment=[0, 1]
+    )
+    second = dataclasses.replace(best, text="", score=-1.0, tokens=[], alignment=[])
+    assert command.format_best([best, second], 7) == "ein Ä"
+    assert command.format_nbest([best, second], 7) == "7 ||| ein Ä ||| -0.1235\n7 |||  ||| -1.0000"
+    assert command.format_json([best, second], 7) == (
+        '{"line": 7, "source_tokens": ["<2de>", "a"], "translations": ['
+        '{"text": "ein Ä", "score": -0.123457, "tokens": ["e", "Ä"], "alignment": [0, 1]}, '
+        '{"text": "", "score": -1.0, "tokens": [], "alignment": []}]}'
+    )
 
 
 def test_help_states_defaults_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,8 @@ def test_a_batch_holds_a_limited_number_of_tokens() -> None:
     assert [len(part) for part in cut(range(9), [2000, 1500, 1500, *[5] * 6], 4)] == [2, 2, 4, 1]
     assert [len(part) for part in cut(range(2), [9000, 9000], 4)] == [1, 1]
     assert [len(part) for part in cut(range(3), [2048] * 3, 4)] == [2, 1]
+    assert [len(batch) for batch in plan(2047, 2047)] == [2]
+    assert [len(batch) for batch in plan(2048, 2048)] == [1, 1]  # EOS counts
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))

@@ -109,6 +109,8 @@ def test_a_line_without_end_is_cut_and_named(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr(pipe, "MAX_LINE_BYTES", 10)
     assert through(b"a\n" + b"x" * 100 + b"\nb\n" + b"y" * 50, size=8) == [b"A", b"X" * 10, b"B", b"Y" * 10, b""]
     assert [record.getMessage()[:7] for record in caplog.records] == ["line 2:", "line 4:"]
+    assert through(b"x" * 10 + b"\n" + b"y" * 10, size=8) == [b"X" * 10, b"Y" * 10, b""]
+    assert len(caplog.records) == 2  # lines of exactly this length are not cut
 
 
 def test_reading_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +118,9 @@ def test_reading_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = list(pipe.ReadAhead(Slow(b"ten bytes\n" * 100, 1000), 1000).windows())
     assert sum(map(len, windows)) == 100
     assert max(map(len, windows)) <= 6
+    windows = list(pipe.ReadAhead(io.BytesIO(b"a\n" * 100), 7).windows())
+    assert sum(map(len, windows)) == 100
+    assert max(map(len, windows)) == 7
 
 
 def test_a_fault_of_the_source_reaches_the_caller() -> None:

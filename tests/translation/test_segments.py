@@ -111,6 +111,11 @@ def test_a_long_text_is_halved_with_a_warning(segmenter: Segmenter, caplog: pyte
     ]
 
 
+def test_a_character_is_never_cut() -> None:
+    segmenter = make_segmenter(configure(target_language="de"), max_tokens=0)
+    assert len(segmenter.split(Request("a b"), "line 1")) == 2
+
+
 def test_sentences_of_a_text_are_segments_if_asked_for(segmenter: Segmenter, caplog: pytest.LogCaptureFixture) -> None:
     assert show(segmenter, Request("one. two. three", split=True)) == ["one.", "two.", "three"]
     assert show(segmenter, Request("one. two. three")) == ["one. two. three"]

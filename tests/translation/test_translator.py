@@ -326,6 +326,10 @@ def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
         Translator.load(model, french)
     with pytest.raises(ConfigError, match="no model"):
         Translator.load()
+    one, other = load_model(model), load_model(words)
+    mixed = dataclasses.replace(one.tokenizers, target=other.tokenizers.target)
+    with pytest.raises(ModelError, match="their target vocabularies differ"):
+        Translator([one, dataclasses.replace(one, tokenizers=mixed)])
 
 
 def texts(translator: Translator, lines: list[str], options: SampleOptions) -> list[list[str]]:
@@ -353,6 +357,16 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
         [" ".join(parts) for parts in zip(first, second, strict=True)],
         [""],
     ]
+
+
+def test_threads_are_processes_where_that_is_safe(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    assert Translator.load(model, threads=1).processes == 1
+    assert Translator.load(model, threads=1)._workers is None
+    monkeypatch.setattr(module, "can_fork", lambda: False)
+    assert Translator.load(model, threads=3).processes == 1
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
 
 
 def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
