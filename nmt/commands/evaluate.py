@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source, references = _read_test_set(options)
         hypotheses = _read(options.hypothesis) if options.hypothesis else None
         baseline = _read(options.baseline) if options.baseline else None
-        check_lengths([text for text in (hypotheses or source, *references, baseline) if text])
+        check_lengths([text for text in (hypotheses or source, *references, baseline, source) if text])
         counted = _read(options.frequencies) if options.frequencies else None
         if options.report:
             from nmt.evaluation.report.build import ReportInputs, build_report
@@ -188,6 +188,7 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
         only_models: the options of ONLY_MODELS that are given.
     """
     flags = ["--no-shortlist" if name == "shortlist" else f"--{name.replace('_', '-')}" for name in only_models]
+    needs_source = any(METRICS[name].needs_source for name in options.metrics)
     both_or_none = bool(options.models) == bool(options.hypothesis)
     rules = {
         "give either MODEL (before --reference, which takes all names after it) or --hypothesis": both_or_none,
@@ -196,7 +197,7 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
         "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,
         "MODEL needs --source or --test-set": bool(options.models) and not (options.source or options.test_set),
         "--source is for MODEL and --reference only": bool(options.source)
-        and bool(options.hypothesis or options.test_set),
+        and (bool(options.test_set) or (bool(options.hypothesis) and not needs_source)),
         "--output is for MODEL only": bool(options.output) and not options.models,
         f"{' and '.join(flags)}: for MODEL only": bool(flags) and not options.models,
         f"--output {options.output}: the folder does not exist; make it, or name another one": bool(options.output)
@@ -209,17 +210,18 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
 def format_table(evaluation: "Evaluation") -> str:
     """The scores as a table, and their signatures."""
     compared = any(score.difference for score in evaluation.scores)
-    heading = f"{'':6}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")
+    width = max(6, *(len(score.name) for score in evaluation.scores))
+    heading = f"{'':{width}}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")
     references = "1 reference" if evaluation.references == 1 else f"{evaluation.references} references"
     summary = f"{evaluation.sentences} sentences, {references} each"
-    lines = [summary, "", heading.rstrip(), *map(_format_row, evaluation.scores), ""]
+    lines = [summary, "", heading.rstrip(), *(_format_row(score, width) for score in evaluation.scores), ""]
     if compared:
         lines += [f"* differs significantly from the baseline (paired bootstrap, p < {SIGNIFICANT})", ""]
-    return "\n".join([*lines, *(f"{score.name:6}  {score.signature}" for score in evaluation.scores)])
+    return "\n".join([*lines, *(f"{score.name:{width}}  {score.signature}" for score in evaluation.scores)])
 
 
-def _format_row(score: "Score") -> str:
-    row = f"{score.name:6}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
+def _format_row(score: "Score", width: int) -> str:
+    row = f"{score.name:{width}}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
     if score.difference:
         star = " *" if score.difference.p_value < SIGNIFICANT else ""
         row += f"{score.difference.baseline:9.2f}  {score.difference.p_value:.4f}{star}"

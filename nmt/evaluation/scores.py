@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nmt.errors import ConfigError, DataError
 from nmt.metrics.metric import RESAMPLES, Metric, Scoring
@@ -91,27 +91,31 @@ def evaluate(
 
     Raises:
         DataError: there is nothing to score, or numbers of lines differ.
-        ConfigError: there is no such metric or tokenizer, the source is missing, or the translator has several target
+        ConfigError: a metric or a tokenizer is unknown, the source is missing, or the translator has several target
             languages and none is chosen.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     if not references:
         raise DataError("no references; give at least one set of them")
-    sets = [lines] if (lines := [line for line in references if isinstance(line, str)]) else references
-    named = [("source", source), ("baseline", baseline), *((f"references {n}", x) for n, x in enumerate(sets, start=1))]
-    texts = [("hypotheses", system)] if isinstance(system, Sequence) else []
-    check_lengths(texts + [(name, lines) for name, lines in named if lines is not None])
+    sets = [cast(Sequence[str], references)] if isinstance(references[0], str) else references
+    texts = {"hypotheses": system if isinstance(system, Sequence) else None, "source": source, "baseline": baseline}
+    texts |= {f"references {number}": lines for number, lines in enumerate(sets, start=1)}
+    check_lengths([(name, lines) for name, lines in texts.items() if lines is not None])
     if not isinstance(system, Sequence):
         if source is None:
             raise ConfigError("source: missing; give the sentences that the translator should translate")
-        to = target_language if target_language in system.data.target_languages else None
         target_language = target_language or system.target_language()
+    # Before the long wait for translations, so that it is not in vain.
     scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
-    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]  # reports errors before the translation
+    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]
     for metric in built:
         if metric.needs_source and source is None:
             raise ConfigError(f"{metric.name}: needs the source sentences; give them, or choose another metric")
-    hypotheses = system if isinstance(system, Sequence) else system.translate(source or [], to=to)
+    if isinstance(system, Sequence):
+        hypotheses = system
+    else:
+        to = target_language if target_language in system.data.target_languages else None
+        hypotheses = system.translate(source or [], to=to)
     scores = tuple(_score(metric, hypotheses, sets, source, baseline) for metric in built)
     return Evaluation(sentences=len(hypotheses), references=len(sets), scores=scores)
 

@@ -17,7 +17,7 @@ def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[s
         language_pair: `en-de`, for example.
 
     Raises:
-        DataError: there is no such test set or language pair.
+        DataError: the test set or the language pair is unknown.
         MachineError: it cannot be downloaded.
     """
     if name not in DATASETS:

@@ -116,7 +116,7 @@ class Metric(Measure, ABC):
     def score(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
     ) -> float:
-        """The score of a corpus. The arguments are those of `statistics`."""
+        """The score of a corpus. For the arguments see `statistics`."""
         return self.score_statistics(self.statistics(hypotheses, references, sources))
 
     def score_statistics(self, statistics: Sequence[Sequence[float]]) -> float:

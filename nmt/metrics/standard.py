@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SacrebleuMetric(Metric):
     """A metric that sacreBLEU computes.
 
-    Its methods that begin with an underscore are those that sacreBLEU's own bootstrap calls.
+    sacreBLEU's own bootstrap calls the methods of its scorers that begin with an underscore; so does this class.
     """
 
     def __init__(self, scoring: Scoring | None = None) -> None:
@@ -151,7 +151,7 @@ def build_metric(name: str, scoring: Scoring | None = None) -> Metric:
     """A metric by its name.
 
     Raises:
-        ConfigError: there is no such metric or tokenizer.
+        ConfigError: the metric or the tokenizer is unknown.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     if name not in METRICS:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from nmt.commands.evaluate import format_table, main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.evaluation.scores import Difference, Evaluation, Score
+from nmt.metrics.metric import Metric
+from nmt.metrics.standard import METRICS
 from nmt.tokenizers.build import train_tokenizers
 from nmt.translation.translator import Translator
 from nmt.types import EOS
@@ -106,6 +109,60 @@ def test_the_table_shows_every_score_with_its_signature(capsys: pytest.CaptureFi
         score = scorer.corpus_score(HYPOTHESIS, [REFERENCE], n_bootstrap=1000)
         assert f"{score.score:.2f}  {score._mean:.2f} ± {score._ci:.2f}" in figures
         assert signature.split()[1] == str(scorer.get_signature())
+
+
+def test_a_long_name_widens_the_table() -> None:
+    scores = [Score(name=name, score=34.5, mean=34.4, margin=1.25, signature="nrefs:1") for name in ("BLEU", "chrF2++")]
+    assert format_table(Evaluation(sentences=9, references=1, scores=tuple(scores))).splitlines() == [
+        "9 sentences, 1 reference each",
+        "",
+        "          score  95 % interval",
+        "BLEU      34.50  34.40 ± 1.25",
+        "chrF2++   34.50  34.40 ± 1.25",
+        "",
+        "BLEU     nrefs:1",
+        "chrF2++  nrefs:1",
+    ]
+
+
+def test_the_significance_level_is_five_percent() -> None:
+    def row(p_value: float) -> str:
+        difference = Difference(baseline=30.0, p_value=p_value)
+        score = Score(name="BLEU", score=34.5, mean=34.4, margin=1.25, signature="", difference=difference)
+        return format_table(Evaluation(sentences=9, references=1, scores=(score,))).splitlines()[3]
+
+    assert row(0.0499).endswith(" *")
+    assert not row(0.05).endswith(" *")
+
+
+class Copied(Metric):
+    """The share of the sentences that are their source."""
+
+    name, title, needs_source = "copied", "copied", True
+
+    def statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+    ) -> list[list[float]]:
+        return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
+
+    def score_sums(self, sums: Sequence[float]) -> float:
+        return 100 * sums[0] / sums[1]
+
+    def signature(self, references: int, resamples: int | None = None) -> str:
+        return ""
+
+
+def test_a_metric_that_needs_the_source_gets_it(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, "copied", Copied)
+    common = ("--hypothesis", "source", "--reference", "reference", "--metrics", "copied")
+    assert scores(capsys, *common, "--source", "source")["scores"][0]["score"] == 100
+    assert "copied: needs the source sentences" in failure(capsys, *common)
+    write(files / "short", SOURCE[:2])
+    assert "source has 5 lines but short has 2" in failure(capsys, *common, "--source", "short")
+    model_folder(files / "model")
+    assert scores(capsys, "model", "--source", "source", *common[2:])["scores"][0]["score"] < 100
 
 
 def test_the_table_marks_what_is_significant() -> None:

@@ -11,7 +11,7 @@ from nmt.evaluation.test_sets import read_test_set
 
 
 def test_test_sets_are_read_by_our_own_splitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file stands where sacrebleu would have put it after the download. U+2028 does not split its line."""
+    """The files are in the place where sacreBLEU stores its download. U+2028 does not split its line."""
     monkeypatch.setattr(sacrebleu.DATASETS["wmt17"], "_outdir", str(tmp_path))
     (tmp_path / "wmt17.en-de.src").write_text("one\u2028 still one\ntwo\n", encoding="utf-8")
     for name in ("ref", "docid", "genre", "origlang"):

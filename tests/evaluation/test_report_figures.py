@@ -111,7 +111,7 @@ def test_coverage_of_words_is_the_sum_over_their_pieces_and_the_translation() ->
     found = compute_coverage(translation(["▁The", "▁do", "g", "▁."], [[0.05, 0.5, 0.2, 0.1], [0.1, 0.25, 0.5, 0.05]]))
     assert found.words == ("The", "dog", ".")
     assert found.attention == pytest.approx((0.15, 1.45, 0.15))
-    assert found.neglected() == ["The"]  # the full stop is no word
+    assert found.neglected() == ["The"]  # the full stop has no letters
 
 
 def test_tags_are_no_words() -> None:

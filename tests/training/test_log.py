@@ -112,7 +112,7 @@ def test_the_speed_is_of_the_time_since_the_clock_was_restarted(
         log.validation(update=2, epoch=1, values={"loss": 2.0}, best=True)
         now = 115.0
         show(log, 3)
-        show(log, 4)  # 20 tokens in 5 seconds, without those of the validation
+        show(log, 4)  # 20 tokens in 5 seconds, the validation excluded
     train = [record for record in records(tmp_path) if record["kind"] == "train"]
     assert [record["tokens_per_second"] for record in train] == [10, 4]
     assert [record["seconds"] for record in records(tmp_path)] == [2.0, 10.0, 15.0]

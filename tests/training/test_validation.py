@@ -159,7 +159,7 @@ def test_the_loss_is_the_mean_over_target_tokens(prefix: Path, model: Path) -> N
 
 
 class OneOfSeveral:
-    """Stands for one process of several: it hands over its share, and receives those of all."""
+    """Replaces one process of several. It adds its share to the list, and receives the shares of all."""
 
     def __init__(self, rank: int, size: int, shares: list[Any]) -> None:
         self.world, self.shares = World(rank=rank, size=size), shares

@@ -1,6 +1,6 @@
 """The figures of a report. Nothing is drawn here.
 
-Words are those of BLEU's tokenizer. With several references, word frequencies and lengths are compared with the first one.
+BLEU's tokenizer decides what a word is. With several references, word frequencies and lengths are compared with the first one.
 """
 
 import itertools

@@ -44,7 +44,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # A picture is an image of its own rather than a part of the page, so that names inside it cannot clash with others.
+    # Pictures are images rather than elements of the page, so that the names inside two of them cannot clash.
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.get_template("page.html.j2")
     return template.render(
