@@ -73,7 +73,7 @@ class TrainingOnly:
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """The text is one of the names that another room collects. Choices that stand here are written as a `Literal`."""
+    """The value is one of names that another room defines. Choices of the configuration itself are a `Literal`."""
 
     names: tuple[str, ...]
 

@@ -307,7 +307,7 @@ class TrainingConfig:
     risk_samples: Annotated[int, Range(2), OnlyWith("training.objective", "risk")] = 16
     """Number of translations sampled for each source sentence."""
     risk_cost: Annotated[str, OneOf(COSTS), OnlyWith("training.objective", "risk")] = "bleu"
-    """The metric of single sentences whose distance from a perfect score is the cost of a translation."""
+    """Metric of single sentences. The cost of a translation is the distance of its score from a perfect one."""
     risk_sharpness: Annotated[float, Range(0.0001), OnlyWith("training.objective", "risk")] = 0.005
     """Exponent α of the model's probabilities, by which the samples are weighted."""
     likelihood_share: Annotated[float, Range(0, 1), OnlyWith("training.objective", "risk")] = 0.0

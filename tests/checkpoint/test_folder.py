@@ -103,6 +103,7 @@ def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, To
     other = Shortlist(target_size=1000, frequent=np.array([999]), best=own.best)
     for wrong, message in [
         (dataclasses.replace(own, best=own.best[:-1]), "source tokens instead of"),
+        (dataclasses.replace(own, best=np.vstack([own.best, own.best[:1]])), "source tokens instead of"),
         (other, "999, but"),
     ]:
         save_shortlist(folder, wrong)

@@ -7,6 +7,7 @@ import pytest
 
 from nmt.config.fields import (
     Field,
+    OneOf,
     OnlyWith,
     Range,
     TrainingOnly,
@@ -41,6 +42,11 @@ def test_a_field_is_read_from_its_declaration() -> None:
     assert (share.name, share.type, share.optional, share.default) == ("share", float, True, None)
     assert (share.range, share.only_with, share.training_only) == (Range(0, 0.5), (), True)
     assert (condition.key, condition.values) == ("model.kind", ("a", "b"))
+
+
+def test_names_of_another_room_are_a_literal() -> None:
+    field = read_hint(Annotated[str, OneOf(("a", "b")), Range(1)])
+    assert (field.type, field.range) == (Literal["a", "b"], Range(1))
 
 
 def test_docstrings_are_those_below_a_field() -> None:
