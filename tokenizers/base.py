@@ -32,10 +32,6 @@ class Tokenizer(Protocol):
         """Number of ids."""
 
     @property
-    def tags(self) -> int:
-        """How many of the last ids are tags, which no text contains."""
-
-    @property
     def producible(self) -> NDArray[np.bool_]:
         """Mask (size,) of the ids that a translation may contain: EOS and all ids after it, except tags."""
         return np.arange(self.size) >= EOS
@@ -53,7 +49,10 @@ class Tokenizer(Protocol):
         """Ids of each line, as `encode` returns them. Faster than encoding many lines one by one."""
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """A random segmentation of each text, a pure function of the text and its seed; `encode_lines` without sampling."""
+        """A random segmentation of each text, a pure function of the text and its seed.
+
+        Without sampling, the same as `encode_lines`.
+        """
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids. PAD, BOS, EOS and tags are skipped; UNK becomes ⁇."""

@@ -50,7 +50,7 @@ def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokeniz
 
 
 def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
-    """Append tags to the source vocabulary. A joint one has them on both sides, so that the sides can share embeddings."""
+    """Append tags to the source vocabulary. A joint one has them on both sides, so the sides can share embeddings."""
     if not tags:
         return tokenizers
     source = TaggedTokenizer(tokenizers.source, tags)

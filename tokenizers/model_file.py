@@ -1,8 +1,8 @@
 """SentencePiece .model files: read pieces and scores, and append symbols.
 
-The format is a protobuf message. The sentencepiece package has generated classes for it, but each version of them refuses
-to work with protobuf packages older than its own generator, or of another major version. The few fields read here need no
-package.
+The format is a protobuf message. The sentencepiece package has generated classes for it, but each version of them
+refuses to work with protobuf packages older than its own generator, or of another major version. The few fields read
+here need no package.
 """
 
 import struct

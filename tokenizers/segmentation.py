@@ -119,8 +119,8 @@ class DropoutSampler:
 
     def segment(self, word: str, draw: Draw) -> list[int]:
         ids, merges = self._cached(word) if len(word) <= _CACHED_LENGTH else self._merge_all(word)
-        # The number of merges before the first skipped one has a geometric distribution. It is drawn at once: most words
-        # skip no merge, and those are cached.
+        # The number of merges before the first skipped one has a geometric distribution. It is drawn at once: most
+        # words skip no merge, and those are cached.
         first = 0
         if merges and self._dropout < 1:
             first = int(math.log(1 - draw()) / math.log(1 - self._dropout))

@@ -30,11 +30,10 @@ _LONGEST_LINE = 1 << 30  # bytes; the highest limit that SentencePiece allows. I
 class SubwordTokenizer(Tokenizer):
     """A SentencePiece model.
 
-    Text is not normalized, and every space is kept. If the model spells rare characters in bytes, `decode(encode(text))`
-    is `text` for every text; otherwise unknown characters decode to ⁇.
+    Text is not normalized, and every space is kept. If the model spells rare characters in bytes,
+    `decode(encode(text))` is `text` for every text; otherwise unknown characters decode to ⁇.
     """
 
-    tags: ClassVar[int] = 0
     ending: ClassVar[str] = ".model"
 
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
@@ -83,7 +82,7 @@ class SubwordTokenizer(Tokenizer):
         return pieces
 
     def add_symbols(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
-        """A tokenizer with further symbols, whose ids come last. Raises ConfigError: one is a token already or not allowed."""
+        """A tokenizer with further symbols, whose ids come last. Raises ConfigError: one exists or is not allowed."""
         spelled, known = _symbols(symbols), set(self.tokens(range(self.size)))
         for symbol, piece in zip(symbols, spelled, strict=True):
             if piece in known:

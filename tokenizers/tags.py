@@ -25,10 +25,6 @@ class TaggedTokenizer(Tokenizer):
         return self._inner.size + len(self._tags)
 
     @property
-    def tags(self) -> int:
-        return len(self._tags)
-
-    @property
     def producible(self) -> NDArray[np.bool_]:
         return np.append(self._inner.producible, np.zeros(len(self._tags), dtype=np.bool_))
 

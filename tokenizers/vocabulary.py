@@ -21,7 +21,6 @@ class VocabularyTokenizer(Tokenizer, ABC):
     Subclasses define a unit by `split` and `join`.
     """
 
-    tags: ClassVar[int] = 0
     ending: ClassVar[str] = ".json"
     kind: ClassVar[str]
 
@@ -78,7 +77,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> Self:
-        """Take the most frequent units; of equally frequent ones the first. Raises DataError: the lines contain no text."""
+        """Take the most frequent units; of equally frequent ones the first. Raises DataError: there are none."""
         counts = Counter(itertools.chain.from_iterable(cls.split(replace_surrogates(line)) for line in lines))
         if not counts:
             raise DataError(f"{what}: contains no text to learn a vocabulary from; check the files")

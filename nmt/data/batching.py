@@ -32,9 +32,9 @@ from nmt.types import Batch
 class Batches:
     """The updates of stored corpora.
 
-    Without weights an epoch has each pair of each store once. With weights it has the same number of pairs in total, and
-    each store contributes in proportion to its weight. The pairs of a store are drawn from one random permutation after
-    another, across epochs, so no pair is repeated before all others were used.
+    Without weights an epoch has each pair of each store once. With weights it has the same number of pairs in total,
+    and each store contributes in proportion to its weight. The pairs of a store are drawn from one random permutation
+    after another, across epochs, so no pair is repeated before all others were used.
 
     Pairs are shuffled, sorted by length within large parts, and grouped into updates; then the updates are shuffled.
     Memory grows with the corpora by the plan of an epoch, four bytes per pair.
@@ -67,7 +67,7 @@ class Batches:
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """The update at the same share of the epoch. Updates of another size have other pairs: some repeat, some are skipped."""
+        """The update at the same share of the epoch. Its size is another one, so some pairs repeat or are skipped."""
         count = self.count(cursor.epoch)
         return replace(cursor, update=min(round(share * count), count - 1))
 

@@ -25,9 +25,9 @@ class CleaningReport:
     unreadable: int = 0
     """A side is not UTF-8."""
     duplicates: int = 0
-    """Both sides equal those of an earlier pair of the corpus."""
+    """An earlier pair of the corpus has the same sides."""
     overlap: int = 0
-    """Both sides equal those of a validation or held-out pair."""
+    """A validation or held-out pair has the same sides."""
     long: int = 0
     """A side has more tokens than data.max_length."""
     ratio: int = 0

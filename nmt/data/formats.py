@@ -25,7 +25,7 @@ class Columns:
 
 
 def read_aligned(source: File, target: File) -> Iterator[Sides]:
-    """Two files: line N of one is the translation of line N of the other. Raises DataError: they have unequal lengths."""
+    """Two files; line N of one is the translation of line N of the other. Raises DataError: one has more lines."""
     sources, targets = read_lines(source), read_lines(target)
     for number, (left, right) in enumerate(itertools.zip_longest(sources, targets)):
         if left is None or right is None:
@@ -71,7 +71,9 @@ def find_format(path: File) -> Callable[[File, Columns], Iterator[Sides]] | None
 
 
 def select_sides(row: Mapping[str, Any], columns: Columns, where: str) -> Sides:
-    """Both sides of a row, from its own columns or from those of its `translation`. `where` names it in errors.
+    """Both sides of a row, from its columns or from its `translation`, an object with these columns.
+
+    `where` names the row in errors.
 
     Raises:
         DataError: a column is missing or holds no text.

@@ -19,7 +19,7 @@ def dataset_files(dataset: str) -> list[Path]:
     """The files of a local dataset, sorted; empty for a dataset on the hub.
 
     Raises:
-        DataError: the name starts like a path, and there is no such file or folder.
+        DataError: the name starts like a path, and nothing exists there.
     """
     path = Path(dataset)
     if dataset.startswith(("/", "./", "../")) and not path.exists():

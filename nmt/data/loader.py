@@ -1,7 +1,7 @@
 """Updates made in a background process, which reads, tokenizes and pads ahead while the trainer computes.
 
-Errors and log lines of the process appear in the trainer. Batches travel as plain bytes: torch sends tensors through shared
-memory, which is 64 MB by default in a container, with a file descriptor for each tensor.
+Errors and log lines of the process appear in the trainer. Batches travel as plain bytes: torch sends tensors through
+shared memory, which is 64 MB by default in a container, with a file descriptor for each tensor.
 """
 
 import logging
@@ -45,8 +45,8 @@ class Loader:
             NmtError: the source raised it.
             MachineError: the background process was killed.
         """
-        # OpenMP and perhaps CUDA have started threads by now. A fork would copy their locks without the threads that release
-        # them. A fork server would work too, but the trainer would not be its parent.
+        # OpenMP and perhaps CUDA have started threads by now. A fork would copy their locks without the threads that
+        # release them. A fork server would work too, but the trainer would not be its parent.
         child = Child(
             _make_updates,
             self._source,

@@ -22,7 +22,7 @@ class Pair:
 
 
 def encode_pairs(pairs: Sequence[Pair], tokenizers: Tokenizers) -> tuple[list[list[int]], list[list[int]]]:
-    """Source and target ids of each pair, without EOS. The ids of its tags come before those of the source text."""
+    """Source and target ids of each pair, without EOS. Tags come before the source text."""
     texts = tokenizers.source.encode_lines([pair.source for pair in pairs])
     sources = [tokenizers.source.encode_tags(pair.tags) + ids for pair, ids in zip(pairs, texts, strict=True)]
     return sources, tokenizers.target.encode_lines([pair.target for pair in pairs])

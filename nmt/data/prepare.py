@@ -25,8 +25,8 @@ _CHUNK = 10_000  # pairs cleaned and tokenized at once
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
     """Store each training corpus under `folder`, and log its cleaning report.
 
-    A store is reused if its inputs (files by path, size and time), tokenizers and settings are the same. No other process
-    may use the folder: drafts that a killed process left in it are removed.
+    A store is reused if its inputs (files by path, size and time), tokenizers and settings are the same. No other
+    process may use the folder: drafts that a killed process left in it are removed.
 
     Raises:
         DataError: no corpus is configured, one cannot be read, or cleaning leaves nothing of it.

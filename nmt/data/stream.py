@@ -1,7 +1,8 @@
 """Updates of streamed corpora, which are read when needed and never stored.
 
-A stream is read in windows of a fixed number of pairs. Each window is cleaned, tokenized, shuffled, and grouped into updates
-of similar lengths, as a stored corpus is as a whole. A cursor contains what reopens the stream at the start of its window.
+A stream is read in windows of a fixed number of pairs. Each window is cleaned, tokenized, shuffled, and grouped into
+updates of similar lengths, as a stored corpus is as a whole. A cursor contains what reopens the stream at the start of
+its window.
 """
 
 import dataclasses
@@ -31,9 +32,9 @@ _CHUNK = 1000  # pairs cleaned and tokenized at once
 class Stream:
     """The updates of `data.train`, with all corpora read as streams.
 
-    Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, they are read in
-    proportion to the weights; a corpus that ends starts again, and an epoch ends when every corpus has ended once. The files
-    of a dataset are read in a new random order each time.
+    Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, they are
+    read in proportion to the weights; a corpus that ends starts again, and an epoch ends when every corpus has ended
+    once. The files of a dataset are read in a new random order each time.
     """
 
     def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
@@ -79,7 +80,7 @@ class Stream:
         )
 
     def _windows(self, cursor: Cursor) -> Iterator["_Window | None"]:
-        """The windows from that of `cursor` on, without empty ones. Yields None after each chunk, before a window is complete."""
+        """The windows that are not empty, from that of `cursor` on, with a None for each chunk before its window."""
         rows, cleaner = _Mixture(self._data, self._options.seed, cursor.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(cursor, update=0), CleaningReport()
         for number in itertools.count():

@@ -1,7 +1,7 @@
 """Updates from pairs of similar length, each update split into shares for processes and batches.
 
-Updates are planned before they are split, and random numbers depend only on the update and the position of a sentence in
-it. So training makes the same updates in one process, in many, or with accumulated gradients.
+Updates are planned before they are split, and random numbers depend only on the update and the position of a sentence
+in it. So training makes the same updates in one process, in many, or with accumulated gradients.
 """
 
 from collections.abc import Generator, Sequence
@@ -40,7 +40,7 @@ class UpdateSource(Protocol):
         """The updates from `cursor` on, endlessly over epochs: a pure function of the seed and the cursor."""
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Where to continue from a cursor that counts updates of another size. `share`: how much of its epoch is done."""
+        """Where to continue from a cursor over updates of another size. `share`: how much of its epoch is done."""
 
 
 class IndexedPairs(Protocol):
@@ -175,8 +175,8 @@ def make_batch(
 def _pad(sequences: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(sequence) + 1 for sequence in sequences], dtype=np.int64)
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
-    # A loop over the rows would take a noticeable part of an update on a fast GPU. NumPy makes empty lists floats, hence the
-    # cast.
+    # A loop over the rows would take a noticeable part of an update on a fast GPU. NumPy makes empty lists floats,
+    # hence the cast.
     ids[np.arange(ids.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences, dtype=np.int64, casting="unsafe")
     ids[np.arange(len(ids)), lengths - 1] = EOS
     return torch.from_numpy(ids), torch.from_numpy(lengths)

@@ -147,8 +147,8 @@ def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 def _find_namesakes(tokenizers: Tokenizers) -> Ids:
     """The target token with the same name for each source token. EOS if there is none, for special tokens and for tags."""
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
-    target = target[: len(target) - tokenizers.target.tags]
-    ids = {name: number for number, name in enumerate(target) if number > EOS}
+    producible = tokenizers.target.producible
+    ids = {name: number for number, name in enumerate(target) if number > EOS and producible[number]}
     return np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source[EOS + 1 :]])
 
 

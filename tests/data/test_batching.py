@@ -1,4 +1,4 @@
-"""nmt/data/batching.py and updates.py: every pair once, within the budget, shares by weight, pure functions of the seed."""
+"""nmt/data/batching.py and updates.py: each pair once, within the limits, shares by weight, reproducible by seed."""
 
 import time
 from collections import Counter

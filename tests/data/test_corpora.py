@@ -73,7 +73,7 @@ def test_temperature_makes_weights_from_sizes(temperature: str, shares: tuple[in
 
 
 def first_epoch(updates: Iterable[Update]) -> Iterator[Update]:
-    """Those of the first epoch."""
+    """The updates of the first epoch."""
     for update in updates:
         yield update
         if update.after.epoch:

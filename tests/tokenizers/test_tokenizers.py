@@ -158,7 +158,7 @@ def test_existing_model_is_adopted_for_both_sides(tmp_path):
     assert tokenizers.source.size == 60
     (tmp_path / "saved").mkdir()
     save_tokenizers(tokenizers, tmp_path / "saved")
-    (tmp_path / "other.model").unlink()  # the model folder stands alone
+    (tmp_path / "other.model").unlink()  # the model folder does not depend on it
     loaded = load_tokenizers(config, tmp_path / "saved").source
     assert loaded.decode(loaded.encode(GERMAN[0])) == GERMAN[0]
 
