@@ -1,4 +1,4 @@
-"""Processes that train together, started as torchrun would do it but without its start-up time."""
+"""Start processes that train together as torchrun would, but without its start-up time."""
 
 import multiprocessing
 import os
@@ -15,9 +15,7 @@ import torch
 import torch.distributed as dist
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["torch._dynamo", "nmt.training.run"]
-)  # what takes seconds to import, once for all ranks
+_CONTEXT.set_forkserver_preload(["torch._dynamo", "nmt.training.run"])  # imported once for all ranks: it takes seconds
 _PATIENCE = 180  # seconds until a process that hangs is killed
 
 
@@ -45,7 +43,7 @@ def run(folder: Path, function: Callable[..., Any], *arguments: Any, size: int =
 
 
 def results(folder: Path, function: Callable[..., Any], *arguments: Any, size: int = 2) -> list[Any]:
-    """As `run`; what the function returned in each process, all of which must have ended well."""
+    """As `run`, but returns what the function returned in each process. All must have succeeded."""
     ended = run(folder, function, *arguments, size=size)
     assert [one.status for one in ended] == [0] * size, "\n".join(one.stderr for one in ended)
     return [one.result for one in ended]

@@ -90,7 +90,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @functools.cache
 def runs_bf16(device_type: str) -> bool:
-    """Whether recurrent layers run in bfloat16, natively or emulated. Those of oneDNN need AVX-512."""
+    """Whether recurrent layers run in bfloat16, natively or emulated. oneDNN needs AVX-512 for them."""
     layer = torch.nn.LSTM(1, 1, device=device_type)
     try:
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16):

@@ -134,7 +134,7 @@ def _block_signals() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():
-            # Python 3.12 warns about forking beside other threads. Those of numpy's linear algebra are always there; they
+            # Python 3.12 warns about forking beside other threads. The threads of numpy's linear algebra always exist; they
             # hold no lock that a child needs.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield

@@ -71,7 +71,7 @@ def build_trainer(
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
 
-    # The network, with initial weights or those of another model.
+    # The network, with initial weights or with the weights of another model.
     network = build_network(config, tokenizers).to(device)
     if start:
         adopt_weights(network, tokenizers, start)
@@ -107,7 +107,7 @@ def build_trainer(
 
 
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
-    """Take the vocabularies from the model to start from, read those that the configuration names, or learn new ones."""
+    """Write the tokenizers of the model to start from, the ones that the configuration names, or newly learned ones."""
     tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
     if not tokenizers:
         if not config.tokenizer.source_model:

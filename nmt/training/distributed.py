@@ -192,7 +192,7 @@ def _report_lost_process() -> Iterator[None]:
     """Turn a failed message between processes into one clear line."""
     try:
         yield
-    except RuntimeError as error:  # gloo raises no class of its own
+    except RuntimeError as error:  # gloo does not define an error class
         why = re.sub(r"^(\[[^]]*\] *)+|(\. |\n).*", "", str(error), flags=re.DOTALL)
         raise MachineError(
             f"another process of this training has ended or cannot be reached ({why}); "

@@ -91,7 +91,7 @@ def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Exclude parts of a network from training, as named in `training.freeze`, with all weights that are tied to theirs."""
+    """Exclude parts of a network from training, as named in `training.freeze`. Weights tied to a frozen one are frozen too."""
     modules: dict[str, tuple[nn.Module, ...]] = {
         "embeddings": (network.source_embedding, network.target_embedding),
         "encoder": (network.encoder,),

@@ -1,4 +1,4 @@
-"""Resuming a training: where it stands, which checkpoint it continues from, and what must agree with the earlier run."""
+"""Resuming a training: its position, which checkpoint it continues from, and what must agree with the earlier run."""
 
 import dataclasses
 import json

@@ -40,7 +40,7 @@ def train(
     """Train a model, or continue a training that was stopped.
 
     Args:
-        config: What to train. When resuming, its data, tokenizer, model and seed must equal those of the earlier run.
+        config: What to train. When resuming, data, tokenizer, model and seed must be the same as before.
         output: The folder to write to. Only one training at a time may use it.
         resume: Continue from the newest undamaged checkpoint in `output`, if there is one.
         bar: Draw a progress bar on stderr instead of writing log lines there.

@@ -71,7 +71,7 @@ class TestWriteWhole:
 
 @pytest.fixture
 def full_disk():
-    """Within it, nothing reaches the disk."""
+    """A context in which every sync fails as on a full disk."""
 
     def fsync(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -166,7 +166,7 @@ class TestWholeFolder:
         assert temporary.startswith(DRAFT)
         assert renamed == ("replace", str(tmp_path / "file"))
 
-    def test_place_that_cannot_be_written(self, tmp_path):
+    def test_a_folder_that_cannot_be_written(self, tmp_path):
         (tmp_path / "file").touch()
         with pytest.raises(MachineError, match="cannot be written"), whole_folder(tmp_path / "file" / "model"):
             pass
@@ -214,7 +214,7 @@ class TestVerifyChecksums:
         assert verify_checksums(model) == {"weights"}
 
 
-def test_a_file_is_added_to_a_folder_that_is_whole_at_every_moment(tmp_path, monkeypatch):
+def test_adding_a_file_keeps_the_checksums_valid_at_any_time(tmp_path, monkeypatch):
     with whole_folder(tmp_path / "model") as draft:
         (draft / "weights").write_bytes(b"w")
     seen = []
@@ -245,7 +245,7 @@ def test_remove_leftovers(tmp_path):
     remove_leftovers(tmp_path / "none")
 
 
-def test_a_new_folder_takes_nobodys_place(tmp_path):
+def test_a_new_folder_replaces_nothing(tmp_path):
     check_new(tmp_path / "new")
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("nowhere")

@@ -15,7 +15,7 @@ def test_devices() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there() -> None:
+def test_a_missing_gpu_is_an_error() -> None:
     with pytest.raises(MachineError, match="has no GPU"):
         choose_device("cuda")
 
@@ -26,7 +26,7 @@ def test_precision() -> None:
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
 
 
-def test_bf16_where_recurrent_layers_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_without_recurrent_layers_in_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(machine, "runs_bf16", lambda _: False)
     with pytest.raises(MachineError, match="precision bf16: this processor"):
@@ -35,7 +35,7 @@ def test_bf16_where_recurrent_layers_have_none(monkeypatch: pytest.MonkeyPatch) 
     assert autocast_dtype("bf16", cpu) is torch.bfloat16
 
 
-def test_one_thread_for_a_while() -> None:
+def test_one_thread_within_the_block() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     with pytest.raises(KeyError, match="1"), one_thread():
@@ -54,12 +54,12 @@ def test_memory_can_be_kept_and_returned() -> None:
 
 
 def _resident() -> int:
-    """Pages of this process that are in memory."""
+    """The number of resident pages of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-def test_threads_of_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchrun sets one thread where the user has set none; then the cores are shared out."""
+def test_threads_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun sets one thread unless the user has set a number; then the processes share the cores."""
     monkeypatch.setattr(machine, "cores", lambda: 9)
     assert default_threads(1) == 1
     assert default_threads(2) == 4
@@ -84,7 +84,7 @@ def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, c
     assert machine.cores() == expected
 
 
-def test_threads_of_one_process_keep_to_the_cores_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_uses_at_most_all_cores_unless_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)
     monkeypatch.setattr(machine, "cores", lambda: 2)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -20,8 +20,8 @@ def test_the_first_signal_is_caught_and_the_second_is_not(
     assert "stopping after this update" in capfd.readouterr().err
 
 
-def test_one_of_many_processes_is_not_hurried(capfd: pytest.CaptureFixture[str]) -> None:
-    """torchrun and a batch system may both send the same signal."""
+def test_a_second_signal_does_not_end_one_of_several_processes(capfd: pytest.CaptureFixture[str]) -> None:
+    """Both torchrun and a batch system may send the signal."""
     with stop_signals(alone=False) as stop:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)

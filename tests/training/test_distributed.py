@@ -1,4 +1,4 @@
-"""Many processes: the same training as one process makes, and one end for all, with one word about it."""
+"""Several processes: they train like a single one, end together, and one of them reports why."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def newest(output: Path) -> Path:
 
 
 def assert_alike(first: Path, second: Path) -> None:
-    """Two trainings that took the same course, but for the order in which sums were made."""
+    """Assert that two trainings differ only by rounding, since sums are made in another order."""
     assert losses(first) == pytest.approx(losses(second), rel=1e-4)
     assert losses(first, "valid") == pytest.approx(losses(second, "valid"), rel=1e-4)
     ours, theirs = (load_tensors(newest(output) / "model.safetensors") for output in (first, second))
@@ -82,7 +82,7 @@ def assert_alike(first: Path, second: Path) -> None:
 
 
 def join_and_train(config: Config, output: Path, resume: bool = False, stop_after: int | None = None) -> str | None:
-    """A training, which the last rank's own signal may stop. Returns what an interruption says."""
+    """Train, and optionally let the last rank signal itself. Returns the message of the interruption."""
     with join_processes() as processes:
         if processes.world.rank == processes.world.size - 1:
             stop_itself(stop_after)
@@ -104,7 +104,7 @@ def stop_itself(update: int | None) -> None:
     Trainer._update = stopping  # type: ignore[method-assign]
 
 
-def sums_and_words() -> tuple[list[torch.Tensor], list[Any], Any]:
+def exchange_messages() -> tuple[list[torch.Tensor], list[Any], Any]:
     with join_processes() as processes:
         rank = processes.world.rank
         generator = torch.Generator().manual_seed(rank)
@@ -173,7 +173,7 @@ def nothing() -> None:
 # ---- one process
 
 
-def test_alone_everything_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_needs_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     with join_processes() as processes:
         assert processes is ALONE
@@ -187,7 +187,7 @@ def test_alone_everything_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert processes.claim("word")
 
 
-def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_takes_another_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
     cuda = torch.device("cuda")
@@ -199,7 +199,7 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_weight_gets_a_gradient() -> None:
-    """A process without a pair puts zeros in: that must not give gradients to weights that have none elsewhere."""
+    """A process without a pair contributes zeros, which must not add gradients to weights that have none elsewhere."""
     for decoder in ("parallel", "input_feeding"):
         network = tiny.network(decoder=decoder, decoder_layers=2)
         network(tiny.batch()).sum().backward()
@@ -209,8 +209,8 @@ def test_every_weight_gets_a_gradient() -> None:
 # ---- two processes
 
 
-def test_what_they_tell_each_other(tmp_path: Path) -> None:
-    (first, words, once), (second, *others) = ranks.results(tmp_path, sums_and_words)
+def test_messages(tmp_path: Path) -> None:
+    (first, words, once), (second, *others) = ranks.results(tmp_path, exchange_messages)
     generators = [torch.Generator().manual_seed(rank) for rank in (0, 1)]
     for ours, theirs in zip(first, second, strict=True):
         parts = [torch.randn(ours.shape, generator=generator) for generator in generators]
@@ -219,7 +219,7 @@ def test_what_they_tell_each_other(tmp_path: Path) -> None:
     assert [words, once] == others == [["rank 0", "rank 1"], {"rank": 0}]
 
 
-def test_one_of_them_may_say_it(tmp_path: Path) -> None:
+def test_one_process_gets_a_claim(tmp_path: Path) -> None:
     asked, firsts = zip(*ranks.results(tmp_path, claims), strict=True)
     assert firsts == (True, False)
     assert sorted(one for one, _, _ in asked) == [False, True]
@@ -238,7 +238,7 @@ def test_two_processes_train_as_one(whole: Config, half: Config, tmp_path: Path)
 
 
 def test_two_processes_fine_tune_as_one(prefix: Path, tmp_path: Path) -> None:
-    """What is frozen gets no zeros for gradients, on which weights would decay."""
+    """Frozen weights get no zeros as gradients: they would decay by them."""
     train(tiny.config(prefix, *SETTINGS, WHOLE, "training.max_updates=2"), tmp_path / "first")
     tuned = ("training.freeze=[encoder]", "training.weight_decay=0.5", "training.max_updates=6")
     settings = (*SETTINGS, *tuned, f"training.start_from={tmp_path / 'first'}", "training.schedule=constant")
@@ -247,7 +247,7 @@ def test_two_processes_fine_tune_as_one(prefix: Path, tmp_path: Path) -> None:
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 
-def test_going_on_with_as_many_is_exact(half: Config, tmp_path: Path) -> None:
+def test_resuming_with_as_many_processes_is_exact(half: Config, tmp_path: Path) -> None:
     """A signal to any of them stops all of them after the same update."""
     ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "whole")
     words = ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "parts", False, 7)
@@ -260,8 +260,10 @@ def test_going_on_with_as_many_is_exact(half: Config, tmp_path: Path) -> None:
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
-def test_going_on_with_more_and_with_fewer(whole: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The updates stay as large as they were: one process, then two, then one again."""
+def test_resuming_with_more_and_with_fewer_processes(
+    whole: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Updates keep their size: one process, then two, then one again."""
     train(whole, tmp_path / "one")
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_update", Trainer._update)
@@ -275,7 +277,7 @@ def test_going_on_with_more_and_with_fewer(whole: Config, tmp_path: Path, monkey
 
 
 def test_a_process_without_a_pair(prefix: Path, tmp_path: Path) -> None:
-    """Updates of a single pair: the other process has nothing to do, but must do it."""
+    """In updates of a single pair, the other process has no pair but must take part."""
     limits = ("training.max_updates=4", "training.batch_tokens=1", "training.accumulate=1")
     config = tiny.config(prefix, *SETTINGS, *limits)
     train(config, tmp_path / "one")
@@ -298,7 +300,7 @@ def test_a_process_without_a_pair(prefix: Path, tmp_path: Path) -> None:
     ],
     ids=["killed", "first-killed", "error-in-one", "error-while-others-wait", "error-in-all"],
 )
-def test_they_end_together_with_one_word(
+def test_all_processes_end_with_one_message(
     half: Config,
     tmp_path: Path,
     fault: Callable[[], None],
@@ -313,7 +315,7 @@ def test_they_end_together_with_one_word(
     arguments = (tmp_path / "config.yaml", tmp_path / "run", fault, rank)
     ended = ranks.run(tmp_path / "ranks", train_by_command, *arguments)
     assert [one.status for one in ended] == statuses
-    lines = told([line for one in ended for line in one.stderr.splitlines()])
+    lines = messages_in([line for one in ended for line in one.stderr.splitlines()])
     assert len(lines) == 1
     assert message in lines[0]
     assert not any("Traceback" in one.stderr for one in ended)
@@ -335,7 +337,7 @@ train_by_command(Path(sys.argv[2]) / "config.yaml", Path(sys.argv[2]) / "run", f
 
 
 def torchrun(folder: Path, config: Config, fate: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Train with two processes. The lines that are said, each with the process that says it, torchrun's."""
+    """Train with two processes under torchrun. Yields the lines on stderr, each with the process of torchrun."""
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     (folder / "main.py").write_text(AS_COMMAND, encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -348,28 +350,28 @@ def torchrun(folder: Path, config: Config, fate: str) -> Iterator[tuple[str, sub
         assert process.wait() == 1
 
 
-def told(said: list[str]) -> list[str]:
-    return [line for line in said if line.startswith("nmt-train: ")]
+def messages_in(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("nmt-train: ")]
 
 
 def test_torchrun_is_stopped_by_a_signal(prefix: Path, tmp_path: Path) -> None:
     settings = ("training.epochs=1000", "validation.every=100000", "training.checkpoint_every=100000")
-    said = []
+    lines = []
     for line, process in torchrun(tmp_path, tiny.config(prefix, *settings), "stopped"):
-        said.append(line)
+        lines.append(line)
         if "update 8 " in line:
             process.send_signal(signal.SIGTERM)
     update = int(newest(tmp_path / "run").name[-8:])
-    assert told(said) == [f"nmt-train: stopped after update {update}; --resume continues from there\n"]
-    assert sum("stopping after this update" in line for line in said) == 1
+    assert messages_in(lines) == [f"nmt-train: stopped after update {update}; --resume continues from there\n"]
+    assert sum("stopping after this update" in line for line in lines) == 1
     assert len(CheckpointFolder(tmp_path / "run").all()) == 1
-    assert sum("pairs kept" in line for line in said) == 1
+    assert sum("pairs kept" in line for line in lines) == 1
 
 
 def test_torchrun_ends_when_a_process_is_killed(half: Config, tmp_path: Path) -> None:
-    said = [line for line, _ in torchrun(tmp_path, half, "killed")]
-    assert len(told(said)) == 1
-    assert "another process of this training has ended" in told(said)[0]
-    assert "--resume continues from the last checkpoint" in told(said)[0]
+    lines = [line for line, _ in torchrun(tmp_path, half, "killed")]
+    assert len(messages_in(lines)) == 1
+    assert "another process of this training has ended" in messages_in(lines)[0]
+    assert "--resume continues from the last checkpoint" in messages_in(lines)[0]
     assert newest(tmp_path / "run").name == "update-00000004"
-    assert any("SIGKILL" in line for line in said)  # torchrun names the one that died
+    assert any("SIGKILL" in line for line in lines)  # torchrun names the process that died

@@ -1,4 +1,4 @@
-"""A training that starts from another model: the vocabulary it has, the weights it begins with, those it leaves alone."""
+"""Fine-tuning: the vocabulary, the initial weights, and frozen weights."""
 
 import dataclasses
 from pathlib import Path
@@ -21,8 +21,8 @@ SUBWORDS = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", 'tokenizer.sy
 TIES = ("none", "two_way", "three_way")
 
 
-def saved(folder: Path, *overrides: str) -> Model:
-    """A model in a folder."""
+def save(folder: Path, *overrides: str) -> Model:
+    """Save a model with initial weights."""
     config = tiny.config(tiny.write_corpus(folder), *overrides)
     tokenizers = train_tokenizers(
         config.tokenizer, (pair.sides for pair in read_corpora(config.data.train, config.data))
@@ -33,8 +33,8 @@ def saved(folder: Path, *overrides: str) -> Model:
     return load_model(folder / "model")
 
 
-def begun(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
-    """A network with other first weights that has adopted those of `start`."""
+def initialize(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
+    """A network with other initial weights into which the weights of `start` are copied."""
     training = dataclasses.replace(start.config.training, seed=7)
     config = dataclasses.replace(
         start.config, training=training, model=dataclasses.replace(start.config.model, **model)
@@ -45,15 +45,15 @@ def begun(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_the_same_section_gives_the_same_vocabulary(tmp_path: Path, joint: bool) -> None:
-    start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", "model.tied_embeddings=two_way")
+def test_the_same_settings_reuse_the_vocabulary(tmp_path: Path, joint: bool) -> None:
+    start = save(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", "model.tied_embeddings=two_way")
     config = dataclasses.replace(start.config.tokenizer, sampling=0.5)
     tokenizers = reuse_tokenizers(config, start)
     assert tokenizers
     assert (tokenizers.source is tokenizers.target) == joint
     assert tokenizers.target.encode("rot hund") == start.tokenizers.target.encode("rot hund")
     assert len({tuple(ids) for ids in tokenizers.target.sample(["rot hund"] * 20, range(20))}) > 1
-    network = begun(start, tokenizers)
+    network = initialize(start, tokenizers)
     for name, weight in unique_weights(start.network).items():
         assert torch.equal(unique_weights(network)[name], weight)
 
@@ -62,22 +62,22 @@ def test_the_same_section_gives_the_same_vocabulary(tmp_path: Path, joint: bool)
 @pytest.mark.parametrize("joint", [True, False])
 def test_new_symbols_get_new_rows(tmp_path: Path, tied: str, joint: bool) -> None:
     tied = tied if joint or tied != "three_way" else "two_way"
-    start = saved(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", f"model.tied_embeddings={tied}")
+    start = save(tmp_path, *SUBWORDS, f"tokenizer.joint={joint}", f"model.tied_embeddings={tied}")
     config = dataclasses.replace(start.config.tokenizer, symbols=("<fr>", "<de>", "<nl>"))
     tokenizers = reuse_tokenizers(config, start)
     assert tokenizers
     sizes = [start.tokenizers.source.size, start.tokenizers.target.size]
     assert [tokenizers.source.size, tokenizers.target.size] == [size + 2 for size in sizes]
     assert sizes[0] in tokenizers.source.encode("<fr> dog")
-    network, weights = begun(start, tokenizers), unique_weights(start.network)
+    network, weights = initialize(start, tokenizers), unique_weights(start.network)
     for name, weight in unique_weights(network).items():
         assert torch.equal(weight[: len(weights[name])], weights[name])
     fresh = network.target_embedding.weight[sizes[1] :]
     assert fresh.std() > 0.1
 
 
-def test_another_section_asks_for_another_vocabulary(tmp_path: Path) -> None:
-    start = saved(tmp_path, *SUBWORDS)
+def test_other_settings_need_another_vocabulary(tmp_path: Path) -> None:
+    start = save(tmp_path, *SUBWORDS)
     for change in ({"vocabulary_size": 280}, {"symbols": ()}, {"symbols": ("<fr>",)}, {"training_lines": 5}):
         assert reuse_tokenizers(dataclasses.replace(start.config.tokenizer, **change), start) is None
     with pytest.raises(ConfigError, match="cannot be a symbol"):
@@ -85,11 +85,11 @@ def test_another_section_asks_for_another_vocabulary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tied", TIES)
-def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> None:
-    start = saved(tmp_path, f"model.tied_embeddings={tied}")
+def test_common_tokens_keep_their_rows(tmp_path: Path, tied: str) -> None:
+    start = save(tmp_path, f"model.tied_embeddings={tied}")
     pairs = [("dog zebra red", "hund zebra rot"), ("lion red", "löwe rot")]
     tokenizers = train_tokenizers(TokenizerConfig(kind="words", vocabulary_size=60), pairs)
-    network = begun(start, tokenizers)
+    network = initialize(start, tokenizers)
     own, others = unique_weights(network), unique_weights(start.network)
     names = ["target_embedding.weight", "output.bias"]
     names += {"none": ["source_embedding.weight", "output.weight"], "two_way": ["source_embedding.weight"]}.get(
@@ -106,8 +106,8 @@ def test_pieces_that_both_know_keep_their_rows(tmp_path: Path, tied: str) -> Non
     assert torch.equal(own["decoder.combine.weight"], others["decoder.combine.weight"])
 
 
-def test_networks_that_differ(tmp_path: Path) -> None:
-    start = saved(tmp_path)
+def test_different_networks_are_refused(tmp_path: Path) -> None:
+    start = save(tmp_path)
     with pytest.raises(ConfigError, match=r"differs \(decoder_size is 16 there and 18 here\); set the keys"):
         check_start(dataclasses.replace(start.config.model, decoder_size=18), start.name)
     with pytest.raises(ConfigError, match="tied_embeddings is three_way there and none here, decoder is parallel"):

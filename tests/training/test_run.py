@@ -1,4 +1,4 @@
-"""A whole training as its users see it: text in, a model folder out, and no stop or fault that loses anything."""
+"""A whole training as users see it: text in, a model folder out, and nothing lost by any stop or fault."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def test_the_output_folder(config: Config, tmp_path: Path) -> None:
 
 
 def test_it_learns(prefix: Path, tmp_path: Path) -> None:
-    """Word for word translation of unseen combinations: what attention is for."""
+    """Word-for-word translation of unseen combinations, which needs attention."""
     sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64"]
     settings = ["training.epochs=40", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes]
     held_out = {"red cat": "rot katze", "six house": "sechs haus", "one dog": "eins hund"}
@@ -74,9 +74,7 @@ def test_it_learns(prefix: Path, tmp_path: Path) -> None:
         "data.max_length=1",
     ],
 )
-def test_settings_reach_their_place(
-    prefix: Path, tmp_path: Path, override: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_settings_take_effect(prefix: Path, tmp_path: Path, override: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "nmt")
     overrides = ["model.tied_embeddings=two_way", override]
     if override == "data.max_length=1":
@@ -88,7 +86,7 @@ def test_settings_reach_their_place(
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
-    """Let a signal come after so many updates."""
+    """Send a signal after this many updates."""
     update, count = Trainer._update, 0
 
     def stopping(trainer: Trainer, *arguments: object) -> None:
@@ -101,7 +99,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
     monkeypatch.setattr(Trainer, "_update", stopping)
 
 
-def test_a_stop_by_signal_is_saved_and_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_after_a_signal_is_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learned = Mock(wraps=learn_shortlist)
     monkeypatch.setattr("nmt.training.shortlist.learn_shortlist", learned)
     train(config, tmp_path / "whole")
@@ -192,7 +190,7 @@ def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCa
     assert weights(tmp_path / "run") == before
 
 
-def test_patience_begins_anew_with_another_metric(
+def test_patience_starts_over_with_another_metric(
     prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
@@ -207,7 +205,7 @@ def test_patience_begins_anew_with_another_metric(
     assert CheckpointFolder(tmp_path / "run").all()[-1].name > begun
 
 
-def test_a_kill_between_saving_and_choosing_is_mended(config: Config, tmp_path: Path) -> None:
+def test_a_kill_between_saving_and_linking_the_best_is_repaired(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     chosen = (tmp_path / "run" / "best").readlink()
     (tmp_path / "run" / "best").unlink()
@@ -215,7 +213,7 @@ def test_a_kill_between_saving_and_choosing_is_mended(config: Config, tmp_path: 
     assert (tmp_path / "run" / "best").readlink() == chosen
 
 
-def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(config, tmp_path / "run")
@@ -298,9 +296,19 @@ def test_the_lock_is_held_until_the_end(config: Config, tmp_path: Path, monkeypa
         pass
 
 
-def test_a_missing_extra_is_told_before_any_work(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_before_any_work(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     faulty(tiny.config(prefix, "training.tensorboard=true"), tmp_path / "run", MachineError, r"nmt\[tensorboard\]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_processor_without_bf16_is_reported_before_any_work(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.system.machine.runs_bf16", lambda _: False)
+    faulty(tiny.config(prefix, "training.precision=bf16"), tmp_path / "run", MachineError, "precision bf16")
     assert not (tmp_path / "run").exists()
 
 
@@ -312,8 +320,8 @@ def test_resuming_with_no_checkpoint_starts(config: Config, tmp_path: Path) -> N
 SAMPLED = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=290", "tokenizer.sampling=0.2", "training.epochs=1")
 
 
-def test_a_stop_in_the_terminal_reaches_the_process_in_the_background_too(prefix: Path, tmp_path: Path) -> None:
-    """Ctrl-C goes to all processes of the terminal: the update is finished and saved, and it is told once."""
+def test_ctrl_c_also_reaches_the_background_process(prefix: Path, tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to all its processes: the update is finished and saved, and one message is printed."""
     (tmp_path / "config.yaml").write_text("{}", encoding="utf-8")
     arguments = [f"data.train={prefix}", f"data.valid={prefix}", "data.drop_overlap=false", *SAMPLED, *SMALL]
     command = [sys.executable, "-m", "nmt.commands.train", str(tmp_path / "config.yaml"), *arguments]
@@ -331,7 +339,7 @@ def test_a_stop_in_the_terminal_reaches_the_process_in_the_background_too(prefix
     assert CheckpointFolder(tmp_path / "run").newest()[0]
 
 
-def test_sampling_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+def test_resuming_with_sampling_is_exact(prefix: Path, tmp_path: Path) -> None:
     settings = (*SAMPLED, "training.schedule=constant")
     train(tiny.config(prefix, *settings), tmp_path / "whole")
     train(tiny.config(prefix, *settings, "training.max_updates=5"), tmp_path / "parts")
@@ -340,7 +348,7 @@ def test_sampling_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
 
 
-def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_keeps_its_update_size_unless_it_is_changed(prefix: Path, tmp_path: Path) -> None:
     def tokens(*overrides: str) -> int:
         train(tiny.config(prefix, *overrides), tmp_path / "run", resume=True)
         newest, _ = CheckpointFolder(tmp_path / "run").newest()
@@ -353,7 +361,7 @@ def test_the_size_of_updates_stays_unless_it_is_changed(prefix: Path, tmp_path: 
 
 
 def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Fine-tuning with a new tag: the frozen part stays, the rest goes on learning, and --resume needs the model no more."""
+    """Fine-tuning with a new tag: the frozen part stays, the rest learns, and --resume does not need the first model."""
     caplog.set_level(logging.INFO, "nmt")
     settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", "training.schedule=constant")
     train(tiny.config(prefix, *settings), tmp_path / "first")
@@ -375,7 +383,7 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
         for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
         if '"valid"' in line
     ]
-    assert validations[0]["loss"] < 5.0  # which three epochs of the first did not reach
+    assert validations[0]["loss"] < 5.0  # three epochs of the first model do not reach this
     train(tiny.config(prefix, *tuned, "training.max_updates=5"), tmp_path / "parts")
     (tmp_path / "first").rename(tmp_path / "gone")
     train(tiny.config(prefix, *tuned), tmp_path / "parts", resume=True)
@@ -383,13 +391,13 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
 
 
-def test_a_vocabulary_that_is_missing_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+def test_a_vocabulary_that_is_missing_is_reported_before_any_work(prefix: Path, tmp_path: Path) -> None:
     config = tiny.config(prefix, f"tokenizer.source_model={tmp_path / 'no.model'}", "tokenizer.kind=bpe")
     faulty(config, tmp_path / "run", ConfigError, r"no\.model: not a usable SentencePiece \.model")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_start_from_another_network_is_told_before_any_work(prefix: Path, tmp_path: Path) -> None:
+def test_a_start_from_another_network_is_reported_before_any_work(prefix: Path, tmp_path: Path) -> None:
     train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
     other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")
     faulty(other, tmp_path / "other", ConfigError, "decoder_size is 16 there and 18 here")
@@ -408,7 +416,7 @@ def test_guided_alignment_continues_exactly(prefix: Path, tmp_path: Path, monkey
     assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
 
 
-def test_minimum_risk_training_goes_on_exactly(prefix: Path, tmp_path: Path) -> None:
+def test_resuming_minimum_risk_training_is_exact(prefix: Path, tmp_path: Path) -> None:
     shared = ("training.shortlist=false", "training.schedule=constant", "training.learning_rate=0.01")
     train(tiny.config(prefix, *shared), tmp_path / "first")
     risk = (*shared, f"training.start_from={tmp_path / 'first'}", "training.objective=risk", "training.risk_samples=3")

@@ -1,4 +1,4 @@
-"""The loop: what each setting does, and going on exactly where it stopped."""
+"""The training loop: what each setting does, and exact resuming."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ from nmt.training.trainer import Trainer
 Figures = Iterator[float]
 
 
-class Room:
+class Factory:
     """Makes trainers that share a corpus."""
 
     def __init__(self, folder: Path) -> None:
@@ -98,17 +98,17 @@ def weights(network: Seq2Seq) -> torch.Tensor:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    return Room(tmp_path)
+def factory(tmp_path: Path) -> Factory:
+    return Factory(tmp_path)
 
 
-def test_the_loss_falls(room: Room) -> None:
-    course = losses(room.run("training.epochs=12", "training.learning_rate=0.01"))
+def test_the_loss_falls(factory: Factory) -> None:
+    course = losses(factory.run("training.epochs=12", "training.learning_rate=0.01"))
     assert course[-1] < 0.7 * course[0]
 
 
-def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
-    first, second, other = room.run(), room.run(), room.run("training.seed=2")
+def test_the_same_seed_gives_the_same_weights(factory: Factory) -> None:
+    first, second, other = factory.run(), factory.run(), factory.run("training.seed=2")
     assert torch.equal(weights(first.averaged), weights(second.averaged))
     assert not torch.equal(weights(first.averaged), weights(other.averaged))
 
@@ -133,14 +133,14 @@ def test_the_same_seed_gives_the_same_weights(room: Room) -> None:
         "model.dropout=0.4",
     ],
 )
-def test_each_setting_changes_the_weights(room: Room, override: str) -> None:
+def test_each_setting_changes_the_weights(factory: Factory, override: str) -> None:
     base = ["training.optimizer=adamw", "training.precision=fp32", "training.epochs=1", "model.decoder_layers=2"]
-    assert not torch.equal(weights(room.run(*base).network), weights(room.run(*base, override).network))
+    assert not torch.equal(weights(factory.run(*base).network), weights(factory.run(*base, override).network))
 
 
-def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
-    """The loss is per piece of the whole update, not a mean of the batches' means."""
-    trainer = room.trainer(room.config("training.precision=fp32", "model.dropout=0", "training.accumulate=3"))
+def test_accumulated_gradients_are_those_of_one_large_batch(factory: Factory) -> None:
+    """The loss is summed over all tokens of the update; it is not a mean of the means of batches."""
+    trainer = factory.trainer(factory.config("training.precision=fp32", "model.dropout=0", "training.accumulate=3"))
     for name in ("dropout", "embedding_dropout", "output_dropout"):
         object.__setattr__(trainer.network.config, name, 0.0)
     batches = next(trainer.source.updates(Cursor())).batches
@@ -153,8 +153,8 @@ def test_accumulated_gradients_are_those_of_one_large_batch(room: Room) -> None:
 
 
 @pytest.mark.parametrize("r_drop", [0, 5])
-def test_accumulation_at_half_the_budget_is_the_same_training(room: Room, r_drop: float) -> None:
-    """The same pairs, the same dropout masks; gradients are added up in another order, hence not bit for bit."""
+def test_accumulation_at_half_the_budget_is_the_same_training(factory: Factory, r_drop: float) -> None:
+    """The pairs and dropout masks are the same. Gradients are summed in another order, so the weights differ slightly."""
     settings = [
         f"training.r_drop={r_drop}",
         "training.precision=fp32",
@@ -162,40 +162,40 @@ def test_accumulation_at_half_the_budget_is_the_same_training(room: Room, r_drop
         "training.epochs=1",
         "model.dropout=0.3",
     ]
-    whole = room.run(*settings, "training.batch_tokens=96")
+    whole = factory.run(*settings, "training.batch_tokens=96")
     for shares in (2, 3):
-        cut = room.run(*settings, f"training.batch_tokens={96 // shares}", f"training.accumulate={shares}")
+        cut = factory.run(*settings, f"training.batch_tokens={96 // shares}", f"training.accumulate={shares}")
         assert cut.position == whole.position
         assert losses(cut) == pytest.approx(losses(whole), rel=1e-4)
         torch.testing.assert_close(weights(cut.network), weights(whole.network), rtol=1e-3, atol=1e-4)
 
 
-def test_a_position_of_another_version() -> None:
+def test_a_checkpoint_from_another_version_is_refused() -> None:
     for progress in ('{"update": 3, "epoch": 1, "batch": 2}', "", "[]"):
         with pytest.raises(ModelError, match="another version"):
             Position.from_json(progress)
 
 
-def test_the_average_is_what_is_saved(room: Room) -> None:
-    trainer = room.run("training.ema=0.9")
+def test_the_average_is_what_is_saved(factory: Factory) -> None:
+    trainer = factory.run("training.ema=0.9")
     saved = load_tensors(trainer.checkpoints.path(trainer.position.update) / "model.safetensors")
     for name, weight in unique_weights(trainer.averaged).items():
         assert torch.equal(saved[name], weight)
     assert not torch.equal(weights(trainer.averaged), weights(trainer.network))
-    plain = room.run("training.ema=0")
+    plain = factory.run("training.ema=0")
     assert torch.equal(weights(plain.averaged), weights(plain.network))
     assert torch.equal(weights(plain.network), weights(trainer.network))
 
 
-def test_limits(room: Room) -> None:
-    assert room.run("training.max_updates=7").position.update == 7
-    one, two = room.run("training.epochs=1"), room.run("training.epochs=2")
+def test_limits(factory: Factory) -> None:
+    assert factory.run("training.max_updates=7").position.update == 7
+    one, two = factory.run("training.epochs=1"), factory.run("training.epochs=2")
     assert two.position.update == 2 * one.position.update
 
 
-def test_validation_chooses_the_best_and_patience_ends(room: Room) -> None:
+def test_validation_chooses_the_best_and_patience_ends(factory: Factory) -> None:
     overrides = ("validation.every=2", "validation.patience=3", "training.epochs=100", "training.checkpoint_every=1000")
-    trainer = room.run(*overrides, figures=iter([3.0, 2.0, 2.5, 2.0, 2.1, 0.0]))
+    trainer = factory.run(*overrides, figures=iter([3.0, 2.0, 2.5, 2.0, 2.1, 0.0]))
     assert trainer.position.update == 10
     assert (trainer.position.best, trainer.position.best_update) == (2.0, 4)
     assert trainer.checkpoints.best() == trainer.checkpoints.path(4).resolve()
@@ -206,40 +206,40 @@ def test_validation_chooses_the_best_and_patience_ends(room: Room) -> None:
     ]
 
 
-def test_bleu_is_better_when_higher(room: Room) -> None:
-    trainer = room.trainer(room.config("validation.metric=bleu", "validation.every=1", "training.max_updates=3"))
+def test_higher_bleu_is_better(factory: Factory) -> None:
+    trainer = factory.trainer(factory.config("validation.metric=bleu", "validation.every=1", "training.max_updates=3"))
     figures = iter([1.0, 3.0, 2.0])
     trainer.validate = lambda network: {"loss": 0.0, "bleu": next(figures)}
     go(trainer)
     assert (trainer.position.best, trainer.position.best_update) == (3.0, 2)
 
 
-def test_the_plateau_schedule_cuts(room: Room) -> None:
+def test_the_plateau_schedule_cuts(factory: Factory) -> None:
     settings = (
         "training.schedule=plateau",
         "training.plateau_patience=2",
         "training.max_updates=6",
         "validation.every=1",
     )
-    assert room.run(*settings, figures=iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])).position.cuts == 2
-    assert room.run(*settings, "training.plateau_patience=5", figures=iter([1.0] + [2.0] * 5)).position.cuts == 1
+    assert factory.run(*settings, figures=iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0])).position.cuts == 2
+    assert factory.run(*settings, "training.plateau_patience=5", figures=iter([1.0] + [2.0] * 5)).position.cuts == 1
     others = ("training.schedule=constant", *settings[1:])
-    assert room.run(*others, figures=iter([1.0] + [2.0] * 5)).position.cuts == 0
+    assert factory.run(*others, figures=iter([1.0] + [2.0] * 5)).position.cuts == 0
 
 
-def test_checkpoints_between_validations(room: Room) -> None:
+def test_checkpoints_between_validations(factory: Factory) -> None:
     settings = (
         "training.checkpoint_every=2",
         "training.keep_checkpoints=3",
         "validation.every=100",
         "training.max_updates=9",
     )
-    names = [path.name for path in room.run(*settings).checkpoints.all()]
+    names = [path.name for path in factory.run(*settings).checkpoints.all()]
     assert names == ["update-00000006", "update-00000008", "update-00000009"]
 
 
-def resumed(room: Room, config: Config, output: Path, figures: Figures) -> Trainer:
-    trainer = room.trainer(config, output, figures)
+def resumed(factory: Factory, config: Config, output: Path, figures: Figures) -> Trainer:
+    trainer = factory.trainer(config, output, figures)
     newest, complaints = trainer.checkpoints.newest()
     assert newest
     assert not complaints
@@ -249,29 +249,29 @@ def resumed(room: Room, config: Config, output: Path, figures: Figures) -> Train
 
 @pytest.mark.parametrize("ema", [0, 0.9])
 @pytest.mark.parametrize("signal_after", [1, 5, 8])
-def test_going_on_is_exact(room: Room, ema: float, signal_after: int) -> None:
+def test_resuming_is_exact(factory: Factory, ema: float, signal_after: int) -> None:
     def figures() -> Figures:
         return iter([3.0, 4.0, 4.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0])
 
-    config = room.config(
+    config = factory.config(
         f"training.ema={ema}", "validation.every=4", "training.schedule=plateau", "training.plateau_patience=1"
     )
-    whole = room.trainer(config, figures=figures())
+    whole = factory.trainer(config, figures=figures())
     go(whole)
 
-    stopped = room.trainer(config, figures=figures())
+    stopped = factory.trainer(config, figures=figures())
     stop = StopSignal()
     stopped._update = after(signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped._update)  # type: ignore[method-assign]
     with pytest.raises(Interrupted) as interrupted:
         go(stopped, stop)
     assert interrupted.value.signal == signal.SIGTERM
     rest = itertools.islice(figures(), signal_after // 4, None)
-    going_on = resumed(room, config, stopped.checkpoints.output, rest)
-    assert going_on.position.update == signal_after
-    go(going_on)
-    assert going_on.position == whole.position
-    assert losses(going_on) == losses(whole)
-    newest = [trainer.checkpoints.all()[-1] for trainer in (whole, going_on)]
+    continued = resumed(factory, config, stopped.checkpoints.output, rest)
+    assert continued.position.update == signal_after
+    go(continued)
+    assert continued.position == whole.position
+    assert losses(continued) == losses(whole)
+    newest = [trainer.checkpoints.all()[-1] for trainer in (whole, continued)]
     for name in ("model.safetensors", "training.safetensors", "state.json"):
         assert (newest[0] / name).read_bytes() == (newest[1] / name).read_bytes()
 
@@ -289,26 +289,26 @@ def after(
     return wrapped
 
 
-def test_a_loss_that_is_no_number(room: Room) -> None:
-    trainer = room.trainer(room.config())
+def test_an_infinite_loss_is_an_error(factory: Factory) -> None:
+    trainer = factory.trainer(factory.config())
     with torch.no_grad():
         trainer.network.output.bias.fill_(float("inf"))
     with pytest.raises(UserError, match=r"lower training\.learning_rate"):
         go(trainer)
 
 
-def test_raised_limits_go_on(room: Room) -> None:
-    first = room.run("training.epochs=1")
+def test_raising_a_limit_continues(factory: Factory) -> None:
+    first = factory.run("training.epochs=1")
     assert first.position.has_ended(first.config)
-    again = resumed(room, room.config("training.epochs=1"), first.checkpoints.output, itertools.repeat(1.0))
+    again = resumed(factory, factory.config("training.epochs=1"), first.checkpoints.output, itertools.repeat(1.0))
     assert again.position.has_ended(again.config)
-    longer = resumed(room, room.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
+    longer = resumed(factory, factory.config("training.epochs=2"), first.checkpoints.output, itertools.repeat(1.0))
     assert not longer.position.has_ended(longer.config)
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float) -> None:
-    trainer = room.trainer(room.config())
+def test_an_infinite_gradient_changes_no_weight(factory: Factory, value: float) -> None:
+    trainer = factory.trainer(factory.config())
     before = weights(trainer.network)
     trainer.network.source_embedding.weight.register_hook(lambda gradient: torch.full_like(gradient, value))
     with pytest.raises(UserError, match=r"the gradient's norm is (inf|nan) at update 1; lower training\.learning_rate"):
@@ -317,26 +317,30 @@ def test_a_gradient_that_is_no_number_changes_no_weight(room: Room, value: float
 
 
 @pytest.mark.parametrize("override", ["validation.metric=bleu", "validation.beam=2", "validation.sentences=5"])
-def test_validation_with_other_settings_starts_over(room: Room, override: str) -> None:
+def test_validation_with_other_settings_starts_over(factory: Factory, override: str) -> None:
     """The best value and the counts of validations without improvement mean nothing for another kind of value."""
-    first = room.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
+    first = factory.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
     folder = first.checkpoints.path(first.position.update)
-    again = room.trainer(room.config(override), first.checkpoints.output)
+    again = factory.trainer(factory.config(override), first.checkpoints.output)
     again.restore(Checkpoint.load(folder))
     assert (first.position.best, first.position.stale, first.position.plateau) == (1.0, 2, 2)
     assert again.position == replace(first.position, best=None, stale=0, plateau=0)
 
 
-def test_validation_with_the_same_settings_continues(room: Room) -> None:
-    first = room.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
-    again = room.trainer(room.config("validation.patience=7", "training.schedule=plateau"), first.checkpoints.output)
+def test_validation_with_the_same_settings_continues(factory: Factory) -> None:
+    first = factory.run("training.epochs=3", figures=iter([1.0, 2.0, 3.0]))
+    again = factory.trainer(
+        factory.config("validation.patience=7", "training.schedule=plateau"), first.checkpoints.output
+    )
     again.restore(Checkpoint.load(first.checkpoints.path(first.position.update)))
     assert again.position == first.position
 
 
-def test_an_update_with_a_zero_gradient(room: Room) -> None:
+def test_an_update_with_a_zero_gradient(factory: Factory) -> None:
     """The norm, by which clipping divides, is 0."""
-    trainer = room.trainer(room.config("training.max_updates=1", "training.weight_decay=0", "training.clip_norm=1"))
+    trainer = factory.trainer(
+        factory.config("training.max_updates=1", "training.weight_decay=0", "training.clip_norm=1")
+    )
     before = weights(trainer.network)
     for weight in trainer.network.parameters():
         weight.register_hook(torch.zeros_like)
@@ -346,11 +350,11 @@ def test_an_update_with_a_zero_gradient(room: Room) -> None:
 
 @pytest.mark.parametrize(("clip_norm", "scale"), [(0.0, 1.0), (0.01, 0.01), (100.0, 1.0)])
 def test_gradients_per_token_are_clipped(
-    room: Room, clip_norm: float, scale: float, monkeypatch: pytest.MonkeyPatch
+    factory: Factory, clip_norm: float, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The optimizer divides the summed gradients by `scale`."""
     scales, norms = [], []
-    trainer = room.trainer(room.config("training.max_updates=1", f"training.clip_norm={clip_norm}"))
+    trainer = factory.trainer(factory.config("training.max_updates=1", f"training.clip_norm={clip_norm}"))
     monkeypatch.setattr("nmt.training.trainer.make_step", lambda *_, scale, rate: scales.append((scale, rate)))
     log = Mock(update=lambda **figures: norms.append((figures["norm"], figures["tokens"])))
     trainer.run(log, StopSignal())
@@ -373,8 +377,8 @@ class RecordingProcesses(Processes):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_an_interrupted_process_waits_until_the_first_one_has_saved(room: Room, rank: int) -> None:
-    trainer = room.trainer(room.config())
+def test_an_interrupted_process_waits_until_the_first_one_has_saved(factory: Factory, rank: int) -> None:
+    trainer = factory.trainer(factory.config())
     trainer.processes = RecordingProcesses(world=World(rank=rank, size=2))
     RecordingProcesses.calls.clear()
     stop = StopSignal()
@@ -386,17 +390,17 @@ def test_an_interrupted_process_waits_until_the_first_one_has_saved(room: Room, 
     assert RecordingProcesses.calls == ["sum", *(["save"] if rank == 0 else []), "barrier"]
 
 
-def test_a_limit_lowered_below_what_is_done_ends(room: Room) -> None:
-    first = room.run("training.max_updates=9")
-    again = resumed(room, room.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))
+def test_lowering_a_limit_below_the_position_ends(factory: Factory) -> None:
+    first = factory.run("training.max_updates=9")
+    again = resumed(factory, factory.config("training.max_updates=5"), first.checkpoints.output, itertools.repeat(1.0))
     assert again.position.has_ended(again.config)
 
 
-def test_another_size_of_updates_goes_on_at_the_same_share_of_the_epoch(room: Room) -> None:
-    first = room.run("training.max_updates=4")
+def test_another_update_size_continues_at_the_same_fraction_of_the_epoch(factory: Factory) -> None:
+    first = factory.run("training.max_updates=4")
     assert first.position.epochs_done is not None
-    folder, config = first.checkpoints.path(4), room.config("training.max_updates=5", "training.batch_tokens=16")
-    smaller = room.trainer(config, first.checkpoints.output)
+    folder, config = first.checkpoints.path(4), factory.config("training.max_updates=5", "training.batch_tokens=16")
+    smaller = factory.trainer(config, first.checkpoints.output)
     smaller.restore(Checkpoint.load(folder))
     assert smaller.position.cursor.update > 2 * first.position.cursor.update
     go(smaller)
