@@ -1,6 +1,7 @@
 """The order of rooms: a module of nmt imports only from its own room or from those above it in the list, never in a circle."""
 
 import ast
+import configparser
 import graphlib
 from pathlib import Path
 
@@ -118,6 +119,21 @@ def test_every_module_has_a_room() -> None:
 def test_tests_have_the_same_rooms() -> None:
     rooms = {path.name for path in (PACKAGE.parent / "tests").iterdir() if path.is_dir() and list(path.glob("*.py"))}
     assert rooms <= {name.partition(".")[2] for name in ROOMS} | {"scripts"}
+
+
+def test_setup_lists_every_package_and_every_data_file() -> None:
+    """What it does not list is missing in an installed package."""
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    packages = {_name(file) for file in PACKAGE.glob("**/__init__.py")} | {"nmt.tokenizers"}
+    assert set(setup["options"]["packages"].split()) == packages
+    listed = {
+        PACKAGE.parent / package.replace(".", "/") / name
+        for package, names in setup["options.package_data"].items()
+        for name in names.split()
+    }
+    data = {file for file in PACKAGE.glob("**/*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert listed == data
 
 
 def test_relative_imports_are_not_used() -> None:
