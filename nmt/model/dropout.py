@@ -22,7 +22,7 @@ class Randomness:
     generator: Generator  # on the network's device, seeded alike for each batch of an update
     first: int = 0  # index of the batch's first sentence in the update
     sentences: int | None = None  # sentences in the whole update; None: this batch is the update
-    passes: int = 1  # copies of its sentences in the batch, one after the other, each with masks of its own
+    passes: int = 1  # copies of its sentences in the batch, one after the other, each with different masks
 
     def per_sentence(self, like: Tensor, size: int) -> Tensor:
         """Uniform numbers (B, 1, size), the same for all time steps of a sentence of `like` (B, T, ·)."""
@@ -42,7 +42,7 @@ class Randomness:
         return like.size(0) // self.passes if self.sentences is None else self.sentences
 
     def _take_rows(self, numbers: Tensor, like: Tensor) -> Tensor:
-        """The rows of this batch among those of the update, from each pass."""
+        """The rows of this batch, out of the rows of the whole update, in each pass."""
         rows = slice(self.first, self.first + like.size(0) // self.passes)
         return torch.cat([one_pass[rows] for one_pass in numbers.chunk(self.passes)])
 

@@ -69,7 +69,7 @@ class Likelihood:
     loss = cross entropy with label smoothing [+ R-Drop] [+ guided alignment]
 
     With R-Drop the batch is decoded twice under different dropout, and the loss is the mean of both passes. Without randomness
-    there is no dropout, and so no second pass.
+    nothing is dropped, so there is no second pass.
     """
 
     label_smoothing: float = 0.0

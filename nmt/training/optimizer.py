@@ -1,4 +1,4 @@
-"""The optimisers, their state by parameter name, and the moving average of the weights."""
+"""The optimizers, their state by parameter name, and the moving average of the weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +14,10 @@ WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # by default
 
 
 def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer]:
-    """Adam or AdamW for all weights, or Muon for the matrices between layers and AdamW for the rest; vectors do not decay."""
+    """Adam or AdamW for all weights, or Muon for the matrices between layers and AdamW for the rest.
+
+    Weight decay acts on matrices, not on vectors.
+    """
     decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
     by_muon = _inner_matrices(network) if config.optimizer == "muon" else []
     chosen = set(by_muon)
@@ -25,20 +28,20 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
     ]
     kind = Adam if config.optimizer == "adam" else AdamW
     optimizers: list[Optimizer] = [kind(groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)]
-    if by_muon:  # with steps of the size of Adam's (Liu et al. 2025), so that both take the same rate
+    if by_muon:  # steps are scaled to the size of Adam's (Liu et al. 2025), so that both use the same learning rate
         optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 
 def _inner_matrices(network: Seq2Seq) -> list[nn.Parameter]:
-    """Those that learn, but the embeddings and the softmax, of which most rows have no gradient in an update."""
+    """The trainable matrices, except embeddings and softmax, most of whose rows have no gradient in an update."""
     outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
     learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
     return [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
 
 
 def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:
-    """Change the weights by the gradients divided by `scale`, and drop the gradients."""
+    """Update the weights by the gradients divided by `scale`, and release the gradients."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -60,7 +63,7 @@ def _moments(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
-    """The optimisers' moments as `optimizer.MOMENT.PARAMETER`."""
+    """The moments of the optimizers as `optimizer.MOMENT.PARAMETER`."""
     return {
         f"optimizer.{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
@@ -71,7 +74,7 @@ def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> di
 
 
 def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave, as far as these optimisers know it."""
+    """Restore the moments that `optimizer_tensors` returned; names that these optimizers do not have are ignored."""
     names = {parameter: name for name, parameter in network.named_parameters()}
     for optimizer in optimizers:
         for weight in _weights(optimizer):
@@ -85,11 +88,11 @@ def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tens
 class MovingAverage:
     """Exponential moving average of the weights: average ← decay · average + (1 − decay) · weights after each update.
 
-    The decay starts small, min(decay, (1 + n) / (10 + n)), so that the average soon forgets the initial weights.
+    The decay of update n is min(decay, (1 + n) / (10 + n)): small at first, so that the average soon forgets the initial weights.
 
     Args:
-        average: the average by parameter name, changed in place; it starts as the initial weights.
-        decay: share of the old average that stays at each update.
+        average: the average by parameter name, updated in place; it starts as the initial weights.
+        decay: share of the old average that is kept at each update.
     """
 
     def __init__(self, average: Mapping[str, Tensor], decay: float) -> None:
@@ -97,6 +100,6 @@ class MovingAverage:
         self.decay = decay
 
     def update(self, weights: Mapping[str, Tensor], updates: int) -> None:
-        """Take in the weights after update number `updates`."""
+        """Include the weights after update number `updates`."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         torch._foreach_lerp_(list(self.average.values()), [weights[name] for name in self.average], 1 - decay)

@@ -1,1 +1,1 @@
-"""Functions with gradients written by hand."""
+"""Functions whose gradient is written by hand, because that is faster than autograd or needs less memory."""

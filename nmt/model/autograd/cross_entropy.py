@@ -1,4 +1,4 @@
-"""The training loss: softmax and label-smoothed cross entropy in one, with their gradient; R-Drop; what attention is charged."""
+"""Loss functions: softmax with label-smoothed cross entropy and R-Drop in one, with their gradient; guided attention."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from torch.autograd.function import once_differentiable
 
 from nmt.system.machine import product_dtype
 
-ROWS = 1024  # scored at a time: the scores are the largest tensors of training, and so they stay bounded
-CACHED_ROWS = 32  # normalised at a time: float32 scores of so many rows stay in the processor's cache. Both are even.
+# Both are even, to keep the pairs of R-Drop together.
+ROWS = 1024  # scored at a time: this bounds the scores, the largest tensors of training
+CACHED_ROWS = 32  # normalized at a time: their float32 scores fit into the processor's cache
 
 
 def cross_entropy(
@@ -20,18 +21,18 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     r_drop: float = 0.0,
 ) -> Tensor:
-    """Label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the pieces, in nats, float32.
+    """Label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens, in nats, float32.
 
-    The gradient is formed on the way forward, while the scores are at hand, so the loss is differentiable once.
+    The forward pass computes the gradient too, while it has the scores. The loss is differentiable once.
 
     Args:
-        vectors: x of the pieces, (pieces, D), without padding.
+        vectors: x of the tokens, (R, D), without padding.
         weight: W, (V, D).
         bias: b, (V,).
-        targets: (pieces,) int64.
+        targets: (R,) int64.
         label_smoothing: ε, the probability spread evenly over the vocabulary.
-        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), for which rows 2i and 2i + 1 are of one piece under different dropout:
-            α/2 (KL(p‖q) + KL(q‖p)) of each such pair is added. 0: nothing.
+        r_drop: α of R-Drop (Liang et al. 2021, eq. 4). Rows 2i and 2i + 1 then predict the same token under different dropout,
+            and the loss of each such pair grows by α/2 (KL(p‖q) + KL(q‖p)). 0: off.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
@@ -41,14 +42,14 @@ def cross_entropy(
 
 
 def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """The same cross entropy, summed, of log-probabilities (pieces, V) that are no softmax's."""
+    """The same cross entropy, summed, from log-probabilities (R, V)."""
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
-    evenly = log_probabilities.mean(dim=-1).sum()
-    return -(1 - label_smoothing) * of_targets - label_smoothing * evenly if label_smoothing else -of_targets
+    of_all = log_probabilities.mean(dim=-1).sum()
+    return -(1 - label_smoothing) * of_targets - label_smoothing * of_all if label_smoothing else -of_targets
 
 
 def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
-    """Cross entropy of attention weights with what they are to be, −Σ g log a (Chen et al. 2016, eq. 9; both (B, T, S))."""
+    """Cross entropy −Σ g log a of attention weights a with alignments g, (R, S) each (Chen et al. 2016, eq. 9)."""
     return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
 
 
@@ -71,7 +72,7 @@ class _CrossEntropy(torch.autograd.Function):
         for x, y in zip(torch.split(vectors, ROWS), torch.split(targets, ROWS), strict=True):
             scores = x @ w.t()  # (rows, V)
             losses.append(_normalize(scores, bias, y, label_smoothing, r_drop, d_bias))
-            if wanted:  # the scores are now the loss's gradient
+            if wanted:  # the scores now hold the gradient of the loss
                 d_vectors.append(scores @ w)
                 part = scores.t() @ x
                 d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
@@ -91,18 +92,20 @@ class _CrossEntropy(torch.autograd.Function):
 def _normalize(
     scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, r_drop: float, d_bias: Tensor | None
 ) -> Tensor:
-    """The loss of scores (rows, V) plus bias, summed. With `d_bias`, to which the gradient is added, the scores become the
-    gradient, p − q, in place."""
+    """The loss of scores (rows, V) plus bias, summed.
+
+    With `d_bias`, the gradient of the bias is added to it, and the scores become their gradient, p − q, in place.
+    """
     rest = label_smoothing / scores.size(-1)
     losses = []
     for z, y in zip(torch.split(scores, CACHED_ROWS), torch.split(targets, CACHED_ROWS), strict=True):
-        biased = z.to(bias.dtype, copy=True).add_(bias)  # to convert first is faster than to add two types
+        biased = z.to(bias.dtype, copy=True).add_(bias)  # faster than adding two types
         of_target = biased.gather(1, y.unsqueeze(1)).squeeze(1)
         p = biased.softmax(dim=-1)
-        # −log p of the target; where p is too small for a number, the loss shown is cut off, its gradient is not
+        # −log p of the target. p is clamped to the smallest normal float, which bounds the loss but not its gradient.
         p_target = p.gather(1, y.unsqueeze(1)).squeeze(1).clamp_(min=torch.finfo(p.dtype).tiny)
         loss = -p_target.log()
-        if label_smoothing:  # the other pieces' share: log p of v = z of v − log Σ exp z
+        if label_smoothing:  # the share of all tokens v: log p_v = z_v − log Σ exp z
             normalizer = of_target + loss
             loss = (1 - label_smoothing) * loss + label_smoothing * normalizer - rest * biased.sum(dim=-1)
         losses.append(loss.sum())
@@ -121,7 +124,7 @@ def _normalize(
 
 
 def divergence(log_p: Tensor) -> Tensor:
-    """KL(p‖q) + KL(q‖p) of each two neighbouring rows of log-probabilities (rows, V), summed."""
+    """KL(p‖q) + KL(q‖p) of rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
     pairs = log_p.view(-1, 2, log_p.size(-1))
     return (pairs.exp() * (pairs - pairs.flip(1))).sum()
 
@@ -129,7 +132,7 @@ def divergence(log_p: Tensor) -> Tensor:
 def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     """`divergence` from logits and their softmax p (rows, V), and its gradient by the logits.
 
-    It is Σ (p − q) (log p − log q), in which the softmax's normalisers drop out. By the logits of p its gradient is
+    It is Σ (p − q) (log p − log q), in which the normalizers of the softmax cancel. Its gradient by the logits of p is
     p ⊙ (d − Σ p d) + p − q, where d is the difference of the logits.
     """
     V = logits.size(-1)

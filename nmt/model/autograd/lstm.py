@@ -1,9 +1,9 @@
 """The LSTM in training on a CPU, its gradient written out (back-propagation through time, Werbos 1990).
 
-Faster than the equations under autograd for three reasons. Over a whole sequence, each weight's gradient is one large product
-instead of a sum of small ones. What happens between two products stays in the processor's cache: the activations are
-computed again on the way back rather than written out and read. And tanh(x) = 2 σ(2x) − 1 makes one sigmoid serve all four
-gates; torch's tanh takes several times as long.
+It is faster than autograd for three reasons. Over a whole sequence, each weight's gradient is one large product instead of a
+sum of small ones. Activations are recomputed in the backward pass rather than stored, so that everything between two products
+stays in the processor's cache. And one sigmoid serves all four gates, by tanh(x) = 2 σ(2x) − 1; torch's tanh takes several
+times as long.
 """
 
 from typing import Any
@@ -28,15 +28,15 @@ def lstm_sequence(
         inputs: (T, B, D).
         state: the first (h, c), (B, H) each.
         weights: W (4H, D), U (4H, H) and the two biases (4H,), gates in the order i, f, g, o, as in `nn.LSTM`.
-        dtype: of the products and the outputs. Cell states and activations are float32 where it is bfloat16.
-        mask: of h on its way into U h, (B, H), the same at every step.
+        dtype: of the products and the outputs. If it is bfloat16, cell states and activations are float32.
+        mask: dropout on h before the product U h, (B, H), the same at every step.
     """
     outputs: Tensor = _Sequence.apply(inputs, *state, dtype, mask, *weights)  # type: ignore[no-untyped-call]
     return outputs
 
 
 def lstm_cell(gates: Tensor, bias: Tensor, c: Tensor) -> CellState:
-    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c. h is of the gates' type."""
+    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c. h has the gates' type."""
     state: CellState = _Cell.apply(gates, bias, c)  # type: ignore[no-untyped-call]
     return state
 
@@ -107,7 +107,7 @@ class _Cell(torch.autograd.Function):
 
 
 def _add_product(above: Tensor, gates: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
-    """The gradient of h: what comes from above and, through the mask, from the next step."""
+    """The gradient of h: from the layer above plus, through the mask, from the next step."""
     if mask is None:
         return torch.addmm(above, gates, weight)
     return torch.addcmul(above, gates @ weight, mask)
@@ -123,13 +123,13 @@ def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tenso
 def _backward(
     gates: Tensor, bias: Tensor, c: Tensor, next_c: Tensor, d_h: Tensor, d_next_c: Tensor, d_gates_out: Tensor
 ) -> Tensor:
-    """The gradients of the gates (N, 4H), written to `d_gates_out`, and of the last c, returned; from those of h and c."""
+    """From the gradients of h and c, write that of the gates (N, 4H) to `d_gates_out` and return that of the last c."""
     activations = _activate(gates, bias)  # (N, 4, H)
     i, f, half_g, o = activations.unbind(dim=1)
     d_h = d_h.to(c.dtype)
     half = _half_tanh(next_c)
     d_c = torch.addcmul(d_next_c, d_h * o, _slopes(half), value=4)
-    above = torch.empty_like(activations)  # what comes down to each activation
+    above = torch.empty_like(activations)  # gradient of each activation
     torch.mul(d_c, _tanh(half_g), out=above[:, INPUT])
     torch.mul(d_c, c, out=above[:, FORGET])
     torch.mul(d_c, i, out=above[:, CANDIDATE]).mul_(4.0)
@@ -148,7 +148,7 @@ def _activate(gates: Tensor, bias: Tensor) -> Tensor:
 
 
 def _half_tanh(x: Tensor) -> Tensor:
-    """σ(2x), from which tanh and its slope are a step away."""
+    """σ(2x), from which tanh and its slope follow cheaply."""
     return (x * 2.0).sigmoid_()
 
 
@@ -163,5 +163,5 @@ def _slopes(sigmoids: Tensor) -> Tensor:
 
 
 def _wide_type(gates: Tensor) -> torch.dtype:
-    """The type of states and activations: at least float32."""
+    """The type of states and activations, at least float32."""
     return torch.promote_types(gates.dtype, torch.float32)

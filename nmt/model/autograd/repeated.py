@@ -1,6 +1,6 @@
-"""Products with one factor at many time steps, whose gradient is formed in a single large product after the last of them.
+"""Products with the same factor at many time steps; the factor's gradient is one large product after the last step.
 
-Autograd would add up a small product for each step: slower, and rounded at each sum.
+Autograd would add up a small product for each step, which is slower and rounds at each sum.
 """
 
 import weakref
@@ -24,7 +24,7 @@ class Repeated:
         self.factor = factor.detach()
         self.lefts: list[Tensor] = []
         self.gradients: list[Tensor] = []
-        # Every product depends on this empty tensor, so autograd comes to its gradient once it is done with them all.
+        # Every product depends on this empty tensor, so autograd computes its gradient after those of all products.
         self.handle: Tensor = _Handle.apply(factor, self)  # type: ignore[no-untyped-call]
 
     def __rmatmul__(self, left: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Repeated:
 
 
 Factor = Tensor | Repeated
-"""What stands on the right of a product."""
+"""The right factor of a product."""
 
 
 class RepeatedLinears:
@@ -72,7 +72,7 @@ class RepeatedLinears:
 class _Handle(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, factor: Tensor, repeated: Repeated) -> Tensor:
-        ctx.repeated = weakref.ref(repeated)  # the products hold it; the handle must not, or it would hold itself
+        ctx.repeated = weakref.ref(repeated)  # the products keep it alive; a strong reference here would be a cycle
         return factor.new_empty(0)
 
     @staticmethod
