@@ -1,3 +1,5 @@
+import dataclasses
+
 import tiny
 
 from nmt.types import PAD, pad
@@ -19,3 +21,26 @@ def test_a_batch_twice() -> None:
     twice = batch.twice()
     assert (twice.sentences, twice.target_tokens) == (2 * batch.sentences, 2 * batch.target_tokens)
     assert twice.halves()[1].source.tolist() == batch.source.tolist()
+
+
+def test_the_copies_of_a_batch_come_after_all_sentences() -> None:
+    batch = tiny.batch()
+    twice = batch.twice()
+    assert twice.source_lengths.tolist() == [5, 2, 4, 5, 2, 4]
+    assert twice.target_lengths.tolist() == [3, 2, 5, 3, 2, 5]
+    assert twice.target[3:].tolist() == twice.target[:3].tolist() == batch.target.tolist()
+
+
+def test_memory_grows_with_the_padding_of_both_sides() -> None:
+    assert tiny.batch().padded_size == 3 * 5 + 3 * 5
+
+
+def test_halves_of_a_half_know_their_update() -> None:
+    """The first half is the smaller one, and padding that only the other half needs is gone."""
+    batch = dataclasses.replace(tiny.batch(), first=7, update_sentences=20)
+    first, second = batch.halves()
+    assert (first.sentences, second.sentences) == (1, 2)
+    assert (first.first, second.first) == (7, 8)
+    assert first.update_sentences == second.update_sentences == 20
+    assert (first.target.size(1), second.source.size(1)) == (3, 4)
+    assert [half.update_sentences for half in tiny.batch().halves()] == [3, 3]

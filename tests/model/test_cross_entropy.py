@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.model.autograd import cross_entropy as loss
-from nmt.model.autograd.cross_entropy import cross_entropy
+from nmt.model.autograd.cross_entropy import cross_entropy, divergence
+from nmt.training.objective import SOFTMAX_ROWS
 
 PIECES, D, V = 7, 5, 9
 
@@ -95,3 +96,26 @@ def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pyte
 def test_r_drop_gradcheck() -> None:
     *tensors, targets = twins()
     assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)
+
+
+def test_the_loss_is_finite_where_the_probability_of_a_target_underflows() -> None:
+    vectors, weight, bias, targets = problem(torch.float32)
+    bias.data[:] = torch.where(torch.arange(V) == 4, 300.0, 0.0)  # no target is 4
+    value = cross_entropy(vectors, weight, bias, targets)
+    assert value.isfinite()
+    (gradient,) = torch.autograd.grad(value, [bias])
+    expected = PIECES * F.one_hot(torch.tensor(4), V) - torch.bincount(targets, minlength=V)  # p − q, summed
+    torch.testing.assert_close(gradient, expected.float())
+
+
+def test_pairs_of_rows_stay_together_in_every_part() -> None:
+    assert loss.ROWS % 2 == loss.CACHED_ROWS % 2 == SOFTMAX_ROWS % 2 == 0
+
+
+def test_the_divergence_is_symmetric_and_summed_over_pairs() -> None:
+    log_p = torch.randn(4, V, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).log_softmax(dim=-1)
+    expected = sum(
+        float((a.exp() * (a - b)).sum() + (b.exp() * (b - a)).sum())
+        for a, b in ((log_p[0], log_p[1]), (log_p[2], log_p[3]))
+    )
+    assert float(divergence(log_p)) == pytest.approx(expected)

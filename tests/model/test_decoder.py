@@ -1,12 +1,13 @@
 """The rule for every decoder: teacher forcing equals repeated steps."""
 
 import dataclasses
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 import tiny
 import torch
 
+from nmt.model.decoder import InputFeedingDecoder
 from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.types import BOS, Batch
 
@@ -181,3 +182,25 @@ def test_conditional_attends_between_two_cells(cell: type[torch.nn.RNNCellBase])
         state = second if kind == "lstm" else (second,)
         expected.append(torch.tanh(decoder.combine(torch.cat([context, state[0]], dim=-1))))
     torch.testing.assert_close(decoder(embedded, memory).vectors, torch.stack(expected, dim=1))
+
+
+def test_each_layer_has_its_own_dropout_mask() -> None:
+    decoder = tiny.network(decoder="input_feeding", decoder_layers=4, dropout=0.5, decoder_size=40).decoder
+    assert isinstance(decoder, InputFeedingDecoder)
+    weights = decoder._unroll(torch.ones(3, 5, 6), torch.float32, tiny.randomness())
+    first, *masks = weights.masks
+    assert first is None
+    assert len(masks) == 3
+    for mask in masks:
+        assert mask is not None
+        assert mask.shape == (3, 40)
+    assert all(not torch.equal(one, other) for one, other in combinations(masks, 2))  # type: ignore[arg-type]
+
+
+def test_a_residual_connection_starts_at_the_second_layer() -> None:
+    decoder = tiny.network(decoder_layers=2).decoder
+    below, outputs = torch.ones(2, 8), torch.full((2, 8), 2.0)
+    assert torch.equal(decoder.add_residual(0, below, outputs), outputs)
+    assert torch.equal(decoder.add_residual(1, below, outputs), below + outputs)
+    plain = tiny.network(decoder_layers=2, residual=False).decoder
+    assert torch.equal(plain.add_residual(1, below, outputs), outputs)

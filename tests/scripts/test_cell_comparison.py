@@ -213,7 +213,7 @@ def test_what_a_result_depends_on_besides(tmp_path: Path) -> None:
 
 
 def test_gates_are_those_of_the_layer() -> None:
-    layer = TorchLayer(ModelConfig(cell="lstm"), 4, 5, transitions=1)
+    layer = TorchLayer(ModelConfig(cell="lstm"), 4, 5)
     layer.initialize(1.0, Generator().manual_seed(1))
     inputs = torch.randn(7, 4, generator=Generator().manual_seed(2))
     seen = gates(layer, inputs)

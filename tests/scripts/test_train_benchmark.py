@@ -42,7 +42,7 @@ def named(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
 def test_ours_equals_the_textbook(decoder: str) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=1, tied_embeddings="none", bridge="mean").double()
     plain = plain_copy(network)
-    ours, theirs = network(tiny.batch(), label_smoothing=0.1), plain(tiny.batch(), 0.1)
+    ours, theirs = tiny.loss(network, tiny.batch(), label_smoothing=0.1), plain(tiny.batch(), 0.1)
     torch.testing.assert_close(ours, theirs)
     ours.backward()
     theirs.backward()

@@ -202,7 +202,7 @@ def test_every_weight_gets_a_gradient() -> None:
     """A process without a pair contributes zeros, which must not add gradients to weights that have none elsewhere."""
     for decoder in ("parallel", "input_feeding"):
         network = tiny.network(decoder=decoder, decoder_layers=2)
-        network(tiny.batch()).sum().backward()
+        tiny.loss(network, tiny.batch()).backward()
         assert [name for name, weight in network.named_parameters() if weight.grad is None] == []
 
 

@@ -207,3 +207,17 @@ def test_memory_that_is_really_short() -> None:
     parts, short, plain = json.loads(answer.stdout)
     assert parts > 1
     assert short == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.parametrize("largest", [0, 1, 2])
+def test_the_largest_batch_is_the_one_that_did_not_fit(largest: int) -> None:
+    """Wherever it is, and though another batch has more sentences."""
+    batches = [largest_batch(6, 1, 1), largest_batch(5, 1, 1)]
+    batches.insert(largest, largest_batch(4, 9, 9))
+    limit = BatchLimit()
+    assert limit.lower(batches)
+    assert limit.too_large == 4 * (10 + 10)
+    parts = limit.split(batches)
+    assert [part.sentences for part in parts] == [[2, 2, 6, 5], [6, 2, 2, 5], [6, 5, 2, 2]][largest]
+    assert not limit.lower(parts)
+    assert limit.too_large == 2 * (10 + 10)

@@ -9,6 +9,7 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from nmt.config.schema import TrainingConfig
 from nmt.model.dropout import Randomness
 from nmt.model.output import Readout
 from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
@@ -218,3 +219,19 @@ def test_terms_are_added() -> None:
 def test_risk_needs_randomness() -> None:
     with pytest.raises(ValueError, match="needs randomness"):
         risk()(tiny.network(), tiny.batch())
+
+
+def test_every_setting_of_the_likelihood_is_read() -> None:
+    lexicon = Lexicon.learn([tiny.batch()], tiny.SIZE)
+    settings = TrainingConfig(label_smoothing=0.3, r_drop=2.0, guided_alignment=0.5)
+    assert Likelihood.of(settings, lexicon) == Likelihood(
+        label_smoothing=0.3, r_drop=2.0, guided_alignment=0.5, lexicon=lexicon
+    )
+
+
+@pytest.mark.parametrize("output", ["softmax", "copy"])
+def test_scores_of_candidates_do_not_depend_on_how_they_are_cut(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, batch = tiny.network(output=output).double(), tiny.batch()
+    whole = log_probabilities(network, batch, CANDIDATES)
+    monkeypatch.setattr("nmt.training.objective.ROWS", 4)
+    torch.testing.assert_close(log_probabilities(network, batch, CANDIDATES), whole)

@@ -9,7 +9,7 @@ from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, o
 
 
 def update(network: Seq2Seq, optimizers: list[torch.optim.Optimizer], scale: float = 1.0) -> None:
-    (scale * network(tiny.batch())).backward()
+    (scale * tiny.loss(network, tiny.batch())).backward()
     make_step(optimizers, rate=optimizers[0].param_groups[0]["lr"], scale=torch.tensor(scale))
 
 
@@ -125,3 +125,14 @@ def test_muon_has_no_matrix_that_is_frozen() -> None:
     before = weights(network)
     update(network, optimizers)
     assert not torch.equal(weights(network), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_learning_rate_of_a_step_is_set_in_every_group(kind: str) -> None:
+    network = tiny.network()
+    optimizers = build_optimizers(network, TrainingConfig(optimizer=kind, betas=(0.5, 0.6)))  # type: ignore[arg-type]
+    tiny.loss(network, tiny.batch()).backward()
+    make_step(optimizers, rate=0.125, scale=torch.tensor(1.0))
+    assert {group["lr"] for optimizer in optimizers for group in optimizer.param_groups} == {0.125}
+    adam = optimizers[0].param_groups
+    assert [(group["betas"], group["eps"]) for group in adam] == [((0.5, 0.6), 1e-9)] * 2

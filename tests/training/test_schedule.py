@@ -27,3 +27,12 @@ def test_courses() -> None:
     assert rate("plateau", 1000, cuts=2) == pytest.approx(0.005)
     assert [rate("cosine", 99, progress=p) for p in (0.5, 1.0)] == pytest.approx([0.25, 0.0])
     assert rate("cosine", 99, progress=1 / 3) == pytest.approx(0.25 * (1 + math.cos(math.pi / 3)))
+
+
+def test_a_cosine_does_not_rise_after_the_end() -> None:
+    assert rate("cosine", 99, progress=1.5) == pytest.approx(0.0)
+
+
+def test_the_inverse_square_root_meets_the_peak_at_the_end_of_the_warm_up() -> None:
+    assert rate("inverse_sqrt", 40) == pytest.approx(0.25)
+    assert rate("inverse_sqrt", 4, warmup=0) == pytest.approx(0.25)

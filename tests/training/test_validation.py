@@ -153,7 +153,7 @@ def test_the_loss_is_the_mean_over_target_tokens(prefix: Path, model: Path) -> N
     pairs = [pair for part in read_validation_sets(settings(prefix)) for pair in part.pairs]
     batches = [batch for pair in pairs for batch in make_text_batches([pair], judged.tokenizers, 100)]
     with torch.inference_mode():
-        loss = sum(float(judged.network(batch)) for batch in batches)
+        loss = sum(float(tiny.loss(judged.network, batch)) for batch in batches)
     assert figures["loss"] == pytest.approx(loss / sum(batch.target_tokens for batch in batches), rel=1e-4)
     assert figures["perplexity"] == pytest.approx(math.exp(figures["loss"]), rel=1e-5)
 

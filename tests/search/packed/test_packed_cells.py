@@ -20,7 +20,7 @@ def random(*shape: int, seed: int = 1) -> Tensor:
 
 
 def layer(cell: str, inputs: int, hidden: int) -> TorchLayer:
-    result = TorchLayer(ModelConfig(cell=cell), inputs, hidden, 1)
+    result = TorchLayer(ModelConfig(cell=cell), inputs, hidden)
     for seed, parameter in enumerate(result.parameters()):
         parameter.data.copy_(0.5 * random(*parameter.shape, seed=seed))
     return result.requires_grad_(False)

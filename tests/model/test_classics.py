@@ -1,0 +1,19 @@
+"""The core does not know the classic architectures beyond one line of a table each."""
+
+from pathlib import Path
+
+import nmt.model
+
+ROOT = Path(nmt.model.__file__).parent
+TABLES = {"parts.py", "seq2seq.py"}
+
+
+def test_only_the_tables_name_the_classics() -> None:
+    for path in ROOT.glob("*.py"):
+        assert ("classics" in path.read_text(encoding="utf-8")) == (path.name in TABLES), path
+
+
+def test_each_classic_is_named_once_by_an_import() -> None:
+    tables = "".join((ROOT / name).read_text(encoding="utf-8") for name in TABLES)
+    for path in (ROOT / "classics").glob("[a-z]*.py"):
+        assert tables.count(f"from nmt.model.classics.{path.stem} import") == 1, path
