@@ -37,10 +37,10 @@ PARTS = {
     "nmt.search.packed.engine:Engine.step": "output and softmax",
     "nmt.tokenizers.subword:SubwordTokenizer.encode": "tokenizer",
     "nmt.tokenizers.subword:SubwordTokenizer.decode": "tokenizer",
-    "nmt.tokenizers.subword:SubwordTokenizer.pieces": "tokenizer",
+    "nmt.tokenizers.subword:SubwordTokenizer.tokens": "tokenizer",
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.encode": "tokenizer",
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.decode": "tokenizer",
-    "nmt.tokenizers.vocabulary:VocabularyTokenizer.pieces": "tokenizer",
+    "nmt.tokenizers.vocabulary:VocabularyTokenizer.tokens": "tokenizer",
 }
 """Functions by module and name, and the part that their time belongs to, without that of other functions here that they call."""
 
