@@ -1,9 +1,8 @@
-"""Model folders: saved completely or not at all, verified, loaded; the checkpoints of a training."""
+"""Model folders: saved completely or not at all, verified, loaded."""
 
 import dataclasses
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +19,16 @@ from nmt.checkpoint.folder import (
     load_model,
     load_tensors,
     load_training_state,
-    model_folder,
     save_model,
     save_shortlist,
     save_tensors,
     unique_weights,
 )
-from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.files import DRAFT
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS
@@ -225,72 +221,6 @@ def test_a_full_disk_inside_safetensors(
     assert not (tmp_path / "model").exists()
 
 
-def checkpoints(output: Path, folder: Path, *updates: int) -> CheckpointFolder:
-    result = CheckpointFolder(output)
-    result.folder.mkdir(parents=True)
-    for update in updates:
-        shutil.copytree(folder, result.path(update))
-    return result
-
-
-def test_the_best_and_the_newest_are_kept(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15, 20, 100)
-    saved.choose(10)
-    saved.prune(2)
-    assert [path.name for path in saved.all()] == ["update-00000010", "update-00000020", "update-00000100"]
-    assert saved.best() == saved.path(10).resolve()
-    assert load_model(tmp_path / "out").config.model.encoder_size == 16
-    saved.choose(100)
-    saved.prune(2)
-    assert [path.name for path in saved.all()] == ["update-00000020", "update-00000100"]
-
-
-def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10)
-    assert saved.newest() == (saved.path(10), [])
-    (saved.path(10) / "training.safetensors").write_bytes(b"")
-    newest, complaints = saved.newest()
-    assert newest == saved.path(5)
-    assert len(complaints) == 1
-    assert "training.safetensors" in complaints[0]
-    assert "copy the whole folder" not in complaints[0]
-    (saved.path(5) / "model.safetensors").unlink()
-    newest, complaints = saved.newest()
-    assert newest is None
-    assert [("00000010" in text, "00000005" in text) for text in complaints] == [(True, False), (False, True)]
-
-
-def test_the_best_checkpoint_is_a_link(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10)
-    assert saved.best() is None
-    saved.choose_saved(7)  # was never saved
-    assert saved.best() is None
-    saved.choose_saved(5)
-    assert os.readlink(tmp_path / "out" / "best") == "checkpoints/update-00000005"
-    shutil.rmtree(saved.path(5))
-    assert saved.best() is None
-
-
-@pytest.mark.parametrize("stale", ["link", "file"])
-def test_choosing_replaces_the_draft_of_a_killed_process(tmp_path: Path, folder: Path, stale: str) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10)
-    saved.choose(5)
-    draft = tmp_path / "out" / f"{DRAFT}best"
-    if stale == "link":
-        draft.symlink_to("checkpoints/update-00000005")
-    else:
-        draft.write_text("")
-    saved.choose(10)
-    assert saved.best() == saved.path(10).resolve()
-    assert not os.path.lexists(draft)
-
-
-def test_choosing_where_nothing_can_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MachineError, match="best: cannot be written"):
-        CheckpointFolder(tmp_path / "file").choose(5)
-
-
 def test_a_folder_is_on_disk_before_it_is_renamed(
     tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,24 +270,6 @@ def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, 
         load_model(tmp_path / "integers")
 
 
-def test_checkpoints_after_an_update_are_dropped(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15, 100)
-    saved.drop_after(10)
-    assert saved.all() == [saved.path(5), saved.path(10)]
-
-
-def test_the_best_among_the_newest_counts_as_one_of_them(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10, 15)
-    saved.choose(15)
-    saved.prune(1)
-    assert saved.all() == [saved.path(15)]
-
-
-def test_checkpoints_are_in_the_order_of_their_updates(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 1_000_000, 99, 100_000)
-    assert saved.all() == [saved.path(99), saved.path(100_000), saved.path(1_000_000)]
-
-
 @pytest.mark.parametrize(
     ("text", "number", "says"),
     [("I/O error: x (os error 28)", 28, os.strerror(28)), ("no such type", 0, "no such type")],
@@ -405,14 +317,6 @@ def test_a_loaded_network_has_no_gradients(folder: Path) -> None:
     assert not any(parameter.requires_grad for parameter in load_model(folder).network.parameters())
 
 
-def test_a_folder_and_its_output_folder_are_the_same_model(tmp_path: Path, folder: Path) -> None:
-    saved = checkpoints(tmp_path / "out", folder, 5, 10)
-    saved.choose(5)
-    assert model_folder(saved.path(10)) == saved.path(10)
-    assert model_folder(tmp_path / "out") == saved.path(5).resolve()
-    assert load_model(tmp_path / "out").name == str(tmp_path / "out")
-
-
 def test_int8_matrices_are_multiplied_by_the_scales_of_their_rows() -> None:
     weights = {
         "a": torch.tensor([[1, -2], [3, 4]], dtype=torch.int8),
@@ -423,3 +327,17 @@ def test_int8_matrices_are_multiplied_by_the_scales_of_their_rows() -> None:
     assert restored.keys() == {"a", "b"}
     assert torch.equal(restored["a"], torch.tensor([[0.5, -1.0], [6.0, 8.0]]))
     assert torch.equal(restored["b"], weights["b"])
+
+
+def test_tags_are_loaded_from_the_configuration(tmp_path: Path) -> None:
+    config = tiny.config(tiny.write_corpus(tmp_path), "data.target_tags=true")
+    pairs = (pair.sides for pair in read_corpora(config.data.train, config.data))
+    tokenizers = train_tokenizers(config.tokenizer, pairs, config.data.tags)
+    network = build_network(config, tokenizers)
+    save_model(tmp_path / "model", unique_weights(network), tokenizers, config)
+    loaded = load_model(tmp_path / "model")
+    assert config.data.tags == ("<2de>",)
+    assert loaded.tokenizers.source.size == tokenizers.source.size
+    weight = loaded.network.source_embedding.weight
+    assert torch.equal(weight, network.source_embedding.weight)
+    assert len(weight) == tokenizers.source.size
