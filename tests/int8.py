@@ -1,5 +1,4 @@
-"""Exact int8 products on every machine: where those of torch are not exact, a compiled loop with the same bits replaces
-them.
+"""Exact int8 products on every machine: where torch has none, a compiled loop with the same bits replaces them.
 
 Processors without VNNI saturate sums of 16 bits, so torch's int8 product is only exact on newer ones.
 """
