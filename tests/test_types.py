@@ -11,7 +11,7 @@ def test_pad() -> None:
     assert lengths.tolist() == [2, 3]
 
 
-def test_a_batch_counts_its_target_pieces() -> None:
+def test_a_batch_counts_its_target_tokens() -> None:
     assert tiny.batch().target_tokens == 10
     assert tiny.batch().sentences == 3
 

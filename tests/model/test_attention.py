@@ -94,7 +94,7 @@ def test_multi_head_additive_is_additive_in_every_head() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_padding_is_never_looked_at(kind: str) -> None:
+def test_padding_gets_no_weight(kind: str) -> None:
     attention = build(kind)
     query, values = torch.randn(B, Q, D).double(), torch.randn(B, S, D).double()
     context, weights = attention(query, memory(attention, values, [5, 2]))

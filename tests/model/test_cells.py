@@ -141,7 +141,7 @@ def test_initial_transitions() -> None:
     assert ours.state_dict().keys() == {name for name in deep.state_dict() if "transitions" not in name}
 
 
-def normalised(x: Tensor, norm: nn.LayerNorm) -> Tensor:
+def normalize(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     """Ba et al. 2016, eq. 4, the mean and the deviation written out."""
     mean = x.mean(dim=-1, keepdim=True)
     deviation = ((x - mean) ** 2).mean(dim=-1, keepdim=True).add(1e-5).sqrt()
@@ -155,10 +155,10 @@ def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
     first = h, c = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
     expected = []
     for x in inputs.unbind(dim=1):
-        sums = normalised(x @ ours.w_input.T, ours.norm_input) + normalised(h @ ours.w_recurrent.T, ours.norm_recurrent)
+        sums = normalize(x @ ours.w_input.T, ours.norm_input) + normalize(h @ ours.w_recurrent.T, ours.norm_recurrent)
         i, f, g, o = (sums[:, 4 * gate : 4 * gate + 4] for gate in range(4))
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * normalised(c, ours.norm_cell).tanh()
+        h = o.sigmoid() * normalize(c, ours.norm_cell).tanh()
         expected.append(h)
     torch.testing.assert_close(ours(inputs, first), torch.stack(expected, dim=1))
 
@@ -206,7 +206,7 @@ def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_bounded_where_a_sentence_begins_with_dropped_words(cell: str) -> None:
-    """Their embeddings are zeros: a normalisation must not divide by next to nothing, step after step."""
+    """Their embeddings are zeros: a normalization must not divide by almost zero, step after step."""
     ours = build_layer(ModelConfig(cell=cell), 16, 32, 1)
     ours.initialize(1.0, torch.Generator().manual_seed(3))
     inputs = torch.zeros(4, 12, 16)

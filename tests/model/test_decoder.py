@@ -98,7 +98,7 @@ def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, object]) -
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_dropout_is_active_only_with_noise(decoder: str) -> None:
+def test_dropout_needs_randomness(decoder: str) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=2, dropout=0.5)
     batch = tiny.batch()
     plain = tiny.logits(network, batch)
@@ -117,7 +117,7 @@ def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
 @tiny.needs_bf16
 @pytest.mark.parametrize("setting", COVERED)
 def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
-    """Where it is 2, bfloat16 knows no 2.007."""
+    """bfloat16 has no number between 2 and 2.016."""
     network, batch = tiny.network(**setting), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
         memory = network.encode(batch.source, batch.source_lengths)

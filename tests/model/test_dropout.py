@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.model.dropout import Randomness, apply_mask, dropout_mask, shared_dropout, word_dropout
 
 
-def test_no_noise_means_no_dropout() -> None:
+def test_without_randomness_nothing_is_dropped() -> None:
     inputs = torch.randn(2, 3, 4)
     assert shared_dropout(inputs, 0.5, None) is inputs
     assert word_dropout(inputs, 0.5, None) is inputs

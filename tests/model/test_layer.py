@@ -66,7 +66,7 @@ def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_without_noise_the_state_is_whole(cell: str) -> None:
+def test_without_randomness_the_state_is_not_dropped(cell: str) -> None:
     ours, plain = layer(cell=cell, state_dropout=0.4), layer(cell=cell)
     plain.load_state_dict(ours.state_dict())
     inputs, state = given(ours)

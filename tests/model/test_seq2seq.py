@@ -29,7 +29,7 @@ def test_tied_weights_have_a_projection_before_them_whatever_the_sizes() -> None
 
 
 @torch.no_grad()
-def test_the_network_hears_embeddings_at_their_scale() -> None:
+def test_embeddings_enter_the_network_scaled() -> None:
     """As if untied weights were larger themselves."""
     scaled, plain = (tiny.network(tied_embeddings="none", embedding_scale=scale) for scale in (3.0, 1.0))
     batch, first = tiny.batch(), torch.tensor([7, 8, 9])
@@ -46,7 +46,7 @@ def test_the_network_hears_embeddings_at_their_scale() -> None:
     torch.testing.assert_close(computed(scaled), computed(plain))
 
 
-def test_logits_are_those_of_real_pieces_only() -> None:
+def test_logits_are_of_target_tokens_without_padding() -> None:
     batch = tiny.batch()
     assert tiny.logits(tiny.network(), batch).shape == (10, tiny.SIZE)
     assert real_targets(batch).tolist() == [6, 5, 3, 7, 3, 8, 9, 10, 11, 3]
@@ -86,7 +86,7 @@ def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(par
         torch.testing.assert_close(others, found[0])
 
 
-def test_logits_depend_on_earlier_pieces_only() -> None:
+def test_logits_depend_on_earlier_tokens_only() -> None:
     network, batch = tiny.network().double(), tiny.batch()
     changed = batch.target.clone()
     changed[2, 3] = 15
@@ -183,6 +183,6 @@ def test_r_drop_is_the_mean_of_two_passes_and_their_disagreement(output: str) ->
     assert divergence > 1e-4
 
 
-def test_without_noise_there_is_nothing_for_r_drop_to_compare() -> None:
+def test_r_drop_needs_randomness() -> None:
     network, batch = tiny.network(dropout=0.5), tiny.batch()
     assert torch.equal(tiny.loss(network, batch, r_drop=3.0), tiny.loss(network, batch))

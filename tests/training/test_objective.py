@@ -34,7 +34,7 @@ def risk(**settings: float) -> Risk:
 
 
 def log_probability(network: Seq2Seq, batch: Batch, sentence: int, ids: Sequence[int]) -> torch.Tensor:
-    """Piece by piece."""
+    """Token by token."""
     length = batch.source_lengths[sentence : sentence + 1]
     memory = network.encode(batch.source[sentence : sentence + 1, : int(length)], length)
     state, previous, total = network.start(memory), BOS, torch.zeros((), dtype=torch.float64)
@@ -95,7 +95,7 @@ def test_an_update_has_the_same_gradients_however_it_is_cut(objective: Risk | Li
 
 
 def learn(network: Seq2Seq, objective: Risk | Likelihood, updates: int, rate: float = 0.01) -> list[float]:
-    """Losses per piece of so many updates on one batch."""
+    """The loss per token at each of these updates on one batch."""
     optimizer, course = torch.optim.Adam(network.parameters(), lr=rate), []
     for update in range(updates):
         loss = objective(network, tiny.batch(), tiny.randomness(update))
@@ -139,15 +139,15 @@ def test_the_risk_falls(learned: Seq2Seq, sharpness: float) -> None:
 
 @tiny.needs_bf16
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_under_autocast_sampling_costs_no_weight_its_gradient(objective: Risk | Likelihood) -> None:
+def test_every_weight_gets_a_gradient_under_autocast(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
         objective(network, batch, tiny.randomness()).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-def test_references_of_any_length_are_judged() -> None:
-    """Padding is no part of a reference."""
+def test_padding_does_not_count_in_a_reference() -> None:
+    """Padding does not belong to a reference."""
     batch = tiny.batch()
     padded = dataclasses.replace(batch, target=torch.nn.functional.pad(batch.target, (0, 3)))
     first, second = (risk().expected_cost(tiny.network(), part, CANDIDATES) for part in (batch, padded))

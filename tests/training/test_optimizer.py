@@ -21,7 +21,7 @@ KINDS = ("adam", "adamw", "muon")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_moments_come_back_exactly(kind: str) -> None:
+def test_moments_are_restored_exactly(kind: str) -> None:
     network = tiny.network()
     config = TrainingConfig(optimizer=kind)  # type: ignore[arg-type]
     optimizer = build_optimizers(network, config)
@@ -105,7 +105,7 @@ def test_muon_makes_orthogonal_steps() -> None:
     torch.testing.assert_close(embedding[6].abs(), torch.full((6,), 0.01), rtol=0.01, atol=0)  # as Adam does
 
 
-def test_another_optimiser_begins_anew_where_the_moments_are_not_its_own() -> None:
+def test_an_optimizer_ignores_the_moments_of_another() -> None:
     network = tiny.network()
     adam, muon = (build_optimizers(network, TrainingConfig(optimizer=kind)) for kind in ("adam", "muon"))  # type: ignore[arg-type]
     for _ in range(2):

@@ -38,7 +38,7 @@ def test_samples_are_as_frequent_as_probable(decoder: str) -> None:
     assert max(map(len, drawn)) <= 14
 
 
-def test_what_search_bans_is_never_drawn_and_length_has_a_limit() -> None:
+def test_special_tokens_are_never_drawn_and_length_has_a_limit() -> None:
     network = tiny.network()
     with torch.no_grad():
         network.output.bias[:4] = torch.tensor([9.0, 9.0, 9.0, -50.0])
@@ -60,7 +60,7 @@ def test_a_sentence_has_its_samples_in_every_batch() -> None:
     assert sample_translations(network, batch, tiny.randomness(2), 3, PRODUCIBLE) != whole
 
 
-def test_what_was_cast_without_gradients_is_cast_again() -> None:
+def test_weights_are_cast_again_after_sampling() -> None:
     layer = torch.nn.Linear(2, 2)
     with torch.autocast("cpu", torch.bfloat16):
         with without_gradients():
