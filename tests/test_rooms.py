@@ -132,7 +132,8 @@ def test_setup_lists_every_package_and_every_data_file() -> None:
         for package, names in setup["options.package_data"].items()
         for name in names.split()
     }
-    data = {file for file in PACKAGE.glob("**/*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    files = (file for file in PACKAGE.glob("**/*") if file.is_file() and file.parent.name != "__pycache__")
+    data = {file for file in files if file.suffix != ".py"}
     assert listed == data
 
 
