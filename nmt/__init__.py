@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nmt.translation.request import Request, Translation
     from nmt.translation.translator import Translator
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "ConfigError",
     "DataError",
