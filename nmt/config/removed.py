@@ -28,7 +28,7 @@ def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
 
     Args:
         content: a mapping of sections to mappings of keys to values, changed in place.
-        trained: the configuration belongs to a model folder, where a removed key may have the value that switched it off.
+        trained: the configuration belongs to a model folder, where a removed key may be switched off.
     """
     for name, off in KEYS.items():
         section, key = _find(content, name)

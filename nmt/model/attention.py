@@ -1,8 +1,8 @@
 """Attention: which source tokens a decoder state looks at.
 
-Each kind scores queries (B, Q, D) against keys (B, S, A) that are made once per sentence. The queries are all target positions
-of a sentence in training, and its hypotheses in search, so the same code serves both, and hypotheses share their sentence's
-memory.
+Each kind scores queries (B, Q, D) against keys (B, S, A) that are made once per sentence. The queries are all target
+positions of a sentence in training, and its hypotheses in search, so the same code serves both, and hypotheses share
+their sentence's memory.
 """
 
 from abc import ABC, abstractmethod

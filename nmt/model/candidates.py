@@ -15,7 +15,8 @@ from nmt.types import EOS
 class Candidates:
     """The tokens that each sentence of a batch may use. Scores have one column for each of them.
 
-    The probabilities of a sentence do not depend on the candidates of its neighbors: columns that pad a row count for nothing.
+    The probabilities of a sentence do not depend on the candidates of its neighbors: columns that pad a row count for
+    nothing.
     """
 
     tokens: Tensor  # (B, W) int64, each row ascending, EOS first: padding, unknown and BOS are never candidates
@@ -85,10 +86,10 @@ class CandidateUnion:
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlist:
-    """The target tokens worth considering for a sentence: likely translations of its source tokens, and frequent tokens.
+    """The target tokens worth considering: likely translations of the source tokens, and frequent tokens.
 
-    A lexical shortlist (Jean et al. 2015, section 3.4; Schwenk et al. 2012) is known before the sentence is translated, and is a
-    small part of the vocabulary.
+    A lexical shortlist (Jean et al. 2015, section 3.4; Schwenk et al. 2012) is known before the sentence is translated,
+    and is a small part of the vocabulary.
     """
 
     target_size: int  # of the vocabulary

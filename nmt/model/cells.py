@@ -1,7 +1,8 @@
 """The LSTM, the GRU and the plain RNN.
 
-Each runs in three ways over the same weights: `forward` takes whole sequences, through fused kernels where there are any,
-`step` is the textbook equation for one time step, and `Unrolled` steps through a sequence in training. Tests hold them equal.
+Each runs in three ways over the same weights: `forward` takes whole sequences, through fused kernels where there are
+any, `step` is the textbook equation for one time step, and `Unrolled` steps through a sequence in training. Tests hold
+them equal.
 """
 
 from collections.abc import Callable, Sequence

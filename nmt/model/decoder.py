@@ -144,7 +144,7 @@ class ContextDecoder(Decoder):
 
 
 class ParallelDecoder(ContextDecoder):
-    """Attention does not feed back into the recurrence of the first layer, so training needs no Python loop over time."""
+    """Attention does not feed back into the first layer, so training needs no Python loop over time."""
 
     def attend_all(
         self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
@@ -169,7 +169,7 @@ class StepLayer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepWeights:
-    """The weights of a step: the modules themselves in search; in training, forms that make their gradients at the end."""
+    """The weights of a step: modules in search; in training, forms that make their gradients at the end."""
 
     layers: Sequence[StepLayer]
     apply: Apply  # the linear layers of the attentional vector
@@ -177,7 +177,7 @@ class StepWeights:
 
 
 class InputFeedingDecoder(Decoder):
-    """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, sec. 3.3)."""
+    """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, 3.3)."""
 
     def __init__(self, config: ModelConfig) -> None:
         E, H = config.embedding_size, config.decoder_size

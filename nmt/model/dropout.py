@@ -15,8 +15,8 @@ from nmt.system.machine import product_dtype
 class Randomness:
     """Random numbers for the sentences of a batch.
 
-    The numbers belong to the sentences of an update, not to the batch: each sentence gets the same dropout masks however the
-    update is cut into batches, over processes, over accumulation steps, or because memory was short.
+    The numbers belong to the sentences of an update, not to the batch: each sentence gets the same dropout masks
+    however the update is cut into batches, over processes, over accumulation steps, or because memory was short.
     """
 
     generator: Generator  # on the network's device, seeded alike for each batch of an update
@@ -32,7 +32,7 @@ class Randomness:
 
     def per_token(self, like: Tensor) -> Tensor:
         """Uniform numbers (B, T, 1), one for each token, or time step, of `like` (B, T, ·)."""
-        # Numbers must not depend on the padding of the batch, so a separate generator fills them time step by time step.
+        # A separate generator fills them step by step, so that they do not depend on the padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
         rows = self.passes * self._sentences(like)
         numbers = torch.rand(like.size(1), rows, 1, generator=torch.Generator().manual_seed(seed))

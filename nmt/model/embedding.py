@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class Embedding(nn.Embedding):
     """Token vectors that are multiplied by a scale on their way into the network (Vaswani et al. 2017, section 3.4).
 
-    The softmax needs small weights. A recurrent layer learns slowly at first unless its inputs are large beside its state. The
-    scale lets tied embeddings be both.
+    The softmax needs small weights. A recurrent layer learns slowly at first unless its inputs are large beside its
+    state. The scale lets tied embeddings be both.
     """
 
     def __init__(self, tokens: int, size: int, scale: float) -> None:

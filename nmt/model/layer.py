@@ -1,8 +1,8 @@
 """What all recurrent layers share: one time step in search, whole sequences in training, dropout on the state.
 
-A kind of cell defines its products with weights, `input` and `recurrent`, and how the next state follows from them: `project`
-is everything that needs no state, `advance` is the rest. Search multiplies by the weights directly. Training multiplies by the
-same weights at every time step, so `Unrolled` forms their gradients after the last one.
+A kind of cell defines its products with weights, `input` and `recurrent`, and how the next state follows from them:
+`project` is everything that needs no state, `advance` is the rest. Search multiplies by the weights directly. Training
+multiplies by the same weights at every time step, so `Unrolled` forms their gradients after the last one.
 """
 
 from abc import ABC, abstractmethod
@@ -136,8 +136,8 @@ class RecurrentLayer(nn.Module, ABC):
 class OutputNorm(nn.LayerNorm):
     """Layer normalization (Ba et al. 2016) of a layer's outputs, initially to about the size of an LSTM's outputs.
 
-    With an initial gain of 1, attention starts with nearly all of its weight on one token, because its scores are sums of
-    products of two outputs over all units. The network then learns far less.
+    With an initial gain of 1, attention starts with nearly all of its weight on one token, because its scores are sums
+    of products of two outputs over all units. The network then learns far less.
     """
 
     def reset_parameters(self) -> None:
@@ -171,7 +171,7 @@ class Unrolled:
 
 
 class UnrolledLSTM(Unrolled):
-    """An unrolled LSTM: W x and U h are one product where x is not known beforehand, and the cell has its own gradient."""
+    """An unrolled LSTM: W x and U h are one product if x is not known beforehand; the cell has its own gradient."""
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
         super().__init__(layer, like, randomness)

@@ -1,7 +1,7 @@
 """The output layer: from attentional vectors to log-probabilities of the next tokens.
 
-Every kind has a matrix over the vocabulary and starts from its softmax. Training normalizes over the whole vocabulary, search
-over candidates, so the softmax is an argument.
+Every kind has a matrix over the vocabulary and starts from its softmax. Training normalizes over the whole vocabulary,
+search over candidates, so the softmax is an argument.
 """
 
 from abc import ABC, abstractmethod

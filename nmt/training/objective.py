@@ -68,8 +68,8 @@ class Likelihood:
 
     loss = cross entropy with label smoothing [+ R-Drop] [+ guided alignment]
 
-    With R-Drop the batch is decoded twice under different dropout, and the loss is the mean of both passes. Without randomness
-    nothing is dropped, so there is no second pass.
+    With R-Drop the batch is decoded twice under different dropout, and the loss is the mean of both passes. Without
+    randomness nothing is dropped, so there is no second pass.
     """
 
     label_smoothing: float = 0.0
@@ -115,9 +115,10 @@ class Likelihood:
 class Risk:
     """Minimum risk (Shen et al. 2016), mixed with the likelihood (Edunov et al. 2018).
 
-    The risk is the expected cost of a sentence's translation, Σ_y Q(y) cost(y) with Q ∝ P^α, over a few sampled translations y.
-    A sample counts once, however often it is drawn. The reference is not a sample: the model might never produce it. Samples are
-    drawn and scored without dropout, whose effect, summed over the tokens, would be larger than the differences between them.
+    The risk is the expected cost of a sentence's translation, Σ_y Q(y) cost(y) with Q ∝ P^α, over a few sampled
+    translations y. A sample counts once, however often it is drawn. The reference is not a sample: the model might
+    never produce it. Samples are drawn and scored without dropout, whose effect, summed over the tokens, would be
+    larger than the differences between them.
     """
 
     tokenizer: Tokenizer

@@ -88,7 +88,8 @@ def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tens
 class MovingAverage:
     """Exponential moving average of the weights: average ← decay · average + (1 − decay) · weights after each update.
 
-    The decay of update n is min(decay, (1 + n) / (10 + n)): small at first, so that the average soon forgets the initial weights.
+    The decay of update n is min(decay, (1 + n) / (10 + n)): small at first, so that the average soon forgets the
+    initial weights.
 
     Args:
         average: the average by parameter name, updated in place; it starts as the initial weights.

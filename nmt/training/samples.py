@@ -1,4 +1,4 @@
-"""Translations sampled from a network while it trains: a pure function of the weights, the sentence and its randomness."""
+"""Translations sampled in training: a pure function of the weights, the sentence and its randomness."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from nmt.types import BOS, EOS, Batch
 
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
-    """torch.no_grad, which also clears autocast's cache: weights that were cast without a gradient would never get one."""
+    """torch.no_grad that also clears autocast's cache, whose weights, cast without a gradient, would never get one."""
     with torch.no_grad():
         try:
             yield

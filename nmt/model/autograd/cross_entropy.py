@@ -1,4 +1,4 @@
-"""Loss functions: softmax with label-smoothed cross entropy and R-Drop in one, with their gradient; guided attention."""
+"""Loss functions: softmax, cross entropy and R-Drop in one, with their gradient; guided attention."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ def cross_entropy(
         bias: b, (V,).
         targets: (R,) int64.
         label_smoothing: ε, the probability spread evenly over the vocabulary.
-        r_drop: α of R-Drop (Liang et al. 2021, eq. 4). Rows 2i and 2i + 1 then predict the same token under different dropout,
-            and the loss of each such pair grows by α/2 (KL(p‖q) + KL(q‖p)). 0: off.
+        r_drop: α of R-Drop (Liang et al. 2021, eq. 4). Rows 2i and 2i + 1 then predict the same token under
+            different dropout, and the loss of each such pair grows by α/2 (KL(p‖q) + KL(q‖p)). 0: off.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]

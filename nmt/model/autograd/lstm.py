@@ -1,9 +1,9 @@
 """The LSTM in training on a CPU, its gradient written out (back-propagation through time, Werbos 1990).
 
-It is faster than autograd for three reasons. Over a whole sequence, each weight's gradient is one large product instead of a
-sum of small ones. Activations are recomputed in the backward pass rather than stored, so that everything between two products
-stays in the processor's cache. And one sigmoid serves all four gates, by tanh(x) = 2 σ(2x) − 1; torch's tanh takes several
-times as long.
+It is faster than autograd for three reasons. Over a whole sequence, each weight's gradient is one large product
+instead of a sum of small ones. Activations are recomputed in the backward pass rather than stored, so that everything
+between two products stays in the processor's cache. And one sigmoid serves all four gates, by tanh(x) = 2 σ(2x) − 1;
+torch's tanh takes several times as long.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ def lstm_sequence(
 
 
 def lstm_cell(gates: Tensor, bias: Tensor, c: Tensor) -> CellState:
-    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c. h has the gates' type."""
+    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c."""
     state: CellState = _Cell.apply(gates, bias, c)  # type: ignore[no-untyped-call]
     return state
 

@@ -13,7 +13,7 @@ from nmt.system.machine import product_dtype
 
 
 class ConditionalDecoder(ContextDecoder):
-    """A first layer of two transitions with attention between them: Nematus' cGRU, with any cell (Sennrich et al. 2017).
+    """Attention between two transitions of the first layer: Nematus' cGRU, with any cell (Sennrich et al. 2017).
 
     s' = cell(previous token, s);  c = attention(s');  s = cell(c, s'). Further transitions come after these
     (Miceli Barone et al. 2017). The layers above see whole sequences in training.

@@ -29,8 +29,8 @@ class LayerNormLSTM(RecurrentLayer):
     def initialize(self, forget_bias: float, generator: Generator) -> None:
         """As an LSTM, but with a small random bias for g.
 
-        With a zero bias, a dropped word at the beginning of a sentence would leave a cell state of zeros, and the gradient of
-        its normalization would divide by almost zero, step after step.
+        With a zero bias, a dropped word at the beginning of a sentence would leave a cell state of zeros, and the
+        gradient of its normalization would divide by almost zero, step after step.
         """
         H = self.hidden_size
         nn.init.xavier_uniform_(self.w_input, generator=generator)

@@ -24,7 +24,10 @@ class Transition(nn.Module):
 
 
 class DeepTransitionLayer(TorchLayer):
-    """s' = cell(x, s), then s' = cell(0, s') for each further transition (Pascanu et al. 2014; Miceli Barone et al. 2017)."""
+    """s' = cell(x, s), then s' = cell(0, s') for each further transition (Pascanu et al. 2014).
+
+    Miceli Barone et al. 2017 use it for translation.
+    """
 
     transitions: Sequence[Transition]  # after the first
 
