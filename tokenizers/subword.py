@@ -75,7 +75,7 @@ class SubwordTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
-        return _unescape(text)
+        return _ESCAPED.sub(lambda match: _SPACE if match[1] == "1" else _ESCAPE, text)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
@@ -130,14 +130,10 @@ class SubwordTokenizer(Tokenizer):
 
 
 def _escape(text: str) -> str:
-    """Replace ▁, which SentencePiece would decode to a space. `_unescape` restores any text."""
+    """Replace ▁, which SentencePiece would decode to a space. `decode` restores any text."""
     if text.isascii():
         return text
     return replace_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
-
-
-def _unescape(text: str) -> str:
-    return _ESCAPED.sub(lambda match: _SPACE if match[1] == "1" else _ESCAPE, text)
 
 
 def _processor(model: bytes) -> Any:

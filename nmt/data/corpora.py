@@ -21,7 +21,11 @@ def build_update_source(
     """The updates of the training pairs, streamed or from their stores."""
     if data.streams:
         return Stream(data, tokenizers=tokenizers, options=options)
-    return Batches(stores, tokenizers=tokenizers, weights=_compute_weights(data, stores), options=options)
+    if data.temperature is not None:
+        weights = [len(store) ** (1 / data.temperature) for store in stores]
+    else:
+        weights = [corpus.weight for corpus in data.train if corpus.weight is not None]
+    return Batches(stores, tokenizers=tokenizers, weights=weights or None, options=options)
 
 
 def read_first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
@@ -32,10 +36,3 @@ def read_first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[Pa
             yield from update.batches
             if update.after.epoch:
                 return
-
-
-def _compute_weights(data: DataConfig, stores: Sequence[PairStore]) -> list[float] | None:
-    """Relative weights of the corpora, as configured or from their sizes; None: each pair once per epoch."""
-    if data.temperature is not None:
-        return [len(store) ** (1 / data.temperature) for store in stores]
-    return [corpus.weight for corpus in data.train if corpus.weight is not None] or None

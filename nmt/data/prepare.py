@@ -85,10 +85,13 @@ def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:
 
 def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any]:
     data = config.data
+    with tempfile.TemporaryDirectory() as folder:
+        save_tokenizers(tokenizers, Path(folder))
+        checksums = {file.name: checksum(file) for file in sorted(Path(folder).iterdir())}
     held_out = (*data.valid, *data.held_out) if data.drop_overlap else ()
     return {
         "format": _FORMAT,
-        "tokenizers": _tokenizer_checksums(tokenizers),
+        "tokenizers": checksums,
         "text": config.tokenizer.sampling > 0,
         "languages": [data.source_language, data.target_language],
         "tags": [data.target_tags, *data.tags],
@@ -101,9 +104,3 @@ def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any
     """What the content of a corpus depends on: its settings and its files; a dataset on the hub has no files here."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
     return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}
-
-
-def _tokenizer_checksums(tokenizers: Tokenizers) -> dict[str, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        save_tokenizers(tokenizers, Path(folder))
-        return {file.name: checksum(file) for file in sorted(Path(folder).iterdir())}

@@ -271,7 +271,8 @@ class _CorpusReader:
         """The next pair; None at the end of the corpus, which then starts again."""
         while self._part < len(self._parts):
             if self._pairs is None:
-                self._pairs = self._parts[self._order()[self._part]](self._row)
+                order: list[int] = make_generator(*self._purpose, self._turn).permutation(len(self._parts)).tolist()
+                self._pairs = self._parts[order[self._part]](self._row)
             if (pair := next(self._pairs, None)) is not None:
                 self._row, self.taken, self._empty = self._row + 1, self.taken + 1, False
                 return pair
@@ -280,7 +281,3 @@ class _CorpusReader:
             raise DataError(f"{self._name}: contains no pair; check the corpus")
         self._turn, self._part, self._empty, self.ended = self._turn + 1, 0, True, True
         return None
-
-    def _order(self) -> list[int]:
-        order: list[int] = make_generator(*self._purpose, self._turn).permutation(len(self._parts)).tolist()
-        return order
