@@ -59,7 +59,9 @@ def test_an_error_without_stderr_is_not_printed_to_stdout(
     assert capsys.readouterr().out == ""
 
 
-def test_progress_is_printed_as_it_is_and_warnings_with_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_printed_as_it_is_and_warnings_with_the_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     logger = logging.getLogger("nmt.something")
 
     def body() -> None:
@@ -67,10 +69,12 @@ def test_progress_is_printed_as_it_is_and_warnings_with_the_name(capsys: pytest.
         logger.info("update 1")
         logger.warning("careful")
 
-    before = logging.getLogger("nmt").level, list(logging.getLogger("nmt").handlers)
+    package = logging.getLogger("nmt")
+    monkeypatch.setattr(package, "level", logging.ERROR)
+    handlers = list(package.handlers)
     assert run("nmt-x", body) == 0
     assert capsys.readouterr().err == "update 1\nnmt-x: warning: careful\n"
-    assert before == (logging.getLogger("nmt").level, logging.getLogger("nmt").handlers)
+    assert (package.level, package.handlers) == (logging.ERROR, handlers)
 
 
 def test_a_reader_that_left_ends_the_command_silently() -> None:

@@ -31,6 +31,8 @@ def test_every_process_gets_a_share_if_it_is_worth_it() -> None:
     assert [len(batch) for batch in plan(*[2] * 8, processes=2)] == [4, 4]
     assert [len(batch) for batch in plan(*[2] * 40, processes=2)] == [20, 20]
     assert [len(batch) for batch in plan(*[2] * 36, size=10, processes=2)] == [10, 10, 10, 6]
+    varied = plan(24, *[2] * 19, size=10, processes=2)
+    assert [len(batch) for batch in varied] == [10, 10]  # full batches are not divided
     long, short = plan(24, *[2] * 27, processes=2)
     assert len(long) < len(short)  # the longest need as much time as many short ones
 
