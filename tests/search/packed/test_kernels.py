@@ -150,7 +150,8 @@ def test_log_softmax_is_that_of_float64_and_keeps_impossible_tokens() -> None:
 def test_log_softmax_of_a_single_possible_token_is_certain(width: int) -> None:
     scores = np.full((2, width), -np.inf, np.float32)
     scores[0, 0] = -3
-    kernels.log_softmax(scores)  # the second row has no finite score: it must end, whatever it gives
+    kernels.log_softmax(scores)
+    assert np.isnan(scores[1, 0])  # a row without a possible token is not a distribution, and search must notice
     assert scores[0].tolist() == [0] + [-np.inf] * (width - 1)
 
 
