@@ -1,4 +1,4 @@
-"""The interface of tokenizers."""
+"""The interface that every tokenizer implements."""
 
 import re
 from collections.abc import Sequence
@@ -11,66 +11,67 @@ from numpy.typing import NDArray
 
 from nmt.types import BOS, EOS, PAD
 
-INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to nothing
-UNKNOWN_TEXT = "⁇"  # what UNK decodes to, as in SentencePiece
+INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to no text
+UNKNOWN_TEXT = "⁇"  # the text that UNK decodes to, as in SentencePiece
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back. Every vocabulary begins with the ids PAD, UNK, BOS and EOS of nmt/types.py.
+    """A tokenizer, which converts text to ids and ids to text.
 
-    Implementations derive from this class, which defines what most of them share.
+    Every vocabulary begins with the ids PAD, UNK, BOS and EOS of nmt/types.py. Tokenizers derive from this class, which
+    implements the methods that most tokenizers share.
     """
 
     @property
     def ending(self) -> str:
-        """Ending of the name of the file that `save` writes, with the dot."""
+        """The file name extension of the file that `save` writes, with the dot."""
 
     @property
     def size(self) -> int:
-        """Number of ids."""
+        """The number of ids in the vocabulary."""
 
     @property
     def producible(self) -> NDArray[np.bool_]:
-        """Mask (size,) of the ids that a translation may contain: EOS and all ids after it, except tags."""
+        """The mask of the ids that a translation may contain: EOS and all ids after EOS, except tags. Shape (size,)."""
         return np.arange(self.size) >= EOS
 
     def encode_tags(self, tags: Sequence[str]) -> list[int]:
-        """Ids of tags, which go before the ids of a source text. Raises KeyError for an unknown tag."""
+        """Return the ids of tags, which precede the ids of a source text. Raises KeyError: a tag is unknown."""
         if tags:
             raise KeyError(tags[0])
         return []
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one line, without BOS and EOS."""
+        """Return the ids of one line of text, without BOS and EOS."""
 
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each line, as `encode` returns them. Faster than encoding many lines one by one."""
+        """Return the ids of each line as `encode` does, but faster than one call of `encode` for each line."""
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """A random segmentation of each text, a pure function of the text and its seed.
+        """Return the ids of a random segmentation of each text, which depends only on the text and its seed.
 
-        Without sampling, the same as `encode_lines`.
+        If the tokenizer does not sample, return the same ids as `encode_lines`.
         """
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids. PAD, BOS, EOS and tags are skipped; UNK becomes ⁇."""
+        """Return the text of ids. PAD, BOS, EOS and tags are skipped, and UNK becomes ⁇."""
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The token of each id, as shown to users."""
+        """Return the token of each id in the form in which users see it."""
 
     def vocabulary(self) -> list[str]:
-        """All tokens, by id."""
+        """Return all tokens in the order of their ids."""
         return self.tokens(range(self.size))
 
     def save(self, path: Path) -> None:
-        """Write everything that loading needs into one file."""
+        """Write everything that is needed to load the tokenizer into one file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenizers:
-    """The tokenizers of the two sides: the same object twice if the vocabulary is joint."""
+    """The tokenizers of the source and the target side. With a joint vocabulary, both fields are the same object."""
 
     source: Tokenizer
     target: Tokenizer

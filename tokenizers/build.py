@@ -1,4 +1,4 @@
-"""Tokenizers as configured: trained, taken from existing models, saved and loaded."""
+"""Functions that build tokenizers from a configuration, save them and load them."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -23,13 +23,13 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], 
     """Train tokenizers on the first `training_lines` pairs, or load the SentencePiece models that `config` names.
 
     Args:
-        config: kind and size of the vocabulary.
+        config: the kind and size of the vocabulary.
         pairs: source and target texts.
         tags: all tags of source sentences, in the order of their ids.
 
     Raises:
-        ConfigError: the vocabulary size does not fit the text, or a named .model cannot be used.
-        DataError: the pairs cannot be read, or contain no text.
+        ConfigError: the vocabulary size does not fit the text, or a .model file that `config` names cannot be used.
+        DataError: the pairs cannot be read or contain no text.
     """
     if config.source_model:
         return _add_tags(_adopt(config, Path(config.source_model)), tags)
@@ -50,7 +50,10 @@ def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokeniz
 
 
 def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
-    """Append tags to the source vocabulary. A joint one has them on both sides, so the sides can share embeddings."""
+    """Append tags to the source vocabulary.
+
+    A joint vocabulary has the tags on both sides, so that both sides can share embeddings.
+    """
     if not tags:
         return tokenizers
     source = TaggedTokenizer(tokenizers.source, tags)
@@ -67,7 +70,11 @@ def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
 
 
 def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
-    """Append symbols to SentencePiece tokenizers. Raises ConfigError: one is a token already, or cannot be one."""
+    """Append symbols to the vocabularies of SentencePiece tokenizers.
+
+    Raises:
+        ConfigError: a symbol is a token already, or cannot be a token.
+    """
     source, target = tokenizers.source, tokenizers.target
     assert isinstance(source, SubwordTokenizer)
     assert isinstance(target, SubwordTokenizer)
@@ -76,7 +83,7 @@ def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
 
 
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING if the sides differ.
+    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING if the vocabulary is not joint.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -90,7 +97,7 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
 
 
 def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
-    """Read what `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
+    """Read the files that `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
     return _add_tags(_load(config, folder), tags)
 
 

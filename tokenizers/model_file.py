@@ -1,8 +1,8 @@
-"""SentencePiece .model files: read pieces and scores, and append symbols.
+"""Functions that read pieces and scores from SentencePiece .model files, and append symbols to these files.
 
-The format is a protobuf message. The sentencepiece package has generated classes for it, but each version of them
-refuses to work with protobuf packages older than its own generator, or of another major version. The few fields read
-here need no package.
+A .model file is a protobuf message. The sentencepiece package contains generated classes that read the message. Each
+version of the classes requires a matching major version of the protobuf package, at least as new as the generator of
+the classes. This module reads only a few fields, and needs no package.
 """
 
 import struct
@@ -22,16 +22,16 @@ _USER_DEFINED_TYPE = bytes([_TYPE << 3 | _VARINT, _USER_DEFINED])
 
 @dataclass(frozen=True, kw_only=True)
 class SubwordModel:
-    """The part of a .model file that segmentation needs."""
+    """The contents of a .model file that are needed for segmentation."""
 
     kind: str  # unigram, bpe, word or char
-    pieces: dict[str, tuple[int, float]]  # id and score of each ordinary piece
-    symbols: dict[str, int]  # ids of strings that are always one token
-    byte_ids: list[int]  # ids of the 256 bytes; empty if the model has no byte fallback
+    pieces: dict[str, tuple[int, float]]  # the id and the score of each ordinary piece
+    symbols: dict[str, int]  # the ids of strings that are always one token
+    byte_ids: list[int]  # the ids of the 256 bytes; empty if the model has no byte fallback
 
 
 def read_model(model: bytes) -> SubwordModel:
-    """Read a .model file. Raises ValueError: it is damaged."""
+    """Read the content of a .model file. Raises ValueError: the content is damaged."""
     kind, pieces, symbols, byte_ids = 1, {}, {}, []
     ids = 0
     try:
@@ -53,13 +53,16 @@ def read_model(model: bytes) -> SubwordModel:
 
 
 def append_symbols(model: bytes, symbols: Sequence[str]) -> bytes:
-    """Append strings that are always one token, in SentencePiece's spelling, to a .model file. Their ids come last."""
-    # Entries of a repeated field may follow anywhere after a protobuf message.
+    """Append symbols, which are strings that are always one token, to the content of a .model file.
+
+    The symbols must have SentencePiece's spelling of spaces. Their ids follow all earlier ids.
+    """
+    # In protobuf, entries of a repeated field may be appended to a complete message.
     return model + b"".join(_entry(_PIECE, _entry(_TEXT, symbol.encode()) + _USER_DEFINED_TYPE) for symbol in symbols)
 
 
 def _entry(field: int, content: bytes) -> bytes:
-    """Encode a field that contains bytes, text or a message."""
+    """Encode a protobuf field that contains bytes, text or a message."""
     size, digits = len(content), bytearray()
     while size >= 0x80:
         digits.append(size & 0x7F | 0x80)
@@ -68,7 +71,7 @@ def _entry(field: int, content: bytes) -> bytes:
 
 
 def _piece(message: bytes) -> tuple[str, float, int]:
-    """Text, score and type of a piece."""
+    """Return the text, the score and the type of a piece."""
     text, score, type_ = "", 0.0, _NORMAL
     for field, value in _fields(message):
         if field == _TEXT:
@@ -81,7 +84,7 @@ def _piece(message: bytes) -> tuple[str, float, int]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a message."""
+    """Yield the number and the value of each field of a message."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -99,7 +102,11 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Decode a number of seven bits per byte, lowest bits first. Returns it and the position after it."""
+    """Decode a protobuf varint, which has seven bits per byte, lowest bits first.
+
+    Returns:
+        The number, and the position after its last byte.
+    """
     number = shift = 0
     while True:
         byte = message[position]

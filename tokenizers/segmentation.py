@@ -1,7 +1,7 @@
-"""Random segmentations: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
+"""Random segmentation of text: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
 
-SentencePiece can sample too, but 0.2.3 draws random numbers that differ between processes even with the same seed, so
-that no training could be repeated or resumed exactly. This module draws from a generator with a seed for each text.
+SentencePiece samples segmentations too, but version 0.2.3 draws different random numbers in each process, even with the
+same seed. Training could then be neither repeated nor resumed exactly. This module seeds a generator for each text.
 """
 
 import heapq
@@ -17,23 +17,29 @@ from nmt.tokenizers.model_file import SubwordModel
 from nmt.types import UNK
 
 _SPACE = "▁"
-_UNKNOWN_PENALTY = 10.0  # an unknown character scores this much less than the lowest piece, as in SentencePiece
+_UNKNOWN_PENALTY = 10.0  # the score of an unknown character is this far below the lowest score, as in SentencePiece
 _CACHED_WORDS = 1 << 15
-_CACHED_LENGTH = 20  # longer words are not cached: in languages without spaces, whole sentences are words
+_CACHED_LENGTH = 20  # longer words are not cached: in languages without spaces, each sentence is one word
 
-Draw = Callable[[], float]  # the next random number, uniform in [0, 1)
+Draw = Callable[[], float]  # returns the next random number, uniform in [0, 1)
 
 
 class Sampler:
-    """Segments normalized text at random, a pure function of the text and its seed."""
+    """A sampler of segmentations. Each sampled segmentation depends only on the normalized text and its seed."""
 
     def __init__(self, model: SubwordModel, strength: float) -> None:
-        """`strength`: the exponent α of the probabilities (unigram), or the probability of skipping a merge (BPE)."""
+        """Prepare to sample from a model.
+
+        Args:
+            model: a unigram or BPE model.
+            strength: the exponent α of the probabilities (unigram), or the probability of skipping a merge (BPE).
+        """
         kinds: dict[str, type[UnigramSampler | DropoutSampler]] = {"unigram": UnigramSampler, "bpe": DropoutSampler}
         self._segment = kinds[model.kind](model, strength).segment
         self._symbols = model.symbols
         self._merges_unknown = not model.byte_ids
-        # Each word is segmented alone, with the space before it, unless a piece spans several words.
+        # A word is segmented together with the space before it. If any piece spans several words, the whole text is
+        # segmented as one word.
         spans_words = any(_SPACE in piece[1:] for piece in model.pieces)
         words = ".+" if spans_words else f"{_SPACE}[^{_SPACE}]*|[^{_SPACE}]+"
         self._words = re.compile(words, re.DOTALL)
@@ -41,7 +47,7 @@ class Sampler:
         self._split = re.compile(f"({'|'.join(map(re.escape, longest_first))})").split if longest_first else None
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Ids of each text. Texts must have passed SentencePiece's `normalize`."""
+        """Return the ids of a random segmentation of each text. Texts must be normalized by SentencePiece."""
         generator, samples = random.Random(0), []
         for text, seed in zip(texts, seeds, strict=True):
             generator.seed(seed)
@@ -84,12 +90,14 @@ class UnigramSampler:
         return [id_ for ids in reversed(pieces) for id_ in ids]
 
     def _make_lattice(self, word: str) -> list[tuple[list[float], list[tuple[int, list[int]]]]]:
-        """For each end position: cumulative weights of the pieces that end there, and their start positions and ids.
+        """List the pieces that may end at each position of a word.
 
-        The weights of a position are probabilities up to a common factor.
+        Returns:
+            For each end position, the cumulative weights of the pieces that end there, and the start position and the
+            ids of each piece. The weights of a position are proportional to probabilities.
         """
         lattice = []
-        totals = [0.0]  # log of the sum over all segmentations up to each position
+        totals = [0.0]  # for each position, the log of the summed weights of all segmentations up to this position
         for end in range(1, len(word) + 1):
             arcs = self._arcs(word, end)
             weights = [totals[start] + self._alpha * score for start, _, score in arcs]
@@ -100,7 +108,7 @@ class UnigramSampler:
         return lattice
 
     def _arcs(self, word: str, end: int) -> list[tuple[int, list[int], float]]:
-        """Start, ids and score of each piece of the word that ends at a position."""
+        """Return the start position, the ids and the score of each piece of the word that ends at position `end`."""
         pieces = self._model.pieces
         starts = range(max(0, end - self._longest), end)
         found = [(start, pieces[word[start:end]]) for start in starts if word[start:end] in pieces]
@@ -119,8 +127,8 @@ class DropoutSampler:
 
     def segment(self, word: str, draw: Draw) -> list[int]:
         ids, merges = self._cached(word) if len(word) <= _CACHED_LENGTH else self._merge_all(word)
-        # The number of merges before the first skipped one has a geometric distribution. It is drawn at once: most
-        # words skip no merge, and those are cached.
+        # The number of merges before the first skipped merge has a geometric distribution. This number is drawn before
+        # any merge, because most words skip no merge, and their ids are in the cache.
         first = 0
         if merges and self._dropout < 1:
             first = int(math.log(1 - draw()) / math.log(1 - self._dropout))
@@ -130,17 +138,21 @@ class DropoutSampler:
         return self._merge(word, itertools.repeat(False))
 
     def _skips(self, first: int, draw: Draw) -> Iterator[bool]:
-        """Whether to skip each merge; `first` is the index of the first skipped one."""
+        """Yield whether to skip each merge. The first skipped merge has the index `first`."""
         yield from itertools.repeat(False, first)
         yield True
         while True:
             yield draw() < self._dropout
 
     def _merge(self, word: str, skips: Iterator[bool]) -> tuple[list[int], int]:
-        """Ids of the word and the number of merges. The best merge comes first; of equal ones the leftmost."""
-        pieces = list(word)  # a piece is stored at its start; the rest of its positions are empty
-        ends = list(range(1, len(word) + 1))  # by start
-        begins = list(range(len(word)))  # by end - 1
+        """Merge the characters of a word into pieces. The best merge is done first; among equal merges, the leftmost.
+
+        Returns:
+            The ids of the word, and the number of merges.
+        """
+        pieces = list(word)  # a piece is stored at its start position; its other positions hold empty strings
+        ends = list(range(1, len(word) + 1))  # the end of each piece, indexed by its start
+        begins = list(range(len(word)))  # the start of each piece, indexed by its end - 1
         merges = 0
         agenda: list[tuple[float, int, int, int]] = []  # -score, start, middle, end
 
@@ -167,7 +179,7 @@ class DropoutSampler:
 
 
 def _ids(piece: str, model: SubwordModel) -> list[int]:
-    """The id of a piece, or the ids of the bytes of an unknown character."""
+    """Return the id of a piece. For an unknown character, return the ids of its bytes, or UNK without byte fallback."""
     if piece in model.pieces:
         return [model.pieces[piece][0]]
     return [model.byte_ids[byte] for byte in piece.encode()] if model.byte_ids else [UNK]

@@ -1,4 +1,7 @@
-"""SentencePiece subwords: unigram (Kudo 2018) and BPE (Sennrich et al. 2016), with exact round trips of any text."""
+"""SentencePiece tokenizers: unigram (Kudo 2018) and BPE (Sennrich et al. 2016).
+
+With byte fallback, decoding the ids of any text restores the text exactly.
+"""
 
 import io
 import re
@@ -22,22 +25,30 @@ _ESCAPE = "\uebb5"  # a private-use character that is unlikely in text
 _ESCAPED = re.compile(f"{_ESCAPE}([01])")
 _SKIPPED_IN_TRAINING = "▅"  # U+2585: SentencePiece does not train on lines that contain it
 
-# The trained model depends on the number of threads; a constant makes it the same on every machine.
+# The learned vocabulary depends on the number of threads. A constant number gives the same vocabulary on every machine.
 _THREADS = 8
-_LONGEST_LINE = 1 << 30  # bytes; the highest limit that SentencePiece allows. It skips longer lines without a message
+_LONGEST_LINE = 1 << 30  # in bytes: the highest limit of SentencePiece, which skips longer lines without a message
 
 
 class SubwordTokenizer(Tokenizer):
-    """A SentencePiece model.
+    """A tokenizer that uses a SentencePiece model.
 
-    Text is not normalized, and every space is kept. If the model spells rare characters in bytes,
-    `decode(encode(text))` is `text` for every text; otherwise unknown characters decode to ⁇.
+    Text is not normalized, and every space is kept. If the model has byte fallback, `decode(encode(text))` is `text`
+    for every text. Without byte fallback, unknown characters decode to ⁇.
     """
 
     ending: ClassVar[str] = ".model"
 
     def __init__(self, model: bytes, *, sampling: float = 0.0) -> None:
-        """`model`: content of a .model file. `sampling`: see `sample`. Raises ValueError: the model cannot be used."""
+        """Build a tokenizer from the content of a .model file.
+
+        Args:
+            model: the content of the file.
+            sampling: the strength of sampling, see `sample`; 0 switches sampling off.
+
+        Raises:
+            ValueError: the model cannot be used.
+        """
         self._model = model
         self._sampling = sampling
         self._processor = _processor(model)
@@ -60,10 +71,10 @@ class SubwordTokenizer(Tokenizer):
         return ids
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """A random segmentation of each text, a pure function of the text and its seed.
+        """Return the ids of a random segmentation of each text, which depends only on the text and its seed.
 
-        Unigram: P(segmentation) to the power of `sampling`, over all segmentations (Kudo 2018, section 3.2, l = ∞).
-        BPE: each merge is skipped with probability `sampling` (Provilkov et al. 2020).
+        A unigram model draws from all segmentations, in proportion to P(segmentation) to the power of `sampling` (Kudo
+        2018, section 3.2, l = ∞). BPE skips each merge with probability `sampling` (Provilkov et al. 2020).
         """
         if not self._sampling:
             return self.encode_lines(texts)
@@ -82,7 +93,11 @@ class SubwordTokenizer(Tokenizer):
         return pieces
 
     def add_symbols(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
-        """A tokenizer with further symbols, whose ids come last. Raises ConfigError: one exists or is not allowed."""
+        """Return a tokenizer with further symbols, whose ids follow all earlier ids.
+
+        Raises:
+            ConfigError: a symbol is a token already, or cannot be a token.
+        """
         spelled, known = _symbols(symbols), set(self.tokens(range(self.size)))
         for symbol, piece in zip(symbols, spelled, strict=True):
             if piece in known:
@@ -94,7 +109,7 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def load(cls, path: Path, sampling: float = 0.0) -> "SubwordTokenizer":
-        """Read what `save` wrote. Raises ModelError: the file is missing or damaged."""
+        """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
             return cls(path.read_bytes(), sampling=sampling)
         except (OSError, ValueError) as error:
@@ -104,7 +119,11 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def adopt(cls, path: Path, key: str, config: TokenizerConfig) -> "SubwordTokenizer":
-        """Read a .model that the configuration names under `key`. Raises ConfigError: it is missing or does not fit."""
+        """Read the .model file that the configuration names under `key`.
+
+        Raises:
+            ConfigError: the file is missing, or its model does not fit the configuration.
+        """
         try:
             model = path.read_bytes()
             _processor(model)
@@ -120,7 +139,7 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> "SubwordTokenizer":
-        """Learn a vocabulary from lines. `what` names them in errors.
+        """Learn a vocabulary from lines of text. Error messages call these lines `what`.
 
         Raises:
             ConfigError: the vocabulary size or a symbol does not fit the lines.
@@ -130,14 +149,18 @@ class SubwordTokenizer(Tokenizer):
 
 
 def _escape(text: str) -> str:
-    """Replace ▁, which SentencePiece would decode to a space. `decode` restores any text."""
+    """Replace each ▁, which SentencePiece would decode to a space. `SubwordTokenizer.decode` restores the text."""
     if text.isascii():
         return text
     return replace_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
 
 
 def _processor(model: bytes) -> Any:
-    """SentencePiece's processor of a model. Raises ValueError: it is damaged, or has other special ids."""
+    """Build SentencePiece's processor of a model.
+
+    Raises:
+        ValueError: the model is damaged, or its special ids are not those of nmt/types.py.
+    """
     if not model:
         raise ValueError("the file is empty")
     try:
@@ -188,7 +211,10 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
 
 
 def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str]:
-    """Lines in SentencePiece's spelling. Errors of the reader are collected: SentencePiece only reports their text."""
+    """Yield lines in SentencePiece's spelling.
+
+    Errors raised while reading lines are appended to `failures`, because SentencePiece only reports their text.
+    """
     try:
         for line in lines:
             yield _escape(line).replace(_SKIPPED_IN_TRAINING, " ")
@@ -198,7 +224,7 @@ def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Itera
 
 
 def _symbols(symbols: tuple[str, ...]) -> list[str]:
-    """Symbols in SentencePiece's spelling. Raises ConfigError: one is empty, special or repeated."""
+    """Return symbols in SentencePiece's spelling. Raises ConfigError: a symbol is empty, special or repeated."""
     for symbol in symbols:
         if not symbol or symbol in SPECIAL_TOKENS:
             raise ConfigError(f"tokenizer.symbols: {symbol!r} cannot be a symbol; remove it or choose another string")
@@ -208,7 +234,7 @@ def _symbols(symbols: tuple[str, ...]) -> list[str]:
 
 
 def _explain(message: str, asked: int, what: str) -> ConfigError | DataError:
-    """SentencePiece's error in the words of the configuration."""
+    """Translate an error message of SentencePiece into an error that names keys of the configuration."""
     key = f"tokenizer.vocabulary_size: {asked} is too"
     if match := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
         return ConfigError(f"{key} large for {what}, which yields at most {match[1]} tokens; choose {match[1]} or less")

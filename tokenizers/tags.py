@@ -1,4 +1,7 @@
-"""Tags: ids before a sentence that say something about it, its target language for example (Johnson et al. 2017)."""
+"""Tags: ids before a sentence that tell the network about the sentence, for example its target language.
+
+Source: Johnson et al. 2017.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +13,10 @@ from nmt.tokenizers.base import Tokenizer
 
 
 class TaggedTokenizer(Tokenizer):
-    """Appends tags to the vocabulary of another tokenizer. No text encodes to a tag, and a tag decodes to nothing."""
+    """A tokenizer that appends tags to the vocabulary of another tokenizer.
+
+    No text encodes to a tag, and a tag decodes to an empty text.
+    """
 
     def __init__(self, inner: Tokenizer, tags: Sequence[str]) -> None:
         self._inner, self._tags = inner, list(tags)
@@ -49,5 +55,5 @@ class TaggedTokenizer(Tokenizer):
         return [self._tags[id_ - size] if id_ >= size else name for id_, name in zip(ids, plain, strict=True)]
 
     def save(self, path: Path) -> None:
-        """Save the other tokenizer. The configuration holds the tags."""
+        """Save the wrapped tokenizer only, because the configuration contains the tags."""
         self._inner.save(path)

@@ -1,4 +1,4 @@
-"""Baselines without subwords: a vocabulary of words or of characters."""
+"""Tokenizers without subwords, which serve as baselines. Their vocabulary consists of words or of characters."""
 
 import itertools
 import json
@@ -16,9 +16,10 @@ from nmt.types import SPECIAL_TOKENS, UNK
 
 
 class VocabularyTokenizer(Tokenizer, ABC):
-    """A list of units, most frequent first, after the special tokens. Other units become UNK.
+    """A tokenizer with a fixed vocabulary of units, for example words.
 
-    Subclasses define a unit by `split` and `join`.
+    The vocabulary lists the special tokens first, and then the units by decreasing frequency. Units that are not in the
+    vocabulary become UNK. Subclasses define what a unit is with `split` and `join`.
     """
 
     ending: ClassVar[str] = ".json"
@@ -32,12 +33,12 @@ class VocabularyTokenizer(Tokenizer, ABC):
     @staticmethod
     @abstractmethod
     def split(text: str) -> Sequence[str]:
-        """The units of a text."""
+        """Split a text into units."""
 
     @staticmethod
     @abstractmethod
     def join(units: Iterable[str]) -> str:
-        """The text of units."""
+        """Join units into a text."""
 
     @property
     def size(self) -> int:
@@ -64,7 +65,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     @classmethod
     def load(cls, path: Path, sampling: float = 0.0) -> Self:  # noqa: ARG003 - words have one segmentation
-        """Read what `save` wrote. Raises ModelError: the file is missing or damaged."""
+        """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["kind"] != cls.kind:
@@ -77,7 +78,11 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> Self:
-        """Take the most frequent units; of equally frequent ones the first. Raises DataError: there are none."""
+        """Build a vocabulary of the most frequent units. Among equally frequent units, the first to occur is preferred.
+
+        Raises:
+            DataError: the lines contain no units.
+        """
         counts = Counter(itertools.chain.from_iterable(cls.split(replace_surrogates(line)) for line in lines))
         if not counts:
             raise DataError(f"{what}: contains no text to learn a vocabulary from; check the files")
@@ -86,7 +91,10 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
 
 class WordTokenizer(VocabularyTokenizer):
-    """Words between spaces. Decoding does not restore runs of spaces, spaces at either end, or unknown words (⁇)."""
+    """A tokenizer that splits text into words at spaces.
+
+    Decoding returns single spaces between words, no spaces at either end, and ⁇ for unknown words.
+    """
 
     kind: ClassVar[str] = "words"
 
@@ -100,7 +108,7 @@ class WordTokenizer(VocabularyTokenizer):
 
 
 class CharacterTokenizer(VocabularyTokenizer):
-    """One id for each character (code point). Decoding does not restore unknown characters (⁇)."""
+    """A tokenizer with one id for each character (code point). Unknown characters decode to ⁇."""
 
     kind: ClassVar[str] = "characters"
 
