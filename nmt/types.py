@@ -1,17 +1,18 @@
-"""The legend of shapes, the special tokens, and a batch.
+"""The letters of tensor shapes, the ids of the special tokens, and the type of a batch.
 
-Shapes are written as comments where they change, with these letters:
+Docstrings and comments give the shapes of tensors with these letters:
 
     B  sentences in a batch          H  hidden size of a layer
-    S  source tokens, padded         E  embedding size
-    T  target tokens, padded         C  size of a context, that of the encoder's outputs
-    K  hypotheses per sentence       A  size of attention's queries and keys
-    N  rows in a step, B · K         V  vocabulary size
-    R  rows of a readout             W  candidates per sentence
+    S  source tokens, padded         E  size of an embedding
+    T  target tokens, padded         C  size of a context vector and of the encoder's outputs
+    K  hypotheses per sentence       A  size of the queries and keys of attention
+    N  rows of a time step, B · K    V  size of the vocabulary
+    R  predicted target tokens       W  candidate tokens per sentence
     Q  attention queries per sentence: T in training, K in search
-    D  size of any input             …  any leading dimensions
+    D  size of any input             F  size of any output, such as all gates of a cell
+    …  any leading dimensions
 
-A mask is True at real tokens and False at padding. Values at padding are undefined.
+A mask is True at tokens and False at padding. The values of other tensors at padding are undefined.
 """
 
 import dataclasses
@@ -26,32 +27,33 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Sentence pairs as padded ids. Both sides end in EOS. Neither starts with BOS, which the decoder adds."""
+    """Sentence pairs as padded ids. Both sides end with EOS. Neither side starts with BOS, which the decoder adds."""
 
     source: Tensor  # (B, S) int64
-    source_lengths: Tensor  # (B,) int64, EOS counted
+    source_lengths: Tensor  # (B,) int64, including EOS
     target: Tensor  # (B, T) int64
-    target_lengths: Tensor  # (B,) int64, EOS counted
-    first: int = 0  # index of its first sentence in its update
-    update_sentences: int | None = None  # in the whole update, of all processes; None: this batch is the update
+    target_lengths: Tensor  # (B,) int64, including EOS
+    # One update of the weights may use several batches, in several processes.
+    first: int = 0  # the index of this batch's first sentence among all sentences of the update
+    update_sentences: int | None = None  # the number of sentences in the update; None: this batch is the whole update
 
     @property
     def sentences(self) -> int:
-        """Number of pairs, B."""
+        """The number of sentence pairs, B."""
         return self.source.size(0)
 
     @property
     def target_tokens(self) -> int:
-        """Number of target tokens, EOS counted, without padding: the unit of speed and of the loss."""
+        """The number of target tokens, including EOS but not padding. Speed and loss are measured per target token."""
         return int(self.target_lengths.sum())
 
     @property
     def padded_size(self) -> int:
-        """Number of ids on both sides, padding counted: memory grows with it."""
+        """The number of ids on both sides, including padding. Memory use grows with this number."""
         return self.source.numel() + self.target.numel()
 
     def twice(self) -> "Batch":
-        """All sentences, followed by a copy of all of them."""
+        """Return a batch of all sentences, followed by a second copy of all sentences."""
         return dataclasses.replace(
             self,
             source=self.source.repeat(2, 1),
@@ -61,7 +63,7 @@ class Batch:
         )
 
     def halves(self) -> tuple["Batch", "Batch"]:
-        """Split at least two sentences into two batches of the same update."""
+        """Split a batch of at least two sentences into two batches that belong to the same update."""
         middle = self.sentences // 2
         return self._part(0, middle), self._part(middle, self.sentences)
 
@@ -77,7 +79,7 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> "Batch":
-        """Copy to a device."""
+        """Copy the batch to a device."""
         return dataclasses.replace(
             self,
             source=self.source.to(device),
@@ -88,7 +90,7 @@ class Batch:
 
 
 def pad(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Right-pad lists of ids with PAD into ids (B, longest) and lengths (B,), both int64."""
+    """Pad lists of ids with PAD on the right. Return the ids (B, longest length) and the lengths (B,), both int64."""
     lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
     ids = torch.full((len(sequences), int(lengths.max())), PAD, dtype=torch.int64)
     for row, sequence in zip(ids, sequences, strict=True):

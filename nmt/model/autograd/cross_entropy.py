@@ -1,4 +1,7 @@
-"""Loss functions: softmax, cross entropy and R-Drop in one, with their gradient; guided attention."""
+"""Loss functions: the cross entropy of a softmax, the divergence of R-Drop, and guided attention.
+
+`cross_entropy` computes softmax, cross entropy and R-Drop in one function with an explicit backward pass.
+"""
 
 from typing import Any
 
@@ -8,9 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from nmt.system.machine import product_dtype
 
-# Both are even, to keep the pairs of R-Drop together.
-ROWS = 1024  # scored at a time: this bounds the scores, the largest tensors of training
-CACHED_ROWS = 32  # normalized at a time: their float32 scores fit into the processor's cache
+# Both numbers are even, so that the two rows of each R-Drop pair stay together.
+ROWS = 1024  # rows scored at a time, which limits the size of the scores, the largest tensors of training
+CACHED_ROWS = 32  # rows normalized at a time: their float32 scores fit into the processor's cache
 
 
 def cross_entropy(
@@ -21,18 +24,20 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     r_drop: float = 0.0,
 ) -> Tensor:
-    """Label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens, in nats, float32.
+    """Compute the label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens.
 
-    The forward pass computes the gradient too, while it has the scores. The loss is differentiable once.
+    The loss is in nats and of type float32. The forward pass also computes the gradient, because it has the scores at
+    hand. The gradient itself cannot be differentiated.
 
     Args:
-        vectors: x of the tokens, (R, D), without padding.
+        vectors: x of each token, without padding, (R, D).
         weight: W, (V, D).
         bias: b, (V,).
-        targets: (R,) int64.
-        label_smoothing: ε, the probability spread evenly over the vocabulary.
-        r_drop: α of R-Drop (Liang et al. 2021, eq. 4). Rows 2i and 2i + 1 then predict the same token under
-            different dropout, and the loss of each such pair grows by α/2 (KL(p‖q) + KL(q‖p)). 0: off.
+        targets: the correct token of each row, (R,) int64.
+        label_smoothing: ε, the probability that is spread evenly over the vocabulary.
+        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), or 0 for no R-Drop. With R-Drop, rows 2i and 2i + 1 must predict
+            the same token under different dropout. If p and q are their distributions, each such pair of rows adds
+            α/2 (KL(p‖q) + KL(q‖p)) to the loss.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
@@ -42,14 +47,14 @@ def cross_entropy(
 
 
 def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """The same cross entropy, summed, from log-probabilities (R, V)."""
+    """Compute the label-smoothed cross entropy of targets (R,) from log-probabilities (R, V), summed over the rows."""
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
     of_all = log_probabilities.mean(dim=-1).sum()
     return -(1 - label_smoothing) * of_targets - label_smoothing * of_all if label_smoothing else -of_targets
 
 
 def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
-    """Cross entropy −Σ g log a of attention weights a with alignments g, (R, S) each (Chen et al. 2016, eq. 9)."""
+    """Compute −Σ g log a for attention weights a and alignments g, (R, S) each (Chen et al. 2016, eq. 9)."""
     return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
 
 
@@ -92,20 +97,21 @@ class _CrossEntropy(torch.autograd.Function):
 def _normalize(
     scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, r_drop: float, d_bias: Tensor | None
 ) -> Tensor:
-    """The loss of scores (rows, V) plus bias, summed.
+    """Compute the loss of scores (rows, V) plus bias, summed over the rows.
 
-    With `d_bias`, the gradient of the bias is added to it, and the scores become their gradient, p − q, in place.
+    If `d_bias` is given, add the gradient of the bias to it, and replace the scores by their gradient in place. Without
+    R-Drop, this gradient is p − q, where p is the softmax and q the label-smoothed target distribution.
     """
     rest = label_smoothing / scores.size(-1)
     losses = []
     for z, y in zip(torch.split(scores, CACHED_ROWS), torch.split(targets, CACHED_ROWS), strict=True):
-        biased = z.to(bias.dtype, copy=True).add_(bias)  # faster than adding two types
+        biased = z.to(bias.dtype, copy=True).add_(bias)  # faster than adding tensors of two types
         of_target = biased.gather(1, y.unsqueeze(1)).squeeze(1)
         p = biased.softmax(dim=-1)
         # −log p of the target. p is clamped to the smallest normal float, which bounds the loss but not its gradient.
         p_target = p.gather(1, y.unsqueeze(1)).squeeze(1).clamp_(min=torch.finfo(p.dtype).tiny)
         loss = -p_target.log()
-        if label_smoothing:  # the share of all tokens v: log p_v = z_v − log Σ exp z
+        if label_smoothing:  # add the mean of −log p_v over all tokens v, where log p_v = z_v − log Σ exp z
             normalizer = of_target + loss
             loss = (1 - label_smoothing) * loss + label_smoothing * normalizer - rest * biased.sum(dim=-1)
         losses.append(loss.sum())
@@ -124,16 +130,17 @@ def _normalize(
 
 
 def divergence(log_p: Tensor) -> Tensor:
-    """KL(p‖q) + KL(q‖p) of rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
+    """Compute KL(p‖q) + KL(q‖p) of rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
     pairs = log_p.view(-1, 2, log_p.size(-1))
     return (pairs.exp() * (pairs - pairs.flip(1))).sum()
 
 
 def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """`divergence` from logits and their softmax p (rows, V), and its gradient by the logits.
+    """Compute `divergence` and its gradient with respect to the logits, from logits (rows, V) and their softmax.
 
-    It is Σ (p − q) (log p − log q), in which the normalizers of the softmax cancel. Its gradient by the logits of p is
-    p ⊙ (d − Σ p d) + p − q, where d is the difference of the logits.
+    For distributions p and q, the divergence is Σ (p − q) (log p − log q). The normalizers of the softmax cancel in
+    this sum. The gradient with respect to the logits of p is p ⊙ (d − Σ p d) + p − q, where d is the logits of p minus
+    the logits of q.
     """
     V = logits.size(-1)
     pairs, probabilities = logits.view(-1, 2, V), p.view(-1, 2, V)

@@ -1,9 +1,10 @@
-"""The LSTM in training on a CPU, its gradient written out (back-propagation through time, Werbos 1990).
+"""The LSTM for training on a CPU, with an explicit backward pass (back-propagation through time, Werbos 1990).
 
-It is faster than autograd for three reasons. Over a whole sequence, each weight's gradient is one large product
-instead of a sum of small ones. Activations are recomputed in the backward pass rather than stored, so that everything
-between two products stays in the processor's cache. And one sigmoid serves all four gates, by tanh(x) = 2 σ(2x) − 1;
-torch's tanh takes several times as long.
+This backward pass is faster than that of autograd for three reasons:
+
+- The gradient of each weight over a whole sequence is one large product instead of a sum of small products.
+- Activations are recomputed instead of stored, so that all data between two products stay in the processor's cache.
+- One sigmoid serves all four gates, because tanh(x) = 2 σ(2x) − 1. The tanh of torch takes several times as long.
 """
 
 from typing import Any
@@ -22,21 +23,30 @@ INPUT, FORGET, CANDIDATE, OUTPUT = range(4)  # the gates in torch's order
 def lstm_sequence(
     inputs: Tensor, state: CellState, weights: tuple[Tensor, ...], dtype: torch.dtype, mask: Tensor | None = None
 ) -> Tensor:
-    """Outputs (T, B, H) of an LSTM at all time steps.
+    """Run an LSTM over a sequence and return the outputs of all time steps, (T, B, H).
 
     Args:
         inputs: (T, B, D).
-        state: the first (h, c), (B, H) each.
-        weights: W (4H, D), U (4H, H) and the two biases (4H,), gates in the order i, f, g, o, as in `nn.LSTM`.
-        dtype: of the products and the outputs. If it is bfloat16, cell states and activations are float32.
-        mask: dropout on h before the product U h, (B, H), the same at every step.
+        state: the initial (h, c), (B, H) each.
+        weights: W (4H, D), U (4H, H) and the two biases (4H,). The gates have the order i, f, g, o, as in `nn.LSTM`.
+        dtype: the type of the products and the outputs. If it is bfloat16, cell states and activations are float32.
+        mask: the dropout mask by which h is multiplied before the product U h at every time step, (B, H).
     """
     outputs: Tensor = _Sequence.apply(inputs, *state, dtype, mask, *weights)  # type: ignore[no-untyped-call]
     return outputs
 
 
 def lstm_cell(gates: Tensor, bias: Tensor, c: Tensor) -> CellState:
-    """One time step: (h, c), (N, H) each, from W x + U h (N, 4H), its bias (4H,) and the last c."""
+    """Compute one time step of an LSTM.
+
+    Args:
+        gates: W x + U h without bias, (N, 4H).
+        bias: the sum of both biases, (4H,).
+        c: the cell state before the step, (N, H).
+
+    Returns:
+        The state (h, c) after the step, (N, H) each.
+    """
     state: CellState = _Cell.apply(gates, bias, c)  # type: ignore[no-untyped-call]
     return state
 
@@ -107,14 +117,14 @@ class _Cell(torch.autograd.Function):
 
 
 def _add_product(above: Tensor, gates: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
-    """The gradient of h: from the layer above plus, through the mask, from the next step."""
+    """Return the gradient of h: the part from the layer above plus the part from the next step, times the mask."""
     if mask is None:
         return torch.addmm(above, gates, weight)
     return torch.addcmul(above, gates @ weight, mask)
 
 
 def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tensor) -> None:
-    """h and c (N, H) after one step, from W x + U h (N, 4H) and the last c."""
+    """Write h and c (N, H) after one step to `h_out` and `c_out`, given W x + U h (N, 4H) and the previous c."""
     i, f, half_g, o = _activate(gates, bias).unbind(dim=1)
     torch.mul(f, c, out=c_out).addcmul_(i, _tanh(half_g))
     torch.mul(o, _tanh(_half_tanh(c_out)), out=h_out)
@@ -123,7 +133,10 @@ def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tenso
 def _backward(
     gates: Tensor, bias: Tensor, c: Tensor, next_c: Tensor, d_h: Tensor, d_next_c: Tensor, d_gates_out: Tensor
 ) -> Tensor:
-    """From the gradients of h and c, write that of the gates (N, 4H) to `d_gates_out` and return that of the last c."""
+    """Compute the gradients of one step from the gradients of h and c after it.
+
+    Write the gradient of the gates (N, 4H) to `d_gates_out`, and return the gradient of the previous c (N, H).
+    """
     activations = _activate(gates, bias)  # (N, 4, H)
     i, f, half_g, o = activations.unbind(dim=1)
     d_h = d_h.to(c.dtype)
@@ -139,29 +152,29 @@ def _backward(
 
 
 def _activate(gates: Tensor, bias: Tensor) -> Tensor:
-    """σ of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from (N, 4H)."""
+    """Return σ(x) of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from gates (N, 4H)."""
     activations = (
         gates.to(_wide_type(gates), copy=True).add_(bias).view(len(gates), 4, -1)
-    )  # to add two types at once is slower
+    )  # adding tensors of two types is slower
     activations[:, CANDIDATE].mul_(2.0)
     return activations.sigmoid_()
 
 
 def _half_tanh(x: Tensor) -> Tensor:
-    """σ(2x), from which tanh and its slope follow cheaply."""
+    """Return σ(2x), from which tanh(x) and its derivative follow cheaply."""
     return (x * 2.0).sigmoid_()
 
 
 def _tanh(half: Tensor) -> Tensor:
-    """tanh(x) = 2 σ(2x) − 1."""
+    """Return tanh(x) = 2 σ(2x) − 1 from σ(2x)."""
     return (half * 2.0).sub_(1.0)
 
 
 def _slopes(sigmoids: Tensor) -> Tensor:
-    """σ' = σ (1 − σ). Four times that of σ(2x) is tanh'(x)."""
+    """Return σ (1 − σ), the derivative of the sigmoid. For σ(2x), a quarter of the derivative of tanh(x)."""
     return torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1)
 
 
 def _wide_type(gates: Tensor) -> torch.dtype:
-    """The type of states and activations, at least float32."""
+    """Return the type of cell states and activations: the type of the gates, but at least float32."""
     return torch.promote_types(gates.dtype, torch.float32)

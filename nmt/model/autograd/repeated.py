@@ -1,6 +1,6 @@
-"""Products with the same factor at many time steps; the factor's gradient is one large product after the last step.
+"""Products with the same factor at many time steps, whose gradient is one large product after the last step.
 
-Autograd would add up a small product for each step, which is slower and rounds at each sum.
+Autograd would add a small product for each step, which is slower and rounds after each addition.
 """
 
 import weakref
@@ -13,10 +13,10 @@ from torch.autograd.function import once_differentiable
 
 
 class Repeated:
-    """A factor M of products `x @ repeated`, for one pass forward and one backward.
+    """The right factor of products `x @ repeated` at many time steps, for one forward and one backward pass.
 
     Args:
-        factor: (K, N); or (B, K, N), for x of (B, Q, K).
+        factor: a matrix (D, F), or one matrix for each sentence (B, D, F). In the second case x is (B, Q, D).
     """
 
     def __init__(self, factor: Tensor) -> None:
@@ -24,7 +24,8 @@ class Repeated:
         self.factor = factor.detach()
         self.lefts: list[Tensor] = []
         self.gradients: list[Tensor] = []
-        # Every product depends on this empty tensor, so autograd computes its gradient after those of all products.
+        # Every product depends on this empty tensor, so autograd asks for its gradient after the gradients of all
+        # products.
         self.handle: Tensor = _Handle.apply(factor, self)  # type: ignore[no-untyped-call]
 
     def __rmatmul__(self, left: Tensor) -> Tensor:
@@ -37,11 +38,11 @@ class Repeated:
 
     @cached_property
     def mT(self) -> "Repeated":  # noqa: N802 (torch's name)
-        """The transposed factor, the same object at every step."""
+        """The transposed factor. It is cached, so that all time steps use the same object."""
         return Repeated(self._source.mT)
 
     def gradient(self) -> Tensor | None:
-        """The factor's gradient, in the factor's layout; None if no product had one."""
+        """Return the gradient of the factor, in the factor's memory layout, or None if no product has a gradient."""
         if not self.gradients:
             return None
         lefts, gradients = torch.cat(self.lefts, dim=-2), torch.cat(self.gradients, dim=-2)
@@ -54,15 +55,15 @@ Factor = Tensor | Repeated
 
 
 class RepeatedLinears:
-    """Linear layers at many time steps, for one pass forward and one backward."""
+    """Linear layers that are applied at many time steps, for one forward and one backward pass."""
 
     def __init__(self, dtype: torch.dtype) -> None:
-        """`dtype`: of the products."""
+        """`dtype`: the type of the products."""
         self.dtype = dtype
         self._factors: dict[nn.Linear, Repeated] = {}
 
     def __call__(self, linear: nn.Linear, inputs: Tensor) -> Tensor:
-        """W x + b."""
+        """Return W x + b for the weights of `linear`."""
         if linear not in self._factors:
             self._factors[linear] = Repeated(linear.weight.to(self.dtype).t())
         product = inputs @ self._factors[linear]
@@ -72,7 +73,7 @@ class RepeatedLinears:
 class _Handle(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, factor: Tensor, repeated: Repeated) -> Tensor:
-        ctx.repeated = weakref.ref(repeated)  # the products keep it alive; a strong reference here would be a cycle
+        ctx.repeated = weakref.ref(repeated)  # the products keep it alive; a strong reference would be a cycle
         return factor.new_empty(0)
 
     @staticmethod

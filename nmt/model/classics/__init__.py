@@ -1,4 +1,4 @@
-"""Parts of published architectures that the recipes do not need: one file each, with its paper and its equation.
+"""Parts of published architectures that the recipes do not use. Each file names the paper and gives the equation.
 
-The core knows them by one line in a table (nmt/model/parts.py, nmt/model/seq2seq.py).
+Only nmt/model/parts.py and nmt/model/seq2seq.py import these parts, and map names in the configuration to them.
 """

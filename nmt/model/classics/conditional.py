@@ -13,10 +13,12 @@ from nmt.system.machine import product_dtype
 
 
 class ConditionalDecoder(ContextDecoder):
-    """Attention between two transitions of the first layer: Nematus' cGRU, with any cell (Sennrich et al. 2017).
+    """A decoder that attends between two cells of its first layer: the cGRU of Nematus (Sennrich et al. 2017).
 
-    s' = cell(previous token, s);  c = attention(s');  s = cell(c, s'). Further transitions come after these
-    (Miceli Barone et al. 2017). The layers above see whole sequences in training.
+    s' = cell(previous token, s);  c = attention(s');  s = cell(c, s')
+
+    The cells may be of any type. Further cells may follow these two (Miceli Barone et al. 2017). In training, the
+    layers above the first process all target positions at once.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -54,7 +56,10 @@ class ConditionalDecoder(ContextDecoder):
         cells: tuple[StepLayer, StepLayer],
         mask: Tensor | None,
     ) -> tuple[Attended, CellState, Tensor | None]:
-        """One step, before normalization; `mask` is dropout on the context as input of the second cell, (N, C)."""
+        """Compute one time step of the first layer, without layer normalization of its output.
+
+        `mask` (N, C) is the dropout mask for the context as the input of the second cell.
+        """
         first, second = cells
         state = first.step(embedded, state)
         context, weights, attention = self.attend(state[0], memory, attention)

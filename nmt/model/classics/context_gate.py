@@ -1,4 +1,4 @@
-"""A gate between context and decoder state."""
+"""A gate between the context and the decoder's output."""
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,6 @@ class GatedCombine(nn.Module):
         self.gate = nn.Linear(E + H + C, H)
 
     def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
-        """As `Combine.vectors`."""
+        """Compute h̃ (…, H). The arguments are those of `Combine.vectors`."""
         z = torch.sigmoid(apply(self.gate, torch.cat([embedded, hidden, context], dim=-1)))
         return torch.tanh(torch.lerp(apply(self.hidden, hidden), apply(self.context, context), z))

@@ -1,4 +1,4 @@
-"""A pointer-generator, which may copy source tokens."""
+"""The output layer of a pointer-generator, which may copy source tokens."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,8 @@ from nmt.model.output import LogSoftmax, OutputLayer, Readout
 class CopyOutput(OutputLayer):
     """p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source token s is y} a_s, g = σ(w x + v) (See et al. 2017, eq. 9).
 
-    See et al. make g from context and state; here it is made from the attentional vector, which holds both.
+    See et al. compute g from the context and the decoder state. Here g is computed from the attentional vector x, which
+    combines the two.
     """
 
     copies = True
@@ -24,16 +25,16 @@ class CopyOutput(OutputLayer):
         gate = self.generate(readout.vectors).to(generated.dtype)
         copied = _copy_probabilities(readout, generated.size(-1)).to(generated.dtype)
         sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + _log(copied))
-        return sums.masked_fill(generated.isneginf(), -torch.inf)  # what is not a candidate stays at -inf
+        return sums.masked_fill(generated.isneginf(), -torch.inf)  # a token that is not a candidate keeps −∞
 
 
 def _log(probabilities: Tensor) -> Tensor:
-    """log(p), with p clamped to the smallest normal number so that the gradient stays finite."""
+    """Return log(p), with p clamped to the smallest normal number so that the gradient stays finite."""
     return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _copy_probabilities(readout: Readout, width: int) -> Tensor:
-    """The attention that each of W columns receives, (R, W), normalized over the columns."""
+    """Sum the attention weights of the source tokens that are equal to each candidate. Return normalized sums (R, W)."""
     assert readout.columns is not None
     weights = readout.attention.new_zeros(len(readout.attention), width + 1)
     weights = weights.scatter_add(1, readout.columns, readout.attention)[:, :width]

@@ -1,4 +1,4 @@
-"""Attention with coverage: the score depends on what has been attended to before."""
+"""Attention with coverage: the scores depend on the attention weights of all previous steps."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,10 @@ from nmt.model.state import Memory
 
 
 class CoverageAttention(AdditiveAttention):
-    """score = wᵀ tanh(W q + U v + u c), c the sum of the weights of all previous steps (See et al. 2017, eq. 11).
+    """score = wᵀ tanh(W q + U v + u c) (See et al. 2017, eq. 11).
 
-    The sum tells attention what has been translated already (Tu et al. 2016). It is the state of this attention.
+    The coverage c is the sum of the attention weights of all previous steps. It shows which source tokens have been
+    translated already (Tu et al. 2016). The coverage is the state of this attention.
     """
 
     def __init__(self, config: ModelConfig) -> None:

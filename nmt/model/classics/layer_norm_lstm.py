@@ -11,9 +11,11 @@ from nmt.model.state import CellState
 
 
 class LayerNormLSTM(RecurrentLayer):
-    """An LSTM that normalizes its sums (Ba et al. 2016, eqs. 20 to 22; LN is over all gates of a product).
+    """An LSTM with layer normalization LN (Ba et al. 2016, eqs. 20 to 22).
 
     (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
+
+    LN(W x) and LN(U h) normalize the values of all four gates together.
     """
 
     states = 2
@@ -22,15 +24,15 @@ class LayerNormLSTM(RecurrentLayer):
         super().__init__(config, hidden_size)
         self.w_input = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.w_recurrent = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.norm_input = nn.LayerNorm(4 * hidden_size)  # its bias is b
+        self.norm_input = nn.LayerNorm(4 * hidden_size)  # the bias of this module is b
         self.norm_recurrent = nn.LayerNorm(4 * hidden_size, bias=False)
         self.norm_cell = nn.LayerNorm(hidden_size)
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """As an LSTM, but with a small random bias for g.
+        """Draw the initial weights as for an LSTM, but with a small random bias for g.
 
-        With a zero bias, a dropped word at the beginning of a sentence would leave a cell state of zeros, and the
-        gradient of its normalization would divide by almost zero, step after step.
+        With a zero bias, a dropped word at the beginning of a sentence would leave a cell state of zeros. The gradient
+        of LN(c') would then divide by almost zero at every step.
         """
         H = self.hidden_size
         nn.init.xavier_uniform_(self.w_input, generator=generator)

@@ -1,4 +1,4 @@
-"""Encoder stacks whose upper layers do not read in both directions."""
+"""Alternatives to bidirectional layers for the encoder layers above the first."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from nmt.model.parts import build_layer
 
 
 class ForwardLayer(nn.Module):
-    """One recurrent layer that reads forward: the upper layers of GNMT (Wu et al. 2016)."""
+    """A recurrent layer that only reads forward, like the upper layers of GNMT (Wu et al. 2016)."""
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
@@ -27,9 +27,10 @@ class ForwardLayer(nn.Module):
 
 
 class AlternatingLayer(BidirectionalLayer):
-    """Each direction reads the other's outputs only: two stacks that change direction layer by layer.
+    """A forward and a backward recurrent layer, each of which reads the outputs of the opposite direction below it.
 
-    Zhou et al. 2016 use one such stack, Miceli Barone et al. 2017 use two (alternating; with transitions, BiDeep).
+    Several such layers form two stacks, and each stack changes direction from layer to layer. Zhou et al. 2016 use one
+    stack. Miceli Barone et al. 2017 use two, and call them BiDeep if the cells have deep transitions.
     """
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:

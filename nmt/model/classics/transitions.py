@@ -1,4 +1,4 @@
-"""Deep transitions: several cells, one after another, within a time step."""
+"""Deep transitions: several cells run one after another within a time step."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from nmt.model.state import CellState
 
 
 class Transition(nn.Module):
-    """U (F, H) and b (F,) of a cell whose only input is the state."""
+    """The weights U (F, H) and b (F,) of a cell whose only input is the state."""
 
     def __init__(self, like: Tensor) -> None:
-        """`like`: another cell's U."""
+        """`like`: U of another cell, which has the same shape."""
         super().__init__()
         self.weight = nn.Parameter(torch.empty(like.shape))
         self.bias = nn.Parameter(torch.empty(len(like)))
@@ -26,10 +26,10 @@ class Transition(nn.Module):
 class DeepTransitionLayer(TorchLayer):
     """s' = cell(x, s), then s' = cell(0, s') for each further transition (Pascanu et al. 2014).
 
-    Miceli Barone et al. 2017 use it for translation.
+    Miceli Barone et al. 2017 use deep transitions for translation.
     """
 
-    transitions: Sequence[Transition]  # after the first
+    transitions: Sequence[Transition]  # all transitions except the first
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int, transitions: int) -> None:
         super().__init__(config, input_size, hidden_size)
@@ -57,11 +57,11 @@ class DeepTransitionLayer(TorchLayer):
         return (UnrolledTransitions if self.cell == "lstm" else Unrolled)(self, like, randomness)
 
     def forward(self, inputs: Tensor, state: CellState, randomness: Randomness | None = None) -> Tensor:
-        return RecurrentLayer.forward(self, inputs, state, randomness)  # torch has no kernel for it
+        return RecurrentLayer.forward(self, inputs, state, randomness)  # torch has no kernel for deep transitions
 
 
 class UnrolledTransitions(UnrolledLSTM):
-    """An unrolled LSTM with further transitions."""
+    """An unrolled LSTM with deep transitions."""
 
     def next_state(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
         state = super().next_state(gates, bias, state)
