@@ -1,1 +1,1 @@
-"""Search: scorers, filters, the beam and the one decoding loop."""
+"""Search for the best translations: the decoding loop, beam search, sampling, constraints and scorers."""

@@ -1,11 +1,12 @@
-"""The beam: the live hypotheses of a batch, and one step that extends them by a token.
+"""The beam: the unfinished ("live") hypotheses of a batch, and one step that extends each of them by a token.
 
-The search is breadth first over the K best hypotheses of each sentence (Graves 2012; Sutskever et al. 2014). All live
-hypotheses have the same length, so they are compared by log P alone. Lengths matter only between finished hypotheses
-(nmt/search/finished.py).
+Beam search extends the K best hypotheses of each sentence at every step (Graves 2012; Sutskever et al. 2014). All live
+hypotheses have the same length, so they are compared by log P alone. Finished hypotheses differ in length, which their
+scores take into account (nmt/search/finished.py).
 
-A beam is small, so its arithmetic runs in numpy on the host, where an operation costs less than a kernel launch or a
-torch operator. Scores stay on their device until only the best are left (nmt/search/extensions.py).
+A beam is small, so its arithmetic runs in numpy on the CPU: a numpy operation takes less time than the launch of a GPU
+kernel or the call of a torch operator. The scores of the candidates stay on their device, and only the best are copied
+to the CPU (nmt/search/extensions.py).
 """
 
 from dataclasses import dataclass, replace
@@ -24,25 +25,25 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """The live hypotheses of B sentences, K of each, best first. Row b·K + k is hypothesis k of sentence b.
+    """The K live hypotheses of each of B sentences, best first. Row b·K + k is hypothesis k of sentence b.
 
-    A hypothesis consists of its last token and a pointer back to the beam that it extends, which is all that a step
-    writes.
+    A hypothesis consists of its last token and a pointer to the hypothesis in the previous beam that it extends. A step
+    writes only these two and never copies the earlier tokens.
     """
 
     sentences: Ids  # (B,) indices in the batch of the sentences that are still searched
     log_probabilities: Floats  # (B, K), −∞ in unused slots
     last: Ids  # (N,) the last token of each hypothesis
-    length: int  # tokens so far, T
-    before: "Beam | None" = None  # the beam of length T − 1
+    length: int  # the number of tokens of each hypothesis
+    before: "Beam | None" = None  # the previous beam, whose hypotheses are one token shorter
     origins: Ids  # (N,) the row of `before` that each hypothesis extends
     attention: Tensor | None = (
-        None  # (rows of `before`, S) the weights that predicted the last tokens, if they are kept
+        None  # (rows of `before`, S) the attention weights with which the last tokens were predicted; None: not kept
     )
 
     @staticmethod
     def start(sentences: int) -> "Beam":
-        """One empty hypothesis for each sentence."""
+        """Return a beam with one empty hypothesis for each sentence."""
         rows = np.arange(sentences)
         return Beam(
             sentences=rows,
@@ -53,7 +54,7 @@ class Beam:
         )
 
     def select(self, sentences: Ids) -> "Beam":
-        """The beam of some of its sentences, by row."""
+        """Return a beam with only some of the sentences, given by their indices in this beam."""
         shape = self.log_probabilities.shape
         return replace(
             self,
@@ -71,22 +72,22 @@ class Beam:
 
     @property
     def moved(self) -> bool:
-        """Whether the scorer's state must be reordered: some hypothesis does not extend the one in its row."""
+        """Whether the scorer's state must be reordered, because a hypothesis extends one from another row."""
         assert self.before is not None
         rows = len(self.before.last)
         return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
 
     def tokens(self, row: int) -> list[int]:
-        """The tokens of one hypothesis, without BOS."""
+        """Return the tokens of the hypothesis in `row`, without BOS."""
         return [beam.last.item(row) for beam, row in self._path(row)]
 
     def weights(self, row: int) -> list[Tensor]:
-        """The attention weights that predicted its tokens, (S,) each."""
+        """Return the attention weights (S,) with which each token of the hypothesis in `row` was predicted."""
         path = ((beam.attention, beam.origins.item(row)) for beam, row in self._path(row))
         return [attention[origin] for attention, origin in path if attention is not None]
 
     def _path(self, row: int) -> list[tuple["Beam", int]]:
-        """The beams that lead to a hypothesis, from its first token on, and its row in each."""
+        """Return a (beam, row) pair for each token of a hypothesis, starting from the first token."""
         beam, path = self, []
         while beam.before is not None:
             path.append((beam, row))
@@ -97,45 +98,50 @@ class Beam:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Hypotheses of a beam that ended at one step."""
+    """The hypotheses of a beam that ended at one step, because EOS was appended to them."""
 
-    beam: Beam
-    rows: Ids  # (E,) of the beam
-    log_probabilities: Floats  # (E,) with EOS
-    attention: Tensor | None  # (N, S) the weights that predicted EOS
+    beam: Beam  # the beam before EOS
+    rows: Ids  # the row in the beam of each hypothesis that ended
+    log_probabilities: Floats  # log P of each hypothesis that ended, EOS included
+    attention: Tensor | None  # (N, S) the attention weights with which EOS was predicted for all rows of the beam
 
     def weights(self, row: int) -> Tensor:
-        """The attention weights of one hypothesis, EOS included, (T, S). They must have been kept."""
+        """Return the attention weights of one hypothesis, EOS included, (T, S).
+
+        The search must have kept attention weights.
+        """
         assert self.attention is not None
         return torch.stack([*self.beam.weights(row), self.attention[row]])
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamStep:
-    """The result of one step."""
+    """The result of extending a beam by one token."""
 
     beam: Beam
     ended: Ended | None  # None: no hypothesis ended
-    margins: Scores | None  # (B,) the difference in log P that decided the closest choice, if asked for
+    margins: Scores | None  # (B,) the margin in log P of the closest decision of each sentence; None: not measured
 
 
 def extend_beam(
     beam: Beam, scores: Tensor, candidates: Ids, width: int, attention: Tensor | None = None, *, margins: bool = False
 ) -> BeamStep:
-    """Extend every hypothesis by every candidate token and keep the best.
+    """Extend every hypothesis by every candidate token and keep the best extensions.
 
-    Of all extensions of a sentence's hypotheses, those with EOS among the `width` best end, and the `width` best of the
-    others live on. If there are fewer, the remaining slots have log P = −∞.
+    An extension by EOS ends its hypothesis if it is among the `width` best extensions of its sentence. The `width` best
+    extensions by other tokens form the new beam. If a sentence has fewer, its remaining slots have log P = −∞.
 
     Args:
         beam: K hypotheses for each sentence.
-        scores: log P of the next tokens, (B, K, W), −∞ where forbidden, EOS first. They are overwritten.
-        candidates: which tokens these are, (B, W), a row for each sentence of the batch.
-        width: most hypotheses of a sentence.
-        attention: the weights that predicted the scores, (N, S), if they are to be kept.
-        margins: whether to measure the margins.
+        scores: log P of each candidate as the next token, (B, K, W), with EOS in column 0. A forbidden token has −∞.
+            The scores are overwritten.
+        candidates: the candidate tokens in the columns of `scores`, (sentences of the batch, W).
+        width: the maximum number of hypotheses per sentence in the new beam.
+        attention: the attention weights (N, S) with which the scores were computed; None if they need not be kept.
+        margins: whether to measure the margins of the decisions.
     """
-    # Relative to the sentence's best hypothesis, sums are small enough for float32 to distinguish them at any length.
+    # Log P is taken relative to the best hypothesis of the sentence. It then stays small at any length, so float32 is
+    # precise enough to distinguish the sums.
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
     ends, others, places = select_extensions(scores, ahead, width + int(margins))
@@ -162,9 +168,9 @@ def extend_beam(
 
 
 def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
-    """Which extensions with EOS, (B, K), are among the `width` best of their sentence.
+    """Find the extensions by EOS that are among the `width` best of their sentence, as a mask (B, K).
 
-    None if none is, as in most steps.
+    Return None if there are none, as in most steps.
     """
     if not np.count_nonzero(ends > others[:, width - 1, None]):
         return None
@@ -175,10 +181,10 @@ def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
 
 
 def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """The difference that decided the closest choice of each sentence, (B,). ∞ or NaN where there was nothing to
-    choose.
+    """Compute the margin in log P of each sentence's closest decision, (B,); ∞ or NaN if there was nothing to decide.
 
-    Three choices can be close: which extensions without EOS live on, which with EOS end, and which with EOS do not.
+    There are three decisions: which extensions by other tokens than EOS are kept, which extensions by EOS end their
+    hypothesis, and which extensions by EOS are dropped.
     """
     margins: Scores = others[:, width - 1] - others[:, width]
     if ended is None:

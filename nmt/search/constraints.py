@@ -1,6 +1,7 @@
-"""Constraints: rules for the next token. They lower scores before the best extensions are chosen; −∞ forbids a token.
+"""Constraints on the next token. They lower the scores of some tokens before the best extensions are chosen.
 
-A new rule is a class here that `build_constraints` adds to its list. The decoding loop does not change.
+A score of −∞ forbids a token. To add a constraint, write a class in this module and let `build_constraints` add it to
+its list. The decoding loop does not change.
 """
 
 from collections.abc import Sequence
@@ -20,40 +21,45 @@ from nmt.types import EOS
 
 
 class Rule(Protocol):
-    """A constraint while one batch is searched."""
+    """A constraint that has been prepared for one batch."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
-        """Lower some of `scores` in place.
+        """Lower some of the scores in place.
 
-        Called once for each step, before any hypothesis is extended. A rule may keep its own state for each hypothesis:
-        `beam.origins` says which row of the beam of the call before each row of `beam` extends.
+        The search calls this method once per step, before it extends the hypotheses. A rule may keep a state for each
+        hypothesis. To update that state, it reads `beam.origins`: row r of the beam extends row `beam.origins[r]` of
+        the beam in the previous call.
 
         Args:
-            scores: log P of each candidate after each hypothesis, (B', K, W), EOS in column 0. Scores must not be
-                raised: that log P only falls as a hypothesis grows lets a search end early. At least one candidate must
-                remain.
-            beam: the hypotheses; its row b is sentence `beam.sentences[b]` of the batch.
+            scores: log P of each candidate as the next token of each hypothesis, (B', K, W), with EOS in column 0. B'
+                is the number of sentences in the beam. A rule must not raise a score, because a search may end early
+                only if log P never rises as a hypothesis grows. At least one candidate must remain possible.
+            beam: the hypotheses. Row b of `scores` belongs to sentence `beam.sentences[b]` of the batch.
         """
         ...
 
 
 class Constraint(Protocol):
-    """A rule for decoding, such as length bounds, forbidden words, or terms that a translation must contain."""
+    """A condition on translations, such as length bounds, forbidden words, or terms that must appear."""
 
     def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> Rule | None:
-        """The rule for one batch; None if it asks for nothing.
+        """Return the rule for one batch, or None if the constraint does not affect this batch.
 
-        The rule for a sentence must not depend on the other sentences of its batch.
+        What the rule does to a sentence must not depend on the other sentences of the batch.
 
         Args:
             sentences: the batch.
-            candidates: which token each column of the scores is: column c of sentence b is `candidates.tokens[b, c]`.
+            candidates: the candidate tokens. Column c of the scores of sentence b belongs to the token
+                `candidates.tokens[b, c]`.
         """
         ...
 
 
 class LengthBounds:
-    """Every hypothesis has at least `min_length` tokens and at most `max_length` of its source; EOS is not counted."""
+    """The constraint that the number of tokens of a hypothesis is within the bounds in the options.
+
+    EOS does not count as a token here.
+    """
 
     def __init__(self, options: SearchOptions) -> None:
         self.options = options
@@ -64,11 +70,11 @@ class LengthBounds:
 
 
 class LengthRule:
-    """Forbids EOS to hypotheses that are too short, and all else to hypotheses at their limit.
+    """Forbids EOS while a hypothesis is too short, and all tokens except EOS once it has reached its maximum length.
 
     Args:
-        minimum: fewest tokens.
-        limits: most tokens of each sentence, (B,); at least `minimum`.
+        minimum: the minimum number of tokens of a hypothesis.
+        limits: the maximum number of tokens for each sentence, (B,). Each must be at least `minimum`.
     """
 
     def __init__(self, minimum: int, limits: Ids) -> None:
@@ -85,10 +91,10 @@ class LengthRule:
 
 
 class ForbiddenTokens:
-    """Some tokens of the vocabulary are never produced.
+    """The constraint that some tokens of the vocabulary never appear in a translation.
 
     Args:
-        ids: the tokens.
+        ids: the ids of these tokens.
     """
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -105,7 +111,7 @@ class ForbiddenColumns:
     """Forbids some candidates of each sentence.
 
     Args:
-        forbidden: which, (B, W), or (1, W) if they are the same for all sentences.
+        forbidden: a mask that is True at forbidden candidates, (B, W), or (1, W) if it is the same for all sentences.
     """
 
     def __init__(self, forbidden: Tensor) -> None:
@@ -121,10 +127,10 @@ class ForbiddenColumns:
 
 
 def build_constraints(target: Tokenizer) -> list[Constraint]:
-    """The constraints that translation hands to each search, besides the length bounds of its options.
+    """Return the constraints that apply to every translation, in addition to the length bounds in the options.
 
     Args:
-        target: the tokenizer of the target side; what it cannot produce, such as tags, is forbidden.
+        target: the tokenizer of the target side. Tokens that it cannot produce from text, such as tags, are forbidden.
     """
-    special = np.arange(target.size) < EOS  # never among the candidates
+    special = np.arange(target.size) < EOS  # these tokens are never candidates
     return [ForbiddenTokens(np.flatnonzero(~target.producible & ~special).tolist())]

@@ -1,4 +1,4 @@
-"""Selecting the best extensions of a sentence's hypotheses from many scores, on any device."""
+"""The selection of the best extensions of each sentence's hypotheses, on any device."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.search.packed import kernels
 
-# On a CPU torch.topk takes as long as twenty passes of numpy's argmax, which runs at the speed of memory.
+# On a CPU, torch.topk takes as long as twenty calls of numpy's argmax, whose speed is limited only by the memory.
 MAX_PASSES = 16
 NEVER = float("-inf")
 
@@ -16,16 +16,21 @@ Scores = NDArray[np.float32]
 
 
 def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
-    """The extensions that a step chooses from, with log P relative to the best hypothesis of each sentence.
+    """Select the extensions by EOS and the `count` best extensions by other tokens.
 
     Args:
-        scores: log P of the next tokens, (B, K, W), EOS first. They are overwritten.
-        ahead: log P of the hypotheses relative to the best of their sentence, (B, K).
-        count: how many to return.
+        scores: log P of each candidate as the next token, (B, K, W), with EOS in column 0. They are overwritten.
+        ahead: log P of the hypotheses, minus log P of the best hypothesis of their sentence, (B, K).
+        count: the number of extensions by other tokens than EOS to select for each sentence.
 
     Returns:
-        Log P of the extensions with EOS, (B, K). Log P of the `count` best of the others, (B, count), best first, and
-        their indices in the sentence's (K, W). If there are fewer, the rest is −∞ at arbitrary indices.
+        Three arrays. Both log P are relative to the best hypothesis of the sentence before the step.
+
+        - log P of the extensions by EOS, (B, K)
+        - log P of the best extensions by other tokens, best first, (B, count)
+        - the index of each of these extensions in the flattened (K, W) scores of its sentence, (B, count)
+
+        If a sentence has fewer extensions, the remaining columns have log P = −∞ and arbitrary indices.
     """
     B, K = ahead.shape
     on_cpu = scores.device.type == "cpu" and count <= MAX_PASSES
@@ -35,7 +40,7 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
         places = np.empty((B, count), np.int64)
         kernels.select_extensions(scores.numpy(), ahead, ends, best, places)
         return ends, best, places
-    if K > 1:  # a single hypothesis is its sentence's best
+    if K > 1:  # with K = 1, each hypothesis is the best of its sentence, so `ahead` is 0
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
     if on_cpu:
         totals = scores.numpy()
@@ -48,7 +53,7 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
 
 
 def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
-    """Take the best one of each row (B, C), `count` times."""
+    """Find the `count` largest scores of each row (B, columns) by repeated argmax. Return the scores and columns."""
     B, C = scores.shape
     values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)
     flat, starts = scores.reshape(-1), np.arange(0, B * C, C)

@@ -1,4 +1,4 @@
-"""Finished hypotheses: which are the best, and when the search of a sentence may stop."""
+"""The finished hypotheses of a batch. They are ranked here, and they determine when the search of a sentence ends."""
 
 import heapq
 import itertools
@@ -13,7 +13,8 @@ from nmt.search.extensions import Ids
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
 
-# Removing finished sentences copies the whole state of the scorer, so wait until at least this fraction has finished.
+# To remove finished sentences from the batch, the whole state of the scorer is copied. So they are removed only when
+# they are at least this fraction of the batch.
 LEAVING_FRACTION = 1 / 8
 
 
@@ -22,18 +23,19 @@ class Hypothesis:
     """A finished translation, in ids."""
 
     ids: list[int]
-    """Tokens without BOS and EOS."""
+    """The tokens of the translation, without BOS and EOS."""
     log_probability: float
-    """log P of the tokens and EOS."""
+    """Log P of the translation, EOS included."""
     score: float
-    """What hypotheses are ranked by: log P after the rerankers, such as log P / length^α."""
+    """The score by which hypotheses are ranked. The rerankers compute it from log P, such as log P / length^α."""
     attention: Tensor | None
-    """Weights over the source tokens, (len(ids) + 1, S), EOS included; None unless the options ask for them."""
+    """The attention weights of each token of the translation and of EOS over the source tokens, (len(ids) + 1, S). None
+    unless the options ask for attention."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The end of a finished hypothesis. Its tokens and weights are read back through the beams only when needed."""
+    """The last token of a finished hypothesis. The earlier tokens are collected from the beams only when needed."""
 
     log_probability: float
     source_length: int
@@ -42,7 +44,7 @@ class End:
 
     @property
     def length(self) -> int:
-        """Tokens, EOS counted."""
+        """The number of tokens of the hypothesis, EOS counted."""
         return self.ended.beam.length + 1
 
     def tokens(self) -> list[int]:
@@ -56,9 +58,9 @@ class Finished:
     """The finished hypotheses of each sentence of a batch.
 
     Args:
-        lengths: of the sources, EOS counted.
-        options: of the search.
-        rerankers: what scores hypotheses, in the order in which they are applied.
+        lengths: the number of tokens of each source sentence, EOS counted.
+        options: the options of the search.
+        rerankers: the steps that turn log P of a hypothesis into its score, in the order in which they are applied.
     """
 
     def __init__(self, lengths: Sequence[int], options: SearchOptions, rerankers: Sequence[Reranker]) -> None:
@@ -66,13 +68,14 @@ class Finished:
         self.options = options
         self.rerankers = rerankers
         self.needs_attention = options.attention or any(reranker.needs_attention for reranker in rerankers)
-        self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # with their scores
+        self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # (score, end) of each hypothesis
         self._margins = np.full(len(lengths), np.inf)
-        # The log P that a live hypothesis must exceed to matter: −∞ while all do, ∞ when its sentence is done.
+        # A live hypothesis is dropped unless its log P exceeds this bar of its sentence. −∞ keeps all hypotheses, and ∞
+        # means that the sentence is done.
         self._bars = np.full(len(lengths), -np.inf)
 
     def add(self, step: BeamStep) -> None:
-        """Record the hypotheses that ended at one step, and its margins. Sentences that are done are skipped."""
+        """Record the hypotheses that ended at one step, and the margins of the step. Skip sentences that are done."""
         if step.margins is not None:
             sentences = step.beam.sentences
             open_margins = np.where(self._bars[sentences] < np.inf, step.margins, np.inf)
@@ -99,11 +102,11 @@ class Finished:
             self._bars[sentence] = self._compute_bar(sentence)
 
     def _compute_bar(self, sentence: int) -> float:
-        """The log P that a live hypothesis of a sentence must exceed.
+        """Compute the log P that a live hypothesis of a sentence must exceed.
 
-        Log P only falls as a hypothesis grows, and its length is limited. So the rerankers bound the score of every
-        extension of a live hypothesis, and one that cannot enter the n-best list is of no use. Unless the search is
-        exact, a sentence is done as soon as `beam` hypotheses have finished.
+        A live hypothesis is worth extending only if it may still enter the n-best list. Log P only falls as a
+        hypothesis grows, and the length is limited, so the rerankers can bound the score of every extension. Unless the
+        search is exact, a sentence is done as soon as `beam` hypotheses have finished.
         """
         found = self._ends[sentence]
         if len(found) < self.options.nbest:
@@ -117,10 +120,10 @@ class Finished:
         return worst
 
     def select_remaining(self, beam: Beam) -> Ids | None:
-        """Rows of the beam's sentences that the search continues with; None for all.
+        """Return the indices in the beam of the sentences with which the search continues. None means all sentences.
 
-        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. It may remain for some steps, in
-        which its hypotheses are ignored.
+        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. A sentence that is done may remain
+        in the beam for some steps, and its hypotheses are then ignored.
         """
         wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]
         count, B = np.count_nonzero(wanted), len(wanted)
@@ -130,11 +133,11 @@ class Finished:
         return None if count and B - count < LEAVING_FRACTION * B else np.flatnonzero(wanted)
 
     def is_complete(self) -> bool:
-        """Whether every sentence has a hypothesis."""
+        """Return whether every sentence has a finished hypothesis."""
         return all(self._ends)
 
     def best(self, sentence: int) -> list[Hypothesis]:
-        """The n-best, best first; equal scores in the order of their ids."""
+        """Return the `options.nbest` best hypotheses of a sentence, best first. Equal scores are ordered by ids."""
         return [
             Hypothesis(
                 ids=end.tokens(),
@@ -146,7 +149,7 @@ class Finished:
         ]
 
     def margin(self, sentence: int) -> float:
-        """The difference that decided the closest choice in the result of `best`, in nats of log P."""
+        """Return the margin of the closest decision that led to the result of `best`, in nats of log P."""
         scores = [score for score, _ in self._ranked(sentence)[: self.options.nbest + 1]]
         tolerance = 1.0 + sum(reranker.tolerance(self.lengths[sentence]) for reranker in self.rerankers)
         gaps = ((better - worse) / tolerance for better, worse in itertools.pairwise(scores))

@@ -22,22 +22,22 @@ from nmt.types import pad
 
 
 class Strategy(Protocol):
-    """How the hypotheses of a batch are extended by a token: beam search, or sampling."""
+    """A way to extend the hypotheses of a batch by one token, such as beam search or sampling."""
 
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
-        """One step, with the arguments of `nmt.search.beam.extend_beam`."""
+        """Extend the hypotheses by one token. `nmt.search.beam.extend_beam` describes the arguments."""
         ...
 
     def alone(self, sentence: int) -> Self:
-        """The strategy for one sentence of the batch, from its first step."""
+        """Return a strategy that searches one sentence of the batch from the beginning."""
         ...
 
 
 @dataclass(frozen=True)
 class BeamSearch:
-    """Keep the best extensions."""
+    """The strategy that keeps the `width` best extensions of each sentence."""
 
     width: int
 
@@ -46,7 +46,7 @@ class BeamSearch:
     ) -> BeamStep:
         return extend_beam(beam, scores, candidates, self.width, attention, margins=margins)
 
-    def alone(self, sentence: int) -> Self:  # noqa: ARG002 - the same for each
+    def alone(self, sentence: int) -> Self:  # noqa: ARG002 - the strategy is the same for every sentence
         return self
 
 
@@ -60,23 +60,25 @@ def decode(
     shortlist: Shortlist | None = None,
     strategy: Strategy | None = None,
 ) -> list[list[Hypothesis]]:
-    """The n best translations of each sentence, best first, the same whatever else is in the batch.
+    """Search the n best translations of each sentence, best first.
 
-    Log P of a hypothesis varies a little with the other sentences and the padding of its batch (`Scorer.tolerance`),
-    which can reverse a close decision and so change a translation. Rounding scores does not help: it only moves the
-    points where a tiny difference decides. So the closest decision of each sentence is recorded, and a sentence with
-    one closer than the tolerance is searched again alone, in the one shape that does not depend on others.
+    The result for a sentence does not depend on the other sentences of the batch, although log P of a hypothesis does:
+    it varies a little with the shape of the batch (`Scorer.tolerance`). This variation can reverse a close decision
+    between two hypotheses and so change a translation. Rounding the scores does not help, because two nearly equal
+    scores can still be rounded to different values. So the search records the margin of the closest decision of each
+    sentence. If the margin is smaller than the tolerance, the sentence is searched again in a batch with no other
+    sentence.
 
     Args:
         scorer: a model or an ensemble.
         sentences: the batch.
-        options: of the search.
-        constraints: rules for the next token, besides the length bounds of the options.
-        shortlist: which target tokens are considered for a sentence; all by default.
-        strategy: how hypotheses are extended; by default a beam search with `options.beam`.
+        options: the options of the search.
+        constraints: rules for the next token, in addition to the length bounds in the options.
+        shortlist: selects the target tokens that are considered for a sentence. By default all tokens are considered.
+        strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
 
     Raises:
-        ModelError: the scorer's probabilities are not numbers.
+        ModelError: a probability from the scorer is NaN.
     """
     strategy = strategy or BeamSearch(options.beam)
     found = decode_batch(scorer, sentences, options, constraints=constraints, shortlist=shortlist, strategy=strategy)
@@ -93,7 +95,7 @@ def decode(
 
 
 @torch.inference_mode()
-@np.errstate(invalid="ignore")  # differences of two impossible hypotheses, which are never used
+@np.errstate(invalid="ignore")  # −∞ − −∞, the difference between two impossible hypotheses; it is never used
 def decode_batch(
     scorer: Scorer[Any],
     sentences: Sequence[Sentence],
@@ -103,7 +105,7 @@ def decode_batch(
     shortlist: Shortlist | None = None,
     strategy: Strategy,
 ) -> Finished:
-    """One pass of `decode` over a batch: all hypotheses that it found, and by which margins."""
+    """Search a batch once. Return all finished hypotheses, with the margin of each sentence's closest decision."""
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
     candidates = _choose_candidates(scorer, source, lengths, shortlist)
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
@@ -137,7 +139,10 @@ def _choose_candidates(scorer: Scorer[Any], source: Tensor, lengths: Tensor, sho
 
 
 def _follow(state: Any, beam: Beam, remaining: Ids | None, device: torch.device) -> Any:
-    """The scorer's state for a new beam with the sentences `remaining`, or all; the same object if no row has moved."""
+    """Return the scorer's state for a new beam. If every hypothesis stays in its row, this is the given state itself.
+
+    `remaining` holds the indices of the sentences to keep, and None keeps all.
+    """
     if remaining is None:
         return state.select(_to(device, beam.origins)) if beam.moved else state
     return state.select(_to(device, beam.origins), _to(device, remaining)) if len(remaining) else state

@@ -1,6 +1,7 @@
-"""Options of search and sampling. Each field states its default, bounds and meaning, from which the commands read them.
+"""Options of search and sampling.
 
-The first sentence of a field's docstring is its help text on the command line.
+The commands read the default, the bounds and the meaning of each option from its field. The first sentence of a field's
+docstring is the help text of the option.
 """
 
 from dataclasses import dataclass
@@ -12,31 +13,33 @@ from nmt.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """How to search: the width of the beam, the bounds of lengths, and how finished hypotheses are scored.
+    """Options of beam search: the beam, the bounds of the length, and the scores of finished hypotheses.
 
     Raises:
-        ConfigError: a value out of its bounds, or a contradiction.
+        ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
     beam: Annotated[int, Range(1)] = 5
-    """Hypotheses kept for each sentence; 1 is greedy search."""
+    """Number of hypotheses kept for each sentence; 1 is greedy search."""
     nbest: Annotated[int, Range(1)] = 1
-    """Hypotheses returned for each sentence, at most `beam`."""
+    """Number of hypotheses returned for each sentence, at most `beam`."""
     length_penalty: Annotated[float, Range(0, 10)] = 1.0
-    """Exponent of the length in the score, log P / length^A; higher prefers longer translations. 0 ranks by log P, 1 by
-    its mean over the tokens. EOS counts."""
+    """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. 0 ranks by
+    log P, and 1 ranks by the mean log P of a token. EOS counts in the length."""
     coverage_penalty: Annotated[float, Range(0)] = 0.0
-    """Weight of a penalty for source tokens with little attention; 0 is off. A hypothesis loses
-    -β Σ_s log min(Σ_t a_ts, 1) (Wu et al. 2016, eq. 14). It only ranks finished hypotheses."""
+    """Weight β of a penalty for source tokens with little attention; 0 is off. The score of a finished hypothesis is
+    changed by β Σ_s log min(Σ_t a_ts, 1), where a_ts is the attention weight of target token t on source token s (Wu et
+    al. 2016, eq. 14)."""
     min_length: Annotated[int, Range(0)] = 1
-    """Fewest tokens of a translation; 0 allows empty ones."""
+    """Minimum number of tokens of a translation; 0 allows empty translations."""
     max_length_factor: Annotated[float, Range(0, 1000)] = 2.0
-    """A translation has at most F · source tokens + E tokens. EOS of the source counts; E is `max_length_extra`."""
+    """A translation has at most F · source tokens + E tokens. EOS of the source counts. E is `max_length_extra`."""
     max_length_extra: Annotated[int, Range(0)] = 10
-    """The E of that limit: tokens allowed besides those in proportion to the source."""
+    """The constant E in the maximum length of a translation, F · source tokens + E. F is `max_length_factor`."""
     exact: bool = False
-    """Search until no live hypothesis can score better than those returned. By default a sentence is done as soon as
-    `beam` hypotheses have finished, which with a length_penalty near 1 is much earlier and hardly ever worse."""
+    """Search until no unfinished hypothesis can score better than the hypotheses returned. By default the search of a
+    sentence ends as soon as `beam` hypotheses have finished. With a length_penalty near 1, this is much faster and the
+    translations are hardly ever worse."""
     attention: bool = False
     """Keep the attention weights of each hypothesis."""
 
@@ -49,40 +52,41 @@ class SearchOptions:
 
     @property
     def rows(self) -> int:
-        """Hypotheses of a sentence that a step extends."""
+        """The number of hypotheses of a sentence that a step extends."""
         return self.beam
 
     def max_length(self, source_length: int) -> int:
-        """Most tokens of a hypothesis, EOS not counted, for a source of this length, EOS counted.
+        """Return the maximum number of tokens of a hypothesis, EOS not counted.
 
-        It depends on the sentence only: the rest of the batch must not change its translation.
+        `source_length` is the number of tokens of the source sentence, EOS counted. The maximum depends on nothing else
+        in the batch, so that a sentence has the same translation in every batch.
         """
         return max(1, self.min_length, int(self.max_length_factor * source_length) + self.max_length_extra)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """How to draw translations at random instead of searching for the best.
+    """Options of sampling, which draws translations at random instead of searching for the best.
 
     Raises:
-        ConfigError: a value out of its bounds, or a contradiction.
+        ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
     samples: Annotated[int, Range(1)] = 1
-    """Hypotheses drawn for each sentence. They are independent, so the same one may be drawn more than once."""
+    """Number of translations drawn for each sentence. Draws are independent, so two may give the same translation."""
     seed: Annotated[int, Range(0)] = 1
-    """Seed of the random numbers."""
+    """Seed of the random generators."""
     temperature: Annotated[float, Range(0)] = 1.0
-    """Draw from P^(1/T), normalized for each token.
+    """Draw each token from P^(1/T), normalized to sum to 1.
 
-    Below 1 probable tokens become more probable; 0 is greedy search.
+    Values of T below 1 make probable tokens more probable; 0 is greedy search.
     """
     top_k: Annotated[int | None, Range(1)] = None
     """Draw among the K most probable tokens; by default among all."""
     within: SearchOptions = SearchOptions(beam=1)
-    """Bounds of lengths, the score, and whether to keep attention.
+    """The bounds of the length, the score, and whether to keep attention weights.
 
-    Log P is the model's own, whatever the temperature.
+    The temperature does not affect log P and the score of a sample.
     """
 
     def __post_init__(self) -> None:
@@ -94,7 +98,7 @@ class SampleOptions:
 
     @property
     def rows(self) -> int:
-        """Hypotheses of a sentence that a step extends."""
+        """The number of hypotheses of a sentence that a step extends."""
         return self.samples
 
 

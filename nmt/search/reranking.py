@@ -1,7 +1,7 @@
-"""Rerankers: how finished hypotheses are scored. The best score wins.
+"""Rerankers, which compute the score by which finished hypotheses are ranked. A higher score is better.
 
-The score of a hypothesis begins as its log P, and each reranker of a list changes it in turn. A new one is a class here
-that `build_rerankers` adds to its list. The decoding loop does not change.
+The score of a hypothesis begins as its log P, and each reranker in a list changes the score in turn. To add a reranker,
+write a class in this module and let `build_rerankers` add it to its list. The decoding loop does not change.
 """
 
 from collections.abc import Sequence
@@ -14,46 +14,52 @@ from nmt.search.options import SearchOptions
 
 
 class Scored(Protocol):
-    """What a reranker may read of a finished hypothesis."""
+    """The view of a finished hypothesis that rerankers get."""
 
     @property
     def length(self) -> int:
-        """Tokens, EOS counted."""
+        """The number of tokens, EOS counted."""
         ...
 
     def tokens(self) -> list[int]:
-        """Ids without BOS and EOS."""
+        """Return the ids of the tokens, without BOS and EOS."""
         ...
 
     def attention(self) -> Tensor:
-        """Attention weights, (length, S), EOS included on both sides. Only for rerankers that need them."""
+        """Return the attention weights, (length, S), EOS included on both sides.
+
+        Only a reranker with `needs_attention` may call this method.
+        """
         ...
 
 
 class Reranker(Protocol):
-    """One step of the way from log P to the score of a finished hypothesis."""
+    """One step of the computation that turns log P of a finished hypothesis into its score."""
 
     needs_attention: bool
-    """Whether `rescore` reads attention weights, which are then kept."""
+    """Whether `rescore` reads attention weights. If it does, the search keeps them."""
 
     def rescore(self, score: float, hypothesis: Scored) -> float:
-        """The score after this step."""
+        """Return the new score of a hypothesis, computed from the score before this step."""
         ...
 
     def least(self, score: float, length: int) -> float:
-        """The score that a hypothesis of at most `length` tokens must have before this step to reach `score` after it.
+        """Return the least input with which `rescore` may return `score` for a hypothesis of at most `length` tokens.
 
-        The search gives up live hypotheses below it. −∞ is always right, and means that none is given up early.
+        The search drops live hypotheses below this bound. A bound of −∞ is always correct, and drops no hypothesis.
         """
         ...
 
     def tolerance(self, source_length: int) -> float:
-        """How much this step adds to the uncertainty of a score, in units of that of log P (`Scorer.tolerance`)."""
+        """Return how much this step adds to the rounding error of a score, as a multiple of `Scorer.tolerance`.
+
+        `Scorer.tolerance` is the rounding error of log P.
+        """
         ...
 
 
 class LengthNormalization:
-    """score / length^α, EOS counted in the length (Jean et al. 2015)."""
+    """Divides the score by length^α (Jean et al. 2015). EOS counts in the length."""
 
     needs_attention = False
 
@@ -71,7 +77,11 @@ class LengthNormalization:
 
 
 class CoveragePenalty:
-    """score + β Σ_s log min(Σ_t a_ts, 1) (Wu et al. 2016, eq. 14): source tokens with little attention cost score."""
+    """Lowers the score for each source token s with little attention (Wu et al. 2016, eq. 14).
+
+    With the attention weight a_ts of target token t on source token s, the new score is
+    score + β Σ_s log min(Σ_t a_ts, 1).
+    """
 
     needs_attention = True
 
@@ -80,20 +90,18 @@ class CoveragePenalty:
 
     def rescore(self, score: float, hypothesis: Scored) -> float:
         attention = hypothesis.attention()
-        smallest = torch.finfo(
-            attention.dtype
-        ).tiny  # a token without any attention costs much, but not infinitely much
+        smallest = torch.finfo(attention.dtype).tiny  # without attention, a token has a large but finite penalty
         return score + self.weight * float(attention.sum(dim=0).clamp(smallest, 1.0).log().sum())
 
     def least(self, score: float, length: int) -> float:  # noqa: ARG002 - the penalty never raises a score
         return score
 
     def tolerance(self, source_length: int) -> float:
-        return self.weight * source_length  # the logarithm of each sum varies as much as log P does
+        return self.weight * source_length  # the logarithm of each sum varies as much as log P
 
 
 def build_rerankers(options: SearchOptions) -> Sequence[Reranker]:
-    """The rerankers that the options ask for, in the order in which they are applied."""
+    """Return the rerankers that the options ask for, in the order in which they are applied."""
     rerankers: list[Reranker] = [LengthNormalization(options.length_penalty)]
     if options.coverage_penalty:
         rerankers.append(CoveragePenalty(options.coverage_penalty))

@@ -1,16 +1,17 @@
 """Sampling: translations drawn at random from the model's distribution.
 
-Sampled translations serve back-translation, for example (Edunov et al. 2018).
+Sampled translations are used for back-translation, for example (Edunov et al. 2018).
 
-Ancestral sampling draws each token from P(token | tokens before it), by the Gumbel-max trick (Gumbel 1954; Maddison et
-al. 2014, section 2): with G_j from the standard Gumbel distribution,
+Ancestral sampling draws each token from P(token | previous tokens). The Gumbel-max trick draws from a distribution by
+choosing the best of randomly perturbed scores (Gumbel 1954; Maddison et al. 2014, section 2). If the G_j are drawn from
+the standard Gumbel distribution and T is the temperature, then
 
     argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
 
-So a draw is the choice of the best among perturbed scores. It uses the decoding loop and its margins: a sentence with a
-close draw is drawn again alone. Perturbed scores are close enough for that once in tens of thousands of draws.
-Comparing a uniform number with cumulative probabilities would be close far more often, because the probabilities of
-thousands of improbable tokens are tiny.
+Sampling therefore uses the decoding loop of beam search. As in beam search, a sentence with a close decision is decoded
+again alone (`decode`). This happens once in tens of thousands of draws. If a uniform random number were compared with
+cumulative probabilities instead, close decisions would be far more frequent, because the cumulative probabilities of
+thousands of improbable tokens are nearly equal.
 """
 
 from collections.abc import Sequence
@@ -42,12 +43,12 @@ def sample(
     constraints: Sequence[Constraint] = (),
     shortlist: Shortlist | None = None,
 ) -> list[list[Hypothesis]]:
-    """Samples of each sentence, in the order in which they were drawn.
+    """Draw `options.samples` translations of each sentence at random.
 
-    A sample depends only on the seed, its number, the sentence's ids and the model. So a sentence has the same samples
-    in every batch, and the first sample is the same however many are drawn.
+    A sample depends only on the seed, the index of the sample, the ids of the sentence and the model. So a sentence has
+    the same samples in every batch, and its first sample does not depend on the number of samples.
 
-    See `decode` for arguments and errors.
+    See `decode` for the other arguments and the errors.
     """
     N = options.samples
     repeated = [sentence for sentence in sentences for _ in range(N)]
@@ -62,8 +63,8 @@ class GumbelSampling:
     """A decoding strategy that extends each hypothesis by a token drawn at random. Each sentence has one hypothesis.
 
     Args:
-        seeds: of the random numbers of each sentence.
-        options: temperature and top_k.
+        seeds: the seed of the random generator of each sentence.
+        options: the temperature and `top_k`.
     """
 
     def __init__(self, seeds: Sequence[Seed], options: SampleOptions) -> None:
@@ -86,7 +87,7 @@ class GumbelSampling:
         totals = beam.log_probabilities[:, 0] + log_p[rows, columns]
         ends = np.flatnonzero(columns == 0)
         ended = Ended(beam=beam, rows=ends, log_probabilities=totals[ends], attention=attention)
-        totals[ends] = NEVER  # a hypothesis that ended does not live on
+        totals[ends] = NEVER  # a hypothesis that has ended is not extended
         return BeamStep(
             beam=Beam(
                 sentences=beam.sentences,
@@ -102,9 +103,10 @@ class GumbelSampling:
         )
 
     def _draw_gumbel(self, sentences: Ids, tokens: Ids) -> Floats:
-        """A standard Gumbel number, −log of an exponential one, for each candidate (B, W).
+        """Draw a number from the standard Gumbel distribution for each candidate, (B, W).
 
-        A sentence draws one for each of its own candidates, however many columns the batch has.
+        The numbers are −log x, with x from the exponential distribution. The generator of a sentence draws no numbers
+        for columns that only pad the row, so the samples of a sentence do not depend on the rest of the batch.
         """
         exponential = np.ones(tokens.shape)
         counts = 1 + np.count_nonzero(tokens != EOS, axis=1)
@@ -115,9 +117,9 @@ class GumbelSampling:
 
 
 def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
-    """Forbid all but the `count` most probable candidates of each row (B, W).
+    """Forbid all but the `count` most probable candidates of each row of `perturbed` (B, W), in place.
 
-    The difference in log P that decided it, (B,).
+    Return the difference in log P between the last candidate that is allowed and the first that is not, (B,).
     """
     outside = log_p.shape[1] - (count or log_p.shape[1])
     if outside <= 0:
@@ -130,7 +132,7 @@ def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) ->
 
 
 def _measure_leads(perturbed: Floats, columns: Ids) -> Floats:
-    """How far the best of each row is ahead of the second best, (B,). The best are overwritten."""
+    """Compute how far the best score of each row is ahead of the second best, (B,). The best scores are overwritten."""
     rows = np.arange(len(perturbed))
     best = perturbed[rows, columns]
     perturbed[rows, columns] = NEVER

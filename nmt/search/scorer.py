@@ -1,6 +1,7 @@
-"""Scorers: a model as search sees it, which predicts how probable each token is as the next one.
+"""Scorers: the interface through which search uses a model. A scorer predicts the probability of each next token.
 
-`ModelScorer` is one network and `EnsembleScorer` several. nmt/search/packed/engine.py has another, for a CPU.
+`ModelScorer` computes with one PyTorch network, `EnsembleScorer` combines several scorers, and `Engine` in
+nmt/search/packed/engine.py computes faster on a CPU.
 """
 
 import functools
@@ -24,7 +25,12 @@ class ScorerState(Protocol):
     """The state of B sentences and their N = B·K hypotheses. Row b·K + k is hypothesis k of sentence b."""
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> Self:
-        """The state of hypotheses `rows` (N',), possibly repeated, of `sentences` (B',), or of all."""
+        """Return the state of some hypotheses, in a new order.
+
+        Args:
+            rows: the row in this state of each hypothesis of the new state, int64. A row may be repeated.
+            sentences: the indices in this state of the sentences of the new state, int64; None keeps all.
+        """
         ...
 
 
@@ -33,53 +39,56 @@ State = TypeVar("State", bound=ScorerState)
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """The distribution of the next token."""
+    """The probabilities of the next token of each hypothesis."""
 
     log_probabilities: Tensor
-    """(N, W) float32, contiguous and normalized, with a column for each candidate of the sentence. The caller may
-    overwrite them, and the next step invalidates them."""
+    """Log P of each candidate as the next token, normalized over the candidates, (N, W) float32, contiguous. The caller
+    may overwrite this tensor. The next step invalidates it."""
     attention: Tensor
-    """(N, S) weights over the source tokens. They stay valid."""
+    """The attention weights over the source tokens, (N, S). Later steps do not change this tensor."""
 
 
 class Scorer(Protocol[State]):
-    """A model as search sees it."""
+    """The interface through which search uses a model."""
 
     @property
     def target_size(self) -> int:
-        """Size of the target vocabulary."""
+        """The size of the target vocabulary."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where it takes ids and returns probabilities."""
+        """The device of the scorer's inputs and outputs."""
         ...
 
     @property
     def tolerance(self) -> float:
-        """Nats by which log P of a hypothesis may differ between batches."""
+        """The largest difference of log P of one hypothesis between two batches, in nats."""
         ...
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> State:
-        """Encode source ids (B, S), each ending in EOS, with lengths (B,).
+        """Encode the source sentences. Return a state in which each sentence has one empty hypothesis, so that N = B.
 
-        Each sentence has one empty hypothesis: N = B.
+        Args:
+            source: the ids of each sentence, EOS last, (B, S).
+            lengths: the number of ids of each sentence, EOS counted, (B,).
+            candidates: the tokens whose probabilities `step` predicts.
         """
         ...
 
     def step(self, tokens: Tensor, state: State) -> tuple[Prediction, State]:
-        """Append `tokens` (N,) to the hypotheses, first BOS, and predict the next tokens."""
+        """Append a token to each hypothesis and predict the next tokens. In the first step, `tokens` (N,) are BOS."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSoftmax:
-    """The output layer restricted to the candidates of a batch."""
+    """The output layer of a network, restricted to the candidates of a batch."""
 
-    union: CandidateUnion
-    weight: Tensor  # (U, H or E)
+    union: CandidateUnion  # of U tokens, the candidates of any sentence of the batch
+    weight: Tensor  # (U, H), or (U, E) if the network projects its vectors to the embedding size
     bias: Tensor  # (U,)
-    columns: Tensor | None  # (B, S) the columns of the source's tokens among the candidates, for outputs that copy
+    columns: Tensor | None  # (B, S) the candidate column of each source token, if the output layer copies tokens
 
     @staticmethod
     def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "CandidateSoftmax":
@@ -98,21 +107,21 @@ class CandidateSoftmax:
         return replace(self, union=self.union.select(sentences), columns=columns)
 
     def readout(self, step: Step) -> Readout:
-        """The readout that predicts the next tokens of N hypotheses."""
+        """Return the input of the output layer, from the decoder's step for N hypotheses."""
         columns = self.columns
         if columns is not None:
             columns = columns.repeat_interleave(len(step.vectors) // len(columns), dim=0)
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Log P of each sentence's candidates, (N, W), from vectors (N, H or E) of the decoder."""
+        """Compute log P of each candidate, (N, W), from the decoder's vectors, (N, H) or (N, E)."""
         logits = F.linear(vectors, self.weight, self.bias).float()
         return self.union.distribute(logits).log_softmax(dim=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelState:
-    """The state of one model. Hypotheses of a sentence share its row of the memory."""
+    """The state of a `ModelScorer`. The hypotheses of a sentence share one row of the memory."""
 
     memory: Memory  # B rows
     decoder: DecoderState  # N rows
@@ -126,10 +135,10 @@ class ModelState:
 
 
 class ModelScorer:
-    """One model."""
+    """A scorer that computes with one PyTorch network."""
 
-    # Matrix products round a row differently in batches of different shapes. In 500 sentences of a trained model, log P
-    # of a hypothesis differs by 2e-6 on average and by at most 1e-5.
+    # The rounding error of a row of a matrix product depends on the shape of the batch. In 500 sentences of a trained
+    # model, log P of a hypothesis differs by 2e-6 on average and by at most 1e-5.
     tolerance = 2e-5
 
     def __init__(self, network: Seq2Seq) -> None:
@@ -155,7 +164,7 @@ class ModelScorer:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleState:
-    """The states of an ensemble's members."""
+    """The state of an `EnsembleScorer`, which consists of the states of its members."""
 
     members: tuple[Any, ...]
 
@@ -164,7 +173,10 @@ class EnsembleState:
 
 
 class EnsembleScorer:
-    """Several models that share vocabularies: the mean of their probabilities, and of their attention weights."""
+    """A scorer that averages the probabilities and the attention weights of several scorers.
+
+    All members must have the same vocabularies.
+    """
 
     def __init__(self, members: Sequence[Scorer[Any]]) -> None:
         self.members = tuple(members)
@@ -173,7 +185,7 @@ class EnsembleScorer:
 
     @property
     def tolerance(self) -> float:
-        """The largest of its members. It may change: that of a packed network depends on torch's threads."""
+        """The largest tolerance of all members. It may change with torch's number of threads (`Engine.tolerance`)."""
         return max(member.tolerance for member in self.members)
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EnsembleState:
@@ -182,7 +194,7 @@ class EnsembleScorer:
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Prediction, EnsembleState]:
         steps = [member.step(tokens, inner) for member, inner in zip(self.members, state.members, strict=True)]
         predictions = [prediction for prediction, _ in steps]
-        # Add in the logarithmic domain, because the smallest probabilities would underflow.
+        # Add probabilities in the logarithmic domain, because small ones would underflow.
         summed = functools.reduce(torch.logaddexp, (prediction.log_probabilities for prediction in predictions))
         mean = Prediction(
             log_probabilities=summed - math.log(len(predictions)),

@@ -1,4 +1,4 @@
-"""What goes into a search: one record for each sentence."""
+"""The input of a search, which is one record for each sentence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One sentence to translate, in ids."""
+    """One sentence to translate."""
 
     source: Sequence[int]
-    """Its tokens, EOS last."""
+    """The ids of the sentence, EOS last."""
     request: Any = None
-    """The caller's record of what this sentence asks for. Search does not read it; constraints do."""
+    """An object of the caller that describes this sentence. Search does not read it, but constraints may read it."""
