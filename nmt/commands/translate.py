@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
             translator.nbest([""], **asked)  # report a wrong language or tag before reading input
             run_pipe(
-                _open_stdin(),
-                _open_stdout(),
+                open_stdin(),
+                open_stdout(),
                 translate=lambda requests: translator.nbest(requests, **asked),
                 show=format_json if options.json else format_nbest if options.nbest else format_best,
                 max_lines=WINDOW * translator.processes * translator.max_segments(search),
@@ -91,7 +91,7 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
     return json.dumps(content, ensure_ascii=False)
 
 
-def _open_stdin() -> BinaryIO:
+def open_stdin() -> BinaryIO:
     """Standard input as unbuffered bytes. A thread that waits for input would hold the lock of a buffer."""
     if sys.stdin is None:
         raise DataError("standard input is closed; give text on it")
@@ -100,7 +100,7 @@ def _open_stdin() -> BinaryIO:
     return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
 
 
-def _open_stdout() -> BinaryIO:
+def open_stdout() -> BinaryIO:
     """Standard output as bytes, buffered even if Python runs unbuffered: unbuffered writes may be partial."""
     descriptor = standard_output().fileno()
     os.set_blocking(descriptor, True)

@@ -190,7 +190,7 @@ class InputFeedingDecoder(Decoder):
     def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
         dtype = product_dtype(embedded)
         state, steps = self.start(memory), []
-        attended, weights = self.attention.step_memory(memory), self._unroll(embedded, dtype, randomness)
+        attended, weights = self.attention.step_memory(memory), self.unroll(embedded, dtype, randomness)
         for previous in embedded.to(dtype).unbind(dim=1):
             decoded, state = self._advance(previous, state, attended, weights)
             steps.append(decoded)
@@ -203,7 +203,7 @@ class InputFeedingDecoder(Decoder):
         weights = StepWeights(layers=self.layers, apply=apply_linear, masks=[None] * len(self.layers))
         return self._advance(embedded, state, memory, weights)
 
-    def _unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
+    def unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
         H = self.layers[0].hidden_size
         # One mask for the whole sequence, between each two layers.
         masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]

@@ -40,11 +40,11 @@ def cores() -> int:
 
     If a container has a quota of CPU time, at most this quota, rounded up to whole cores.
     """
-    own, quota = _own_cores(), _quota()
+    own, quota = count_own_cores(), _quota()
     return min(own, quota) if quota else own
 
 
-def _own_cores() -> int:
+def count_own_cores() -> int:
     try:
         paths = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
         return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})

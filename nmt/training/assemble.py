@@ -57,8 +57,8 @@ def build_trainer(
     folder = checkpoint.folder if checkpoint else prepared
     tokenizers = load_tokenizers(config.tokenizer, folder, config.data.tags)
     stores = [] if config.data.streams else processes.once(lambda: prepare(config, tokenizers, prepared))
-    size = _choose_update_size(settings, world, checkpoint)
-    shares = _count_shares(settings, world, size)
+    size = choose_update_size(settings, world, checkpoint)
+    shares = count_shares(settings, world, size)
     options = UpdateOptions(
         size=size,
         sampling=config.tokenizer.sampling > 0,
@@ -99,7 +99,7 @@ def build_trainer(
         objective=_build_objective(config, tokenizers, stores),
         processes=processes,
     )
-    trainer.probe(_make_largest_batch(config.data, stores, size, shares * world.size))
+    trainer.probe(make_largest_batch(config.data, stores, size, shares * world.size))
     if checkpoint:
         trainer.restore(checkpoint)
         logger.info("continuing after update %d", trainer.position.update)
@@ -119,7 +119,7 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
         save_tokenizers(tokenizers, folder)
 
 
-def _choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
+def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
     """The configured size times the number of processes.
 
     A resumed training keeps its size unless the configuration changed: it may continue with more or fewer processes.
@@ -132,7 +132,7 @@ def _choose_update_size(settings: TrainingConfig, world: World, checkpoint: Chec
     return UpdateSize(tokens=settings.batch_tokens * shares, sentences=sentences)
 
 
-def _count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
+def count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
     """Batches per update and process. They hold equally many pairs, so one of long pairs may hold twice its share of tokens."""
     shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
     if settings.batch_sentences and size.sentences:
@@ -140,7 +140,7 @@ def _count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> i
     return shares
 
 
-def _make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
+def make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
     """A batch at least as large as any share of an update, except for sampled segmentations."""
     longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # of a stream: the limit
     source, target = map(max, zip(*longest, strict=True))

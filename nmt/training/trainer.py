@@ -96,7 +96,7 @@ class Trainer:
         self.stop = stop
         with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
             while not self.position.has_ended(self.config):
-                self._update(next(updates), log)
+                self.update_weights(next(updates), log)
                 if self._is_validation_due():
                     self._validate(log)
                 elif self._get_signal() or self.position.update % self.config.training.checkpoint_every == 0:
@@ -121,7 +121,7 @@ class Trainer:
             return updates if settings.max_updates else position.cursor.epoch / settings.epochs
         return max(position.epochs_done / settings.epochs, updates)
 
-    def _update(self, update: Update, log: Log) -> None:
+    def update_weights(self, update: Update, log: Log) -> None:
         """Update the weights once, by the gradient of the loss per target token, clipped."""
         position, settings = self.position, self.config.training
         progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
@@ -166,11 +166,11 @@ class Trainer:
         self.network.zero_grad(set_to_none=True)
 
     def _compute_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """As `_accumulate_gradients`. Batches that do not fit into memory are split; dropout masks and sums stay the same."""
+        """As `accumulate_gradients`. Batches that do not fit into memory are split; dropout masks and sums stay the same."""
         while True:
             batches = self.limit.split(batches)
             try:
-                return self._accumulate_gradients(batches)
+                return self.accumulate_gradients(batches)
             except (RuntimeError, MemoryError) as error:
                 if not is_shortage(error):
                     raise
@@ -184,7 +184,7 @@ class Trainer:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _accumulate_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
+    def accumulate_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """Sum the gradients over batches. Returns the loss, summed over target tokens, and the number of target tokens."""
         losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)

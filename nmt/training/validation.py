@@ -80,11 +80,11 @@ class Validator:
 
     def __call__(self, network: Seq2Seq) -> dict[str, float]:
         """The figures of a network: `loss` per target token in nats, `perplexity`, and the scores of `score_sets`."""
-        share = self._judge_share(network)
+        share = self.judge_share(network)
         shares = self.processes.gather(share)
         return self.processes.once(lambda: self._combine(shares))
 
-    def _judge_share(self, network: Seq2Seq) -> Share:
+    def judge_share(self, network: Seq2Seq) -> Share:
         dtype, loss = autocast_dtype(self.config.training.precision, self.device), 0.0
         for batch in (batch.to(self.device) for batch in self.batches):
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):

@@ -265,7 +265,7 @@ def test_as_much_is_read_ahead_as_the_processes_need(
 ) -> None:
     read: list[int] = []
     monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, max_lines, **__: read.append(max_lines))
-    monkeypatch.setattr("nmt.commands.translate._open_stdin", lambda: None)
+    monkeypatch.setattr("nmt.commands.translate.open_stdin", lambda: None)
     monkeypatch.setattr("nmt.translation.translator.can_fork", lambda: forking)
     assert main([str(model), "--threads", "3"]) == 0
     gc.unfreeze()
@@ -326,7 +326,7 @@ def test_standard_input_and_output_that_do_not_block(monkeypatch: pytest.MonkeyP
     with open(read_end, "rb") as stdin, open(write_end, "wb") as stdout:
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(sys, "stdout", stdout)
-        source, sink = command._open_stdin(), command._open_stdout()
+        source, sink = command.open_stdin(), command.open_stdout()
         thread = threading.Timer(0.2, lambda: (sink.write(b"x" * 100_000), sink.flush()))
         thread.start()
         content = b""

@@ -187,7 +187,7 @@ def test_conditional_attends_between_two_cells(cell: type[torch.nn.RNNCellBase])
 def test_each_layer_has_its_own_dropout_mask() -> None:
     decoder = tiny.network(decoder="input_feeding", decoder_layers=4, dropout=0.5, decoder_size=40).decoder
     assert isinstance(decoder, InputFeedingDecoder)
-    weights = decoder._unroll(torch.ones(3, 5, 6), torch.float32, tiny.randomness())
+    weights = decoder.unroll(torch.ones(3, 5, 6), torch.float32, tiny.randomness())
     first, *masks = weights.masks
     assert first is None
     assert len(masks) == 3

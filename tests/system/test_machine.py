@@ -77,7 +77,7 @@ def test_cores() -> None:
     [("max 100000\n", 8), ("200000 100000\n", 2), ("50000 100000\n", 1), ("250000 100000\n", 3)],
 )
 def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, expected: int) -> None:
-    monkeypatch.setattr(machine, "_own_cores", lambda: 8)
+    monkeypatch.setattr(machine, "count_own_cores", lambda: 8)
     monkeypatch.setattr(machine, "CPU_MAX", tmp_path / "cpu.max")
     assert machine.cores() == 8
     (tmp_path / "cpu.max").write_text(content)

@@ -9,7 +9,7 @@ import tiny
 from nmt.checkpoint.folder import TrainingState
 from nmt.config.schema import DataConfig, TrainingConfig
 from nmt.data.cursor import UpdateSize, World
-from nmt.training.assemble import _choose_update_size, _count_shares, _make_largest_batch
+from nmt.training.assemble import choose_update_size, count_shares, make_largest_batch
 from nmt.training.resume import Checkpoint, Position
 
 
@@ -18,9 +18,9 @@ def settings(tokens: int, sentences: int | None = None, accumulate: int = 1) -> 
 
 
 def test_an_update_is_the_batch_of_all_processes_and_accumulations() -> None:
-    assert _choose_update_size(settings(10), World(), None) == UpdateSize(tokens=10)
+    assert choose_update_size(settings(10), World(), None) == UpdateSize(tokens=10)
     world = World(rank=1, size=3)
-    assert _choose_update_size(settings(10, 4, 2), world, None) == UpdateSize(tokens=60, sentences=24)
+    assert choose_update_size(settings(10, 4, 2), world, None) == UpdateSize(tokens=60, sentences=24)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_resumed_training_keeps_its_size_unless_settings_change(changed: Train
         state=TrainingState(tensors={}, progress=""),
         position=Position(size=UpdateSize(tokens=99, sentences=7)),
     )
-    assert _choose_update_size(changed, World(), checkpoint).tokens == tokens
+    assert choose_update_size(changed, World(), checkpoint).tokens == tokens
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_resumed_training_keeps_its_size_unless_settings_change(changed: Train
     ],
 )
 def test_shares_of_a_process(tokens: int, sentences: int | None, size: UpdateSize, processes: int, shares: int) -> None:
-    assert _count_shares(settings(tokens, sentences), World(size=processes), size) == shares
+    assert count_shares(settings(tokens, sentences), World(size=processes), size) == shares
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_shares_of_a_process(tokens: int, sentences: int | None, size: UpdateSiz
 )
 def test_the_largest_batch(size: UpdateSize, shares: int, pairs: int) -> None:
     stores = [Mock(longest=lambda: (8, 3)), Mock(longest=lambda: (2, 6))]
-    batch = _make_largest_batch(DataConfig(), stores, size, shares)  # type: ignore[arg-type]
+    batch = make_largest_batch(DataConfig(), stores, size, shares)  # type: ignore[arg-type]
     assert (batch.sentences, batch.source.size(1), batch.target.size(1)) == (pairs, 9, 7)
 
 
 def test_the_largest_batch_of_a_stream_has_the_longest_allowed_pairs() -> None:
-    batch = _make_largest_batch(DataConfig(max_length=4), [], UpdateSize(tokens=50), 1)
+    batch = make_largest_batch(DataConfig(max_length=4), [], UpdateSize(tokens=50), 1)
     assert (batch.sentences, batch.source.size(1), batch.target.size(1)) == (10, 5, 5)
 
 

@@ -94,14 +94,14 @@ def join_and_train(config: Config, output: Path, resume: bool = False, stop_afte
 
 
 def stop_itself(update: int | None) -> None:
-    original = Trainer._update
+    original = Trainer.update_weights
 
     def stopping(trainer: Trainer, *arguments: Any) -> None:
         if trainer.position.update + 1 == update:  # in time for this update
             os.kill(os.getpid(), signal.SIGTERM)
         original(trainer, *arguments)
 
-    Trainer._update = stopping  # type: ignore[method-assign]
+    Trainer.update_weights = stopping  # type: ignore[method-assign]
 
 
 def exchange_messages() -> tuple[list[torch.Tensor], list[Any], Any]:
@@ -145,25 +145,25 @@ def train_by_command(config: Path, output: Path, fault: Callable[[], None], rank
 
 
 def kill_at_update_5() -> None:
-    original = Trainer._update
+    original = Trainer.update_weights
 
     def deadly(trainer: Trainer, *arguments: Any) -> None:
         if trainer.position.update == 4:
             os.kill(os.getpid(), signal.SIGKILL)
         original(trainer, *arguments)
 
-    Trainer._update = deadly  # type: ignore[method-assign]
+    Trainer.update_weights = deadly  # type: ignore[method-assign]
 
 
 def data_error_at_update_5() -> None:
-    original = Trainer._update
+    original = Trainer.update_weights
 
     def faulty(trainer: Trainer, *arguments: Any) -> None:
         if trainer.position.update == 4:
             raise DataError("the shelf is empty")
         original(trainer, *arguments)
 
-    Trainer._update = faulty  # type: ignore[method-assign]
+    Trainer.update_weights = faulty  # type: ignore[method-assign]
 
 
 def nothing() -> None:
@@ -266,7 +266,7 @@ def test_resuming_with_more_and_with_fewer_processes(
     """Updates keep their size: one process, then two, then one again."""
     train(whole, tmp_path / "one")
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_update", Trainer._update)
+        patch.setattr(Trainer, "update_weights", Trainer.update_weights)
         stop_itself(5)
         with pytest.raises(Interrupted):
             train(whole, tmp_path / "mixed")

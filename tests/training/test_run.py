@@ -87,7 +87,7 @@ def test_settings_take_effect(prefix: Path, tmp_path: Path, override: str, caplo
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
     """Send a signal after this many updates."""
-    update, count = Trainer._update, 0
+    update, count = Trainer.update_weights, 0
 
     def stopping(trainer: Trainer, *arguments: object) -> None:
         nonlocal count
@@ -96,7 +96,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
         if count == updates:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Trainer, "_update", stopping)
+    monkeypatch.setattr(Trainer, "update_weights", stopping)
 
 
 def test_resuming_after_a_signal_is_exact(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def deadly(function):
     return wrapped
 
 if place == "update":
-    Trainer._update = deadly(Trainer._update)
+    Trainer.update_weights = deadly(Trainer.update_weights)
 if place == "save":
     os.fsync = deadly(os.fsync)
 sys.exit(main(sys.argv[3:]))

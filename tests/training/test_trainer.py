@@ -145,7 +145,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch(factory: Factory) ->
         object.__setattr__(trainer.network.config, name, 0.0)
     batches = next(trainer.source.updates(Cursor())).batches
     assert len(batches) == 3
-    summed, tokens = trainer._accumulate_gradients(batches)
+    summed, tokens = trainer.accumulate_gradients(batches)
     reference = sum(tiny.loss(trainer.network, batch, label_smoothing=0.1) for batch in batches)
     assert isinstance(reference, torch.Tensor)
     assert summed == pytest.approx(reference.item(), rel=1e-5)
@@ -261,7 +261,9 @@ def test_resuming_is_exact(factory: Factory, ema: float, signal_after: int) -> N
 
     stopped = factory.trainer(config, figures=figures())
     stop = StopSignal()
-    stopped._update = after(signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped._update)  # type: ignore[method-assign]
+    stopped.update_weights = after(
+        signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped.update_weights
+    )  # type: ignore[method-assign]
     with pytest.raises(Interrupted) as interrupted:
         go(stopped, stop)
     assert interrupted.value.signal == signal.SIGTERM

@@ -181,7 +181,7 @@ def test_processes_share_the_work_and_find_the_same(prefix: Path, model: Path, s
         processes: Any = OneOfSeveral(rank, size, shares)
         validator = Validator(config, judged.tokenizers, torch.device("cpu"), processes)
         if rank < size - 1:
-            shares.append(validator._judge_share(judged.network))
+            shares.append(validator.judge_share(judged.network))
     assert validator(judged.network) == pytest.approx(alone, rel=1e-5)
     assert [len(share.hypotheses[0]) for share in shares] == [len(range(rank, 11, size)) for rank in range(size)]
 
