@@ -159,7 +159,7 @@ def _processor(model: bytes) -> Any:
     """Build SentencePiece's processor of a model.
 
     Raises:
-        ValueError: the model is damaged, or its special ids are not those of nmt/types.py.
+        ValueError: the model is damaged, or its special tokens have other ids than in nmt/types.py.
     """
     if not model:
         raise ValueError("the file is empty")

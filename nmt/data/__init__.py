@@ -1,1 +1,1 @@
-"""Parallel corpora: reading, cleaning, storing, mixing and batching."""
+"""Modules that read, clean, store, mix and batch parallel corpora."""

@@ -1,4 +1,8 @@
-"""Updates of stored corpora, in an order that depends only on seed and epoch, and batches of validation pairs."""
+"""Updates made from stored corpora, and batches of validation pairs.
+
+An update is the set of pairs from which training computes one step of the optimizer. The order of the updates depends
+only on the seed and the epoch.
+"""
 
 from bisect import bisect
 from collections.abc import Generator, Iterator, Sequence
@@ -30,14 +34,15 @@ from nmt.types import Batch
 
 
 class Batches:
-    """The updates of stored corpora.
+    """A source of updates from stored corpora.
 
-    Without weights an epoch has each pair of each store once. With weights it has the same number of pairs in total,
-    and each store contributes in proportion to its weight. The pairs of a store are drawn from one random permutation
-    after another, across epochs, so no pair is repeated before all others were used.
+    Without weights, an epoch contains each pair of each store once. With weights, an epoch has the same total number of
+    pairs, and each store contributes in proportion to its weight. The pairs of a store are drawn from a random
+    permutation. When the permutation ends, in whatever epoch, another one begins. So no pair is repeated before all
+    other pairs of its store have been used.
 
-    Pairs are shuffled, sorted by length within large parts, and grouped into updates; then the updates are shuffled.
-    Memory grows with the corpora by the plan of an epoch, four bytes per pair.
+    Pairs are shuffled, sorted by length within large parts, and grouped into updates. Then the updates are shuffled.
+    The plan of an epoch takes four bytes of memory per pair.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class Batches:
         self._planned: tuple[int, Plan] | None = None
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed and the cursor."""
+        """Yield updates from `cursor` on, epoch after epoch, depending only on the seed and the cursor."""
         epoch, first = cursor.epoch, cursor.update
         while True:
             for number in range(first, self.count(epoch)):
@@ -63,20 +68,27 @@ class Batches:
 
     @property
     def size(self) -> UpdateSize:
-        """Size of the updates."""
+        """The limits of the size of an update."""
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """The update at the same share of the epoch. Its size is another one, so some pairs repeat or are skipped."""
+        """Return the cursor of the update at the same share of the epoch, where updates now have another size.
+
+        Some pairs of the epoch are repeated or skipped.
+        """
         count = self.count(cursor.epoch)
         return replace(cursor, update=min(round(share * count), count - 1))
 
     def count(self, epoch: int) -> int:
-        """Number of updates in an epoch; epochs are counted from 0."""
+        """Return the number of updates in an epoch. The first epoch is 0."""
         return len(self._plan(epoch))
 
     def update(self, epoch: int, number: int) -> Update:
-        """An update by its number in the epoch. Raises IndexError: the epoch does not have it."""
+        """Make the update with this number, counted from 0, in an epoch.
+
+        Raises:
+            IndexError: the epoch has fewer updates.
+        """
         plan = self._plan(epoch)
         last = number + 1 == len(plan)
         return Update(
@@ -101,7 +113,7 @@ class Batches:
         )
 
     def _choose_pairs(self, store: int, epoch: int) -> NDArray[Any]:
-        """The pairs of one store in an epoch, as indices over all stores."""
+        """Return the pairs of one store that an epoch contains, as indices into the pairs of all stores."""
         size, count = self._sizes[store], self._pairs_per_epoch[store]
         starts = self._pairs.starts
         dtype = np.uint32 if starts[-1] <= 1 << 32 else np.uint64
@@ -116,7 +128,7 @@ class Batches:
 
 
 class _JoinedStores:
-    """Several stores as one, in order."""
+    """The concatenation of several stores, with one index over all their pairs."""
 
     def __init__(self, stores: Sequence[PairStore]) -> None:
         self._stores = stores
@@ -148,7 +160,7 @@ class _JoinedStores:
 
 
 def _share_epoch(sizes: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """The number of pairs of each store in an epoch."""
+    """Return the number of pairs of each store in an epoch."""
     if weights is None:
         return list(sizes)
     total, weight = sum(sizes), sum(weights)
@@ -156,9 +168,12 @@ def _share_epoch(sizes: Sequence[int], weights: Sequence[float] | None) -> list[
 
 
 def make_text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
-    """All pairs, empty ones too, in batches of similar length, shortest first.
+    """Yield all pairs, including empty pairs, in batches of pairs of similar length. The shortest pairs come first.
 
-    `batch_tokens`: limit of pairs times tokens of the longest side, counting EOS and padding.
+    Args:
+        pairs: the text of the pairs.
+        tokenizers: the tokenizers of both sides.
+        batch_tokens: the limit of the number of pairs in a batch times the tokens of its longest side, EOS included.
     """
     if not pairs:
         return

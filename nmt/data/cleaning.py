@@ -1,4 +1,4 @@
-"""Cleaning of training pairs: which are left out, and how many for each reason."""
+"""Cleaning of training pairs: choose the pairs to learn from, and count the pairs that are left out for each reason."""
 
 import hashlib
 import itertools
@@ -16,7 +16,10 @@ from nmt.tokenizers.base import Tokenizers
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningReport:
-    """Counts of pairs: read, kept, and left out, under the first reason that applies."""
+    """Counts of the pairs that were read, kept and left out.
+
+    A pair that is left out is counted only once, for the first reason that applies.
+    """
 
     read: int = 0
     kept: int = 0
@@ -31,7 +34,7 @@ class CleaningReport:
     long: int = 0
     """A side has more tokens than data.max_length."""
     ratio: int = 0
-    """A side has more than data.max_ratio times the tokens of the other."""
+    """A side has more than data.max_ratio times the tokens of the other side."""
 
     def __add__(self, other: "CleaningReport") -> "CleaningReport":
         names = [field.name for field in fields(self)]
@@ -51,12 +54,17 @@ class CleaningReport:
 
 
 def is_readable(pair: Pair) -> bool:
-    """Whether both sides were valid UTF-8: readers replace invalid bytes by U+FFFD."""
+    """Return whether both sides were valid UTF-8 when they were read. Readers replace invalid bytes by U+FFFD."""
     return "\ufffd" not in pair.source and "\ufffd" not in pair.target
 
 
 def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64]:
-    """64-bit hashes of pairs, the same in every process. `tags`: whether pairs with other tags have other hashes."""
+    """Compute a 64-bit hash of each pair, which is the same in every process.
+
+    Args:
+        pairs: the pairs to hash.
+        tags: whether the hash of a pair depends on its tags.
+    """
     # Neither a tag nor a side contains the line feed that separates them.
     lines = ("\n".join((*pair.tags, *pair.sides) if tags else pair.sides) for pair in pairs)
     digests = (hashlib.blake2b(line.encode(), digest_size=8).digest() for line in lines)
@@ -64,17 +72,22 @@ def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64
 
 
 class SeenHashes:
-    """A growing set of hashes that takes 8 bytes per hash.
+    """A growing set of hashes that takes 8 bytes of memory per hash.
 
-    The set is a list of sorted runs, each more than twice as long as the next. A new run is merged with shorter runs
-    before it, so there are few runs to search, and each hash is merged few times.
+    The set is a list of sorted arrays, called runs. Each run is more than twice as long as the next run. A new run is
+    merged with earlier runs that are too short for this. So there are few runs to search, and each hash is merged only
+    a few times.
     """
 
     def __init__(self) -> None:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Add hashes. Returns a mask: True for each that was not in the set, nor earlier in `hashes`."""
+        """Add hashes to the set.
+
+        Returns:
+            A mask of the hashes that were new: neither in the set before nor earlier in `hashes`.
+        """
         first = np.zeros(len(hashes), dtype=np.bool_)
         run, indices = np.unique(hashes, return_index=True)
         known = np.zeros(len(run), dtype=np.bool_)
@@ -86,12 +99,12 @@ class SeenHashes:
 
     def _merge(self, run: NDArray[np.uint64]) -> None:
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.sort(np.concatenate((self._runs.pop(), run)), kind="stable")  # fast on sorted parts
+            run = np.sort(np.concatenate((self._runs.pop(), run)), kind="stable")  # the stable sort is fast on two runs
         self._runs.append(run)
 
 
 def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Mask of the hashes that are in a sorted run."""
+    """Return a mask of the hashes that are in a sorted run."""
     if not len(run):
         return np.zeros(len(hashes), dtype=np.bool_)
     places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
@@ -101,7 +114,7 @@ def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.
 
 @dataclass(frozen=True, kw_only=True)
 class CleanPairs:
-    """The pairs that were kept, as text and as ids, and the counts of all."""
+    """The pairs that cleaning kept, as text and as ids, and the counts of all pairs that were cleaned."""
 
     pairs: list[Pair]
     sources: list[list[int]]
@@ -110,14 +123,19 @@ class CleanPairs:
 
 
 class Cleaner:
-    """Leaves out pairs that must or should not be learned from, and tokenizes the others."""
+    """An object that leaves out pairs that training should not learn from, and tokenizes the other pairs."""
 
     def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
         self._data, self._tokenizers = data, tokenizers
         self._held_out: NDArray[np.uint64] | None = None
 
     def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
-        """Clean and tokenize pairs. `seen` collects their hashes, by which duplicates are found."""
+        """Clean and tokenize pairs.
+
+        Args:
+            pairs: the next pairs of a corpus.
+            seen: the hashes of earlier pairs of the corpus, which identify duplicates. The hashes of `pairs` are added.
+        """
         counts = {"read": len(pairs)}
         pairs = [pair for pair in pairs if pair.source.strip() and pair.target.strip()]
         counts["empty"] = counts["read"] - len(pairs)
@@ -137,7 +155,7 @@ class Cleaner:
     def _drop_known(self, pairs: list[Pair], seen: SeenHashes, counts: dict[str, int]) -> list[Pair]:
         """Drop duplicates and pairs of the validation and held-out corpora."""
         hashes = hash_pairs(pairs)
-        # A held-out pair must not be learned with any tags.
+        # A held-out pair is left out whatever its tags are.
         plain = hash_pairs(pairs, tags=False) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
         overlap = fresh & contains(self._held_out_hashes(), plain)
@@ -146,7 +164,7 @@ class Cleaner:
         return list(itertools.compress(pairs, fresh & ~overlap))
 
     def _held_out_hashes(self) -> NDArray[np.uint64]:
-        """Sorted hashes of the validation and held-out pairs; empty if they may be learned from."""
+        """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
         if self._held_out is None:
             corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
             hashes = [
@@ -156,10 +174,19 @@ class Cleaner:
         return self._held_out
 
     def _select_by_length(self, sources: list[int], targets: list[int], counts: dict[str, int]) -> list[int]:
-        """Indices of the pairs with lengths within the limits. Lengths are in tokens, without tags."""
+        """Select the pairs whose lengths are within the limits, and count the other pairs in `counts`.
+
+        Args:
+            sources: the source length of each pair in tokens, without tags.
+            targets: the target length of each pair in tokens.
+            counts: receives the numbers of pairs that are left out.
+
+        Returns:
+            The indices of the selected pairs.
+        """
         lengths = np.array([sources, targets], dtype=np.int64)
         shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
-        empty = shorter == 0  # another SentencePiece model may normalize some characters away
+        empty = shorter == 0  # a SentencePiece model of the user may delete characters in its normalization
         long = ~empty & (longer > self._data.max_length)
         ratio = ~empty & ~long & (longer > self._data.max_ratio * shorter)
         counts["empty"] += int(empty.sum())
@@ -170,7 +197,7 @@ class Cleaner:
 
 
 def split_chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
-    """Lists of `size` consecutive pairs; the last one may be shorter."""
+    """Yield lists of `size` consecutive pairs. The last list may be shorter."""
     iterator = iter(pairs)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk

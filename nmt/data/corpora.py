@@ -1,4 +1,4 @@
-"""Updates from the training corpora of a configuration."""
+"""Functions that make updates from the training corpora that a configuration names."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
 from nmt.types import Batch
 
-_TOKENS = 8192  # per batch in `read_first_epoch`
+_TOKENS = 8192  # the limit of tokens per batch in `read_first_epoch`
 
 
 def build_update_source(
     data: DataConfig, stores: Sequence[PairStore], tokenizers: Tokenizers, options: UpdateOptions
 ) -> UpdateSource:
-    """The updates of the training pairs, streamed or from their stores."""
+    """Build the source of the training updates, which reads streams if a corpus is streaming, and stores otherwise."""
     if data.streams:
         return Stream(data, tokenizers=tokenizers, options=options)
     if data.temperature is not None:
@@ -29,7 +29,7 @@ def build_update_source(
 
 
 def read_first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
-    """The training pairs in the order of the first epoch, in batches, without random segmentations."""
+    """Yield the training pairs in batches, in the order of the first epoch and without random segmentation."""
     options = UpdateOptions(size=UpdateSize(tokens=_TOKENS), sampling=False, seed=config.training.seed)
     with contextlib.closing(build_update_source(config.data, stores, tokenizers, options).updates(Cursor())) as updates:
         for update in updates:

@@ -1,4 +1,4 @@
-"""Updates: how large they are, who shares them, and where they begin in the training data."""
+"""Records that describe updates: their size, the processes that share them, and their position in the training data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from nmt.types import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The processes that train together."""
+    """The rank of this process and the number of processes that train together."""
 
     rank: int = 0
     size: int = 1
@@ -16,40 +16,44 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateSize:
-    """Limits of an update, over all processes and batches."""
+    """The limits of the size of an update, which consists of the batches of all processes."""
 
     tokens: int = 0
-    """Pairs times the tokens of the longest side, EOS and padding counted. A longer pair is an update by itself."""
+    """The limit of the number of pairs times the tokens of the longest side, EOS included. A pair that exceeds this
+    limit becomes an update with one pair."""
     sentences: int | None = None
-    """Pairs."""
+    """The limit of the number of pairs, or None for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cursor:
-    """Where an update begins in the training data. It is part of a checkpoint, so its fields are values of JSON."""
+    """The position in the training data at which an update begins.
+
+    A checkpoint contains the cursor, so its fields can be written as JSON.
+    """
 
     epoch: int = 0
-    """Counts from 0."""
+    """The number of the epoch, counted from 0."""
     update: int = 0
-    """The next update of this epoch, or of this window of a stream."""
+    """The number of the next update, counted from 0 in the epoch, or in the window of a stream."""
     window: int = 0
-    """The window of the stream; 0 for stored corpora."""
+    """The number of the window of the stream, counted from 0 in the epoch. It is 0 for stored corpora."""
     stream: dict[str, Any] | None = None
-    """What reopens the stream where the window begins; None for stored corpora."""
+    """The state from which the stream is reopened at the start of the window, or None for stored corpora."""
 
     @property
     def starts_epoch(self) -> bool:
-        """Whether no update of the epoch has been made."""
+        """Whether the cursor is at the start of an epoch."""
         return self.update == 0 and self.window == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """One process's share of an update."""
+    """The share of an update that one process computes."""
 
     batches: tuple[Batch, ...]
-    """In order; empty if the update has fewer pairs than shares."""
+    """The batches of the process, in order. There may be none if the update has fewer pairs than batches."""
     after: Cursor
-    """Where the next update begins."""
+    """The position at which the next update begins."""
     progress: float | None
-    """Epochs done after this update, as a fraction (2.37); None if the length of an epoch is unknown."""
+    """The number of epochs done after this update, for example 2.37, or None if the length of an epoch is unknown."""

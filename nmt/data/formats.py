@@ -1,4 +1,4 @@
-"""Formats of corpora: how the two sides of each pair are read. A new format is a function here and a row of FORMATS."""
+"""Readers of the file formats of corpora. To add a format, write a reader here and list it in FORMATS."""
 
 import itertools
 import json
@@ -18,14 +18,18 @@ Sides = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Names of the two sides, for formats that name them."""
+    """The names of the two sides, for formats with named columns or keys."""
 
     source: str
     target: str
 
 
 def read_aligned(source: File, target: File) -> Iterator[Sides]:
-    """Two files; line N of one is the translation of line N of the other. Raises DataError: one has more lines."""
+    """Read two files, where line N of one file is the translation of line N of the other file.
+
+    Raises:
+        DataError: one file has more lines than the other.
+    """
     sources, targets = read_lines(source), read_lines(target)
     for number, (left, right) in enumerate(itertools.zip_longest(sources, targets)):
         if left is None or right is None:
@@ -39,7 +43,7 @@ def read_aligned(source: File, target: File) -> Iterator[Sides]:
 
 
 def read_tsv(path: File, columns: Columns) -> Iterator[Sides]:  # noqa: ARG001 - the order says which side is which
-    """Source, tab, target; further columns are ignored. Raises DataError: a line has no tab."""
+    """Read lines of the form source, tab, target. Further columns are ignored. Raises DataError: a line has no tab."""
     for number, line in enumerate(read_lines(path), start=1):
         values = line.split("\t")
         if len(values) < 2:
@@ -48,7 +52,11 @@ def read_tsv(path: File, columns: Columns) -> Iterator[Sides]:  # noqa: ARG001 -
 
 
 def read_jsonl(path: File, columns: Columns) -> Iterator[Sides]:
-    """A JSON object on each line. Raises DataError: a line is not one, or has no text in one of the columns."""
+    """Read a file with a JSON object on each line.
+
+    Raises:
+        DataError: a line is not a JSON object, or one of the columns is missing or not text.
+    """
     for number, line in enumerate(read_lines(path), start=1):
         where = f"{path}:{number}"
         try:
@@ -61,22 +69,25 @@ def read_jsonl(path: File, columns: Columns) -> Iterator[Sides]:
 
 
 FORMATS: dict[str, Callable[[File, Columns], Iterator[Sides]]] = {".tsv": read_tsv, ".jsonl": read_jsonl}
-"""Readers of files that hold both sides, by the ending of the name before that of a compression."""
+"""The readers of files that contain both sides, by file name extension, without that of a compression."""
 
 
 def find_format(path: File) -> Callable[[File, Columns], Iterator[Sides]] | None:
-    """The reader of a file by its name; None for a name that belongs to no format."""
+    """Return the reader for the extension of a file name, or None if FORMATS has no such extension."""
     endings = [(ending, compression) for ending in FORMATS for compression in COMPRESSIONS]
     return next((FORMATS[ending] for ending, compression in endings if str(path).endswith(ending + compression)), None)
 
 
 def select_sides(row: Mapping[str, Any], columns: Columns, where: str) -> Sides:
-    """Both sides of a row, from its columns or from its `translation`, an object with these columns.
+    """Return both sides of a row.
 
-    `where` names the row in errors.
+    Args:
+        row: the columns of the row. A single column `translation` may contain an object with the columns instead.
+        columns: the names of the two columns.
+        where: the name of the row in error messages.
 
     Raises:
-        DataError: a column is missing or holds no text.
+        DataError: a column is missing or does not contain text.
     """
     return _select_text(row, columns.source, where), _select_text(row, columns.target, where)
 
@@ -90,7 +101,7 @@ def _select_text(row: Mapping[str, Any], column: str, where: str) -> str:
             "set source_column and target_column of the corpus, or the languages"
         )
     value = holder[column]
-    if value is None:  # a gap in a table; cleaning leaves the pair out as one with an empty side
+    if value is None:  # a gap in the table; cleaning leaves the pair out because a side is empty
         return ""
     if not isinstance(value, str):
         raise DataError(f"{where}: {column!r} must be text, not {json.dumps(value, default=str)[:40]}; mend it")

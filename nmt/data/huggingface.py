@@ -1,4 +1,4 @@
-"""Rows of Hugging Face datasets, from the hub or from local files."""
+"""Readers of Hugging Face datasets, from the hub or from local files."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any
 from nmt.config.schema import CorpusConfig
 from nmt.errors import DataError
 
-_BLOCK = 1000  # rows read at once
+_BLOCK = 1000  # the number of rows that are read at once
 
-# The name of the `datasets` builder for each file ending.
+# The name of the builder in the package `datasets` for each file name extension.
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
 
 
 def dataset_files(dataset: str) -> list[Path]:
-    """The files of a local dataset, sorted; empty for a dataset on the hub.
+    """List the files of a local dataset in sorted order. The list is empty for a dataset on the hub.
 
     Raises:
-        DataError: the name starts like a path, and nothing exists there.
+        DataError: the name starts like a path, but the path does not exist.
     """
     path = Path(dataset)
     if dataset.startswith(("/", "./", "../")) and not path.exists():
@@ -30,7 +30,9 @@ def dataset_files(dataset: str) -> list[Path]:
 
 
 def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Rows of `corpus.dataset`, reduced to `columns` or to the column `translation` if the dataset has them.
+    """Yield the rows of `corpus.dataset`.
+
+    If the dataset has `columns` or a column `translation`, the rows contain only these.
 
     Raises:
         DataError: the dataset or split does not exist, or cannot be read or downloaded.
@@ -40,10 +42,13 @@ def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mappi
 
 
 def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
-    """The files or shards of a dataset, each a function of the number of rows to skip that returns the rows after them.
+    """List the parts of a dataset, which are its files or shards.
+
+    Returns:
+        A function for each part. The function takes a number of rows to skip and returns the rows that follow.
 
     Raises:
-        DataError: as `dataset_rows` does.
+        DataError: as in `dataset_rows`.
     """
     with _explain_errors(corpus):
         rows = _open(corpus, columns)
@@ -54,7 +59,7 @@ def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable
 
 def _part_rows(corpus: CorpusConfig, part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
     with _explain_errors(corpus):
-        # Reading in blocks is faster, and `datasets` does not split the rows between processes as in plain iteration.
+        # Reading in blocks is faster than plain iteration, and plain iteration may divide the rows among processes.
         for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
             for row in zip(*block.values(), strict=True):
                 yield dict(zip(block, row, strict=True))
@@ -75,16 +80,16 @@ def _explain_errors(corpus: CorpusConfig) -> Iterator[None]:
 
 
 def _open(corpus: CorpusConfig, columns: Sequence[str]) -> Any:
-    """The dataset, reduced to `columns` if its columns are known."""
+    """Open the dataset. Its columns are reduced to `columns` or `translation` if its columns are known."""
     with _quiet():
         rows = _load(corpus)
-    present = set(rows.column_names or ())  # None for some streams
+    present = set(rows.column_names or ())  # some streams have None as column names
     names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
     return rows.select_columns(names) if names else rows  # other columns may be large, images for example
 
 
 def _load(corpus: CorpusConfig) -> Any:
-    import datasets  # slow to import, and most trainings read plain files
+    import datasets  # slow to import, and not needed for plain files
 
     path = Path(str(corpus.dataset))
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
@@ -92,7 +97,7 @@ def _load(corpus: CorpusConfig) -> Any:
     options: dict[str, Any] = {"split": corpus.split, "streaming": corpus.streaming}
     kinds = {file.suffix for file in dataset_files(str(path))} & _BUILDERS.keys()
     if kinds == {".csv"}:
-        options["keep_default_na"] = False  # the words NA, None and null are text
+        options["keep_default_na"] = False  # so that the words NA, None and null are read as text
     if path.is_file():
         if path.suffix not in _BUILDERS:
             raise ValueError(f"a dataset file must end in one of {', '.join(_BUILDERS)}")
@@ -101,7 +106,7 @@ def _load(corpus: CorpusConfig) -> Any:
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:
-    """A folder written by `save_to_disk`. A single table counts as the train split."""
+    """Load the split of a folder that `save_to_disk` wrote. A dataset without splits counts as the split `train`."""
     import datasets
 
     saved = datasets.load_from_disk(str(path))
@@ -118,7 +123,7 @@ def _load_saved(path: Path, corpus: CorpusConfig) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide the progress bars of `datasets`, which would disturb the log."""
+    """Hide the progress bars of `datasets` within the block, because they would disturb the log."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

@@ -1,7 +1,8 @@
-"""Updates made in a background process, which reads, tokenizes and pads ahead while the trainer computes.
+"""A loader that makes updates in a background process, so that reading, tokenizing and padding do not delay training.
 
-Errors and log lines of the process appear in the trainer. Batches travel as plain bytes: torch sends tensors through
-shared memory, which is 64 MB by default in a container, with a file descriptor for each tensor.
+Errors and log lines of the background process appear in the training process. Batches are sent as bytes through a pipe.
+torch would send tensors through shared memory, which containers limit to 64 MB by default, and would use a file
+descriptor for each tensor.
 """
 
 import logging
@@ -18,35 +19,35 @@ from nmt.data.updates import UpdateSource
 from nmt.system.processes import Child, Parent
 from nmt.types import Batch
 
-_AHEAD = 8  # updates made before the trainer asks for them
+_AHEAD = 8  # the number of updates that are made before the training process needs them
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")
 
 
 class Loader:
-    """Makes the updates of another source in a background process."""
+    """A source of updates that makes the updates of a wrapped source in a background process."""
 
     def __init__(self, source: UpdateSource) -> None:
-        """`source` must be picklable."""
+        """Wrap `source`, which must be picklable."""
         self._source = source
 
     @property
     def size(self) -> UpdateSize:
-        """See UpdateSource."""
+        """The limits of the size of an update."""
         return self._source.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """See UpdateSource."""
+        """Convert a cursor as the wrapped source does."""
         return self._source.convert(cursor, share)
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """The updates from `cursor` on. Closing the generator ends the background process.
+        """Yield updates from `cursor` on. Closing the generator ends the background process.
 
         Raises:
-            NmtError: the source raised it.
+            NmtError: the wrapped source raised this error.
             MachineError: the background process was killed.
         """
-        # OpenMP and perhaps CUDA have started threads by now. A fork would copy their locks without the threads that
-        # release them. A fork server would work too, but the trainer would not be its parent.
+        # OpenMP and perhaps CUDA have started threads already. A fork would copy the locks of these threads, but not
+        # the threads that release the locks. With a fork server, the training process would not be the parent.
         child = Child(
             _make_updates,
             self._source,
@@ -80,7 +81,7 @@ class _LogHandler(logging.handlers.QueueHandler):
 
 
 def _make_updates(parent: Parent, source: UpdateSource, cursor: Cursor) -> None:
-    torch.set_num_threads(1)  # the other cores are the trainer's
+    torch.set_num_threads(1)  # the other cores compute the training
     messages: queue.Queue[Any] = queue.Queue(_AHEAD)
     sender = threading.Thread(target=_send, args=(messages, parent), daemon=True)
     sender.start()
@@ -92,7 +93,7 @@ def _make_updates(parent: Parent, source: UpdateSource, cursor: Cursor) -> None:
             messages.put((list(map(_pack, update.batches)), update.after, update.progress))
     finally:
         messages.put(None)
-        sender.join()  # everything made so far is sent before an error
+        sender.join()  # send all finished updates before an error is reported
 
 
 def _send(messages: "queue.Queue[Any]", parent: Parent) -> None:

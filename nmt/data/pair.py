@@ -1,4 +1,4 @@
-"""Sentence pairs, the record that everything in nmt/data passes on."""
+"""Sentence pairs, and their conversion to ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,20 @@ class Pair:
     source: str
     target: str
     tags: tuple[str, ...] = ()
-    """Names of the ids that the network sees before the source, its target language for example."""
+    """The tags of the source, for example its target language. Their ids precede the ids of the source text."""
 
     @property
     def sides(self) -> tuple[str, str]:
-        """Source and target text, without the tags."""
+        """The source text and the target text, without tags."""
         return self.source, self.target
 
 
 def encode_pairs(pairs: Sequence[Pair], tokenizers: Tokenizers) -> tuple[list[list[int]], list[list[int]]]:
-    """Source and target ids of each pair, without EOS. Tags come before the source text."""
+    """Encode the tags and the source text, and the target text, of each pair.
+
+    Returns:
+        The source ids and the target ids of each pair, without EOS.
+    """
     texts = tokenizers.source.encode_lines([pair.source for pair in pairs])
     sources = [tokenizers.source.encode_tags(pair.tags) + ids for pair, ids in zip(pairs, texts, strict=True)]
     return sources, tokenizers.target.encode_lines([pair.target for pair in pairs])

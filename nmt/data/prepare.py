@@ -1,4 +1,4 @@
-"""Prepare corpora: read, clean, tokenize and store them, or reuse the stores of an earlier run."""
+"""Preparation of training corpora: read, clean, tokenize and store them, or reuse the stores of an earlier run."""
 
 import logging
 import tempfile
@@ -18,18 +18,19 @@ from nmt.tokenizers.build import save_tokenizers
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # increased whenever stores of older versions must not be reused
-_CHUNK = 10_000  # pairs cleaned and tokenized at once
+_FORMAT = 2  # the version of the format: increase it whenever older stores must not be reused
+_CHUNK = 10_000  # the number of pairs that are cleaned and tokenized at once
 
 
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
     """Store each training corpus under `folder`, and log its cleaning report.
 
-    A store is reused if its inputs (files by path, size and time), tokenizers and settings are the same. No other
-    process may use the folder: drafts that a killed process left in it are removed.
+    A store is reused if it was made with the same settings and tokenizers, from files with the same path, size and
+    modification time. No other process may use the folder, because unfinished stores that killed processes left in the
+    folder are removed.
 
     Raises:
-        DataError: no corpus is configured, one cannot be read, or cleaning leaves nothing of it.
+        DataError: no corpus is configured, a corpus cannot be read, or cleaning leaves no pair of a corpus.
         MachineError: the folder cannot be written.
     """
     data = config.data
@@ -53,14 +54,14 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
 
 
 def open_stores(data: DataConfig, folder: Path) -> list[PairStore]:
-    """Open the stores that `prepare` wrote, in any process. Raises DataError: one is missing or damaged."""
+    """Open the stores that `prepare` wrote. Raises DataError: a store is missing or damaged."""
     return [PairStore(folder / f"corpus-{index}") for index in range(len(data.train))]
 
 
 def _write(
     corpus: CorpusConfig, cleaner: Cleaner, draft: Path, fingerprint: Any, config: Config, sizes: tuple[int, int]
 ) -> None:
-    """Write the store of one corpus into an empty folder. Raises DataError: cleaning leaves nothing of it."""
+    """Write the store of one corpus into an empty folder. Raises DataError: cleaning leaves no pair of the corpus."""
     report, seen = CleaningReport(), SeenHashes()
     with StoreWriter(draft, sizes=sizes, text=config.tokenizer.sampling > 0) as writer:
         for chunk in split_chunks(read_pairs(corpus, config.data), _CHUNK):
@@ -73,7 +74,7 @@ def _write(
 
 
 def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:
-    """The store of an earlier run, if it has the same fingerprint."""
+    """Open the store of an earlier run if it has this fingerprint. Otherwise return None."""
     if not (path / DESCRIPTION).is_file():
         return None
     try:
@@ -101,6 +102,6 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
 
 
 def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
-    """What the content of a corpus depends on: its settings and its files; a dataset on the hub has no files here."""
+    """Return everything that determines the content of a corpus: its settings, and the versions of its local files."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
     return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}

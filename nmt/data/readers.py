@@ -1,4 +1,4 @@
-"""Corpora as pairs of lines: files of every format, or a Hugging Face dataset."""
+"""Readers of sentence pairs from corpora, which are files in any supported format or Hugging Face datasets."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +16,16 @@ _APPENDED = f"(nor with {', '.join(COMPRESSIONS[1:-1])} or {COMPRESSIONS[-1]} ap
 
 
 def read_corpora(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
-    """The pairs of several corpora, one corpus after the other. Raises DataError as `read_pairs` does."""
+    """Read the pairs of several corpora, one corpus after the other. Raises DataError as `read_pairs` does."""
     return itertools.chain.from_iterable(read_pairs(corpus, data) for corpus in corpora)
 
 
 def read_round_robin(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
-    """The pairs of several corpora, one from each in turn until it ends. Raises DataError as `read_pairs` does."""
+    """Read the pairs of several corpora round-robin until every corpus has ended.
+
+    Raises:
+        DataError: as in `read_pairs`.
+    """
     unfinished = [read_pairs(corpus, data) for corpus in corpora]
     while unfinished:
         for pairs in list(unfinished):
@@ -32,11 +36,11 @@ def read_round_robin(corpora: Sequence[CorpusConfig], data: DataConfig) -> Itera
 
 
 def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
-    """All pairs of a corpus in order, empty ones too, with the tags of the corpus.
+    """Read all pairs of a corpus in order, including empty pairs, and add the tags of the corpus.
 
     Raises:
-        DataError: a file is missing or cannot be read, or its lines do not pair up.
-        MachineError: a .zst file, and the package for it is not installed.
+        DataError: a file is missing or cannot be read, or its lines do not form pairs.
+        MachineError: the package that reads .zst files is needed but not installed.
     """
     columns = _columns(corpus, data)
     if corpus.dataset is not None:
@@ -50,15 +54,18 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
 
 
 def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
-    """The parts of a corpus, which can be read in any order: the files of a dataset, or the whole corpus as one part.
+    """List the parts of a corpus, which can be read in any order.
 
-    Each part is a function of the number of pairs to skip that gives the pairs after them.
+    The parts of a dataset are its files or shards. Every other corpus is a single part.
+
+    Returns:
+        A function for each part. The function takes a number of pairs to skip and returns the pairs that follow.
 
     Raises:
-        DataError: as `read_pairs` does.
+        DataError: as in `read_pairs`.
     """
     if corpus.dataset is None:
-        corpus_files(corpus, data)  # reports a missing file now
+        corpus_files(corpus, data)  # report a missing file now, not when the part is read
         return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
     columns = _columns(corpus, data)
     parts = dataset_parts(corpus, (columns.source, columns.target))
@@ -88,7 +95,7 @@ def _columns(corpus: CorpusConfig, data: DataConfig) -> Columns:
 
 
 def describe(corpus: CorpusConfig) -> str:
-    """A corpus in a few words, for messages: where it is, its languages and its tag."""
+    """Describe a corpus for messages by its files or its dataset, its languages and its tag."""
     if corpus.dataset is not None:
         name = " ".join(part for part in (corpus.dataset, corpus.name, corpus.split) if part)
     else:
@@ -98,7 +105,10 @@ def describe(corpus: CorpusConfig) -> str:
 
 
 def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
-    """The files of a corpus: source and target, or one that holds both, or the local files of a dataset.
+    """List the files of a corpus.
+
+    Returns:
+        The source and the target file, or one file that contains both sides, or the local files of a dataset.
 
     Raises:
         DataError: a file is missing.

@@ -1,4 +1,7 @@
-"""A cleaned and tokenized corpus on disk, memory-mapped: memory use does not grow with the corpus."""
+"""Stores of cleaned and tokenized pairs on disk.
+
+The files of a store are mapped into memory, so the memory of a process does not grow with the size of the corpus.
+"""
 
 import json
 from collections.abc import Sequence, Sized
@@ -18,23 +21,23 @@ from nmt.system.files import reason
 
 DESCRIPTION = "store.json"
 
-_CHUNK = 1 << 20  # pairs processed at once
+_CHUNK = 1 << 20  # the number of pairs whose lengths are computed at once
 
 
 class PairStore:
-    """The pairs of a corpus by index, as ids and optionally as text.
+    """A reader of a store, which returns pairs by index as ids, and optionally as text.
 
-    Files of the folder, in the byte order of the machine:
+    The folder of a store contains these files, whose numbers have the byte order of the machine:
 
     - `source.ids`, `target.ids`: the ids of all pairs, concatenated.
-    - `source.offsets`, `target.offsets`: the start of each pair's ids, and the end of the last.
-    - `text`, `text.offsets` (optional): the same for text in UTF-8, source and target alternating. Each tag is a line
-      before its source.
-    - `store.json`: counts, and a fingerprint of what the store was made from.
+    - `source.offsets`, `target.offsets`: the start of the ids of each pair, and the end of the last ids.
+    - `text`, `text.offsets` (optional): the text of all pairs in UTF-8 and its offsets. Source and target alternate.
+      Each tag is a line before the source.
+    - `store.json`: the counts of the pairs, and the fingerprint of the inputs and settings of the store.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a folder that `StoreWriter` wrote. Raises DataError: it is missing or damaged."""
+        """Open a folder that `StoreWriter` wrote. Raises DataError: the folder is missing or damaged."""
         self._folder = folder
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
@@ -57,49 +60,58 @@ class PairStore:
         return self._size
 
     def __reduce__(self) -> tuple[type["PairStore"], tuple[Path]]:
-        return PairStore, (self._folder,)  # another process maps the same files, so the content is not pickled
+        return PairStore, (self._folder,)  # another process maps the same files, so pickles need only the path
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Source and target lengths of some pairs in tokens, without EOS."""
+        """Return the source and target lengths of some pairs in tokens, without EOS."""
         sources = self._source_offsets[indices + 1] - self._source_offsets[indices]
         targets = self._target_offsets[indices + 1] - self._target_offsets[indices]
         return sources, targets
 
     def longest(self) -> tuple[int, int]:
-        """The greatest source and the greatest target length, without EOS; they may belong to different pairs."""
+        """Return the length of the longest source and the length of the longest target, both without EOS."""
         chunks = [np.arange(begin, min(begin + _CHUNK, self._size)) for begin in range(0, self._size, _CHUNK)]
         sources, targets = zip(*(map(np.max, self.lengths(chunk)) for chunk in chunks), strict=True)
         return int(max(sources)), int(max(targets))
 
     def source(self, index: int) -> NDArray[Any]:
-        """Source ids of a pair, without EOS."""
+        """Return the source ids of a pair, without EOS."""
         return self._source[self._source_offsets[index] : self._source_offsets[index + 1]]
 
     def target(self, index: int) -> NDArray[Any]:
-        """Target ids of a pair, without EOS."""
+        """Return the target ids of a pair, without EOS."""
         return self._target[self._target_offsets[index] : self._target_offsets[index + 1]]
 
     def pair(self, index: int) -> Pair:
-        """The text of a pair. Only if `has_text`."""
+        """Return the text of a pair, which the store contains only if `has_text` is true."""
         start, middle, end = (int(offset) for offset in self._text_offsets[2 * index : 2 * index + 3])
         *tags, source = self._text[start:middle].tobytes().decode().split("\n")
         return Pair(source, self._text[middle:end].tobytes().decode(), tuple(tags))
 
 
 def _map_file(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
-    """Map a file as an array of `count` elements. Raises ValueError: it has another size."""
+    """Map a file as an array of `count` elements. Raises ValueError: the file has another size."""
     if path.stat().st_size != count * np.dtype(dtype).itemsize:
         raise ValueError(f"{path.name} is truncated or damaged")
     if count == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype=dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))  # slicing a plain array is faster
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))  # slicing an array is faster than slicing a memmap
 
 
 class StoreWriter:
-    """Writes a store in chunks into an existing folder. Use it in a `with` block, and call `finish` at the end."""
+    """A writer that writes a store in chunks into an existing folder.
+
+    Use the writer in a `with` block, and call `finish` at the end of the block.
+    """
 
     def __init__(self, folder: Path, *, sizes: tuple[int, int], text: bool) -> None:
-        """`sizes`: vocabulary sizes of both sides. `text`: whether to store the text too."""
+        """Create the files of the store.
+
+        Args:
+            folder: the existing folder to write to.
+            sizes: the vocabulary sizes of the source and the target side.
+            text: whether to store the text of the pairs in addition to their ids.
+        """
         self._folder = folder
         self._dtypes = tuple("uint16" if size <= 1 << 16 else "uint32" for size in sizes)
         self._pairs = 0
@@ -119,7 +131,7 @@ class StoreWriter:
         self._files.close()
 
     def add(self, pairs: Sequence[Pair], sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
-        """Append pairs with the ids of both sides."""
+        """Append pairs, given with the ids of both sides."""
         self._source.extend(_lengths(sources), _flatten(sources, self._dtypes[0]))
         self._target.extend(_lengths(targets), _flatten(targets, self._dtypes[1]))
         if self._text:
@@ -128,7 +140,7 @@ class StoreWriter:
         self._pairs += len(pairs)
 
     def finish(self, report: CleaningReport, fingerprint: Any) -> None:
-        """Write the description. Without it the store is not readable."""
+        """Write the description of the store, without which the store cannot be opened."""
         description = {
             "pairs": self._pairs,
             "dtypes": self._dtypes,
@@ -141,7 +153,7 @@ class StoreWriter:
 
 
 class _Blob:
-    """Items concatenated in one file, with their offsets in another."""
+    """A writer that concatenates items in one file, and writes the offsets of the items to another file."""
 
     def __init__(self, content: BinaryIO, offsets: BinaryIO) -> None:
         self._content, self._offsets = content, offsets
@@ -149,7 +161,7 @@ class _Blob:
         offsets.write(np.zeros(1, dtype=np.int64).tobytes())
 
     def extend(self, lengths: NDArray[np.int64], content: bytes) -> None:
-        """Append items; `lengths` are in elements."""
+        """Append items, given as their lengths in elements and their concatenated bytes."""
         self._content.write(content)
         self._offsets.write((self._end + np.cumsum(lengths)).tobytes())
         self._end += int(lengths.sum())

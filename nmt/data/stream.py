@@ -1,8 +1,8 @@
-"""Updates of streamed corpora, which are read when needed and never stored.
+"""Updates made from streamed corpora, which are read when needed and never stored.
 
 A stream is read in windows of a fixed number of pairs. Each window is cleaned, tokenized, shuffled, and grouped into
-updates of similar lengths, as a stored corpus is as a whole. A cursor contains what reopens the stream at the start of
-its window.
+updates of pairs of similar length, in the same way as a whole stored corpus. The cursor of an update contains the state
+from which the stream is reopened at the start of the update's window.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ from nmt.tokenizers.base import Tokenizers
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1000  # pairs cleaned and tokenized at once
+_CHUNK = 1000  # the number of pairs that are cleaned and tokenized at once
 
 
 class Stream:
-    """The updates of `data.train`, with all corpora read as streams.
+    """A source of updates that reads all corpora of `data.train` as streams.
 
-    Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, they are
-    read in proportion to the weights; a corpus that ends starts again, and an epoch ends when every corpus has ended
-    once. The files of a dataset are read in a new random order each time.
+    Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, pairs are
+    read in proportion to the weights. A corpus that ends before the other corpora starts again, and the epoch ends when
+    every corpus has ended at least once. Each time that a dataset starts, its files are read in a new random order.
     """
 
     def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
@@ -43,15 +43,17 @@ class Stream:
 
     @property
     def size(self) -> UpdateSize:
-        """Size of the updates."""
+        """The limits of the size of an update."""
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:  # noqa: ARG002 - unknown for a stream
-        """The start of the window: no pair is skipped, some repeat."""
+        """Return the cursor of the start of the window, so that some pairs are repeated but no pair is skipped."""
         return dataclasses.replace(cursor, update=0)
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed, the cursor and the corpora.
+        """Yield updates from `cursor` on, epoch after epoch without end.
+
+        The updates depend only on the seed, the cursor and the corpora.
 
         Raises:
             DataError: a corpus cannot be read, or cleaning leaves no pair of an epoch.
@@ -80,7 +82,11 @@ class Stream:
         )
 
     def _windows(self, cursor: Cursor) -> Iterator["_Window | None"]:
-        """The windows that are not empty, from that of `cursor` on, with a None for each chunk before its window."""
+        """Read the windows that are not empty, from the window of `cursor` on.
+
+        Yields:
+            None after each chunk, so that the caller can do other work, and each window when it is complete.
+        """
         rows, cleaner = _Mixture(self._data, self._options.seed, cursor.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(cursor, update=0), CleaningReport()
         for number in itertools.count():
@@ -108,7 +114,10 @@ class Stream:
             report = CleaningReport() if ended else report
 
     def _log_report(self, report: CleaningReport, epoch: int, *, ended: bool) -> None:
-        """Log what cleaning kept of the first window, and of each epoch from where this process began to read it."""
+        """Log the cleaning report of the first window or of an epoch.
+
+        The report of an epoch covers the pairs that this process has read, which may be fewer after a resume.
+        """
         names = ", ".join(describe(corpus) for corpus in self._data.train)
         if ended and not report.kept:
             raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
@@ -116,7 +125,7 @@ class Stream:
 
 
 class _Prefetch:
-    """Reads the next window while updates of this one are made, so that the trainer does not stall between windows."""
+    """A reader that reads a part of the next window after each update, so that training does not wait for it."""
 
     def __init__(self, windows: Iterator["_Window | None"], pairs: int) -> None:
         self._windows, self._pairs = windows, pairs
@@ -124,7 +133,7 @@ class _Prefetch:
         self._steps = 0
 
     def read(self, share: float) -> None:
-        """Read until this share of the window is complete."""
+        """Read until at least this share of the next window has been read."""
         while self._window is None and self._steps * _CHUNK < share * self._pairs:
             self._window = next(self._windows)
             self._steps += 1
@@ -136,7 +145,7 @@ class _Prefetch:
 
 
 class _Window:
-    """Some pairs of a stream, in memory."""
+    """The pairs of one window of a stream, in memory."""
 
     def __init__(self, cursor: Cursor, *, text: bool) -> None:
         self.cursor, self.report = cursor, CleaningReport()
@@ -168,7 +177,7 @@ class _Window:
 
 
 class _Side:
-    """The ids of one side, concatenated when they are first read."""
+    """The ids of one side of a window, which are concatenated when they are first read."""
 
     def __init__(self) -> None:
         self._blocks: list[NDArray[np.uint32]] = []
@@ -194,10 +203,10 @@ class _Side:
 
 
 class _Mixture:
-    """The pairs of all corpora, mixed, over all epochs."""
+    """A reader that mixes the pairs of all corpora, epoch after epoch."""
 
     def __init__(self, data: DataConfig, seed: int, state: dict[str, Any] | None) -> None:
-        """`state`: a value of `state`, to continue from there."""
+        """Open the corpora, and continue from a value that `state` returned earlier, unless it is None."""
         states: Sequence[dict[str, Any]] = state["corpora"] if state else [{} for _ in data.train]
         self._corpora = [
             _CorpusReader(corpus, data, (seed, CORPUS, number), **own)
@@ -206,11 +215,11 @@ class _Mixture:
         self._weighted = any(corpus.weight is not None for corpus in data.train)
 
     def state(self) -> dict[str, Any]:
-        """The position of the reader, as values of JSON."""
+        """Return the position of the reader, as values that can be written as JSON."""
         return {"corpora": [corpus.state() for corpus in self._corpora]}
 
     def take(self, count: int) -> list[Pair]:
-        """The next pairs; fewer than `count` at the end of the epoch."""
+        """Read the next `count` pairs, or fewer at the end of the epoch."""
         pairs: list[Pair] = []
         while len(pairs) < count and (corpus := self._next()):
             pair = corpus.read()
@@ -222,13 +231,13 @@ class _Mixture:
         return pairs
 
     def _next(self) -> "_CorpusReader | None":
-        """The corpus to read from; None at the end of the epoch."""
+        """Return the corpus to read the next pair from, or None at the end of the epoch."""
         unread = [corpus for corpus in self._corpora if not corpus.ended]
         return min(self._corpora if self._weighted else unread, key=_CorpusReader.due) if unread else None
 
 
 class _CorpusReader:
-    """Reads one corpus again and again, with its parts in a new random order each time."""
+    """A reader of one corpus, which starts again when the corpus ends. Each time, the parts have a new random order."""
 
     def __init__(
         self,
@@ -242,33 +251,35 @@ class _CorpusReader:
         taken: int = 0,
         ended: bool = False,
     ) -> None:
-        """Args:
-        corpus: what is read.
-        data: the languages and tags of all corpora.
-        purpose: the seed of the order.
-        turn: how many times the corpus has ended.
-        part: index of the next part in the order of this turn.
-        row: pairs of this part that were read.
-        taken: pairs that were read in this epoch.
-        ended: whether the corpus has ended in this epoch.
+        """Open a corpus at a position.
+
+        Args:
+            corpus: the corpus to read.
+            data: the configuration of all corpora.
+            purpose: the seed of the random order of the parts.
+            turn: the number of times that the corpus has ended.
+            part: the index of the next part in the order of this turn.
+            row: the number of pairs of this part that have been read.
+            taken: the number of pairs that have been read in this epoch.
+            ended: whether the corpus has ended in this epoch.
         """
         self._name, self._weight, self._purpose = describe(corpus), corpus.weight or 1.0, purpose
         self._parts = read_parts(corpus, data)
         self._turn, self._part, self._row = turn, part, row
         self.taken, self.ended = taken, ended
         self._pairs: Iterator[Pair] | None = None
-        self._empty = part == row == 0  # no pair was read in this turn
+        self._empty = part == row == 0  # no pair has been read in this turn
 
     def state(self) -> dict[str, Any]:
         position = {"turn": self._turn, "part": self._part, "row": self._row}
         return {**position, "taken": self.taken, "ended": self.ended}
 
     def due(self) -> float:
-        """The corpus with the least value is read next."""
+        """Return the priority of this corpus. The corpus with the lowest priority value is read next."""
         return (self.taken + 1) / self._weight
 
     def read(self) -> Pair | None:
-        """The next pair; None at the end of the corpus, which then starts again."""
+        """Read the next pair. At the end of the corpus, return None and start again."""
         while self._part < len(self._parts):
             if self._pairs is None:
                 order: list[int] = make_generator(*self._purpose, self._turn).permutation(len(self._parts)).tolist()

@@ -1,4 +1,4 @@
-"""Text files: how lines are split, and how compressed and remote files are opened."""
+"""Functions that find, open and read text files, including compressed and remote files."""
 
 import contextlib
 import gzip
@@ -11,27 +11,27 @@ from typing import Any, BinaryIO, cast
 from nmt.errors import DataError, MachineError, NmtError
 from nmt.system.files import reason
 
-File = str | Path  # on this machine, or a URL, which is never a Path
+File = str | Path  # a path on this machine, or a URL, which is always a str
 
 COMPRESSIONS = ("", ".gz", ".zst", ".xz")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write it before the first line
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write this mark before the first line
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def decode_line(line: bytes) -> str:
-    """Text of one line without its line feed and one carriage return before it. Invalid UTF-8 becomes U+FFFD."""
+    """Decode one line, without its line feed or carriage return and line feed. Invalid UTF-8 becomes U+FFFD."""
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", errors="replace")
 
 
 def read_lines(path: File) -> Iterator[str]:
-    """Lines of a local or remote text file, plain or compressed (.gz, .zst, .xz), split at line feeds only.
+    """Read the lines of a local or remote text file, which may be compressed (.gz, .zst, .xz).
 
-    U+2028, form feeds and lone carriage returns stay inside their line, so line numbers agree with `wc -l` and aligned
-    files stay aligned.
+    The text is split at line feeds only. U+2028, form feeds and lone carriage returns do not end a line, so line
+    numbers agree with `wc -l` and the lines of parallel files stay aligned.
 
     Raises:
         DataError: the file is missing, cannot be read, is truncated, or is UTF-16.
-        MachineError: a .zst file, and the package for it is not installed.
+        MachineError: the package that reads .zst files is needed but not installed.
     """
     with _explain_errors(path), open_binary(path) as stream:
         first = stream.readline().removeprefix(BYTE_ORDER_MARK)
@@ -45,7 +45,7 @@ def read_lines(path: File) -> Iterator[str]:
 
 @contextlib.contextmanager
 def open_binary(path: File) -> Iterator[BinaryIO]:
-    """The bytes of a local or remote file, decompressed according to the ending of its name."""
+    """Open a local or remote file to read its bytes, and decompress them according to the file name extension."""
     with contextlib.ExitStack() as stack:
         stream: Any
         if is_url(path):
@@ -64,7 +64,10 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
 
 
 def import_zstd(path: File) -> Any:
-    """The standard library's module, or its backport. Unlike the zstandard package they notice a truncated file."""
+    """Import the zstd module of the standard library or its backport.
+
+    Both report a truncated file, unlike the zstandard package.
+    """
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd
@@ -76,12 +79,12 @@ def import_zstd(path: File) -> Any:
 
 
 def is_url(path: File) -> bool:
-    """Whether a path is a URL such as s3://bucket/file, which fsspec opens."""
+    """Return whether a path is a URL such as s3://bucket/file, which fsspec opens."""
     return "://" in str(path)
 
 
 def find_file(path: File) -> File | None:
-    """The file at `path`, or at `path` with the ending of a compression; None if there is none.
+    """Return the file at `path` or at `path` with the extension of a compression, or None if neither exists.
 
     Raises:
         DataError: a URL cannot be looked up.
@@ -97,7 +100,11 @@ def find_file(path: File) -> File | None:
 
 
 def file_version(path: File) -> list[str | int]:
-    """Values that change when a file changes: place, size and time of a local file, fsspec's key of a remote one."""
+    """Return values that change when a file changes.
+
+    For a local file, these are the path, the size and the modification time. For a remote file, they are the URL and
+    the key that fsspec computes.
+    """
     if isinstance(path, Path):
         state = path.stat()
         return [str(path.resolve()), state.st_size, state.st_mtime_ns]
@@ -114,6 +121,6 @@ def _explain_errors(path: File) -> Iterator[None]:
         yield
     except NmtError:
         raise
-    except Exception as error:  # every compression and every remote file system has its own errors
+    except Exception as error:  # each compression and each remote file system raises different errors
         lines = reason(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"{path}: cannot be read ({lines[0]}); check the path and the file") from error

@@ -1,7 +1,8 @@
-"""Updates from pairs of similar length, each update split into shares for processes and batches.
+"""Functions that group pairs of similar length into updates, and split each update into batches.
 
-Updates are planned before they are split, and random numbers depend only on the update and the position of a sentence
-in it. So training makes the same updates in one process, in many, or with accumulated gradients.
+Each process computes some of the batches of an update. Updates are planned before they are split, and random numbers
+depend only on the update and the position of a sentence in the update. So training makes the same updates in one
+process, in several processes, and with accumulated gradients.
 """
 
 from collections.abc import Generator, Sequence
@@ -20,48 +21,53 @@ from nmt.types import EOS, PAD, Batch
 
 Ids = Sequence[int] | NDArray[Any]
 
-# Seed namespaces: the second part of a seed, one for each use of random numbers.
+# Each use of random numbers has a number here, which is the second part of its seed.
 CORPUS, MIX, UPDATES, SAMPLING = range(4)
 
 
 def make_generator(seed: int, *purpose: int) -> np.random.Generator:
-    """A random generator for one purpose, a namespace and further numbers."""
+    """Make a random generator for one purpose, given by a use of random numbers such as MIX and further numbers."""
     return np.random.default_rng(np.random.SeedSequence((seed, *purpose)))
 
 
 class UpdateSource(Protocol):
-    """Makes the updates of a training."""
+    """An object that makes the updates of a training run."""
 
     @property
     def size(self) -> UpdateSize:
-        """Size of its updates."""
+        """The limits of the size of an update."""
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """The updates from `cursor` on, endlessly over epochs: a pure function of the seed and the cursor."""
+        """Yield updates from `cursor` on, epoch after epoch, depending only on the seed and the cursor."""
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Where to continue from a cursor over updates of another size. `share`: how much of its epoch is done."""
+        """Convert a cursor that counts updates of another size into a cursor of this source.
+
+        Args:
+            cursor: the cursor to convert.
+            share: the share of the epoch that is done at the cursor, from 0 to 1.
+        """
 
 
 class IndexedPairs(Protocol):
-    """Tokenized pairs by index."""
+    """A collection of tokenized pairs, which are read by index."""
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Source and target lengths of some pairs in tokens, without EOS."""
+        """Return the source and target lengths of some pairs in tokens, without EOS."""
 
     def source(self, index: int) -> Ids:
-        """Source ids of a pair, without EOS."""
+        """Return the source ids of a pair, without EOS."""
 
     def target(self, index: int) -> Ids:
-        """Target ids of a pair, without EOS."""
+        """Return the target ids of a pair, without EOS."""
 
     def pair(self, index: int) -> Pair:
-        """The text of a pair; only sampling needs it."""
+        """Return the text of a pair, which only sampling needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The updates of an epoch or a window: update i has the pairs order[starts[i]:ends[i]]."""
+    """The plan of the updates of an epoch or a window. Update i contains the pairs order[starts[i]:ends[i]]."""
 
     order: NDArray[Any]
     starts: NDArray[np.int64]
@@ -71,7 +77,7 @@ class Plan:
         return len(self.starts)
 
     def pairs(self, update: int) -> list[int]:
-        """The indices of the pairs of an update. Raises IndexError: the plan does not have this update."""
+        """Return the indices of the pairs of an update. Raises IndexError: the plan does not contain the update."""
         if not 0 <= update < len(self):
             raise IndexError(f"there are {len(self)} updates, not {update + 1}")
         pairs: list[int] = self.order[self.starts[update] : self.ends[update]].tolist()
@@ -79,11 +85,15 @@ class Plan:
 
 
 def make_plan(pairs: IndexedPairs, order: NDArray[Any], *, size: UpdateSize, random: np.random.Generator) -> Plan:
-    """Group shuffled pairs into updates of similar lengths, and shuffle the updates.
+    """Group shuffled pairs into updates of pairs of similar length, and shuffle the updates.
 
-    `order`: indices of the pairs in random order. It is changed in cursor.
+    Args:
+        pairs: the pairs.
+        order: the indices of the pairs in random order. The array is modified.
+        size: the limits of the size of an update.
+        random: the generator that shuffles the updates.
     """
-    # Pairs are sorted within parts. Parts hold a hundred updates or more, so few updates are small because a part ends.
+    # Pairs are sorted within parts. The last update of a part may be small, so parts contain a hundred updates or more.
     part_size = max(20_000, 10 * size.tokens)
     cuts = [np.zeros(1, dtype=np.int64)]
     for begin in range(0, len(order), part_size):
@@ -100,22 +110,23 @@ def make_plan(pairs: IndexedPairs, order: NDArray[Any], *, size: UpdateSize, ran
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateOptions:
-    """How updates are made."""
+    """Options of the construction of updates."""
 
     size: UpdateSize
     sampling: bool
-    """Segment every sentence of every update again, at random. This may exceed `size.tokens`, and needs the text."""
+    """Whether each sentence is segmented at random, again in every update. This requires the text of the pairs. Updates
+    may then exceed `size.tokens`."""
     seed: int
     shares_per_process: int = 1
-    """Batches of an update in each process."""
+    """The number of batches of an update that each process computes."""
     world: World = field(default_factory=World)
 
 
 class BatchMaker:
-    """Makes the batches of one process from the pairs of an update.
+    """An object that makes the batches of one process from the pairs of an update.
 
-    The pairs are sorted by length and split into contiguous shares of nearly equal numbers of pairs. The first shares
-    belong to rank 0, the next to rank 1, and so on.
+    The pairs, which are sorted by length, are split into batches of nearly equal numbers of consecutive pairs. The
+    first batches belong to the process with rank 0, the next batches to the process with rank 1, and so on.
     """
 
     def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
@@ -124,7 +135,13 @@ class BatchMaker:
         self._shares, self._own_shares = count * options.world.size, range(count * rank, count * (rank + 1))
 
     def make_batches(self, pairs: IndexedPairs, indices: Sequence[int], *number: int) -> tuple[Batch, ...]:
-        """The batches of this process. `indices`: the pairs of the update. `number`: its epoch, window and update."""
+        """Make the batches of this process.
+
+        Args:
+            pairs: the pairs of the corpora.
+            indices: the indices of the pairs of the update.
+            number: the epoch, the window and the number of the update, which seed the random numbers.
+        """
         bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
         seeds = self._draw_seeds(len(indices), number)
         batches = []
@@ -135,7 +152,7 @@ class BatchMaker:
         return tuple(batches)
 
     def _draw_seeds(self, sentences: int, number: Sequence[int]) -> list[list[int]]:
-        """Seeds for the source and target of each sentence of an update; empty without sampling."""
+        """Draw a seed for the source and a seed for the target of each pair of an update, or none without sampling."""
         if not self._sampling:
             return []
         sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
@@ -159,7 +176,7 @@ class BatchMaker:
 def make_batch(
     sources: Sequence[Ids], targets: Sequence[Ids], *, first: int = 0, update_sentences: int | None = None
 ) -> Batch:
-    """Pad ids without EOS into a batch, and append EOS to both sides."""
+    """Append EOS to the ids of both sides, and pad them into a batch."""
     source, source_lengths = _pad(sources)
     target, target_lengths = _pad(targets)
     return Batch(
@@ -175,22 +192,32 @@ def make_batch(
 def _pad(sequences: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(sequence) + 1 for sequence in sequences], dtype=np.int64)
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
-    # A loop over the rows would take a noticeable part of an update on a fast GPU. NumPy makes empty lists floats,
-    # hence the cast.
+    # A loop over the rows would take a noticeable part of the time of an update on a fast GPU. The cast is needed
+    # because NumPy converts empty lists to floats.
     ids[np.arange(ids.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences, dtype=np.int64, casting="unsafe")
     ids[np.arange(len(ids)), lengths - 1] = EOS
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
 def order_by_length(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices that sort pairs by target length, then source length. The sort is stable."""
+    """Return the indices that sort pairs by target length, and by source length where target lengths are equal.
+
+    The sort is stable.
+    """
     return np.argsort((targets << 32) | sources, kind="stable")
 
 
 def split_groups(longest: NDArray[np.int64], tokens: int, sentences: int | None) -> NDArray[np.int64]:
-    """Bounds 0 = b₀ < b₁ < … = len(longest) of groups of consecutive pairs, each as large as the limits allow.
+    """Split consecutive pairs into groups that are as large as the limits allow.
 
-    `longest`: tokens of the longer side of each pair. A pair that exceeds `tokens` alone is a group by itself.
+    Args:
+        longest: the number of tokens of the longer side of each pair.
+        tokens: the limit of the number of pairs in a group times the tokens of its longest side. A single pair that
+            exceeds this limit becomes a group.
+        sentences: the limit of the number of pairs in a group, or None for no limit.
+
+    Returns:
+        The bounds 0 = b₀ < b₁ < … = len(longest) of the groups.
     """
     bounds = [0]
     while bounds[-1] < len(longest):
