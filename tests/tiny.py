@@ -8,7 +8,9 @@ import torch
 
 from nmt.config.load import parse_config
 from nmt.config.schema import Config, ModelConfig
+from nmt.model.cells import TorchLayer
 from nmt.model.dropout import Randomness
+from nmt.model.layer import RecurrentLayer
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import runs_bf16
 from nmt.training.objective import Likelihood
@@ -39,12 +41,23 @@ PARTS: list[dict[str, Any]] = [
 ]
 
 
+def model_config(**settings: Any) -> ModelConfig:
+    """An architecture from settings that a parametrized test has as strings."""
+    return ModelConfig(**settings)
+
+
 def network(seed: int = 1, **settings: Any) -> Seq2Seq:
     """A network small enough to check in every configuration; no dropout unless asked for."""
     small = {"embedding_size": 6, "encoder_size": 8, "decoder": "parallel", "decoder_layers": 2, "decoder_size": 8}
     off = {"dropout": 0.0, "embedding_dropout": 0.0, "output_dropout": 0.0}
     config = ModelConfig(**{**small, **off, **settings})
     return Seq2Seq(config, source_size=SIZE, target_size=SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def fused(layer: RecurrentLayer) -> torch.nn.RNNBase:
+    """Torch's own layer, whose weights an LSTM, a GRU or a plain RNN uses."""
+    assert isinstance(layer, TorchLayer)
+    return layer.fused
 
 
 def randomness(seed: int = 1) -> Randomness:

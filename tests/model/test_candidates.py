@@ -25,7 +25,7 @@ sentences = st.lists(st.integers(1, SOURCES - 1), max_size=6).map(lambda ids: [*
 
 def allowed(candidates: Candidates, sentence: int) -> list[int]:
     assert candidates.counts is not None
-    return candidates.tokens[sentence, : int(candidates.counts[sentence])].tolist()  # type: ignore[no-any-return]
+    return candidates.tokens[sentence, : int(candidates.counts[sentence])].tolist()
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))

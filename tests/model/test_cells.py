@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
 from nmt.model import cells
-from nmt.model.cells import FUSED, TorchLayer
+from nmt.model.cells import TorchLayer
+from nmt.model.classics.layer_norm_lstm import LayerNormLSTM
 from nmt.model.classics.transitions import DeepTransitionLayer
 from nmt.model.layer import RecurrentLayer
 from nmt.model.parts import CELLS, build_layer
@@ -18,7 +19,7 @@ TORCH = ["lstm", "gru", "rnn"]
 
 
 def torch_layer(cell: str, input_size: int, hidden_size: int) -> TorchLayer:
-    return TorchLayer(ModelConfig(cell=cell), input_size, hidden_size)
+    return TorchLayer(tiny.model_config(cell=cell), input_size, hidden_size)
 
 
 def layer(cell: str) -> TorchLayer:
@@ -33,7 +34,7 @@ def layer(cell: str) -> TorchLayer:
 @pytest.mark.parametrize("cell", TORCH)
 def test_steps_equal_torch(cell: str) -> None:
     ours = layer(cell)
-    theirs = FUSED[cell](5, 4, batch_first=True).double()
+    theirs = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[cell](5, 4, batch_first=True).double()
     theirs.load_state_dict(ours.fused.state_dict())
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
     state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(ours.states))
@@ -47,7 +48,7 @@ def test_steps_equal_torch(cell: str) -> None:
 
 def drawn(cell: str, input_size: int = 5, transitions: int = 1) -> RecurrentLayer:
     """A layer of any kind whose weights are all random."""
-    result = build_layer(ModelConfig(cell=cell), input_size, 4, transitions).double()
+    result = build_layer(tiny.model_config(cell=cell), input_size, 4, transitions).double()
     generator = torch.Generator().manual_seed(3)
     for parameter in result.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -99,9 +100,8 @@ def test_transitions_are_torchs_cells_without_input(cell: str) -> None:
     kind = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}[cell]
     cells = [kind(5, 4).double() for _ in ours.recurrent]
     for number, (theirs, (weight, bias)) in enumerate(zip(cells, ours.recurrent, strict=True)):
-        w_input, b_input = (
-            (ours.fused.weight_ih_l0, ours.fused.bias_ih_l0) if number == 0 else (0 * theirs.weight_ih, 0 * bias)
-        )
+        assert bias is not None
+        w_input, b_input = ours.input if number == 0 else (0 * theirs.weight_ih, 0 * bias)
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         theirs.load_state_dict(dict(zip(names, (w_input, weight, b_input, bias), strict=True)))
     expected = []
@@ -151,6 +151,7 @@ def normalize(x: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
     ours = drawn("layer_norm_lstm")
+    assert isinstance(ours, LayerNormLSTM)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
     first = h, c = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
     expected = []
@@ -164,7 +165,7 @@ def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
 
 
 def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
-    ours = build_layer(ModelConfig(cell="layer_norm_lstm"), 3, 4, 1)
+    ours = LayerNormLSTM(ModelConfig(cell="layer_norm_lstm"), 3, 4)
     ours.initialize(2.0, torch.Generator().manual_seed(1))
     i, f, g, o = ours.norm_input.bias.view(4, 4).tolist()
     assert (i, f, o) == ([0.0] * 4, [2.0] * 4, [0.0] * 4)
@@ -191,14 +192,15 @@ def test_an_lstm_by_hand() -> None:
 def test_forget_bias(bias: float) -> None:
     ours = torch_layer("lstm", 3, 4)
     ours.initialize(bias, torch.Generator().manual_seed(1))
-    total = ours.fused.bias_ih_l0 + ours.fused.bias_hh_l0
+    _, _, b_input, b_recurrent = ours.fused.all_weights[0]
+    total = b_input + b_recurrent
     assert total.tolist() == [0.0] * 4 + [bias] * 4 + [0.0] * 8
 
 
 def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
     ours = torch_layer("gru", 3, 4)
     ours.initialize(1.0, torch.Generator().manual_seed(1))
-    gates = ours.fused.weight_hh_l0.view(3, 4, 4)
+    gates = ours.fused.all_weights[0][1].view(3, 4, 4)
     for gate in gates:
         torch.testing.assert_close(gate @ gate.T, torch.eye(4))
     assert all(not torch.equal(one, other) for one, other in pairwise(gates))
@@ -207,7 +209,7 @@ def test_initial_recurrence_is_orthogonal_for_each_gate() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_bounded_where_a_sentence_begins_with_dropped_words(cell: str) -> None:
     """Their embeddings are zeros: a normalization must not divide by almost zero, step after step."""
-    ours = build_layer(ModelConfig(cell=cell), 16, 32, 1)
+    ours = build_layer(tiny.model_config(cell=cell), 16, 32, 1)
     ours.initialize(1.0, torch.Generator().manual_seed(3))
     inputs = torch.zeros(4, 12, 16)
     inputs[:, 6:] = torch.randn(4, 6, 16, generator=torch.Generator().manual_seed(4))

@@ -49,7 +49,7 @@ def test_gradients_however_it_is_cut(epsilon: float, rows: int, cached: int, mon
 
 def test_gradcheck() -> None:
     *tensors, targets = problem()
-    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1), tensors)
+    assert torch.autograd.gradcheck(lambda x, w, b: cross_entropy(x, w, b, targets, 0.1), tensors)
 
 
 def test_bfloat16_is_near() -> None:
@@ -83,19 +83,20 @@ def twins() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss, "ROWS", rows)
     monkeypatch.setattr(loss, "CACHED_ROWS", cached)
-    *tensors, targets = twins()
-    log_p = F.linear(*tensors).log_softmax(dim=-1)
+    vectors, weight, bias, targets = twins()
+    tensors = (vectors, weight, bias)
+    log_p = F.linear(vectors, weight, bias).log_softmax(dim=-1)
     p, q = log_p[0::2], log_p[1::2]
     divergence = F.kl_div(q, p, reduction="sum", log_target=True) + F.kl_div(p, q, reduction="sum", log_target=True)
-    expected = cross_entropy(*tensors, targets, 0.1) + 0.7 / 2 * divergence
-    value = cross_entropy(*tensors, targets, 0.1, r_drop=0.7)
+    expected = cross_entropy(vectors, weight, bias, targets, 0.1) + 0.7 / 2 * divergence
+    value = cross_entropy(vectors, weight, bias, targets, 0.1, r_drop=0.7)
     torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(gradients(3 * value, (*tensors,)), gradients(3 * expected, (*tensors,)))
+    torch.testing.assert_close(gradients(3 * value, tensors), gradients(3 * expected, tensors))
 
 
 def test_r_drop_gradcheck() -> None:
     *tensors, targets = twins()
-    assert torch.autograd.gradcheck(lambda *given: cross_entropy(*given, targets, 0.1, 0.7), tensors)
+    assert torch.autograd.gradcheck(lambda x, w, b: cross_entropy(x, w, b, targets, 0.1, 0.7), tensors)
 
 
 def test_the_loss_is_finite_where_the_probability_of_a_target_underflows() -> None:

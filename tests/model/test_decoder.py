@@ -2,11 +2,13 @@
 
 import dataclasses
 from itertools import combinations, product
+from typing import Any
 
 import pytest
 import tiny
 import torch
 
+from nmt.model.classics.conditional import ConditionalDecoder
 from nmt.model.decoder import InputFeedingDecoder
 from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.types import BOS, Batch
@@ -43,7 +45,7 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
 
 @pytest.mark.parametrize("part", tiny.PARTS, ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, object]) -> None:
+def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, Any]) -> None:
     network, batch = tiny.network(**{"decoder": decoder, "decoder_layers": 2, **part}).double(), tiny.batch()
     torch.testing.assert_close(
         by_steps(network, batch), tiny.logits(network, batch), check_dtype=False, rtol=1e-5, atol=1e-6
@@ -62,7 +64,7 @@ def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, o
         {"context_gate": True},
     ],
 )
-def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, object]) -> None:
+def test_forward_equals_steps_under_each_setting(decoder: str, setting: dict[str, Any]) -> None:
     check_setting(decoder, setting)
 
 
@@ -71,7 +73,7 @@ def test_forward_equals_steps_with_coverage(decoder: str) -> None:
     check_setting(decoder, {"attention": "additive", "coverage": True})
 
 
-def check_setting(decoder: str, setting: dict[str, object]) -> None:
+def check_setting(decoder: str, setting: dict[str, Any]) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=3, **setting).double()
     batch = tiny.batch()
     logits = tiny.logits(network, batch)
@@ -85,7 +87,7 @@ COVERED = [
 
 
 @pytest.mark.parametrize("setting", [*({"decoder": decoder} for decoder in DECODERS), *COVERED])
-def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, object]) -> None:
+def test_hypotheses_of_a_sentence_share_its_memory(setting: dict[str, Any]) -> None:
     network = tiny.network(**setting).double()
     batch = tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
@@ -116,7 +118,7 @@ def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
 
 @tiny.needs_bf16
 @pytest.mark.parametrize("setting", COVERED)
-def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
+def test_coverage_is_summed_in_float32(setting: dict[str, Any]) -> None:
     """bfloat16 has no number between 2 and 2.016."""
     network, batch = tiny.network(**setting), tiny.batch()
     with torch.autocast("cpu", torch.bfloat16):
@@ -130,7 +132,7 @@ def test_coverage_is_summed_in_float32(setting: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("setting", COVERED)
-def test_coverage_is_the_sum_of_the_weights_and_changes_them(setting: dict[str, object]) -> None:
+def test_coverage_is_the_sum_of_the_weights_and_changes_them(setting: dict[str, Any]) -> None:
     network, batch = tiny.network(**setting), tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
     state, tokens, total = network.start(memory), torch.full((3,), BOS), torch.zeros(memory.mask.shape)
@@ -163,14 +165,16 @@ def test_input_feeding_feeds() -> None:
 
 
 @pytest.mark.parametrize("cell", [torch.nn.GRUCell, torch.nn.LSTMCell])
-def test_conditional_attends_between_two_cells(cell: type[torch.nn.RNNCellBase]) -> None:
+def test_conditional_attends_between_two_cells(cell: type[torch.nn.GRUCell] | type[torch.nn.LSTMCell]) -> None:
     kind = {torch.nn.GRUCell: "gru", torch.nn.LSTMCell: "lstm"}[cell]
     network = tiny.network(decoder="conditional", cell=kind, decoder_layers=1, attention="dot").double()
     decoder, batch = network.decoder, tiny.batch()
+    assert isinstance(decoder, ConditionalDecoder)
     memory = network.encode(batch.source, batch.source_lengths)
     cells = [cell(6, 8).double(), cell(8, 8).double()]
     for theirs, ours in zip(cells, (decoder.layers[0], decoder.second), strict=True):
-        theirs.load_state_dict({name.removesuffix("_l0"): weight for name, weight in ours.fused.state_dict().items()})
+        weights = tiny.fused(ours).state_dict()
+        theirs.load_state_dict({name.removesuffix("_l0"): weight for name, weight in weights.items()})
     (state,) = network.start(memory).layers
     embedded, expected = torch.randn(3, 4, 6, dtype=torch.float64), []
     for x in embedded.unbind(dim=1):

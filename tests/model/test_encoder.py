@@ -2,8 +2,8 @@ import pytest
 import tiny
 import torch
 
-from nmt.config.schema import ModelConfig
-from nmt.model.encoder import Encoder, final_outputs, mean_outputs, reverse_positions
+from nmt.model.classics.stacks import ForwardLayer
+from nmt.model.encoder import BidirectionalLayer, Encoder, final_outputs, mean_outputs, reverse_positions
 from nmt.model.layer import RecurrentLayer
 
 
@@ -13,13 +13,14 @@ def test_reversal_turns_the_pieces_and_leaves_the_padding() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_outputs_equal_a_bidirectional_layer_of_torch_on_packed_sequences(cell: str) -> None:
-    encoder = Encoder(ModelConfig(cell=cell, embedding_size=5, encoder_size=8)).double()
+    encoder = Encoder(tiny.model_config(cell=cell, embedding_size=5, encoder_size=8)).double()
     theirs = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell](
         5, 4, batch_first=True, bidirectional=True
     )
     layer = encoder.layers[0]
-    weights = dict(layer.forward_layer.fused.state_dict())
-    weights |= {f"{name}_reverse": value for name, value in layer.backward_layer.fused.state_dict().items()}
+    assert isinstance(layer, BidirectionalLayer)
+    weights = dict(tiny.fused(layer.forward_layer).state_dict())
+    weights |= {f"{name}_reverse": value for name, value in tiny.fused(layer.backward_layer).state_dict().items()}
     theirs.double().load_state_dict(weights)
     embedded, lengths = torch.randn(3, 6, 5).double(), torch.tensor([6, 2, 4])
     packed = torch.nn.utils.rnn.pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
@@ -32,7 +33,7 @@ def test_outputs_equal_a_bidirectional_layer_of_torch_on_packed_sequences(cell: 
 def reads(layer: RecurrentLayer, inputs: torch.Tensor, *, backwards: bool) -> torch.Tensor:
     """Outputs (S, H) of a sentence (S, D) by torch's own layer, turned around before and after where it reads backwards."""
     inputs = inputs.flip(0) if backwards else inputs
-    outputs, _ = layer.fused(inputs)
+    outputs: torch.Tensor = tiny.fused(layer)(inputs)[0]
     return outputs.flip(0) if backwards else outputs
 
 
@@ -42,6 +43,7 @@ def test_gnmt_reads_forward_above_the_first_layer(residual: bool) -> None:
     embedded = network.source_embedding(batch.source)
     outputs = network.encoder(embedded, batch.source_lengths)
     first, *above = network.encoder.layers
+    assert isinstance(first, BidirectionalLayer)
     for row, length in enumerate(batch.source_lengths.tolist()):
         sentence = embedded[row, :length]
         both = [
@@ -50,6 +52,7 @@ def test_gnmt_reads_forward_above_the_first_layer(residual: bool) -> None:
         ]
         hidden = torch.cat(both, dim=-1)
         for layer in above:
+            assert isinstance(layer, ForwardLayer)
             found = reads(layer.forward_layer, hidden, backwards=False)
             hidden = hidden + found if residual else found
         torch.testing.assert_close(outputs[row, :length], hidden)
@@ -59,8 +62,8 @@ def test_gnmt_reads_forward_above_the_first_layer(residual: bool) -> None:
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("layers", [2, 3])
 def test_alternating_stacks_change_direction(layers: int, residual: bool) -> None:
-    settings = {"encoder_stack": "alternating", "encoder_layers": layers, "residual": residual}
-    network, batch = tiny.network(**settings).double(), tiny.batch()
+    network = tiny.network(encoder_stack="alternating", encoder_layers=layers, residual=residual).double()
+    batch = tiny.batch()
     embedded = network.source_embedding(batch.source)
     outputs = network.encoder(embedded, batch.source_lengths)
     for row, length in enumerate(batch.source_lengths.tolist()):
@@ -68,6 +71,7 @@ def test_alternating_stacks_change_direction(layers: int, residual: bool) -> Non
         for begins_backwards in (False, True):
             hidden, backwards = embedded[row, :length], begins_backwards
             for index, layer in enumerate(network.encoder.layers):
+                assert isinstance(layer, BidirectionalLayer)
                 found = reads(layer.backward_layer if backwards else layer.forward_layer, hidden, backwards=backwards)
                 hidden, backwards = hidden + found if index and residual else found, not backwards
             ends[not backwards] = hidden  # by the direction of its last layer

@@ -1,5 +1,7 @@
 """What training does to the state, against a plain loop over the equations; kernels against loops."""
 
+from typing import Any
+
 import pytest
 import tiny
 import torch
@@ -15,7 +17,7 @@ B, T, D, H = 3, 5, 6, 4
 TORCH = ["lstm", "gru", "rnn"]
 
 
-def layer(**settings: object) -> RecurrentLayer:
+def layer(**settings: Any) -> RecurrentLayer:
     result = build_layer(ModelConfig(**settings), D, H, 1)
     generator = torch.Generator().manual_seed(3)
     result.initialize(1.0, generator)
@@ -45,9 +47,10 @@ def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None
     ours = layer(cell=cell, state_dropout=0.4)
     inputs, state = given(ours)
     mask = dropout_mask(inputs, H, 0.4, tiny.randomness(2))
+    assert mask is not None
     expected, first = [], state
+    w_input, w_recurrent, b_input, b_recurrent = tiny.fused(ours).all_weights[0]
     for x in inputs.unbind(dim=1):
-        w_input, w_recurrent, b_input, b_recurrent = ours.fused.all_weights[0]
         recurrent = (state[0] * mask.squeeze(1)) @ w_recurrent.T + b_recurrent
         state = EQUATIONS[cell](x @ w_input.T + b_input, recurrent, state)
         expected.append(state[0])

@@ -146,6 +146,7 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch() -> None:
 
 def test_a_network_that_only_copies_translates_into_its_source() -> None:
     network = sharp("copy")
+    assert isinstance(network.output, CopyOutput)
     network.output.generate.bias.fill_(-1e3)
     pieces = {piece for line in LINES for piece in line}
     for found in decode(ModelScorer(network), sentences(LINES), SearchOptions(beam=2)):

@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import pytest
 import tiny
@@ -54,8 +55,7 @@ def test_logits_are_of_target_tokens_without_padding() -> None:
 
 def padded(batch: Batch) -> Batch:
     """The same pairs with more padding on both sides."""
-    wider = {"source": F.pad(batch.source, (0, 4)), "target": F.pad(batch.target, (0, 2))}
-    return dataclasses.replace(batch, **wider)
+    return dataclasses.replace(batch, source=F.pad(batch.source, (0, 4)), target=F.pad(batch.target, (0, 2)))
 
 
 def test_logits_do_not_depend_on_padding() -> None:
@@ -63,7 +63,7 @@ def test_logits_do_not_depend_on_padding() -> None:
     torch.testing.assert_close(tiny.logits(network, padded(batch)), tiny.logits(network, batch))
 
 
-PARTS: list[dict[str, object]] = [
+PARTS: list[dict[str, Any]] = [
     {},
     {"decoder": "input_feeding", "attention": "additive", "coverage": True},
     {"context_gate": True},
@@ -74,14 +74,17 @@ PARTS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(part: dict[str, object]) -> None:
+def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(part: dict[str, Any]) -> None:
     network, batch = tiny.network(**part).double(), tiny.batch()
     found = []
     for batches in ([batch], batch.halves(), [padded(half) for half in batch.halves()]):
         network.zero_grad()
         loss = torch.stack([tiny.loss(network, each, label_smoothing=0.1).double() for each in batches]).sum()
         loss.backward()
-        found.append([loss.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+        found.append([loss.detach()])
+        for parameter in network.parameters():
+            assert parameter.grad is not None
+            found[-1].append(parameter.grad.clone())
     for others in found[1:]:
         torch.testing.assert_close(others, found[0])
 
@@ -103,7 +106,7 @@ def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
 
 @pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout"])
 def test_each_dropout_does_something(setting: str) -> None:
-    network, batch = tiny.network(**{setting: 0.5}), tiny.batch()
+    network, batch = tiny.network(**dict[str, Any]({setting: 0.5})), tiny.batch()
     assert not torch.allclose(tiny.logits(network, batch, tiny.randomness(2)), tiny.logits(network, batch))
 
 
@@ -117,7 +120,7 @@ def gradients(network: Seq2Seq, parts: list[tuple[Batch, Randomness]]) -> dict[s
 
 @pytest.mark.parametrize("part", [{}, *tiny.PARTS], ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, object]) -> None:
+def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, Any]) -> None:
     settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
     network, batch = tiny.network(**settings).double(), tiny.batch()
     whole = gradients(network, [(batch, tiny.randomness())])

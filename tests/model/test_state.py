@@ -17,4 +17,6 @@ def test_select_takes_rows_in_order_and_again() -> None:
     assert picked.feed is not None
     moved = dataclasses.replace(state, attention=torch.rand(memory.mask.shape))
     assert moved.attention is not None
-    assert torch.equal(moved.select(rows).attention, moved.attention[[2, 0, 2]])
+    attention = moved.select(rows).attention
+    assert attention is not None
+    assert torch.equal(attention, moved.attention[[2, 0, 2]])

@@ -341,8 +341,8 @@ def test_command(tmp_path: Path) -> None:
     for hash_seed in ("1", "2"):
         command = [
             sys.executable,
-            SCRIPTS / "make-corpus",
-            tmp_path / hash_seed,
+            str(SCRIPTS / "make-corpus"),
+            str(tmp_path / hash_seed),
             "--train=900",
             "--valid=60",
             "--test=40",

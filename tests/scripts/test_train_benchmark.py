@@ -12,6 +12,8 @@ from train_benchmark.parts import Products, by_part, ceiling
 from train_benchmark.plain import PlainSeq2Seq
 
 from nmt.config.load import dump_config
+from nmt.model.attention import GeneralAttention
+from nmt.model.encoder import BidirectionalLayer
 from nmt.model.seq2seq import Seq2Seq
 
 
@@ -19,12 +21,15 @@ def plain_copy(network: Seq2Seq) -> PlainSeq2Seq:
     """The textbook network with the weights of ours."""
     plain = PlainSeq2Seq(network.config, tiny.SIZE, tiny.SIZE).double()
     layer, decoder = network.encoder.layers[0], network.decoder
+    assert isinstance(layer, BidirectionalLayer)
+    assert isinstance(decoder.attention, GeneralAttention)
+    assert decoder.bridge.linear is not None
     weights = {
         **named("source", network.source_embedding),
         **named("target", network.target_embedding),
-        **named("encoder", layer.forward_layer.fused),
-        **{f"{name}_reverse": weight for name, weight in named("encoder", layer.backward_layer.fused).items()},
-        **named("decoder", decoder.layers[0].fused),
+        **named("encoder", tiny.fused(layer.forward_layer)),
+        **{f"{name}_reverse": weight for name, weight in named("encoder", tiny.fused(layer.backward_layer)).items()},
+        **named("decoder", tiny.fused(decoder.layers[0])),
         **named("bridge", decoder.bridge.linear),
         **named("query", decoder.attention.key),
         **named("combine", decoder.combine),
@@ -55,7 +60,7 @@ def plain_copy_of_gradients(
 ) -> list[tuple[str, tuple[torch.Tensor, torch.Tensor]]]:
     """Gradients of both networks, pair by pair."""
     for parameter in network.parameters():
-        parameter.data.copy_(parameter.grad if parameter.grad is not None else 0)
+        parameter.data.copy_(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad)
     expected = dict(plain_copy(network).named_parameters())
     return [
         (name, (weight.grad, expected[name].data))
