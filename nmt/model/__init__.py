@@ -1,1 +1,1 @@
-"""The network: a recurrent encoder and an attention decoder. It returns readouts and knows no loss."""
+"""The neural network: a recurrent encoder and a decoder with attention. Losses are in nmt/training/objective.py."""

@@ -1,8 +1,8 @@
-"""Attention: which source tokens a decoder state looks at.
+"""Attention: how much the decoder uses each source token when it predicts a target token.
 
-Each kind scores queries (B, Q, D) against keys (B, S, A) that are made once per sentence. The queries are all target
-positions of a sentence in training, and its hypotheses in search, so the same code serves both, and hypotheses share
-their sentence's memory.
+Every class scores queries (B, Q, D) against keys (B, S, A), which are computed once per source sentence. In training,
+the queries of a sentence are all its target positions. In search, they are its hypotheses at one position. The same
+code serves both, and all hypotheses share the encoded sentence.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from nmt.system.machine import product_dtype
 
 
 class AttendedMemory(Protocol):
-    """What attention reads: a `Memory`, or a `StepMemory` for queries that come step by step in training."""
+    """The encoded sentences that attention reads: a `Memory`, or a `StepMemory` if training attends step by step."""
 
     @property
     def keys(self) -> Factor: ...  # (B, S, A)
@@ -31,7 +31,7 @@ class AttendedMemory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """A memory whose keys or values form their gradient after the last step."""
+    """Encoded sentences whose keys or values receive their gradient once, after the last time step (`Repeated`)."""
 
     keys: Factor
     values: Factor
@@ -39,41 +39,47 @@ class StepMemory:
 
 
 class Attention(nn.Module, ABC):
-    """What a decoder needs: keys made once per sentence, then contexts and weights for queries."""
+    """The base class of attention. It computes keys once per sentence, and then contexts and weights for queries.
+
+    Some attentions have a state (B, Q, S) that changes from one time step to the next.
+    """
 
     @abstractmethod
     def project(self, values: Tensor) -> Tensor:
-        """Keys (B, S, A) of encoder outputs (B, S, H)."""
+        """Compute the keys (B, S, A) from encoder outputs (B, S, H)."""
 
     @abstractmethod
     def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Context vectors (B, Q, H) and weights (B, Q, S) of queries (B, Q, D); `state` (B, Q, S) where it has one."""
+        """Compute context vectors (B, Q, C) and attention weights (B, Q, S) for queries (B, Q, D)."""
 
     def step_memory(self, memory: Memory) -> AttendedMemory:
-        """The memory for queries that come step by step in training."""
+        """Return the encoded sentences in the form that is fastest for attention step by step in training."""
         return memory
 
-    def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for kinds with a state)
-        """The state before the first step, (B, S); None for an attention without one."""
+    def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
+        """Return the state before the first step, (B, S), or None for an attention without a state."""
         return None
 
-    def advance(self, state: Tensor | None, weights: Tensor) -> Tensor | None:  # noqa: ARG002 (for kinds with a state)
-        """The next state (N, S), after a step with these weights (N, S)."""
+    def advance(self, state: Tensor | None, weights: Tensor) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
+        """Return the state (N, S) after a step with attention weights `weights` (N, S)."""
         return state
 
 
 class ScoredAttention(Attention):
-    """One score per query and key; a = softmax(scores) over the source tokens; c = Σ a v, v the values."""
+    """Attention with one score per query and key.
+
+    The weights are a = softmax(scores) over the source tokens, and the context is c = Σ a v for the encoder outputs v.
+    """
 
     @abstractmethod
     def scores(self, query: Tensor, memory: AttendedMemory) -> Tensor:
-        """Scores (B, Q, S) of queries (B, Q, D)."""
+        """Compute the scores (B, Q, S) of queries (B, Q, D)."""
 
     def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         return self.read(self.scores(query, memory), memory)
 
     def read(self, scores: Tensor, memory: AttendedMemory) -> tuple[Tensor, Tensor]:
-        """Contexts and weights that follow from scores (B, Q, S)."""
+        """Compute contexts (B, Q, C) and attention weights (B, Q, S) from scores (B, Q, S)."""
         weights = masked_softmax(scores, memory.mask)
         return weights.to(memory.values.dtype) @ memory.values, weights
 
@@ -86,7 +92,7 @@ def _repeat(factor: Tensor) -> Repeated:
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax of scores (B, Q, S) over the positions where mask (B, S) is True."""
+    """Apply softmax to scores (B, Q, S) over the positions where `mask` (B, S) is True."""
     return scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
 
 
@@ -133,13 +139,16 @@ class AdditiveAttention(ScoredAttention):
         return self.score(torch.tanh(self.sums(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
 
     def sums(self, query: Tensor, memory: AttendedMemory) -> Tensor:
-        """W q + U v, (B, Q, S, A)."""
+        """Compute W q + U v for each query and source token, (B, Q, S, A)."""
         assert isinstance(memory.keys, Tensor)
         return self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # type: ignore[no-any-return]
 
 
 class HeadsAttention(Attention):
-    """Several heads, each with its own queries, keys and values. The weights returned are the mean over the heads."""
+    """Attention in several heads, each with separate queries, keys and values.
+
+    The attention weights that it returns are the mean over the heads.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -152,10 +161,10 @@ class HeadsAttention(Attention):
 
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Scores (B·heads, Q, S) of queries (B·heads, Q, A/heads) against keys (B·heads, S, A/heads)."""
+        """Score queries (B·heads, Q, A/heads) against keys (B·heads, S, A/heads). Return scores (B·heads, Q, S)."""
 
     def project(self, values: Tensor) -> Tensor:
-        return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A): every step needs both
+        return torch.cat([self.key(values), self.value(values)], dim=-1)  # (B, S, 2A)
 
     def forward(self, query: Tensor, memory: AttendedMemory, state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         assert isinstance(memory.keys, Tensor)
@@ -176,7 +185,7 @@ class HeadsAttention(Attention):
 
 
 class MultiHeadAttention(HeadsAttention):
-    """Scaled dot products in several heads (Vaswani et al. 2017, section 3.2.2)."""
+    """Scaled dot-product attention in several heads (Vaswani et al. 2017, section 3.2.2)."""
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         scale: float = queries.size(-1) ** -0.5

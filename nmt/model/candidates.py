@@ -1,4 +1,7 @@
-"""The target tokens that a search considers: the whole vocabulary, or a shortlist for each sentence."""
+"""The candidates of search: the target tokens among which it chooses the next token of a translation.
+
+The candidates are the whole vocabulary, or a shortlist for each sentence.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,36 +16,36 @@ from nmt.types import EOS
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """The tokens that each sentence of a batch may use. Scores have one column for each of them.
+    """The target tokens that the translation of each sentence of a batch may contain.
 
-    The probabilities of a sentence do not depend on the candidates of its neighbors: columns that pad a row count for
-    nothing.
+    Scores (N, W) have one column for each candidate. Sentences with fewer than W candidates have padding at the end of
+    their row. The padding has no probability, so the other sentences of the batch do not change the probabilities.
     """
 
-    tokens: Tensor  # (B, W) int64, each row ascending, EOS first: padding, unknown and BOS are never candidates
+    tokens: Tensor  # (B, W) int64, each row ascending from EOS, since PAD, UNK and BOS are never candidates
     counts: (
         Tensor | None
-    )  # (B,) int64, how many of a row belong to the sentence, the rest is EOS; None: one row serves all
+    )  # (B,) int64, the number of candidates in each row before the padding, which is EOS; None: one row for all
 
     @staticmethod
     def all(size: int, device: torch.device | None = None) -> "Candidates":
-        """The whole vocabulary of this size."""
+        """Return the whole vocabulary of `size` tokens as candidates of every sentence."""
         return Candidates(tokens=torch.arange(EOS, size, device=device).unsqueeze(0), counts=None)
 
     def select(self, sentences: Tensor) -> "Candidates":
-        """Keep the rows of these sentences."""
+        """Return the candidates of the sentences with these indices, (B',) int64."""
         if self.counts is None:
             return self
         return Candidates(tokens=self.tokens[sentences], counts=self.counts[sentences])
 
     def columns(self, source: Tensor) -> Tensor:
-        """The column of each source token (B, S) in its row, (B, S); W for tokens that are not candidates.
+        """Find the column (B, S) of each source token (B, S) among the candidates of its sentence.
 
-        Source and target must share one vocabulary.
+        A token that is not a candidate gets W, the number of columns. Source and target must share one vocabulary.
         """
         width = self.tokens.size(1)
         tokens = self.tokens.expand(len(source), width)
-        if self.counts is not None:  # a column that pads a row must not be found: it gets an id after all others
+        if self.counts is not None:  # padding must not be found, so it gets an id greater than all others
             padding = torch.arange(width, device=tokens.device) >= self.counts.unsqueeze(1)
             tokens = tokens.masked_fill(padding, torch.iinfo(tokens.dtype).max)
         columns = torch.searchsorted(tokens.contiguous(), source)
@@ -50,7 +53,7 @@ class Candidates:
         return columns.masked_fill(~found, width)
 
     def union(self) -> "CandidateUnion":
-        """The candidates of all sentences, each token once."""
+        """Return the candidates of all sentences together, each token once."""
         if self.counts is None:
             return CandidateUnion(tokens=self.tokens[0], columns=None, padding=None)
         marks = torch.zeros(int(self.tokens.max()) + 1, dtype=torch.bool, device=self.tokens.device)
@@ -62,20 +65,23 @@ class Candidates:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateUnion:
-    """The candidates of all sentences of a batch: scored in one product, then gathered for each sentence."""
+    """The union of the candidates of all sentences of a batch, U tokens.
+
+    One matrix product computes the scores of all these tokens. `distribute` then gathers the scores of each sentence.
+    """
 
     tokens: Tensor  # (U,) ascending
-    columns: Tensor | None  # (B, W) the column of each candidate among the tokens; None: every sentence uses them all
-    padding: Tensor | None  # (B, W) True at columns that pad a row
+    columns: Tensor | None  # (B, W) the index of each candidate in `tokens`; None: every sentence uses all tokens
+    padding: Tensor | None  # (B, W) True at padding
 
     def select(self, sentences: Tensor) -> "CandidateUnion":
-        """Keep the rows of these sentences."""
+        """Return the union for the sentences with these indices, (B',) int64, with the same tokens as before."""
         if self.columns is None or self.padding is None:
             return self
         return replace(self, columns=self.columns[sentences], padding=self.padding[sentences])
 
     def distribute(self, scores: Tensor) -> Tensor:
-        """Gather scores (N, U) of these tokens for the candidates of each sentence, (N, W); −∞ at padding."""
+        """Gather the scores (N, W) of each sentence's candidates from scores (N, U) of all tokens. Padding gets −∞."""
         if self.columns is None or self.padding is None:
             return scores
         B, W = self.columns.shape
@@ -86,18 +92,18 @@ class CandidateUnion:
 
 @dataclass(frozen=True, kw_only=True)
 class Shortlist:
-    """The target tokens worth considering: likely translations of the source tokens, and frequent tokens.
+    """A lexical shortlist (Jean et al. 2015, section 3.4; Schwenk et al. 2012), which makes search faster.
 
-    A lexical shortlist (Jean et al. 2015, section 3.4; Schwenk et al. 2012) is known before the sentence is translated,
-    and is a small part of the vocabulary.
+    The candidates of a sentence are the likely translations of its source tokens, and frequent tokens. They are known
+    before the sentence is translated, and are a small part of the vocabulary.
     """
 
-    target_size: int  # of the vocabulary
-    frequent: NDArray[np.int64]  # (F,) tokens that every sentence may use
-    best: NDArray[np.int64]  # (source vocabulary, N) target tokens for each source token; EOS where there are fewer
+    target_size: int  # size of the target vocabulary
+    frequent: NDArray[np.int64]  # (any number,) tokens that are candidates of every sentence
+    best: NDArray[np.int64]  # (source vocabulary, at most) target tokens for each source token, padded with EOS
 
     def __post_init__(self) -> None:
-        """Raises ValueError: the ids are not target tokens that can be candidates."""
+        """Raises ValueError if an id is not that of a target token that may be a candidate."""
         if self.frequent.ndim != 1 or self.best.ndim != 2:
             raise ValueError(f"{self.frequent.ndim} and {self.best.ndim} dimensions instead of 1 and 2")
         ids = np.concatenate([self.frequent, self.best.ravel()])
@@ -105,19 +111,20 @@ class Shortlist:
             raise ValueError(f"tokens {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
 
     def with_source_tokens(self, producible: NDArray[np.bool_]) -> "Shortlist":
-        """Add each source token itself where a translation may contain it, for a network that copies.
+        """Add each source token to its own candidates if a translation may contain it, for a network that copies.
 
-        `producible`: mask (V,) of those tokens, over the one vocabulary of both sides.
+        Source and target must share one vocabulary. `producible` (V,) is True at the tokens that a translation may
+        contain.
         """
         itself = np.where(producible, np.arange(len(self.best)), EOS)
         return replace(self, best=np.column_stack([self.best, itself]))
 
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
-        """The candidates of each sentence, whatever its neighbors are.
+        """Return the candidates of each sentence. They do not depend on the other sentences of the batch.
 
         Args:
             source: ids (B, S).
-            lengths: (B,), EOS counted.
+            lengths: (B,), including EOS.
         """
         ids, B = source.cpu().numpy(), len(source)
         sentences, positions = np.nonzero(np.arange(ids.shape[1]) < lengths.cpu().numpy()[:, None])

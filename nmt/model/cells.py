@@ -1,8 +1,10 @@
 """The LSTM, the GRU and the plain RNN.
 
-Each runs in three ways over the same weights: `forward` takes whole sequences, through fused kernels where there are
-any, `step` is the textbook equation for one time step, and `Unrolled` steps through a sequence in training. Tests hold
-them equal.
+Each runs in three ways with the same weights, and tests ensure that the results are equal:
+
+- `forward` processes whole sequences, with fused kernels where torch or nmt has them.
+- `step` computes one time step by the textbook equation.
+- `Unrolled` runs through a sequence step by step in training.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,18 +19,21 @@ from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledL
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
-OWN_SIZE = 384  # hidden size from which our LSTM is faster on a CPU than torch's (in bfloat16; docs/performance.md)
+OWN_SIZE = 384  # hidden size from which `lstm_sequence` is faster than torch's LSTM on a CPU in bfloat16
 
 
 def lstm(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000).
+    """Compute a time step of an LSTM (Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000).
 
     i, f, o = σ(W x + U h + b);  g = tanh(W x + U h + b);  c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c')
 
     Args:
         inputs: W x + b of all gates, (N, 4H), in the order i, f, g, o.
         recurrent: U h + b of all gates, (N, 4H).
-        state: (h, c), (N, H) each.
+        state: (h, c) before the step, (N, H) each.
+
+    Returns:
+        (h', c') after the step, (N, H) each.
     """
     _, c = state
     i, f, g, o = (inputs + recurrent).chunk(4, dim=-1)
@@ -37,11 +42,11 @@ def lstm(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 
 
 def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the product as in cuDNN.
+    """Compute a time step of a GRU (Cho et al. 2014), with the reset gate after the product as in cuDNN.
 
     r, z = σ(W x + U h + b);  n = tanh(W x + b + r ⊙ (U h + b));  h' = (1 − z) ⊙ n + z ⊙ h
 
-    Shapes as in `lstm`, with three gates in the order r, z, n.
+    The shapes are those in `lstm`, but with three gates, in the order r, z, n.
     """
     (h,) = state
     input_r, input_z, input_n = inputs.chunk(3, dim=-1)
@@ -52,7 +57,7 @@ def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 
 
 def rnn(inputs: Tensor, recurrent: Tensor, _state: CellState) -> CellState:
-    """Plain recurrent network (Elman 1990): h' = tanh(W x + U h + b). `recurrent` holds all it needs of the state."""
+    """Compute a time step of a plain RNN (Elman 1990): h' = tanh(W x + U h + b). `recurrent` contains U h."""
     return (torch.tanh(inputs + recurrent),)
 
 
@@ -61,7 +66,7 @@ FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 
 
 class TorchLayer(RecurrentLayer):
-    """An LSTM, GRU or plain RNN with the weights of torch's own layer, whose fused kernels run where they can."""
+    """An LSTM, GRU or plain RNN with the weights of torch's layer, whose fused kernels are used where possible."""
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
         super().__init__(config, hidden_size)
@@ -69,7 +74,11 @@ class TorchLayer(RecurrentLayer):
         self.fused = FUSED[config.cell](input_size, hidden_size, batch_first=True)  # type: ignore[call-arg, arg-type]
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Glorot input weights and an orthogonal recurrence for each gate; zero biases except the forget gates'."""
+        """Draw the initial weights.
+
+        Each gate has Glorot weights for the inputs and an orthogonal matrix for h. All biases are zero, except those of
+        the forget gates of an LSTM.
+        """
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
         for gate in w_input.data.view(-1, self.hidden_size, w_input.size(1)):
             nn.init.xavier_uniform_(gate, generator=generator)
@@ -78,7 +87,7 @@ class TorchLayer(RecurrentLayer):
         self.initialize_bias(b_input, forget_bias)
 
     def initialize_bias(self, bias: Tensor, forget_bias: float) -> None:
-        """Fill the bias (F,) of all gates."""
+        """Set the biases (F,) of all gates: `forget_bias` for the forget gates of an LSTM, otherwise zero."""
         nn.init.zeros_(bias)
         if self.cell == "lstm":
             nn.init.constant_(bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)

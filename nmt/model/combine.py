@@ -1,4 +1,4 @@
-"""The attentional vector h̃: the decoder's output and the context in one."""
+"""The attentional vector h̃, which combines the decoder's output and the context of attention."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from nmt.config.schema import ModelConfig
 
 Apply = Callable[[nn.Linear, Tensor], Tensor]
-"""How to apply a linear layer: directly, or in training so that its gradient is formed after the last time step."""
+"""A function that applies a linear layer: `apply_linear`, or in training `RepeatedLinears`."""
 
 
 def apply_linear(linear: nn.Linear, inputs: Tensor) -> Tensor:
-    """W x + b."""
+    """Return W x + b."""
     return linear(inputs)  # type: ignore[no-any-return]
 
 
@@ -23,5 +23,5 @@ class Combine(nn.Linear):
         super().__init__(config.decoder_size + config.encoder_size, config.decoder_size)
 
     def vectors(self, _embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
-        """h̃ (…, H) from the previous tokens (…, E), the decoder's outputs (…, H) and the contexts (…, C)."""
+        """Compute h̃ (…, H) from embedded previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
         return torch.tanh(apply(self, torch.cat([context, hidden], dim=-1)))

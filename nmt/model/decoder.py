@@ -1,9 +1,9 @@
-"""The decoders. Each runs in two ways, which a test holds equal:
+"""The decoders. Each runs in two ways, and a test ensures that the results are equal:
 
-    forward(embedded, memory)         all target positions at once, teacher forcing
-    step(embedded, state, memory)     one position of every hypothesis, for search
+    forward(embedded, memory)         all target positions at once, with teacher forcing, for training
+    step(embedded, state, memory)     one target position of every hypothesis, for search
 
-Both return attentional vectors h̃ (nmt/model/combine.py), from which the output layer predicts.
+Both return attentional vectors h̃ (nmt/model/combine.py), from which the output layer predicts the next tokens.
 """
 
 from abc import ABC, abstractmethod
@@ -26,17 +26,17 @@ from nmt.system.machine import product_dtype
 
 
 class Bridge(nn.Module):
-    """First decoder states from the encoder's summary: s = tanh(W summary), or zeros."""
+    """A layer that computes the initial states of the decoder: tanh(W summary) for the encoder's summary, or zeros."""
 
     def __init__(self, config: ModelConfig, states: int) -> None:
-        """`states`: tensors in the state of a layer."""
+        """`states`: the number of tensors in the state of one decoder layer."""
         super().__init__()
         self.layers, self.states, self.size = config.decoder_layers, states, config.decoder_size
         outputs = self.layers * self.states * self.size
         self.linear = nn.Linear(config.encoder_size, outputs) if config.bridge != "none" else None
 
     def forward(self, memory: Memory) -> tuple[CellState, ...]:
-        """The state of each layer, (B, H) each."""
+        """Compute the initial state of each decoder layer, as tensors (B, H)."""
         B = memory.summary.size(0)
         if self.linear is None:
             flat = memory.summary.new_zeros(B, self.layers * self.states * self.size)
@@ -47,12 +47,12 @@ class Bridge(nn.Module):
 
 
 class Decoder(nn.Module, ABC):
-    """What all decoders share: layers, attention and the attentional vector."""
+    """The base class of all decoders, with layers, attention and the attentional vector."""
 
     layers: Sequence[RecurrentLayer]
 
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
-        """`input_sizes`: of each layer, from the bottom up."""
+        """`input_sizes`: the input size of each layer, from the bottom up."""
         super().__init__()
         H, transitions = config.decoder_size, config.decoder_transitions
         self.layers = nn.ModuleList(build_layer(config, size, H, transitions) for size in input_sizes)  # type: ignore[assignment]
@@ -64,16 +64,16 @@ class Decoder(nn.Module, ABC):
         self.dropout = config.dropout
 
     def start(self, memory: Memory) -> DecoderState:
-        """The state before the first step, B rows."""
+        """Return the state before the first step, with B rows."""
         return DecoderState(layers=self.bridge(memory), attention=self.attention.start(memory))
 
     @abstractmethod
     def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
-        """Decode all positions from embedded previous tokens (B, T, E)."""
+        """Decode all target positions from embedded previous tokens (B, T, E)."""
 
     @abstractmethod
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        """Decode one position from embedded previous tokens (N, E), and return the next state.
+        """Decode one target position from embedded previous tokens (N, E). Return the result and the next state.
 
         Row b·K + k is hypothesis k of sentence b.
         """
@@ -81,7 +81,11 @@ class Decoder(nn.Module, ABC):
     def attend(
         self, hidden: Tensor, memory: AttendedMemory, state: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """One step of attention from queries (N, H): contexts (N, C), weights (N, S) and its next state."""
+        """Attend from queries (N, H) at one target position.
+
+        Returns:
+            The contexts (N, C), the attention weights (N, S), and the next state of attention (N, S) or None.
+        """
         B, S = memory.mask.shape
         query = hidden.view(B, -1, hidden.size(-1))  # (B, K, H)
         context, weights = self.attention(query, memory, None if state is None else state.view(B, -1, S))
@@ -89,20 +93,23 @@ class Decoder(nn.Module, ABC):
         return context, weights, self.attention.advance(state, weights)
 
     def add_residual(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
-        """Add a layer's input to its output, from the second layer up."""
+        """Add the input `below` of a layer to its outputs, if the network is residual and it is not the first layer."""
         return below + outputs if index and self.residual else outputs
 
 
 class Attended(NamedTuple):
-    """Outputs of the first layer of a `ContextDecoder`, at all positions of a sentence or one of each hypothesis."""
+    """Outputs of the first layer of a `ContextDecoder`, at all target positions (B, T, ·) or at one (N, ·)."""
 
-    hidden: Tensor  # (…, H) its output
+    hidden: Tensor  # (…, H) outputs of the recurrent layer
     context: Tensor  # (…, C)
-    weights: Tensor  # (…, S) of attention
+    weights: Tensor  # (…, S) attention weights
 
 
 class ContextDecoder(Decoder):
-    """The first layer attends; its context joins the input of each layer above (GNMT, Wu et al. 2016, section 3)."""
+    """A decoder whose first layer attends (GNMT, Wu et al. 2016, section 3).
+
+    The context of attention is part of the input of each layer above.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         above = config.decoder_size + config.encoder_size
@@ -112,13 +119,17 @@ class ContextDecoder(Decoder):
     def attend_all(
         self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
     ) -> Attended:
-        """Run the first layer at all positions (B, T, ·), from the first state."""
+        """Run the first layer at all target positions of `embedded` (B, T, E), from the initial state."""
 
     @abstractmethod
     def attend_step(
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[Attended, CellState, Tensor | None]:
-        """Run the first layer at one position (N, ·), and return its next state and that of attention."""
+        """Run the first layer at one target position of `embedded` (N, E).
+
+        Returns:
+            The outputs, the next state of the layer, and the next state of attention.
+        """
 
     def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
         start = self.start(memory)
@@ -144,7 +155,7 @@ class ContextDecoder(Decoder):
 
 
 class ParallelDecoder(ContextDecoder):
-    """Attention does not feed back into the first layer, so training needs no Python loop over time."""
+    """A decoder whose first layer does not use the context of attention, so training needs no loop over time steps."""
 
     def attend_all(
         self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
@@ -162,22 +173,28 @@ class ParallelDecoder(ContextDecoder):
 
 
 class StepLayer(Protocol):
-    """A layer for one time step: a `RecurrentLayer`, or an unrolled one in training."""
+    """A layer that computes one time step: a `RecurrentLayer`, or in training an `Unrolled` layer."""
 
     def step(self, inputs: Tensor, state: CellState) -> CellState: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepWeights:
-    """The weights of a step: modules in search; in training, forms that make their gradients at the end."""
+    """The weights of one time step: in search the layers themselves, and in training their unrolled forms.
+
+    The unrolled forms compute the gradients of the weights after the last time step.
+    """
 
     layers: Sequence[StepLayer]
-    apply: Apply  # the linear layers of the attentional vector
-    masks: Sequence[Tensor | None]  # dropout on the inputs of each layer, (N, D)
+    apply: Apply  # applies the linear layers of the attentional vector
+    masks: Sequence[Tensor | None]  # (N, D) dropout masks for the inputs of each layer
 
 
 class InputFeedingDecoder(Decoder):
-    """The attentional vector joins the next step's input, so attention knows what it chose (Luong et al. 2015, 3.3)."""
+    """A decoder with input feeding (Luong et al. 2015, section 3.3).
+
+    The attentional vector is part of the input of the next step, so that attention depends on its earlier choices.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         E, H = config.embedding_size, config.decoder_size
@@ -205,7 +222,7 @@ class InputFeedingDecoder(Decoder):
 
     def unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
         H = self.layers[0].hidden_size
-        # One mask for the whole sequence, between each two layers.
+        # One mask between each two layers, for the whole sequence.
         masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]
         return StepWeights(
             layers=[layer.unroll(embedded, randomness) for layer in self.layers],

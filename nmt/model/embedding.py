@@ -1,13 +1,13 @@
-"""Embeddings with an input scale, which is needed when they share their weights with the softmax."""
+"""Embeddings that are multiplied by a constant, which is needed if the output layer shares their weights."""
 
 from torch import Tensor, nn
 
 
 class Embedding(nn.Embedding):
-    """Token vectors that are multiplied by a scale on their way into the network (Vaswani et al. 2017, section 3.4).
+    """Token vectors that are multiplied by a constant scale (Vaswani et al. 2017, section 3.4).
 
-    The softmax needs small weights. A recurrent layer learns slowly at first unless its inputs are large beside its
-    state. The scale lets tied embeddings be both.
+    The softmax needs small weights, but recurrent layers learn faster at first if their inputs are large in comparison
+    with their state. With a scale, tied embeddings meet both needs.
     """
 
     def __init__(self, tokens: int, size: int, scale: float) -> None:
@@ -15,10 +15,10 @@ class Embedding(nn.Embedding):
         self.scale = scale
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Scaled vectors (…, E) of ids of any shape (…)."""
+        """Look up the scaled vectors (…, E) of ids (…)."""
         return super().forward(ids) * self.scale
 
     @property
     def scaled(self) -> Tensor:
-        """Scaled vectors of the whole vocabulary, (V, E)."""
+        """The scaled vectors of the whole vocabulary, (V, E)."""
         return self.weight * self.scale

@@ -1,4 +1,4 @@
-"""The encoder: a stack of recurrent layers, the first of them bidirectional (Schuster & Paliwal 1997)."""
+"""The encoder: a stack of recurrent layers, of which the first is bidirectional (Schuster & Paliwal 1997)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,34 +13,37 @@ from nmt.model.parts import build_layer
 
 
 class EncoderLayer(Protocol):
-    """A layer of the encoder, made from a configuration and the size of its input."""
+    """A layer of the encoder."""
 
     def __call__(self, inputs: Tensor, positions: Tensor, randomness: Randomness | None) -> Tensor:
-        """Outputs (B, S, H) of inputs (B, S, D), with the positions of `reverse_positions`. Padding is undefined."""
+        """Compute the outputs (B, S, H) of inputs (B, S, D). `positions` come from `reverse_positions`."""
         ...
 
     def arrange(self, below: Tensor) -> Tensor:
-        """Reorder the outputs (B, S, H) of the layer below into the inputs of this one."""
+        """Reorder the outputs of the layer below, (B, S, H), into the inputs of this layer."""
         ...
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs (B, H) at the end of each sentence, from outputs (B, S, H)."""
+        """Return the outputs (B, H) where the layer finishes reading each sentence, from all outputs (B, S, H)."""
         ...
 
 
 def reverse_positions(lengths: Tensor, longest: int) -> Tensor:
-    """Positions (B, S) that reverse each row within its length and leave the padding where it is."""
+    """Return positions (B, S) for `reorder` that reverse each sentence and leave the padding in place.
+
+    `longest` is S, the length of the longest sentence.
+    """
     positions = torch.arange(longest, device=lengths.device).expand(lengths.size(0), longest)
     return torch.where(positions < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - positions, positions)
 
 
 def reorder(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Gather (B, S, D) along time by positions (B, S)."""
+    """Reorder the time steps of `sequence` (B, S, D). Step t of the result is step `positions[b, t]` of sentence b."""
     return sequence.gather(1, positions.unsqueeze(-1).expand(-1, -1, sequence.size(-1)))
 
 
 class BidirectionalLayer(nn.Module):
-    """Two recurrent layers, one of which reads backward; their outputs are concatenated."""
+    """Two recurrent layers, of which one reads forward and one backward. Their outputs are concatenated."""
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
@@ -55,9 +58,9 @@ class BidirectionalLayer(nn.Module):
         return self.read(inputs, inputs, positions, randomness)
 
     def read(self, forward: Tensor, backward: Tensor, positions: Tensor, randomness: Randomness | None) -> Tensor:
-        """Outputs (B, S, H) from the input (B, S, D) of each direction."""
+        """Compute the outputs (B, S, H) from the inputs of the forward and the backward layer, (B, S, D) each."""
         zero = self.forward_layer.zero_state(forward)
-        # Reversing within the length, instead of packing, keeps padded batches on torch's fused kernels.
+        # Reversing each sentence, instead of using packed sequences, allows torch's fused kernels for padded batches.
         reversed_outputs = self.backward_layer(reorder(backward, positions), zero, randomness)
         outputs = self.forward_layer(forward, zero, randomness)
         return torch.cat([outputs, reorder(reversed_outputs, positions)], dim=-1)
@@ -67,11 +70,11 @@ class BidirectionalLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A bidirectional layer and others above it, with residual connections and dropout between them.
+    """A bidirectional layer with further layers above it, and dropout and residual connections between the layers.
 
     Args:
         config: the architecture.
-        above: the kind of the layers above the first.
+        above: the class of the layers above the first.
     """
 
     layers: Sequence[EncoderLayer]
@@ -86,7 +89,7 @@ class Encoder(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, embedded: Tensor, lengths: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """Outputs (B, S, H) of embedded source tokens (B, S, E) with lengths (B,). Padding is undefined."""
+        """Encode embedded source tokens (B, S, E) with lengths (B,) into the outputs of the last layer, (B, S, H)."""
         positions = reverse_positions(lengths, embedded.size(1))
         hidden: Tensor = self.norms[0](self.layers[0](embedded, positions, randomness))
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
@@ -96,22 +99,25 @@ class Encoder(nn.Module):
         return hidden
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """The last layer's final output in each direction, (B, H), from its outputs (B, S, H)."""
+        """Return the final output of the last layer in each direction, (B, H), from its outputs (B, S, H)."""
         return self.layers[-1].final(outputs, lengths)
 
 
 def final_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Outputs at the end of each direction: forward at the last token, backward at the first. (B, S, H) to (B, H)."""
+    """Return the final outputs (B, H) of both directions, from outputs (B, S, H).
+
+    These are the forward output at the last token and the backward output at the first token.
+    """
     forward, backward = outputs.chunk(2, dim=-1)
     return torch.cat([last_outputs(forward, lengths), backward[:, 0]], dim=-1)
 
 
 def last_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Outputs at the last token, (B, S, H) to (B, H)."""
+    """Return the outputs at the last token, (B, H), from outputs (B, S, H)."""
     return outputs[torch.arange(outputs.size(0), device=outputs.device), lengths - 1]
 
 
 def mean_outputs(outputs: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the tokens without padding, (B, S, H) and (B, S) to (B, H)."""
+    """Return the mean of outputs (B, S, H) over the tokens where `mask` (B, S) is True, (B, H)."""
     weights = mask.to(outputs.dtype).unsqueeze(-1)
     return (outputs * weights).sum(dim=1) / weights.sum(dim=1)

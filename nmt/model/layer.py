@@ -1,8 +1,9 @@
-"""What all recurrent layers share: one time step in search, whole sequences in training, dropout on the state.
+"""The base classes of recurrent layers: one time step in search, whole sequences in training, dropout on the state.
 
-A kind of cell defines its products with weights, `input` and `recurrent`, and how the next state follows from them:
-`project` is everything that needs no state, `advance` is the rest. Search multiplies by the weights directly. Training
-multiplies by the same weights at every time step, so `Unrolled` forms their gradients after the last one.
+A subclass of `RecurrentLayer` defines its products with weights, `input` and `recurrent`. It also defines how the next
+state follows from them: `project` computes everything that needs no state, and `advance` computes the rest. Search
+multiplies by the weights directly. Training multiplies by the same weights at every time step, and `Unrolled` computes
+the gradients of these weights once, after the last time step.
 """
 
 from abc import ABC, abstractmethod
@@ -23,13 +24,13 @@ from nmt.system.machine import product_dtype
 
 
 class Product(Protocol):
-    """A product with weights: (N, D) to (N, F)."""
+    """A function that multiplies inputs (N, D) by weights, with a result (N, F)."""
 
     def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
 
 class Affine(NamedTuple):
-    """W x + b, or W x."""
+    """The function W x + b, or W x if the bias is None."""
 
     weight: Tensor  # (F, D)
     bias: Tensor | None = None  # (F,)
@@ -39,12 +40,12 @@ class Affine(NamedTuple):
 
 
 class RepeatedAffine:
-    """W (m ⊙ x) + b at many time steps of training; the gradient of W is formed after the last.
+    """The function W (m ⊙ x) + b at many time steps of training. The gradient of W is computed after the last step.
 
     Args:
         affine: W and b.
-        dtype: of the product.
-        mask: m, (N, D), the same at every step, or None.
+        dtype: the type of the product.
+        mask: m, the dropout mask at every step, (N, D), or None.
     """
 
     def __init__(self, affine: Affine, dtype: torch.dtype, mask: Tensor | None = None) -> None:
@@ -52,7 +53,7 @@ class RepeatedAffine:
 
     @cached_property
     def factor(self) -> Repeated:
-        """Made on first use: a layer may multiply by several weights as one, and then needs none of these."""
+        """The factor Wᵀ. It is created on first use, because `UnrolledLSTM` may use one factor for all its products."""
         return Repeated(self.affine.weight.to(self.dtype).t())
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
@@ -61,21 +62,21 @@ class RepeatedAffine:
 
 
 def draw_orthogonal(weight: Tensor, generator: Generator) -> None:
-    """Draw an orthogonal matrix for each gate of U (F, H)."""
+    """Draw the weights U (F, H) as an orthogonal matrix (H, H) for each gate."""
     for gate in weight.data.view(-1, weight.size(1), weight.size(1)):
         nn.init.orthogonal_(gate, generator=generator)
 
 
 class RecurrentLayer(nn.Module, ABC):
-    """One layer in one direction.
+    """A recurrent layer in one direction.
 
     Args:
-        config: the kind of cell, and the dropout on its state.
+        config: gives the type of the cell and the rate of the dropout on the state.
         hidden_size: H.
     """
 
     states: int
-    """Number of tensors in its state."""
+    """The number of tensors in the state of the layer."""
 
     def __init__(self, config: ModelConfig, hidden_size: int) -> None:
         super().__init__()
@@ -95,22 +96,22 @@ class RecurrentLayer(nn.Module, ABC):
     @property
     @abstractmethod
     def recurrent(self) -> list[Affine]:
-        """The products with h (N, H) within a time step, in order."""
+        """The products with h (N, H) within a time step, in the order in which they are computed."""
 
     def project(self, inputs: Tensor, product: Product) -> Tensor:
-        """Compute everything that depends on the inputs (…, D) alone, (…, F)."""
+        """Compute everything that depends only on the inputs (…, D), with a result (…, F)."""
         return product(inputs)
 
     @abstractmethod
     def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
-        """The state after one time step, from projected inputs (N, F) and the products with h."""
+        """Compute the state after one time step from the result of `project` (N, F) and the products with h."""
 
     def zero_state(self, like: Tensor) -> CellState:
-        """A state of zeros with as many rows as `like`."""
+        """Return a state of zeros with as many rows as `like`."""
         return tuple(like.new_zeros(like.size(0), self.hidden_size) for _ in range(self.states))
 
     def forward(self, inputs: Tensor, state: CellState, randomness: Randomness | None = None) -> Tensor:
-        """Outputs (B, T, H) at all time steps of inputs (B, T, D), from a first state."""
+        """Compute the outputs (B, T, H) at all time steps of inputs (B, T, D), from the initial state `state`."""
         unrolled, outputs = self.unroll(inputs, randomness), []
         for projected in self.project(inputs.transpose(0, 1), self.input).unbind():
             state = unrolled.advance(projected, state)
@@ -118,26 +119,28 @@ class RecurrentLayer(nn.Module, ABC):
         return torch.stack(outputs, dim=1)
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """The state after one time step, from inputs (N, D)."""
+        """Compute the state after one time step from inputs (N, D)."""
         return self.advance(self.project(inputs, self.input), state, self.recurrent)
 
     def unroll(self, like: Tensor, randomness: Randomness | None) -> "Unrolled":
-        """The layer for time steps through the sequences of `like` (B, T, ·) in training."""
+        """Return a form of this layer that runs through the sequences of `like` (B, T, ·) step by step in training."""
         return Unrolled(self, like, randomness)
 
     def masks(self, like: Tensor, randomness: Randomness | None) -> list[Tensor | None]:
-        """Dropout on h before each recurrent product, (B, H), the same at all time steps of `like` (B, T, ·).
+        """Draw a dropout mask (B, H) for h in each recurrent product, to use at all time steps of `like` (B, T, ·).
 
-        Gal & Ghahramani 2016, eq. 7, for the states; Semeniuta et al. 2016 compare with other places.
+        This is eq. 7 of Gal & Ghahramani 2016, applied to the state. Semeniuta et al. 2016 compare it with dropout in
+        other places.
         """
         return [step_mask(like, self.hidden_size, self.state_dropout, randomness) for _ in self.recurrent]
 
 
 class OutputNorm(nn.LayerNorm):
-    """Layer normalization (Ba et al. 2016) of a layer's outputs, initially to about the size of an LSTM's outputs.
+    """Layer normalization (Ba et al. 2016) of the outputs of a layer.
 
-    With an initial gain of 1, attention starts with nearly all of its weight on one token, because its scores are sums
-    of products of two outputs over all units. The network then learns far less.
+    The initial gain of 0.25 gives outputs that are about as large as those that an LSTM computes. With an initial gain
+    of 1, attention scores would be so large that attention starts with nearly all of its weight on one token, and the
+    network would learn far less.
     """
 
     def reset_parameters(self) -> None:
@@ -146,13 +149,14 @@ class OutputNorm(nn.LayerNorm):
 
 
 class Unrolled:
-    """A layer that steps through a sequence in training, for recurrences without a fused kernel.
+    """A recurrent layer that runs through a sequence step by step in training, without a fused kernel.
 
-    It serves one pass forward and one backward: the gradients of its weights are formed after the last step.
+    An object is used for one forward and one backward pass. The gradients of the weights are computed after the last
+    step of the backward pass.
     """
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
-        """`like`: (B, T, ·), the inputs, or another tensor with as many rows and steps."""
+        """`like`: (B, T, ·), the inputs or another tensor with the same number of sentences and time steps."""
         dtype = product_dtype(like)
         self.layer = layer
         self.masks = layer.masks(like, randomness)
@@ -162,16 +166,19 @@ class Unrolled:
         ]
 
     def step(self, inputs: Tensor, state: CellState) -> CellState:
-        """As `RecurrentLayer.step`."""
+        """Compute the state after one time step from inputs (N, D)."""
         return self.advance(self.layer.project(inputs, self.input), state)
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        """As `RecurrentLayer.advance`, from projected inputs (N, F)."""
+        """Compute the state after one time step from the result of `RecurrentLayer.project` (N, F)."""
         return self.layer.advance(projected, state, self.recurrent)
 
 
 class UnrolledLSTM(Unrolled):
-    """An unrolled LSTM: W x and U h are one product if x is not known beforehand; the cell has its own gradient."""
+    """An unrolled LSTM whose cell has an explicit backward pass (nmt/model/autograd/lstm.py).
+
+    Where x is not known in advance, `step` computes W x + U h in one product.
+    """
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
         super().__init__(layer, like, randomness)
@@ -182,7 +189,7 @@ class UnrolledLSTM(Unrolled):
 
     @cached_property
     def joint(self) -> Repeated:
-        """W and U side by side, (D + H, 4H)."""
+        """The factor of one product that replaces W x and U h: W and U concatenated and transposed, (D + H, 4H)."""
         weights = [affine.weight.to(self.input.dtype) for affine in (self.layer.input, self.layer.recurrent[0])]
         return Repeated(torch.cat(weights, dim=1).t())
 
@@ -195,5 +202,5 @@ class UnrolledLSTM(Unrolled):
         return self.next_state(gates, torch.zeros_like(self.bias), state)
 
     def next_state(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
-        """The state after a time step, from W x + U h (N, 4H) and its bias (4H,)."""
+        """Compute the state after a time step from W x + U h (N, 4H) and the sum of the biases (4H,)."""
         return lstm_cell(gates, bias, state[1])

@@ -1,7 +1,8 @@
-"""The output layer: from attentional vectors to log-probabilities of the next tokens.
+"""The output layer: it computes the log-probabilities of the next tokens from attentional vectors.
 
-Every kind has a matrix over the vocabulary and starts from its softmax. Training normalizes over the whole vocabulary,
-search over candidates, so the softmax is an argument.
+Every type of output layer has a weight matrix over the vocabulary, and uses a softmax over scores from this matrix.
+Training normalizes over the whole vocabulary, and search normalizes over the candidates only. So the caller passes the
+softmax as a function.
 """
 
 from abc import ABC, abstractmethod
@@ -13,42 +14,48 @@ import torch
 from torch import Tensor, nn
 
 LogSoftmax = Callable[[Tensor], Tensor]
-"""log softmax(W x + b) over the vocabulary, or over each row's candidates: from x (R, D) to (R, W)."""
+"""A function that computes log softmax(W x + b), (R, W), from x (R, D).
+
+The softmax is over the candidates of each row, or over the whole vocabulary, where W = V.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Readout:
-    """What next tokens are predicted from: one row per target position in training, one per hypothesis in search."""
+    """The input of the output layer: one row per target token in training, or one row per hypothesis in search."""
 
     vectors: Tensor  # (R, D)
-    attention: Tensor  # (R, S) weights over the source tokens
+    attention: Tensor  # (R, S) attention weights over the source tokens
     columns: Tensor | None = None
-    """(R, S) the column of the scores (R, W) that belongs to each source token, W for none; for outputs that copy."""
+    """(R, S) the column of the scores (R, W) that belongs to each source token, or W if no column does.
+
+    Only output layers that copy source tokens need it.
+    """
 
     def select(self, rows: Tensor) -> "Readout":
-        """Gather the rows with these indices (R',)."""
+        """Return the rows with these indices, (R',) int64."""
         columns = None if self.columns is None else self.columns[rows]
         return Readout(vectors=self.vectors[rows], attention=self.attention[rows], columns=columns)
 
     def split(self, rows: int) -> list["Readout"]:
-        """Split into parts of this many rows."""
+        """Split the readout into parts of at most `rows` rows."""
         columns = repeat(None) if self.columns is None else torch.split(self.columns, rows)
         parts = zip(torch.split(self.vectors, rows), torch.split(self.attention, rows), columns, strict=False)
         return [Readout(vectors=vectors, attention=weights, columns=own) for vectors, weights, own in parts]
 
 
 class OutputLayer(nn.Linear, ABC):
-    """W and b over the vocabulary, and how probabilities follow from them."""
+    """The base class of output layers, with weights W and biases b over the vocabulary."""
 
     copies = False
-    """Whether `Readout.columns` is needed."""
+    """Whether the layer copies source tokens and needs `Readout.columns`."""
 
     @abstractmethod
     def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
-        """Log-probabilities (R, W) of the next tokens, float32."""
+        """Compute the log-probabilities (R, W) of the next tokens, in float32."""
 
     def log_softmax(self, vectors: Tensor) -> Tensor:
-        """Log-probabilities (R, V) over the whole vocabulary, from (R, D), float32 at least."""
+        """Compute log softmax(W x + b) over the whole vocabulary, (R, V), from x (R, D), in float32 or a wider type."""
         scores = self(vectors)
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(dim=-1)  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Which class implements each cell, attention and combination that a configuration names."""
+"""Functions that create the recurrent layers, attention and attentional vector that a configuration names."""
 
 from nmt.config.schema import ModelConfig
 from nmt.model.attention import (
@@ -36,17 +36,17 @@ ATTENTIONS: dict[
 
 
 def build_layer(config: ModelConfig, input_size: int, hidden_size: int, transitions: int = 1) -> RecurrentLayer:
-    """A recurrent layer of the configured cell."""
+    """Create a recurrent layer with the configured cell, or a layer with deep transitions if `transitions` > 1."""
     if transitions > 1:
         return DeepTransitionLayer(config, input_size, hidden_size, transitions)
     return CELLS[config.cell](config, input_size, hidden_size)
 
 
 def build_attention(config: ModelConfig) -> Attention:
-    """The configured attention."""
+    """Create the configured attention."""
     return CoverageAttention(config) if config.coverage else ATTENTIONS[config.attention](config)
 
 
 def build_combine(config: ModelConfig) -> Combine | GatedCombine:
-    """What makes the attentional vector."""
+    """Create the configured module that computes the attentional vector."""
     return GatedCombine(config) if config.context_gate else Combine(config)

@@ -1,4 +1,4 @@
-"""The whole network: embeddings, encoder, decoder, output layer."""
+"""The whole network: embeddings, encoder, decoder and output layer."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,7 +22,7 @@ STACKS: dict[str, type[BidirectionalLayer] | type[ForwardLayer] | type[Alternati
     "gnmt": ForwardLayer,
     "alternating": AlternatingLayer,
 }
-"""The encoder layers above the first."""
+"""The class of the encoder layers above the first."""
 
 DECODERS: dict[str, type[InputFeedingDecoder] | type[ParallelDecoder] | type[ConditionalDecoder]] = {
     "input_feeding": InputFeedingDecoder,
@@ -34,12 +34,12 @@ OUTPUTS: dict[str, type[SoftmaxOutput] | type[CopyOutput]] = {"softmax": Softmax
 
 
 class Seq2Seq(nn.Module):
-    """A recurrent encoder and an attention decoder (Bahdanau et al. 2015; Luong et al. 2015).
+    """A recurrent encoder and a decoder with attention (Bahdanau et al. 2015; Luong et al. 2015).
 
     Args:
         config: the architecture.
-        source_size, target_size: vocabulary sizes; with three-way tying they are equal.
-        generator: draws the initial weights; None if they will be read from a file.
+        source_size, target_size: the sizes of the vocabularies. With three-way tying, they must be equal.
+        generator: the random generator for the initial weights, or None if the weights will be loaded.
     """
 
     def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator | None) -> None:
@@ -52,7 +52,7 @@ class Seq2Seq(nn.Module):
         self.source_embedding = self.target_embedding if three_way else Embedding(source_size, E, scale)
         self.encoder = Encoder(config, STACKS[config.encoder_stack])
         self.decoder = DECODERS[config.decoder](config)
-        # Tied weights have the size and scale of the embeddings, so the attentional vector is projected to them first.
+        # If the output layer shares the weights of the embeddings, it needs vectors of the embedding size.
         tied = config.tied_embeddings != "none"
         self.project = nn.Linear(H, E, bias=False) if tied else nn.Identity()
         self.output = OUTPUTS[config.output](E if tied else H, target_size)
@@ -71,7 +71,7 @@ class Seq2Seq(nn.Module):
                 module.initialize(self.config.forget_bias, generator)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
-        # Glorot's rule would make the weights of a large vocabulary, and with them all scores, too small.
+        # With a large vocabulary, Glorot initialization would make these weights, and so all scores, too small.
         nn.init.normal_(self.output.weight, std=self.output.in_features**-0.5, generator=generator)
 
     def encode(self, source: Tensor, lengths: Tensor, randomness: Randomness | None = None) -> Memory:
@@ -83,35 +83,39 @@ class Seq2Seq(nn.Module):
         return Memory(values=values, keys=self.decoder.attention.project(values), mask=mask, summary=summary)
 
     def start(self, memory: Memory) -> DecoderState:
-        """The decoder's state before the first token, B rows."""
+        """Return the decoder's state before the first token, with B rows."""
         return self.decoder.start(memory)
 
     def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
-        """Decode one position after `tokens` (N,), BOS first. Row b·K + k is hypothesis k of sentence b."""
+        """Decode the position after the previous tokens `tokens` (N,), which are BOS in the first step.
+
+        Row b·K + k is hypothesis k of sentence b.
+        """
         decoded, state = self.decoder.step(self.target_embedding(tokens), state, memory)
         return Step(vectors=self.project(decoded.vectors), attention=decoded.attention, state=state)
 
     def forward(self, batch: Batch, randomness: Randomness | None = None) -> Readout:
-        """Teacher forcing: the readout of all target tokens, without padding, in the order of `real_targets`.
+        """Run the network with teacher forcing and return a readout with one row per target token, without padding.
 
-        Dropout masks are drawn from `randomness`; without it nothing is dropped.
+        The rows have the order of `real_targets`. Dropout masks are drawn from `randomness`. If it is None, nothing is
+        dropped.
         """
         memory = self.encode(batch.source, batch.source_lengths, randomness)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, randomness)  # (B, T, E)
         decoded = self.decoder(embedded, memory, randomness)
         vectors = shared_dropout(decoded.vectors, self.config.output_dropout, randomness)  # (B, T, H)
-        mask = target_mask(batch)  # no softmax at padding
+        mask = target_mask(batch)  # padding is removed before the softmax
         columns = batch.source.unsqueeze(1).expand_as(decoded.attention)[mask] if self.output.copies else None
         return Readout(vectors=self.project(vectors[mask]), attention=decoded.attention[mask], columns=columns)
 
     def step_readout(self, step: Step, source: Tensor) -> Readout:
-        """The readout of a step, one row per hypothesis; `source`: ids (N, S) of its sentence."""
+        """Return the readout of a step, one row per hypothesis. `source` (N, S) holds the source ids of each row."""
         columns = source if self.output.copies else None
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def predict(self, readout: Readout) -> Tensor:
-        """Log-probabilities (R, V) of the whole vocabulary, float32 at least."""
+        """Compute the log-probabilities of the whole vocabulary, (R, V), in float32 or a wider type."""
         return self.output.log_probabilities(readout, self.output.log_softmax)
 
     def _embed(self, embedding: Embedding, ids: Tensor, randomness: Randomness | None) -> Tensor:
@@ -120,10 +124,10 @@ class Seq2Seq(nn.Module):
 
 
 def target_mask(batch: Batch) -> Tensor:
-    """Mask (B, T), True at target tokens and False at padding."""
+    """Return a mask (B, T) that is True at target tokens and False at padding."""
     return torch.arange(batch.target.size(1), device=batch.target.device) < batch.target_lengths.unsqueeze(1)
 
 
 def real_targets(batch: Batch) -> Tensor:
-    """The target tokens without padding, (R,), sentence by sentence: what the readout predicts."""
+    """Return the target tokens without padding, (R,), sentence by sentence. The readout predicts these tokens."""
     return batch.target[target_mask(batch)]

@@ -171,7 +171,7 @@ def _tanh(half: Tensor) -> Tensor:
 
 
 def _slopes(sigmoids: Tensor) -> Tensor:
-    """Return σ (1 − σ), the derivative of the sigmoid. For σ(2x), a quarter of the derivative of tanh(x)."""
+    """Return the derivative σ (1 − σ) of sigmoids. For σ(2x), it is a quarter of the derivative of tanh(x)."""
     return torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1)
 
 

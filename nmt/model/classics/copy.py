@@ -34,7 +34,7 @@ def _log(probabilities: Tensor) -> Tensor:
 
 
 def _copy_probabilities(readout: Readout, width: int) -> Tensor:
-    """Sum the attention weights of the source tokens that are equal to each candidate. Return normalized sums (R, W)."""
+    """Sum the attention weights of the source tokens that equal each candidate, and normalize the sums (R, W)."""
     assert readout.columns is not None
     weights = readout.attention.new_zeros(len(readout.attention), width + 1)
     weights = weights.scatter_add(1, readout.columns, readout.attention)[:, :width]
