@@ -31,10 +31,11 @@ class Ended:
 def run(folder: Path, function: Callable[..., Any], *arguments: Any, size: int = 2) -> list[Ended]:
     """Call a function of a test module in `size` processes and wait for their end."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's part
+    # torchrun's part. The class is documented, but torch.distributed does not list it in __all__.
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     processes = []
     for rank in range(size):
-        places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+        places: dict[str, object] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
         places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, "TORCHELASTIC_USE_AGENT_STORE": True}
         target = (folder / f"rank-{rank}", {key: str(value) for key, value in places.items()}, function, arguments)
         processes.append(_CONTEXT.Process(target=_rank, args=target))

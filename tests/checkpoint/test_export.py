@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_an_exported_model_is_small_and_translates_like_the_original(model: Path
     assert all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
 
 
-def save_network(folder: Path, **settings: str | bool) -> Model:
+def save_network(folder: Path, **settings: Any) -> Model:
     """Save a model with these settings of its network to `folder`/model."""
     config = tiny.config(tiny.write_corpus(folder))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))

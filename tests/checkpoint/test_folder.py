@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -161,7 +162,10 @@ def test_files_of_the_training_are_not_needed_to_translate(folder: Path, name: s
 
 @pytest.mark.parametrize("tied", ["none", "two_way", "three_way"])
 def test_loading_does_not_initialize_weights(
-    tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq], monkeypatch: pytest.MonkeyPatch, tied: str
+    tmp_path: Path,
+    parts: tuple[Config, Tokenizers, Seq2Seq],
+    monkeypatch: pytest.MonkeyPatch,
+    tied: Literal["none", "two_way", "three_way"],
 ) -> None:
     config, tokenizers, _ = parts
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, tied_embeddings=tied, layer_norm=True))

@@ -1,7 +1,7 @@
 """What a field states about itself: its type, default, range, conditions and docstring."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -34,7 +34,7 @@ class Example:
 def test_a_field_is_read_from_its_declaration() -> None:
     condition = OnlyWith("model.kind", "a", "b", why="c has none")
     size, kind, share = fields_of(Example).values()
-    plain = {"optional": False, "range": None, "only_with": (), "training_only": False}
+    plain: dict[str, Any] = {"optional": False, "range": None, "only_with": (), "training_only": False}
     assert size == Field(
         **{**plain, "name": "size", "type": int, "default": 4, "range": Range(1), "only_with": (condition,)}
     )

@@ -102,6 +102,7 @@ def test_all_spellings_of_a_thousandth(text: str) -> None:
 def test_short_forms_of_corpora() -> None:
     a, b = CorpusConfig(path="a"), CorpusConfig(path="b", weight=None)
     short: Any
+    nothing: Any
     for short in ("a", ["a"], {"path": "a"}, [{"path": "a"}]):
         assert parse_config({"data": {"train": short}}).data.train == (a,)
     assert parse_config({"data": {"train": ["a", {"path": "b"}]}}).data.train == (a, b)

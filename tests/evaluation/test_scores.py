@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu import BLEU, CHRF, TER
 
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluation.scores import Evaluation, check_lengths, evaluate

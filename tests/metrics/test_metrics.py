@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 import pytest
 import sacrebleu
@@ -17,7 +17,7 @@ from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, 
 HYPOTHESES = ["Ein Mann reitet auf dem Pferd.", "", "Zwei Hunde laufen durch den Schnee", "ein Kind"]
 REFERENCES = ["Ein Mann reitet auf einem braunen Pferd.", "Ja.", "Zwei Hunde rennen durch den Schnee.", "Ein Kind"]
 OTHERS = ["Der Mann reitet.", "Nein.", "Zwei Hunde laufen im Schnee.", ""]
-SCORERS = {
+SCORERS: dict[type[Metric], Callable[[], Any]] = {
     BLEU: sacrebleu.BLEU,
     ChrF: sacrebleu.CHRF,
     ChrFPlusPlus: lambda: sacrebleu.CHRF(word_order=2),

@@ -1,6 +1,7 @@
 """Confidence intervals and paired tests against sacreBLEU's own."""
 
 import random
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -27,7 +28,7 @@ SYSTEM, BASELINE = garble(0.2), garble(0.25)
 @pytest.mark.parametrize("name", METRICS)
 def test_figures_are_those_of_sacrebleus_paired_bootstrap(name: str, references: list[list[str]]) -> None:
     metric = cast(SacrebleuMetric, build_metric(name))
-    systems = [("baseline", BASELINE), ("system", SYSTEM)]
+    systems: list[tuple[str, Sequence[str]]] = [("baseline", BASELINE), ("system", SYSTEM)]
     _, results = PairedTest(systems, {name: metric.scorer}, references, test_type="bs")()
     before, after = cast(list[Result], results[metric.title])
     statistics, other = metric.statistics(SYSTEM, references), metric.statistics(BASELINE, references)
