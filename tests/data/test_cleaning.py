@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -15,8 +16,9 @@ from nmt.tokenizers.build import train_tokenizers
 
 @settings(deadline=None, max_examples=100)
 @given(chunks=st.lists(st.lists(st.integers(0, 60)), max_size=12))
-def test_seen_is_a_set_with_first_occurrences(chunks):
-    seen, expected = SeenHashes(), set()
+def test_seen_is_a_set_with_first_occurrences(chunks: list[list[int]]) -> None:
+    seen = SeenHashes()
+    expected: set[int] = set()
     for chunk in chunks:
         fresh = []
         for number in chunk:
@@ -25,7 +27,7 @@ def test_seen_is_a_set_with_first_occurrences(chunks):
         assert seen.add(np.array(chunk, dtype=np.uint64)).tolist() == fresh
 
 
-def test_seen_keeps_few_runs_of_eight_bytes_a_hash():
+def test_seen_keeps_few_runs_of_eight_bytes_a_hash() -> None:
     seen = SeenHashes()
     generator = np.random.default_rng(1)
     for _ in range(200):
@@ -36,12 +38,12 @@ def test_seen_keeps_few_runs_of_eight_bytes_a_hash():
 
 @settings(deadline=None, max_examples=50)
 @given(run=st.sets(st.integers(0, 30)), hashes=st.lists(st.integers(0, 30)))
-def test_contains_is_membership(run, hashes):
+def test_contains_is_membership(run: set[int], hashes: list[int]) -> None:
     found = contains(np.array(sorted(run), dtype=np.uint64), np.array(hashes, dtype=np.uint64))
     assert found.tolist() == [number in run for number in hashes]
 
 
-def test_hashes_tell_the_sides_apart():
+def test_hashes_tell_the_sides_apart() -> None:
     sides = [("a b", "c"), ("a", "b c"), ("a b c", ""), ("", "a b c"), ("c", "a b"), ("a b", "c")]
     hashes = hash_pairs([Pair(*each) for each in sides]).tolist()
     assert hashes[0] == hashes[5]
@@ -49,19 +51,19 @@ def test_hashes_tell_the_sides_apart():
     assert len(hash_pairs([])) == 0
 
 
-def test_hashes_tell_tags_apart_unless_asked_not_to():
+def test_hashes_tell_tags_apart_unless_asked_not_to() -> None:
     pairs = [Pair("a", "b"), Pair("a", "b", ("<x>",)), Pair("a", "b", ("<x>", "<y>")), Pair("a", "b", ("<y>", "<x>"))]
     assert len(set(hash_pairs(pairs).tolist())) == 4
     assert set(hash_pairs(pairs, tags=False).tolist()) == {int(hash_pairs(pairs[:1])[0])}
 
 
-def test_hashes_are_the_same_in_every_process():
+def test_hashes_are_the_same_in_every_process() -> None:
     code = "from nmt.data.cleaning import Pair, hash_pairs; print(hash_pairs([Pair('one', 'zwölf')])[0])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(result.stdout) == hash_pairs([Pair("one", "zwölf")])[0]
 
 
-def test_reports_add_up_and_read_well():
+def test_reports_add_up_and_read_well() -> None:
     report = CleaningReport(read=5, kept=2, empty=1, long=2) + CleaningReport(read=4, kept=3, duplicates=1)
     assert report == CleaningReport(read=9, kept=5, empty=1, long=2, duplicates=1)
     assert str(report) == (
@@ -70,49 +72,49 @@ def test_reports_add_up_and_read_well():
     assert str(CleaningReport(read=3, kept=3)) == "3 of 3 pairs kept"
 
 
-def clean(pairs: list[Pair], **data: object) -> CleanPairs:
+def clean(pairs: list[Pair], **data: Any) -> CleanPairs:
     config = DataConfig(**data)
     tags = sorted({tag for pair in pairs for tag in pair.tags})
     tokenizers = train_tokenizers(TokenizerConfig(kind="words"), [("a b c", "x y z")], tags)
     return Cleaner(config, tokenizers).clean(pairs, SeenHashes())
 
 
-def test_a_pair_of_spaces_is_empty_with_tags_too():
+def test_a_pair_of_spaces_is_empty_with_tags_too() -> None:
     found = clean([Pair("  ", "x", ("<t>",)), Pair("a", "\u3000", ("<t>",)), Pair("a", "x", ("<t>",))])
     assert (found.report.read, found.report.empty, found.report.kept) == (3, 2, 1)
     assert found.pairs == [Pair("a", "x", ("<t>",))]
 
 
-def test_a_side_that_is_not_utf8_is_left_out():
+def test_a_side_that_is_not_utf8_is_left_out() -> None:
     found = clean([Pair("a\ufffd", "x"), Pair("a", "\ufffdx"), Pair("a", "x")])
     assert (found.report.unreadable, found.report.kept) == (2, 1)
 
 
-def test_lengths_are_without_tags_and_ids_with_them():
+def test_lengths_are_without_tags_and_ids_with_them() -> None:
     tags = ("<t>", "<u>")
     found = clean([Pair("a b", "x y", tags), Pair("a b c", "x y z", tags)], max_length=2)
     assert (found.report.long, found.report.kept) == (1, 1)
     assert [len(ids) for ids in found.sources + found.targets] == [4, 2]
 
 
-def test_the_ratio_counts_both_directions_and_its_limit_is_allowed():
+def test_the_ratio_counts_both_directions_and_its_limit_is_allowed() -> None:
     pairs = [Pair("a", "x y"), Pair("a b", "x"), Pair("a", "x y z"), Pair("a b c", "x")]
     found = clean(pairs, max_ratio=2.0)
     assert (found.report.ratio, [pair.sides for pair in found.pairs]) == (2, [("a", "x y"), ("a b", "x")])
 
 
-def test_the_first_reason_counts():
+def test_the_first_reason_counts() -> None:
     found = clean([Pair("a", "x"), Pair("a", "x"), Pair("a b c", "x"), Pair("", "\ufffd")], max_length=2, max_ratio=2.0)
     assert found.report == CleaningReport(read=4, kept=1, empty=1, duplicates=1, long=1)
 
 
-def test_pairs_with_other_tags_are_not_duplicates():
+def test_pairs_with_other_tags_are_not_duplicates() -> None:
     pairs = [Pair("a", "x", ("<t>",)), Pair("a", "x", ("<u>",)), Pair("a", "x", ("<t>",))]
     assert clean(pairs).pairs == pairs[:2]
     assert clean(pairs, drop_duplicates=False).pairs == pairs
 
 
-def test_chunks_are_consecutive():
+def test_chunks_are_consecutive() -> None:
     pairs = [Pair(str(number), "x") for number in range(5)]
     assert list(split_chunks(iter(pairs), 2)) == [pairs[:2], pairs[2:4], pairs[4:]]
     assert list(split_chunks(iter(pairs[:4]), 2)) == [pairs[:2], pairs[2:4]]

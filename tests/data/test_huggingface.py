@@ -1,6 +1,9 @@
 """nmt/data/huggingface.py: datasets on this machine in each format, and one-line errors; nothing is downloaded."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is first imported
 
@@ -17,18 +20,18 @@ PAIRS = [("one", "eins"), ("NA", "null"), ("a b", "")]
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     datasets.disable_progress_bars()
     yield
     datasets.enable_progress_bars()
 
 
-def read(dataset: object, **corpus: object) -> list[tuple[str, str]]:
+def read(dataset: object, **corpus: Any) -> list[tuple[str, str]]:
     return [pair.sides for pair in read_pairs(CorpusConfig(dataset=str(dataset), **corpus), DATA)]
 
 
-def fault(dataset: object, **corpus: object) -> str:
+def fault(dataset: object, **corpus: Any) -> str:
     with pytest.raises(DataError) as caught:
         read(dataset, **corpus)
     assert "\n" not in str(caught.value)
@@ -45,19 +48,19 @@ def written(rows: list[dict[str, object]], path: object) -> str:
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.json", "t.jsonl", "saved"])
-def test_local_formats(name, streaming, tmp_path):
+def test_local_formats(name: str, streaming: bool, tmp_path: Path) -> None:
     assert read(written(ROWS, tmp_path / name), streaming=streaming) == PAIRS
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_folder_of_files_by_split(streaming, tmp_path):
+def test_folder_of_files_by_split(streaming: bool, tmp_path: Path) -> None:
     written(ROWS, tmp_path / "train-0.parquet")
     written(ROWS[:1], tmp_path / "test-0.parquet")
     assert read(tmp_path, streaming=streaming) == PAIRS
     assert read(tmp_path, split="test", streaming=streaming) == PAIRS[:1]
 
 
-def test_saved_splits(tmp_path):
+def test_saved_splits(tmp_path: Path) -> None:
     table = datasets.Dataset.from_list(ROWS)
     datasets.DatasetDict(train=table, test=table.select([2])).save_to_disk(str(tmp_path))
     assert read(tmp_path) == PAIRS
@@ -69,11 +72,11 @@ def test_saved_splits(tmp_path):
 @pytest.mark.parametrize(
     ("split", "kept"), [("train[:1]", slice(1)), ("train[1:]", slice(1, None)), ("train[-2:-1]", slice(-2, -1))]
 )
-def test_slices(name, split, kept, tmp_path):
+def test_slices(name: str, split: str, kept: slice, tmp_path: Path) -> None:
     assert read(written(ROWS, tmp_path / name), split=split) == PAIRS[kept]
 
 
-def test_translation_column(tmp_path):
+def test_translation_column(tmp_path: Path) -> None:
     rows = [{"translation": {"en": "a", "de": "b", "fr": "c"}, "id": 1}]
     path = written(rows, tmp_path / "t.parquet")
     assert read(path) == [("a", "b")]
@@ -81,7 +84,7 @@ def test_translation_column(tmp_path):
     assert "has no 'cs', only 'en', 'de', 'fr'" in fault(path, target_column="cs")
 
 
-def test_columns(tmp_path):
+def test_columns(tmp_path: Path) -> None:
     path = written([{"question": "a", "answer": "b", "id": 1}], tmp_path / "t.parquet")
     assert read(path, source_column="question", target_column="answer") == [("a", "b")]
     message = fault(path)
@@ -90,21 +93,21 @@ def test_columns(tmp_path):
     assert "'id' must be text, not 1; mend it" in fault(path, source_column="id", target_column="answer")
 
 
-def test_gaps_are_empty_sides(tmp_path):
+def test_gaps_are_empty_sides(tmp_path: Path) -> None:
     assert read(written([{"en": "a", "de": None}, {"en": None, "de": "b"}], tmp_path / "t.parquet")) == [
         ("a", ""),
         ("", "b"),
     ]
 
 
-def test_dataset_on_the_hub_without_connection():
+def test_dataset_on_the_hub_without_connection() -> None:
     for streaming in (False, True):
         message = fault("nobody/no_such_dataset", streaming=streaming)
         assert "nobody/no_such_dataset" in message
         assert "connection" in message
 
 
-def test_damaged_and_missing_files(tmp_path):
+def test_damaged_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     assert "t.parquet" in fault(tmp_path / "t.parquet")
     assert "none.parquet" in fault(tmp_path / "none.parquet")
@@ -114,7 +117,7 @@ def test_damaged_and_missing_files(tmp_path):
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_progress_bars_are_as_before(shown, tmp_path, capfd):
+def test_progress_bars_are_as_before(shown: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = written(ROWS, tmp_path / "t.parquet")
     (datasets.enable_progress_bars if shown else datasets.disable_progress_bars)()
     capfd.readouterr()
@@ -123,7 +126,7 @@ def test_progress_bars_are_as_before(shown, tmp_path, capfd):
     assert datasets.are_progress_bars_disabled() != shown
 
 
-def test_files_of_a_dataset(tmp_path):
+def test_files_of_a_dataset(tmp_path: Path) -> None:
     path = written(ROWS, tmp_path / "t.parquet")
     for dataset in (path, str(tmp_path)):
         assert corpus_files(CorpusConfig(dataset=dataset), DATA) == [tmp_path / "t.parquet"]
@@ -131,6 +134,6 @@ def test_files_of_a_dataset(tmp_path):
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_words_that_look_like_nothing_are_text_in_folders_too(streaming, tmp_path):
+def test_words_that_look_like_nothing_are_text_in_folders_too(streaming: bool, tmp_path: Path) -> None:
     written(ROWS, tmp_path / "train-0.csv")
     assert read(tmp_path, streaming=streaming) == PAIRS

@@ -31,11 +31,13 @@ logger = logging.getLogger("nmt.data.anything")
 class Counting:
     """A source that needs no corpus. Update i is empty and says i in its progress."""
 
+    size = UpdateSize(tokens=1)
+
     def __init__(self, *, fault_at: int = -1, error: Exception | None = None, sleep: float = 0.0) -> None:
         self.fault_at, self.error, self.sleep = fault_at, error, sleep
 
-    def updates(self, place: Cursor) -> Generator[Update, None, None]:
-        number = place.update
+    def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
+        number = cursor.update
         while True:
             if number == self.fault_at and self.error:
                 raise self.error
@@ -43,6 +45,9 @@ class Counting:
             yield Update(batches=(), after=Cursor(update=number + 1), progress=float(number))
             time.sleep(self.sleep)
             number += 1
+
+    def convert(self, cursor: Cursor, share: float) -> Cursor:
+        return cursor
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,9 @@
 import gzip
 import logging
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +36,16 @@ PAIRS = [
 ]
 
 
-def write(path, pairs):
+Corpora = dict[str, str]
+
+
+def write(path: Path, pairs: list[tuple[str, str]]) -> str:
     path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
     return str(path)
 
 
 @pytest.fixture
-def corpora(tmp_path):
+def corpora(tmp_path: Path) -> Corpora:
     return {
         "train": write(tmp_path / "train.tsv", PAIRS),
         "valid": write(tmp_path / "valid.tsv", [("valid", "x")]),
@@ -47,7 +53,7 @@ def corpora(tmp_path):
     }
 
 
-def settings(corpora: dict[str, object], *overrides: str) -> Config:
+def settings(corpora: Mapping[str, object], *overrides: str) -> Config:
     data = {**corpora, "max_length": 10, "max_ratio": 3.0}
     return parse_config({"data": data, "tokenizer": {"kind": "words"}}, overrides)
 
@@ -59,14 +65,17 @@ def tokenizers() -> Tokenizers:
 
 def kept(store: PairStore, tokenizers: Tokenizers) -> list[tuple[str, str]]:
     sides = ((store.source(index), store.target(index)) for index in range(len(store)))
-    return [(tokenizers.source.decode(source), tokenizers.target.decode(target)) for source, target in sides]
+    return [
+        (tokenizers.source.decode(source.tolist()), tokenizers.target.decode(target.tolist()))
+        for source, target in sides
+    ]
 
 
 CLEAN = [("a b c", "x y"), ("a b c", "x z"), ("valid", "y"), ("c", "z")]
 REPORT = {"read": 11, "kept": 4, "empty": 2, "duplicates": 1, "overlap": 2, "long": 1, "ratio": 1}
 
 
-def test_cleaning_leaves_the_good_pairs_in_order(corpora, tokenizers, tmp_path):
+def test_cleaning_leaves_the_good_pairs_in_order(corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
     (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
     assert kept(store, tokenizers) == CLEAN
     assert store.report == CleaningReport(**REPORT)
@@ -81,14 +90,21 @@ def test_cleaning_leaves_the_good_pairs_in_order(corpora, tokenizers, tmp_path):
         ("data.max_ratio=4", ("a", "x y z z"), {"kept": 5, "ratio": 0}),
     ],
 )
-def test_each_setting_changes_what_is_left_out(override, back, changes, corpora, tokenizers, tmp_path):
+def test_each_setting_changes_what_is_left_out(
+    override: str,
+    back: tuple[str, str],
+    changes: dict[str, Any],
+    corpora: Corpora,
+    tokenizers: Tokenizers,
+    tmp_path: Path,
+) -> None:
     (store,) = prepare(settings(corpora, override), tokenizers, tmp_path / "stores")
     assert store.report == CleaningReport(**{**REPORT, **changes})
     pairs = kept(store, tokenizers)
     assert pairs.count(back) == CLEAN.count(back) + 1
 
 
-def test_what_is_not_utf_8_is_left_out(tokenizers, tmp_path):
+def test_what_is_not_utf_8_is_left_out(tokenizers: Tokenizers, tmp_path: Path) -> None:
     text = "a\tx\nb\tgrün\nc\ty\n"
     (tmp_path / "train.tsv").write_bytes(text.encode("latin-1"))
     config = settings(
@@ -99,13 +115,15 @@ def test_what_is_not_utf_8_is_left_out(tokenizers, tmp_path):
     assert str(store.report) == "2 of 3 pairs kept; left out: 1 not in UTF-8"
 
 
-def test_limits_are_inclusive_and_count_no_end_of_sentence(tokenizers, tmp_path):
+def test_limits_are_inclusive_and_count_no_end_of_sentence(tokenizers: Tokenizers, tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", [("a " * 10, "b " * 10), ("a b", "a b c x y z")])
     (store,) = prepare(settings({"train": path}), tokenizers, tmp_path / "stores")
     assert store.report.kept == 2
 
 
-def test_duplicates_are_found_across_chunks_but_not_across_corpora(tokenizers, tmp_path, monkeypatch):
+def test_duplicates_are_found_across_chunks_but_not_across_corpora(
+    tokenizers: Tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nmt.data.prepare._CHUNK", 2)
     paths = [write(tmp_path / name, PAIRS) for name in ("a.tsv", "b.tsv")]
     stores = prepare(settings({"train": paths}), tokenizers, tmp_path / "stores")
@@ -113,7 +131,7 @@ def test_duplicates_are_found_across_chunks_but_not_across_corpora(tokenizers, t
     assert kept(stores[0], tokenizers) == kept(stores[1], tokenizers)
 
 
-def test_tags_are_stored_and_hide_no_overlap(corpora, tmp_path):
+def test_tags_are_stored_and_hide_no_overlap(corpora: Corpora, tmp_path: Path) -> None:
     """Back-translated text into two languages; the same pairs are left out as without tags, for the same reasons."""
     train = [
         {"path": corpora["train"], "tag": "<bt>"},
@@ -130,7 +148,7 @@ def test_tags_are_stored_and_hide_no_overlap(corpora, tmp_path):
     assert kept(stores[0], tokenizers)[0] == ("a b c", "x y")
 
 
-def test_limits_do_not_count_tags(tmp_path):
+def test_limits_do_not_count_tags(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", [("a " * 10, "x " * 10), ("a", "x y z"), ("a", "x y z z")])
     train = [{"path": path, "tag": "<bt>", "target_language": "fr"}]
     config = settings({"train": train}, "data.target_tags=true")
@@ -138,7 +156,7 @@ def test_limits_do_not_count_tags(tmp_path):
     assert (store.report.kept, store.report.ratio, store.report.long) == (2, 1, 0)
 
 
-def test_large_corpus_in_chunks(tokenizers, tmp_path):
+def test_large_corpus_in_chunks(tokenizers: Tokenizers, tmp_path: Path) -> None:
     pairs = [(f"a {'b ' * (number % 7)}{number}", "x y") for number in range(25_000)]
     (store,) = prepare(
         settings({"train": write(tmp_path / "t.tsv", pairs)}, "data.max_ratio=100"), tokenizers, tmp_path / "stores"
@@ -148,7 +166,9 @@ def test_large_corpus_in_chunks(tokenizers, tmp_path):
     assert store.lengths(np.arange(len(store)))[0].tolist() == lengths
 
 
-def test_report_is_logged_in_one_line_a_corpus(corpora, tokenizers, tmp_path, caplog):
+def test_report_is_logged_in_one_line_a_corpus(
+    corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     for _ in range(2):  # when reused too
         caplog.clear()
@@ -159,7 +179,7 @@ def test_report_is_logged_in_one_line_a_corpus(corpora, tokenizers, tmp_path, ca
         ]
 
 
-def test_text_is_stored_for_sampling(corpora, tmp_path):
+def test_text_is_stored_for_sampling(corpora: Corpora, tmp_path: Path) -> None:
     for sampling in (0.0, 0.1):
         tokenizer = {"vocabulary_size": 278, "sampling": sampling, "kind": "bpe"}
         config = parse_config({"data": {**corpora, "max_length": 99}, "tokenizer": tokenizer})
@@ -168,12 +188,12 @@ def test_text_is_stored_for_sampling(corpora, tmp_path):
     assert store.pair(0) == Pair("a b c", "x y")
 
 
-def marks(folder) -> dict[str, int]:
+def marks(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_ino for file in (folder / "corpus-0").iterdir()}
 
 
 class TestReuse:
-    def test_second_call_writes_nothing(self, corpora, tokenizers, tmp_path):
+    def test_second_call_writes_nothing(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         first = prepare(settings(corpora), tokenizers, tmp_path / "stores")
         before = marks(tmp_path / "stores")
         again = prepare(settings(corpora), tokenizers, tmp_path / "stores")
@@ -183,15 +203,17 @@ class TestReuse:
     @pytest.mark.parametrize(
         "override", ["data.max_length=9", "data.max_ratio=9", "data.drop_duplicates=false", "data.drop_overlap=false"]
     )
-    def test_other_settings_are_prepared_anew(self, override, corpora, tokenizers, tmp_path):
+    def test_other_settings_are_prepared_anew(
+        self, override: str, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
+    ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         before = marks(tmp_path / "stores")
         prepare(settings(corpora, override), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") != before
 
     @pytest.mark.parametrize("changes", [{"tag": "<a>"}, {"tag": "<b>"}, {"target_language": "fr"}])
-    def test_other_tags_are_prepared_anew(self, changes, corpora, tmp_path):
-        before = {}
+    def test_other_tags_are_prepared_anew(self, changes: dict[str, str], corpora: Corpora, tmp_path: Path) -> None:
+        before: dict[str, int] = {}
         for corpus in ({"tag": "<c>"}, changes):
             train = {"path": corpora["train"], **corpus}
             config = settings({"train": train, "target_tags": True})
@@ -201,46 +223,50 @@ class TestReuse:
             before = marks(tmp_path / "stores")
 
     @pytest.mark.parametrize("name", ["train", "valid", "held_out"])
-    def test_changed_files_are_prepared_anew(self, name, corpora, tokenizers, tmp_path):
+    def test_changed_files_are_prepared_anew(
+        self, name: str, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
+    ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         with open(corpora[name], "a") as stream:
             stream.write("c\tx\n")
         (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert store.report.read == (12 if name == "train" else 11)
 
-    def test_file_of_the_same_size_with_another_time_is_prepared_anew(self, corpora, tokenizers, tmp_path):
+    def test_file_of_the_same_size_with_another_time_is_prepared_anew(
+        self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
+    ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         before = marks(tmp_path / "stores")
         os.utime(corpora["train"], (1, 1))
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") != before
 
-    def test_other_tokenizers_are_prepared_anew(self, corpora, tokenizers, tmp_path):
+    def test_other_tokenizers_are_prepared_anew(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         other = train_tokenizers(settings({}).tokenizer, [("c b a", "z y x valid")])
         (store,) = prepare(settings(corpora), other, tmp_path / "stores")
         assert kept(store, other) == CLEAN
 
-    def test_weights_change_nothing_in_a_store(self, corpora, tokenizers, tmp_path):
+    def test_weights_change_nothing_in_a_store(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         weighted = {**corpora, "train": [{"path": corpora["train"], "weight": 2.0}]}
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         before = marks(tmp_path / "stores")
         prepare(settings(weighted), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") == before
 
-    def test_damaged_store_is_prepared_anew(self, corpora, tokenizers, tmp_path):
+    def test_damaged_store_is_prepared_anew(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         (tmp_path / "stores" / "corpus-0" / "source.ids").write_bytes(b"")
         (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert kept(store, tokenizers) == CLEAN
 
-    def test_drafts_of_a_killed_run_are_removed(self, corpora, tokenizers, tmp_path):
+    def test_drafts_of_a_killed_run_are_removed(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         (tmp_path / "stores" / f"{DRAFT}abc").mkdir(parents=True)
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert [file.name for file in (tmp_path / "stores").iterdir()] == ["corpus-0"]
 
 
-def test_nothing_left_is_an_error_with_the_counts(tokenizers, tmp_path):
+def test_nothing_left_is_an_error_with_the_counts(tokenizers: Tokenizers, tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", [("a", ""), ("b " * 20, "c")])
     with pytest.raises(
         DataError, match=r"t\.tsv: no pair to learn from \(0 of 2 pairs kept; left out: 1 with an empty"
@@ -249,14 +275,14 @@ def test_nothing_left_is_an_error_with_the_counts(tokenizers, tmp_path):
     assert not list((tmp_path / "stores").iterdir())
 
 
-def test_empty_corpus_and_no_corpus_are_errors(tokenizers, tmp_path):
+def test_empty_corpus_and_no_corpus_are_errors(tokenizers: Tokenizers, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="0 of 0 pairs"):
         prepare(settings({"train": write(tmp_path / "t.tsv", [])}), tokenizers, tmp_path / "stores")
     with pytest.raises(DataError, match=r"data\.train: names no corpus"):
         prepare(settings({}), tokenizers, tmp_path / "stores")
 
 
-def test_error_in_the_corpus_leaves_nothing_behind(tokenizers, tmp_path):
+def test_error_in_the_corpus_leaves_nothing_behind(tokenizers: Tokenizers, tmp_path: Path) -> None:
     (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(b"a\tx\n" * 1000)[:-9])
     with pytest.raises(DataError, match=r"t\.tsv\.gz: cannot be read"):
         prepare(settings({"train": str(tmp_path / "t.tsv")}), tokenizers, tmp_path / "stores")

@@ -3,6 +3,8 @@
 import gzip
 import json
 import lzma
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -32,11 +34,11 @@ def lines(side: int) -> str:
     return "".join(pair[side] + "\n" for pair in PAIRS)
 
 
-def read(data: DataConfig = DATA, **corpus: object) -> list[tuple[str, str]]:
+def read(data: DataConfig = DATA, **corpus: Any) -> list[tuple[str, str]]:
     return [pair.sides for pair in read_pairs(CorpusConfig(**corpus), data)]
 
 
-def fault(**corpus: object) -> str:
+def fault(**corpus: Any) -> str:
     with pytest.raises(DataError) as caught:
         read(**corpus)
     message = str(caught.value)
@@ -46,14 +48,14 @@ def fault(**corpus: object) -> str:
 
 @pytest.mark.parametrize("source", ["", ".gz", ".zst", ".xz"])
 @pytest.mark.parametrize("target", ["", ".gz", ".zst", ".xz"])
-def test_prefix_with_any_compression(source, target, tmp_path):
+def test_prefix_with_any_compression(source: str, target: str, tmp_path: Path) -> None:
     (tmp_path / f"train.en{source}").write_bytes(compressed(lines(0), source))
     (tmp_path / f"train.de{target}").write_bytes(compressed(lines(1), target))
     assert read(path=str(tmp_path / "train")) == PAIRS
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
-def test_source_and_target_files(ending, tmp_path):
+def test_source_and_target_files(ending: str, tmp_path: Path) -> None:
     (tmp_path / f"left.txt{ending}").write_bytes(compressed(lines(0), ending))
     (tmp_path / "right").write_text(lines(1))
     for source in (f"left.txt{ending}", "left.txt"):  # the ending may be left out
@@ -61,7 +63,7 @@ def test_source_and_target_files(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
-def test_tsv(ending, tmp_path):
+def test_tsv(ending: str, tmp_path: Path) -> None:
     text = "".join(f"{source}\t{target}\n" for source, target in PAIRS) + "four\tvier\tignored\tcolumns\n"
     (tmp_path / f"train.tsv{ending}").write_bytes(compressed(text, ending))
     assert read(path=str(tmp_path / f"train.tsv{ending}")) == [*PAIRS, ("four", "vier")]
@@ -69,7 +71,7 @@ def test_tsv(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".zst", ".xz"])
-def test_jsonl(ending, tmp_path):
+def test_jsonl(ending: str, tmp_path: Path) -> None:
     rows = [{"en": source, "de": target, "id": 3} for source, target in PAIRS]
     rows.append({"translation": {"en": "five", "de": "fünf", "fr": "cinq"}})
     rows.append({"en": "a\nb\r\nc\u2028d", "de": None})
@@ -79,7 +81,7 @@ def test_jsonl(ending, tmp_path):
     assert read(path=str(tmp_path / f"train.jsonl{ending}")) == expected
 
 
-def test_languages_and_columns_choose_the_sides(tmp_path):
+def test_languages_and_columns_choose_the_sides(tmp_path: Path) -> None:
     row = {"en": "e", "de": "d", "fr": "f", "translation": {"cs": "c"}}
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
     path = str(tmp_path / "t.jsonl")
@@ -94,10 +96,10 @@ def test_languages_and_columns_choose_the_sides(tmp_path):
     assert read(path=path, source_language="fr", target_language="en") == [("f", "e")]
 
 
-def test_pairs_have_the_tags_of_their_corpus(tmp_path):
+def test_pairs_have_the_tags_of_their_corpus(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("a\tb\n")
 
-    def marked(tag, **settings):
+    def marked(tag: str | None, **settings: Any) -> list[Pair]:
         corpus, data = CorpusConfig(path=str(tmp_path / "t.tsv"), tag=tag), DataConfig(**settings)
         return list(read_pairs(corpus, data))
 
@@ -106,7 +108,7 @@ def test_pairs_have_the_tags_of_their_corpus(tmp_path):
     assert marked("<bt>", target_tags=True, target_language="fr") == [Pair("a", "b", ("<2fr>", "<bt>"))]
 
 
-def test_surrogates_in_json_are_replaced(tmp_path):
+def test_surrogates_in_json_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"en": "\\ud800", "de": "\\ud83d\\ude00"}\n')
     assert read(path=str(tmp_path / "t.jsonl")) == [("\ufffd", "😀")]
 
@@ -114,7 +116,7 @@ def test_surrogates_in_json_are_replaced(tmp_path):
 TRICKY = ["a\u2028b", "a\u2029b", "a\x0cb", "a\x0bb", "a\rb", "a\x85b", "a\x1cb", "\ufeff", "\x00", " "]
 
 
-def test_only_line_feeds_end_a_line(tmp_path):
+def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
     (tmp_path / "t.en").write_bytes("".join(line + "\n" for line in TRICKY).encode())
     (tmp_path / "t.de").write_bytes("".join(f"{number}\r\n" for number in range(len(TRICKY))).encode())
     assert read(path=str(tmp_path / "t")) == [(line, str(number)) for number, line in enumerate(TRICKY)]
@@ -125,7 +127,9 @@ LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")
 
 @settings(deadline=None, max_examples=50)
 @given(pairs=st.lists(st.tuples(LINE, LINE)))
-def test_any_pairs_come_back_from_files_and_json(pairs, tmp_path_factory):
+def test_any_pairs_come_back_from_files_and_json(
+    pairs: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("pairs")
     for side, language in enumerate(("en", "de")):
         (folder / f"t.{language}").write_bytes("".join(pair[side] + "\n" for pair in pairs).encode())
@@ -135,20 +139,20 @@ def test_any_pairs_come_back_from_files_and_json(pairs, tmp_path_factory):
     assert read(path=str(folder / "t.jsonl")) == pairs
 
 
-def test_last_line_without_line_feed_counts(tmp_path):
+def test_last_line_without_line_feed_counts(tmp_path: Path) -> None:
     (tmp_path / "t.en").write_text("a\nb")
     (tmp_path / "t.de").write_text("c\nd\n")
     assert read(path=str(tmp_path / "t")) == [("a", "c"), ("b", "d")]
 
 
-def test_bytes_that_are_not_utf8_become_the_replacement_character(tmp_path):
+def test_bytes_that_are_not_utf8_become_the_replacement_character(tmp_path: Path) -> None:
     (tmp_path / "t.en").write_bytes(b"a\xff\n")
     (tmp_path / "t.de").write_bytes(b"\xc3\xa4\n")
     assert read(path=str(tmp_path / "t")) == [("a\ufffd", "ä")]
 
 
 @pytest.mark.parametrize(("source", "target"), [(2, 5), (5, 2), (0, 1), (3, 4)])
-def test_unequal_line_counts_are_both_named(source, target, tmp_path):
+def test_unequal_line_counts_are_both_named(source: int, target: int, tmp_path: Path) -> None:
     (tmp_path / "t.en").write_text("x\n" * source)
     (tmp_path / "t.de").write_text("y\n" * target)
     message = fault(path=str(tmp_path / "t"))
@@ -156,7 +160,7 @@ def test_unequal_line_counts_are_both_named(source, target, tmp_path):
 
 
 @pytest.mark.parametrize("present", [(), ("en",), ("de",)])
-def test_missing_prefix_names_what_was_looked_for(present, tmp_path):
+def test_missing_prefix_names_what_was_looked_for(present: tuple[str, ...], tmp_path: Path) -> None:
     for language in present:
         (tmp_path / f"t.{language}").write_text("x\n")
     message = fault(path=str(tmp_path / "t"))
@@ -166,12 +170,12 @@ def test_missing_prefix_names_what_was_looked_for(present, tmp_path):
     assert ".jsonl" in message
 
 
-def test_missing_file_is_named():
+def test_missing_file_is_named() -> None:
     for corpus in ({"path": "no.tsv"}, {"path": "no.jsonl.gz"}, {"source": "no.en", "target": "no.de"}):
         assert fault(**corpus).startswith(f"{next(iter(corpus.values()))}: no such file")
 
 
-def test_damaged_compression_is_named(tmp_path):
+def test_damaged_compression_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.de").write_text("x\n" * 1000)
     for ending in (".gz", ".zst", ".xz"):
         whole = compressed("".join(f"{number}\n" for number in range(1000)), ending)
@@ -183,7 +187,7 @@ def test_damaged_compression_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("bad", "says"), [("no tab", "has no tab"), ("", "has no tab")])
-def test_tsv_line_without_tab_is_named(bad, says, tmp_path):
+def test_tsv_line_without_tab_is_named(bad: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text(f"a\tb\nc\td\n{bad}\n")
     message = fault(path=str(tmp_path / "t.tsv"))
     assert message.startswith(f"{tmp_path}/t.tsv:3: ")
@@ -204,14 +208,14 @@ def test_tsv_line_without_tab_is_named(bad, says, tmp_path):
         ('{"translation": {"en": "a"}}', "has no 'de', only 'en'"),
     ],
 )
-def test_jsonl_line_that_is_no_pair_is_named(bad, says, tmp_path):
+def test_jsonl_line_that_is_no_pair_is_named(bad: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"en": "a", "de": "b"}\n' + bad + "\n")
     message = fault(path=str(tmp_path / "t.jsonl"))
     assert message.startswith(f"{tmp_path}/t.jsonl:2: ")
     assert says in message
 
 
-def test_corpora_follow_one_another(tmp_path):
+def test_corpora_follow_one_another(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("1\t2\n")
     (tmp_path / "b.tsv").write_text("3\t4\n1\t2\n")
     corpora = [CorpusConfig(path=str(tmp_path / name)) for name in ("a.tsv", "b.tsv")]
@@ -219,7 +223,7 @@ def test_corpora_follow_one_another(tmp_path):
     assert list(read_corpora([], DATA)) == []
 
 
-def test_corpora_round_robin(tmp_path):
+def test_corpora_round_robin(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("1\t2\n")
     (tmp_path / "b.tsv").write_text("3\t4\n5\t6\n")
     (tmp_path / "c.tsv").write_text("7\t8\n9\t0\n")
@@ -227,12 +231,12 @@ def test_corpora_round_robin(tmp_path):
     assert [pair.source for pair in read_round_robin(corpora, DATA)] == ["1", "3", "7", "5", "9"]
 
 
-def test_reading_is_lazy(tmp_path):
+def test_reading_is_lazy(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text("a\tb\nbroken\n")
     assert next(read_pairs(CorpusConfig(path=str(tmp_path / "t.tsv")), DATA)) == Pair("a", "b")
 
 
-def test_files_and_description(tmp_path):
+def test_files_and_description(tmp_path: Path) -> None:
     (tmp_path / "t.en.gz").write_bytes(gzip.compress(b""))
     (tmp_path / "t.de").write_text("")
     prefix = CorpusConfig(path=str(tmp_path / "t"))
@@ -244,7 +248,7 @@ def test_files_and_description(tmp_path):
     assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"
 
 
-def test_remote_corpora(tmp_path):
+def test_remote_corpora(tmp_path: Path) -> None:
     files = fsspec.filesystem("memory")
     files.pipe({"/c/t.en": b"a\nb\n", "/c/t.de.gz": gzip.compress(b"x\ny\n"), "/c/t.tsv": b"c\tz\n"})
     assert read(path="memory://c/t") == [("a", "x"), ("b", "y")]

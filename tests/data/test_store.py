@@ -1,5 +1,7 @@
 """nmt/data/store.py: what is written comes back, memory-mapped, and damage is noticed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,18 +18,24 @@ IDS = st.lists(st.integers(0, 65535), max_size=6)
 ITEM = st.tuples(st.builds(Pair, TEXT, TEXT, TAGS), IDS, IDS)
 
 
-def write(folder, chunks, sizes=(65536, 65536), text=True):
+Item = tuple[Pair, list[int], list[int]]
+
+
+def write(
+    folder: Path, chunks: list[list[Item]], sizes: tuple[int, int] = (65536, 65536), text: bool = True
+) -> PairStore:
     with StoreWriter(folder, sizes=sizes, text=text) as writer:
         for chunk in chunks:
-            pairs, sources, targets = ([item[part] for item in chunk] for part in range(3))
-            writer.add(pairs, sources, targets)
+            writer.add(
+                [pair for pair, _, _ in chunk], [source for _, source, _ in chunk], [target for *_, target in chunk]
+            )
         writer.finish(CleaningReport(read=9, kept=3, long=6), {"made": ["from", 1]})
     return PairStore(folder)
 
 
 @settings(deadline=None, max_examples=50)
 @given(chunks=st.lists(st.lists(ITEM, max_size=4), max_size=4))
-def test_round_trip(chunks, tmp_path_factory):
+def test_round_trip(chunks: list[list[Item]], tmp_path_factory: pytest.TempPathFactory) -> None:
     store = write(tmp_path_factory.mktemp("store"), chunks)
     items = [item for chunk in chunks for item in chunk]
     assert len(store) == len(items)
@@ -47,14 +55,14 @@ def test_round_trip(chunks, tmp_path_factory):
 ITEMS = [[(Pair("a", "ä"), [1, 2], [3]), (Pair("", "b"), [], [4, 5, 6])]]
 
 
-def test_description_comes_back(tmp_path):
+def test_description_comes_back(tmp_path: Path) -> None:
     store = write(tmp_path, ITEMS)
     assert store.report == CleaningReport(read=9, kept=3, long=6)
     assert store.fingerprint == {"made": ["from", 1]}
     assert store.has_text
 
 
-def test_width_of_ids_follows_the_vocabulary(tmp_path):
+def test_width_of_ids_follows_the_vocabulary(tmp_path: Path) -> None:
     large = 65536
     with StoreWriter(tmp_path, sizes=(65536, 65537), text=False) as writer:
         writer.add([Pair("a", "b")], [[large - 1]], [[large]])
@@ -65,12 +73,12 @@ def test_width_of_ids_follows_the_vocabulary(tmp_path):
     assert (store.source(0).tolist(), store.target(0).tolist()) == ([large - 1], [large])
 
 
-def test_text_is_stored_only_when_asked_for(tmp_path):
+def test_text_is_stored_only_when_asked_for(tmp_path: Path) -> None:
     assert not write(tmp_path, ITEMS, text=False).has_text
     assert not (tmp_path / "text").exists()
 
 
-def test_ids_are_mapped_not_read(tmp_path):
+def test_ids_are_mapped_not_read(tmp_path: Path) -> None:
     store = write(tmp_path, ITEMS)
     ids = store.source(0)
     while ids.base is not None and not isinstance(ids, np.memmap):
@@ -80,7 +88,7 @@ def test_ids_are_mapped_not_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["source.ids", "target.ids", "source.offsets", "target.offsets", "text", "store.json"])
-def test_damage_is_noticed(name, tmp_path):
+def test_damage_is_noticed(name: str, tmp_path: Path) -> None:
     write(tmp_path, ITEMS)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[:-1])
@@ -91,7 +99,7 @@ def test_damage_is_noticed(name, tmp_path):
         PairStore(tmp_path)
 
 
-def test_unfinished_is_no_store(tmp_path):
+def test_unfinished_is_no_store(tmp_path: Path) -> None:
     with StoreWriter(tmp_path, sizes=(10, 10), text=False) as writer:
         writer.add([Pair("a", "b")], [[1]], [[2]])
     with pytest.raises(DataError, match="not a readable store"):

@@ -172,7 +172,7 @@ def test_an_update_is_the_same_however_it_is_cut(sampling: float, folder: Path) 
     config = settings(folder, FORMS["dataset"])
     text = [(row["en"], row["de"]) for row in rows(range(120))]
     tokenizers = train_tokenizers(TokenizerConfig(kind="bpe", vocabulary_size=276, sampling=sampling), text)
-    options = {"tokenizers": tokenizers, "sampling": sampling > 0, "tokens": 60}
+    options: dict[str, Any] = {"tokenizers": tokenizers, "sampling": sampling > 0, "tokens": 60}
     whole = epoch_of(stream(config, **options))
     ranks = [
         epoch_of(stream(config, **options, shares_per_process=2, world=World(rank=rank, size=2))) for rank in range(2)

@@ -5,6 +5,8 @@ import lzma
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -29,7 +31,7 @@ COMPRESS = {".gz": gzip.compress, ".zst": zstd.compress, ".xz": lzma.compress}
 
 @settings(deadline=None, max_examples=100)
 @given(content=st.binary() | st.text("a\r\n\u2028\x0c\x85 ").map(str.encode))
-def test_lines_are_those_of_wc(content, tmp_path_factory):
+def test_lines_are_those_of_wc(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     assume(not content.startswith((BYTE_ORDER_MARK, *UTF_16)))
     path = tmp_path_factory.mktemp("lines") / "t"
     path.write_bytes(content)
@@ -39,7 +41,7 @@ def test_lines_are_those_of_wc(content, tmp_path_factory):
     assert list(read_lines(path)) == [line.removesuffix(b"\r").decode(errors="replace") for line in lines]
 
 
-def test_a_byte_order_mark_is_not_text(tmp_path):
+def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("eins\nzwei\n", encoding="utf-8-sig")
     assert list(read_lines(tmp_path / "t")) == ["eins", "zwei"]
     (tmp_path / "t").write_text("", encoding="utf-8-sig")
@@ -52,13 +54,15 @@ def test_a_byte_order_mark_is_not_text(tmp_path):
 @pytest.mark.parametrize(
     ("line", "text"), [(b"a\r\n", "a"), (b"a\r\r\n", "a\r"), (b"a\rb", "a\rb"), (b"\n", ""), (b"\xff", "\ufffd")]
 )
-def test_decode_line(line, text):
+def test_decode_line(line: bytes, text: str) -> None:
     assert decode_line(line) == text
 
 
 @settings(deadline=None, max_examples=30)
 @given(content=st.binary(), parts=st.integers(1, 3))
-def test_compressed_files_of_several_parts(content, parts, tmp_path_factory):
+def test_compressed_files_of_several_parts(
+    content: bytes, parts: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """All formats allow several compressed parts one after another, as `cat a.gz b.gz` makes them."""
     folder = tmp_path_factory.mktemp("compressed")
     for ending, compress in COMPRESS.items():
@@ -67,7 +71,7 @@ def test_compressed_files_of_several_parts(content, parts, tmp_path_factory):
             assert stream.read() == content * parts
 
 
-def test_large_zst_is_read_by_lines(tmp_path):
+def test_large_zst_is_read_by_lines(tmp_path: Path) -> None:
     lines = [f"line {number}" for number in range(200_000)]
     (tmp_path / "t.zst").write_bytes(zstd.compress("\n".join(lines).encode()))
     assert list(read_lines(tmp_path / "t.zst")) == lines
@@ -75,7 +79,7 @@ def test_large_zst_is_read_by_lines(tmp_path):
 
 @pytest.mark.parametrize("ending", COMPRESS)
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.9])
-def test_cut_compressed_file_is_an_error(ending, left, tmp_path):
+def test_cut_compressed_file_is_an_error(ending: str, left: float, tmp_path: Path) -> None:
     text = "".join(f"{number * 7919 % 10007}\n" for number in range(20_000)).encode()
     whole = COMPRESS[ending](text)
     (tmp_path / f"t{ending}").write_bytes(whole[: 5 + int(left * len(whole))])
@@ -83,14 +87,14 @@ def test_cut_compressed_file_is_an_error(ending, left, tmp_path):
         list(read_lines(tmp_path / f"t{ending}"))
 
 
-def test_missing_file_and_folder_are_errors(tmp_path):
+def test_missing_file_and_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         list(read_lines(tmp_path / "t"))
     with pytest.raises(DataError, match="directory"):
         list(read_lines(tmp_path))
 
 
-def test_find_file_tries_endings_in_order(tmp_path):
+def test_find_file_tries_endings_in_order(tmp_path: Path) -> None:
     assert find_file(tmp_path / "t") is None
     for ending in (".xz", ".zst", ".gz", ""):
         (tmp_path / f"t{ending}").touch()
@@ -99,14 +103,14 @@ def test_find_file_tries_endings_in_order(tmp_path):
     assert find_file(tmp_path / "folder") is None
 
 
-def test_damaged_compressed_files_are_errors(tmp_path):
+def test_damaged_compressed_files_are_errors(tmp_path: Path) -> None:
     for ending in COMPRESS:
         (tmp_path / f"t{ending}").write_bytes(b"not compressed at all\n")
         with pytest.raises(DataError, match=rf"t\{ending}: cannot be read \("):
             list(read_lines(tmp_path / f"t{ending}"))
 
 
-def test_zst_names_the_extra_where_its_package_is_missing(tmp_path, monkeypatch):
+def test_zst_names_the_extra_where_its_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.zst").write_bytes(zstd.compress(b"a\n"))
     monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", None)
     with pytest.raises(MachineError, match=r"t\.zst: \.zst files need the extra: pip install 'nmt\[zstd\]'"):
@@ -114,7 +118,7 @@ def test_zst_names_the_extra_where_its_package_is_missing(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def memory():
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
     """A remote file system that needs no network."""
     file_system = fsspec.filesystem("memory")
     yield file_system
@@ -122,7 +126,7 @@ def memory():
 
 
 @pytest.mark.parametrize("ending", ["", *COMPRESS])
-def test_urls_are_read_like_files(ending, memory, tmp_path):
+def test_urls_are_read_like_files(ending: str, memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     content = "eins\r\nzwei\u2028drei\n".encode()
     content = COMPRESS[ending](content) if ending else content
     memory.pipe(f"/corpus/t.de{ending}", content)
@@ -133,13 +137,13 @@ def test_urls_are_read_like_files(ending, memory, tmp_path):
 
 
 @pytest.mark.parametrize("ending", COMPRESS)
-def test_a_truncated_remote_file_is_an_error(ending, memory):
+def test_a_truncated_remote_file_is_an_error(ending: str, memory: fsspec.AbstractFileSystem) -> None:
     memory.pipe(f"/t{ending}", COMPRESS[ending](os.urandom(1000))[:-9])
     with pytest.raises(DataError, match=rf"memory://t\{ending}: cannot be read \(.+\); check"):
         list(read_lines(f"memory://t{ending}"))
 
 
-def test_missing_remote_files_and_unknown_protocols(memory):
+def test_missing_remote_files_and_unknown_protocols(memory: fsspec.AbstractFileSystem) -> None:
     assert find_file("memory://none") is None
     with pytest.raises(DataError, match=r"memory://none: cannot be read \(.+\); check the path"):
         list(read_lines("memory://none"))
@@ -149,7 +153,7 @@ def test_missing_remote_files_and_unknown_protocols(memory):
         assert "\n" not in str(caught.value)
 
 
-def test_the_version_of_a_file_changes_with_it(memory, tmp_path):
+def test_the_version_of_a_file_changes_with_it(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     (tmp_path / "t").write_text("a")
     state = (tmp_path / "t").stat()
     assert file_version(tmp_path / "t") == [str(tmp_path / "t"), 1, state.st_mtime_ns]
@@ -160,7 +164,7 @@ def test_the_version_of_a_file_changes_with_it(memory, tmp_path):
     assert file_version("memory://t") != before
 
 
-def test_local_files_need_no_fsspec(tmp_path):
+def test_local_files_need_no_fsspec(tmp_path: Path) -> None:
     (tmp_path / "t.gz").write_bytes(gzip.compress(b"a\n"))
     code = (
         "import sys; from nmt.data.text_files import find_file, read_lines; "

@@ -6,8 +6,10 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a safe fo
 
 
 @contextmanager
-def start(main, *arguments, method="fork") -> Iterator[Child]:
+def start(main: Callable[..., None], *arguments: Any, method: str = "fork") -> Iterator[Child]:
     child = Child(main, *arguments, method=method, name="the helper", advice="use fewer")
     try:
         yield child
@@ -167,7 +169,7 @@ def test_a_child_holds_no_pipe_of_another() -> None:
 
 
 def test_exit_closes_children_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    registered = []
+    registered: list[Callable[[], None]] = []
     monkeypatch.setattr(atexit, "register", registered.append)
     monkeypatch.setattr(atexit, "unregister", registered.remove)
     with start(double, 1) as child:
@@ -199,12 +201,14 @@ if __name__ == "__main__":
     ("method", "end"),
     [("spawn", "exit"), *(("fork", end) for end in ("exit", "raise", signal.SIGINT, signal.SIGTERM, signal.SIGKILL))],
 )
-def test_no_child_outlives_its_parent(method: str, end: str | int, tmp_path) -> None:
+def test_no_child_outlives_its_parent(method: str, end: str | int, tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(SCRIPT, encoding="utf-8")
     fate = end if isinstance(end, str) else "wait"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, script, method, fate], start_new_session=True, **pipes) as parent:
+    command = [sys.executable, str(script), method, fate]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, start_new_session=True, stdout=pipe, stderr=pipe) as parent:
+        assert parent.stdout
         pids = [int(parent.stdout.readline()) for _ in range(2)]
         if isinstance(end, int):
             (os.kill if end == signal.SIGKILL else os.killpg)(parent.pid, end)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -13,7 +14,7 @@ from nmt.tokenizers.model_file import append_symbols, read_model
 LINES = ["the cat sat on the mat", "die Katze saß auf der Matte", "a dog ran in the park <x>"] * 5
 
 
-def train(kind: str, **options: object) -> bytes:
+def train(kind: str, **options: Any) -> bytes:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(LINES), model_writer=model, model_type=kind, minloglevel=2, **options
@@ -21,11 +22,11 @@ def train(kind: str, **options: object) -> bytes:
     return model.getvalue()
 
 
-BYTES = {"vocab_size": 285, "byte_fallback": True, "user_defined_symbols": ["<x>", "New York"]}
+BYTES: dict[str, Any] = {"vocab_size": 285, "byte_fallback": True, "user_defined_symbols": ["<x>", "New York"]}
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_agrees_with_sentencepiece(kind):
+def test_agrees_with_sentencepiece(kind: str) -> None:
     content = train(kind, **BYTES)
     model, processor = read_model(content), sentencepiece.SentencePieceProcessor(model_proto=content)
     assert model.kind == kind
@@ -39,14 +40,14 @@ def test_agrees_with_sentencepiece(kind):
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-def test_other_kinds_are_named(kind):
+def test_other_kinds_are_named(kind: str) -> None:
     model = read_model(train(kind, vocab_size=20, hard_vocab_limit=False))
     assert model.kind == kind
     assert not model.byte_ids
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_symbols_are_added_at_the_end(kind):
+def test_symbols_are_added_at_the_end(kind: str) -> None:
     content = train(kind, **BYTES)
     symbols = ["<fr>", "▁Käse▁", "x" * 300]
     before, processor = (
@@ -63,12 +64,12 @@ def test_symbols_are_added_at_the_end(kind):
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary())
-def test_noise_is_damaged_at_worst(content):
+def test_noise_is_damaged_at_worst(content: bytes) -> None:
     with contextlib.suppress(ValueError):
         read_model(content)
 
 
-def test_cut_piece_is_damaged():
+def test_cut_piece_is_damaged() -> None:
     content = train("bpe", vocab_size=60)
     whole = read_model(content)
     start = content.index(max(whole.pieces).encode())

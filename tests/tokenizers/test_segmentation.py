@@ -3,6 +3,7 @@
 import math
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -20,7 +21,7 @@ LINES = [" ".join(DICE.choices(WORDS, k=8)) for _ in range(60)]
 SEEDS = range(4000)  # neighbouring seeds give independent samples
 
 
-def trained(kind: str, **changes: object) -> tuple[SubwordModel, sentencepiece.SentencePieceProcessor]:
+def trained(kind: str, **changes: Any) -> tuple[SubwordModel, sentencepiece.SentencePieceProcessor]:
     config = TokenizerConfig(**{"kind": kind, "vocabulary_size": 330, **changes})
     content = SubwordTokenizer.train(config, LINES, "text")._model
     return read_model(content), sentencepiece.SentencePieceProcessor(model_proto=content)
@@ -29,13 +30,13 @@ def trained(kind: str, **changes: object) -> tuple[SubwordModel, sentencepiece.S
 TEXTS = [*LINES, "", " ", "a  b ", "日本 ba", "zzzz", "😀\x00▁ ba"]
 
 
-def test_dropout_near_zero_is_sentencepiece_bpe():
+def test_dropout_near_zero_is_sentencepiece_bpe() -> None:
     model, processor = trained("bpe")
     texts = [processor.normalize(text) for text in TEXTS]
     assert Sampler(model, 1e-12).sample(texts, SEEDS[: len(texts)]) == processor.encode(TEXTS)
 
 
-def test_dropout_of_every_merge_leaves_characters():
+def test_dropout_of_every_merge_leaves_characters() -> None:
     model, processor = trained("bpe")
     texts = [processor.normalize(text) for text in TEXTS]
     spelled = [[id_ for character in text for id_ in one_character(processor, character)] for text in texts]
@@ -47,14 +48,14 @@ def one_character(processor: sentencepiece.SentencePieceProcessor, character: st
     return [id_] if id_ != UNK else [processor.piece_to_id(f"<0x{byte:02X}>") for byte in character.encode()]
 
 
-def test_high_power_is_sentencepiece_best_unigram_segmentation():
+def test_high_power_is_sentencepiece_best_unigram_segmentation() -> None:
     model, processor = trained("unigram")
     texts = [processor.normalize(text) for text in TEXTS]
     assert Sampler(model, 1e4).sample(texts, SEEDS[: len(texts)]) == processor.encode(TEXTS)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_unigram_frequencies_are_powers_of_the_probabilities(alpha):
+def test_unigram_frequencies_are_powers_of_the_probabilities(alpha: float) -> None:
     """All segmentations of some words and their scores come from SentencePiece's n-best search."""
     model, processor = trained("unigram")
     text, count = " ".join(WORDS[:4]), 4000
@@ -69,7 +70,7 @@ def test_unigram_frequencies_are_powers_of_the_probabilities(alpha):
 
 
 @pytest.mark.parametrize("dropout", [0.1, 0.5])
-def test_dropout_frequencies_are_those_of_sentencepiece(dropout):
+def test_dropout_frequencies_are_those_of_sentencepiece(dropout: float) -> None:
     model, processor = trained("bpe")
     word, count = max(WORDS, key=len), 3000
     ours = Counter(map(tuple, Sampler(model, dropout).sample([processor.normalize(word)] * count, SEEDS[:count])))
@@ -83,7 +84,7 @@ def test_dropout_frequencies_are_those_of_sentencepiece(dropout):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_without_byte_pieces_neighbouring_unknown_characters_are_one(kind):
+def test_without_byte_pieces_neighbouring_unknown_characters_are_one(kind: str) -> None:
     model, processor = trained(kind, vocabulary_size=90, byte_fallback=False)
     text = "ba 日本語 日ba本"
     assert [id_ for id_ in processor.encode(text) if id_ == UNK] == [UNK] * 3
@@ -92,7 +93,7 @@ def test_without_byte_pieces_neighbouring_unknown_characters_are_one(kind):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_pieces_over_words_are_sampled_where_the_model_has_them(kind):
+def test_pieces_over_words_are_sampled_where_the_model_has_them(kind: str) -> None:
     """A model trained elsewhere may have pieces with spaces inside."""
     pieces = {"▁a": (4, -1.0), "▁": (5, -2.0), "a": (6, -2.0), "▁a▁a": (7, -1.5)}
     model = SubwordModel(kind=kind, pieces=pieces, symbols={}, byte_ids=[])
@@ -101,13 +102,13 @@ def test_pieces_over_words_are_sampled_where_the_model_has_them(kind):
     assert [4, 4] in samples
 
 
-def test_longest_symbol_wins():
+def test_longest_symbol_wins() -> None:
     model = SubwordModel(kind="bpe", pieces={"▁": (4, 0.0)}, symbols={"<x": 5, "<x>": 6}, byte_ids=[])
     assert Sampler(model, 0.5).sample(["▁<x>▁<x"], [1]) == [[4, 6, 4, 5]]
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_long_text_takes_no_recursion(kind):
+def test_long_text_takes_no_recursion(kind: str) -> None:
     model, processor = trained(kind)
     text = "".join(WORDS) * 20  # one word of several thousand characters
     (ids,) = Sampler(model, 0.2).sample([processor.normalize(text)], [1])
@@ -115,32 +116,33 @@ def test_long_text_takes_no_recursion(kind):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_long_words_are_sampled_alike_and_not_kept(kind):
+def test_long_words_are_sampled_alike_and_not_kept(kind: str) -> None:
     model, processor = trained(kind)
     text = processor.normalize("".join(WORDS[:20]))
     sampler, kept = Sampler(model, 0.3), Sampler(model, 0.3)
     assert sampler.sample([text], [7]) == kept.sample([text], [7])
-    segmenter = sampler._segment.__self__
+    segment: Any = sampler._segment
+    segmenter = segment.__self__
     cache = segmenter._lattice if kind == "unigram" else segmenter._cached
     assert cache.cache_info().currsize == 0
     sampler.sample([processor.normalize(WORDS[0])], [7])
     assert cache.cache_info().currsize == 1
 
 
-def test_a_merge_whose_parts_are_gone_is_not_applied():
+def test_a_merge_whose_parts_are_gone_is_not_applied() -> None:
     """In abc, bc merges first, so the proposed merge ab is stale."""
     pieces = {"a": (4, -9.0), "b": (5, -9.0), "c": (6, -9.0), "bc": (7, -1.0), "ab": (8, -2.0)}
     model = SubwordModel(kind="bpe", pieces=pieces, symbols={}, byte_ids=[])
     assert Sampler(model, 1e-12).sample(["abc"], [1]) == [[4, 7]]
 
 
-def test_the_leftmost_of_equal_merges_is_first():
+def test_the_leftmost_of_equal_merges_is_first() -> None:
     pieces = {"a": (4, -9.0), "aa": (5, -1.0)}
     model = SubwordModel(kind="bpe", pieces=pieces, symbols={}, byte_ids=[])
     assert Sampler(model, 1e-12).sample(["aaa"], [1]) == [[5, 4]]
 
 
-def test_unknown_characters_score_below_every_piece():
+def test_unknown_characters_score_below_every_piece() -> None:
     """Without a piece for b, the pieces around it are still chosen, and b costs ten more than the lowest score."""
     pieces = {"a": (4, -1.0), "aba": (5, -20.0)}
     model = SubwordModel(kind="unigram", pieces=pieces, symbols={}, byte_ids=[])

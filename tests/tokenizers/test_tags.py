@@ -1,6 +1,8 @@
 """tokenizers/tags.py: tags follow the ids of any tokenizer, and no text encodes to one."""
 
 import pickle
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,9 +13,10 @@ from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokeniz
 PAIRS = [("a red cat", "eine rote Katze"), ("the house", "das Haus"), ("<2de> is a tag", "ein Etikett")]
 TAGS = ("<2de>", "<2fr>", "<bt>")
 KINDS = {"unigram": 284, "bpe": 284, "words": 30, "characters": 40}
+Kind = Literal["unigram", "bpe", "words", "characters"]
 
 
-def settings(kind: str, joint: bool = True, sampling: float = 0.0) -> TokenizerConfig:
+def settings(kind: Kind, joint: bool = True, sampling: float = 0.0) -> TokenizerConfig:
     return TokenizerConfig(kind=kind, vocabulary_size=KINDS[kind], joint=joint, sampling=sampling)
 
 
@@ -51,7 +54,7 @@ def test_unknown_tags_are_refused(tokenizers: tuple[Tokenizers, Tokenizers]) -> 
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_samples_contain_no_tags(kind: str) -> None:
+def test_samples_contain_no_tags(kind: Kind) -> None:
     plain, source = (train_tokenizers(settings(kind, sampling=0.4), PAIRS, tags).source for tags in ((), TAGS))
     lines, seeds = ["a red cat", "the house", "<bt>"], [4, 5, 6]
     assert source.sample(lines, seeds) == plain.sample(lines, seeds)
@@ -59,7 +62,7 @@ def test_samples_contain_no_tags(kind: str) -> None:
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_saved_and_loaded(joint: bool, tmp_path) -> None:
+def test_saved_and_loaded(joint: bool, tmp_path: Path) -> None:
     before = train_tokenizers(settings("words", joint), PAIRS, TAGS)
     save_tokenizers(before, tmp_path)
     after = load_tokenizers(settings("words", joint), tmp_path, TAGS)

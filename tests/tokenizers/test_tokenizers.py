@@ -3,7 +3,9 @@
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sentencepiece
@@ -31,12 +33,12 @@ SIZES = {"unigram": 310, "bpe": 330, "words": 100, "characters": 40}
 KINDS = sorted(SIZES)
 
 
-def settings(kind: str, **changes: object) -> TokenizerConfig:
+def settings(kind: str, **changes: Any) -> TokenizerConfig:
     return TokenizerConfig(**{"kind": kind, "vocabulary_size": SIZES[kind], **changes})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_joint_is_one_tokenizer_that_knows_both_sides(kind):
+def test_joint_is_one_tokenizer_that_knows_both_sides(kind: str) -> None:
     tokenizers = train_tokenizers(settings(kind), PAIRS)
     assert tokenizers.source is tokenizers.target
     for text in (ENGLISH[0], GERMAN[0]):
@@ -44,7 +46,7 @@ def test_joint_is_one_tokenizer_that_knows_both_sides(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_not_joint_learns_each_side_alone(kind):
+def test_not_joint_learns_each_side_alone(kind: str) -> None:
     tokenizers = train_tokenizers(settings(kind, joint=False, byte_fallback=True), PAIRS)
     assert tokenizers.source is not tokenizers.target
     pieces = [set(one.tokens(range(4, one.size))) for one in (tokenizers.source, tokenizers.target)]
@@ -54,7 +56,7 @@ def test_not_joint_learns_each_side_alone(kind):
 
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_saved_and_loaded_is_the_same(kind, joint, tmp_path):
+def test_saved_and_loaded_is_the_same(kind: str, joint: bool, tmp_path: Path) -> None:
     config = settings(kind, joint=joint)
     before = train_tokenizers(config, PAIRS)
     save_tokenizers(before, tmp_path)
@@ -67,7 +69,7 @@ def test_saved_and_loaded_is_the_same(kind, joint, tmp_path):
     assert len(list(tmp_path.iterdir())) == (1 if joint else 2)
 
 
-def test_names_of_saved_files(tmp_path):
+def test_names_of_saved_files(tmp_path: Path) -> None:
     def saved(kind: str, joint: bool) -> list[str]:
         folder = tmp_path / f"{kind}{joint}"
         folder.mkdir()
@@ -81,7 +83,7 @@ def test_names_of_saved_files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_loaded_tokenizer_samples_as_configured(kind, tmp_path):
+def test_loaded_tokenizer_samples_as_configured(kind: str, tmp_path: Path) -> None:
     save_tokenizers(train_tokenizers(settings(kind), PAIRS), tmp_path)
     plain = load_tokenizers(settings(kind), tmp_path).source
     sampling = load_tokenizers(settings(kind, sampling=0.3), tmp_path).source
@@ -90,7 +92,7 @@ def test_loaded_tokenizer_samples_as_configured(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_missing_or_damaged_file_is_a_model_error(kind, tmp_path):
+def test_missing_or_damaged_file_is_a_model_error(kind: str, tmp_path: Path) -> None:
     config = settings(kind)
     with pytest.raises(ModelError, match="tokenizer"):
         load_tokenizers(config, tmp_path)
@@ -104,22 +106,28 @@ def test_missing_or_damaged_file_is_a_model_error(kind, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_words_are_not_taken_for_characters(tmp_path):
+def test_words_are_not_taken_for_characters(tmp_path: Path) -> None:
     save_tokenizers(train_tokenizers(settings("words"), PAIRS), tmp_path)
     with pytest.raises(ModelError, match="contains words, not characters"):
         load_tokenizers(settings("characters"), tmp_path)
 
 
-def test_training_lines_limits_what_is_learned_from():
+def test_training_lines_limits_what_is_learned_from() -> None:
     few = train_tokenizers(settings("words", training_lines=1), PAIRS).source
     assert set(few.tokens(range(4, few.size))) == set(f"{ENGLISH[0]} {GERMAN[0]}".split())
     seen = []
-    train_tokenizers(settings("words", training_lines=3), (seen.append(pair) or pair for pair in PAIRS))
+
+    def read() -> Iterator[tuple[str, str]]:
+        for pair in PAIRS:
+            seen.append(pair)
+            yield pair
+
+    train_tokenizers(settings("words", training_lines=3), read())
     assert len(seen) == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_text_is_a_data_error(kind):
+def test_no_text_is_a_data_error(kind: str) -> None:
     for pairs in ([], [("", "")]):
         with pytest.raises(DataError, match="no text"):
             train_tokenizers(settings(kind), pairs)
@@ -127,8 +135,8 @@ def test_no_text_is_a_data_error(kind):
 
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_error_of_the_reader_comes_through(kind, joint):
-    def broken():
+def test_error_of_the_reader_comes_through(kind: str, joint: bool) -> None:
+    def broken() -> Iterator[tuple[str, str]]:
         yield PAIRS[0]
         raise DataError("train.en has 3 lines but train.de has 4")
 
@@ -136,7 +144,7 @@ def test_error_of_the_reader_comes_through(kind, joint):
         train_tokenizers(settings(kind, joint=joint), broken())
 
 
-def existing_model(path: Path, **ids: int) -> str:
+def existing_model(path: Path, **ids: Any) -> str:
     with path.open("wb") as stream:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(text for pair in PAIRS for text in pair),
@@ -151,7 +159,7 @@ def existing_model(path: Path, **ids: int) -> str:
 OUR_IDS = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
 
 
-def test_existing_model_is_adopted_for_both_sides(tmp_path):
+def test_existing_model_is_adopted_for_both_sides(tmp_path: Path) -> None:
     config = TokenizerConfig(source_model=existing_model(tmp_path / "other.model", **OUR_IDS))
     tokenizers = train_tokenizers(config, iter(()))
     assert tokenizers.source is tokenizers.target
@@ -163,14 +171,14 @@ def test_existing_model_is_adopted_for_both_sides(tmp_path):
     assert loaded.decode(loaded.encode(GERMAN[0])) == GERMAN[0]
 
 
-def test_existing_models_for_each_side(tmp_path):
+def test_existing_models_for_each_side(tmp_path: Path) -> None:
     source = existing_model(tmp_path / "one.model", **OUR_IDS)
     target = existing_model(tmp_path / "two.model", **OUR_IDS)
     tokenizers = train_tokenizers(TokenizerConfig(joint=False, source_model=source, target_model=target), iter(()))
     assert tokenizers.source is not tokenizers.target
 
 
-def test_existing_model_that_does_not_fit(tmp_path):
+def test_existing_model_that_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tokenizer\.source_model: .*none\.model.*No such file"):
         train_tokenizers(TokenizerConfig(source_model=str(tmp_path / "none.model")), iter(()))
     other_ids = existing_model(tmp_path / "ids.model")  # SentencePiece's defaults: unk 0, bos 1, eos 2, no padding
@@ -186,17 +194,17 @@ def test_existing_model_that_does_not_fit(tmp_path):
         train_tokenizers(TokenizerConfig(source_model=str(tmp_path / "damaged.model")), iter(()))
 
 
-def test_unwritable_folder_is_a_machine_error(tmp_path):
+def test_unwritable_folder_is_a_machine_error(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="cannot be written"):
         save_tokenizers(train_tokenizers(settings("words"), PAIRS), tmp_path / "missing")
 
 
-def test_lone_surrogates_are_replaced():
+def test_lone_surrogates_are_replaced() -> None:
     assert replace_surrogates("a\ud800b\udfffc") == "a\ufffdb\ufffdc"
     assert replace_surrogates("naïve 😀") == "naïve 😀"
 
 
-def test_folder_does_not_shadow_another_package_named_tokenizers():
+def test_folder_does_not_shadow_another_package_named_tokenizers() -> None:
     """Code run from the repository's root finds Hugging Face's `tokenizers`, or none, but not our folder."""
     assert not (ROOT / "tokenizers" / "__init__.py").exists()
     code = "import importlib.util as i; spec = i.find_spec('tokenizers'); print(spec.origin if spec else None)"
@@ -204,7 +212,7 @@ def test_folder_does_not_shadow_another_package_named_tokenizers():
     assert not result.stdout.startswith(str(ROOT))
 
 
-def test_another_package_named_tokenizers_wins_from_the_root(tmp_path):
+def test_another_package_named_tokenizers_wins_from_the_root(tmp_path: Path) -> None:
     other = tmp_path / "tokenizers"
     other.mkdir()
     (other / "__init__.py").write_text("")
