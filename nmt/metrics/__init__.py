@@ -1,1 +1,1 @@
-"""Metrics of translations, and how certain their scores are."""
+"""Metrics of the quality of translations, and tests of the significance of their scores."""

@@ -1,4 +1,4 @@
-"""What metrics need to know about languages."""
+"""Properties of languages that metrics depend on."""
 
 import re
 
@@ -7,10 +7,13 @@ _TWO_LETTERS = {
 }  # fmt: skip
 
 NEED_ANALYZERS = frozenset({"ja", "ko", "th", "lo", "km", "my"})
-"""Languages whose words are found by an analyzer: an extra package for ja and ko, and none in sacreBLEU for the others."""
+"""The languages in which only an analyzer can split text into words.
+
+For ja and ko, the analyzer is an extra package. For the other languages, sacreBLEU has no analyzer.
+"""
 
 
 def language_code(name: str) -> str:
-    """The two letters by which metrics know a language: zh for zh-CN, zh_Hant, ZH or zho."""
+    """Return the code with two letters by which metrics identify a language: zh for zh-CN, zh_Hant, ZH or zho."""
     first = re.split("[-_]", name.lower())[0]
     return _TWO_LETTERS.get(first, first)

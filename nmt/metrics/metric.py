@@ -1,7 +1,7 @@
-"""What a metric is.
+"""The base classes of metrics.
 
-`Measure` is any figure that says which of two models is better: a metric of translations or the loss of a network.
-`Metric` scores translations against human references. The metrics themselves are in nmt/metrics/standard.py.
+A `Measure` is any figure by which models are compared: a metric of translations or the loss of a network. A `Metric`
+scores translations by comparison with human references. The metrics are defined in nmt/metrics/standard.py.
 """
 
 import functools
@@ -13,31 +13,31 @@ from typing import ClassVar
 
 from nmt.metrics.languages import NEED_ANALYZERS, language_code
 
-RESAMPLES, SEED = 1000, 12345  # of the bootstrap, as in sacreBLEU
+RESAMPLES, SEED = 1000, 12345  # the number of resamples and the seed of the bootstrap, as in sacreBLEU
 
 
 class Measure:
-    """A figure by which models are compared. It is used as a class; it has no instances."""
+    """A figure by which models are compared. Callers use the class and its class methods, without an instance."""
 
     name: ClassVar[str]
-    """In options, configurations and metrics.jsonl: `bleu`."""
+    """The name in options, configurations and metrics.jsonl, for example `bleu`."""
     title: ClassVar[str]
-    """In tables and log lines: `BLEU`."""
+    """The name in tables and log lines, for example `BLEU`."""
     higher_is_better: ClassVar[bool] = True
 
     @classmethod
     def is_better(cls, figure: float, other: float) -> bool:
-        """Whether a figure is strictly better than another one."""
+        """Return whether a figure is strictly better than another figure."""
         return figure > other if cls.higher_is_better else figure < other
 
     @classmethod
     def best(cls, figures: Iterable[float]) -> float:
-        """The best of several figures."""
+        """Return the best of several figures."""
         return max(figures) if cls.higher_is_better else min(figures)
 
     @classmethod
     def format(cls, figure: float) -> str:
-        """The figure with as many digits as are usually compared."""
+        """Format a figure with the usual number of digits."""
         return f"{figure:.2f}"
 
 
@@ -53,93 +53,108 @@ class Loss(Measure):
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How metrics split and compare text. Each metric takes what concerns it."""
+    """Options that determine how metrics split and compare text. Each metric ignores options that do not apply."""
 
     target_language: str = ""
-    """Its code. BLEU has tokenizers for zh, ja and ko; TER counts characters in zh and ja."""
+    """The target language. BLEU has tokenizers for zh, ja and ko, and TER counts characters in zh and ja."""
     tokenize: str | None = None
-    """sacreBLEU's tokenizer for BLEU. By default, the one of the target language."""
+    """The name of sacreBLEU's tokenizer for BLEU. By default, it is the tokenizer of the target language."""
     lowercase: bool = False
-    """Ignore case. TER always does."""
+    """Whether to ignore case. TER always ignores case."""
 
     @staticmethod
     def for_training(target_language: str) -> "Scoring":
-        """Scoring that needs no other package, for validation and minimum risk training.
+        """Return options for validation and minimum risk training, which need no extra package.
 
-        BLEU splits languages that need an analyzer into characters.
+        With these options, BLEU splits text into characters in languages that need an analyzer.
         """
         characters = language_code(target_language) in NEED_ANALYZERS
         return Scoring(target_language=target_language, tokenize="char" if characters else None)
 
 
 class Metric(Measure, ABC):
-    """Scores translations. Scores are percentages.
+    """A metric that scores translations. Scores are percentages.
 
-    The score of a corpus is a function of sums over its sentences, so that scoring many resamples of them is cheap:
-    a metric gives the statistics of each sentence once, and then the score of any sums of them.
+    A metric computes statistics of each sentence. The score of a corpus is a function of the sums of these statistics.
+    So the bootstrap computes the statistics only once, and sums them for each resample.
     """
 
     needs_source: ClassVar[bool] = False
-    """Whether it reads the source sentences."""
+    """Whether the metric reads the source sentences."""
     segmentations: ClassVar[Mapping[str, str]] = {}
-    """Language codes of which text is split otherwise than at spaces and punctuation, and how."""
+    """The names of special ways to split text, by language code. In all other languages, the metric splits text at
+    spaces and punctuation."""
 
     def __init__(self, scoring: Scoring | None = None) -> None:
-        """Raises ConfigError or MachineError: this scoring is impossible, or impossible on this machine."""
+        """Build a metric with options.
+
+        Raises:
+            ConfigError: the value of an option is unknown.
+            MachineError: an option needs a package or a file that is missing on this machine.
+        """
         self.scoring = scoring or Scoring()
 
     @abstractmethod
     def statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
     ) -> Sequence[Sequence[float]]:
-        """The statistics of each sentence: (sentences, statistics).
+        """Compute the statistics of each sentence.
 
         Args:
             hypotheses: one translation per sentence.
             references: one or more sets of human translations, each as long as `hypotheses`.
             sources: the source sentences, for metrics that need them.
+
+        Returns:
+            A row of statistics for each sentence, with shape (sentences, statistics).
         """
 
     @abstractmethod
     def score_sums(self, sums: Sequence[float]) -> float:
-        """The score of a corpus, given its statistics summed over the sentences."""
+        """Compute the score of a corpus from the sums of the statistics over its sentences."""
 
     @abstractmethod
     def signature(self, references: int, resamples: int | None = None) -> str:
-        """Everything that others need to compute the same score.
+        """Return the signature of the score, which lists all settings that are needed to reproduce the score.
 
         Args:
-            references: how many each sentence has.
-            resamples: of the bootstrap, if there was one.
+            references: the number of references of each sentence.
+            resamples: the number of resamples of the bootstrap, or None without bootstrap.
         """
 
     def score(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
     ) -> float:
-        """The score of a corpus. For the arguments see `statistics`."""
+        """Compute the score of a corpus. `statistics` describes the arguments."""
         return self.score_statistics(self.statistics(hypotheses, references, sources))
 
     def score_statistics(self, statistics: Sequence[Sequence[float]]) -> float:
-        """The score of a corpus, given the statistics of its sentences."""
-        # Term by term, as in sacreBLEU: from Python 3.12 on, sum() rounds differently.
+        """Compute the score of a corpus from the statistics of its sentences."""
+        # The terms are added one by one, as in sacreBLEU. sum() rounds differently from Python 3.12 on.
         return self.score_sums([functools.reduce(operator.add, column) for column in zip(*statistics, strict=True)])
 
     def score_sentence(self, hypothesis: str, references: Sequence[str], source: str | None = None) -> float:
-        """The score of one sentence."""
+        """Compute the score of one sentence."""
         sources = None if source is None else [source]
         return self.for_sentences.score([hypothesis], [[reference] for reference in references], sources)
 
     @property
     def for_sentences(self) -> "Metric":
-        """The variant of this metric that suits single sentences."""
+        """The variant of this metric that is suitable for single sentences."""
         return self
 
     def cost(self, hypothesis: str, reference: str) -> float:
-        """What one sentence lacks of a perfect score, from 0 to 1: the cost in minimum risk training."""
+        """Compute the cost of one translation in minimum risk training.
+
+        The cost ranges from 0 for a perfect score to 1 for the worst score.
+        """
         score = self.score_sentence(hypothesis, [reference]) / 100
         return min(1.0, max(0.0, 1 - score if self.higher_is_better else score))
 
     @classmethod
     def segmentation(cls, target_language: str) -> str:
-        """How text in this language is split. Languages in which this differs cannot be scored together."""
+        """Return the name of the special way in which the metric splits text in a language, or "" for the usual way.
+
+        Texts in languages with different names cannot be scored together.
+        """
         return cls.segmentations.get(language_code(target_language), "")

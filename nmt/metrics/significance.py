@@ -1,7 +1,7 @@
-"""How certain a score is: confidence intervals and paired tests by bootstrap resampling (Koehn 2004).
+"""Confidence intervals and significance tests of scores by bootstrap resampling (Koehn 2004).
 
-Every figure equals that of the command `sacrebleu --confidence` or `sacrebleu --paired-bs`: the same resamples, summed in the
-same precision.
+The figures are the same as those of the commands `sacrebleu --confidence` and `sacrebleu --paired-bs`, because the
+resamples and the precision of the sums are the same.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,30 @@ from numpy.typing import NDArray
 from nmt.metrics.metric import RESAMPLES, SEED, Metric
 
 Scores = NDArray[np.floating]
-"""Of each resample: (resamples,)."""
+"""The score of each resample, with shape (resamples,)."""
 
 Statistics = Sequence[Sequence[float]]
-"""Of each sentence: (sentences, statistics)."""
+"""The statistics of each sentence, with shape (sentences, statistics)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A 95 % confidence interval: `mean` ± `margin`."""
+    """A 95 % confidence interval, which is `mean` ± `margin`."""
 
     mean: float
-    """Over the resamples."""
+    """The mean score of the resamples."""
     margin: float
 
 
 def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
-    """The scores of RESAMPLES corpora, each of as many sentences as the corpus, drawn from it with replacement."""
+    """Compute the scores of RESAMPLES resamples of a corpus.
+
+    A resample has the same number of sentences as the corpus, drawn from the corpus with replacement.
+
+    Args:
+        metric: the metric of the scores.
+        statistics: the statistics of each sentence of the corpus.
+    """
     sentences = len(statistics)
     drawn = np.random.default_rng(SEED).choice(sentences, size=(RESAMPLES, sentences), replace=True)
     rows = np.array(statistics, dtype=np.float32)
@@ -37,22 +44,23 @@ def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
 
 
 def confidence_interval(scores: Scores) -> Interval:
-    """The interval that holds 95 % of the scores of resamples."""
+    """Compute the 95 % confidence interval from the scores of resamples."""
     ordered = np.sort(scores)
-    left_out = len(ordered) // 40  # on each side
+    left_out = len(ordered) // 40  # 2.5 % on each side
     return Interval(mean=float(ordered.mean()), margin=float(ordered[-1 - left_out] - ordered[left_out]) / 2)
 
 
 def paired_p_value(scores: Scores, baseline: Scores, difference: float) -> float:
-    """How often chance alone makes two systems differ as much as these do: the two-sided paired bootstrap test.
+    """Test the difference of two systems with the two-sided paired bootstrap test.
 
     Args:
-        scores: of the resamples of one system, from `resample_scores`.
-        baseline: of the same resamples of the other one.
-        difference: of the scores of both on the whole corpus.
+        scores: the scores of the resamples of one system, from `resample_scores`.
+        baseline: the scores of the same resamples of the other system.
+        difference: the difference of the scores of the systems on the whole corpus.
 
     Returns:
-        The p-value. 1 for equal scores, where sacreBLEU gives the smallest p-value there is.
+        The p-value, which estimates how often chance alone causes a difference of at least this size. It is 1 if
+        `difference` is 0. In this case, sacreBLEU returns the smallest possible p-value.
     """
     if difference == 0:
         return 1.0

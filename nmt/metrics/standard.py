@@ -1,7 +1,7 @@
-"""The metrics that people report: BLEU, chrF, chrF++ and TER, all computed by sacreBLEU (Post 2018).
+"""The standard metrics BLEU, chrF, chrF++ and TER, all computed by sacreBLEU (Post 2018).
 
-To add a metric, derive a class from `Metric` and list it in `METRICS`. `nmt-evaluate --metrics`, `validation.metric` and
-`training.risk_cost` then know it.
+To add a metric, derive a class from `Metric` and list the class in `METRICS`. `nmt-evaluate --metrics`,
+`validation.metric` and `training.risk_cost` then accept the name of the metric.
 """
 
 from abc import abstractmethod
@@ -15,13 +15,13 @@ from nmt.metrics.metric import SEED, Loss, Measure, Metric, Scoring
 from nmt.system.files import reason
 
 if TYPE_CHECKING:
-    import sacrebleu  # at run time where it is used: it takes 0.2 s, and configurations only need the names of metrics
+    import sacrebleu  # functions import it when needed, because that takes 0.2 s
 
 
 class SacrebleuMetric(Metric):
     """A metric that sacreBLEU computes.
 
-    sacreBLEU's own bootstrap calls the methods of its scorers that begin with an underscore; so does this class.
+    Like the bootstrap of sacreBLEU, this class calls private methods of sacreBLEU's metrics.
     """
 
     def __init__(self, scoring: Scoring | None = None) -> None:
@@ -30,7 +30,7 @@ class SacrebleuMetric(Metric):
 
     @abstractmethod
     def build_scorer(self) -> "sacrebleu.metrics.base.Metric":
-        """The object of sacreBLEU that does the work."""
+        """Build the object of sacreBLEU that computes the metric."""
 
     def statistics(
         self,
@@ -42,7 +42,7 @@ class SacrebleuMetric(Metric):
         return rows
 
     def score_sums(self, sums: Sequence[float]) -> float:
-        score: float = self.scorer._compute_score_from_stats(sums).score  # in the precision of the sums
+        score: float = self.scorer._compute_score_from_stats(sums).score  # computed in the precision of the sums
         return score
 
     def signature(self, references: int, resamples: int | None = None) -> str:
@@ -55,13 +55,13 @@ class SacrebleuMetric(Metric):
 
 
 class BLEU(SacrebleuMetric):
-    """Precision of n-grams, with a brevity penalty (Papineni et al. 2002)."""
+    """The metric BLEU: the precision of n-grams, with a brevity penalty (Papineni et al. 2002)."""
 
     name, title = "bleu", "BLEU"
     segmentations: ClassVar = {"zh": "zh", **dict.fromkeys(NEED_ANALYZERS, "char")}
 
     def __init__(self, scoring: Scoring | None = None, *, effective_order: bool = False) -> None:
-        """`effective_order`: count no n-grams longer than the text."""
+        """Build the metric. With `effective_order`, n-grams that are longer than the text are ignored."""
         self.effective_order = effective_order
         super().__init__(scoring)
 
@@ -79,7 +79,7 @@ class BLEU(SacrebleuMetric):
                 trg_lang=language_code(language),
                 effective_order=self.effective_order,
             )
-        except RuntimeError as error:  # what sacrebleu raises without MeCab
+        except RuntimeError as error:  # sacrebleu raises this error if MeCab is missing
             extra = tokenize.split("-")[0] if tokenize else language
             raise MachineError(
                 f"the BLEU tokenizer of {extra} needs a package: pip install 'sacrebleu[{extra}]'; or choose another, "
@@ -93,17 +93,17 @@ class BLEU(SacrebleuMetric):
 
     @cached_property
     def for_sentences(self) -> "BLEU":
-        """Without n-grams that are longer than the sentence: they would make every short sentence score nearly 0."""
+        """The variant that ignores n-grams longer than the sentence. BLEU scores every short sentence close to 0."""
         return BLEU(self.scoring, effective_order=True)
 
     def words(self, line: str) -> list[str]:
-        """The words that the tokenizer splits a line into."""
+        """Split a line into words with BLEU's tokenizer."""
         text = line.lower() if self.scoring.lowercase else line
         return list(self.scorer.tokenizer(text.rstrip()).split())
 
 
 class ChrF(SacrebleuMetric):
-    """F-score of character n-grams, in which recall counts twice as much as precision (Popović 2015)."""
+    """The metric chrF: the F-score of character n-grams, with twice the weight on recall (Popović 2015)."""
 
     name, title = "chrf", "chrF2"
     word_order = 0
@@ -115,17 +115,20 @@ class ChrF(SacrebleuMetric):
 
 
 class ChrFPlusPlus(ChrF):
-    """chrF that counts words and pairs of words too (Popović 2017)."""
+    """The metric chrF++, which counts words and pairs of words in addition to character n-grams (Popović 2017)."""
 
     name, title = "chrf++", "chrF2++"
     word_order = 2
 
 
 class TER(SacrebleuMetric):
-    """Edits, shifts of phrases among them, per word of the reference (Snover et al. 2006). It can exceed 100."""
+    """The metric TER: the number of edits, including shifts of phrases, per reference word (Snover et al. 2006).
+
+    TER can exceed 100 %.
+    """
 
     name, title, higher_is_better = "ter", "TER", False
-    segmentations: ClassVar = {"zh": "characters", "ja": "characters"}  # between spaces there is a whole sentence
+    segmentations: ClassVar = {"zh": "characters", "ja": "characters"}  # these languages have no spaces between words
 
     def build_scorer(self) -> "sacrebleu.TER":
         import sacrebleu
@@ -135,20 +138,20 @@ class TER(SacrebleuMetric):
 
 
 METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (BLEU, ChrF, ChrFPlusPlus, TER)}
-"""Every metric of translations by its name."""
+"""All metrics of translations by their names."""
 
 COSTS = tuple(name for name, metric in METRICS.items() if not metric.needs_source)
-"""Metrics that can be the cost of a sentence in minimum risk training, which knows no source text."""
+"""The names of metrics that can be the cost in minimum risk training, where the source text is not available."""
 
 DEFAULT_METRICS = (BLEU.name, ChrF.name, TER.name)
-"""What `nmt-evaluate` reports by default."""
+"""The names of the metrics that `nmt-evaluate` reports by default."""
 
 MEASURES: dict[str, type[Measure]] = {**METRICS, Loss.name: Loss}
-"""Everything that can choose the best checkpoint."""
+"""All measures by which the best checkpoint can be chosen, by their names."""
 
 
 def build_metric(name: str, scoring: Scoring | None = None) -> Metric:
-    """A metric by its name.
+    """Build the metric with this name.
 
     Raises:
         ConfigError: the metric or the tokenizer is unknown.

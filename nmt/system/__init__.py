@@ -1,1 +1,1 @@
-"""The machine: files, signals, processes, devices. Nothing here knows of translation."""
+"""Modules that use the operating system and the hardware, and that are independent of translation."""

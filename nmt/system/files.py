@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, with checksums."""
+"""Functions that write files and folders atomically, and verify folders with checksums."""
 
 import contextlib
 import errno
@@ -16,13 +16,13 @@ DRAFT = ".nmt-draft-"  # prefix of the names of unfinished files and folders
 
 
 def reason(error: BaseException) -> str:
-    """Why an operation failed, in a few words."""
+    """Return the reason of an error in a few words."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 @contextlib.contextmanager
 def saving(what: str | Path) -> Iterator[None]:
-    """Turn a failed write in the block into one clear line.
+    """Report a failed write in the block as a MachineError with a message of one line, whose subject is `what`.
 
     Raises:
         MachineError: The disk is full, or `what` cannot be written.
@@ -38,9 +38,9 @@ def saving(what: str | Path) -> Iterator[None]:
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file atomically: a temporary file in the same folder is flushed to disk and then renamed.
+    """Write a file atomically. A temporary file in the same folder is flushed to disk and then renamed.
 
-    The target of a symbolic link is replaced, and the link stays. Pipes and devices are written to directly.
+    If `path` is a symbolic link, its target is replaced, and the link is kept. A pipe or a device is written directly.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -63,17 +63,17 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
 
 def check_new(folder: Path) -> None:
-    """Raises DataError if a path where a folder should be created exists already."""
+    """Check that nothing exists at the path of a new folder. Raises DataError: the path exists already."""
     if folder.exists() or folder.is_symlink():
         raise DataError(f"{folder}: exists already; name a new folder")
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Write a folder atomically: the block fills a temporary folder, which then gets checksums and becomes `path`.
+    """Write a folder atomically. The block fills a temporary folder, which then gets checksums and the name `path`.
 
-    An older folder at `path` is replaced. If the block raises, the temporary folder is removed. A killed process leaves at
-    most a hidden temporary folder, which `remove_leftovers` deletes.
+    An older folder at `path` is replaced. If the block raises an error, the temporary folder is removed. A process that
+    is killed leaves at most a hidden temporary folder, which `remove_leftovers` deletes.
 
     Raises:
         MachineError: The disk is full, or the folder cannot be written.
@@ -119,7 +119,9 @@ def checksum(path: Path) -> str:
 
 
 def add_file(folder: Path, name: str, content: bytes) -> None:
-    """Add a file to a folder that `whole_folder` wrote, or replace one. The folder passes `verify_checksums` at any time.
+    """Add or replace a file in a folder that `whole_folder` wrote.
+
+    The folder passes `verify_checksums` at any time, even if the process is killed while it writes the file.
 
     Raises:
         ModelError: The folder has no readable checksums.
@@ -138,12 +140,12 @@ def _write_checksums(folder: Path) -> None:
 
 
 def _checksum_lines(sums: Mapping[str, str]) -> str:
-    """Checksums by name in the format of `sha256sum -c`."""
+    """Format checksums, given by file name, as `sha256sum -c` reads them."""
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
 
 
 def _read_checksums(folder: Path) -> dict[str, str]:
-    """The checksums of the files of a folder, by name."""
+    """Read the checksum of each file of a folder. Raises ModelError: the folder has no readable checksums."""
     try:
         lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
         return {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
@@ -152,10 +154,14 @@ def _read_checksums(folder: Path) -> dict[str, str]:
 
 
 def verify_checksums(folder: Path, unread: Collection[str] = ()) -> set[str]:
-    """Check the files of a folder that `whole_folder` wrote, except those in `unread`, which the caller does not read.
+    """Check the files of a folder that `whole_folder` wrote.
+
+    Args:
+        folder: The folder.
+        unread: Names of files that need not be checked, because the caller does not read them.
 
     Returns:
-        The names of all files that have a checksum. Other files in the folder do not belong to it.
+        The names of all files that have a checksum. The caller should ignore any other file in the folder.
 
     Raises:
         ModelError: A file is missing, cut short or changed.

@@ -1,4 +1,4 @@
-"""Locks: one process at a time per folder."""
+"""Locks that let only one process at a time use a folder."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder for the length of the block. The folder is created if it is missing.
+    """Lock a folder while the block runs. The folder is created if it does not exist.
 
-    The operating system holds the lock, so it is released when the process ends, even by SIGKILL. The lock file stays; if
-    the block leaves nothing else in a folder that was created here, the folder is removed.
+    The operating system holds the lock, so the lock is released when the process ends, even by SIGKILL. The lock file
+    is kept. If this function created the folder and the block leaves nothing else in it, the folder is removed.
 
     Raises:
         MachineError: Another process holds the lock, or the folder cannot be written.
@@ -38,7 +38,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while the lock is held: a process that opens the file before and locks it afterwards sees that it is gone.
+        # The file is removed before the lock is released. If another process has opened the file and then locks it,
+        # that process notices that the file has been removed.
         with contextlib.suppress(OSError):
             if created and os.listdir(folder) == [LOCK]:
                 (folder / LOCK).unlink()

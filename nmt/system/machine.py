@@ -1,4 +1,4 @@
-"""The machine: devices, cores, precision, memory."""
+"""Functions that choose the device, the number of threads and the precision, and that tune memory allocation."""
 
 import contextlib
 import ctypes
@@ -13,12 +13,17 @@ import torch
 
 from nmt.errors import MachineError
 
-CPU_MAX = Path("/sys/fs/cgroup/cpu.max")  # of cgroup v2: quota and period in microseconds, or "max 100000"
+# In cgroup v2, this file contains the quota and the period in microseconds, or "max 100000" without a quota.
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `training.device` or `--device` asks for. Raises MachineError if it is missing."""
+    """Return the device with the name that `training.device` or `--device` gives: auto, cpu or cuda.
+
+    Raises:
+        MachineError: the device is missing.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise MachineError("device cuda: this machine has no GPU that torch can use; choose device cpu or auto")
     if name == "auto":
@@ -27,7 +32,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def default_threads(processes: int) -> int:
-    """CPU threads per process, for a training with this many processes on this machine."""
+    """Return the default number of CPU threads of each process when `processes` processes train on the machine."""
     threads = torch.get_num_threads()
     if processes == 1:  # torch ignores quotas
         return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
@@ -36,9 +41,10 @@ def default_threads(processes: int) -> int:
 
 
 def cores() -> int:
-    """Physical cores that this process may use: hardware threads of a core share its arithmetic units.
+    """Count the physical cores that this process may use.
 
-    If a container has a quota of CPU time, at most this quota, rounded up to whole cores.
+    Hardware threads are not counted, because the hardware threads of a core share its arithmetic units. If a container
+    has a quota of CPU time, the result is at most this quota, rounded up to whole cores.
     """
     own, quota = count_own_cores(), _quota()
     return min(own, quota) if quota else own
@@ -53,7 +59,7 @@ def count_own_cores() -> int:
 
 
 def _quota() -> int | None:
-    """The quota of the control group, in cores."""
+    """Return the CPU quota of the control group in cores, rounded up, or None without a quota."""
     try:
         quota, period = CPU_MAX.read_text("ascii").split()
         return math.ceil(int(quota) / int(period))
@@ -63,9 +69,10 @@ def _quota() -> int | None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread for the length of the block, so that results do not depend on the number of threads.
+    """Let torch use one thread while the block runs, so that results do not depend on the number of threads.
 
-    With several threads torch splits rows; the remainders take a scalar code path that rounds differently.
+    With several threads, torch splits rows into parts. The last elements of each part are computed by scalar code,
+    which rounds differently.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -76,7 +83,7 @@ def one_thread() -> Iterator[None]:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype for autocast: bfloat16, or None for float32.
+    """Return the dtype of autocast, which is torch.bfloat16, or None to compute in float32 without autocast.
 
     Raises:
         MachineError: bf16 is requested, but this processor cannot run recurrent layers in it.
@@ -90,7 +97,10 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @functools.cache
 def runs_bf16(device_type: str) -> bool:
-    """Whether recurrent layers run in bfloat16, natively or emulated. oneDNN needs AVX-512 for them."""
+    """Return whether recurrent layers run in bfloat16 on a device, natively or emulated.
+
+    On a CPU, they run in bfloat16 only with AVX-512, which oneDNN requires.
+    """
     layer = torch.nn.LSTM(1, 1, device=device_type)
     try:
         with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16):
@@ -108,16 +118,17 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 def product_dtype(like: torch.Tensor) -> torch.dtype:
-    """The dtype of matrix products: that of autocast if it is enabled, else that of the tensor."""
+    """Return the dtype of matrix products with the tensor: the dtype of autocast if autocast is enabled, or its own."""
     device = like.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
 
 
 def keep_memory() -> None:
-    """Let malloc keep large freed blocks for the next update instead of returning them to the system.
+    """Let malloc keep large freed blocks for the next batch instead of returning them to the system.
 
-    The activations of an update take tens of megabytes in a few blocks. By default glibc maps such blocks each time, and the
-    kernel clears every page: a quarter of the time of an update. `return_memory` bounds the memory that this costs.
+    The activations of a batch take tens of megabytes in a few blocks. By default, glibc requests large blocks from the
+    kernel for each batch, and the kernel clears every page, which takes a quarter of the training time. Call
+    `return_memory` regularly to limit the memory that malloc keeps.
     """
     if libc := _glibc():
         libc.mallopt(M_MMAP_MAX, 0)
@@ -125,10 +136,10 @@ def keep_memory() -> None:
 
 
 def return_memory() -> None:
-    """Return free memory between blocks in use to the system.
+    """Return the free memory between used blocks to the system.
 
-    Batches of varying shapes fragment the memory that `keep_memory` keeps: without this, a training held four times as much
-    as it needs.
+    Batches of varying shapes fragment the memory that malloc keeps after `keep_memory`. Without this function, training
+    took four times the memory that it needs.
     """
     if libc := _glibc():
         libc.malloc_trim(0)

@@ -1,4 +1,7 @@
-"""Child processes. They leave signals to their parent and end with it, and a killed one is reported in one clear line."""
+"""Child processes, which ignore signals and end when their parent ends.
+
+If a child is killed, its parent raises an error with a message of one line.
+"""
 
 import atexit
 import contextlib
@@ -18,24 +21,26 @@ from weakref import WeakSet
 from nmt.errors import MachineError
 from nmt.system.signals import SIGNALS
 
-# The parent's ends of the pipes to all children. A forked child inherits them and must close them: as long as any process
-# holds such an end, the child at the other end does not notice that the parent is gone.
+# The parent's ends of the pipes to all children. A forked child inherits these ends and must close them. While any
+# process holds an end of a pipe open, the child at the other end does not notice that the parent has ended.
 _parent_ends: WeakSet[Connection] = WeakSet()
 
 
 class Child:
-    """A child process with a pipe to it.
+    """A child process, seen from its parent, and the parent's end of a pipe to the child.
 
-    SIGINT and SIGTERM, which a terminal or a job manager sends to all processes, do nothing in a child: its parent decides
-    when it ends. It ends at once when the parent closes it or ends, however that happens.
+    A terminal or a job manager sends SIGINT and SIGTERM to all processes. A child ignores both signals, because its
+    parent decides when the child ends. The child ends at once when the parent closes it, and when the parent ends for
+    any reason.
 
     Args:
-        main: Called in the child with its end of the pipe and `arguments`. What it raises is raised by `receive`.
-        method: "fork" shares the parent's memory copy-on-write, but copies the locks of other threads without the threads
-            that would release them, so it is only safe before the parent starts threads. "spawn" pickles `main` and
-            `arguments`.
-        name: Subject of the message about a killed child, such as "a worker process".
-        advice: End of that message: what the user can do.
+        main: The function that the child calls with its end of the pipe and `arguments`. If it raises an exception,
+            `receive` raises the same exception in the parent.
+        method: "fork" shares the parent's memory copy-on-write. It copies the locks of other threads without the
+            threads that would release them, so "fork" is only safe before the parent starts threads. "spawn" starts a
+            new interpreter, and pickles `main` and `arguments`.
+        name: The subject of the message about a killed child, such as "a worker process".
+        advice: The end of this message, which tells the user what to do.
 
     Raises:
         OSError: The system cannot start another process.
@@ -52,14 +57,14 @@ class Child:
             self._process = context.Process(  # type: ignore[attr-defined]
                 target=_run, args=(main, Parent(child_end), arguments), daemon=True
             )
-            if method == "spawn":  # it would start the tracker while signals are blocked, and that unblocks them
+            if method == "spawn":  # `start` would start the tracker while signals are blocked, which unblocks them
                 resource_tracker.ensure_running()
             with child_end, _block_signals():
                 self._process.start()
         except BaseException:
             self.pipe.close()
             raise
-        # multiprocessing's own exit handler sends SIGTERM and waits. This one is registered later, so it runs earlier.
+        # The exit handler of multiprocessing sends SIGTERM and waits. `close` is registered later, so it runs first.
         atexit.register(self.close)
 
     @property
@@ -67,7 +72,7 @@ class Child:
         return self._process.pid  # type: ignore[no-any-return]
 
     def send(self, message: Any) -> None:
-        """Send an object to the child. Raises MachineError if the child was killed."""
+        """Send an object to the child. Raises MachineError: the child was killed."""
         try:
             self.pipe.send(message)
         except OSError:
@@ -78,7 +83,7 @@ class Child:
 
         Raises:
             MachineError: The child was killed.
-            Exception: What the child's `main` raised, with the child's traceback as a note.
+            Exception: The exception that `main` raised in the child, with the child's traceback as a note.
         """
         try:
             message, error = self.pipe.recv()
@@ -89,7 +94,7 @@ class Child:
         return message
 
     def close(self) -> None:
-        """End the child at once, whatever it is doing. Closing it again does nothing."""
+        """Kill the child at once and wait until it has ended. Further calls do nothing."""
         if self.pipe.closed:
             return
         atexit.unregister(self.close)
@@ -99,7 +104,7 @@ class Child:
 
 
 class Parent:
-    """The child's end of the pipe to its parent. When the parent is gone, both methods end the process."""
+    """The child's end of the pipe to its parent. If the parent has ended, `send` and `receive` end the child."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
@@ -123,19 +128,19 @@ class Parent:
 
 
 def wait_for_any(children: Iterable[Child]) -> list[Child]:
-    """Wait until `receive` returns or raises without delay for at least one child. Returns all such children."""
+    """Wait until at least one child has sent an object or has ended. Return all children for which this is true."""
     by_pipe = {child.pipe: child for child in children}
     return [by_pipe[pipe] for pipe in wait(list(by_pipe)) if isinstance(pipe, Connection)]
 
 
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
-    """Block SIGINT and SIGTERM while a child starts. The child inherits the mask until it is ready to ignore them."""
+    """Block SIGINT and SIGTERM while a child starts. The child inherits the block and ends it when it ignores both."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():
-            # Python 3.12 warns about forking beside other threads. The threads of numpy's linear algebra always exist; they
-            # hold no lock that a child needs.
+            # Python 3.12 warns about a fork of a process with several threads. The threads of numpy's linear algebra
+            # always exist, but they hold no lock that a child needs.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
@@ -162,15 +167,18 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent
     parent.join()
-    os._exit(0)  # in the middle of any work: nobody waits for its result
+    os._exit(0)  # end at once: no process waits for the result of this one
 
 
 def _make_sendable(error: Exception) -> Exception:
-    """Attach the traceback, which pickling loses, as a note. Errors that cannot be pickled become a RuntimeError."""
+    """Attach the traceback, which pickling would lose, as a note to an error.
+
+    An error that cannot be pickled becomes a RuntimeError.
+    """
     text = traceback.format_exc()
     try:
         error.add_note(text)
         pickle.loads(pickle.dumps(error))
-    except Exception:  # the constructor of an error may require anything, and the error may hold anything
+    except Exception:  # unpickling may fail in the constructor of the error, and pickling may fail in any attribute
         return RuntimeError(text)
     return error

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, which ask a training to save and stop."""
+"""Handlers for SIGINT and SIGTERM, which request that training saves a checkpoint and stops."""
 
 import contextlib
 import os
@@ -10,18 +10,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignal:
-    """The number of the signal that has arrived, if any."""
+    """A record of the last signal that has arrived. `number` is None until a signal arrives."""
 
     number: int | None = None
 
 
 @contextlib.contextmanager
 def stop_signals(*, alone: bool = True, say: bool = True) -> Iterator[StopSignal]:
-    """Catch SIGINT and SIGTERM for the length of the block, so that the training loop can save and stop.
+    """Catch SIGINT and SIGTERM while the block runs, so that the training loop can save and stop.
 
     Args:
-        alone: Let a second signal end the process at once. One of several processes may receive the same signal twice, from
-            torchrun and from a batch system, and torchrun kills processes that do not end in time.
+        alone: Whether a second signal ends the process at once. This should be False for one of several processes,
+            which may receive each signal twice, from torchrun and from a batch system. torchrun kills processes that do
+            not end in time.
         say: Whether to report the signal on stderr.
     """
     stop = StopSignal()

@@ -1,6 +1,6 @@
-"""Everything that uses private or deprecated names of torch, so that the debt shows in one place.
+"""All functions that use private or deprecated names of torch.
 
-Each may break with a new version of torch, which the tests of its callers notice.
+A new version of torch may break these functions. The tests of their callers would then fail.
 """
 
 import warnings
@@ -12,10 +12,15 @@ from torch.optim import Optimizer
 
 
 def pack_int8(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
-    """Pack an int8 weight (F, D), the scale of each row (F,) and a bias (F,) for `multiply_int8`.
+    """Convert an int8 weight to the layout that `multiply_int8` needs.
 
-    Quantized tensors are deprecated, hence the warning that is silenced. oneDNN's operators, which will stay, take 1.5 times
-    as long for the few rows of a single sentence.
+    Quantized tensors are deprecated in torch, so this function silences a warning. The operators of oneDNN are not
+    deprecated, but take 1.5 times as long for the few rows of a single sentence.
+
+    Args:
+        weight: int8 (F, D), where F is the number of outputs.
+        scale: the scale of each row (F,).
+        bias: (F,), or None.
     """
     zeros = torch.zeros(weight.size(0), dtype=torch.int64)
     with warnings.catch_warnings():
@@ -25,8 +30,16 @@ def pack_int8(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
 
 
 def multiply_int8(x: Tensor, packed: Any) -> Tensor:
-    """W x + b of rows x (N, D) between -1 and 1, which are rounded to multiples of 1/127; (N, F) float32."""
-    # `_op` is the operator itself: calling it by name takes a third longer for a single row.
+    """Compute W x + b for each row x, after rounding x to multiples of 1/127.
+
+    Args:
+        x: (N, D), between -1 and 1.
+        packed: the weight W and the bias b, from `pack_int8`.
+
+    Returns:
+        float32 (N, F), where F is the number of outputs.
+    """
+    # `_op` is the operator itself. The same call without `_op` takes a third longer for a single row.
     product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default._op(
         x, 1 / 127, 128, packed
     )
@@ -34,8 +47,8 @@ def multiply_int8(x: Tensor, packed: Any) -> Tensor:
 
 
 def set_gradient_scale(optimizer: Optimizer, scale: Tensor) -> None:
-    """Let a fused Adam or AdamW divide the gradients by `scale` in its steps, which saves another pass over them.
+    """Let a fused Adam or AdamW divide the gradients by `scale` in its steps, as torch.amp.GradScaler does.
 
-    torch.amp.GradScaler does the same.
+    Separate divisions would read and write all gradients once more.
     """
     optimizer.grad_scale = scale  # type: ignore[attr-defined]
