@@ -75,7 +75,7 @@ class CandidateUnion:
     padding: Tensor | None  # (B, W) True at padding
 
     def select(self, sentences: Tensor) -> "CandidateUnion":
-        """Return the union for the sentences with these indices, (B',) int64, with the same tokens as before."""
+        """Return the rows of the sentences with these indices, (B',) int64. The tokens stay the same."""
         if self.columns is None or self.padding is None:
             return self
         return replace(self, columns=self.columns[sentences], padding=self.padding[sentences])

@@ -76,8 +76,8 @@ class TorchLayer(RecurrentLayer):
     def initialize(self, forget_bias: float, generator: Generator) -> None:
         """Draw the initial weights.
 
-        Each gate has Glorot weights for the inputs and an orthogonal matrix for h. All biases are zero, except those of
-        the forget gates of an LSTM.
+        Each gate has Glorot weights for the inputs and an orthogonal matrix for h. All biases are zero, except the
+        biases of an LSTM's forget gates.
         """
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
         for gate in w_input.data.view(-1, self.hidden_size, w_input.size(1)):

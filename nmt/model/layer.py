@@ -138,9 +138,9 @@ class RecurrentLayer(nn.Module, ABC):
 class OutputNorm(nn.LayerNorm):
     """Layer normalization (Ba et al. 2016) of the outputs of a layer.
 
-    The initial gain of 0.25 gives outputs that are about as large as those that an LSTM computes. With an initial gain
-    of 1, attention scores would be so large that attention starts with nearly all of its weight on one token, and the
-    network would learn far less.
+    With the initial gain of 0.25, the outputs are about as large as the outputs of an LSTM without normalization. With
+    an initial gain of 1, attention would start with nearly all of its weight on one token, because its scores would be
+    too large. The network would then learn far less.
     """
 
     def reset_parameters(self) -> None:

@@ -1,1 +1,1 @@
-"""Training: optimiser, schedule, moving average, log and the loop."""
+"""Training: objectives, optimizers, learning rates, validation, logs, checkpoints and the training loop."""

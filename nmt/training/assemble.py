@@ -1,4 +1,4 @@
-"""From a configuration to a trainer: tokenizers, prepared data, network, objective, validation."""
+"""Building a trainer from a configuration: tokenizers, prepared data, network, objective and validation."""
 
 import logging
 import math
@@ -43,15 +43,15 @@ def build_trainer(
     processes: Processes,
     checkpoint: Checkpoint | None = None,
 ) -> Trainer:
-    """A trainer that is ready to run, from the beginning or from a checkpoint.
+    """Build a trainer that is ready to run, from the beginning or from a checkpoint.
 
     Raises:
-        UserError: Data, a vocabulary or a model to start from cannot be used, or memory is too short.
+        UserError: The data, a vocabulary or the model to start from cannot be used, or there is too little memory.
     """
     settings, world, prepared = config.training, processes.world, checkpoints.output / "prepared"
     start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
 
-    # Text to updates: the first process writes vocabularies and stores, all read them.
+    # The data: the first process writes the tokenizers and the prepared corpora, and all processes read them.
     if not checkpoint:
         processes.once(lambda: _write_tokenizers(config, start, prepared))
     folder = checkpoint.folder if checkpoint else prepared
@@ -67,7 +67,7 @@ def build_trainer(
         world=world,
     )
     source = build_update_source(config.data, stores, tokenizers, options)
-    # Cutting a batch out of a store takes a millisecond or two; sampling its segmentations takes a hundred times as long.
+    # Reading a batch from prepared corpora takes one or two milliseconds, sampling segmentations 100 times as long.
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
 
@@ -107,7 +107,7 @@ def build_trainer(
 
 
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
-    """Write the tokenizers of the model to start from, the ones that the configuration names, or newly learned ones."""
+    """Write the tokenizers: from the model to start from, as named in the configuration, or newly learned."""
     tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
     if not tokenizers:
         if not config.tokenizer.source_model:
@@ -120,9 +120,10 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
 
 
 def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
-    """The configured size times the number of processes.
+    """Return the size of an update: the configured size times the number of processes.
 
-    A resumed training keeps its size unless the configuration changed: it may continue with more or fewer processes.
+    If training is resumed and the configured size has not changed, return the size in the checkpoint. So the updates
+    keep their size if the number of processes changes.
     """
     names = ("batch_tokens", "batch_sentences", "accumulate")
     if checkpoint and all(getattr(checkpoint.config.training, name) == getattr(settings, name) for name in names):
@@ -133,7 +134,10 @@ def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Check
 
 
 def count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
-    """Batches per update and process. They hold equally many pairs, so one of long pairs may hold twice its share of tokens."""
+    """Return the number of batches per update and process.
+
+    All batches of an update have the same number of pairs. So a batch of long pairs may have twice its share of tokens.
+    """
     shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
     if settings.batch_sentences and size.sentences:
         shares = max(shares, math.ceil(size.sentences / (settings.batch_sentences * world.size)))
@@ -141,8 +145,8 @@ def count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> in
 
 
 def make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
-    """A batch at least as large as any share of an update, except for sampled segmentations."""
-    longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # of a stream: the limit
+    """Return a batch that is at least as large as any batch in training, unless segmentations are sampled."""
+    longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # for streams, the limit
     source, target = map(max, zip(*longest, strict=True))
     pairs = min(size.tokens // (max(source, target) + 1), size.sentences or size.tokens)
     return largest_batch(math.ceil(max(1, pairs) / shares), source, target)

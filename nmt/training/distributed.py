@@ -1,15 +1,19 @@
-"""Several processes that train one network together: torchrun starts them, and they exchange messages by torch.distributed.
+"""Several processes that train one network together. torchrun starts them, and they communicate by torch.distributed.
 
     torchrun --nproc-per-node 2 $(which nmt-train) CONFIG --output DIR
 
-Every process holds the whole network and optimizer, computes its share of each update, sums its gradients with those from the
-other processes and takes the same step. The weights are equal everywhere, so anything derived from them, such as learning rates
-and the end of training, needs no communication. Only the first process writes the log, metrics and checkpoints.
+Every process holds the whole network and optimizer. For each update, every process computes the gradients of its share
+of the batches. The gradients are summed over the processes, and all processes take the same step. So the weights, the
+position and the learning rate are equal in all processes without further communication. Only the first process writes
+the log, metrics and checkpoints.
 
-Gradients are summed in place, each large tensor on its own, all at the same time. Alternatives that were tried and are slower:
-one flat buffer (its copies cost what larger messages save); sharding the optimizer (with gloo, sending the weights costs more
-than the saved part of Adam); summing during the backward pass (on one machine the sum is work for the same cores, so there is
-nothing to overlap; over a slow network, a larger `training.accumulate` makes sums rarer).
+Gradients are summed in place. Each large tensor is a separate message, and all messages are sent at the same time.
+These alternatives are slower:
+
+- One buffer for all gradients: copying into it costs as much time as the larger messages save.
+- Sharding the optimizer: with gloo, sending the weights takes more time than the saved part of Adam.
+- Summing during the backward pass: on one machine, both use the same cores. With a slow network between machines, a
+  larger `training.accumulate` makes sums less frequent.
 """
 
 import contextlib
@@ -35,32 +39,32 @@ from nmt.system.signals import SIGNALS
 T = TypeVar("T")
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun in each process
-_SMALL = 1 << 15  # tensors with fewer numbers share a message: a copy costs less than a message each
-# Preparing data in the first process may take any time. The end of a process is noticed at once, whatever the timeout.
+_SMALL = 1 << 15  # tensors with fewer numbers share one message, because copying them is faster than further messages
+# The first process may take any time to prepare data. The end of a process is noticed at once in spite of the timeout.
 _TIMEOUT = timedelta(days=365)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """The processes of a training, and how they communicate. With one process, every method returns at once.
+    """The processes of a training run, and their communication. With one process, every method returns at once.
 
-    All processes must call the same methods in the same order. A method that waits for a process that has ended raises
-    MachineError.
+    All processes must call the same methods in the same order. A method raises MachineError if it waits for a process
+    that has ended.
     """
 
     world: World = field(default_factory=World)
-    local_rank: int = 0  # among the processes on this machine
-    local_size: int = 1
+    local_rank: int = 0  # rank among the processes on this machine
+    local_size: int = 1  # number of processes on this machine
     store: Store | None = None
-    group: dist.ProcessGroup | None = None  # for all messages but gradients: without a timeout, and on the CPU
+    group: dist.ProcessGroup | None = None  # for all messages except gradients: on the CPU, with a long timeout
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this is the first process, which writes the log and checkpoints."""
         return self.world.rank == 0
 
     def choose_device(self, device: torch.device) -> torch.device:
-        """The device for this process: with several processes per machine, each takes another GPU.
+        """Return the device for this process. If several processes on a machine use GPUs, each uses a different GPU.
 
         Raises:
             MachineError: The machine has too few GPUs.
@@ -76,7 +80,7 @@ class Processes:
         return torch.device("cuda", self.local_rank)
 
     def once(self, function: Callable[[], T]) -> T:
-        """Call a function in the first process and return its result, which is pickled, in all of them."""
+        """Call a function in the first process only, and return its result in all processes. The result is pickled."""
         value = [function() if self.first else None]
         if self.world.size > 1:
             with _report_lost_process():
@@ -84,7 +88,7 @@ class Processes:
         return value[0]  # type: ignore[return-value]
 
     def gather(self, value: T) -> list[T]:
-        """The values from all processes, ordered by rank, in all processes."""
+        """Collect the values from all processes. Every process returns the whole list, ordered by rank."""
         values: list[Any] = [value] * self.world.size
         if self.world.size > 1:
             with _report_lost_process():
@@ -92,13 +96,13 @@ class Processes:
         return values
 
     def barrier(self) -> None:
-        """Return when all processes have called this."""
+        """Wait until all processes have called this method."""
         if self.world.size > 1:
             with _report_lost_process():
                 dist.barrier(group=self.group)
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors by their sums over the processes, which are bitwise equal in all processes."""
+        """Replace tensors by their sums over all processes. The sums are bitwise equal in all processes."""
         if self.world.size == 1:
             return
         small = [tensor for tensor in tensors if tensor.numel() < _SMALL]
@@ -113,7 +117,7 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def claim(self, what: str) -> bool:
-        """Whether this process is the first to ask, so that one of them reports `what` and the others do not."""
+        """Return whether this process is the first that claims `what`, so that only one process reports it."""
         if self.store is None:
             return True
         try:
@@ -127,9 +131,9 @@ ALONE = Processes()
 
 @contextlib.contextmanager
 def join_processes() -> Iterator[Processes]:
-    """Join the processes that torchrun started, for the length of the block. Without torchrun, this process is alone.
+    """Connect the processes that torchrun started, until the end of the block. Without torchrun, yield `ALONE`.
 
-    Errors that leave the block are marked as reported in all processes but one, so that only one prints the message.
+    If an error leaves the block, it is marked as reported in all processes except one, so that only one prints it.
 
     Raises:
         MachineError: The other processes cannot be reached.
@@ -143,12 +147,12 @@ def join_processes() -> Iterator[Processes]:
             yield processes
             processes.barrier()  # so that a clean exit is not mistaken for a crash
     except NmtError as error:
-        for number in SIGNALS:  # torchrun ends this process because another one ended; the message has to come first
+        for number in SIGNALS:  # torchrun may end this process once another one has ended, but not before the message
             signal.signal(number, signal.SIG_IGN)
-        # All processes are interrupted after the same update, but other errors may occur in a single one.
+        # Interrupted is raised in all processes after the same update. Other errors may occur in a single process.
         error.reported = not (processes.first if isinstance(error, Interrupted) else processes.claim("end"))
         raise
-    except BaseException:  # a bug or a kill: the traceback is what should be read
+    except BaseException:  # a bug or a kill: Python prints the traceback
         processes.claim("end")
         raise
     finally:
@@ -160,8 +164,9 @@ def _join() -> Processes:
     with _report_lost_process():
         store, rank, size = next(rendezvous("env://"))
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        # torchrun's store, with all keys in it, outlives the processes that torchrun restarts (pytorch issue 135712). So each
-        # start has its own keys. With several machines the counts of restarts differ between them and cannot be used.
+        # When torchrun restarts the processes, its store still contains all keys (pytorch issue 135712). So each start
+        # uses a different prefix for its keys. With several machines, the counts of restarts may differ between the
+        # machines and cannot be used as the prefix.
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if local_size == size else "0"
         store = PrefixStore(start, store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
@@ -176,7 +181,7 @@ def _join() -> Processes:
 
 @contextlib.contextmanager
 def _mute_progress(mute: bool) -> Iterator[None]:
-    """Log warnings only: the first process logs the progress."""
+    """Log only warnings if `mute` is True, because the first process logs the progress."""
     logger = logging.getLogger("nmt")
     level = logger.level
     if mute:
@@ -189,7 +194,7 @@ def _mute_progress(mute: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _report_lost_process() -> Iterator[None]:
-    """Turn a failed message between processes into one clear line."""
+    """Replace errors in the communication of processes by MachineError with a clear message."""
     try:
         yield
     except RuntimeError as error:  # gloo does not define an error class

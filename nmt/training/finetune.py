@@ -1,4 +1,4 @@
-"""Fine-tuning: initialize a network and its vocabulary from another model, and freeze parts of it."""
+"""Fine-tuning: initializing a network and its vocabularies from another model, and freezing parts of the network."""
 
 import dataclasses
 import logging
@@ -17,7 +17,7 @@ from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
-# Weights with a row per token, and the side whose vocabulary that is.
+# Weights that have one row per token, and the side of the vocabulary that the tokens belong to.
 _TOKEN_WEIGHTS = {
     "source_embedding.weight": "source",
     "target_embedding.weight": "target",
@@ -27,7 +27,9 @@ _TOKEN_WEIGHTS = {
 
 
 def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
-    """The tokenizers of a model, extended by new symbols. None if the configuration differs in anything else.
+    """Return the tokenizers of a model, extended by new symbols of the configuration.
+
+    Return None if the configuration of the tokenizer differs in more than new symbols and `sampling`.
 
     Raises:
         ConfigError: A new symbol is not allowed.
@@ -63,8 +65,8 @@ def check_start(config: ModelConfig, start: str) -> None:
 def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
     """Copy the weights of a model into a network that differs at most in its vocabularies.
 
-    Rows of embeddings and of the softmax go to the token of the same name. Tokens that the model does not have keep their
-    initial weights.
+    The rows of embeddings and of the output layer are copied to the token with the same name. Tokens that the model
+    does not have keep their initial weights.
     """
     weights = unique_weights(start.network)
     ids = {
@@ -81,7 +83,7 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
 
 
 def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ids, in each of two vocabularies, of the tokens that both have. Special tokens have the same ids in all."""
+    """Find the tokens that occur in two vocabularies. Return their ids in the first and in the second vocabulary."""
     special = list(range(EOS + 1))
     own_names, other_names = (tokenizer.vocabulary()[EOS + 1 :] for tokenizer in (own, other))
     other_ids = {name: number for number, name in enumerate(other_names, start=EOS + 1)}
@@ -91,7 +93,10 @@ def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Exclude parts of a network from training, as named in `training.freeze`. Weights tied to a frozen one are frozen too."""
+    """Exclude parts of a network from training, by the names that `training.freeze` allows.
+
+    If weights are shared between a frozen part and another part, they are frozen in both.
+    """
     modules: dict[str, tuple[nn.Module, ...]] = {
         "embeddings": (network.source_embedding, network.target_embedding),
         "encoder": (network.encoder,),

@@ -1,4 +1,4 @@
-"""The progress of a training: a progress bar or log lines, metrics.jsonl, TensorBoard events."""
+"""The log of a training run: a progress bar or log lines, metrics.jsonl, and TensorBoard events."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ class EventWriter(Protocol):
 
 
 class NoLog:
-    """The log of every process but the first. It discards everything."""
+    """The log of all processes except the first. It discards everything."""
 
     def __enter__(self) -> "NoLog":
         return self
@@ -43,20 +43,20 @@ class NoLog:
 
 
 class TrainingLog:
-    """Records and shows the progress of a training. A context manager.
+    """A context manager that records and shows the progress of a training run.
 
     Args:
-        output: the output folder, for metrics.jsonl and tensorboard/.
-        update: the updates made so far, when a training is resumed. Records of later updates are removed, since those
-            updates will be made again.
-        every: the number of updates that a record averages.
-        bar: whether to draw a progress bar, for a terminal, instead of log lines.
+        output: the output folder, where metrics.jsonl and tensorboard/ are written.
+        update: the number of the last update before the run is resumed, or 0. Records of later updates are removed,
+            because these updates will be repeated.
+        every: the number of updates between two records. A record averages over these updates.
+        bar: whether to draw a progress bar on a terminal instead of writing log lines.
         tensorboard: whether to write TensorBoard events.
     """
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
         self.path = output / METRICS
-        self.seconds_before = self._drop_after(update)  # that earlier processes spent on this training
+        self.seconds_before = self._drop_after(update)  # seconds that earlier processes of this run took
         self.every = every
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
@@ -78,7 +78,7 @@ class TrainingLog:
             self.writer.close()
 
     def _drop_after(self, update: int) -> float:
-        """Remove the records of later updates. Returns the seconds of the last record that is left."""
+        """Remove the records of updates after `update`. Return the seconds in the last record that is left."""
         if not self.path.exists():
             return 0.0
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -89,15 +89,15 @@ class TrainingLog:
     def update(
         self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float
     ) -> None:
-        """Record one update.
+        """Record one update of the weights.
 
         Args:
-            update: its number, from 1.
-            epoch: from 1.
-            progress: the share of the training that is done, from 0 to 1.
-            loss: summed over the target tokens.
+            update: the number of the update, from 1.
+            epoch: the number of the epoch, from 1.
+            progress: the fraction of training that is done, from 0 to 1.
+            loss: the loss, summed over the target tokens.
             tokens: the number of target tokens.
-            norm: of the gradient per target token.
+            norm: the norm of the gradient of the loss per target token.
             rate: the learning rate.
         """
         if self.first_progress is None:
@@ -118,7 +118,7 @@ class TrainingLog:
         self.clock, self.timed = time.perf_counter(), 0
 
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
-        """Record the figures of a validation. `best`: whether it is the best one so far."""
+        """Record the results of a validation. `best` tells whether it is the best validation so far."""
         self._record("valid", update, epoch, values)
         figures = "  ".join(_format_figure(name, value) for name, value in values.items())
         self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
@@ -164,7 +164,7 @@ Log = TrainingLog | NoLog
 
 @contextlib.contextmanager
 def log_file(output: Path) -> Iterator[None]:
-    """Write all log messages of nmt to OUTPUT/train.log too, with date and time."""
+    """Also write all log messages of nmt to OUTPUT/train.log, with date and time, until the end of the block."""
     with saving(output / LOG):
         handler = logging.FileHandler(output / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -178,7 +178,7 @@ def log_file(output: Path) -> Iterator[None]:
 
 
 def _update_of(line: str) -> float:
-    """The update of a line of metrics.jsonl. A line that a kill has cut short counts as later than all others."""
+    """Return the number of the update in a line of metrics.jsonl, or infinity if a kill left the line incomplete."""
     try:
         return float(json.loads(line)["update"])
     except (ValueError, KeyError, TypeError):
@@ -186,7 +186,7 @@ def _update_of(line: str) -> float:
 
 
 def _format_figure(name: str, value: float) -> str:
-    """A figure of a validation as the log shows it. Its name is `bleu` or, for one of several sets, `bleu NAME`."""
+    """Format one result of a validation for the log. `name` is `METRIC`, or `METRIC SET` for one of several sets."""
     metric, *rest = name.split(" ", maxsplit=1)
     if metric not in MEASURES:
         return f"{name} {value:.4g}"
@@ -194,7 +194,7 @@ def _format_figure(name: str, value: float) -> str:
 
 
 def import_event_writer() -> Callable[..., EventWriter]:
-    """TensorBoard's SummaryWriter. Raises MachineError: TensorBoard is missing."""
+    """Import and return TensorBoard's class SummaryWriter. Raises MachineError if TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Memory shortage: recognize it, and compute the batch in parts."""
+"""Lack of memory: recognizing it, and splitting batches that do not fit into memory."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,14 +8,14 @@ from nmt.data.updates import make_batch
 from nmt.errors import MachineError
 from nmt.types import EOS, Batch
 
-# Besides torch.OutOfMemoryError and MemoryError: the words of torch on a CPU, of C++, and of NVIDIA's libraries.
+# Words in other errors than torch.OutOfMemoryError and MemoryError, from torch on a CPU, C++ and NVIDIA's libraries.
 _WORDS = ("can't allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
-# oneDNN's whole message when it has no memory for a kernel. Where it has no kernel, it names "a primitive descriptor".
+# The whole message of oneDNN if memory is short. If there is no kernel, it continues with "descriptor".
 _ONEDNN = "could not create a primitive"
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an operation failed because memory was short."""
+    """Return whether an error says that there is too little memory."""
     message = str(error)
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
@@ -25,13 +25,13 @@ def is_shortage(error: BaseException) -> bool:
 
 
 class BatchLimit:
-    """The largest batch that fits into memory: unknown until one does not."""
+    """The limit on the size of batches, which is infinite until a batch does not fit into memory."""
 
     def __init__(self) -> None:
         self.too_large: float = float("inf")  # padded size of the smallest batch that did not fit
 
     def split(self, batches: Iterable[Batch]) -> list[Batch]:
-        """The same pairs in the same order, with batches that are too large cut in half, repeatedly."""
+        """Split batches into halves until none is too large. The pairs and their order stay the same."""
         parts: list[Batch] = []
         for batch in batches:
             large = batch.padded_size >= self.too_large and batch.sentences > 1
@@ -39,10 +39,13 @@ class BatchLimit:
         return parts
 
     def lower(self, batches: Sequence[Batch]) -> bool:
-        """Record that one of these batches, presumably the largest, did not fit. Returns whether it is the first time.
+        """Lower the limit, after one of these batches, presumably the largest, did not fit into memory.
+
+        Returns:
+            Whether this is the first time.
 
         Raises:
-            MachineError: the largest batch is a single pair.
+            MachineError: The largest batch is a single pair.
         """
         largest = max(batches, key=lambda batch: batch.padded_size)
         if largest.sentences == 1:
@@ -55,5 +58,5 @@ class BatchLimit:
 
 
 def largest_batch(pairs: int, source_tokens: int, target_tokens: int) -> Batch:
-    """A batch of this many pairs of these lengths, EOS not counted; its contents are arbitrary."""
+    """Return a batch with arbitrary contents. The lengths of its pairs are given without EOS."""
     return make_batch([[EOS] * source_tokens] * pairs, [[EOS] * target_tokens] * pairs)

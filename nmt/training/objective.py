@@ -1,6 +1,6 @@
-"""Training objectives: the loss of a batch, summed over its target tokens.
+"""Training objectives: functions that compute the loss of a batch, summed over its target tokens.
 
-Random numbers come from the batch's `Randomness`, so they belong to the sentences of the update, not to the batch.
+All random numbers come from the argument `randomness`. So they do not depend on how an update is divided into batches.
 """
 
 import dataclasses
@@ -29,25 +29,31 @@ from nmt.training.samples import sample_translations
 from nmt.types import EOS, Batch, pad
 
 Cost = Callable[[str, str], float]
-"""The cost of a translation given its reference, 0 to 1."""
+"""A function that computes the cost of a translation, from 0 to 1, given the translation and the reference."""
 
 SOFTMAX_ROWS = (
-    256  # log-probabilities held in memory at a time; the gradient recomputes them. Even, to keep pairs together.
+    256  # rows of log-probabilities in memory at a time; the backward pass recomputes them. Even, for pairs of R-Drop.
 )
 
 
 class Objective(Protocol):
-    """A loss."""
+    """A function that computes the loss of a batch."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
-        """The loss of a batch, summed: each sentence counts once for each token of its reference."""
+        """Compute the loss of a batch, summed over the tokens of the references.
+
+        If a loss is defined per sentence, it is multiplied by the number of tokens of the reference.
+        """
         ...
 
 
 def cross_entropy_loss(
     network: Seq2Seq, readout: Readout, targets: Tensor, label_smoothing: float = 0.0, r_drop: float = 0.0
 ) -> Tensor:
-    """Label-smoothed cross entropy of targets (R,), summed, in nats, and R-Drop, as `cross_entropy` defines them."""
+    """Compute the loss that `cross_entropy` defines, for targets (R,) and any type of output layer.
+
+    The loss is the label-smoothed cross entropy, with R-Drop if `r_drop` is not zero, summed over the targets, in nats.
+    """
     output = network.output
     if isinstance(output, SoftmaxOutput):
         return cross_entropy(readout.vectors, output.weight, output.bias, targets, label_smoothing, r_drop)
@@ -64,19 +70,19 @@ def cross_entropy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood:
-    """Maximum likelihood: the cross entropy of the references, to which two terms may be added.
+    """Maximum likelihood: the loss is the cross entropy of the references, plus two optional terms.
 
     loss = cross entropy with label smoothing [+ R-Drop] [+ guided alignment]
 
-    With R-Drop the batch is decoded twice under different dropout, and the loss is the mean of both passes. Without
-    randomness nothing is dropped, so there is no second pass.
+    With R-Drop, the batch runs through the network twice with different dropout, and the loss is the mean of both
+    passes. If `randomness` is None, there is no dropout, and so no second pass.
     """
 
     label_smoothing: float = 0.0
     r_drop: float = 0.0
     guided_alignment: float = 0.0
     lexicon: Lexicon | None = None
-    """Where the alignments of `guided_alignment` come from."""
+    """The lexicon that gives the alignments for guided alignment, or None without guided alignment."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         if not self.r_drop or randomness is None:
@@ -94,7 +100,10 @@ class Likelihood:
         return self._add_alignment(loss, readout, twice) / 2
 
     def _add_alignment(self, loss: Tensor, readout: Readout, batch: Batch) -> Tensor:
-        """Add −λ Σ g log a, for alignments g and attention weights a (Chen et al. 2016)."""
+        """Add −λ Σ g log a to the loss, for alignments g and attention weights a (Chen et al. 2016).
+
+        λ is `guided_alignment`.
+        """
         if self.lexicon is None:
             return loss
         guide = self.guided_alignment * self.lexicon.alignments(batch)[target_mask(batch)]  # (R, S)
@@ -102,7 +111,7 @@ class Likelihood:
 
     @staticmethod
     def of(settings: TrainingConfig, lexicon: Lexicon | None = None) -> "Likelihood":
-        """As configured."""
+        """Create the objective that the configuration describes."""
         return Likelihood(
             label_smoothing=settings.label_smoothing,
             r_drop=settings.r_drop,
@@ -113,16 +122,18 @@ class Likelihood:
 
 @dataclass(frozen=True, kw_only=True)
 class Risk:
-    """Minimum risk (Shen et al. 2016), mixed with the likelihood (Edunov et al. 2018).
+    """Minimum risk (Shen et al. 2016), interpolated with the likelihood (Edunov et al. 2018).
 
-    The risk is the expected cost of a sentence's translation, Σ_y Q(y) cost(y) with Q ∝ P^α, over a few sampled
-    translations y. A sample counts once, however often it is drawn. The reference is not a sample: the model might
-    never produce it. Samples are drawn and scored without dropout, whose effect, summed over the tokens, would be
-    larger than the differences between them.
+    The risk is the expected cost of the translation of a sentence, Σ_y Q(y) cost(y) with Q ∝ P^α. The sum is over a few
+    translations y that are sampled from the model. Equal samples count once. The reference is not one of the samples,
+    because the model might never produce it.
+
+    Samples are drawn and scored without dropout. The effect of dropout, summed over the tokens, would be larger than
+    the differences between the samples.
     """
 
     tokenizer: Tokenizer
-    """Of the target side."""
+    """The tokenizer of the target side."""
     cost: Cost
     samples: int
     sharpness: float
@@ -141,9 +152,9 @@ class Risk:
         return loss
 
     def expected_cost(self, network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
-        """Σ_y Q(y) cost(y) of each sentence, times the tokens of its reference, summed.
+        """Compute Σ_y Q(y) cost(y) times the number of reference tokens, summed over the sentences.
 
-        `candidates`: the same number K of translations y for each sentence, ids without EOS.
+        `candidates` contains K translations y for each sentence, as ids without EOS.
         """
         references = [
             ids[: length - 1] for ids, length in zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
@@ -160,14 +171,14 @@ class Risk:
 
 
 def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
-    """log P(y | x), (B, K), of K candidates y for each source sentence x; ids without EOS."""
+    """Compute log P(y | x), (B, K), of K translations y for each source sentence x, given as ids without EOS."""
     B, K = len(candidates), len(candidates[0])
     target, lengths = (tensor.to(batch.source.device) for tensor in pad([[*y, EOS] for ys in candidates for y in ys]))
     rows = torch.arange(B, device=batch.source.device).repeat_interleave(K)
     forced = Batch(
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
-    # The scores of all tokens at once would be by far the largest tensors of training, so the gradient recomputes them.
+    # The scores of all tokens would be by far the largest tensors of training, so the backward pass recomputes them.
     parts = zip(network(forced).split(ROWS), torch.split(real_targets(forced), ROWS), strict=True)
     scores = [
         checkpoint(_target_scores, network, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
@@ -178,5 +189,5 @@ def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Seque
 
 
 def _target_scores(network: Seq2Seq, readout: Readout, targets: Tensor) -> Tensor:
-    """log P of each target, (R,)."""
+    """Compute the log-probability of each target, (R,)."""
     return network.predict(readout).gather(1, targets.unsqueeze(1)).squeeze(1)

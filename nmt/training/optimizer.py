@@ -1,4 +1,4 @@
-"""The optimizers, their state by parameter name, and the moving average of the weights."""
+"""The optimizers, functions to save and restore their state, and the moving average of the weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,13 +10,13 @@ from nmt.config.schema import TrainingConfig
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.torch_private import set_gradient_scale
 
-WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # by default
+WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # the defaults of `training.weight_decay`
 
 
 def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer]:
-    """Adam or AdamW for all weights, or Muon for the matrices between layers and AdamW for the rest.
+    """Create Adam or AdamW for all weights, or Muon for the inner matrices and AdamW for the other weights.
 
-    Weight decay acts on matrices, not on vectors.
+    Weight decay applies to matrices, but not to vectors.
     """
     decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
     by_muon = _inner_matrices(network) if config.optimizer == "muon" else []
@@ -28,20 +28,23 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
     ]
     kind = Adam if config.optimizer == "adam" else AdamW
     optimizers: list[Optimizer] = [kind(groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)]
-    if by_muon:  # steps are scaled to the size of Adam's (Liu et al. 2025), so that both use the same learning rate
+    if by_muon:  # its steps are scaled to the size of Adam's (Liu et al. 2025), so that both use the same learning rate
         optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 
 def _inner_matrices(network: Seq2Seq) -> list[nn.Parameter]:
-    """The trainable matrices, except embeddings and softmax, most of whose rows have no gradient in an update."""
+    """Return the trainable matrices except the embeddings and the softmax.
+
+    Most rows of the embeddings have no gradient in an update.
+    """
     outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
     learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
     return [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
 
 
 def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:
-    """Update the weights by the gradients divided by `scale`, and release the gradients."""
+    """Update the weights with the gradients divided by `scale`, and free the gradients."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -63,7 +66,7 @@ def _moments(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
-    """The moments of the optimizers as `optimizer.MOMENT.PARAMETER`."""
+    """Return the moments of the optimizers, with names `optimizer.MOMENT.PARAMETER`."""
     return {
         f"optimizer.{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
@@ -74,7 +77,7 @@ def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> di
 
 
 def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Restore the moments that `optimizer_tensors` returned; names that these optimizers do not have are ignored."""
+    """Restore the moments that `optimizer_tensors` returned. Other tensors are ignored."""
     names = {parameter: name for name, parameter in network.named_parameters()}
     for optimizer in optimizers:
         for weight in _weights(optimizer):
@@ -86,14 +89,14 @@ def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tens
 
 
 class MovingAverage:
-    """Exponential moving average of the weights: average ← decay · average + (1 − decay) · weights after each update.
+    """The exponential moving average of the weights.
 
-    The decay of update n is min(decay, (1 + n) / (10 + n)): small at first, so that the average soon forgets the
-    initial weights.
+    After each update, average ← d · average + (1 − d) · weights. In update n, d = min(decay, (1 + n) / (10 + n)). So d
+    is small at first, and the average soon forgets the initial weights.
 
     Args:
-        average: the average by parameter name, updated in place; it starts as the initial weights.
-        decay: share of the old average that is kept at each update.
+        average: the average by parameter name. It starts as the initial weights and is updated in place.
+        decay: the largest value of d.
     """
 
     def __init__(self, average: Mapping[str, Tensor], decay: float) -> None:
@@ -101,6 +104,6 @@ class MovingAverage:
         self.decay = decay
 
     def update(self, weights: Mapping[str, Tensor], updates: int) -> None:
-        """Include the weights after update number `updates`."""
+        """Add the weights after update number `updates` to the average."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         torch._foreach_lerp_(list(self.average.values()), [weights[name] for name in self.average], 1 - decay)

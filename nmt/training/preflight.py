@@ -1,4 +1,4 @@
-"""Checks before a training does any work, so that a mistake shows at once and not after an hour."""
+"""Checks at the start of a training run, so that a mistake is reported at once and not after an hour."""
 
 import torch
 
@@ -12,7 +12,7 @@ from nmt.training.log import import_event_writer
 
 
 def check_settings(config: Config, device: torch.device) -> None:
-    """Check what needs no file.
+    """Check the settings that can be checked without reading files.
 
     Raises:
         ConfigError: No corpus is named.
@@ -27,10 +27,10 @@ def check_settings(config: Config, device: torch.device) -> None:
 
 
 def check_new_training(config: Config) -> None:
-    """Check what a training needs that does not continue from a checkpoint.
+    """Check the corpora and models that a new training run needs.
 
     Raises:
-        ConfigError: A vocabulary or the model to start from does not fit.
+        ConfigError: A vocabulary or the model to start from does not fit the configuration.
         DataError: Corpora are missing or empty.
         ModelError: The model to start from is missing or damaged.
     """
@@ -38,11 +38,11 @@ def check_new_training(config: Config) -> None:
     if config.training.start_from:
         check_start(config.model, config.training.start_from)
     elif config.tokenizer.source_model:
-        train_tokenizers(config.tokenizer, ())  # reads the named models and needs no text
+        train_tokenizers(config.tokenizer, ())  # loads the configured tokenizer models and needs no text
 
 
 def _check_corpora(config: Config) -> None:
-    """Report all missing and empty corpora at once. Datasets are not opened: that may need the network."""
+    """Report all missing and empty corpora in one error. Datasets are not opened, because they may be downloaded."""
     data, faults = config.data, []
     used = {"train": data.train, "valid": data.valid, "held_out": data.held_out if data.drop_overlap else ()}
     for name, corpus in ((name, corpus) for name, corpora in used.items() for corpus in corpora):

@@ -1,4 +1,4 @@
-"""Resuming a training: its position, which checkpoint it continues from, and what must agree with the earlier run."""
+"""Resuming a training run: its position, the checkpoint to continue from, and the settings that must not change."""
 
 import dataclasses
 import json
@@ -19,25 +19,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Position:
-    """Progress of a training; the human-readable part of a checkpoint."""
+    """The progress of a training run, saved as JSON in checkpoints."""
 
-    update: int = 0
-    size: UpdateSize = field(default_factory=UpdateSize)
+    update: int = 0  # number of updates of the weights so far
+    size: UpdateSize = field(default_factory=UpdateSize)  # target size of an update
     cursor: Cursor = field(default_factory=Cursor)  # where the next update begins in the training data
-    epochs_done: float | None = 0.0  # with the fraction of the running one; None if unknown, as in a stream
+    epochs_done: float | None = 0.0  # including the fraction of the current epoch; None if unknown, as for streams
     best: float | None = None  # best value of `validation.metric` so far
-    best_update: int = 0
-    stale: int = 0  # validations in a row without improvement
-    plateau: int = 0  # the same since the plateau schedule last cut the learning rate
-    cuts: int = 0
+    best_update: int = 0  # update after which `best` was measured
+    stale: int = 0  # number of validations since the last improvement
+    plateau: int = 0  # like `stale`, but also reset when the plateau schedule cuts the learning rate
+    cuts: int = 0  # how often the plateau schedule has cut the learning rate
 
     @property
     def epoch(self) -> int:
-        """The epoch of the latest update, counted from 1; 0 before the first update."""
+        """The epoch of the latest update, from 1, or 0 before the first update."""
         return self.cursor.epoch if self.cursor.starts_epoch else self.cursor.epoch + 1
 
     def has_ended(self, config: Config) -> bool:
-        """Whether a limit of the configuration is reached: epochs, updates or patience."""
+        """Return whether a limit in the configuration is reached: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         return (
             self.cursor.epoch >= settings.epochs
@@ -50,7 +50,7 @@ class Position:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ModelError if another version of nmt wrote the text."""
+        """Parse the result of `to_json`. Raises ModelError if another version of nmt wrote the text."""
         try:
             content = json.loads(text)
             return cls(**{**content, "cursor": Cursor(**content["cursor"]), "size": UpdateSize(**content["size"])})
@@ -63,7 +63,7 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a training continues from."""
+    """A checkpoint from which training continues."""
 
     folder: Path
     config: Config
@@ -72,15 +72,16 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Raises ModelError if the folder is damaged or from another version of nmt."""
+        """Load a checkpoint. Raises ModelError if the folder is damaged or was saved by another version of nmt."""
         state = load_training_state(folder)
         position = Position.from_json(state.progress)
         return cls(folder=folder, config=load_folder_config(folder), state=state, position=position)
 
     def position_under(self, config: Config) -> Position:
-        """The position to continue from with a configuration.
+        """Return the position from which training continues with a configuration.
 
-        Validation values from other settings cannot be compared, so the best one and the patience start over.
+        If the configuration changes how validation scores are computed, new scores cannot be compared with the best
+        score so far. Then the best score and the counts of validations without improvement are reset.
         """
         before, now = self.config.validation, config.validation
         if (before.metric, before.beam, before.sentences) == (now.metric, now.beam, now.sentences):
@@ -89,10 +90,10 @@ class Checkpoint:
 
 
 def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | None:
-    """The newest undamaged checkpoint, if there is one.
+    """Return the newest undamaged checkpoint, or None if there is no checkpoint.
 
     Raises:
-        ConfigError: The configuration names other data, another tokenizer, network or seed than the checkpoint does.
+        ConfigError: The data, tokenizer, model or seed of the configuration differ from the checkpoint.
     """
     folder, complaints = checkpoints.newest()
     for complaint in complaints:
@@ -104,7 +105,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
     sections = ("data", "tokenizer", "model")
     names = [f"{name}.{key.name}" for name in sections for key in dataclasses.fields(getattr(config, name))]
     faults = []
-    for name in (*names, "training.seed"):  # the seed orders the pairs: with another one, some would come twice
+    for name in (*names, "training.seed"):  # the seed decides the order of pairs; with another, some would repeat
         old, new = (operator.attrgetter(name)(one) for one in (before, config))
         if old != new:
             difference = f"{_format(old)} before, {_format(new)} now"
@@ -115,7 +116,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
 
 
 def _format(value: object) -> str:
-    """A configuration value as YAML shows it. Of corpora, only the keys that differ from their defaults."""
+    """Format a configuration value like YAML. Of a corpus, show only the keys that differ from their defaults."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_format, value))}]"
     if not isinstance(value, CorpusConfig):

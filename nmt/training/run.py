@@ -1,11 +1,11 @@
-"""A training run, from text to a model folder.
+"""A training run, which turns parallel text into a model folder.
 
 OUTPUT/best               link to the best checkpoint so far, which nmt-translate reads
 OUTPUT/checkpoints/       the best and the newest checkpoints
 OUTPUT/metrics.jsonl      loss, speed and validation scores, one JSON object per line
 OUTPUT/train.log          log messages
 OUTPUT/prepared/          cleaned and tokenized corpora, removed at the end
-OUTPUT/.lock              held while a process trains here
+OUTPUT/.lock              locked while a process writes to OUTPUT
 """
 
 import contextlib
@@ -37,23 +37,24 @@ logger = logging.getLogger(__name__)
 def train(
     config: Config, output: str | Path, *, resume: bool = False, bar: bool = False, processes: Processes = ALONE
 ) -> None:
-    """Train a model, or continue a training that was stopped.
+    """Train a model, or resume a training run that was stopped.
 
     Args:
-        config: What to train. When resuming, data, tokenizer, model and seed must be the same as before.
-        output: The folder to write to. Only one training at a time may use it.
-        resume: Continue from the newest undamaged checkpoint in `output`, if there is one.
-        bar: Draw a progress bar on stderr instead of writing log lines there.
-        processes: The processes that train together, from `join_processes`. All must see the same `output`.
+        config: The configuration. To resume a run, data, tokenizer, model and seed must not change.
+        output: The output folder. Only one training run at a time may use it.
+        resume: Whether to continue from the newest undamaged checkpoint in `output`, if there is one.
+        bar: Whether to draw a progress bar on stderr instead of writing log lines there.
+        processes: The processes that train together, from `join_processes`. All must have access to `output`.
 
     Raises:
-        UserError: Something is wrong that the user can change; see its subclasses in nmt/errors.py.
-        Interrupted: A signal stopped the training, and everything is saved.
+        UserError: The configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
+            defines a subclass for each type of fault.
+        Interrupted: A signal stopped training. A checkpoint is saved.
     """
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
-        # Check everything before any work. Only the first process writes, so it alone holds the lock.
+        # Check everything before the work begins. Only the first process writes, so only it needs the lock.
         device = processes.choose_device(choose_device(settings.device))
         check_settings(config, device)
         if first:
@@ -65,7 +66,7 @@ def train(
         torch.set_num_threads(settings.threads or default_threads(processes.local_size))
         keep_memory()
 
-        # Train, unless the checkpoint is that of the last update.
+        # Train, unless the checkpoint was saved at the end of training.
         position = checkpoint.position_under(config) if checkpoint else Position()
         if position.has_ended(config):
             advice = "to continue, raise the limit that ended it, such as training.epochs"
@@ -80,12 +81,12 @@ def train(
             best = f"best {config.validation.metric} {position.best:.4g} at update {position.best_update}"
             logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / "best")
 
-        # Finish with a shortlist for the best checkpoint. All that matters is saved, so a signal may end this part.
+        # Add a shortlist to the best checkpoint. The model is saved already, so a signal may stop this at any time.
         processes.once(lambda: _finish(config, checkpoints))
 
 
 def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path | None:
-    """Prepare the output folder. Returns the checkpoint to continue from."""
+    """Prepare the output folder. Return the checkpoint to continue from, or None for a new run."""
     if checkpoints.all() and not resume:
         raise ConfigError(
             f"{checkpoints.output}: already holds a training; add --resume to continue it, or choose another --output"
@@ -108,12 +109,12 @@ def _open_log(config: Config, trainer: Trainer, output: Path, bar: bool) -> Trai
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
     """Add a shortlist to the best checkpoint, and remove the prepared data.
 
-    A shortlist that was not worth keeping is learned and judged again whenever a finished training is resumed.
+    If a shortlist has been rejected, it is learned and evaluated again whenever the finished run is resumed.
     """
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
     if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):
         try:
             add_shortlist_to(best, config, prepared)
-        except (DataError, MachineError) as error:  # the corpora of an old training may be gone
+        except (DataError, MachineError) as error:  # the corpora may have been removed since training
             logger.warning("no shortlist: %s", error)
     shutil.rmtree(prepared, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Translations sampled in training: a pure function of the weights, the sentence and its randomness."""
+"""Sampling translations in training. Each depends only on the weights, its sentence and the sentence's random numbers."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,10 @@ from nmt.types import BOS, EOS, Batch
 
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
-    """torch.no_grad that also clears autocast's cache, whose weights, cast without a gradient, would never get one."""
+    """Disable gradients like torch.no_grad, and clear the cache of autocast at the end.
+
+    The cache would contain weights that were cast without a gradient, and so would keep the gradient from later uses.
+    """
     with torch.no_grad():
         try:
             yield
@@ -24,16 +27,19 @@ def without_gradients() -> Iterator[None]:
 def sample_translations(
     network: Seq2Seq, batch: Batch, randomness: Randomness, count: int, producible: Tensor
 ) -> list[list[list[int]]]:
-    """Sample `count` translations of each sentence, ids without EOS, token by token from the softmax without dropout.
+    """Sample translations of each sentence, token by token, from the probabilities of the network without dropout.
 
-    A sample ends after twice the tokens of the reference plus ten.
+    A sample has at most ten tokens more than twice the length of the reference.
 
     Args:
-        network: the model.
-        batch: the sentences.
-        randomness: what the numbers are drawn from.
-        count: samples per sentence.
-        producible: mask (V,) of the tokens that a translation may contain.
+        network: the network.
+        batch: the source sentences and references.
+        randomness: the source of random numbers.
+        count: the number of samples per sentence.
+        producible: mask (V,), True at the tokens that a translation may contain.
+
+    Returns:
+        `count` samples for each sentence, as ids without EOS.
     """
     limits = 2 * batch.target_lengths + 10
     with without_gradients():
@@ -47,13 +53,16 @@ def sample_translations(
 
 
 def _draw_numbers(batch: Batch, randomness: Randomness, steps: int, count: int) -> Tensor:
-    """Uniform numbers for each step and row, (steps, N)."""
+    """Draw uniform numbers (steps, N) for each step and each row, where N is sentences · count."""
     like = torch.empty(batch.sentences, steps * count, 1, device=batch.source.device)
     return randomness.per_token(like).view(batch.sentences, steps, count).transpose(0, 1).flatten(1)
 
 
 def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Tensor) -> Tensor:
-    """Tokens (N, T) for numbers (steps, N), T at most steps. Tokens after a row's EOS are undefined."""
+    """Sample tokens (N, T) with the uniform numbers (steps, N), until all rows have ended or for all steps.
+
+    The tokens after the first EOS of a row are undefined.
+    """
     memory = network.encode(batch.source, batch.source_lengths)
     rows = torch.arange(batch.sentences, device=numbers.device).repeat_interleave(numbers.size(1) // batch.sentences)
     state, source = network.start(memory).select(rows), batch.source[rows]
@@ -71,7 +80,10 @@ def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Te
 
 
 def _draw_tokens(scores: Tensor, numbers: Tensor, producible: Tensor) -> Tensor:
-    """The token (N,) at which the cumulative probability of scores (N, V) passes the row's number."""
+    """Draw a token for each row, (N,): the first whose cumulative probability exceeds the row's number (N,).
+
+    The probabilities are the softmax of scores (N, V) over producible tokens.
+    """
     scores = scores.masked_fill(~producible, -torch.inf)
     cumulative = scores.softmax(dim=-1).cumsum(dim=-1)
     tokens = torch.searchsorted(cumulative, (numbers * cumulative[:, -1]).unsqueeze(1), right=True).squeeze(1)

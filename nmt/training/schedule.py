@@ -1,4 +1,4 @@
-"""Learning rates: a linear warm-up, then one of four schedules. Each is a pure function of the progress of training."""
+"""Learning rates: a linear warm-up and one of four schedules. They depend only on the progress of training."""
 
 import math
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ class Progress:
     """The progress of training before an update."""
 
     update: int  # number of the update, from 1
-    share: float  # share of the whole training that is done, 0 to 1
-    cuts: int  # how often the plateau schedule has cut the rate
+    share: float  # fraction of training that is done, 0 to 1
+    cuts: int  # how often the plateau schedule has cut the learning rate
 
 
 def learning_rate(config: TrainingConfig, progress: Progress) -> float:
-    """The learning rate of one update: peak rate · warm-up · schedule."""
+    """Return the learning rate of one update: peak rate · warm-up factor · schedule factor."""
     warmup = min(1.0, progress.update / config.warmup) if config.warmup else 1.0
     return config.learning_rate * warmup * _schedule_factor(config, progress)
 
 
 def _schedule_factor(config: TrainingConfig, progress: Progress) -> float:
-    """The share of the peak rate after the warm-up."""
+    """Return the learning rate as a fraction of the peak rate, without the warm-up."""
     match config.schedule:
         case "inverse_sqrt":  # 1 / √update, scaled to 1 at the end of the warm-up (Vaswani et al. 2017, eq. 3)
             return math.sqrt(max(config.warmup, 1) / max(progress.update, config.warmup, 1))
         case "cosine":  # half a cosine from 1 to 0 (Loshchilov & Hutter 2017, without restarts)
             return 0.5 * (1 + math.cos(math.pi * min(progress.share, 1.0)))
-        case "plateau":  # a cut whenever validation stopped improving
+        case "plateau":  # one cut whenever validation has stopped improving
             return config.plateau_factor**progress.cuts
         case "constant":
             return 1.0

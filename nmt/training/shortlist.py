@@ -1,8 +1,8 @@
-"""A shortlist for a trained model: which target tokens are candidates for each source token.
+"""Learning a shortlist for a trained model: the target tokens that are candidates for each source token.
 
-IBM model 1 learns it from the training pairs, and it is kept if translations of the validation pairs are as good with it.
-Attention was tried in place of IBM model 1: lists from a trained model's weights over the same pairs cover as much at the same
-size, are no better in BLEU, and take thirty times as long to make.
+IBM model 1 learns the shortlist from the training pairs. The shortlist is stored if translations of the validation
+pairs are about as good with it as without it. Shortlists from the attention weights of a trained model are not better:
+they contain as many of the right tokens and give the same BLEU, but learning them takes thirty times as long.
 """
 
 import dataclasses
@@ -36,17 +36,18 @@ logger = logging.getLogger(__name__)
 
 Ids = NDArray[np.int64]
 
-_MIN_COUNT = 0.5  # expected count in all pairs; a translation that is rarer is chance
-_RARE = 10  # a source token that occurs less often may also be copied: part of a name, a number, a byte
-_COST = 0.1  # BLEU that a shortlist may cost on the validation pairs
+_MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are not translations but chance
+_RARE = 10  # rarer source tokens, as in names and numbers, may be copied: the same target token is a candidate
+_COST = 0.1  # the largest loss of BLEU on the validation pairs with which a shortlist is stored
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
-    """Learn a shortlist for a trained model, and store it in the model folder if it costs at most 0.1 BLEU.
+    """Learn a shortlist for a trained model. Store it in the model folder if it lowers BLEU by at most 0.1.
 
     Args:
-        folder: A model folder, or the output folder of nmt-train, which means its best checkpoint.
-        config: Names the corpora and the validation settings; by default the configuration that the model was trained with.
+        folder: A model folder, or the output folder of nmt-train, in which case its best checkpoint is used.
+        config: The configuration that names the corpora and the validation settings. By default, it is the
+            configuration with which the model was trained.
 
     Returns:
         Whether the shortlist is stored.
@@ -54,8 +55,8 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     Raises:
         ModelError: The model is missing or damaged.
         DataError: A corpus cannot be read.
-        ConfigError: `config` has other languages or tags than the model.
-        MachineError: The folder or its parent cannot be written.
+        ConfigError: `config` has different languages or tags from the model.
+        MachineError: The model folder or its parent folder cannot be written.
     """
     path = model_folder(folder)
     with saving(path.parent):
@@ -65,7 +66,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
-    """As `add_shortlist`. The folder `prepared` holds the prepared corpora or will receive them."""
+    """Add a shortlist as `add_shortlist` does. Read prepared corpora from the folder `prepared`, or write them to it."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
@@ -83,7 +84,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
 
 
 def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
-    """Decide whether to keep a shortlist. Returns the decision, and the measurements as text."""
+    """Decide whether to store a shortlist. Return the decision, and the measurements as text."""
     sources, _ = encode_pairs([pair for each in sets for pair in each.pairs], model.tokenizers)
     alone, together = (_mean_size(shortlist, sources, batch) for batch in (1, 64))
     sizes = f"{alone:.0f} of {shortlist.target_size} tokens for a sentence, {together:.0f} for 64"
@@ -101,7 +102,7 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
 
 
 def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> float:
-    """Mean number of candidates for this many sentences of similar length."""
+    """Return the mean number of candidates of batches of `batch` sentences with similar lengths."""
     ids = sorted(([*ids, EOS] for ids in sources), key=len)
     parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
     return statistics.mean(len(shortlist.candidates(*pad(part)).union().tokens) for part in parts)
@@ -110,13 +111,13 @@ def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> fl
 def learn_shortlist(
     batches: Iterable[Batch], tokenizers: Tokenizers, *, frequent: int = 100, best: int = 30
 ) -> Shortlist:
-    """Choose the most frequent target tokens, and for each source token the tokens that translate it most often.
+    """Learn a shortlist of the most frequent target tokens, and of the likely translations of each source token.
 
     Args:
-        batches: Pairs of similar lengths each. At most about 100,000 pairs are read.
-        tokenizers: The tokenizers that made the ids in the batches.
-        frequent: Number of frequent tokens, which are candidates for every sentence.
-        best: At most this many other tokens per source token.
+        batches: The training pairs. Pairs of a batch should have similar lengths. About 100,000 pairs are read.
+        tokenizers: The tokenizers of the ids in the batches.
+        frequent: The number of frequent tokens, which are candidates for every sentence.
+        best: The largest number of further candidates for each source token.
     """
     used = list(take_for_lexicon(batches))
     occurrences = _count_tokens([batch.target.numpy() for batch in used], tokenizers.target)
@@ -136,7 +137,7 @@ def learn_shortlist(
 
 
 def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
-    """How often each token occurs; special tokens count 0."""
+    """Count how often each token occurs. The counts of special tokens are set to 0."""
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     for part in ids:
         counts += np.bincount(part.ravel(), minlength=tokenizer.size)
@@ -145,7 +146,10 @@ def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 
 
 def _find_namesakes(tokenizers: Tokenizers) -> Ids:
-    """The target token with the same name for each source token. EOS if there is none, for special tokens and for tags."""
+    """Return the target token with the same name as each source token.
+
+    Where there is none, and for special tokens and tags, return EOS.
+    """
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     producible = tokenizers.target.producible
     ids = {name: number for number, name in enumerate(target) if number > EOS and producible[number]}
@@ -153,7 +157,10 @@ def _find_namesakes(tokenizers: Tokenizers) -> Ids:
 
 
 def _build_table(rows: Ids, tokens: Ids, size: int, width: int) -> Ids:
-    """The first `width` tokens of each row, (size, width), padded with EOS. `rows` must be sorted."""
+    """Build a table (size, width) of the first `width` tokens of each row, padded with EOS.
+
+    `rows` and `tokens` give the row of each token. `rows` must be sorted.
+    """
     columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
     kept = columns < width
     table = np.full((size, width), EOS)

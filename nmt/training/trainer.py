@@ -1,7 +1,8 @@
-"""The training loop: teacher forcing, validation, checkpoints, and exact resuming after any stop.
+"""The training loop: updates of the weights, validation, checkpoints, and exact resuming after any interruption.
 
-All randomness is a pure function of the seed and of the position: updates depend on (seed, cursor in the data), dropout on
-(seed, update). So a checkpoint needs no generator states, only weights, optimizer moments and the position.
+All random choices depend only on the seed and the position. The pairs of an update depend on the seed and the cursor in
+the data. Dropout masks depend on the seed and the number of the update. So a checkpoint needs no states of random
+generators, but only the weights, the moments of the optimizers and the position.
 """
 
 import contextlib
@@ -37,23 +38,28 @@ from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 
-_RETURN_MEMORY_EVERY = 50  # updates: often enough to bound memory use, too rare to cost time
+_RETURN_MEMORY_EVERY = 50  # updates: often enough to limit memory use, and rarely enough to cost no time
 
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
-"""Compute the validation figures of a network, by name. `validation.metric` names the one that selects the best."""
+"""A function that computes the validation results of a network, by name.
+
+The result with the name `validation.metric` selects the best checkpoint.
+"""
 
 
 class Trainer:
     """Trains one network.
 
     Args:
-        network: With initial weights, on its device.
+        network: The network with its initial weights, on the device for training.
         source: The training pairs.
-        validate: Called with the network whose weights would be saved: the moving average if there is one.
-        checkpoints: Where to save.
-        objective: What to minimize; by default the cross entropy of the references.
-        processes: The processes that train together. Only the first one saves.
+        tokenizers: The tokenizers, to be saved in checkpoints.
+        config: The configuration.
+        validate: A function to validate the network that is saved, which is the moving average if there is one.
+        checkpoints: The folder for checkpoints.
+        objective: The loss to minimize. By default, it is the cross entropy of the references.
+        processes: The processes that train together. Only the first one saves checkpoints.
     """
 
     def __init__(
@@ -90,7 +96,7 @@ class Trainer:
         """Train until a limit of the configuration is reached.
 
         Raises:
-            Interrupted: `stop` was set; a checkpoint is saved.
+            Interrupted: A signal was received (`stop`). A checkpoint is saved.
             UserError: The loss or the gradient is infinite or not a number.
         """
         self.stop = stop
@@ -110,19 +116,19 @@ class Trainer:
                     )
 
     def _get_signal(self) -> int | None:
-        """The signal that asks training to stop, the same in all processes."""
+        """Return the signal that stops training, the same in all processes, or None."""
         return self.stop.number if self.processes.world.size == 1 else self.stop_everywhere
 
     def progress(self) -> float:
-        """Fraction of the training that is done, 0 to 1."""
+        """Return the fraction of training that is done, from 0 to 1."""
         settings, position = self.config.training, self.position
         updates = position.update / settings.max_updates if settings.max_updates else 0.0
-        if position.epochs_done is None:  # of a stream, only whole epochs are known
+        if position.epochs_done is None:  # for streams, only whole epochs are known
             return updates if settings.max_updates else position.cursor.epoch / settings.epochs
         return max(position.epochs_done / settings.epochs, updates)
 
     def update_weights(self, update: Update, log: Log) -> None:
-        """Update the weights once, by the gradient of the loss per target token, clipped."""
+        """Update the weights once, with the clipped gradient of the loss per target token."""
         position, settings = self.position, self.config.training
         progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
         rate = learning_rate(settings, progress)
@@ -154,19 +160,22 @@ class Trainer:
         )
 
     def probe(self, largest: Batch) -> None:
-        """Compute the gradients of the largest batch that can occur and discard them, to detect early if it does not fit.
+        """Compute the gradients of the largest possible batch and discard them, to test whether it fits into memory.
 
         Raises:
-            MachineError: Memory is too short for a single pair.
+            MachineError: There is too little memory for a single pair.
         """
         weights = list(self.network.parameters())
-        moments = [torch.empty_like(weight) for weight in weights + weights]  # as much as the optimizer will need
+        moments = [torch.empty_like(weight) for weight in weights + weights]  # as large as the state of the optimizer
         self._compute_gradients([largest])
         del moments
         self.network.zero_grad(set_to_none=True)
 
     def _compute_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """As `accumulate_gradients`. Batches that do not fit into memory are split; dropout masks and sums stay the same."""
+        """Call `accumulate_gradients`, and split batches that do not fit into memory.
+
+        Splitting changes neither the dropout masks nor the sums.
+        """
         while True:
             batches = self.limit.split(batches)
             try:
@@ -174,8 +183,8 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_shortage(error):
                     raise
-            # After the handler: inside it, the traceback keeps the failed batch in memory.
-            self.network.zero_grad(set_to_none=True)  # they hold part of the failed batches
+            # This is outside the `except` block, where the traceback would keep the failed batch in memory.
+            self.network.zero_grad(set_to_none=True)  # the gradients of some batches have been added already
             if self.limit.lower(batches) and self.processes.claim("memory"):
                 logger.warning(
                     "memory is too short for the largest batches, so they are split; "
@@ -185,11 +194,11 @@ class Trainer:
                 torch.cuda.empty_cache()
 
     def accumulate_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """Sum the gradients over batches. Returns the loss, summed over target tokens, and the number of target tokens."""
+        """Sum the gradients over batches. Return the loss, summed over target tokens, and the number of target tokens."""
         losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
-            self.generator.manual_seed(int(seed[0]))  # the same for all batches: each takes the masks of its sentences
+            self.generator.manual_seed(int(seed[0]))  # the same for all batches, see `Randomness`
             randomness = Randomness(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                 loss = self.objective(self.network, batch, randomness)
@@ -198,7 +207,7 @@ class Trainer:
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 
     def _sum_over_processes(self, loss: float, tokens: int) -> tuple[float, int]:
-        """Sum gradients, loss and target tokens over the processes, and exchange which signals they have received."""
+        """Sum gradients, loss and the number of target tokens over all processes, and exchange received signals."""
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
@@ -243,7 +252,7 @@ class Trainer:
     # ---- saving and resuming
 
     def save(self) -> None:
-        """Write a checkpoint of the current position, unless it is saved already."""
+        """Write a checkpoint, unless there is one of the current position."""
         if self.saved_update == self.position.update:
             return
         if self.processes.first:

@@ -1,4 +1,4 @@
-"""Validation: the loss of a network on the validation corpora, and the scores of its translations of them."""
+"""Validation: the loss of a network on the validation corpora, and the scores of its translations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from nmt.translation.translator import Translator
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSet:
-    """Pairs with the same target language and tag, which are scored together."""
+    """Validation pairs with the same target language and tag, whose translations are scored together."""
 
     name: str
     pairs: list[Pair]
@@ -43,13 +43,13 @@ class ValidationSet:
         return [pair.target for pair in self.pairs]
 
     def score(self, metric: str, hypotheses: Sequence[str]) -> float:
-        """The score of translations of the sources, by a metric of `METRICS`."""
+        """Compute the score of translations of the sources. `metric` is the name of a metric in `METRICS`."""
         return METRICS[metric](Scoring.for_training(self.to)).score(hypotheses, [self.references], self.sources)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What one process found for its share of the pairs."""
+    """The results of one process for its share of the validation pairs."""
 
     loss: float
     """The cross entropy of the references, summed over their tokens, in nats."""
@@ -59,16 +59,17 @@ class Share:
 
 
 class Validator:
-    """Judges networks on the validation corpora.
+    """Evaluates networks on the validation corpora.
 
-    The loss is over the pairs with at most `data.max_length` tokens on each side, as in training: a longer pair might not
-    fit into memory. The scores are over all pairs. Each process takes every Nth pair, and all get the same figures.
+    The loss includes only pairs with at most `data.max_length` tokens on each side, as in training, because longer
+    pairs might not fit into memory. The scores include all pairs. Each of N processes evaluates every Nth pair, and all
+    processes return the same results.
     """
 
     def __init__(
         self, config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE
     ) -> None:
-        """Raises DataError: a validation set has no pairs."""
+        """Read the validation corpora. Raises DataError if a validation set has no pairs."""
         self.config, self.tokenizers, self.device, self.processes = config, tokenizers, device, processes
         self.sets = processes.once(lambda: read_validation_sets(config))
         self.own = slice(processes.world.rank, None, processes.world.size)
@@ -79,7 +80,7 @@ class Validator:
         self.metrics = [name for name in names if name in METRICS]
 
     def __call__(self, network: Seq2Seq) -> dict[str, float]:
-        """The figures of a network: `loss` per target token in nats, `perplexity`, and the scores of `score_sets`."""
+        """Evaluate a network. Return `loss` per target token in nats, `perplexity`, and the scores of `score_sets`."""
         share = self.judge_share(network)
         shares = self.processes.gather(share)
         return self.processes.once(lambda: self._combine(shares))
@@ -105,10 +106,10 @@ class Validator:
 
 
 def read_validation_sets(config: Config) -> list[ValidationSet]:
-    """The validation corpora: one set of all, or one for each corpus if they differ in target language or tag.
+    """Read the validation corpora into one set, or into one set for each corpus if target languages or tags differ.
 
     Raises:
-        DataError: a set has no pairs.
+        DataError: A set has no pairs.
     """
     data = config.data
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
@@ -127,7 +128,7 @@ def _read_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSe
 def translate_sets(
     model: Model, sets: Sequence[ValidationSet], options: SearchOptions, chosen: slice = slice(None)
 ) -> list[list[str]]:
-    """The model's translations of the chosen sentences of each set; by default, of all."""
+    """Translate the sentences of each set with a model. `chosen` selects sentences of each set, by default all."""
     translator = Translator([model])
     return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag) for part in sets]
 
@@ -135,9 +136,10 @@ def translate_sets(
 def score_sets(
     sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], metrics: Sequence[str] = (BLEU.name,)
 ) -> dict[str, float]:
-    """The scores of translations of each set.
+    """Score the translations `hypotheses` of each set with each metric.
 
-    `bleu` is the mean over the sets. If there are several, `bleu NAME` is the score of the set NAME; so for every metric.
+    For the metric BLEU, the result `bleu` is the mean over the sets. If there are several sets, the result `bleu NAME`
+    is the score of the set NAME. The results of other metrics have similar names.
     """
     figures = {}
     for metric in metrics:
@@ -149,12 +151,12 @@ def score_sets(
 
 
 def _drop_long(pairs: list[Pair], tokenizers: Tokenizers, max_length: int) -> list[Pair]:
-    """The pairs with at most `max_length` tokens on each side, or all pairs if every one is longer."""
+    """Return the pairs with at most `max_length` tokens on each side, or all pairs if every pair is longer."""
     sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
     short = [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= max_length]
     return short or pairs
 
 
 def _interleave(parts: Sequence[list[str]]) -> list[str]:
-    """All lines in order, given every Nth of them from each of N processes."""
+    """Merge the lines of N processes, of which each has every Nth line, into the original order."""
     return [line for turn in zip_longest(*parts) for line in turn if line is not None]
