@@ -1,1 +1,1 @@
-"""Scores of a model or a text against references."""
+"""Evaluation of translations by comparison with human references."""

@@ -1,4 +1,4 @@
-"""Scores of translations, each with its signature, its confidence interval and its difference from a baseline."""
+"""Computation of scores of translations, with signatures, confidence intervals and comparisons with a baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,43 +15,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How a score compares with a baseline's on the same sentences."""
+    """The comparison of a score with the score of a baseline on the same sentences."""
 
     baseline: float
-    """The baseline's score."""
+    """The score of the baseline."""
     p_value: float
-    """Of the two-sided paired bootstrap test: how often chance alone gives such a difference. 1 for equal scores."""
+    """The p-value of the two-sided paired bootstrap test. It estimates how often chance alone causes a difference of at
+    least this size, and is 1 for equal scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What one metric says of one set of translations."""
+    """The score of a set of translations in one metric."""
 
     name: str
-    """BLEU, chrF2, chrF2++ or TER, as sacreBLEU calls them. Lower is better for TER alone."""
+    """The name of the metric in sacreBLEU: BLEU, chrF2, chrF2++ or TER. Lower scores are better in TER, and higher scores
+    are better in the other metrics."""
     score: float
-    """From 0 to 100; TER can exceed 100."""
+    """The score, from 0 to 100. TER can exceed 100."""
     mean: float
-    """Over the resamples of the bootstrap."""
+    """The mean score of the resamples of the bootstrap."""
     margin: float
     """Half the width of the 95 % confidence interval, which is `mean` ± `margin`."""
     signature: str
-    """sacreBLEU's signature: everything that others need to compute the same figure."""
+    """The signature of sacreBLEU, which lists all settings that are needed to reproduce the score."""
     difference: Difference | None = None
-    """From the baseline, if there is one."""
+    """The comparison with the baseline, or None without a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All scores of one set of translations."""
+    """All scores of a set of translations."""
 
     sentences: int
     references: int
-    """References per sentence."""
+    """The number of references per sentence."""
     scores: tuple[Score, ...]
 
     def __getitem__(self, metric: str) -> Score:
-        """The score of a metric: `evaluation["bleu"]`. Raises KeyError: the metric was not asked for."""
+        """Return the score in a metric, as in `evaluation["bleu"]`. Raises KeyError: the metric was not computed."""
         for score in self.scores:
             if score.name == METRICS[metric].title:
                 return score
@@ -69,30 +71,31 @@ def evaluate(
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Evaluation:
-    """Score translations, or a translator, against human references.
+    """Score translations by comparison with human references. Instead of translations, a translator may be given.
 
     >>> evaluation = evaluate(["Das alte Haus."], ["Das sehr alte Haus."], metrics=["chrf", "ter"])
     >>> f"{evaluation['chrf'].score:.1f}"
     '57.2'
 
-    All texts are plain text as a reader would see it, not tokenized. Every figure equals that of sacreBLEU's own command:
-    1,000 bootstrap resamples, seed 12345.
+    All texts must be ordinary text without tokenization. The figures are the same as in the command `sacrebleu`, with
+    1,000 bootstrap resamples and seed 12345.
 
     Args:
-        system: one translation per sentence, or a translator to translate `source` with its default options.
-        references: one reference per sentence, or several sets of them.
+        system: one translation per sentence, or a translator. The translator translates `source` with default options.
+        references: one reference per sentence, or several sets of references.
         source: the source sentences, for a translator and for metrics that need them.
-        baseline: another system's translations of the same sentences, to test the differences for significance.
-        metrics: any of bleu, chrf, chrf++ and ter.
-        target_language: its code; by default, that of the translator. A translator of several languages translates into
-            it. BLEU has special tokenizers for zh, ja and ko; TER counts characters in zh and ja.
-        tokenize: sacreBLEU's tokenizer for BLEU, instead of the language's.
-        lowercase: ignore case. TER always does.
+        baseline: translations of the same sentences by another system. The differences are tested for significance.
+        metrics: names of metrics, from bleu, chrf, chrf++ and ter.
+        target_language: the code of the target language. The default is the target language of the translator. A
+            translator with several target languages translates into this language. BLEU has special tokenizers for zh,
+            ja and ko, and TER counts characters in zh and ja.
+        tokenize: the name of sacreBLEU's tokenizer for BLEU. The default is the tokenizer of the target language.
+        lowercase: whether to ignore case. TER always ignores case.
 
     Raises:
-        DataError: there is nothing to score, or numbers of lines differ.
-        ConfigError: a metric or a tokenizer is unknown, the source is missing, or the translator has several target
-            languages and none is chosen.
+        DataError: there is nothing to score, or the numbers of lines differ.
+        ConfigError: a metric or a tokenizer is unknown, the source is missing, or no target language is chosen for a
+            translator with several target languages.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     if not references:
@@ -105,7 +108,7 @@ def evaluate(
         if source is None:
             raise ConfigError("source: missing; give the sentences that the translator should translate")
         target_language = target_language or system.target_language()
-    # Before the long wait for translations, so that it is not in vain.
+    # The metrics are built before the translator runs, so that a missing package is reported without a long wait.
     scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
     built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]
     for metric in built:
@@ -146,7 +149,11 @@ def _score(
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Check that named texts are as long as the first one, and not empty. Raises DataError."""
+    """Check that texts, given with their names, are not empty and have equal numbers of lines.
+
+    Raises:
+        DataError: the first text is empty, or another text has a different number of lines.
+    """
     (first, lines), *others = texts
     if not lines:
         raise DataError(f"{first}: empty, there is nothing to evaluate; give at least one line")

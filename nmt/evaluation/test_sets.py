@@ -1,4 +1,4 @@
-"""The public test sets that sacreBLEU knows, WMT's among them."""
+"""A reader of the public test sets that sacreBLEU provides, for example the test sets of WMT."""
 
 import difflib
 
@@ -10,15 +10,18 @@ from nmt.system.files import reason
 
 
 def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[str]]]:
-    """The source lines and the sets of references of a test set. sacreBLEU downloads it on its first use.
+    """Read a test set, which sacreBLEU downloads when it is first used.
 
     Args:
-        name: `wmt17`, for example; `sacrebleu --list` shows all names.
-        language_pair: `en-de`, for example.
+        name: the name of the test set, for example `wmt17`. The command `sacrebleu --list` prints all names.
+        language_pair: the source and the target language, for example `en-de`.
+
+    Returns:
+        The source lines, and the sets of references.
 
     Raises:
         DataError: the test set or the language pair is unknown.
-        MachineError: it cannot be downloaded.
+        MachineError: the test set cannot be downloaded.
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=3) or ["wmt17", "wmt24"]
@@ -30,7 +33,7 @@ def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[s
         raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
     try:
         source, references = get_source_file(name, language_pair), get_reference_files(name, language_pair)
-    except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and raises what its archives raise
+    except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and lets errors of archives pass
         raise MachineError(
             f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
             "check the network, or give the files as --source and --reference"

@@ -1,7 +1,7 @@
 """Confidence intervals and significance tests of scores by bootstrap resampling (Koehn 2004).
 
-The figures are the same as those of the commands `sacrebleu --confidence` and `sacrebleu --paired-bs`, because the
-resamples and the precision of the sums are the same.
+The commands `sacrebleu --confidence` and `sacrebleu --paired-bs` report the same figures, because this module draws the
+same resamples and sums them in the same precision.
 """
 
 from collections.abc import Sequence

@@ -93,7 +93,7 @@ class BLEU(SacrebleuMetric):
 
     @cached_property
     def for_sentences(self) -> "BLEU":
-        """The variant that ignores n-grams longer than the sentence. BLEU scores every short sentence close to 0."""
+        """The variant that ignores n-grams longer than the text, which would give every short sentence nearly 0."""
         return BLEU(self.scoring, effective_order=True)
 
     def words(self, line: str) -> list[str]:

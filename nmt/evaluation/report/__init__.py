@@ -1,1 +1,1 @@
-"""The page that `nmt-evaluate --report` writes: figures, drawings of them, and the text around both."""
+"""Modules that compute and write the report of `nmt-evaluate --report`, an HTML page with figures and plots."""

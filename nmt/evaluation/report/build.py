@@ -1,4 +1,4 @@
-"""Gathers everything that a report shows."""
+"""A function that computes everything that a report shows."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, ChrF
 from nmt.translation.request import Translation
 
-WORST = 20  # sentences shown
-MAPS, MAX_MAP_TOKENS = 4, 30  # heat maps shown, and tokens on each side of one
+WORST = 20  # the number of sentences with the lowest scores that are shown
+MAPS, MAX_MAP_TOKENS = 4, 30  # the largest number of heat maps, and the largest number of tokens on each side of a map
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInputs:
-    """What a report is about: scored translations, and what is known of their origin."""
+    """The inputs of a report: scored translations, and information about the models that made the translations."""
 
     evaluation: Evaluation
     """The scores of `hypotheses`."""
@@ -39,21 +39,26 @@ class ReportInputs:
     references: Sequence[Sequence[str]]
     """One or more sets of references, each as long as `hypotheses`."""
     scoring: Scoring
-    """How the groups of sentences and the single sentences are scored. BLEU's tokenizer also decides what a word is."""
+    """The options of the scores of groups of sentences and of single sentences. The report splits text into words with
+    BLEU's tokenizer."""
     source: Sequence[str] | None = None
     translations: Sequence[Translation] = ()
-    """The hypotheses with their attention, if a model made them."""
+    """The hypotheses with their attention, if a model made the hypotheses."""
     tags: Collection[str] = ()
-    """Source tokens that are not words of the text."""
+    """The source tokens that are tags and not words of the text."""
     frequency_text: tuple[str, Sequence[str]] | None = None
-    """The name and the lines of the text in which words are counted. By default, the first references."""
+    """The name and the lines of the text in which words are counted. By default, it is the first set of references."""
     histories: Sequence[History] = ()
-    """The trainings of the models."""
+    """The histories of the training runs of the models."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Figures of one set of translations and, if a model made them, of its attention and its training."""
+    """The figures of a report.
+
+    They describe a set of translations. If a model made the translations, they also describe its attention and its
+    training.
+    """
 
     evaluation: Evaluation
     length_groups: Sequence[LengthGroup]
@@ -63,10 +68,11 @@ class Report:
     lengths: Lengths
     repetitions: Sequence[Repetition]
     coverages: Sequence[Coverage]
-    """Of each sentence; empty where the attention is not known."""
+    """The coverage of each sentence. The sequence is empty if the attention is not known."""
     worst: Sequence[Sentence]
+    """The sentences with the lowest scores, lowest first."""
     mapped: Sequence[tuple[Sentence, Translation]]
-    """Sentences whose attention is drawn, from bad to good ones."""
+    """The sentences whose attention is drawn, by increasing score."""
     histories: Sequence[History]
 
     @property
@@ -79,7 +85,7 @@ class Report:
 
 
 def build_report(inputs: ReportInputs) -> Report:
-    """Compute what a report shows."""
+    """Compute the figures of a report."""
     bleu, chrf = BLEU(inputs.scoring), ChrF(inputs.scoring)
     hypotheses = [bleu.words(line) for line in inputs.hypotheses]
     references = [[bleu.words(line) for line in lines] for lines in inputs.references]
@@ -103,7 +109,7 @@ def build_report(inputs: ReportInputs) -> Report:
 
 
 def _choose_maps(ranked: Sequence[Sentence], translations: Sequence[Translation]) -> list[tuple[Sentence, Translation]]:
-    """At most MAPS sentences that are small enough to draw, evenly spaced from the worst to the best."""
+    """Choose at most MAPS short sentences whose ranks are evenly spaced from the lowest to the highest score."""
     pairs = [(sentence, translations[sentence.number - 1]) for sentence in ranked] if translations else []
     small = [
         (sentence, translation)

@@ -1,4 +1,4 @@
-"""Drawings as SVG. Only this file imports matplotlib."""
+"""Functions that draw plots as SVG. No other module imports matplotlib."""
 
 import io
 import warnings
@@ -9,11 +9,11 @@ from nmt.errors import MachineError
 from nmt.evaluation.report.history import History
 from nmt.metrics.standard import METRICS
 
-CELL = 0.32  # inches, the side of a cell of a heat map
+CELL = 0.32  # the width and height of a cell of a heat map, in inches
 COLOR = "#0969da"
 _SETTINGS = {
-    "svg.fonttype": "none",  # text stays text, in the fonts of the reader
-    "svg.hashsalt": "nmt",  # the same drawing gives the same file
+    "svg.fonttype": "none",  # write text as text and not as outlines; the reader's browser chooses the font
+    "svg.hashsalt": "nmt",  # write the same file for the same drawing
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -22,7 +22,7 @@ _SETTINGS = {
 
 
 def require_matplotlib() -> Any:
-    """The package matplotlib. Raises MachineError: it is missing."""
+    """Import matplotlib. Raises MachineError: the package is missing."""
     try:
         import matplotlib.figure
     except ImportError as error:
@@ -31,16 +31,18 @@ def require_matplotlib() -> Any:
 
 
 def draw(paint: Callable[[list[Any]], None], width: float, height: float, *, rows: int = 1, columns: int = 1) -> str:
-    """The SVG of a drawing.
+    """Draw a figure and return it as SVG.
 
     Args:
-        paint: a function that draws into the axes it is given, row by row.
-        width, height: in inches.
-        rows, columns: the grid of axes.
+        paint: a function that draws into a list of axes. The list contains the grid of axes, row by row.
+        width: the width of the figure in inches.
+        height: the height of the figure in inches.
+        rows: the number of rows in the grid of axes.
+        columns: the number of columns in the grid of axes.
     """
     matplotlib, stream = require_matplotlib(), io.StringIO()
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
-        # The reader's fonts may have glyphs that this machine's have not.
+        # The fonts of the reader may have glyphs that the fonts of this machine lack.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
         paint(list(figure.subplots(rows, columns, squeeze=False).flat))
@@ -49,7 +51,15 @@ def draw(paint: Callable[[list[Any]], None], width: float, height: float, *, row
 
 
 def draw_bars(labels: Sequence[str], values: Sequence[float], *, x: str, y: str, notes: Sequence[str]) -> str:
-    """A bar for each label with its value above it and a note below the label. `x` and `y` name the axes."""
+    """Draw a bar for each label, with the value above the bar and a note below the label. Return the SVG.
+
+    Args:
+        labels: the labels of the bars.
+        values: the heights of the bars.
+        x: the name of the horizontal axis.
+        y: the name of the vertical axis.
+        notes: a note for each bar.
+    """
 
     def paint(axes: list[Any]) -> None:
         drawn = axes[0].bar(range(len(labels)), values, color=COLOR, width=0.7)
@@ -62,7 +72,7 @@ def draw_bars(labels: Sequence[str], values: Sequence[float], *, x: str, y: str,
 
 
 def draw_heat_map(weights: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str]) -> str:
-    """Weights from 0 (white) to 1 (dark), with a label for each row and column."""
+    """Draw weights from 0 (white) to 1 (dark) as a heat map with labels for rows and columns. Return the SVG."""
     margin = 0.3 + 0.09 * max(map(len, (*rows, *columns)))
     width, height = margin + CELL * len(columns), margin + CELL * len(rows)
     return draw(lambda axes: fill_heat_map(axes[0], weights, rows, columns), width, height)
@@ -77,7 +87,16 @@ def fill_heat_map(
     colors: str = "Blues",
     bounds: tuple[float, float] = (0, 1),
 ) -> None:
-    """Draw a heat map into axes, in one of matplotlib's color maps from the lower to the upper bound."""
+    """Draw a heat map into axes.
+
+    Args:
+        axes: the axes of matplotlib to draw into.
+        weights: the weight of each cell, with shape (rows, columns).
+        rows: the labels of the rows.
+        columns: the labels of the columns.
+        colors: the name of a color map of matplotlib.
+        bounds: the weights with the first and the last color of the color map.
+    """
     axes.imshow(weights, cmap=colors, vmin=bounds[0], vmax=bounds[1], aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), [replace_unprintable(label) for label in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [replace_unprintable(label) for label in rows])
@@ -87,7 +106,11 @@ def fill_heat_map(
 
 
 def draw_curves(histories: Sequence[History]) -> str:
-    """The losses of each training by update, and next to them every metric that its validations report."""
+    """Draw the training and validation losses of training runs, and next to them every metric of their validations.
+
+    Returns:
+        The SVG of the plots.
+    """
     metrics = [metric for metric in METRICS.values() if any(each.series("valid", metric.name)[0] for each in histories)]
 
     def paint(axes: list[Any]) -> None:
@@ -105,5 +128,5 @@ def draw_curves(histories: Sequence[History]) -> str:
 
 
 def replace_unprintable(text: str) -> str:
-    """Text without control characters, which XML does not allow."""
+    """Replace unprintable characters, because XML does not allow control characters."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

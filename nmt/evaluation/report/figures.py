@@ -1,6 +1,7 @@
-"""The figures of a report. Nothing is drawn here.
+"""Functions that compute the figures of a report, without drawing.
 
-BLEU's tokenizer decides what a word is. With several references, word frequencies and lengths are compared with the first one.
+BLEU's tokenizer splits text into words. If there are several sets of references, the lengths and the words of
+translations are compared with the first set.
 """
 
 import itertools
@@ -12,22 +13,22 @@ from nmt.metrics.metric import Metric
 from nmt.metrics.standard import BLEU
 from nmt.translation.request import Translation
 
-LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest number of words in each group of sentences; the last is open
-FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest number of occurrences in each group of words
-SHORT_BELOW = 0.7  # of the number of words in the reference: a shorter translation may be incomplete
-NEGLECTED_BELOW = 0.2  # attention, summed over the translation: a source word with less may not have been translated
-MAX_REPEATED = 4  # words in a repeated n-gram
-_WORD_START = "▁"  # SentencePiece's mark
+LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest number of words of the sentences in each group
+FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest frequency of the words in each group
+SHORT_BELOW = 0.7  # a translation may be incomplete if its length, divided by that of the reference, is below this
+NEGLECTED_BELOW = 0.2  # a source word may be untranslated if its attention, summed over the translation, is below this
+MAX_REPEATED = 4  # the largest number of words in a repeated n-gram
+_WORD_START = "▁"  # SentencePiece's mark at the start of a word
 
 Words = list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LengthGroup:
-    """Sentences whose references have about the same length."""
+    """A group of sentences whose references have about the same length, and the scores of the group."""
 
     label: str
-    """The number of words in the reference: 6–10, for example."""
+    """The range of the number of words in the reference, for example 6–10."""
     sentences: int
     bleu: float
     chrf: float
@@ -35,16 +36,16 @@ class LengthGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class FrequencyGroup:
-    """Words that are about equally frequent, and how well they are translated."""
+    """A group of words that are about equally frequent, and counts of their occurrences in translations."""
 
     label: str
-    """How often each of the words occurs: 5–9, for example."""
+    """The range of the frequencies of the words, for example 5–9."""
     reference: int
-    """Occurrences in the references."""
+    """The number of occurrences in the references."""
     hypothesis: int
-    """Occurrences in the translations."""
+    """The number of occurrences in the translations."""
     matched: int
-    """Occurrences in both, counted sentence by sentence."""
+    """The number of occurrences in the translations that match an occurrence in the reference of the same sentence."""
 
     @property
     def precision(self) -> float:
@@ -56,34 +57,34 @@ class FrequencyGroup:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, from 0 to 1."""
+        """The harmonic mean of precision and recall, from 0 to 1."""
         return 2 * self.matched / (self.hypothesis + self.reference) if self.matched else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repetition:
-    """n-grams that a translation contains more than once and more often than any reference of the sentence."""
+    """Counts of repetitions: n-grams that a translation contains more than once and more often than any reference."""
 
     size: int
-    """The number of words in the n-gram."""
+    """The number of words in an n-gram."""
     surplus: int
-    """Occurrences after the first one that no reference has."""
+    """The number of repeated occurrences: all after the first one that exceed the number in every reference."""
     total: int
-    """All n-grams of this size in the translations."""
+    """The number of all n-grams of this size in the translations."""
     sentences: int
-    """Translations with at least one repetition."""
+    """The number of translations with at least one repetition."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """The lengths of translations and of their first references."""
+    """The total lengths of translations and of their first references."""
 
     hypothesis: int
-    """Words in all translations."""
+    """The number of words in all translations."""
     reference: int
-    """Words in all references."""
+    """The number of words in the first set of references."""
     short: int
-    """Translations that have less than SHORT_BELOW of the words of their reference."""
+    """The number of translations whose length is less than SHORT_BELOW times the length of the reference."""
 
     @property
     def ratio(self) -> float:
@@ -98,29 +99,29 @@ class Coverage:
     attention: tuple[float, ...]
 
     def neglected(self) -> list[str]:
-        """Words with letters or digits whose attention is below NEGLECTED_BELOW."""
+        """Return the words with letters or digits whose attention is below NEGLECTED_BELOW."""
         pairs = zip(self.words, self.attention, strict=True)
         return [word for word, weight in pairs if weight < NEGLECTED_BELOW and any(map(str.isalnum, word))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One sentence and its translation."""
+    """A sentence with its references, its translation and the score of the translation."""
 
     number: int
-    """The number of the line, from 1."""
+    """The number of the line, counted from 1."""
     chrf: float
     source: str | None
     references: tuple[str, ...]
     hypothesis: str
     neglected: tuple[str, ...] = ()
-    """Source words with little attention, if the attention is known."""
+    """The source words with little attention, or none if the attention is not known."""
 
 
 def group_by_length(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], bleu: BLEU, chrf: Metric
 ) -> list[LengthGroup]:
-    """The corpus scores of sentences of similar length, by the words in the first reference. Empty groups are left out."""
+    """Group sentences by the number of words in the first reference, and score each group that is not empty."""
     members: dict[int, list[int]] = {}
     for index, line in enumerate(references[0]):
         members.setdefault(_find_group(LENGTHS, len(bleu.words(line))), []).append(index)
@@ -137,9 +138,15 @@ def group_by_length(
 def group_by_frequency(
     hypotheses: Sequence[Words], references: Sequence[Words], frequencies: Mapping[str, int]
 ) -> list[FrequencyGroup]:
-    """Precision and recall of words by their frequency. Groups without a word in the references are left out.
+    """Group words by frequency, and count how many words of each group match the references.
 
-    A word matches as often as it occurs in both the translation and the reference of a sentence.
+    The number of matches of a word in a sentence is the smaller of its numbers of occurrences in the translation and in
+    the reference. Groups without a word in the references are left out.
+
+    Args:
+        hypotheses: the words of each translation.
+        references: the words of each reference.
+        frequencies: the frequency of each word. Words that are not listed have frequency 0.
     """
     ours, theirs, both = Counter[int](), Counter[int](), Counter[int]()
     for hypothesis, reference in zip(hypotheses, references, strict=True):
@@ -156,12 +163,12 @@ def group_by_frequency(
 
 
 def count_words(lines: Iterable[Words]) -> Counter[str]:
-    """How often each word occurs."""
+    """Count the occurrences of each word."""
     return Counter(itertools.chain.from_iterable(lines))
 
 
 def count_repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
-    """Repeated n-grams that no reference has, from one word to MAX_REPEATED."""
+    """Count repeated n-grams that no reference contains as often, for n-grams of 1 to MAX_REPEATED words."""
     return [_count_size(size, hypotheses, references) for size in range(1, MAX_REPEATED + 1)]
 
 
@@ -182,7 +189,7 @@ def _ngrams(words: Words, size: int) -> Iterator[tuple[str, ...]]:
 
 
 def compare_lengths(hypotheses: Sequence[Words], references: Sequence[Words]) -> Lengths:
-    """The lengths of translations and of their references."""
+    """Compare the lengths of translations with the lengths of their references."""
     pairs = [(len(ours), len(theirs)) for ours, theirs in zip(hypotheses, references, strict=True)]
     return Lengths(
         hypothesis=sum(ours for ours, _ in pairs),
@@ -192,16 +199,18 @@ def compare_lengths(hypotheses: Sequence[Words], references: Sequence[Words]) ->
 
 
 def compute_coverage(translation: Translation, tags: Collection[str] = ()) -> Coverage:
-    """The attention to each source word of a translation whose attention is known (Tu et al. 2016 call the sum coverage).
+    """Sum the attention to each source word over the tokens of a translation (called coverage by Tu et al. 2016).
 
-    Source tokens in `tags` are not words.
+    Args:
+        translation: a translation with its attention.
+        tags: the source tokens to ignore, because they are not words of the text.
     """
     indices = [index for index, token in enumerate(translation.source_tokens) if token not in tags]
     tokens = [translation.source_tokens[index] for index in indices]
     received = [sum(weights[index] for weights in translation.attention) for index in indices]
     names: list[str] = []
     attention: list[float] = []
-    marked = any(token.startswith(_WORD_START) for token in tokens)  # otherwise each token is a word or a character
+    marked = any(token.startswith(_WORD_START) for token in tokens)  # False if each token is a word or a character
     for token, weight in zip(tokens, received, strict=True):
         if names and marked and not token.startswith(_WORD_START):
             names[-1], attention[-1] = names[-1] + token, attention[-1] + weight
@@ -218,7 +227,7 @@ def rank_sentences(
     chrf: Metric,
     coverages: Sequence[Coverage] = (),
 ) -> list[Sentence]:
-    """All sentences by sentence-level chrF, the worst first. Equal ones keep their order."""
+    """Sort sentences by sentence-level chrF, lowest first. Sentences with equal scores keep their order."""
     sentences = []
     for index, (hypothesis, *others) in enumerate(zip(hypotheses, *references, strict=True)):
         sentence = Sentence(
@@ -234,7 +243,7 @@ def rank_sentences(
 
 
 def _find_group(minima: Sequence[int], value: int) -> int:
-    """The index of the group of a value. Values below the first minimum belong to the first group."""
+    """Return the index of the group of a value. Values below the first minimum belong to the first group."""
     return max(0, sum(minimum <= value for minimum in minima) - 1)
 
 

@@ -1,4 +1,4 @@
-"""The history of a training, from the metrics.jsonl of its output folder."""
+"""The history of a training run, which is read from the file metrics.jsonl in its output folder."""
 
 import itertools
 import json
@@ -15,14 +15,22 @@ from nmt.system.files import reason
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """The records of one training."""
+    """The records of one training run."""
 
     name: str
-    """The folder."""
+    """The path of the output folder."""
     records: Sequence[dict[str, Any]]
 
     def series(self, kind: str, key: str) -> tuple[list[int], list[float]]:
-        """Updates and values of the records of a kind (`train` or `valid`) in which a figure is a finite number."""
+        """Return the values of a figure at the updates where it was recorded.
+
+        Args:
+            kind: the kind of records to read, `train` or `valid`.
+            key: the name of the figure in the records. Records without a finite number for this key are ignored.
+
+        Returns:
+            The updates, and the value of the figure at each update.
+        """
         found = [
             (record["update"], record[key])
             for record in self.records
@@ -32,17 +40,17 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """The duration of the training, validations included."""
-        # Older versions reset the timer at every --resume, so that a record shows less time than the one before it.
+        """The duration of training in seconds, validations included."""
+        # Older versions reset the timer at every --resume. A record may then show less time than the previous record.
         marks = [float(record["seconds"]) for record in self.records]
         return sum(mark for mark, following in itertools.pairwise([*marks, -1.0]) if following < mark)
 
 
 def read_history(folder: Path) -> History | None:
-    """The history in the output folder of a training, or None where there is none, as in a model folder.
+    """Read the history of a training run from its output folder. Return None for a model folder, which has no history.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the history cannot be read.
     """
     path = folder / METRICS
     if not path.is_file():

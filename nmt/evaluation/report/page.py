@@ -1,6 +1,6 @@
-"""A report as one HTML page that needs no other file. page.html.j2 beside this file is its text.
+"""Functions that write a report as a single HTML page, from the Jinja2 template page.html.j2.
 
-Only this file imports Jinja2. It escapes everything that is inserted.
+Jinja2 escapes all values that are inserted into the template. No other module imports Jinja2.
 """
 
 import base64
@@ -18,7 +18,9 @@ PAGE = "index.html"
 
 
 def prepare(folder: str) -> None:
-    """Make the folder and check, before any long work, that a report can be drawn and written there.
+    """Make the folder, and check that a report can be drawn and written to the folder.
+
+    This reports an error before the long computation of the scores.
 
     Raises:
         MachineError: the folder cannot be made or written, or matplotlib is missing.
@@ -30,12 +32,12 @@ def prepare(folder: str) -> None:
 
 
 def write_page(folder: str, report: Report) -> None:
-    """Write the page into the folder. Raises MachineError: it cannot be written."""
+    """Write the page of a report into a folder. Raises MachineError: the page cannot be written."""
     write_whole(Path(folder) / PAGE, render(report))
 
 
 def render(report: Report) -> str:
-    """The whole page."""
+    """Return the HTML page of a report."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nmt.evaluation.report", "."),
         autoescape=True,
@@ -44,7 +46,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Pictures are images rather than elements of the page, so that the names inside two of them cannot clash.
+    # Each picture is embedded as an image and not as inline SVG, because the ids in two inline pictures could clash.
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.get_template("page.html.j2")
     return template.render(
