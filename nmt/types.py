@@ -53,7 +53,7 @@ class Batch:
         return self.source.numel() + self.target.numel()
 
     def twice(self) -> "Batch":
-        """Return a batch of all sentences, followed by a second copy of all sentences."""
+        """Return a batch that contains all sentences twice: first all sentences, then all sentences again."""
         return dataclasses.replace(
             self,
             source=self.source.repeat(2, 1),

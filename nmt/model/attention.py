@@ -19,7 +19,7 @@ from nmt.system.machine import product_dtype
 
 
 class AttendedMemory(Protocol):
-    """The encoded sentences that attention reads: a `Memory`, or a `StepMemory` if training attends step by step."""
+    """The encoded sentences that attention reads: a `Memory`, or for one time step after another a `StepMemory`."""
 
     @property
     def keys(self) -> Factor: ...  # (B, S, A)
@@ -31,7 +31,10 @@ class AttendedMemory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """Encoded sentences whose keys or values receive their gradient once, after the last time step (`Repeated`)."""
+    """Encoded sentences for attention step by step in training.
+
+    Keys, values or both are `Repeated`, so that their gradient is one large product after the last time step.
+    """
 
     keys: Factor
     values: Factor
@@ -41,7 +44,7 @@ class StepMemory:
 class Attention(nn.Module, ABC):
     """The base class of attention. It computes keys once per sentence, and then contexts and weights for queries.
 
-    Some attentions have a state (B, Q, S) that changes from one time step to the next.
+    Some subclasses have a state (B, Q, S), which changes from one time step to the next.
     """
 
     @abstractmethod
@@ -97,7 +100,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 class DotAttention(ScoredAttention):
-    """score = qᵀ v (Luong et al. 2015, eq. 8, dot)."""
+    """Dot-product attention: score = qᵀ v for query q and encoder output v (Luong et al. 2015, eq. 8, dot)."""
 
     def __init__(self, _config: ModelConfig) -> None:
         super().__init__()
@@ -113,7 +116,7 @@ class DotAttention(ScoredAttention):
 
 
 class GeneralAttention(DotAttention):
-    """score = qᵀ W v (Luong et al. 2015, eq. 8, general)."""
+    """Bilinear attention: score = qᵀ W v for query q and encoder output v (Luong et al. 2015, eq. 8, general)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -124,7 +127,10 @@ class GeneralAttention(DotAttention):
 
 
 class AdditiveAttention(ScoredAttention):
-    """score = wᵀ tanh(W q + U v) (Bahdanau et al. 2015, appendix A.1.2)."""
+    """Additive attention: score = wᵀ tanh(W q + U v) for query q and encoder output v.
+
+    See Bahdanau et al. 2015, appendix A.1.2.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -139,7 +145,7 @@ class AdditiveAttention(ScoredAttention):
         return self.score(torch.tanh(self.sums(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
 
     def sums(self, query: Tensor, memory: AttendedMemory) -> Tensor:
-        """Compute W q + U v for each query and source token, (B, Q, S, A)."""
+        """Compute W q + U v for each query q and encoder output v, (B, Q, S, A)."""
         assert isinstance(memory.keys, Tensor)
         return self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # type: ignore[no-any-return]
 
@@ -147,7 +153,7 @@ class AdditiveAttention(ScoredAttention):
 class HeadsAttention(Attention):
     """Attention in several heads, each with separate queries, keys and values.
 
-    The attention weights that it returns are the mean over the heads.
+    The attention weights that `forward` returns are the mean over the heads.
     """
 
     def __init__(self, config: ModelConfig) -> None:

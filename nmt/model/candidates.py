@@ -16,10 +16,10 @@ from nmt.types import EOS
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """The target tokens that the translation of each sentence of a batch may contain.
+    """The target tokens that translations may contain, for each sentence of a batch.
 
-    Scores (N, W) have one column for each candidate. Sentences with fewer than W candidates have padding at the end of
-    their row. The padding has no probability, so the other sentences of the batch do not change the probabilities.
+    Scores (N, W) have one column for each candidate. If a sentence has fewer than W candidates, padding follows them in
+    its row. Padding has the probability 0, so the probabilities do not depend on the other sentences of the batch.
     """
 
     tokens: Tensor  # (B, W) int64, each row ascending from EOS, since PAD, UNK and BOS are never candidates
@@ -99,11 +99,11 @@ class Shortlist:
     """
 
     target_size: int  # size of the target vocabulary
-    frequent: NDArray[np.int64]  # (any number,) tokens that are candidates of every sentence
-    best: NDArray[np.int64]  # (source vocabulary, at most) target tokens for each source token, padded with EOS
+    frequent: NDArray[np.int64]  # one dimension: tokens that are candidates of every sentence
+    best: NDArray[np.int64]  # two dimensions: target tokens for each source token, padded with EOS
 
     def __post_init__(self) -> None:
-        """Raises ValueError if an id is not that of a target token that may be a candidate."""
+        """Raises ValueError if an array has the wrong shape, or contains an id that cannot be a candidate."""
         if self.frequent.ndim != 1 or self.best.ndim != 2:
             raise ValueError(f"{self.frequent.ndim} and {self.best.ndim} dimensions instead of 1 and 2")
         ids = np.concatenate([self.frequent, self.best.ravel()])
@@ -111,7 +111,7 @@ class Shortlist:
             raise ValueError(f"tokens {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
 
     def with_source_tokens(self, producible: NDArray[np.bool_]) -> "Shortlist":
-        """Add each source token to its own candidates if a translation may contain it, for a network that copies.
+        """Make each source token a candidate for itself if a translation may contain it, for a network that copies.
 
         Source and target must share one vocabulary. `producible` (V,) is True at the tokens that a translation may
         contain.

@@ -46,7 +46,7 @@ def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 
     r, z = σ(W x + U h + b);  n = tanh(W x + b + r ⊙ (U h + b));  h' = (1 − z) ⊙ n + z ⊙ h
 
-    The shapes are those in `lstm`, but with three gates, in the order r, z, n.
+    The shapes are the same as in `lstm`, but with three gates, in the order r, z, n.
     """
     (h,) = state
     input_r, input_z, input_n = inputs.chunk(3, dim=-1)
@@ -57,7 +57,10 @@ def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 
 
 def rnn(inputs: Tensor, recurrent: Tensor, _state: CellState) -> CellState:
-    """Compute a time step of a plain RNN (Elman 1990): h' = tanh(W x + U h + b). `recurrent` contains U h."""
+    """Compute a time step of a plain RNN (Elman 1990): h' = tanh(W x + U h + b).
+
+    The shapes are the same as in `lstm`, but with one gate.
+    """
     return (torch.tanh(inputs + recurrent),)
 
 

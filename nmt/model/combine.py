@@ -12,12 +12,12 @@ Apply = Callable[[nn.Linear, Tensor], Tensor]
 
 
 def apply_linear(linear: nn.Linear, inputs: Tensor) -> Tensor:
-    """Return W x + b."""
+    """Return W x + b for the weights of `linear`."""
     return linear(inputs)  # type: ignore[no-any-return]
 
 
 class Combine(nn.Linear):
-    """h̃ = tanh(W [c; h] + b) (Luong et al. 2015, eq. 5)."""
+    """The layer h̃ = tanh(W [c; h] + b) for a context c and decoder output h (Luong et al. 2015, eq. 5)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.decoder_size + config.encoder_size, config.decoder_size)

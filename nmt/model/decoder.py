@@ -93,7 +93,7 @@ class Decoder(nn.Module, ABC):
         return context, weights, self.attention.advance(state, weights)
 
     def add_residual(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
-        """Add the input `below` of a layer to its outputs, if the network is residual and it is not the first layer."""
+        """Add the inputs `below` of a layer to its outputs, if the network is residual and the layer is not the first."""
         return below + outputs if index and self.residual else outputs
 
 
@@ -101,7 +101,7 @@ class Attended(NamedTuple):
     """Outputs of the first layer of a `ContextDecoder`, at all target positions (B, T, ·) or at one (N, ·)."""
 
     hidden: Tensor  # (…, H) outputs of the recurrent layer
-    context: Tensor  # (…, C)
+    context: Tensor  # (…, C) contexts of attention
     weights: Tensor  # (…, S) attention weights
 
 
@@ -222,7 +222,7 @@ class InputFeedingDecoder(Decoder):
 
     def unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
         H = self.layers[0].hidden_size
-        # One mask between each two layers, for the whole sequence.
+        # Each layer above the first has one dropout mask for the whole sequence.
         masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]
         return StepWeights(
             layers=[layer.unroll(embedded, randomness) for layer in self.layers],

@@ -59,7 +59,7 @@ def dropout_mask(like: Tensor, size: int, rate: float, randomness: Randomness | 
 
 
 def step_mask(like: Tensor, size: int, rate: float, randomness: Randomness | None) -> Tensor | None:
-    """Draw a mask as `dropout_mask` does, but without the time dimension, (B, size), and in the type of products."""
+    """Draw a mask (B, size) like `dropout_mask`, for use at single time steps, in the data type of matrix products."""
     mask = dropout_mask(like, size, rate, randomness)
     return None if mask is None else mask.squeeze(1).to(product_dtype(like))
 

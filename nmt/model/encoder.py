@@ -99,7 +99,7 @@ class Encoder(nn.Module):
         return hidden
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return the final output of the last layer in each direction, (B, H), from its outputs (B, S, H)."""
+        """Return the final output of the last layer in each direction, (B, H), from all its outputs (B, S, H)."""
         return self.layers[-1].final(outputs, lengths)
 
 

@@ -129,8 +129,8 @@ class RecurrentLayer(nn.Module, ABC):
     def masks(self, like: Tensor, randomness: Randomness | None) -> list[Tensor | None]:
         """Draw a dropout mask (B, H) for h in each recurrent product, to use at all time steps of `like` (B, T, ·).
 
-        This is eq. 7 of Gal & Ghahramani 2016, applied to the state. Semeniuta et al. 2016 compare it with dropout in
-        other places.
+        This is the dropout of the state in Gal & Ghahramani 2016, eq. 7. Semeniuta et al. 2016 compare it with
+        alternatives.
         """
         return [step_mask(like, self.hidden_size, self.state_dropout, randomness) for _ in self.recurrent]
 

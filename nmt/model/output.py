@@ -61,7 +61,7 @@ class OutputLayer(nn.Linear, ABC):
 
 
 class SoftmaxOutput(OutputLayer):
-    """p = softmax(W x + b)."""
+    """The output layer p = softmax(W x + b)."""
 
     def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
         return log_softmax(readout.vectors)

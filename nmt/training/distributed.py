@@ -39,7 +39,7 @@ from nmt.system.signals import SIGNALS
 T = TypeVar("T")
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun in each process
-_SMALL = 1 << 15  # tensors with fewer numbers share one message, because copying them is faster than further messages
+_SMALL = 1 << 15  # tensors with fewer numbers share one message, because copying is faster than more messages
 # The first process may take any time to prepare data. The end of a process is noticed at once in spite of the timeout.
 _TIMEOUT = timedelta(days=365)
 
@@ -147,7 +147,7 @@ def join_processes() -> Iterator[Processes]:
             yield processes
             processes.barrier()  # so that a clean exit is not mistaken for a crash
     except NmtError as error:
-        for number in SIGNALS:  # torchrun may end this process once another one has ended, but not before the message
+        for number in SIGNALS:  # torchrun ends this process when another one has ended; the message must come first
             signal.signal(number, signal.SIG_IGN)
         # Interrupted is raised in all processes after the same update. Other errors may occur in a single process.
         error.reported = not (processes.first if isinstance(error, Interrupted) else processes.claim("end"))
@@ -194,7 +194,7 @@ def _mute_progress(mute: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _report_lost_process() -> Iterator[None]:
-    """Replace errors in the communication of processes by MachineError with a clear message."""
+    """Replace an error in the communication between processes by MachineError with a clear message."""
     try:
         yield
     except RuntimeError as error:  # gloo does not define an error class

@@ -93,9 +93,9 @@ def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Exclude parts of a network from training, by the names that `training.freeze` allows.
+    """Exclude parts of a network from training. The names of parts are those of `training.freeze`.
 
-    If weights are shared between a frozen part and another part, they are frozen in both.
+    Weights that a frozen part shares with another part are frozen in both.
     """
     modules: dict[str, tuple[nn.Module, ...]] = {
         "embeddings": (network.source_embedding, network.target_embedding),

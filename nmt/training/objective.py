@@ -137,7 +137,7 @@ class Risk:
     cost: Cost
     samples: int
     sharpness: float
-    """α."""
+    """α, the exponent of the probabilities."""
     likelihood_share: float
     likelihood: Likelihood
 

@@ -104,6 +104,6 @@ class MovingAverage:
         self.decay = decay
 
     def update(self, weights: Mapping[str, Tensor], updates: int) -> None:
-        """Add the weights after update number `updates` to the average."""
+        """Update the average with the weights after update number `updates`."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         torch._foreach_lerp_(list(self.average.values()), [weights[name] for name in self.average], 1 - decay)

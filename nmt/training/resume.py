@@ -22,7 +22,7 @@ class Position:
     """The progress of a training run, saved as JSON in checkpoints."""
 
     update: int = 0  # number of updates of the weights so far
-    size: UpdateSize = field(default_factory=UpdateSize)  # target size of an update
+    size: UpdateSize = field(default_factory=UpdateSize)  # intended size of each update
     cursor: Cursor = field(default_factory=Cursor)  # where the next update begins in the training data
     epochs_done: float | None = 0.0  # including the fraction of the current epoch; None if unknown, as for streams
     best: float | None = None  # best value of `validation.metric` so far
@@ -90,7 +90,7 @@ class Checkpoint:
 
 
 def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | None:
-    """Return the newest undamaged checkpoint, or None if there is no checkpoint.
+    """Return the folder of the newest undamaged checkpoint, or None if none exists.
 
     Raises:
         ConfigError: The data, tokenizer, model or seed of the configuration differ from the checkpoint.
@@ -105,7 +105,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
     sections = ("data", "tokenizer", "model")
     names = [f"{name}.{key.name}" for name in sections for key in dataclasses.fields(getattr(config, name))]
     faults = []
-    for name in (*names, "training.seed"):  # the seed decides the order of pairs; with another, some would repeat
+    for name in (*names, "training.seed"):  # the order of the pairs depends on the seed
         old, new = (operator.attrgetter(name)(one) for one in (before, config))
         if old != new:
             difference = f"{_format(old)} before, {_format(new)} now"

@@ -109,7 +109,7 @@ def _open_log(config: Config, trainer: Trainer, output: Path, bar: bool) -> Trai
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
     """Add a shortlist to the best checkpoint, and remove the prepared data.
 
-    If a shortlist has been rejected, it is learned and evaluated again whenever the finished run is resumed.
+    A rejected shortlist is not recorded, so it is learned and evaluated again if the finished run is resumed.
     """
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
     if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):

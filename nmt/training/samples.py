@@ -1,4 +1,7 @@
-"""Sampling translations in training. Each depends only on the weights, its sentence and the sentence's random numbers."""
+"""Sampling translations in training.
+
+A sample depends only on the weights, the source sentence and the random numbers of this sentence.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,9 +16,10 @@ from nmt.types import BOS, EOS, Batch
 
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
-    """Disable gradients like torch.no_grad, and clear the cache of autocast at the end.
+    """Disable gradients like torch.no_grad, and clear the cache of autocast at the end of the block.
 
-    The cache would contain weights that were cast without a gradient, and so would keep the gradient from later uses.
+    The cache contains weights that were cast without a gradient. If they were used later, the weights would receive no
+    gradient.
     """
     with torch.no_grad():
         try:

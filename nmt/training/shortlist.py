@@ -1,8 +1,8 @@
 """Learning a shortlist for a trained model: the target tokens that are candidates for each source token.
 
 IBM model 1 learns the shortlist from the training pairs. The shortlist is stored if translations of the validation
-pairs are about as good with it as without it. Shortlists from the attention weights of a trained model are not better:
-they contain as many of the right tokens and give the same BLEU, but learning them takes thirty times as long.
+pairs are about as good with it as without it. Learning shortlists from the attention weights of a trained model is not
+better: they contain as many correct tokens and give no higher BLEU, but learning them takes thirty times as long.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 
 Ids = NDArray[np.int64]
 
-_MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are not translations but chance
-_RARE = 10  # rarer source tokens, as in names and numbers, may be copied: the same target token is a candidate
+_MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are probably not translations
+_RARE = 10  # source tokens that occur less often may be parts of names or numbers, so they may also be copied
 _COST = 0.1  # the largest loss of BLEU on the validation pairs with which a shortlist is stored
 
 
@@ -66,7 +66,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
-    """Add a shortlist as `add_shortlist` does. Read prepared corpora from the folder `prepared`, or write them to it."""
+    """Add a shortlist like `add_shortlist`. Prepared corpora are read from the folder `prepared`, or written to it."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
@@ -148,7 +148,7 @@ def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
 def _find_namesakes(tokenizers: Tokenizers) -> Ids:
     """Return the target token with the same name as each source token.
 
-    Where there is none, and for special tokens and tags, return EOS.
+    The result is EOS for special tokens, for tags, and for source tokens without such a target token.
     """
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     producible = tokenizers.target.producible

@@ -88,7 +88,9 @@ class Trainer:
         self.limit = BatchLimit()
         self.saved_update = -1
         self.stop = StopSignal()
-        self.stop_everywhere: int | None = None  # a signal that any process had received at the latest update
+        self.stop_everywhere: int | None = (
+            None  # a signal that any process received before the end of the latest update
+        )
 
     # ---- the loop
 
@@ -194,7 +196,11 @@ class Trainer:
                 torch.cuda.empty_cache()
 
     def accumulate_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """Sum the gradients over batches. Return the loss, summed over target tokens, and the number of target tokens."""
+        """Add up the gradients of all batches.
+
+        Returns:
+            The loss, summed over the target tokens, and the number of target tokens.
+        """
         losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
@@ -212,7 +218,7 @@ class Trainer:
             return loss, tokens
         gradients = []
         for parameter in (parameter for parameter in self.network.parameters() if parameter.requires_grad):
-            if parameter.grad is None:  # this process had no pair in this update
+            if parameter.grad is None:  # this process has no pair in this update
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
         signals = [float(self.stop.number == number) for number in SIGNALS]
@@ -252,7 +258,7 @@ class Trainer:
     # ---- saving and resuming
 
     def save(self) -> None:
-        """Write a checkpoint, unless there is one of the current position."""
+        """Write a checkpoint of the current position, unless it is saved already."""
         if self.saved_update == self.position.update:
             return
         if self.processes.first:

@@ -138,8 +138,8 @@ def score_sets(
 ) -> dict[str, float]:
     """Score the translations `hypotheses` of each set with each metric.
 
-    For the metric BLEU, the result `bleu` is the mean over the sets. If there are several sets, the result `bleu NAME`
-    is the score of the set NAME. The results of other metrics have similar names.
+    The result `METRIC` is the mean score over the sets. If there are several sets, the result `METRIC NAME` is the score
+    of the set NAME.
     """
     figures = {}
     for metric in metrics:

@@ -1,1 +1,1 @@
-"""Functions with an explicit backward pass, because it is faster than that of autograd or needs less memory."""
+"""Functions with an explicit backward pass, which is faster than autograd or needs less memory."""

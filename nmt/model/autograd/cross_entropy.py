@@ -26,8 +26,8 @@ def cross_entropy(
 ) -> Tensor:
     """Compute the label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens.
 
-    The loss is in nats and of type float32. The forward pass also computes the gradient, because it has the scores at
-    hand. The gradient itself cannot be differentiated.
+    The loss is in nats and of type float32. The forward pass also computes the gradient, so that the scores need not be
+    stored. The gradient itself cannot be differentiated.
 
     Args:
         vectors: x of each token, without padding, (R, D).
@@ -54,7 +54,10 @@ def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smo
 
 
 def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
-    """Compute −Σ g log a for attention weights a and alignments g, (R, S) each (Chen et al. 2016, eq. 9)."""
+    """Compute the cross entropy −Σ g log a of attention weights a and alignments g (Chen et al. 2016, eq. 9).
+
+    Both have the shape (R, S).
+    """
     return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
 
 

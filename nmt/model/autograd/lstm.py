@@ -1,6 +1,6 @@
 """The LSTM for training on a CPU, with an explicit backward pass (back-propagation through time, Werbos 1990).
 
-This backward pass is faster than that of autograd for three reasons:
+This backward pass is faster than autograd for three reasons:
 
 - The gradient of each weight over a whole sequence is one large product instead of a sum of small products.
 - Activations are recomputed instead of stored, so that all data between two products stay in the processor's cache.

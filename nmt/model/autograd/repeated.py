@@ -51,7 +51,7 @@ class Repeated:
 
 
 Factor = Tensor | Repeated
-"""The right factor of a product."""
+"""The right factor of a matrix product."""
 
 
 class RepeatedLinears:

@@ -1,4 +1,4 @@
-"""The conditional decoder of Nematus."""
+"""The decoder of Nematus, whose first layer attends between two cells."""
 
 import torch
 from torch import Tensor

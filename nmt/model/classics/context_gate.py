@@ -8,9 +8,12 @@ from nmt.model.combine import Apply, apply_linear
 
 
 class GatedCombine(nn.Module):
-    """h̃ = tanh(z ⊙ C c + (1 − z) ⊙ (U h + b)), z = σ(G [e; h; c] + g): the context gate (Tu et al. 2017, "both").
+    """The attentional vector with a context gate (Tu et al. 2017, "both").
 
-    For each token, the gate weighs the source against the translation so far.
+    h̃ = tanh(z ⊙ C c + (1 − z) ⊙ (U h + b));  z = σ(G [e; h; c] + g)
+
+    Here e is the embedding of the previous token, h the decoder's output and c the context. For each token, the gate z
+    weights the source sentence against the translation so far.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -21,6 +24,6 @@ class GatedCombine(nn.Module):
         self.gate = nn.Linear(E + H + C, H)
 
     def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
-        """Compute h̃ (…, H). The arguments are those of `Combine.vectors`."""
+        """Compute h̃ (…, H) from embedded previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
         z = torch.sigmoid(apply(self.gate, torch.cat([embedded, hidden, context], dim=-1)))
         return torch.tanh(torch.lerp(apply(self.hidden, hidden), apply(self.context, context), z))

@@ -8,10 +8,12 @@ from nmt.model.output import LogSoftmax, OutputLayer, Readout
 
 
 class CopyOutput(OutputLayer):
-    """p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source token s is y} a_s, g = σ(w x + v) (See et al. 2017, eq. 9).
+    """An output layer that generates a token or copies a source token (See et al. 2017, eq. 9).
 
-    See et al. compute g from the context and the decoder state. Here g is computed from the attentional vector x, which
-    combines the two.
+    p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source token s is y} a_s;  g = σ(w x + v)
+
+    Here a_s are the attention weights. See et al. compute g from the context and the decoder state. Here g is computed
+    from the attentional vector x, which combines the two.
     """
 
     copies = True

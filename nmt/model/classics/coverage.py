@@ -9,7 +9,7 @@ from nmt.model.state import Memory
 
 
 class CoverageAttention(AdditiveAttention):
-    """score = wᵀ tanh(W q + U v + u c) (See et al. 2017, eq. 11).
+    """Additive attention with coverage c: score = wᵀ tanh(W q + U v + u c) (See et al. 2017, eq. 11).
 
     The coverage c is the sum of the attention weights of all previous steps. It shows which source tokens have been
     translated already (Tu et al. 2016). The coverage is the state of this attention.
@@ -25,7 +25,7 @@ class CoverageAttention(AdditiveAttention):
         return self.read(self.score(torch.tanh(sums)).squeeze(-1), memory)
 
     def start(self, memory: Memory) -> Tensor:
-        # At least float32: small weights would no longer change a bfloat16 sum.
+        # At least float32, because adding small weights would not change a sum in bfloat16.
         return torch.zeros_like(memory.mask, dtype=torch.promote_types(memory.values.dtype, torch.float32))
 
     def advance(self, state: Tensor | None, weights: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from nmt.model.attention import HeadsAttention
 
 
 class MultiHeadAdditiveAttention(HeadsAttention):
-    """score = wᵀ tanh(W q + U v) in several heads (RNMT+, Chen et al. 2018)."""
+    """Additive attention in several heads: score = wᵀ tanh(W q + U v) in each head (RNMT+, Chen et al. 2018)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)

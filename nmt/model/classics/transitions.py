@@ -24,9 +24,9 @@ class Transition(nn.Module):
 
 
 class DeepTransitionLayer(TorchLayer):
-    """s' = cell(x, s), then s' = cell(0, s') for each further transition (Pascanu et al. 2014).
+    """A recurrent layer with deep transitions (Pascanu et al. 2014; for translation, Miceli Barone et al. 2017).
 
-    Miceli Barone et al. 2017 use deep transitions for translation.
+    In each time step, s' = cell(x, s), and then s' = cell(0, s') for each further transition.
     """
 
     transitions: Sequence[Transition]  # all transitions except the first
