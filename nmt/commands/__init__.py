@@ -1,1 +1,1 @@
-"""The command lines: each parses, calls one library function and prints."""
+"""The commands. Each command parses its arguments, calls the library and prints the result."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and how they are parsed."""
+"""Arguments that several commands have, and the parser of all commands."""
 
 import argparse
 import contextlib
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Report a fault on one line. argparse would print the usage first, which is several screens long."""
+        """Report an error on one line. argparse would print the usage first, which is several screens long."""
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def build_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser with --help and --version. A wrong argument is reported on one line, with exit status 2."""
+    """Build a parser with --help and --version. The parser reports an error on one line and exits with status 2."""
     parser = _Parser(prog=name, description=description, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"nmt {__version__}")
     return parser
 
 
 def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], float]:
-    """The `type` of an argument that is an int, or a finite float, in a range."""
+    """Return a function that parses an argument as an int or a finite float in a range, for argparse's `type`."""
     name = "whole number" if kind is int else "number"
 
     def convert(text: str) -> float:
@@ -39,17 +39,19 @@ def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], flo
 
 
 def whole_number(least: int) -> Callable[[str], float]:
-    """The `type` of an argument that is an int of at least `least`."""
+    """Return a function that parses an argument as an int that is at least `least`, for argparse's `type`."""
     return number(int, Range(least))
 
 
 def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str, str]) -> None:
-    """Add an option for some fields of a dataclass, with bounds, default and the first sentence of the docstring of each.
+    """Add options for fields of a dataclass. The range, the default and the help of each option come from its field.
+
+    An option that is not given on the command line is None.
 
     Args:
-        group: where the options are added.
+        group: the group of arguments to which the options are added.
         kind: the dataclass.
-        metavars: the fields, and the name of each value in the help. An option that is not given is None.
+        metavars: the name of the value in the help, for each field that becomes an option.
     """
     fields, docs = fields_of(kind), docs_of(kind)
     for name, metavar in metavars.items():
@@ -63,19 +65,19 @@ def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str
 
 
 def given_fields(options: argparse.Namespace, kind: type) -> dict[str, Any]:
-    """The fields of a dataclass for which the command line has a value."""
+    """Return the values of those fields of a dataclass that are given on the command line."""
     values = ((name, getattr(options, name, None)) for name in fields_of(kind))
     return {name: value for name, value in values if value is not None}
 
 
 def add_language_options(group: argparse._ArgumentGroup) -> None:
-    """Add what a model with several target languages or with tags needs to know."""
+    """Add the options --to and --tag, for models with several target languages or with tags."""
     group.add_argument("--to", metavar="LANGUAGE", help="target language, for models with several")
     group.add_argument("--tag", metavar="TAG", help="translate in the manner of the training corpora with this tag")
 
 
 def add_machine_options(group: argparse._ArgumentGroup) -> None:
-    """Add what decides how fast a model translates: arguments of `Translator.load`, by the same names."""
+    """Add the options that determine the speed of translation. `Translator.load` has arguments with the same names."""
     group.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16", "int8"),
@@ -95,7 +97,7 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
 
 
 def load_translator(options: argparse.Namespace) -> "Translator":
-    """Load `options.models` as the options of `add_machine_options` say."""
+    """Load the models `options.models` with the options that `add_machine_options` added."""
     from nmt.system.machine import cores, keep_memory
     from nmt.translation.translator import Translator
 

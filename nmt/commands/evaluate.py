@@ -1,4 +1,4 @@
-"""nmt-evaluate: score the translations of a model, or finished translations in a file."""
+"""The command nmt-evaluate, which scores the translations of a model, or finished translations in a file."""
 
 import argparse
 import contextlib
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 NAME = "nmt-evaluate"
 SIGNIFICANT = 0.05
 SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
-ONLY_MODELS = ("tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device")  # not with --hypothesis
+# Options that need MODEL and cannot be used with --hypothesis.
+ONLY_MODELS = ("tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device")
 
-Text = tuple[str, list[str]]  # a name for messages, and the lines
+Text = tuple[str, list[str]]  # the name of a text in messages, and its lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read_test_set(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
-    """The source, if there is one, and the sets of references."""
+    """Read the source text, or None if no source is given, and the sets of references."""
     if not options.test_set:
         return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
     from nmt.evaluation.test_sets import read_test_set
@@ -114,17 +115,18 @@ def _read(path: str) -> Text:
 def _translate(
     options: argparse.Namespace, source: list[str], language: str
 ) -> "tuple[list[Translation], str, tuple[str, ...]]":
-    """Translate the source.
+    """Translate the source text with the models.
 
     Returns:
-        The translations, the target language (`language`, or the model's if that is empty), and the tags of the model.
+        The translations, the target language, and the tags of the model. The target language is `language`, or the
+        language of the model if `language` is empty.
     """
     with startup():
         translator = load_translator(options)
     with contextlib.closing(translator):
         to = options.to or (language if language in translator.data.target_languages else None)
         language = language or translator.target_language(to)
-        for name in options.metrics:  # report what a metric lacks before the long wait
+        for name in options.metrics:  # report a missing package of a metric before the long wait
             build_metric(name, _scoring(options, language))
         search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
@@ -181,11 +183,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> list[str]:
-    """Contradictions that the parser does not find, the worst first.
+    """Find contradictions between options, which argparse does not find.
 
     Args:
-        options: what was parsed.
+        options: the parsed options.
         only_models: the options of ONLY_MODELS that are given.
+
+    Returns:
+        A message for each contradiction. The most serious contradictions come first.
     """
     flags = ["--no-shortlist" if name == "shortlist" else f"--{name.replace('_', '-')}" for name in only_models]
     needs_source = any(METRICS[name].needs_source for name in options.metrics)
@@ -208,7 +213,7 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
 
 
 def format_table(evaluation: "Evaluation") -> str:
-    """The scores as a table, and their signatures."""
+    """Format scores as a table, followed by their signatures."""
     compared = any(score.difference for score in evaluation.scores)
     width = max(6, *(len(score.name) for score in evaluation.scores))
     heading = f"{'':{width}}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")

@@ -1,4 +1,6 @@
-"""A command as a process: its exit status, what it writes to stdout and stderr, and how signals and closed pipes end it.
+"""Functions that run a command: exit status, output to stdout and stderr, and reactions to signals and closed pipes.
+
+Each command has a function `main` such as this one:
 
     def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser("nmt-translate", "Translate lines.").parse_args(arguments)
@@ -9,7 +11,7 @@
 
         return run("nmt-translate", body)
 
-Exit status: 0 is success, 2 a fault that the user can correct, 128 + N the end by signal N.
+The exit status is 0 after success, 2 after an error that the user can correct, and 128 + N after signal N.
 """
 
 import contextlib
@@ -27,10 +29,10 @@ from nmt.system.files import reason
 
 
 def run(name: str, body: Callable[[], int | None]) -> int:
-    """Run the body of a command, imports included, and return the exit status.
+    """Run the body of a command, which includes slow imports, and return the exit status.
 
-    Every line of a `UserError` is written to stderr as `NAME: error: LINE`. Ctrl-C, and a reader that closes stdout early
-    (`| head -1`), end the command silently. Other exceptions are bugs, so they keep their traceback.
+    Each line of a `UserError` is written to stderr as `NAME: error: LINE`. The command ends without a message after
+    Ctrl-C, and when stdout is closed early, for example by `| head -1`. Other exceptions are bugs, and are not caught.
     """
     with _log_to_stderr(name):
         try:
@@ -54,17 +56,18 @@ def run(name: str, body: Callable[[], int | None]) -> int:
 
 @contextlib.contextmanager
 def startup() -> Iterator[None]:
-    """Around the imports and the loading of a model.
+    """Disable the garbage collector and change the effect of Ctrl-C, while imports run and a model is loaded.
 
-    Disables the garbage collector: what is made here lives until the process ends, and scanning it takes longer than
-    loading a small model. Workers that are forked here do the same with what they inherit.
+    Objects that the block creates live until the process ends, and scanning them takes longer than loading a small
+    model. So the garbage collector ignores these objects after the block, too, both in this process and in workers that
+    the block forks.
 
-    Ctrl-C ends the process at once, because there is nothing to save yet and some libraries break if their import is
+    Ctrl-C ends the process at once. There is nothing to save yet, and some libraries fail if their import is
     interrupted.
     """
     gc.disable()
     before = signal.getsignal(signal.SIGINT)
-    own = before is signal.default_int_handler  # otherwise it is ignored, or another program handles it
+    own = before is signal.default_int_handler  # False if SIGINT is ignored or handled by a calling program
     try:
         if own:
             signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
@@ -77,14 +80,14 @@ def startup() -> Iterator[None]:
 
 
 def standard_output() -> TextIO:
-    """Standard output. Raises MachineError if it is closed."""
+    """Return standard output. Raises MachineError: standard output is closed."""
     if sys.stdout is None:
         raise MachineError("standard output is closed; redirect it to a file or a pipe")
     return sys.stdout
 
 
 def print_result(text: str) -> None:
-    """Write a result and a line feed to standard output, in UTF-8. Raises MachineError if it cannot be written."""
+    """Write a result and a line feed to standard output in UTF-8. Raises MachineError: writing fails."""
     output = standard_output()
     if isinstance(output, io.TextIOWrapper):
         output.reconfigure(encoding="utf-8")
@@ -97,15 +100,15 @@ def print_result(text: str) -> None:
 
 
 def _print_error(error: NmtError, prefix: str) -> None:
-    """Write each line of an error to stderr, unless another process reports it."""
-    # Closed before Python began, stderr is None; `print` would write to stdout instead.
+    """Write each line of an error to stderr, unless another process reports the same error."""
+    # If stderr was closed when Python started, it is None, and `print` would write to stdout instead.
     if sys.stderr is not None and not error.reported:
         for line in str(error).splitlines():
             print(f"{prefix}: {line}", file=sys.stderr)
 
 
 def _flush_or_discard() -> None:
-    """Flush stdout. If that fails, discard its buffer, or the interpreter would report the failure when it exits."""
+    """Flush stdout. If this fails, discard the buffer, so that the interpreter does not report the failure at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -116,7 +119,7 @@ def _flush_or_discard() -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Progress as it is; warnings and errors after the name of the command and the level."""
+    """A formatter that prefixes warnings and errors, but not progress, with the name of the command and the level."""
 
     def __init__(self, name: str) -> None:
         super().__init__("%(message)s")
@@ -131,7 +134,7 @@ class _Formatter(logging.Formatter):
 
 @contextlib.contextmanager
 def _log_to_stderr(name: str) -> Iterator[None]:
-    """Write the log lines of nmt, from INFO upwards, to stderr while the command runs."""
+    """Write the log lines of nmt with level INFO or higher to stderr while the block runs."""
     logger = logging.getLogger("nmt")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(name))

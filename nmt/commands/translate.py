@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nmt.translation.request import Translation
 
 NAME = "nmt-translate"
-WINDOW = 16  # batches for each process: this much is read before it is sorted by length
+WINDOW = 16  # the number of batches per process that are read and then sorted by length
 SEARCH = {
     "beam": "K", "length_penalty": "A", "coverage_penalty": "B", "max_length_factor": "F", "max_length_extra": "E",
 }  # fmt: skip
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_options(options: argparse.Namespace) -> Options:
-    """How to search, or to sample."""
+    """Build the options of search, or of sampling with --sample."""
     search = given_fields(options, SearchOptions)
     if not options.sample:
         return SearchOptions(**search, attention=options.json)
@@ -67,17 +67,17 @@ def build_options(options: argparse.Namespace) -> Options:
 
 
 def format_best(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
-    """The best translation."""
+    """Return the best translation."""
     return translations[0].text
 
 
 def format_nbest(translations: "Sequence[Translation]", line: int) -> str:
-    """A line for each translation, in the format of Moses: number of the input line, text, score."""
+    """Format translations as lines in the format of Moses: number of the input line, text, score."""
     return "\n".join(f"{line} ||| {translation.text} ||| {translation.score:.4f}" for translation in translations)
 
 
 def format_json(translations: "Sequence[Translation]", line: int) -> str:
-    """A JSON object with all translations."""
+    """Format all translations of a line as a JSON object."""
     shown = [
         {
             "text": translation.text,
@@ -92,16 +92,16 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
 
 
 def open_stdin() -> BinaryIO:
-    """Standard input as unbuffered bytes. A thread that waits for input would hold the lock of a buffer."""
+    """Open standard input as unbuffered bytes. With a buffer, a thread that waits for input would hold its lock."""
     if sys.stdin is None:
         raise DataError("standard input is closed; give text on it")
-    # A read from a non-blocking pipe that is empty would look like the end of the input.
+    # On a non-blocking pipe, an empty pipe would look like the end of the input.
     os.set_blocking(sys.stdin.fileno(), True)
     return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
 
 
 def open_stdout() -> BinaryIO:
-    """Standard output as bytes, buffered even if Python runs unbuffered: unbuffered writes may be partial."""
+    """Open standard output as bytes. It is buffered even if Python runs unbuffered, because writes could be partial."""
     descriptor = standard_output().fileno()
     os.set_blocking(descriptor, True)
     return cast(BinaryIO, open(descriptor, "wb", closefd=False))

@@ -1,1 +1,1 @@
-"""The configuration: its keys, how it is read, and the rules between keys."""
+"""The configuration: its keys, functions that read it, and rules that concern several keys."""

@@ -1,12 +1,12 @@
-"""What a field of a configuration states about itself: type, default, bounds, the keys that it depends on, docstring.
+"""The declarations of configuration fields, and functions that read them.
 
-Everything known about a field is written where it is declared:
+The declaration of a field contains its type, its default, its bounds, the keys that it depends on, and its docstring:
 
     attention_heads: Annotated[int, Range(1), OnlyWith("model.attention", "multi_head")] = 4
     \"\"\"Number of attention heads. It must divide `decoder_size`.\"\"\"
 
-The parser of configurations, the configuration reference and the command lines read it from there, with `fields_of` and
-`docs_of`.
+The parser of configurations, the generator of docs/configuration.md and the commands read the declarations with
+`fields_of` and `docs_of`.
 """
 
 import ast
@@ -23,7 +23,11 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """The finite numbers from `least` to `most`, both included, or above `above` and below `below`. None leaves an end open."""
+    """A range of finite numbers.
+
+    The range includes the bounds `least` and `most`, and excludes the bounds `above` and `below`. A bound that is None
+    does not limit the range.
+    """
 
     least: float | None = None
     most: float | None = None
@@ -40,7 +44,7 @@ class Range:
         )
 
     def __str__(self) -> str:
-        """The range as messages and documents name it: "from 0 to 0.95", "at least 1", "above 0 and below 1"."""
+        """Describe the range as in messages and documents: "from 0 to 0.95", "at least 1", "above 0 and below 1"."""
         if self.least is not None and self.most is not None:
             return f"from {self.least} to {self.most}"
         ends = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
@@ -49,7 +53,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class OnlyWith:
-    """The field has an effect only where the key `key` (`section.name`) has one of `values`."""
+    """The note that a field has an effect only if the key `key` (`section.name`) has one of `values`."""
 
     key: str
     values: tuple[Any, ...]
@@ -60,7 +64,7 @@ class OnlyWith:
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        """The condition as messages name it: "model.cell lstm, gru or rnn"."""
+        """Describe the condition as in messages: "model.cell lstm, gru or rnn"."""
         *others, last = map(format_value, self.values)
         values = f"{', '.join(others)} or {last}" if others else last
         return f"{self.key} {values}" + f" ({self.why})" * bool(self.why)
@@ -68,25 +72,28 @@ class OnlyWith:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOnly:
-    """The field has no effect on a trained network, whose translations do not depend on it."""
+    """The note that a field affects training only. The translations of a trained network do not depend on the field."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """The value is one of names that another room defines. Choices of the configuration itself are a `Literal`."""
+    """The note that the value of a field is one of several names that are defined outside of nmt/config.
+
+    If the names are defined in the configuration, the type of the field is a `Literal` instead.
+    """
 
     names: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
-    """A field of a dataclass, read from its declaration."""
+    """The declaration of a field of a dataclass."""
 
     name: str
     type: Any
-    """The annotation without `None`, bounds and conditions: `int`, a `Literal`, a tuple."""
+    """The annotation without `None`, bounds and conditions, for example `int`, a `Literal` or a tuple."""
     optional: bool
-    """Whether None is a value. It means "not set"."""
+    """Whether the value may be None, which means "not set"."""
     default: Any
     range: Range | None
     only_with: tuple[OnlyWith, ...]
@@ -94,7 +101,7 @@ class Field:
 
 
 def fields_of(kind: type) -> dict[str, Field]:
-    """The fields of a dataclass by name, in the order of their declaration."""
+    """Return the fields of a dataclass by name, in the order of their declaration."""
     return _read_fields(kind)
 
 
@@ -105,7 +112,7 @@ def _read_fields(kind: type) -> dict[str, Field]:
 
 
 def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
-    """Take an annotation apart into type, None, bounds and conditions, in whatever order they are nested."""
+    """Split an annotation into type, None, bounds and conditions, which may be nested in any order."""
     optional, notes = False, list[Any]()
     while True:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -131,7 +138,11 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
 
 
 def docs_of(kind: type) -> dict[str, str]:
-    """The string below each field in the source, on one line. Python does not keep it at run time."""
+    """Read the docstring below each field from the source file, because Python does not keep it at run time.
+
+    Returns:
+        The docstring of each field on a single line, by the name of the field.
+    """
     # inspect.getsource tokenizes the whole file, which takes half of the time of a command's --help.
     module = ast.parse(Path(inspect.getfile(kind)).read_text(encoding="utf-8"))
     declaration = next(
@@ -145,7 +156,11 @@ def docs_of(kind: type) -> dict[str, str]:
 
 
 def range_faults(options: object) -> list[str]:
-    """One line for each field of a dataclass instance that lies outside its range: "beam: must be at least 1, not 0"."""
+    """Check the ranges of the fields of a dataclass instance.
+
+    Returns:
+        A message for each value outside of its range, such as "beam: must be at least 1, not 0".
+    """
     values = ((field, getattr(options, name)) for name, field in fields_of(type(options)).items())
     return [
         f"{field.name}: must be {field.range}, not {value}"
@@ -155,9 +170,9 @@ def range_faults(options: object) -> list[str]:
 
 
 def format_value(value: Any) -> str:
-    """A value as YAML writes it: true, null, [0.9, 0.98]."""
+    """Format a value as in YAML: true, null, [0.9, 0.98]."""
     if isinstance(value, tuple):
         return f"[{', '.join(format_value(item) for item in value)}]"
-    import yaml  # takes half of the time of a command's --help
+    import yaml  # this import takes half of the time of a command's --help
 
     return str(yaml.safe_dump(value).splitlines()[0])

@@ -1,4 +1,4 @@
-"""Configurations as YAML: read with overrides, checked as a whole, written."""
+"""Functions that read configurations from YAML, apply overrides, check configurations and write them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,17 @@ from nmt.system.files import reason
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a configuration from a YAML file, apply `section.key=value` overrides and check it.
+    """Read a configuration from a YAML file, apply `section.key=value` overrides and check the result.
 
     Raises:
-        ConfigError: the file cannot be read, or the configuration has faults; one line for each of them.
+        ConfigError: the file cannot be read, or the configuration has faults. The message has a line for each fault.
     """
     content = read_yaml(path)
     return parse_config({} if content is None else content, overrides, where=str(path))
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file. Raises ConfigError where it cannot be read or is not YAML."""
+    """Read a YAML file. Raises ConfigError: the file cannot be read or is not valid YAML."""
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -47,16 +47,16 @@ def read_yaml(path: str | Path) -> Any:
 def parse_config(
     content: Any, overrides: Sequence[str] = (), where: str = "configuration", *, trained: bool = False
 ) -> Config:
-    """Build a `Config` from plain data, as YAML gives it, and overrides.
+    """Build a `Config` from the content of a YAML file and from overrides.
 
     Args:
         content: a mapping of sections to mappings of keys to values.
-        overrides: `section.key=value`, where the value is YAML.
-        where: where the content comes from, for messages.
-        trained: the configuration belongs to a trained model, so settings without effect are accepted.
+        overrides: strings of the form `section.key=value`, where the value is YAML.
+        where: the origin of the content, which messages name.
+        trained: whether the configuration belongs to a trained model. If it does, settings without effect are accepted.
 
     Raises:
-        ConfigError: one line for each fault.
+        ConfigError: the configuration has faults. The message has a line for each fault.
     """
     faults: list[Fault] = []
     if not isinstance(content, Mapping):

@@ -1,4 +1,7 @@
-"""Parse plain data, as YAML gives it, into dataclasses by their type hints. All faults are found, each with the nearest name."""
+"""Functions that parse the content of a YAML file into dataclasses according to their type hints.
+
+Parsing continues after a fault, so that all faults are found. A fault about an unknown key names the most similar key.
+"""
 
 import contextlib
 import dataclasses
@@ -16,10 +19,10 @@ T = TypeVar("T")
 
 
 class Fault(NamedTuple):
-    """What is wrong with the value of a key."""
+    """An error in the value of a key."""
 
     key: str
-    """The key, with its section: `model.dropout`, `data.train[0].tag`."""
+    """The key with its section, such as `model.dropout` or `data.train[0].tag`."""
     message: str
 
     def __str__(self) -> str:
@@ -38,7 +41,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a YAML text. Raises yaml.YAMLError for whatever is wrong with it."""
+    """Parse a YAML text. Raises yaml.YAMLError: the text is not valid YAML, or a mapping has a key twice."""
     try:
         return yaml.load(text, _Loader)
     except (ValueError, AttributeError, RecursionError) as error:  # 2021-02-30, 0x_, [[[[…
@@ -58,7 +61,7 @@ def copy_sections(content: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) -> None:
-    """Set the key of one `section.key=value` in the content of a configuration; the value is YAML."""
+    """Apply an override `section.key=value`, whose value is YAML, to the content of a configuration."""
     name, equals, text = override.partition("=")
     section, dot, key = name.partition(".")
     if not (equals and dot and key):
@@ -77,20 +80,26 @@ def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) 
 
 
 def names_of(kind: type) -> str:
-    """The fields of a dataclass, for messages."""
+    """List the names of the fields of a dataclass for a message."""
     return ", ".join(field.name for field in dataclasses.fields(kind))
 
 
 def describe(value: Any) -> str:
-    """A value, for messages."""
+    """Describe a value for a message."""
     return "nothing" if value is None else repr(value)
 
 
 def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) -> T:
-    """Build a dataclass from a mapping. Faults are appended to `faults`, and the value at fault is replaced by the default.
+    """Build a dataclass from a mapping.
 
-    A field that holds a tuple of dataclasses takes a single one as well, and a string in place of one of them is the value
-    of its first field. `prefix` is the path of the keys, for messages: "", "data." or "data.train[0].".
+    If the type of a field is a tuple of dataclasses, the content may be a single mapping instead of a list of mappings.
+    A string instead of one of these mappings is the value of the first field of its dataclass.
+
+    Args:
+        kind: the dataclass.
+        content: a mapping of keys to values.
+        prefix: the path of the keys in messages, such as "", "data." or "data.train[0].".
+        faults: receives all faults. A faulty value is replaced by the default of the field.
     """
     if content is None:
         content = {}
@@ -113,7 +122,7 @@ _FAULTY: Any = object()
 
 
 def _parse_value(field: Field, value: Any, key: str, faults: list[Fault]) -> Any:
-    """`value` as the type of the field and within its range, or `_FAULTY` with a fault appended."""
+    """Convert a value to the type of the field, and check its range. After a fault, return `_FAULTY`."""
     if value is None and field.optional:
         return None
     if dataclasses.is_dataclass(field.type):

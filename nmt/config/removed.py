@@ -1,6 +1,7 @@
-"""Keys and values of the configuration that older versions had.
+"""Keys and values that older versions of the configuration had, and that have been removed.
 
-A model folder of an older version may name a removed key at the value that switched it off. Everything else is a fault.
+The configuration in a model folder of an older version may contain a removed key with the value that switches the key
+off. Every other use of a removed key or value is a fault.
 """
 
 from collections.abc import Iterator
@@ -9,26 +10,27 @@ from typing import Any
 from nmt.config.parsing import Fault
 
 LAST_VERSION = "0.1.0"
-"""The last version that knows them."""
+"""The last version with the removed keys and values."""
 
 KEYS: dict[str, object] = {
-    "model.mixtures": None,  # any value: it acted with `output: mixture` only
+    "model.mixtures": None,  # every value is allowed, because the key had an effect with `output: mixture` only
     "model.zoneout": 0.0,
     "training.coverage_loss": 0.0,
     "training.scheduled_sampling": 0.0,
 }
-"""Removed keys, each with the value that switched it off."""
+"""Removed keys, each with the value that switches the key off."""
 
 VALUES = {"model.cell": ("sru", "ssru"), "model.output": ("mixture", "latent")}
-"""Removed values of keys that remain."""
+"""Removed values of keys that have not been removed."""
 
 
 def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
-    """Take removed keys and values out of the sections of a configuration, and yield a fault for each that is in use.
+    """Delete removed keys and values from the content of a configuration, and yield a fault for each that is in use.
 
     Args:
-        content: a mapping of sections to mappings of keys to values, changed in place.
-        trained: the configuration belongs to a model folder, where a removed key may be switched off.
+        content: a mapping of sections to mappings of keys to values. It is modified.
+        trained: whether the configuration belongs to a model folder. If it does, a removed key may be present with the
+            value that switches it off.
     """
     for name, off in KEYS.items():
         section, key = _find(content, name)

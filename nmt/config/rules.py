@@ -1,7 +1,7 @@
-"""Rules between keys: what no single field can state.
+"""Rules that concern several keys of the configuration, or the corpora.
 
-Bounds and "only with" conditions are declared at the fields in nmt/config/schema.py; a rule here concerns two keys or more,
-or the corpora. Each `if` is a rule: its condition, and the key and message of the fault.
+Bounds and "only with" conditions of single keys are declared at the fields in nmt/config/schema.py. In this module,
+each `if` is a rule. Its condition is followed by the key and the message of the fault.
 """
 
 import operator
@@ -15,7 +15,7 @@ from nmt.metrics.standard import METRICS
 
 
 def find_contradictions(config: Config) -> Iterator[Fault]:
-    """Settings that cannot be used together."""
+    """Find settings that cannot be used together."""
     yield from check_tokenizer(config.tokenizer)
     yield from check_model(config.model, joint=config.tokenizer.joint)
     yield from check_corpora(config.data)
@@ -28,10 +28,10 @@ def find_contradictions(config: Config) -> Iterator[Fault]:
 
 
 def find_idle_settings(config: Config) -> Iterator[Fault]:
-    """Settings that have no effect beside the others.
+    """Find settings that have no effect because of other settings.
 
-    They are faults in a new configuration, because a user who sets a key expects an effect. In the configuration of a trained
-    model they do no harm.
+    Such a setting is a fault in a new configuration, because a user who sets a key expects an effect. In the
+    configuration of a trained model, the setting is allowed.
     """
     yield from check_conditions(config)
     yield from check_idle_data(config.data)
@@ -42,7 +42,7 @@ def find_idle_settings(config: Config) -> Iterator[Fault]:
 
 
 def check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
-    """The models of both sides."""
+    """Check the keys that name SentencePiece models."""
     if tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
         yield Fault("tokenizer.target_model", "needs tokenizer.source_model and joint: false")
     if tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
@@ -50,7 +50,7 @@ def check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
 
 
 def check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
-    """Sizes that must fit, and parts of the network that need another."""
+    """Check sizes that depend on each other, and parts of the network that require other settings."""
     if model.encoder_size % 2:
         yield Fault("model.encoder_size", f"must be even (half for each direction), not {model.encoder_size}")
     if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
@@ -77,7 +77,7 @@ def check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
 
 
 def check_corpora(data: DataConfig) -> Iterator[Fault]:
-    """Where corpora are read from, and how they are weighted."""
+    """Check the files, datasets, tags and weights of all corpora."""
     for name, corpora in {"train": data.train, "valid": data.valid, "held_out": data.held_out}.items():
         for index, corpus in enumerate(corpora):
             where = f"data.{name}[{index}]"
@@ -99,7 +99,7 @@ def check_corpora(data: DataConfig) -> Iterator[Fault]:
 
 
 def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
-    """Where a corpus is read from, and keys that have no effect there."""
+    """Check that a corpus has a single source, and no keys that have no effect for this source."""
     if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
         yield Fault(where, "give exactly one of path, source with target, or dataset")
     if (corpus.source is None) != (corpus.target is None):
@@ -115,7 +115,7 @@ def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
 
 
 def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
-    """A tag is one word that occurs in training."""
+    """Check that a tag is one word, and that it is the tag of a training corpus."""
     if corpus.tag is None:
         return
     if where.startswith("data.held_out"):
@@ -130,7 +130,7 @@ def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fa
 
 
 def check_languages(data: DataConfig) -> Iterator[Fault]:
-    """The target languages of training and validation."""
+    """Check the target languages of the training and validation corpora."""
     trained = data.target_languages
     if len(trained) > 1 and not data.target_tags:
         yield Fault(
@@ -146,7 +146,7 @@ def check_languages(data: DataConfig) -> Iterator[Fault]:
 
 
 def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
-    """Frozen parts."""
+    """Check that not all parts of the network are frozen."""
     frozen = set(training.freeze)
     if model.tied_embeddings == "three_way" and "softmax" in frozen:
         frozen.add("embeddings")
@@ -155,14 +155,14 @@ def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fau
 
 
 def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
-    """What needs to know the end of a training whose corpora are streams without `max_updates`."""
+    """Check settings that need the number of updates, for training on streams without `max_updates`."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
 
 
 def check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
-    """Minimum-risk training, which starts from a trained model."""
+    """Check the settings of minimum risk training."""
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
     if not training.likelihood_share:
@@ -181,7 +181,7 @@ def check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> I
 
 
 def check_conditions(config: Config) -> Iterator[Fault]:
-    """The "only with" conditions of all fields."""
+    """Check the "only with" conditions of all fields."""
     for section_name in fields_of(Config):
         section = getattr(config, section_name)
         for field in fields_of(type(section)).values():
@@ -196,7 +196,7 @@ def check_conditions(config: Config) -> Iterator[Fault]:
 
 
 def check_idle_data(data: DataConfig) -> Iterator[Fault]:
-    """Settings of streams and of several corpora."""
+    """Check for settings that have no effect without streams, or without several training corpora."""
     if data.shuffle_buffer != DataConfig().shuffle_buffer and not data.streams:
         yield Fault("data.shuffle_buffer", "only for streaming corpora, and there are none; remove it")
     if data.temperature is not None and len(data.train) < 2:
@@ -204,7 +204,7 @@ def check_idle_data(data: DataConfig) -> Iterator[Fault]:
 
 
 def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
-    """Settings that act between layers."""
+    """Check for settings that have no effect in a network with one layer on each side."""
     if model.dropout not in (0, ModelConfig().dropout) and not has_inner_dropout(model):
         yield Fault(
             "model.dropout",
@@ -215,7 +215,7 @@ def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
 
 
 def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
-    """Settings of parts that the network does not have."""
+    """Check for settings that have no effect because the network lacks attention weights or dropout."""
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")
     others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.output_dropout)
@@ -227,5 +227,5 @@ def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterato
 
 
 def has_inner_dropout(model: ModelConfig) -> bool:
-    """Whether the network has a place for `model.dropout`: between two layers, or within the conditional decoder."""
+    """Return whether `model.dropout` has an effect: between two layers, or within the conditional decoder."""
     return max(model.encoder_layers, model.decoder_layers) > 1 or model.decoder == "conditional"

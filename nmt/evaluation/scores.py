@@ -29,7 +29,7 @@ class Score:
     """The score of a set of translations in one metric."""
 
     name: str
-    """The name of the metric in sacreBLEU: BLEU, chrF2, chrF2++ or TER. Lower scores are better in TER, and higher scores
+    """The name of the metric in sacreBLEU: BLEU, chrF2, chrF2++ or TER. Lower scores are better in TER. Higher scores
     are better in the other metrics."""
     score: float
     """The score, from 0 to 100. TER can exceed 100."""
