@@ -1,1 +1,1 @@
-"""A trained network packed for translating on a CPU, in int8, bfloat16 or float32."""
+"""Packed networks: copies of trained networks optimized for inference on a CPU, in int8, bfloat16 or float32."""

@@ -1,10 +1,14 @@
-"""The arithmetic of a packed network: float32, bfloat16, or int8 with sums that are exact.
+"""The arithmetic of a packed network (nmt/search/packed/engine.py): float32, bfloat16 or int8.
 
-A network consists of matrix products and of elementwise operations. Elementwise operations do not depend on the rest of
-the batch, but a product in floating point rounds a row differently in another batch. In int8 that would be fatal: a
-difference in the last bit can move an activation from one of its 255 levels to the next. So `Int8` multiplies whole
-numbers, whose sums are exact in any order: below 2²⁴ where they are held in float32. A hypothesis gets the same bits in
-every batch.
+A network consists of matrix products and elementwise operations. The result of an elementwise operation for one row
+does not depend on the rest of the batch. A matrix product in floating point, however, may round the same row
+differently in another batch. With int8 such a rounding error would be amplified, because a difference in the last bit
+can move an activation from one of its 255 levels to the next. `Int8` therefore multiplies integers, whose sums are
+exact in any order. Sums that are held in float32 are exact because they stay below 2²⁴. So a hypothesis has the same
+log P in every batch, except for the rounding of the sum in the softmax.
+
+A _factor_ below is a matrix in the form that is multiplied: unchanged in floating point, rounded to integer levels in
+int8. After the product of two factors, the result is multiplied by a _scale_ that undoes this conversion.
 """
 
 import functools
@@ -25,87 +29,95 @@ from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.types import EOS
 
 Product = Callable[[Tensor], Tensor]
-"""y = W x + b of rows (N, D), (N, F) float32 both; the result belongs to the caller."""
+"""A function that computes y = W x + b for each row, from x (N, D) to y (N, F), both float32. The caller may overwrite
+the result. F is the number of outputs."""
 
-EXACT = 2**24  # float32 holds every whole number up to here
-COARSE = 5e-2  # nats, the tolerance where a last bit can move a factor to its next level
-LEVELS = (127, 63, 31, 15)  # possible levels on each side of 0
-# Up to this many multiplications and weights, a compiled loop is faster than torch's operator.
+EXACT = 2**24  # float32 represents every integer up to this one
+COARSE = 5e-2  # nats; the tolerance if a rounding error can move a factor to its next level
+LEVELS = (127, 63, 31, 15)  # the choices for the number of levels on each side of 0
+# A compiled loop is faster than torch's operator up to this number of multiplications and of weights.
 MAX_COMPILED_PRODUCTS, MAX_COMPILED_WEIGHTS = 2**20, 2**19
-WEIGHT_LEVELS = 2**16  # of attention weights: sums over a sentence of their products with int8 values stay exact
+# The number of levels of attention weights, with which the weighted sums of int8 values over a sentence are exact.
+WEIGHT_LEVELS = 2**16
 
 
 class Arithmetic(ABC):
-    """How products are computed, and to which levels their factors are rounded first."""
+    """The way in which a packed network computes matrix products."""
 
     tolerance: float
-    """Nats by which log P of a hypothesis may differ between two batches (see nmt/search/loop.py)."""
+    """The largest difference of log P of one hypothesis between two batches, in nats (see nmt/search/loop.py)."""
 
     @abstractmethod
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
-        """W x + b for a fixed W (F, D).
+        """Build the function x -> W x + b with the weight W (F, D) and the bias b (F,).
 
-        `bounded`: whether all |x| are at most 1, like the outputs of a recurrent layer.
+        `bounded` states that all |x| are at most 1, as for the outputs of a recurrent layer.
         """
 
     @abstractmethod
     def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "SoftmaxWeights":
-        """The weights of the softmax (V, D), of which each batch uses some rows. `bounded` is as in `product`."""
+        """Prepare the weight (V, D) and the bias (V,) of the softmax. `product` explains `bounded`."""
 
     def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
-        """Queries (B, K, D) as factors of a product with keys, and its scale besides `unit`, if there is one."""
+        """Convert queries (B, K, D) to factors for the product with keys.
+
+        Return the factors and the scale of their products (B, K, 1). The scale is None if it is the constant `unit`.
+        """
         return x, None
 
     def unit(self, terms: int, *, bounded: bool) -> float:  # noqa: ARG002
-        """The scale of sums of `terms` products with such queries."""
+        """Return the constant part of the scale of products with factors from `queries`. `terms` is their size D."""
         return 1.0
 
     def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Matrices (B, S, D), zero at padding, as factors, and the scale of their products (B, 1, 1)."""
+        """Convert one matrix per sentence (B, S, D), zero at padding, to factors.
+
+        Return the factors and the scales of their products (B, 1, 1).
+        """
         return x, torch.ones(x.size(0), 1, 1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """Attention weights as factors of a product with values, whose scale is `weight_unit`."""
+        """Convert attention weights to factors for the product with values. The scale is `weight_unit`."""
         return x
 
     weight_unit = 1.0
-    """The scale of products with attention weights from `weights`."""
+    """The scale of products with factors from `weights`."""
 
 
 class SoftmaxWeights(ABC):
-    """The weights of the softmax."""
+    """The weights of the softmax, from which the product for the candidates of each batch is built."""
 
     @abstractmethod
     def product(self, pieces: Tensor) -> Product:
-        """The product for the outputs of `pieces` (U,), ascending."""
+        """Build the product that computes the scores of the tokens `pieces`, whose ids (U,) are in ascending order."""
 
     @property
     @abstractmethod
     def all(self) -> Product:
-        """The product for the whole vocabulary."""
+        """The product that computes the scores of all tokens of the vocabulary from EOS on."""
 
     def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
-        """The product for the candidates of a batch."""
+        """Build the product that computes the scores of the candidates of a batch."""
         union = candidates.union()
         product = self.all if candidates.counts is None else self.product(union.tokens)
         return SharedProduct(product=product, union=union)
 
 
 class CandidateProduct(ABC):
-    """The product of the softmax restricted to the candidates of a batch."""
+    """A function that computes the scores of the candidates of a batch."""
 
     @abstractmethod
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Scores of each sentence's candidates (N, W) from vectors (N, D), −∞ in unused columns."""
+        """Compute scores (N, W), −∞ in columns without a candidate, from the decoder's vectors (N, D)."""
 
     @abstractmethod
     def select(self, sentences: Tensor) -> Self:
-        """The product for some of the sentences, by row."""
+        """Return the product for only some of the sentences, given by their rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedProduct(CandidateProduct):
-    """One product with the candidates of all sentences, from which each takes its own."""
+    """One product for the candidates of all sentences. Each sentence then selects the scores of its candidates."""
 
     product: Product
     union: CandidateUnion
@@ -146,7 +158,10 @@ class BFloat16(Arithmetic):
 
 
 class FloatSoftmaxWeights(SoftmaxWeights):
-    """Weights in floating point. The product for the whole vocabulary is built once, others for each batch."""
+    """Softmax weights in floating point.
+
+    The product for the whole vocabulary is built once. The product for a shortlist is built for each batch.
+    """
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
         self.arithmetic, self.weight, self.bias = arithmetic, weight, bias
@@ -161,14 +176,14 @@ class FloatSoftmaxWeights(SoftmaxWeights):
 
 
 class Int8(Arithmetic):
-    """Weights of 255 levels with a scale for each output; activations of 255 levels with a scale for each row, or a
-    fixed one.
+    """Products of int8 integers. Weights and activations are rounded to 255 levels.
 
-    The outputs of an LSTM are between -1 and 1, so a fixed scale fits them. No calibration on other text is needed, and
-    no measurement at each step.
+    A weight matrix has a scale for each output. Activations have a scale for each row, which is computed at each step.
+    Activations between -1 and 1, such as the outputs of an LSTM, have a constant scale instead. With the constant
+    scale, neither calibration on example text nor a pass over the activations is needed.
     """
 
-    tolerance = 1e-5  # only the softmax's sum over the vocabulary is inexact
+    tolerance = 1e-5  # only the sum in the softmax is not exact
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
         return _int8(*quantize(weight), bias, bounded=bounded)
@@ -179,7 +194,7 @@ class Int8(Arithmetic):
     weight_unit = 1 / WEIGHT_LEVELS
 
     def __init__(self) -> None:
-        # Passing a 0-dim tensor instead of a Python float cuts an operator's overhead to a third.
+        # An operator has a third of the overhead if it gets a 0-dim tensor instead of a Python float.
         self.weight_levels = torch.tensor(float(WEIGHT_LEVELS))
         self.levels = {levels: torch.tensor(float(levels)) for levels in LEVELS}
 
@@ -202,7 +217,11 @@ class Int8(Arithmetic):
 
 
 class Int8SoftmaxWeights(SoftmaxWeights):
-    """Int8 weights, quantized once. torch's product must pack each selection of rows: 1,500 rows of 512 take 2 ms."""
+    """Softmax weights in int8, quantized once.
+
+    A compiled loop reads the rows of the candidates directly. torch's product has to copy and pack these rows for every
+    batch, which takes 2 ms for 1,500 rows of 512 weights.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
         self.weight, self.scale = quantize(weight)
@@ -225,19 +244,22 @@ class Int8SoftmaxWeights(SoftmaxWeights):
     def _rows(self, pieces: Tensor) -> Tensor:
         if self.weight.size(1) % 8:
             return self.weight[pieces]
-        # Copy eight bytes at a time, because copying single bytes is slow.
+        # Copy eight weights at a time, because copying single bytes is slow.
         return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)
 
 
 class CompiledWeights:
-    """Int8 weights in the form that compiled loops read."""
+    """Int8 weights as numpy arrays, which compiled loops read."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor, levels: np.float32) -> None:
         self.weight, self.bias, self.levels = weight.numpy(), bias.numpy(), levels
         self.scale = (scale * torch.tensor(float(1 / levels))).numpy()
 
     def multiply(self, x: Tensor, pieces: Ids, counts: Ids) -> Tensor:
-        """Outputs (N, W) of rows x (N, D) of B sentences: each has the first `counts` (B,) of its `pieces` (B, W)."""
+        """Compute the outputs (N, W) that each sentence needs, from x (N, D).
+
+        Column c of sentence b is output `pieces[b, c]` if c is below `counts[b]`, and −∞ otherwise.
+        """
         out = np.empty((x.size(0), pieces.shape[1]), np.float32)
         kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, pieces, counts, out)
         return torch.from_numpy(out)
@@ -245,7 +267,10 @@ class CompiledWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceProducts(CandidateProduct):
-    """A product for each sentence with its own candidates: an eighth of the work of one product for 64 sentences."""
+    """A separate product for the candidates of each sentence.
+
+    With 64 sentences this takes an eighth of the multiplications of `SharedProduct`.
+    """
 
     weights: CompiledWeights
     pieces: Ids  # (B, W)
@@ -260,13 +285,19 @@ class SentenceProducts(CandidateProduct):
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a weight (F, D) to int8 levels from -127 to 127, with a scale for each row (F,): weight ≈ scale · level."""
+    """Round a weight (F, D) to integer levels from -127 to 127.
+
+    Return the levels (F, D) as int8, and the scale of each row (F,). The weight is approximately scale · level.
+    """
     scale = _clamp_scale(weight.abs().amax(dim=1)).div_(127)
     return quantize_rows(weight, scale), scale
 
 
 def quantize_rows(weight: Tensor, scale: Tensor) -> Tensor:
-    """Round a matrix (F, D) to int8 multiples of the scales of its rows (F,), at least the largest value / 127."""
+    """Round each row of a matrix (F, D) to integer multiples of its scale (F,). Return these integers as int8.
+
+    The scale of a row must be at least the largest absolute value of the row divided by 127.
+    """
     return (weight / scale.unsqueeze(1)).round_().to(torch.int8)
 
 
@@ -284,7 +315,7 @@ def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) 
 
 
 class BoundedInt8Product:
-    """W x + b where all |x| are at most 1."""
+    """The product W x + b in int8, where all |x| are at most 1."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.packed = pack_int8(weight, scale, bias)
@@ -301,9 +332,9 @@ class BoundedInt8Product:
         return multiply_int8(x, self.packed)
 
     def lstm(self, projected: Tensor) -> Tensor | None:
-        """Outputs (S, H) of an LSTM over one sentence, from its inputs W x + b (S, 4H); None without a compiled loop.
+        """Run an LSTM whose recurrent product U h + b is this product over one sentence.
 
-        This is its recurrent product.
+        `projected` holds W x + b of each step (S, 4H). Return the outputs (S, H), or None if there is no compiled loop.
         """
         if self.compiled is None:
             return None
@@ -319,13 +350,16 @@ def _clamp_scale(largest: Tensor) -> Tensor:
 
 
 def _exact_levels(terms: int) -> int:
-    """The most levels on each side of 0 with which sums of `terms` products are exact in float32."""
+    """Return the largest number of levels on each side of 0 with which float32 sums of `terms` products are exact."""
     return next(levels for levels in LEVELS if levels**2 * terms <= EXACT)
 
 
 @functools.cache
 def compiled_agrees() -> bool:
-    """Whether the compiled product has the bits of torch's on this machine, also near halves, where rounding flips."""
+    """Check whether the compiled product and torch's int8 product give identical results on this machine.
+
+    The inputs include values halfway between two levels and their neighbors, where the rounding may differ.
+    """
     halves = (torch.arange(-126.5, 127) / 127).view(-1, 1)
     x = torch.cat([halves, halves.nextafter(torch.ones(1)), halves.nextafter(-torch.ones(1))], dim=1).repeat(1, 11)
     weight = (torch.arange(7 * x.size(1)) % 255 - 127).view(7, -1).to(torch.int8)
@@ -336,9 +370,9 @@ def compiled_agrees() -> bool:
 
 
 def exact_int8() -> bool:
-    """Whether int8 products are exact on this machine.
+    """Check whether torch's int8 products are exact on this machine.
 
-    On older processors their sums saturate, and some have no such product.
+    On older processors the sums of int8 products saturate. Some processors do not support int8 products at all.
     """
     try:
         weight = torch.full((32, 256), 127, dtype=torch.int8)

@@ -1,4 +1,4 @@
-"""Packed attention. In int8 its products are of whole numbers (nmt/search/packed/arithmetic.py)."""
+"""The attention of a packed network. nmt/search/packed/arithmetic.py explains its factors, scales and levels."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,22 +15,23 @@ from nmt.search.packed.arithmetic import Arithmetic, Int8, Product
 from nmt.search.packed.cells import tanh_
 from nmt.search.packed.kernels import Bytes, Floats, Ids
 
-# Source positions are padded to a multiple of it, so that padding does not change the order of sums in a softmax.
+# The source length is padded to a multiple of this number, so that padding does not change the order of the terms in
+# the sum of the softmax.
 MULTIPLE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Encoder outputs of a batch, zero at padding; S is a multiple of `MULTIPLE`."""
+    """Encoder outputs of a batch. They are zero at padding, and S is a multiple of `MULTIPLE`."""
 
     values: Tensor  # (B, S, C)
     mask: Tensor  # (B, S) bool, True at real tokens
-    bounded: bool  # whether all values are between -1 and 1
+    bounded: bool  # whether all values are guaranteed to be between -1 and 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysValues:
-    """Keys and values of a batch as factors of products, and the scales of the results."""
+    """The keys and values of a batch, as factors with the scales of their products (`Arithmetic`)."""
 
     keys: Tensor  # (B, S, A)
     key_scale: Tensor  # (B, 1, 1)
@@ -51,7 +52,7 @@ class KeysValues:
 
 @dataclass(frozen=True, kw_only=True)
 class Int8KeysValues:
-    """Keys and values of a batch in int8, for a compiled loop."""
+    """The keys and values of a batch in int8, for a compiled loop."""
 
     keys: Bytes  # (B, S, A)
     key_scale: Floats  # (B,)
@@ -75,7 +76,7 @@ KV = TypeVar("KV", KeysValues, Int8KeysValues)
 
 
 class PackedAttention(ABC, Generic[KV]):
-    """Computes contexts and weights for the queries of a step."""
+    """The attention of a packed network, which computes contexts and attention weights at each step."""
 
     @abstractmethod
     def start(self, encoded: Encoded) -> KV:
@@ -83,18 +84,18 @@ class PackedAttention(ABC, Generic[KV]):
 
     @abstractmethod
     def __call__(self, hidden: Tensor, attended: KV) -> tuple[Tensor, Tensor]:
-        """Contexts (N, D) and weights (N, S) of the queries of all hypotheses (N, H)."""
+        """Compute the contexts (N, D) and attention weights (N, S) of all hypotheses from the queries (N, H)."""
 
 
 class TorchAttention(PackedAttention[KeysValues]):
-    """Attention with torch operators.
+    """Attention that is computed by torch operators.
 
     Args:
-        arithmetic: of the products.
-        values: a product to apply to encoder outputs before they are averaged; none by default. A product of nothing
-            but the context belongs here: it is computed once for each source token instead of once for each hypothesis
-            and step.
-        bounded: whether all queries are between -1 and 1.
+        arithmetic: computes the products.
+        values: a product that is applied to the encoder outputs before they are averaged; None averages the encoder
+            outputs themselves. A product that would be applied only to the context can be given here instead. It is
+            then computed once for each source token rather than at each step for each hypothesis.
+        bounded: whether all queries are guaranteed to be between -1 and 1.
     """
 
     def __init__(self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool) -> None:
@@ -116,11 +117,11 @@ class TorchAttention(PackedAttention[KeysValues]):
 
     @abstractmethod
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The keys of a batch (B, S, A) and the scale of the scores (B, 1, 1)."""
+        """Compute the keys of a batch (B, S, A) and the scale of the scores (B, 1, 1)."""
 
     @abstractmethod
     def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
-        """Scores (B, K, S) of queries (B, K, H), −∞ at padding."""
+        """Compute the scores (B, K, S) of queries (B, K, H), −∞ at padding."""
 
     def __call__(self, hidden: Tensor, attended: KeysValues) -> tuple[Tensor, Tensor]:
         """See `PackedAttention`."""
@@ -131,7 +132,7 @@ class TorchAttention(PackedAttention[KeysValues]):
 
 
 class Dot(TorchAttention):
-    """score = qᵀ k. The keys are projected (general) or the encoder outputs themselves (dot)."""
+    """Dot attention, score = qᵀ k. `project` computes the keys from the encoder outputs; None uses the outputs."""
 
     def __init__(
         self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool, project: Product | None
@@ -150,7 +151,7 @@ class Dot(TorchAttention):
 
 
 class CompiledDot(PackedAttention[Int8KeysValues]):
-    """`Dot` in a compiled loop, with keys and values in int8. All queries must be between -1 and 1."""
+    """Dot attention in a compiled loop, with keys and values in int8. All queries must be between -1 and 1."""
 
     def __init__(self, values: Product | None, project: Product | None) -> None:
         self.values, self.project = values, project
@@ -180,7 +181,7 @@ class CompiledDot(PackedAttention[Int8KeysValues]):
 
 
 class Additive(TorchAttention):
-    """score = wᵀ tanh(W q + U v). Its sum over A is the only product of a step."""
+    """Additive attention, score = wᵀ tanh(W q + U v). U v is computed once per batch."""
 
     def __init__(
         self,
@@ -207,7 +208,7 @@ class Additive(TorchAttention):
 
 
 class MultiHead(TorchAttention):
-    """Scaled dot products in several heads."""
+    """Multi-head attention with scaled dot products."""
 
     def __init__(self, attention: MultiHeadAttention, arithmetic: Arithmetic, *, bounded: tuple[bool, bool]) -> None:
         of_query, of_values = bounded
@@ -223,7 +224,7 @@ class MultiHead(TorchAttention):
         return keys, scale * (keys.size(-1) // self.heads) ** -0.5
 
     def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
-        """The scores of each head, (B, heads, K, S)."""
+        """Compute the scores of each head, (B, heads, K, S)."""
         B, K, H = query.shape
         factors, scale = self.arithmetic.queries(self.query(query.flatten(0, 1)).view(B, K, H), bounded=False)
         products = (self._split(factors) @ self._split(attended.keys).mT).mul_(attended.key_scale.unsqueeze(1))
@@ -239,7 +240,7 @@ class MultiHead(TorchAttention):
         return self.output(joined.flatten(0, 1)), weights.mean(dim=1).view(-1, S)
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, L, A) to (B, heads, L, A / heads)."""
+        """Split vectors (B, L, A) into heads, (B, heads, L, A / heads). L is the number of vectors per sentence."""
         B, L, A = x.shape
         return x.view(B, L, self.heads, A // self.heads).transpose(1, 2)
 
@@ -247,13 +248,13 @@ class MultiHead(TorchAttention):
 def pack_attention(
     attention: Attention, arithmetic: Arithmetic, values: Product | None, *, bounded: tuple[bool, bool]
 ) -> PackedAttention[Any]:
-    """Pack an attention.
+    """Build the packed counterpart of an attention module.
 
     Args:
-        attention: of the model.
-        arithmetic: of the products.
-        values: see `TorchAttention`. Multi-head attention has its own values and ignores it.
-        bounded: whether queries, and whether encoder outputs, are between -1 and 1.
+        attention: the attention module of the network.
+        arithmetic: computes the products.
+        values: see `TorchAttention`. Multi-head attention has a projection of values and ignores this argument.
+        bounded: two flags. The first states that queries, and the second that encoder outputs, are between -1 and 1.
     """
     if isinstance(attention, MultiHeadAttention):
         return MultiHead(attention, arithmetic, bounded=bounded)
@@ -269,14 +270,14 @@ def pack_attention(
 
 
 def _to_bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
-    """Convert matrices (B, S, D) to int8 and their scales (B,)."""
+    """Round matrices (B, S, D) to int8. Return the integers and the scale of each matrix (B,)."""
     numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
     kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)
     return numbers, scale
 
 
 def _project(product: Product | None, encoded: Encoded) -> Tensor:
-    """A product of the encoder outputs at each position, (B, S, D), zero at padding. Without a product, the outputs."""
+    """Apply a product to the encoder outputs at each position, (B, S, D), zero at padding. None leaves them as is."""
     if product is None:
         return encoded.values
     B, S, _ = encoded.values.shape

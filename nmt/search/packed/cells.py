@@ -1,4 +1,4 @@
-"""Packed recurrent layers: a step is one product for all gates, then the cell element by element."""
+"""The recurrent layers of a packed network. A step is a matrix product for all gates, then elementwise operations."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ ONE = torch.tensor(1.0)
 
 
 def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
-    """tanh(x + y) in place of x, both (N, H)."""
+    """Compute tanh(x + y) in place of x. Both are (N, H)."""
     if not kernels.AVAILABLE:
         return tanh_(x.add_(y))
     kernels.add_tanh(x.numpy(), y.numpy())
@@ -26,17 +26,21 @@ def add_tanh_(x: Tensor, y: Tensor) -> Tensor:
 
 
 def tanh_(x: Tensor) -> Tensor:
-    """tanh(x) = 2 σ(2 x) - 1 in place. In torch, σ is five times as fast as tanh."""
+    """Compute tanh(x) in place, as 2 σ(2 x) - 1. In torch, σ is five times as fast as tanh."""
     x.add_(x).sigmoid_()
     return x.add_(x).sub_(ONE)
 
 
 def lstm_(gates: Tensor, state: CellState) -> CellState:
-    """The LSTM of nmt/model/cells.py with one σ for all gates, which are overwritten.
+    """Compute the LSTM of nmt/model/cells.py with one call of σ for all gates. The gates are overwritten.
 
     Args:
-        gates: (..., 4H), in the order i, f, g, o. The candidate g is doubled, because tanh(g) = 2 σ(2 g) - 1.
-        state: h and 2 c, (..., H) each. c is doubled too, so that tanh(c) = 2 σ(2 c) - 1 needs no product.
+        gates: the gates before their nonlinearity, in the order i, f, g, o, (…, 4H). The candidate g must be doubled,
+            because tanh(g) is computed as 2 σ(2 g) - 1.
+        state: h and 2 c, (…, H) each. c is doubled because tanh(c) is computed as 2 σ(2 c) - 1.
+
+    Returns:
+        The next state, h and 2 c.
     """
     i, f, g, o = gates.sigmoid_().chunk(4, dim=-1)
     c = torch.mul(f, state[1]).addcmul_(i, g, value=4.0).sub_(i, alpha=2.0)  # f ⊙ 2 c + 2 i ⊙ (2 σ(2 g) - 1)
@@ -46,20 +50,24 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows (N, F) of a table, which a compiled loop reads without gathering them."""
+    """Selected rows (N, F) of a table. A compiled loop reads them from the table, so they need not be copied."""
 
     table: Tensor  # (V, F)
     numbers: Tensor | None = None  # (N,) the indices of the rows; None: all, in order
 
     def gather(self) -> Tensor:
-        """The rows as one tensor, (N, F)."""
+        """Return the selected rows as one tensor, (N, F)."""
         return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
 
 
 def compute_next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
-    """The state after a step, from W x + b and U h + b, which for an LSTM may be one product.
+    """Compute the state after a step.
 
-    Both may be overwritten.
+    Args:
+        cell: the type of cell.
+        inputs: W x + b. For an LSTM this may be None, if `recurrent` contains it.
+        recurrent: U h + b. This tensor may be overwritten, and so may the table of `inputs`.
+        state: the state before the step.
     """
     if cell == "lstm":
         return step_lstm(recurrent, inputs, state)
@@ -68,7 +76,7 @@ def compute_next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state:
 
 
 def step_lstm(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
-    """`lstm_` on the sum of gates (N, 4H) and rows of a table."""
+    """Apply `lstm_` to the sum of gates (N, 4H) and rows of a table."""
     if not kernels.AVAILABLE:
         return lstm_(gates if added is None else gates.add_(added.gather()), state)
     c = state[1].contiguous()
@@ -86,14 +94,14 @@ def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
 
 
 def pack_state(cell: str, state: CellState) -> CellState:
-    """Convert a state of the model for `compute_next_state`."""
+    """Convert a state of the original network to the form that `compute_next_state` expects."""
     return (state[0], state[1] * 2.0) if cell == "lstm" else state
 
 
 class Weights:
-    """Copies of W, U and their biases in one layer.
+    """Copies of W, U and the biases of one recurrent layer.
 
-    For an LSTM, the rows of the candidate are doubled, as `lstm_` needs.
+    For an LSTM, the rows of the candidate g are doubled, because `lstm_` needs 2 g.
     """
 
     def __init__(self, layer: RecurrentLayer) -> None:
@@ -108,21 +116,21 @@ class Weights:
 
 
 class Layer:
-    """One layer of a decoder.
+    """One recurrent layer of a decoder.
 
     Args:
-        weights: of the layer.
-        arithmetic: of the products.
-        added: how many of the first inputs are multiplied elsewhere, such as the embedding in a table. `step` receives
-            their part of W x, with the bias.
-        bounded: whether all other inputs are between -1 and 1.
+        weights: the weights of the layer.
+        arithmetic: computes the products.
+        added: the number of leading inputs whose part of W x + b is not computed here but given to `step`. The token's
+            embedding is such an input: its part is read from a table.
+        bounded: whether all remaining inputs are guaranteed to be between -1 and 1.
     """
 
     def __init__(self, weights: Weights, arithmetic: Arithmetic, *, added: int, bounded: bool) -> None:
         self.cell = weights.cell
         inputs, recurrent = weights.input[:, added:], weights.recurrent
         bias = torch.zeros_like(weights.input_bias) if added else weights.input_bias
-        # One product is faster than two, but with inputs above 1, int8 would have too few levels left for h.
+        # One product is faster than two. But inputs above 1 would need a larger scale, which is too coarse for h.
         self.joint = self.cell == "lstm" and bounded and inputs.size(1) > 0
         self.input: Product | None = None
         if self.joint:
@@ -134,7 +142,13 @@ class Layer:
         self.recurrent = arithmetic.product(recurrent, weights.recurrent_bias, bounded=True)
 
     def step(self, added: Rows | None, inputs: Tensor | None, state: CellState) -> CellState:
-        """The next state, from the part of W x that is computed elsewhere (N, F) and the other inputs (N, D)."""
+        """Compute the next state.
+
+        Args:
+            added: the part of W x + b for the first `added` inputs of the layer (N, F).
+            inputs: the remaining inputs (N, D).
+            state: the state before the step.
+        """
         if self.joint:
             assert inputs is not None
             return compute_next_state(self.cell, added, self.recurrent(torch.cat([inputs, state[0]], dim=-1)), state)

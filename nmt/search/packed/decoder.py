@@ -1,4 +1,4 @@
-"""Packed decoders: the steps of nmt/model/decoder.py with fewer and cheaper products."""
+"""The decoders of packed networks, which compute the steps of nmt/model/decoder.py with fewer and faster products."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ MAX_TABLE_BYTES = 2**27
 
 
 class EmbeddingTable:
-    """W x + b of every token's embedding x, computed once when the model is loaded."""
+    """A table with W x + b for the embedding x of every token. It is computed once when the model is loaded."""
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
 
     def __call__(self, tokens: Tensor) -> Rows:
-        """The rows (N, F) of tokens (N,)."""
+        """Return the rows (N, F) of the table for tokens (N,)."""
         return Rows(table=self.rows, numbers=tokens)
 
 
 class EmbeddingProduct:
-    """W x + b computed at each step, where a table would be too large."""
+    """The product W x + b for token embeddings x. It is computed at each step, if a table would be too large."""
 
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
@@ -44,7 +44,7 @@ class EmbeddingProduct:
 
 
 class PackedBridge:
-    """The first states of the decoder, from the outputs of the encoder."""
+    """The bridge, which computes the first states of the decoder from the outputs of the encoder."""
 
     def __init__(self, decoder: Decoder, config: ModelConfig, arithmetic: Arithmetic, *, bounded: bool) -> None:
         self.arithmetic = arithmetic
@@ -67,17 +67,17 @@ class PackedBridge:
         if not self.mean:
             return final_outputs(encoded.values, lengths)
         values, scale = self.arithmetic.sentences(encoded.values)
-        total = values.sum(dim=1) * scale.squeeze(1)  # in int8 a sum of whole numbers, exact in any order
+        total = values.sum(dim=1) * scale.squeeze(1)  # in int8 this is a sum of integers, which is exact in any order
         return total / lengths.unsqueeze(1)
 
 
 class PackedDecoder(ABC):
-    """The parts that both decoders share: layers, attention and h̃.
+    """The parts that both packed decoders share: the layers, the attention and the attentional vector h̃.
 
     Args:
-        network: the model.
-        arithmetic: of the products.
-        bounded: whether all outputs of the encoder are between -1 and 1.
+        network: the original network.
+        arithmetic: computes the products.
+        bounded: whether all outputs of the encoder are guaranteed to be between -1 and 1.
     """
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> None:
@@ -99,7 +99,8 @@ class PackedDecoder(ABC):
         ]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
-        # If only h̃ uses the context, its part of that product is computed once for each source token.
+        # If only h̃ uses the context c, the part of W [c; h] for c is computed once for each source token (`values` of
+        # `TorchAttention`).
         self.folded = not several and (feeding or len(self.layers) == 1)
         if self.folded:
             C = config.encoder_size
@@ -111,30 +112,33 @@ class PackedDecoder(ABC):
         self.combine = arithmetic.product(weight, decoder.combine.bias, bounded=known)
 
     def start(self, encoded: Encoded) -> DecoderState:
-        """The state before the first step, B rows."""
+        """Compute the state before the first step, with B rows."""
         return DecoderState(layers=self.bridge(encoded))
 
     @abstractmethod
     def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
-        """h̃ (N, H), attention weights (N, S) and the next state after `tokens` (N,).
+        """Append a token to each hypothesis. Return h̃ (N, H), the attention weights (N, S) and the next state.
 
-        `attended` is from `attention.start`.
+        Args:
+            tokens: the appended tokens, (N,).
+            state: the state before the step.
+            attended: the keys and values from `attention.start`.
         """
 
     def combine_context(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """h̃ = tanh(W [c; h])."""
+        """Compute h̃ = tanh(W [c; h]) from the context c and the hidden vector h."""
         if self.folded:
             return add_tanh_(self.combine(hidden), context)
         return tanh_(self.combine(torch.cat([context, hidden], dim=-1)))
 
     def output(self, index: int, below: Tensor | None, state: CellState) -> Tensor:
-        """The output of a layer, normalized and with its residual connection."""
+        """Compute the output of a layer, with its normalization and its residual connection to the layer below."""
         outputs: Tensor = self.norms[index](state[0])
         return below + outputs if below is not None and self.residual else outputs
 
 
 class PackedParallelDecoder(PackedDecoder):
-    """See nmt/model/decoder.py."""
+    """The packed form of `ParallelDecoder` in nmt/model/decoder.py."""
 
     def step(self, tokens: Tensor, state: DecoderState, attended: Any) -> tuple[Tensor, Tensor, DecoderState]:
         states = [self.layers[0].step(self.embedded(tokens), None, state.layers[0])]
@@ -147,7 +151,7 @@ class PackedParallelDecoder(PackedDecoder):
 
 
 class PackedInputFeedingDecoder(PackedDecoder):
-    """See nmt/model/decoder.py."""
+    """The packed form of `InputFeedingDecoder` in nmt/model/decoder.py."""
 
     def start(self, encoded: Encoded) -> DecoderState:
         layers = self.bridge(encoded)
@@ -165,7 +169,7 @@ class PackedInputFeedingDecoder(PackedDecoder):
 
 
 def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> PackedDecoder:
-    """Pack the decoder of a network. `bounded`: whether all outputs of its encoder are between -1 and 1."""
+    """Pack the decoder of a network. `bounded` states that all outputs of the encoder are between -1 and 1."""
     feeding = isinstance(network.decoder, InputFeedingDecoder)
     return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
 

@@ -1,4 +1,4 @@
-"""The packed encoder: both directions of a layer advance together, step by step."""
+"""The encoder of a packed network. It computes both directions of a layer together, one step at a time."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ from nmt.search.packed.cells import Rows, Weights, compute_next_state
 
 
 class Bidirectional:
-    """A layer of both directions."""
+    """A bidirectional layer."""
 
     def __init__(self, layer: BidirectionalLayer, arithmetic: Arithmetic, *, bounded: bool) -> None:
-        """`bounded`: whether all inputs are between -1 and 1."""
+        """`bounded` states that all inputs are between -1 and 1."""
         both = [Weights(part) for part in (layer.forward_layer, layer.backward_layer)]
         self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
         self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
@@ -24,7 +24,10 @@ class Bidirectional:
         self.recurrent = [arithmetic.product(one.recurrent, one.recurrent_bias, bounded=True) for one in both]
 
     def __call__(self, inputs: Tensor, reversed_inputs: Tensor) -> Tensor:
-        """Outputs (2, S, B, h) of inputs (S, B, D) and of the same inputs with each sentence reversed."""
+        """Compute the outputs of both directions, (2, S, B, size of a direction).
+
+        The inputs (S, B, D) are given twice: in order, and with each sentence reversed.
+        """
         S, B, D = inputs.shape
         projected = [
             product(part.reshape(S * B, D)).view(S, B, -1)
@@ -41,7 +44,7 @@ class Bidirectional:
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
     def _encode_alone(self, projected: list[Tensor]) -> Tensor | None:
-        """Outputs of a single sentence from one compiled loop; None if there is no such loop."""
+        """Compute the outputs of a single sentence in a compiled loop. Return None if this layer has no such loop."""
         outputs = [
             found
             for product, part in zip(self.recurrent, projected, strict=True)
@@ -51,13 +54,13 @@ class Bidirectional:
 
 
 class PackedEncoder:
-    """The stack of layers, from embeddings to the memory of attention."""
+    """The stack of bidirectional layers, from source embeddings to the encoder outputs that attention reads."""
 
     def __init__(self, encoder: Encoder, arithmetic: Arithmetic) -> None:
         self.norms: Sequence[nn.Module] = list(encoder.norms)
         self.residual = encoder.residual
         self.layers = []
-        self.bounded = False  # whether the inputs of the layer are between -1 and 1; embeddings need not be
+        self.bounded = False  # whether the inputs of the next layer are between -1 and 1; embeddings may be larger
         for index, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
             assert isinstance(layer, BidirectionalLayer)
             self.layers.append(Bidirectional(layer, arithmetic, bounded=self.bounded))
@@ -79,5 +82,5 @@ class PackedEncoder:
 
 
 def reverse(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Reverse each sentence of (S, B, D), by positions (S, B) from `reverse_positions`."""
+    """Reverse each sentence of a sequence (S, B, D), given the positions (S, B) from `reverse_positions`."""
     return sequence[positions, torch.arange(positions.size(1))]

@@ -1,4 +1,8 @@
-"""The engine: a packed network that is a scorer, so that search does not depend on how a network computes."""
+"""The engine, which is the scorer that computes with a packed network.
+
+A packed network is a copy of a trained network, optimized for inference on a CPU. Search uses it through the interface
+`Scorer`, as it uses every type of network.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +23,7 @@ from nmt.search.packed.decoder import pack_decoder
 from nmt.search.packed.encoder import PackedEncoder
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 
-VECTOR = 32  # elements that torch's loops process at once
+VECTOR = 32  # the number of elements that torch's loops process at once
 
 # For each of these keys of the model configuration, the values that can be packed.
 PACKABLE: dict[str, tuple[object, ...]] = {
@@ -36,14 +40,14 @@ PACKABLE: dict[str, tuple[object, ...]] = {
 
 
 def unpackable_part(config: ModelConfig) -> str | None:
-    """The first part of a network that cannot be packed, as `model.key=value`; None if all can."""
+    """Return the first part of a network that cannot be packed, as `model.key=value`. None: all parts can be packed."""
     values = {key: getattr(config, key) for key in PACKABLE}
     return next((f"model.{key}={value}" for key, value in values.items() if value not in PACKABLE[key]), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
-    """The state of a batch. The hypotheses of a sentence share its keys and values."""
+    """The state of a batch. The hypotheses of a sentence share the keys and values of the sentence."""
 
     attended: KeysValues | Int8KeysValues  # B rows
     decoder: DecoderState  # N rows
@@ -59,12 +63,15 @@ class EngineState:
 
 
 def _fills_vectors(config: ModelConfig) -> bool:
-    """Whether rows fill whole vectors of the processor. Remainders take another code path, which rounds differently."""
+    """Check whether the rows of all matrices fill whole vectors of the processor.
+
+    torch processes the last elements of a row that fill no vector in another way, which rounds differently.
+    """
     return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
 
 
 class Engine:
-    """One packed network on a CPU."""
+    """A scorer that computes with one packed network on a CPU."""
 
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic) -> None:
         with torch.inference_mode():
@@ -85,9 +92,9 @@ class Engine:
 
     @property
     def tolerance(self) -> float:
-        """See `Arithmetic.tolerance`.
+        """The largest difference of log P of one hypothesis between two batches, in nats (`Arithmetic.tolerance`).
 
-        In int8 it is larger if rows do not fill vectors or several threads split them.
+        In int8 it is larger if rows do not fill whole vectors of the processor, or if torch uses several threads.
         """
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
             return COARSE
@@ -110,7 +117,7 @@ class Engine:
 
 
 def log_softmax_(scores: Tensor) -> Tensor:
-    """The log-softmax of each row. The scores may be overwritten."""
+    """Compute the log-softmax of each row. The scores may be overwritten."""
     if not kernels.AVAILABLE:
         return scores.log_softmax(dim=-1)
     kernels.log_softmax(scores.numpy())
@@ -118,16 +125,19 @@ def log_softmax_(scores: Tensor) -> Tensor:
 
 
 def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
-    """The scorer of a network on a CPU: packed, or the network as it is if a part of it cannot be packed.
+    """Build the scorer of a network for a CPU.
+
+    This is an `Engine` with a packed copy of the network. If a part of the network cannot be packed, it is a
+    `ModelScorer` with the network itself.
 
     Args:
-        network: on a CPU.
-        precision: fp32, bf16, int8, or auto for int8 where this machine computes it exactly and fp32 elsewhere.
+        network: a network on the CPU.
+        precision: fp32, bf16, int8 or auto. auto selects int8 if this machine computes it exactly, and fp32 otherwise.
 
     Raises:
-        ConfigError: bf16 or int8 of a network that cannot be packed.
-        MachineError: int8 on a machine that does not compute it exactly.
-        ModelError: weights that are not finite, which int8 would hide.
+        ConfigError: the precision is bf16 or int8, but the network cannot be packed.
+        MachineError: the precision is int8, but this machine does not compute it exactly.
+        ModelError: a weight is not finite, which int8 would hide.
     """
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")

@@ -1,9 +1,11 @@
-"""Inner loops of translation on a CPU, compiled by Numba where it is installed: `pip install "nmt[fast]"`.
+"""The inner loops of translation on a CPU. Numba compiles them if it is installed: `pip install "nmt[fast]"`.
 
-A step of search takes about thirty torch operators. Each costs 1 to 2 µs of overhead and another pass over memory; a
-compiled loop fuses several in one pass. Without Numba, the callers of these loops use torch operators instead.
+A step of search calls about thirty torch operators. Each call has an overhead of 1 to 2 µs and reads its input from
+memory again. A compiled loop replaces several operators by one pass over the data. Without Numba, the callers of these
+loops use torch operators instead.
 
-All arrays are contiguous. Each row is computed by the same code, so its result does not depend on the other rows.
+All arrays must be contiguous. All rows are computed by the same code, so the result for a row does not depend on the
+other rows.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _compiler() -> Any:
-    """The decorator of Numba; None if it is not installed, or incompatible with this NumPy."""
+    """Import the decorator of Numba. Return None if Numba is not installed or not compatible with this NumPy."""
     try:
         from numba import njit
     except ImportError:
@@ -34,18 +36,19 @@ AVAILABLE = _njit is not None
 _f = np.float32
 _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
-_TO_WHOLE = _f(3 * 2**22)  # adding and subtracting it rounds a number below 2²² to the nearest whole number
-FINE = _f(2047)  # levels that cost no more than 127, since products are of 16 bits; sums of 8,000 terms stay below 2³¹
-_BLOCK = 64  # elements that `select_extensions` skips at once if the largest of them is too small
+_TO_WHOLE = _f(3 * 2**22)  # adding and then subtracting this rounds a number below 2²² to the nearest integer
+# The number of levels on each side of 0 of activations in 16 bits. Sums of 8,000 products with int8 stay below 2³¹.
+FINE = _f(2047)
+_BLOCK = 64  # the number of elements that `select_extensions` skips at once if the largest of them is too small
 
 
 def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
-    """Compile a function at its first call, and cache it on this machine. Without Numba, return it unchanged.
+    """Compile a function at its first call, and cache the machine code. Without Numba, return the function unchanged.
 
     Args:
-        liberties: what LLVM may do with floating-point numbers. `contract` fuses a · b + c into one operation;
-            `reassoc` splits a sum into several partial sums, as vectors need.
-        options: of Numba's `njit`.
+        liberties: LLVM's fast-math flags, which permit changes to floating-point operations. `contract` permits one
+            operation for a · b + c. `reassoc` permits a sum to be split into partial sums, which vectors require.
+        options: options of Numba's `njit`.
     """
 
     def decorate(function: Function) -> Function:
@@ -55,7 +58,7 @@ def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
         settings = {"error_model": "numpy", "fastmath": set(liberties), **options}
         try:
             kernel: Function = _njit(cache=True, **settings)(function)
-        except RuntimeError:  # no folder for the cache is writable, so each process compiles it
+        except RuntimeError:  # no folder for the cache is writable, so each process compiles the function
             kernel = _njit(**settings)(function)
         return kernel
 
@@ -64,7 +67,10 @@ def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
 
 @compiled("contract", inline="always")
 def _exp(x: Any) -> Any:
-    """eˣ as 2ⁿ eʳ with a polynomial for |r| ≤ ln 2 / 2 (Moshier's Cephes, expf): 1 unit in the last place."""
+    """Compute eˣ = 2ⁿ eʳ, with a polynomial for eʳ where |r| ≤ ln 2 / 2 (expf of Moshier's Cephes library).
+
+    The error is at most 1 unit in the last place.
+    """
     x = min(max(x, _f(-87)), _f(88))
     n = (x * _LOG2E + _TO_WHOLE) - _TO_WHOLE
     r = x - n * _LN2_HIGH - n * _LN2_LOW
@@ -105,7 +111,7 @@ def _smallest(row: Floats) -> Any:
 
 @compiled("contract")
 def _exps(row: Floats, out: Floats) -> None:
-    """exp(x - max x) of each number x."""
+    """Compute exp(x - m) for each number x of a row, where m is the largest number of the row."""
     highest = _largest(row)
     for v in range(len(row)):
         out[v] = _exp(row[v] - highest)
@@ -124,12 +130,15 @@ def _dot(x: Words, y: Bytes) -> Any:
     total = np.int32(0)
     for d in range(len(y)):
         total += np.int32(x[d]) * np.int32(y[d])
-    return np.int32(total)  # Numba would promote it to 64 bits, which is twice as slow
+    return np.int32(total)  # otherwise Numba promotes the sum to 64 bits, which is twice as slow
 
 
 @compiled("contract")
 def _round(x: Floats, levels: Any, out: Words) -> None:
-    """Round numbers between -1 and 1 to multiples of 1/levels, as torch does: 127 x + 128 is a fused operation there."""
+    """Round `levels` · x to integers, for x between -1 and 1.
+
+    For 127 levels the rounding is that of torch's int8 product, which computes 127 x + 128 as one fused operation.
+    """
     for d in range(len(x)):
         level = x[d] * levels + _f(128)
         out[d] = np.int16(np.int32((level + _TO_WHOLE) - _TO_WHOLE) - np.int32(128))
@@ -139,17 +148,19 @@ def _round(x: Floats, levels: Any, out: Words) -> None:
 def multiply(
     x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, out: Floats
 ) -> None:
-    """W x + b with some rows of W for each sentence. With 127 levels it has the bits of torch's int8 product.
+    """Compute W x + b, with a selection of the F rows of W for each sentence.
+
+    With 127 levels, the results are identical to those of torch's int8 product.
 
     Args:
-        x: (B·K, D) between -1 and 1.
-        levels: of x on each side of 0, float32.
-        weight: (F, D).
-        scale: of the rows of the weight, divided by the levels, (F,).
-        bias: (F,).
-        pieces: the rows of the weight for each sentence, (B, W).
-        counts: how many rows each sentence has, (B,).
-        out: (B·K, W) for the results, −∞ after the last row of a sentence.
+        x: the inputs, between -1 and 1, (B·K, D).
+        levels: the number of levels on each side of 0 to which x is rounded, float32.
+        weight: the integer levels of W, (F, D).
+        scale: the scale of each row of the weight, divided by `levels`, (F,).
+        bias: b, (F,).
+        pieces: the indices of the rows of W for each sentence, (B, W).
+        counts: the number of these rows that each sentence uses, (B,).
+        out: receives the results, (B·K, W). Columns beyond the count of a sentence receive −∞.
     """
     B, D = len(pieces), x.shape[1]
     K = len(x) // B
@@ -167,14 +178,14 @@ def multiply(
 
 @compiled("contract")
 def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_next: Floats) -> None:
-    """`lstm_` of nmt/search/packed/cells.py, after adding `added[rows]` to the gates, which are overwritten.
+    """Compute `lstm_` of nmt/search/packed/cells.py for the gates `gates + added[rows]`.
 
     Args:
-        gates: (N, 4H).
-        added: the other part of the gates, (V, 4H).
-        rows: the row of `added` for each row of the gates, (N,).
-        c: (N, H), doubled as in `lstm_`.
-        h_next, c_next: (N, H) for the results.
+        gates: the first part of the gates, (N, 4H). They are overwritten.
+        added: a table with the second part of the gates, one in each row of size 4H.
+        rows: the row of the table for each row of the gates, (N,).
+        c: the cell states, doubled as in `lstm_`, (N, H).
+        h_next, c_next: receive the next states, (N, H).
     """
     N, H = c.shape
     for n in range(N):
@@ -194,12 +205,12 @@ def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_n
 def lstm_sequence(
     projected: Floats, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, outputs: Floats
 ) -> None:
-    """All steps of an LSTM over one sentence, from zero states.
+    """Compute all steps of an LSTM over one sentence, starting from zero states.
 
     Args:
         projected: W x + b of each step, (S, 4H).
-        weight, scale, bias, pieces, counts: of U (4H, H), as for `multiply` with 127 levels.
-        outputs: (S, H), for h of each step.
+        weight, scale, bias, pieces, counts: the arguments of `multiply` for the product with U (4H, H), at 127 levels.
+        outputs: receives h of each step, (S, H).
     """
     S, H = outputs.shape
     gates, row = np.empty((1, 4 * H), np.float32), np.empty(1, np.int64)
@@ -213,7 +224,7 @@ def lstm_sequence(
 
 @compiled("contract")
 def add_tanh(x: Floats, y: Floats) -> None:
-    """tanh(x + y) in place of x, both (N, H)."""
+    """Compute tanh(x + y) in place of x. Both are (N, H)."""
     for n in range(len(x)):
         one, other = x[n], y[n]
         for j in range(len(one)):
@@ -231,15 +242,15 @@ def attend(
     weights: Floats,
     context: Floats,
 ) -> None:
-    """Dot-product attention of K queries for each sentence. Products with keys are of whole numbers.
+    """Compute dot attention for K queries of each sentence. The products of queries and keys use integers.
 
     Args:
-        query: (B·K, A) between -1 and 1.
-        keys: (B, S, A) with their scales (B,).
-        values: (B, S, D) with their scales (B,).
-        lengths: (B,) of the sentences.
-        weights: (B·K, S) for the attention weights, zero at padding.
-        context: (B·K, D) for the weighted mean of the values.
+        query: the queries, between -1 and 1, (B·K, A).
+        keys, key_scale: the keys of each sentence (B, S, A), and their scale (B,).
+        values, value_scale: the values of each sentence (B, S, D), and their scale (B,).
+        lengths: the length of each sentence, (B,).
+        weights: receives the attention weights, zero at padding, (B·K, S).
+        context: receives the weighted mean of the values, (B·K, D).
     """
     B, _, A = keys.shape
     K = len(query) // B
@@ -257,7 +268,14 @@ def attend(
 
 @compiled("contract")
 def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
-    """Convert sentences (B, S, D) to whole numbers from -127 to 127, zero at padding, with a scale for each (B,)."""
+    """Round the matrix (S, D) of each sentence to integers from -127 to 127.
+
+    Args:
+        x: the matrices, (B, S, D).
+        lengths: the length of each sentence, (B,).
+        out: receives the integers, zero at padding, (B, S, D).
+        scale: receives the scale of each sentence, (B,).
+    """
     for b in range(len(x)):
         largest = _f(1e-30)
         for s in range(lengths[b]):
@@ -275,7 +293,7 @@ def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
 
 @compiled("contract")
 def _softmax(row: Floats) -> None:
-    """The softmax of one row, in place."""
+    """Compute the softmax of one row in place."""
     _exps(row, row)
     total = _sum(row)
     for s in range(len(row)):
@@ -293,7 +311,10 @@ def _average(weights: Floats, values: Bytes, scale: Any, length: int, out: Float
 
 @compiled("contract")
 def log_softmax(scores: Floats) -> None:
-    """The log-softmax of each row of (N, W), in place. −∞ at the end of a row does not change the order of its sum."""
+    """Compute the log-softmax of each row of scores (N, W) in place.
+
+    −∞ at the end of a row is left out of the sum, so that its result does not depend on the number of columns.
+    """
     powers = np.empty(scores.shape[1], np.float32)
     for n in range(len(scores)):
         end = scores.shape[1]
@@ -308,14 +329,15 @@ def log_softmax(scores: Floats) -> None:
 
 @compiled("contract")
 def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
-    """The best extensions of each sentence's hypotheses, as in nmt/search/extensions.py.
+    """Select the best extensions of each sentence's hypotheses, as `select_extensions` of nmt/search/extensions.py.
 
     Args:
-        scores: (B, K, W), EOS first.
-        ahead: the number to add to the scores of each hypothesis, (B, K).
-        ends: (B, K) for the sums of EOS.
-        values: (B, count) for the largest of the other sums, equal ones in their order; −∞ where there are fewer.
-        places: (B, count) for their indices in the sentence's (K, W).
+        scores: the scores of the candidates, EOS in column 0, (B, K, W).
+        ahead: the number that is added to all scores of a hypothesis, (B, K).
+        ends: receives the sums for EOS, (B, K).
+        values: receives the largest sums for other tokens, in descending order, (B, count). Equal sums are ordered by
+            index. If there are fewer than `count` sums, the remaining values are −∞.
+        places: receives the index of each value in the flattened (K, W) scores of its sentence, (B, count).
     """
     B, K, W = scores.shape
     last = values.shape[1] - 1
@@ -337,7 +359,7 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
 
 @compiled()
 def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
-    """Insert a value into sorted values, dropping the last."""
+    """Insert a value into values in descending order. Drop the last value."""
     index = len(values) - 1
     while index > 0 and value > values[index - 1]:
         values[index], places[index] = values[index - 1], places[index - 1]
@@ -346,9 +368,10 @@ def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
 
 
 def prepare() -> None:
-    """Compile all loops, or load them from the cache: some seconds once, then 0.1 s in each process.
+    """Compile all loops, or load them from the cache.
 
-    Call it before forking, so that child processes share the result.
+    Compilation takes some seconds once per machine, and loading takes 0.1 s per process. Call this function before
+    forking, so that child processes share the compiled loops.
     """
     if not AVAILABLE:
         return
