@@ -1,1 +1,1 @@
-"""Model folders."""
+"""Model folders, and the output folders of training runs that contain them."""

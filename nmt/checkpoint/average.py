@@ -1,4 +1,7 @@
-"""Average the weights of models: often as good as their ensemble at the cost of one model (Junczys-Dowmunt et al. 2016)."""
+"""The average of the weights of several models.
+
+It often translates as well as an ensemble of these models, at the cost of a single model (Junczys-Dowmunt et al. 2016).
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,21 +17,22 @@ from nmt.system.files import check_new
 
 logger = logging.getLogger(__name__)
 
-RELATED = 0.5  # the cosine of models from one training is above 0.95, that of independently trained ones about 0.02
+# The cosine of the weights of two models. Within one training run it is above 0.95, and between two runs about 0.02.
+RELATED = 0.5
 
 
 def average(folders: Sequence[str | Path], output: str | Path) -> None:
-    """Write a model folder with the mean of the weights of several models and the configuration of the first.
+    """Write a model folder with the mean of the weights of several models and the configuration of the first model.
 
-    The mean is computed in float64 and rounded once. A warning is logged for a model that is not related to the first one,
-    since the mean of independently trained networks hardly translates.
+    The mean is computed in float64 and rounded once. A model whose weights are not related to those in the first model
+    causes a warning, because the mean of independently trained networks hardly translates.
 
     Args:
-        folders: model folders, or output folders of trainings, of which the best checkpoint is taken.
+        folders: model folders, or output folders of training runs, whose best checkpoint is used.
         output: the folder to write. It must not exist.
 
     Raises:
-        ModelError: a folder holds no model or a damaged one, or the models differ in network or vocabulary.
+        ModelError: a folder contains no model or a damaged model, or the networks or the vocabularies differ.
         DataError: `output` exists already.
         MachineError: the disk is full, or `output` cannot be written.
     """
@@ -54,16 +58,16 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:
-    """The cosine of the weights of two networks with the same parameters, each taken as one vector."""
+    """Compute the cosine between two networks. All weights of a network are taken as one vector."""
     a, b = (torch.cat([given[name].flatten() for name in weights]) for given in (weights, others))
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
 def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
-    """The newest `count` checkpoints in a training's output folder, oldest first.
+    """Return the newest `count` checkpoints in the output folder of a training run, oldest first.
 
     Raises:
-        ModelError: the folder holds fewer checkpoints.
+        ModelError: the folder contains fewer checkpoints.
     """
     found = CheckpointFolder(Path(folder)).all()
     if len(found) < count:
@@ -75,7 +79,11 @@ def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
 
 
 def check_same_kind(first: Model, other: Model) -> None:
-    """Check that two models have the same network and vocabularies. Raises ModelError."""
+    """Check that two models have networks of the same configuration, and the same vocabularies.
+
+    Raises:
+        ModelError: they differ.
+    """
     different = [f"model.{key}" for key in first.config.model.list_differences(other.config.model)]
     different += [
         f"the {side} vocabulary"

@@ -1,6 +1,7 @@
-"""Write a smaller model folder: matrices as 8-bit integers with a scale for each row.
+"""Export of a model to a smaller folder, in which matrices are 8-bit integers with a scale for each row.
 
-Loading dequantizes them (nmt/checkpoint/folder.py), so such a folder can be used like any other, except to continue training.
+Loading converts the integers to float32 again (nmt/checkpoint/folder.py). So an exported folder can be used like every
+model folder, except to continue training.
 """
 
 import shutil
@@ -24,25 +25,27 @@ from nmt.search.packed.arithmetic import quantize_rows
 from nmt.search.packed.engine import unpackable_part
 from nmt.system.files import check_new, verify_checksums, whole_folder
 
-LARGEST = 127  # of the integers; -128 is not used, so that the range is symmetric
-SCALE_BITS = 16  # of a scale's significand: times the seven bits of an integer, the product is exact in float32
+LARGEST = 127  # the largest integer; -128 is not used, so that the range is symmetric
+# The number of bits in the significand of a scale. Its product with an integer of seven bits is exact in float32.
+SCALE_BITS = 16
 
 
 def export(folder: str | Path, output: str | Path) -> None:
     """Write the model in `folder` to the new folder `output`, with its matrices in int8.
 
     Args:
-        folder: a model folder, or the output folder of a training, of which the best checkpoint is taken.
+        folder: a model folder, or the output folder of a training run, whose best checkpoint is exported.
         output: the folder to write. It must not exist.
 
     Raises:
-        ModelError: the folder holds no model or a damaged one, its weights are not finite, or parts of it do not run in int8.
+        ModelError: the folder contains no model or a damaged model, a weight is not finite, or a part of the network
+            does not support int8.
         DataError: `output` exists already.
         MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
     check_new(output)
-    model = load_model(folder)  # reports whatever is wrong with the model before anything is written
+    model = load_model(folder)  # raises the errors of a damaged model before anything is written
     path = model_folder(folder)
     if part := unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
@@ -55,10 +58,12 @@ def export(folder: str | Path, output: str | Path) -> None:
 
 
 def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
-    """Replace each matrix NAME by NAME in int8 and the float32 scale of each row under NAME + `SCALE`. Vectors are kept.
+    """Replace each matrix by int8 integers, and add the float32 scale of each row under the matrix's name + `SCALE`.
+
+    Vectors are not changed.
 
     Raises:
-        ModelError: a weight is not finite. `where` names the file.
+        ModelError: a weight is not finite. The message contains `where`, the path of the file.
     """
     result = dict(weights)
     for name, matrix in weights.items():
@@ -73,10 +78,11 @@ def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tens
 
 
 def row_scales(matrix: Tensor) -> Tensor:
-    """The scale (R,) of each row of a matrix (R, C): its largest absolute value divided by LARGEST, rounded to SCALE_BITS.
+    """Compute a scale for each row of a matrix (rows, columns), as a vector (rows,).
 
-    Integers times scale is then exact in float32, so quantizing the product again gives the same integers; the int8 engine
-    therefore computes with the exported ones. The scale of a row of zeros, or of values near the smallest float32, is 1.
+    The scale is the largest absolute value of the row divided by LARGEST, rounded to SCALE_BITS. The product of a scale
+    and an integer is then exact in float32. So if the loaded weights are quantized again for int8 inference, the
+    integers are the exported ones. A row of zeros, or of values near the smallest float32, has scale 1.
     """
     exact = matrix.abs().amax(dim=1) / LARGEST
     mantissa, exponent = exact.frexp()

@@ -1,15 +1,18 @@
-"""Model folders: safetensors, YAML and the tokenizer's own files. Nothing in them is unpickled.
+"""Model folders, which consist of safetensors, YAML and tokenizer files. Loading a model folder unpickles nothing.
 
-A checkpoint is a complete model folder together with the state of the training, from which the training can continue:
+A checkpoint is a model folder that also contains the training state, so that training can continue from it:
 
     config.yaml            the whole configuration
-    tokenizer.model        or source.model and target.model, or .json: the tokenizer's own file
-    model.safetensors      the weights for translation: their moving average, if the training keeps one; in float32, or in a
-                           folder written by nmt-export as int8 NAME with float32 NAME.scale for each row of a matrix
-    shortlist.safetensors  the target tokens to consider for each source token; only after training, if it costs no quality
-    training.safetensors   the raw weights and the optimizer's moments    } read only to
-    state.json             position, best score, patience                 } continue training
-    checksums.sha256       of all of these files
+    tokenizer.model        the tokenizer, if source and target share it; otherwise source.model and target.model.
+                           Some types of tokenizer write .json files instead
+    model.safetensors      the weights for translation. If the training run keeps a moving average of the weights, this
+                           is the average. All tensors are float32, except in a folder written by nmt-export, which has
+                           int8 matrices NAME and a float32 scale for each row in NAME.scale
+    shortlist.safetensors  the target tokens to consider for each source token. It is added after training, and only if
+                           it does not reduce the quality
+    training.safetensors   the current weights and the optimizer's moments           } read only to
+    state.json             the position in the data, the best score, the patience    } continue training
+    checksums.sha256       the checksums of all these files
 """
 
 import os
@@ -48,31 +51,32 @@ class Model:
     tokenizers: Tokenizers
     config: Config
     name: str
-    """The folder as the caller named it, for messages."""
+    """The path of the folder as the caller gave it, for messages."""
     shortlist: Shortlist | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """What a training needs besides the model in order to continue."""
+    """The state that a training run needs in addition to the model in order to continue."""
 
     tensors: dict[str, Tensor]
+    """The current weights and the optimizer's moments."""
     progress: str
-    """A JSON text."""
+    """The position in the data, the best score and the patience, as JSON."""
 
 
 def build_network(config: Config, tokenizers: Tokenizers) -> Seq2Seq:
-    """Build a network with initial weights, which depend on nothing but the configuration and `training.seed`."""
+    """Build a network with initial weights, which depend only on the configuration and the sizes of vocabularies."""
     generator = torch.Generator().manual_seed(config.training.seed)
     sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
     return Seq2Seq(config.model, **sizes, generator=generator)
 
 
 class _SkipInitialization(TorchFunctionMode):
-    """Leave the parameters of new modules uninitialized, since they are read from a file next.
+    """A context in which the parameters of new modules are not initialized, because they are then read from a file.
 
-    Initializing them took half of the time to load a model. torch's own way, the device "meta", imports about a hundred
-    modules, which takes even longer.
+    Initialization took half of the time of loading a model. The alternative that torch offers, the device "meta", takes
+    even longer, because it imports about a hundred modules.
     """
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -87,10 +91,12 @@ def save_model(
     config: Config,
     training: TrainingState | None = None,
 ) -> None:
-    """Write a model folder completely or not at all, replacing an older one.
+    """Write a model folder, and replace an existing folder of this name.
+
+    After an error, or if the process is killed, the existing folder is unchanged.
 
     Raises:
-        MachineError: the disk is full, or the folder cannot be written. An older folder is kept.
+        MachineError: the disk is full, or the folder cannot be written.
     """
     with whole_folder(folder) as draft:
         (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
@@ -102,9 +108,10 @@ def save_model(
 
 
 def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
-    """Load the model in a model folder, or the best one in a training's output folder.
+    """Load a model.
 
-    The files that only training reads may be missing and are not checked.
+    `folder` is a model folder, or the output folder of a training run, whose best checkpoint is loaded. The files that
+    only training reads are not checked, and may be missing.
 
     Raises:
         ModelError: the folder does not exist, or a file in it is missing, damaged or unreadable.
@@ -128,7 +135,10 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The folder with the model's files: `folder` itself, or the best checkpoint of the training that wrote `folder`.
+    """Find the folder with the files of a model.
+
+    This is `folder` itself if it is a model folder, or its best checkpoint if it is the output folder of a training
+    run.
 
     Raises:
         ModelError: the folder does not exist or holds no model.
@@ -150,7 +160,7 @@ def model_folder(folder: str | Path) -> Path:
 def load_folder_config(folder: Path) -> Config:
     """Load the configuration in a model folder.
 
-    It must name every key of `model`: a default may have changed since the folder was written.
+    The configuration must contain every key of `model`, because a default may have changed since it was written.
 
     Raises:
         ModelError: the configuration is missing, damaged or incomplete.
@@ -169,7 +179,11 @@ def load_folder_config(folder: Path) -> Config:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Load a .safetensors file. Raises ModelError where it cannot be read."""
+    """Load a .safetensors file.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -177,7 +191,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Multiply the int8 matrices (R, C) by the float32 scales of their rows (R,). Other weights are returned as they are."""
+    """Multiply each int8 matrix by the float32 scales of its rows. All other weights are returned unchanged."""
     return {
         name: weight if (scale := weights.get(name + SCALE)) is None else weight.float() * scale.unsqueeze(-1)
         for name, weight in weights.items()
@@ -186,10 +200,11 @@ def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> None:
-    """Copy weights, named as by `unique_weights`, into a network.
+    """Copy weights into a network. Their names are the names that `unique_weights` returns for this network.
 
     Raises:
-        ModelError: a weight is missing or not known to the network, or its shape or type differs. `where` names the file.
+        ModelError: a weight is missing, has a name unknown to the network, or differs in shape or type. The message
+            contains `where`, the path of the file.
     """
     parameters = unique_weights(network)
     if different := parameters.keys() ^ weights.keys():
@@ -206,7 +221,7 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
 
 
 def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
-    """Add a shortlist to a model folder, or replace it. The folder is valid at every moment.
+    """Add a shortlist to a model folder, or replace its shortlist. If interrupted, this leaves the folder valid.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -216,7 +231,11 @@ def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
 
 
 def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
-    """Load what `save_shortlist` wrote. Raises ModelError where it does not fit the vocabularies."""
+    """Load a shortlist that `save_shortlist` wrote.
+
+    Raises:
+        ModelError: the file cannot be read, or does not fit the vocabularies.
+    """
     tensors = load_tensors(path)
     try:
         frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()
@@ -228,7 +247,7 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
 
 
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
-    """The network's weights by name. A weight that several modules share appears once."""
+    """Return the weights of a network by name. A weight that several modules share appears only once."""
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 
@@ -236,17 +255,21 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write a .safetensors file.
 
     Raises:
-        OSError: the file cannot be written. The caller turns it into a message.
+        OSError: the file cannot be written. The caller converts this to an error of nmt.
     """
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # it contains the operating system's error as text
+    except SafetensorError as error:  # its text contains the number of the operating system's error
         match = re.search(r"os error (\d+)", str(error))
         raise OSError(int(match[1]) if match else 0, os.strerror(int(match[1])) if match else str(error)) from error
 
 
 def load_training_state(folder: Path) -> TrainingState:
-    """Load what `save_model` wrote as `training`. Raises ModelError where a file is missing or damaged."""
+    """Load the training state from a checkpoint that `save_model` wrote.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
     try:
         progress = (folder / TRAINING_STATE).read_text(encoding="utf-8")
     except OSError as error:

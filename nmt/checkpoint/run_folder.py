@@ -1,8 +1,8 @@
-"""The output folder of a training: its checkpoints, a link to the best of them, and the names of its other files.
+"""The output folder of a training run, which contains checkpoints, a link to the best checkpoint, and logs.
 
-checkpoints/update-00001000/    a model folder with the state of the training (nmt/checkpoint/folder.py)
+checkpoints/update-00001000/    a model folder that also contains the training state (nmt/checkpoint/folder.py)
 best                            a link to the checkpoint with the best validation score
-metrics.jsonl, train.log        what the training measured and reported
+metrics.jsonl, train.log        the measurements and the log of the training run
 """
 
 import os
@@ -17,27 +17,30 @@ METRICS, LOG = "metrics.jsonl", "train.log"
 
 
 class CheckpointFolder:
-    """The checkpoints in a training's output folder."""
+    """The checkpoints in the output folder of a training run.
+
+    A checkpoint is identified by its update, the number of parameter updates before it was saved.
+    """
 
     def __init__(self, output: Path) -> None:
         self.output = output
         self.folder = output / CHECKPOINTS
 
     def path(self, update: int) -> Path:
-        """The folder of the checkpoint of this update."""
+        """Return the folder of the checkpoint of an update. The folder need not exist."""
         return self.folder / f"update-{update:08d}"
 
     def all(self) -> list[Path]:
-        """All checkpoints, oldest first."""
+        """Return the folders of all checkpoints, oldest first."""
         return sorted(self.folder.glob("update-*"))
 
     def best(self) -> Path | None:
-        """The checkpoint that the link `best` points to. None before the first validation."""
+        """Return the checkpoint to which the link `best` points. Return None before the first validation."""
         link = self.output / BEST
         return link.resolve() if link.is_dir() else None
 
     def choose(self, update: int) -> None:
-        """Point the link `best` at the checkpoint of this update. The link is replaced atomically.
+        """Point the link `best` to the checkpoint of an update. The link is replaced atomically.
 
         Raises:
             MachineError: the folder cannot be written.
@@ -49,24 +52,30 @@ class CheckpointFolder:
             os.replace(draft, self.output / BEST)
 
     def choose_saved(self, update: int) -> None:
-        """Choose a checkpoint if it exists: the process may have been killed between saving and choosing it."""
+        """Point the link `best` to the checkpoint of an update, if this checkpoint exists.
+
+        This repairs the link after a process was killed between saving a checkpoint and choosing it.
+        """
         if self.path(update).is_dir():
             self.choose(update)
 
     def prune(self, keep: int) -> None:
-        """Delete all checkpoints except the best and the newest `keep`."""
+        """Delete all checkpoints except the best checkpoint and the `keep` newest checkpoints."""
         for path in self.all()[:-keep]:
             if path.resolve() != self.best():
                 shutil.rmtree(path, ignore_errors=True)
 
     def drop_after(self, update: int) -> None:
-        """Delete the checkpoints after this update, which are damaged and would otherwise count as the newest."""
+        """Delete the checkpoints after an update. They are damaged, but would count as the newest."""
         for path in self.all():
             if path.name > self.path(update).name:
                 shutil.rmtree(path, ignore_errors=True)
 
     def newest(self) -> tuple[Path | None, list[str]]:
-        """The newest checkpoint that is intact, and a message about each newer one that is not."""
+        """Find the newest checkpoint that is not damaged.
+
+        Return its folder, or None, and a message about each newer checkpoint that is damaged.
+        """
         messages: list[str] = []
         for path in reversed(self.all()):
             try:
