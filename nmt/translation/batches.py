@@ -1,4 +1,4 @@
-"""Batches: how segments are grouped, and how a batch is searched."""
+"""The grouping of segments into batches, and the translation of one batch."""
 
 import contextlib
 import itertools
@@ -21,21 +21,25 @@ from nmt.translation.request import Translation
 from nmt.translation.segments import Segment
 from nmt.types import EOS
 
-MAX_SEGMENTS, MAX_ROWS = 96, 640  # of a batch, and its hypotheses: larger ones fall out of the CPU's caches
-MAX_TOKENS = 4096  # source tokens of a batch, padding included
-MIN_SHARE = 4  # segments for each process; with fewer a batch takes about as long as with all of them
-TRIM_ROWS = 1280  # hypotheses after which unused memory is returned: it halves the memory that translating takes
+# The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
+MAX_SEGMENTS, MAX_ROWS = 96, 640
+MAX_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
+# Processes share the segments if each gets at least this many. Smaller batches take about as long as larger ones.
+MIN_SHARE = 4
+# Unused memory is returned to the system after this number of hypotheses, which halves the memory use.
+TRIM_ROWS = 1280
 
 
 def max_segments(options: Options, batch_size: int | None) -> int:
-    """How many segments are searched at once: `batch_size`, or by default what suits the caches."""
+    """Return the maximum number of segments in a batch, `batch_size`. By default the number depends on the options."""
     return batch_size or max(1, min(MAX_SEGMENTS, MAX_ROWS // options.rows))
 
 
 def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes: int) -> list[list[int]]:
-    """Indices of the segments in batches of similar length, longest first. All segments of a batch have the same options.
+    """Divide segments into batches of similar length, longest first. Return the indices of the segments in each batch.
 
-    Each of the processes gets at least one batch if it would hold MIN_SHARE segments or more.
+    All segments of a batch have the same options. If there are few segments, they are divided into a batch for each
+    process, as long as every batch has about MIN_SHARE segments.
     """
     by_options: dict[Options, list[int]] = {}
     for index in sorted(range(len(segments)), key=lambda index: len(segments[index].ids), reverse=True):
@@ -51,39 +55,42 @@ def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes:
 
 
 def divide(lengths: Sequence[int], count: int) -> list[range]:
-    """Positions in `lengths`, in at most `count` consecutive ranges with about the same sum."""
+    """Divide the positions in `lengths` into at most `count` consecutive ranges with similar sums of lengths."""
     ends = list(itertools.accumulate(lengths))
     shares = [int((end - length / 2) * max(count, 1) / ends[-1]) for end, length in zip(ends, lengths, strict=True)]
     return [range(bisect_left(shares, share), bisect_right(shares, share)) for share in sorted(set(shares))]
 
 
 def cut(positions: range, lengths: Sequence[int], size: int) -> Iterator[range]:
-    """Parts of `positions` with at most `size` segments and MAX_TOKENS tokens, or with one segment that is longer."""
+    """Cut `positions` into ranges of at most `size` segments and MAX_TOKENS tokens.
+
+    A segment of more than MAX_TOKENS tokens has a range to itself.
+    """
     while positions:
-        end = max(1, min(size, MAX_TOKENS // lengths[positions[0]]))  # the first is the longest
+        end = max(1, min(size, MAX_TOKENS // lengths[positions[0]]))  # the first segment is the longest
         yield positions[:end]
         positions = positions[end:]
 
 
 @dataclass(kw_only=True)
 class BatchSearch:
-    """Translates one batch of segments, here or in a worker process."""
+    """Translates one batch of segments, in this process or in a worker process."""
 
     scorer: Scorer[Any]
     shortlist: Shortlist | None
     tokenizers: Tokenizers
     constraints: Sequence[Constraint]
-    single_thread: bool  # torch uses one thread, because several cores are used by processes
-    rows: int = 0  # hypotheses since unused memory was last returned
+    single_thread: bool  # whether torch must use only one thread, because each core is used by another process
+    rows: int = 0  # the number of hypotheses since unused memory was last returned
 
     def __call__(self, batch: Sequence[Segment]) -> list[list[Translation]]:
-        """The n best translations of each segment, or its samples."""
+        """Return the n best translations of each segment, or its samples."""
         options = batch[0].options
         sentences = [Sentence(source=[*segment.ids, EOS], request=segment) for segment in batch]
         with one_thread() if self.single_thread else contextlib.nullcontext():
             found = self._search(sentences, options)
         self.rows += len(batch) * options.rows
-        if self.rows >= TRIM_ROWS:  # batches of ever changing shapes fragment the memory
+        if self.rows >= TRIM_ROWS:  # batches of different shapes fragment the memory
             self.rows = 0
             return_memory()
         return [
@@ -99,7 +106,7 @@ class BatchSearch:
     def _translation(self, segment: Segment, hypothesis: Hypothesis) -> Translation:
         alignment, attention = [], []
         if hypothesis.attention is not None and segment.ids:
-            weights = hypothesis.attention[:-1, : len(segment.ids)]  # without EOS, on both sides
+            weights = hypothesis.attention[:-1, : len(segment.ids)]  # without EOS of source and target
             alignment, attention = weights.argmax(dim=-1).tolist(), weights.tolist()
         return Translation(
             text=replace_line_breaks(self.tokenizers.target.decode(hypothesis.ids)),
@@ -112,5 +119,5 @@ class BatchSearch:
 
 
 def replace_line_breaks(text: str) -> str:
-    """Text with spaces for line breaks, which byte tokens can spell."""
+    """Replace each line break by a space. A translation can contain line breaks if the vocabulary has byte tokens."""
     return text.replace("\n", " ").replace("\r", " ")

@@ -1,4 +1,4 @@
-"""Loading: model folders to what the translator searches with."""
+"""The preparation of loaded models for search: scorers, ensembles and shortlists."""
 
 import logging
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
-    """A scorer for each model, on a CPU and in this precision. Raises the errors of `build_scorer`."""
-    with one_thread():  # sums of tables must not depend on the number of threads either
+    """Build a scorer for each model, for a CPU and in this precision. See `build_scorer` for the errors."""
+    with one_thread():  # precomputed tables must not depend on the number of threads
         scorers = [build_scorer(model.network, precision) for model in models]
     if unknown := dict.fromkeys(part for model in models if (part := unpackable_part(model.config.model))):
         logger.info("%s: cannot be packed for int8; PyTorch translates instead, slower and in fp32", ", ".join(unknown))
@@ -24,16 +24,16 @@ def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
 
 
 def combine_scorers(models: Sequence[Model], scorers: Sequence[Scorer[Any]] | None) -> Scorer[Any]:
-    """One scorer of all models; by default they are computed by PyTorch, in the precision of their weights."""
+    """Combine the scorers of all models into one. By default PyTorch computes in the precision of the weights."""
     members = scorers or [ModelScorer(model.network) for model in models]
     return members[0] if len(members) == 1 else EnsembleScorer(members)
 
 
 def check_ensemble(models: Sequence[Model]) -> None:
-    """Check that models can translate together.
+    """Check that models can be used as an ensemble.
 
     Raises:
-        ConfigError: there is no model.
+        ConfigError: `models` is empty.
         ModelError: their languages or their vocabularies differ.
     """
     if not models:
@@ -52,7 +52,10 @@ def check_ensemble(models: Sequence[Model]) -> None:
 
 
 def choose_shortlist(models: Sequence[Model]) -> Shortlist | None:
-    """The shortlist of the first model that has one. It includes the source tokens if a model copies them."""
+    """Return the shortlist of the first model that has one, or None.
+
+    If any of the models copies source tokens, the source tokens of each sentence are added to its shortlist.
+    """
     shortlist = next((model.shortlist for model in models if model.shortlist), None)
     copies = any(model.network.output.copies for model in models)
     return shortlist.with_source_tokens(models[0].tokenizers.target.producible) if shortlist and copies else shortlist

@@ -1,4 +1,7 @@
-"""Translation as a pipe: as many lines out as in, in order, at once when the input pauses and in batches when it does not.
+"""Translation of a stream of lines. The output has one line for each input line, in the same order.
+
+While the input is faster than translation, lines are translated in batches. When the input pauses, the lines that have
+been read are translated at once.
 
 bytes -> thread that splits lines -> bounded queue -> windows of lines -> requests -> translations -> bytes
 """
@@ -19,22 +22,25 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHUNK = 1 << 16  # bytes read at once
+CHUNK = 1 << 16  # the number of bytes read at once
 MAX_LINE_BYTES = 1 << 20  # the rest of a longer line is dropped
-MAX_AHEAD_BYTES = 1 << 23  # read ahead at most
-PAUSE = 0.01  # seconds without a new line that count as a pause of the input
-PATIENCE = 0.2  # seconds that a line waits for others at most, even if they keep coming
+MAX_AHEAD_BYTES = 1 << 23  # the reader waits while the queue holds this many bytes
+PAUSE = 0.01  # the number of seconds without a new line that counts as a pause of the input
+PATIENCE = 0.2  # the maximum number of seconds that a line waits for more lines, if the input does not pause
 
 
 class Source(Protocol):
-    """Where bytes come from. `read` returns what is available, at least one byte, or nothing at the end. It must not be
-    buffered: a buffered reader waits for a full buffer, and holds a lock meanwhile."""
+    """An unbuffered source of bytes.
+
+    `read` returns the bytes that are available, at least one, or no bytes at the end. The source must not be buffered,
+    because a buffered reader waits until its buffer is full, and holds a lock while it waits.
+    """
 
     def read(self, size: int, /) -> bytes | None: ...
 
 
 class Sink(Protocol):
-    """Where bytes go."""
+    """A destination for bytes."""
 
     def write(self, data: bytes, /) -> object: ...
     def flush(self) -> object: ...
@@ -51,15 +57,16 @@ def run_pipe(
     """Translate every line of `source` into `sink`.
 
     Args:
-        source: of bytes.
-        sink: for bytes.
-        translate: returns a translation for each request. Requests have only a text, and the number of the line as a name.
-        show: the text to write for a translation and the number of its line, from 1; a line feed is added.
-        max_lines: the largest window, the number of lines that are translated together.
+        source: the lines to translate.
+        sink: the destination for the translations.
+        translate: returns a translation for each request. A request has the text of a line, and the name "line N".
+        show: returns the text to write, from a translation and the number of its line, counted from 1. A line feed is
+            added to this text.
+        max_lines: the maximum number of lines that are translated together.
 
     Raises:
         DataError: the source cannot be read.
-        MachineError: the sink cannot be written, because a disk is full for example.
+        MachineError: the sink cannot be written, for example because a disk is full.
         BrokenPipeError: the reader of the sink has closed it.
     """
     done = 0
@@ -78,7 +85,7 @@ def run_pipe(
 
 
 class ReadAhead:
-    """Lines of a source, read by a thread into a queue that is bounded in lines and bytes."""
+    """A reader of lines. A thread reads them into a queue with a maximum number of lines and bytes."""
 
     def __init__(self, source: Source, max_lines: int) -> None:
         self.max_lines = max_lines
@@ -87,11 +94,14 @@ class ReadAhead:
         self.ended = False
         self.failure: BaseException | None = None
         self.changed = threading.Condition()
-        # A daemon, because a thread that is blocked in a read would keep the process from ending.
+        # The thread is a daemon, because otherwise the process could not exit while the thread waits for input.
         threading.Thread(target=self._read, args=(source,), daemon=True).start()
 
     def windows(self) -> Iterator[list[str]]:
-        """The lines in windows of at most `max_lines`. A window ends when the input pauses, or after PATIENCE."""
+        """Yield the lines in windows of at most `max_lines`.
+
+        A window ends when the input pauses for PAUSE seconds, or PATIENCE seconds after its first line.
+        """
         while window := self._take():
             yield [decode_line(line) for line in window]
         if isinstance(self.failure, OSError):
@@ -115,7 +125,7 @@ class ReadAhead:
                 self.changed.notify_all()
 
     def _take(self) -> list[bytes]:
-        """The lines of the next window; none at the end of the source."""
+        """Wait for the next window and return its lines. The window is empty at the end of the source."""
         with self.changed:
             self.changed.wait_for(lambda: self.queue or self.ended)
             latest = time.monotonic() + PATIENCE
@@ -132,9 +142,9 @@ class ReadAhead:
 
 
 def split_lines(source: Source) -> Iterator[bytes]:
-    """The lines of a source without their line feeds, each as soon as it is complete. The last line needs no line feed.
+    """Yield each line of a source as soon as it is complete, without its line feed. The last line needs no line feed.
 
-    A byte order mark before the first line is dropped. Lines are cut at MAX_LINE_BYTES, with a warning.
+    A byte order mark before the first line is dropped. A longer line than MAX_LINE_BYTES is cut with a warning.
     """
     number, rest, cutting = 1, b"", False
     while chunk := source.read(CHUNK):

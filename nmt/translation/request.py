@@ -1,4 +1,4 @@
-"""Request and Translation: what goes into the translator for each text, and what comes out."""
+"""The input and the output of the translator for each text: `Request` and `Translation`."""
 
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -7,7 +7,7 @@ from nmt.search.options import Options
 
 @dataclass(frozen=True)
 class Request:
-    """One text to translate, with everything that is asked for it.
+    """One text to translate, with the settings for this text.
 
     >>> Request("A man rides a horse.", to="de")
     Request(text='A man rides a horse.', to='de', tag=None, split=False, options=None, name=None)
@@ -17,34 +17,35 @@ class Request:
     """Plain text of any length, read as one line."""
     _: KW_ONLY
     to: str | None = None
-    """The target language, for models with several."""
+    """The target language. It is required if the model has several."""
     tag: str | None = None
-    """Translate in the manner of the training corpora with this tag; by default, of those without a tag."""
+    """A tag of training corpora, in whose style the text is translated. The default is the style of the corpora without
+    a tag."""
     split: bool = False
-    """Translate each sentence separately. A model trained on sentences omits most of a longer paragraph. Sentences end at full
-    stops and similar marks before a space, so abbreviations split too."""
+    """Whether to translate each sentence separately. A model trained on sentences omits most of a longer paragraph. A
+    sentence ends at a full stop or a similar mark before a space, so texts are also split after abbreviations."""
     options: Options | None = None
-    """How to search or sample; by default a beam search with the defaults of `SearchOptions`."""
+    """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
     name: str | None = None
-    """What warnings call this text; by default "line N", its position in the call, from 1."""
+    """The name of this text in warnings. The default is "line N", where N is its position in the call, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """One translation of one text. If the text was translated in parts, this is their concatenation."""
+    """One translation of one text. If the text was translated in parts, their translations are concatenated."""
 
     text: str
     """Plain text, always a single line."""
     score: float
-    """The score that orders n-best lists: with a length penalty of 1 the mean log-probability of a token. Samples are not
-    ordered by it."""
+    """The score by which n-best lists are ordered. With a length penalty of 1, the score is the mean log-probability of
+    a token. Samples are not ordered by score."""
     source_tokens: list[str]
-    """The tokens of the source: its tags, then its text."""
+    """The tokens of the source, with its tags first."""
     tokens: list[str]
     """The tokens of the translation."""
     alignment: list[int]
-    """For each token of the translation, the index of the source token with the largest attention weight. Empty unless the
-    options ask for attention."""
+    """For each token of the translation, the index of the source token with the largest attention weight. The list is
+    empty unless the options ask for attention."""
     attention: list[list[float]] = field(default_factory=list)
-    """For each token of the translation, its attention weights over `source_tokens`. A row sums to less than 1, because the
-    end of the sentence gets the rest. Empty unless the options ask for attention."""
+    """For each token of the translation, its attention weights over `source_tokens`. They sum to less than 1, because
+    EOS of the source has the remaining weight. The list is empty unless the options ask for attention."""

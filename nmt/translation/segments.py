@@ -1,4 +1,4 @@
-"""Segments: texts cut into pieces that the model can translate, and the translations of the pieces joined again."""
+"""Segments, the parts into which a text is split for translation. Their translations are joined to that of the text."""
 
 import logging
 import re
@@ -19,21 +19,21 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """What the search translates at once: a whole text, a sentence, or a part of a long sentence."""
+    """The unit that a search translates, which is a whole text, a sentence, or a part of a long sentence."""
 
     ids: tuple[int, ...]
-    """Source ids, tags first, without EOS."""
+    """The source ids, with tags first and without EOS."""
     options: Options
-    """How to search or sample."""
+    """The options of search or sampling."""
 
 
 class Segmenter:
-    """Cuts requests into segments.
+    """Splits the texts of requests into segments.
 
     Args:
-        tokenizer: of the source language.
-        data: the languages and tags of the model.
-        max_tokens: the largest segment, tags not counted.
+        tokenizer: the tokenizer of the source side.
+        data: the data configuration of the model, which contains its languages and tags.
+        max_tokens: the maximum number of tokens in a segment, tags not counted.
     """
 
     def __init__(self, tokenizer: Tokenizer, data: DataConfig, max_tokens: int) -> None:
@@ -41,14 +41,14 @@ class Segmenter:
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
-        """The segments of a request, in order; none if its text is blank.
+        """Split the text of a request into segments, in order. The list is empty if the text is blank.
 
         Args:
-            request: what to translate.
-            name: what warnings call it if it has no name.
+            request: the text to translate and its settings.
+            name: the name of the text in warnings, if the request has no name.
 
         Raises:
-            ConfigError: the model does not have the language or the tag.
+            ConfigError: the model does not have the language or the tag of the request.
         """
         tags, options = self._tag_ids(request.to, request.tag), request.options or SearchOptions()
         text, segments = request.text.strip(), []
@@ -61,7 +61,7 @@ class Segmenter:
         return segments
 
     def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
-        """The ids of the tags before each segment."""
+        """Return the ids of the tags that precede each segment."""
         if (to, tag) not in self._tags:
             if tag is not None and tag not in self.data.corpus_tags:
                 known = self.data.corpus_tags
@@ -74,7 +74,7 @@ class Segmenter:
         return self._tags[to, tag]
 
     def _cut(self, text: str) -> list[list[int]]:
-        """The ids of a text, which is halved until no part has more than `max_tokens`."""
+        """Tokenize a text. Cut it in half until no part has more than `max_tokens`, and return the ids of each part."""
         ids = self.tokenizer.encode(text)
         if len(ids) <= self.max_tokens or len(text) == 1:
             return [ids]
@@ -84,10 +84,10 @@ class Segmenter:
 
 
 def choose_language(data: DataConfig, to: str | None) -> str:
-    """The language to translate into: `to`, which may be None if the model has only one.
+    """Return the target language `to`. If `to` is None, return the only target language of the model.
 
     Raises:
-        ConfigError: it is missing, or the model does not translate into it.
+        ConfigError: `to` is None and the model has several target languages, or the model does not have `to`.
     """
     languages = data.target_languages
     if to in languages or (to is None and len(languages) == 1):
@@ -97,7 +97,11 @@ def choose_language(data: DataConfig, to: str | None) -> str:
 
 
 def find_middle(text: str) -> int:
-    """Where to cut a text in two: after the sentence that ends nearest to its middle, else between words, else anywhere."""
+    """Return the position at which to cut a text in two.
+
+    This is the end of a sentence nearest to the middle of the text. In a single sentence it is the space nearest to the
+    middle, and in a single word it is the middle itself.
+    """
     half = len(text) // 2
     for boundary in (_SENTENCE_END, _SPACE):
         if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
@@ -106,13 +110,14 @@ def find_middle(text: str) -> int:
 
 
 def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]]) -> list[Translation]:
-    """The translations of a text.
+    """Join the translations of the segments of a text to translations of the text.
 
-    A text of several segments has one translation, of the best of each: the parts do not say which is the
-    second best of the whole. With sampling, sample k of the text joins sample k of each segment.
+    After a search, a text of several segments has one translation, which joins the best translation of each segment.
+    The n-best lists of the segments do not determine the second best translation of the text. With sampling, sample k
+    of the text joins sample k of each segment.
 
     Args:
-        segments: of the text.
+        segments: the segments of the text.
         found: the translations of each segment, best first.
     """
     if not segments:
@@ -125,7 +130,7 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
 
 
 def _join(parts: Sequence[Translation]) -> Translation:
-    """Concatenate translations. The score is their mean, weighted by the number of tokens, EOS included."""
+    """Concatenate translations. The score is the mean of their scores, weighted by number of tokens with EOS."""
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []
     attention: list[list[float]] = []

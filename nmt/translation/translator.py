@@ -1,6 +1,6 @@
-"""The translator: texts in, translations out, in the same order.
+"""The translator, which translates a list of texts and returns the translations in the same order.
 
-texts -> requests -> segments of ids -> batches of similar length -> search -> translations of segments -> of texts
+texts -> requests -> segments -> batches -> search -> translations of segments -> translations of texts
 
 Batches are searched in this process, or by worker processes on several cores.
 """
@@ -27,11 +27,11 @@ from nmt.translation.workers import Workers, can_fork
 
 logger = logging.getLogger(__name__)
 
-MAX_TOKENS = 200  # of a segment; an LSTM trained on sentences translates longer ones badly
+MAX_TOKENS = 200  # the maximum for a segment; an LSTM trained on sentences translates longer segments badly
 
 
 class Translator:
-    """One model, or an ensemble of models with the same vocabularies.
+    """Translates texts with one model, or with an ensemble of models that have the same vocabularies.
 
     >>> translator = Translator.load("runs/m30k")  # doctest: +SKIP
     >>> translator.translate(["A man rides a horse."])  # doctest: +SKIP
@@ -52,25 +52,26 @@ class Translator:
         shortlist: bool = True,
         workers: int = 0,
     ) -> None:
-        """A translator of models that are in memory already; see also `load`.
+        """Create a translator from models that are already in memory. `load` reads them from folders.
 
         Args:
-            models: one, or the members of an ensemble.
-            scorers: what computes each model; by default PyTorch, in the precision of the weights.
-            batch_size: the number of segments that are searched at once; by default it depends on the beam.
+            models: one model, or the members of an ensemble.
+            scorers: the scorer of each model. By default PyTorch computes in the precision of the weights.
+            batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
             shortlist: whether to use the shortlist of the first model that has one.
-            workers: worker processes that search batches for this one. They are forked here.
+            workers: the number of worker processes that search batches, which are forked immediately. With 0, batches
+                are searched in this process.
 
         Raises:
-            ConfigError: there is no model.
-            ModelError: the models do not fit together.
+            ConfigError: `models` is empty.
+            ModelError: the languages or the vocabularies of the models differ.
             MachineError: the system cannot start the workers.
         """
         check_ensemble(models)
         self.tokenizers = models[0].tokenizers
         self.data = models[0].config.data
         self.batch_size = batch_size
-        trained = min(model.config.data.max_length for model in models)  # all have seen sentences of this length
+        trained = min(model.config.data.max_length for model in models)  # all were trained on sentences this long
         self._segmenter = Segmenter(self.tokenizers.source, self.data, max(MAX_TOKENS, trained))
         self._search = BatchSearch(
             scorer=combine_scorers(models, scorers),
@@ -93,21 +94,23 @@ class Translator:
         threads: int | None = None,
         batch_size: int | None = None,
     ) -> Self:
-        """Load the models in these folders: model folders, or output folders of nmt-train.
+        """Create a translator from the models in folders.
 
         Args:
-            folders: one, or one for each member of an ensemble.
-            device: auto (a GPU if there is one), cpu or cuda.
-            precision: of matrix products: fp32, bf16, int8, or auto, the fastest that costs no quality on this machine.
-            shortlist: whether to use the first shortlist that a folder has.
-            threads: the number of cores to use, by default one. On Linux without a GPU these are worker processes, which are
-                forked here and ended by `close`, and torch is set to one thread; elsewhere they are torch's threads.
-            batch_size: the number of segments that are searched at once; by default it depends on the beam.
+            folders: one model folder or output folder of nmt-train, or one for each member of an ensemble.
+            device: auto, cpu or cuda. auto selects a GPU if the machine has one.
+            precision: the precision of matrix products, which is fp32, bf16, int8 or auto. auto selects the fastest
+                precision that does not reduce the quality.
+            shortlist: whether to use the shortlist of the first model that has one.
+            threads: the number of CPU cores to use; by default one. If the device is a CPU on Linux, several cores are
+                used by worker processes, and torch is set to one thread. The workers are forked immediately, and ended
+                by `close`. On other systems torch is set to this number of threads.
+            batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
-            ModelError: a folder is missing or damaged, or the models do not fit together.
-            MachineError: the device is "cuda" and there is no GPU.
-            ConfigError: the device does not have the precision, or a model cannot be packed for it.
+            ModelError: a folder is missing or damaged, or the languages or the vocabularies of the models differ.
+            MachineError: the device is cuda and the machine has no GPU, or it does not compute int8 exactly.
+            ConfigError: the device does not support the precision, or a model does not.
         """
         place = choose_device(device)
         if place.type == "cuda" and precision not in ("auto", "fp32"):
@@ -129,7 +132,7 @@ class Translator:
         tag: str | None = None,
         split: bool = False,
     ) -> list[str]:
-        """The best translation of each text, or its first sample; an empty string for a blank text.
+        """Return the best translation of each text, or its first sample. A blank text has an empty translation.
 
         See `nbest` for the arguments and errors.
         """
@@ -144,19 +147,21 @@ class Translator:
         tag: str | None = None,
         split: bool = False,
     ) -> list[list[Translation]]:
-        """The `options.nbest` best translations of each text, best first. With `SampleOptions`, its samples.
+        """Return the n best translations of each text, best first, or its samples.
 
-        A text that is translated in parts, because it is too long or `split` is set, has only one translation, or its samples.
+        A text that is too long is translated in parts, and so is a text of several sentences if `split` is set. For
+        such a text, a search returns only one translation.
 
         Args:
-            texts: what to translate. The other arguments apply to plain strings, and to what a `Request` leaves out.
-            options: how to search or sample; by default a beam search with the defaults of `SearchOptions`.
-            to: the target language, for models with several.
-            tag: translate in the manner of the training corpora with this tag.
-            split: translate each sentence separately.
+            texts: the texts to translate. The settings of a `Request` take precedence over the arguments below.
+            options: the options of search or sampling; by default `SearchOptions()`.
+            to: the target language. It is required if the model has several.
+            tag: a tag of training corpora, in whose style the texts are translated.
+            split: whether to translate each sentence separately. A `Request` can set but not unset this.
 
         Raises:
-            ConfigError: the model does not have a language or a tag.
+            ConfigError: the target language is missing, or the model does not have a language or a tag.
+            TypeError: `texts` is a single string.
         """
         if isinstance(texts, str):
             raise TypeError("translate a list of texts, not a single string")
@@ -170,7 +175,7 @@ class Translator:
         return [join_segments(line, [found[segment] for segment in line]) for line in lines]
 
     def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
-        """The translations of each segment."""
+        """Search the translations of each segment."""
         plan = plan_batches(segments, self.batch_size, self.processes)
         batches = [[segments[index] for index in indices] for indices in plan]
         if self._workers and not self._workers.close.alive:
@@ -185,30 +190,30 @@ class Translator:
 
     @property
     def processes(self) -> int:
-        """The number of processes that search."""
+        """The number of processes that search batches."""
         return self._workers.count if self._workers else 1
 
     def max_segments(self, options: Options) -> int:
-        """The number of segments that are searched at once with these options."""
+        """Return the maximum number of segments that are searched at once with these options."""
         return max_segments(options, self.batch_size)
 
     def target_language(self, to: str | None = None) -> str:
-        """The language to translate into: `to`, which may be None if the model has only one.
+        """Return the target language `to`. If `to` is None, return the only target language of the model.
 
         Raises:
-            ConfigError: it is missing, or the model does not translate into it.
+            ConfigError: `to` is None and the model has several target languages, or the model does not have `to`.
         """
         return choose_language(self.data, to)
 
     def close(self) -> None:
-        """End the worker processes, if there are any. The translator continues without them."""
+        """End the worker processes, if there are any. The translator can still be used, and then searches by itself."""
         if self._workers:
             self._workers.close()
             self._workers = None
 
 
 def _complete(request: Request, options: Options | None, to: str | None, tag: str | None, split: bool) -> Request:
-    """The request, with the values of the call where it has none."""
+    """Return a copy of the request in which each missing setting has the value from the call."""
     return replace(
         request,
         to=to if request.to is None else request.to,

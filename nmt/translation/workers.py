@@ -1,11 +1,13 @@
-"""Worker processes: a function applied to many arguments on several cores.
+"""Worker processes, which apply a function to many arguments on several cores.
 
-Workers are forked, so that what the function holds, such as a model, is shared copy-on-write and never pickled. A fork copies
-the locks of other threads without the threads that would release them, so workers start before the caller starts threads.
+Workers are forked. So the objects that the function uses, such as a model, are shared copy-on-write and never pickled.
+A fork copies a lock that another thread holds, but not the thread that would release the lock. So workers must be
+started before the caller starts threads.
 
-concurrent.futures would do most of this. But it cannot end running work, so Ctrl-C would wait, and its threads print
-tracebacks when workers end first. multiprocessing.Pool hangs if a worker is killed. Here the parent has no threads: it sends
-each worker one argument at a time through a pipe, and the pipe of a killed worker ends.
+concurrent.futures is not used, because it cannot end running work, so Ctrl-C would wait for it. Its threads also print
+tracebacks if workers end first. multiprocessing.Pool is not used, because it hangs if a worker is killed. In this
+module the parent has no threads. It sends each worker one argument at a time through a pipe, and notices that a worker
+was killed because the pipe ends.
 """
 
 import gc
@@ -26,15 +28,15 @@ Result = TypeVar("Result")
 
 
 def can_fork() -> bool:
-    """Whether workers are possible. On macOS, forks are not safe with the system libraries that torch computes with."""
+    """Check whether this system supports workers. On macOS a fork is not safe, because of libraries that torch uses."""
     return sys.platform == "linux"
 
 
 class Workers(Generic[Argument, Result]):
-    """Processes with one torch thread each that wait for work.
+    """Processes that wait for work. Each uses one torch thread.
 
     Args:
-        work: the function to apply. It is forked; only arguments and results are pickled.
+        work: the function to apply. Its arguments and results are pickled, but the function itself is not.
         count: the number of processes.
 
     Raises:
@@ -45,7 +47,7 @@ class Workers(Generic[Argument, Result]):
         self._children: list[Child] = []
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, _end, self._children)
-        """End the workers, whatever they are doing, and wait for that. `close.alive` is True until the first call."""
+        """End the workers, even if they are busy, and wait until they have ended. `close.alive` is False afterwards."""
         try:
             for _ in range(count):
                 advice = "use fewer threads or smaller batches"
@@ -61,15 +63,15 @@ class Workers(Generic[Argument, Result]):
         return len(self._children)
 
     def map(self, arguments: Sequence[Argument]) -> list[Result]:
-        """The result for each argument.
+        """Apply the function to each argument and return the results in order.
 
-        Arguments are handed out in order, so all workers finish at about the same time if the longest work comes first. An
-        error, and Ctrl-C, close the workers.
+        Workers get the arguments in order. If the arguments with the most work come first, all workers finish at about
+        the same time. An error or Ctrl-C closes the workers.
 
         Raises:
             MachineError: a worker was killed.
-            RuntimeError: the workers are closed, or an error of the function cannot be pickled.
-            Exception: the error of the function.
+            RuntimeError: the workers are closed, or an error that the function raised cannot be pickled.
+            Exception: the function raised this error.
         """
         with self._lock:  # the pipes serve one call at a time
             if not self.close.alive:
@@ -83,7 +85,7 @@ class Workers(Generic[Argument, Result]):
     def _map(self, arguments: Sequence[Argument]) -> list[Result]:
         waiting = iter(enumerate(arguments))
         results: dict[int, Result] = {}
-        busy: dict[Child, int] = {}  # the index of each one's argument
+        busy: dict[Child, int] = {}  # the index of the argument on which each worker works
         idle = list(self._children)
         while len(results) < len(arguments):
             for child, (index, argument) in zip(idle, waiting, strict=False):
@@ -101,9 +103,10 @@ def _end(children: list[Child]) -> None:
 
 
 def _serve(parent: Parent, work: Callable[[Any], Any]) -> None:
-    """In a worker: answer each argument with its result."""
-    gc.freeze()  # inherited objects stay; unless the collector looks at them, their memory stays shared with the parent
-    gc.enable()  # disabled perhaps, as in nmt.commands.process.startup
-    torch.set_num_threads(1)  # more would wait for threads that a fork does not copy
+    """Run in a worker. Receive arguments and send the results."""
+    # The garbage collector then ignores inherited objects. It would write to their memory, which would end the sharing.
+    gc.freeze()
+    gc.enable()  # the parent may have disabled it, as nmt.commands.process.startup does
+    torch.set_num_threads(1)  # with more, torch would wait for threads that a fork does not copy
     while True:
         parent.send(work(parent.receive()))
