@@ -93,7 +93,7 @@ class Decoder(nn.Module, ABC):
         return context, weights, self.attention.advance(state, weights)
 
     def add_residual(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
-        """Add the inputs `below` of a layer to its outputs, if the network is residual and the layer is not the first."""
+        """Add the inputs `below` of a layer to its outputs if the network is residual, except in the first layer."""
         return below + outputs if index and self.residual else outputs
 
 

@@ -200,6 +200,6 @@ def _report_lost_process() -> Iterator[None]:
     except RuntimeError as error:  # gloo does not define an error class
         why = re.sub(r"^(\[[^]]*\] *)+|(\. |\n).*", "", str(error), flags=re.DOTALL)
         raise MachineError(
-            f"another process of this training has ended or cannot be reached ({why}); "
+            f"another process of this training run has ended or cannot be reached ({why}); "
             "--resume continues from the last checkpoint"
         ) from error

@@ -79,7 +79,7 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
         else:
             weight.copy_(weights[name])
     known, size = len(ids["target"][0]), tokenizers.target.size
-    logger.info("starting from %s, which knows %d of %d target tokens", start.name, known, size)
+    logger.info("starting from %s, which has %d of %d target tokens", start.name, known, size)
 
 
 def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:

@@ -143,7 +143,7 @@ class Risk:
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         if randomness is None:
-            raise ValueError("risk draws samples, which needs randomness")
+            raise ValueError("minimum risk draws random samples, so it needs the argument `randomness`")
         producible = torch.from_numpy(self.tokenizer.producible).to(batch.source.device)
         candidates = sample_translations(network, batch, randomness, self.samples, producible)
         loss = (1 - self.likelihood_share) * self.expected_cost(network, batch, candidates)

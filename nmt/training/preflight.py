@@ -49,7 +49,7 @@ def _check_corpora(config: Config) -> None:
         try:
             corpus_files(corpus, data)
             if corpus.dataset is None and next(read_pairs(corpus, data), None) is None:
-                faults.append(f"data.{name}: {describe(corpus)}: holds no pair; check the file")
+                faults.append(f"data.{name}: {describe(corpus)}: contains no sentence pairs; check the file")
         except DataError as error:
             faults.append(f"data.{name}: {error}")
     if faults:

@@ -97,7 +97,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
     """
     folder, complaints = checkpoints.newest()
     for complaint in complaints:
-        logger.warning("%s; using the checkpoint before it", complaint)
+        logger.warning("%s; using the previous checkpoint", complaint)
     if folder is None:
         logger.info("%s: no checkpoint yet, starting from the beginning", checkpoints.output)
         return None

@@ -71,7 +71,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
         raise ConfigError(
-            f"data: the corpora have other languages or tags than {path} was trained with; give the same data section"
+            f"data: {path} was trained with other languages or tags; use the data section that it was trained with"
         )
     sets = read_validation_sets(config)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)

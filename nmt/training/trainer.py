@@ -189,7 +189,7 @@ class Trainer:
             self.network.zero_grad(set_to_none=True)  # the gradients of some batches have been added already
             if self.limit.lower(batches) and self.processes.claim("memory"):
                 logger.warning(
-                    "memory is too short for the largest batches, so they are split; "
+                    "there is too little memory for the largest batches, so they are split; "
                     "a smaller training.batch_tokens with a larger training.accumulate is faster"
                 )
             if self.device.type == "cuda":

@@ -120,7 +120,7 @@ def read_validation_sets(config: Config) -> list[ValidationSet]:
 def _read_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
     pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
     if not pairs:
-        raise DataError("data.valid: the corpora hold no pair; name files with text in them")
+        raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
     _, to = config.data.languages(corpora[0])
     return ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag)
 
@@ -138,8 +138,8 @@ def score_sets(
 ) -> dict[str, float]:
     """Score the translations `hypotheses` of each set with each metric.
 
-    The result `METRIC` is the mean score over the sets. If there are several sets, the result `METRIC NAME` is the score
-    of the set NAME.
+    The result `METRIC` is the mean score over the sets. If there are several sets, the result `METRIC NAME` is the
+    score of the set NAME.
     """
     figures = {}
     for metric in metrics:

@@ -292,8 +292,8 @@ def test_a_process_without_a_pair(prefix: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "rank", "override", "statuses", "message"),
     [
-        (kill_at_update_5, 1, {}, [2, -signal.SIGKILL], "another process of this training has ended"),
-        (kill_at_update_5, 0, {}, [-signal.SIGKILL, 2], "another process of this training has ended"),
+        (kill_at_update_5, 1, {}, [2, -signal.SIGKILL], "another process of this training run has ended"),
+        (kill_at_update_5, 0, {}, [-signal.SIGKILL, 2], "another process of this training run has ended"),
         (data_error_at_update_5, 1, {}, [2, 2], "the shelf is empty"),
         (nothing, 0, {"train": [{"path": "nowhere"}]}, [2, 2], "nowhere"),
         (nothing, 0, {"tarin": "x"}, [2, 2], "did you mean data.train"),
@@ -371,7 +371,7 @@ def test_torchrun_is_stopped_by_a_signal(prefix: Path, tmp_path: Path) -> None:
 def test_torchrun_ends_when_a_process_is_killed(half: Config, tmp_path: Path) -> None:
     lines = [line for line, _ in torchrun(tmp_path, half, "killed")]
     assert len(messages_in(lines)) == 1
-    assert "another process of this training has ended" in messages_in(lines)[0]
+    assert "another process of this training run has ended" in messages_in(lines)[0]
     assert "--resume continues from the last checkpoint" in messages_in(lines)[0]
     assert newest(tmp_path / "run").name == "update-00000004"
     assert any("SIGKILL" in line for line in lines)  # torchrun names the process that died

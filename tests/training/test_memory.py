@@ -77,7 +77,7 @@ def test_a_shortage_changes_no_figure(
     assert losses(short) == pytest.approx(losses(plain), rel=1e-4)
     torch.testing.assert_close(weights(short.network), weights(plain.network), rtol=1e-3, atol=1e-4)
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
-    assert "memory is too short for the largest batches" in caplog.text
+    assert "there is too little memory for the largest batches" in caplog.text
 
 
 def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.Log
     failed = shorten(probed, most=40, where="backward", error=SHORTAGES[0])
     probed.probe(largest_batch(10, 3, 3))
     assert failed == [80]
-    assert "memory is too short" in caplog.text
+    assert "there is too little memory" in caplog.text
     assert all(weight.grad is None for weight in probed.network.parameters())
     assert probed.position.update == 0
     probed.network.forward = plain.network.forward.__func__.__get__(probed.network)  # type: ignore[attr-defined,method-assign]
@@ -203,7 +203,7 @@ def test_memory_that_is_really_short() -> None:
     environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1", **returned}
     answer = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert answer.returncode == 0, answer.stderr
-    assert "memory is too short for the largest batches" in answer.stderr
+    assert "there is too little memory for the largest batches" in answer.stderr
     parts, short, plain = json.loads(answer.stdout)
     assert parts > 1
     assert short == pytest.approx(plain, rel=1e-5)

@@ -217,7 +217,7 @@ def test_terms_are_added() -> None:
 
 
 def test_risk_needs_randomness() -> None:
-    with pytest.raises(ValueError, match="needs randomness"):
+    with pytest.raises(ValueError, match="needs the argument `randomness`"):
         risk()(tiny.network(), tiny.batch())
 
 

@@ -241,7 +241,7 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     (tmp_path / "empty.tsv").write_text("")
     empty = tiny.config(prefix, f"data.train={tmp_path / 'empty.tsv'}", "data.valid={dataset: ./nowhere}")
     message = (
-        r"(?s)data\.train: .*empty\.tsv: holds no pair; check the file\ndata\.valid: \./nowhere: no such file or folder"
+        r"(?s)data\.train: .*empty\.tsv: contains no sentence pairs.*\ndata\.valid: \./nowhere: no such file or folder"
     )
     faulty(empty, output, DataError, message)
     assert not output.exists()
@@ -254,7 +254,7 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     faulty(config, tmp_path / "file", MachineError, "is a file")
     train(config, output)
-    faulty(config, output, ConfigError, "already holds a training; add --resume")
+    faulty(config, output, ConfigError, "already contains a training run; add --resume")
     changed = tiny.config(prefix, "model.decoder_size=32", "data.max_ratio=3", "training.seed=2")
     message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
     faulty(changed, output, ConfigError, message, resume=True)
@@ -369,7 +369,7 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     tuned = [*settings, f"training.start_from={tmp_path / 'first'}", "training.freeze=[encoder]", "training.seed=3"]
     tuned += ['tokenizer.symbols=["<fr>"]', "training.shortlist=false"]
     train(tiny.config(prefix, *tuned), tmp_path / "whole")
-    assert "knows 310 of 311 target tokens" in caplog.text
+    assert "has 310 of 311 target tokens" in caplog.text
     whole = load_model(tmp_path / "whole")
     assert whole.tokenizers.source.encode("<fr> dog")[-1] != 310
     assert 310 in whole.tokenizers.source.encode("<fr> dog")

@@ -107,7 +107,7 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
     }
     assert [each.tag for each in read_validation_sets(parse_config({"data": tagged}))] == [None, "<bt>"]
     (prefix.parent / "empty.tsv").write_text("")
-    with pytest.raises(DataError, match="hold no pair"):
+    with pytest.raises(DataError, match="contain no sentence pairs"):
         read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
 
 
