@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from test_trainer import Room as Trainers
+from test_trainer import Factory as Trainers
 from test_trainer import go, losses, weights
 
 from nmt.data.cursor import UpdateSize
