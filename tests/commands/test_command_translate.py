@@ -133,6 +133,7 @@ def test_sampling_options_that_do_not_go_together(
             SearchOptions(length_penalty=0, coverage_penalty=1, max_length_factor=3, max_length_extra=0),
         ),
         (["--sample"], SampleOptions()),
+        (["--sample", "--json"], SampleOptions(within=SearchOptions(beam=1, attention=True))),
         (
             ["--sample", "--nbest", "2", "--seed", "0", "--temperature", "0", "--top-k", "1", "--length-penalty", "2"],
             SampleOptions(samples=2, seed=0, temperature=0, top_k=1, within=SearchOptions(beam=1, length_penalty=2)),

@@ -53,6 +53,10 @@ class TestPlace:
             ["command line", "training.epoch"],
         ]
 
+    def test_a_value_that_cannot_be_read_has_no_further_faults(self) -> None:
+        model = {"encoder_size": "large", "decoder_size": 8, "attention": "dot"}  # the default would not fit either
+        assert find_faults({"model": model}) == ["model.encoder_size: must be a whole number, not 'large'"]
+
     def test_faults_in_lists(self, tmp_path: Path) -> None:
         (tmp_path / "c.yaml").write_text("training: {freeze: [encoder]}")
         for override in ("training.freeze=[encodr]", "data.train=[{path: a, weigth: 2}]"):

@@ -1,6 +1,7 @@
 """The output layers against their formulas, in training and among the candidates of a search."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,15 @@ def test_formulas(kind: str) -> None:
     rows = zip(readout.vectors, readout.attention, readout.columns.tolist(), strict=True)
     for row, (x, attention, columns) in zip(found, rows, strict=True):
         torch.testing.assert_close(row.exp(), expected(layer, x, attention, columns, list(range(SIZE))))
+
+
+def test_without_a_source_piece_to_copy_only_generated_pieces_are_probable() -> None:
+    layer, readout, _ = problem("copy")
+    nowhere = replace(readout, columns=torch.full((ROWS, 3), SIZE))
+    found = layer.log_probabilities(nowhere, layer.log_softmax)
+    assert isinstance(layer, CopyOutput)
+    generated = layer.generate(readout.vectors).sigmoid() * layer.log_softmax(readout.vectors).exp()
+    torch.testing.assert_close(found.exp(), generated)
 
 
 def test_each_kind_does_something_else() -> None:

@@ -49,7 +49,7 @@ def test_other_kinds_are_named(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_symbols_are_added_at_the_end(kind: str) -> None:
     content = train(kind, **BYTES)
-    symbols = ["<fr>", "▁Käse▁", "x" * 300]
+    symbols = ["<fr>", "▁Käse▁", "x" * 300, "y" * 128]  # from 128 on, a length takes two bytes
     before, processor = (
         sentencepiece.SentencePieceProcessor(model_proto=model) for model in (content, append_symbols(content, symbols))
     )

@@ -105,6 +105,16 @@ def test_muon_makes_orthogonal_steps() -> None:
     torch.testing.assert_close(embedding[6].abs(), torch.full((6,), 0.01), rtol=0.01, atol=0)  # as Adam does
 
 
+def test_muon_leaves_embeddings_and_softmax_to_adam() -> None:
+    network = tiny.network(tied_embeddings="none")
+    adam, muon = build_optimizers(network, TrainingConfig(optimizer="muon"))
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    matrices = {names[weight] for weight in adam.param_groups[0]["params"]}
+    assert matrices == {"source_embedding.weight", "target_embedding.weight", "output.weight"}
+    others = {name for name, weight in network.named_parameters() if weight.dim() == 2} - matrices
+    assert {names[weight] for weight in muon.param_groups[0]["params"]} == others
+
+
 def test_an_optimizer_ignores_the_moments_of_another() -> None:
     network = tiny.network()
     adam, muon = (build_optimizers(network, TrainingConfig(optimizer=kind)) for kind in ("adam", "muon"))  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from nmt.data.batching import make_text_batches
 from nmt.data.cursor import World
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
+from nmt.tokenizers.build import train_tokenizers
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
 from nmt.training.validation import Validator, read_validation_sets, score_sets, translate_sets
@@ -184,6 +185,19 @@ def test_processes_share_the_work_and_find_the_same(prefix: Path, model: Path, s
             shares.append(validator.judge_share(judged.network))
     assert validator(judged.network) == pytest.approx(alone, rel=1e-5)
     assert [len(share.hypotheses[0]) for share in shares] == [len(range(rank, 11, size)) for rank in range(size)]
+
+
+def test_the_loss_is_over_the_pairs_of_at_most_max_length_tokens(tmp_path: Path) -> None:
+    for ending, lines in {
+        "en": "one\none two\none two\none two red\n",
+        "de": "eins\neins zwei\neins zwei rot\neins\n",
+    }.items():
+        (tmp_path / f"text.{ending}").write_text(lines, encoding="utf-8")
+    config = tiny.config(tmp_path / "text", "data.max_length=2")
+    tokenizers = train_tokenizers(config.tokenizer, [("one two red", "eins zwei rot")])
+    batches = Validator(config, tokenizers, torch.device("cpu")).batches
+    lengths = [pair for batch in batches for pair in zip(batch.source_lengths, batch.target_lengths, strict=True)]
+    assert sorted((int(source), int(target)) for source, target in lengths) == [(2, 2), (3, 3)]  # with EOS
 
 
 def test_pairs_that_are_all_too_long_are_all_judged(prefix: Path, model: Path) -> None:
