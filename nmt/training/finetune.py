@@ -93,7 +93,7 @@ def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Exclude parts of a network from training. The names of parts are those of `training.freeze`.
+    """Exclude parts of a network from training. `training.freeze` lists the allowed names of parts.
 
     Weights that a frozen part shares with another part are frozen in both.
     """

@@ -10,7 +10,7 @@ from nmt.types import EOS, Batch
 
 # Words in other errors than torch.OutOfMemoryError and MemoryError, from torch on a CPU, C++ and NVIDIA's libraries.
 _WORDS = ("can't allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
-# The whole message of oneDNN if memory is short. If there is no kernel, it continues with "descriptor".
+# The whole message of oneDNN if memory is short. If a kernel is missing, it continues with "descriptor".
 _ONEDNN = "could not create a primitive"
 
 
