@@ -1,0 +1,1 @@
+"""Train with two versions of the code and compare the weights."""
