@@ -44,7 +44,8 @@ def tokens(beam: Beam) -> list[list[int]]:
 
 
 def probabilities(beam: Beam) -> list[float]:
-    return np.exp(beam.log_probabilities[0]).tolist()
+    result: list[float] = np.exp(beam.log_probabilities[0]).tolist()
+    return result
 
 
 def ended(step: BeamStep) -> dict[tuple[int, ...], float]:

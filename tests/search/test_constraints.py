@@ -1,6 +1,7 @@
 """Constraints by themselves, and in a search: each sentence's own, with a state for each hypothesis."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ class ForbidRequested:
 
 
 @pytest.mark.parametrize("shortlist", [None, TableShortlist(8, seed=1)], ids=["whole", "shortlist"])
-def test_each_sentence_of_a_batch_has_its_own_request(shortlist: TableShortlist | None) -> None:
+def test_each_sentence_of_a_batch_has_its_own_request(shortlist: Any) -> None:
     scorer, options = TableScorer(8, seed=3), SearchOptions(beam=4, nbest=4, max_length_factor=1)
     batch = [Sentence(source=[4 + index % 7, EOS], request=[5, 6][index % 3 : 2]) for index in range(9)]
 

@@ -1,6 +1,7 @@
 """Finished hypotheses by hand: the n best, when a sentence is done, and the margin of its result."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def end(beam: Beam, log_probability: float, live: Beam, attention: Tensor | None
     return BeamStep(beam=live, ended=ended, margins=None)
 
 
-def finished(length: int = 3, **settings: float) -> Finished:
+def finished(length: int = 3, **settings: Any) -> Finished:
     options = SearchOptions(**settings)
     return Finished([length], options, build_rerankers(options))
 
@@ -133,10 +134,9 @@ def test_rerankers_are_applied_in_their_order() -> None:
     found = Finished([3], options, [*build_rerankers(options), PreferShort()])
     found.add(end(walk(4, 5, 6), -0.4, live(-1.0)))
     found.add(end(walk(7), -6.0, live(-1.0)))
-    assert [(hypothesis.ids, hypothesis.score) for hypothesis in found.best(0)] == [
-        ([7], pytest.approx(-6 / 2 - 10)),
-        ([4, 5, 6], pytest.approx(-0.4 / 4 - 30)),
-    ]
+    best = found.best(0)
+    assert [hypothesis.ids for hypothesis in best] == [[7], [4, 5, 6]]
+    assert [hypothesis.score for hypothesis in best] == pytest.approx([-6 / 2 - 10, -0.4 / 4 - 30])
     assert found.select_remaining(live(-1e6)) is None  # whose bound is unknown
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from nmt.config.schema import ModelConfig
 from nmt.errors import ConfigError, ModelError
-from nmt.model.candidates import Candidates, Shortlist
+from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search import extensions, finished
 from nmt.search.constraints import ForbiddenTokens
@@ -40,12 +41,12 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
 
 
 def run(
-    scorer: Scorer, lines: list[list[int]], options: SearchOptions, shortlist: Shortlist | TableShortlist | None = None
+    scorer: Scorer[Any], lines: list[list[int]], options: SearchOptions, shortlist: Any = None
 ) -> list[list[Hypothesis]]:
     return decode(scorer, sentences(lines), options, shortlist=shortlist)
 
 
-def everything(length: int, **settings: float) -> SearchOptions:
+def everything(length: int, **settings: Any) -> SearchOptions:
     """A beam as large as all hypotheses of at most `length` pieces."""
     count = sum(len(usable(SIZE)) ** each for each in range(length + 1))
     return SearchOptions(beam=count, nbest=count // 3, max_length_factor=0, max_length_extra=length, **settings)
@@ -184,7 +185,7 @@ def test_a_hypothesis_at_the_greatest_length_is_ended() -> None:
     assert [len(found[0].ids) for found in run(scorer, lines, options)] == [5, 11, 3]
 
 
-def sharp_network(seed: int, **settings: object) -> Seq2Seq:
+def sharp_network(seed: int, **settings: Any) -> Seq2Seq:
     """A small network with random weights whose predictions are about as sharp as a trained one's."""
     config = ModelConfig(embedding_size=32, encoder_size=64, decoder_size=64, **settings)
     network = Seq2Seq(config, source_size=20, target_size=20, generator=torch.Generator().manual_seed(seed))
@@ -364,6 +365,6 @@ def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
         ({"min_length": -1, "beam": -1}, "beam: .*\nnbest: .*\nmin_length: |beam: .*\nmin_length: "),
     ],
 )
-def test_impossible_options_are_refused(settings: dict[str, float], message: str) -> None:
+def test_impossible_options_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         SearchOptions(**settings)

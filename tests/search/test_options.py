@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from nmt.search.options import SampleOptions, SearchOptions
         ({"max_length_factor": 0, "max_length_extra": 2, "min_length": 4}, 9, 4),
     ],
 )
-def test_the_greatest_length_depends_on_the_source(settings: dict[str, float], source_length: int, limit: int) -> None:
+def test_the_greatest_length_depends_on_the_source(settings: dict[str, Any], source_length: int, limit: int) -> None:
     assert SearchOptions(**settings).max_length(source_length) == limit
 
 

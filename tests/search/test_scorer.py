@@ -7,6 +7,7 @@ from table_scorer import sentences
 from torch import Tensor
 
 from nmt.model.candidates import Candidates
+from nmt.model.seq2seq import Seq2Seq
 from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
@@ -15,7 +16,7 @@ from nmt.types import BOS, EOS, pad
 LINES = [[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]]
 
 
-def networks() -> list[tiny.Seq2Seq]:
+def networks() -> list[Seq2Seq]:
     """Members need not look alike."""
     return [
         tiny.network(1),
@@ -24,12 +25,12 @@ def networks() -> list[tiny.Seq2Seq]:
     ]
 
 
-def started(scorer: Scorer) -> Any:
+def started(scorer: Scorer[Any]) -> Any:
     """The state before the first piece, the whole vocabulary allowed."""
     return scorer.start(*pad(LINES), Candidates.all(tiny.SIZE))
 
 
-def predictions(scorer: Scorer, pieces: Tensor) -> list[tuple[Tensor, Tensor]]:
+def predictions(scorer: Scorer[Any], pieces: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Log-probabilities and attention after each column of `pieces` (B, T), BOS first."""
     state, results = started(scorer), []
     for tokens in pieces.T:
@@ -81,7 +82,7 @@ def test_the_smallest_probabilities_of_an_ensemble_keep_their_logarithms() -> No
 @pytest.mark.parametrize("size", [1, 3])
 def test_select_reorders_hypotheses_and_drops_sentences(size: int) -> None:
     members = [ModelScorer(network) for network in networks()[:size]]
-    scorer: Scorer = members[0] if size == 1 else EnsembleScorer(members)
+    scorer: Scorer[Any] = members[0] if size == 1 else EnsembleScorer(members)
     _, state = scorer.step(torch.full((3,), BOS), started(scorer))
     # Two hypotheses for each of sentences 2 and 0.
     both = state.select(torch.tensor([2, 2, 0, 0]), torch.tensor([2, 0]))

@@ -1,6 +1,7 @@
 """The packed network against the network itself, and against itself in other batches."""
 
 import itertools
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -59,7 +60,7 @@ KINDS = [
 ]
 
 
-def network(seed: int = 1, **settings: object) -> Seq2Seq:
+def network(seed: int = 1, **settings: Any) -> Seq2Seq:
     """A network with sizes that fill vectors and weights larger than at the start of training, without an embedding
     scale.
 
@@ -74,7 +75,9 @@ def network(seed: int = 1, **settings: object) -> Seq2Seq:
 
 
 @torch.inference_mode()
-def walk(scorer: Scorer, lines: list[list[int]], tokens: Tensor, candidates: Candidates = ALL) -> tuple[Tensor, Tensor]:
+def walk(
+    scorer: Scorer[Any], lines: list[list[int]], tokens: Tensor, candidates: Candidates = ALL
+) -> tuple[Tensor, Tensor]:
     """Log P (B, K, T, W) along the same tokens (K, T) for all lines, and attention of the longest line (K, T, S)."""
     source, lengths = pad(lines)
     B, (K, T) = len(lines), tokens.shape
@@ -93,7 +96,7 @@ TOKENS = torch.tensor([[4, 9, 12, 5], [7, 7, 19, 18], [4, 9, 12, 6]])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
-def test_float32_is_the_model_itself(kind: dict[str, object]) -> None:
+def test_float32_is_the_model_itself(kind: dict[str, Any]) -> None:
     model = network(**kind)
     for ours, models in zip(
         walk(build_scorer(model, "fp32"), LINES, TOKENS), walk(ModelScorer(model), LINES, TOKENS), strict=True
@@ -115,7 +118,7 @@ def test_embeddings_have_their_scale(decoder: str, precision: str, tolerance: fl
 
 @needs_int8
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
-def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, object]) -> None:
+def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, Any]) -> None:
     model = network(
         seed=5, **kind
     )  # with other seeds a random network may have attention that flips at the smallest change
@@ -135,7 +138,7 @@ def test_padding_changes_no_bit_in_int8(attention: str) -> None:
     model = network(attention=attention, decoder_layers=2)
     for name, parameter in model.decoder.attention.named_parameters():
         if name.endswith("bias"):
-            parameter += 3.0  # at padding, keys and values would be much larger than elsewhere
+            parameter.add_(3.0)  # at padding, keys and values would be much larger than elsewhere
     scorer = build_scorer(model, "int8")
     whole, _ = walk(scorer, LINES, TOKENS)
     for index, line in enumerate(LINES):
@@ -173,7 +176,7 @@ def test_probabilities_are_normalized_over_the_candidates(precision: str) -> Non
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
 @pytest.mark.parametrize("kind", [{}, {"attention": "multi_head", "cell": "gru", "decoder": "input_feeding"}])
-def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, object]) -> None:
+def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, Any]) -> None:
     scorer = build_scorer(network(**kind), precision)
     with torch.inference_mode():
         _, state = scorer.step(torch.full((4,), BOS), scorer.start(*pad(LINES), SOME))
@@ -269,7 +272,7 @@ def test_the_default_model_can_be_packed() -> None:
     ],
     ids=str,
 )
-def test_parts_that_cannot_be_packed_are_named(part: dict[str, object]) -> None:
+def test_parts_that_cannot_be_packed_are_named(part: dict[str, Any]) -> None:
     ((key, value),) = part.items()
     assert unpackable_part(ModelConfig(**part)) == f"model.{key}={value}"
 

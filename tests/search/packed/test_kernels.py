@@ -1,5 +1,7 @@
 """The compiled loops against numpy, in float64 and whole numbers, and against torch where bits must agree."""
 
+from typing import Any
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -8,14 +10,19 @@ from hypothesis import given, settings
 from int8 import needs_torch_int8
 from numpy.typing import NDArray
 
-from nmt.search.packed import arithmetic, kernels
+from nmt.search.packed import kernels
+from nmt.system.torch_private import multiply_int8, pack_int8
 
 pytestmark = pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
-FLOAT32 = {"rtol": 2e-6, "atol": 1e-6}
+FLOAT32: dict[str, Any] = {"rtol": 2e-6, "atol": 1e-6}
 
 
 def floats(*shape: int, seed: int = 1) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def small(*shape: int) -> NDArray[np.float32]:
+    return (np.abs(floats(*shape)) / 1e4).astype(np.float32)
 
 
 def numbers(*shape: int, seed: int = 1) -> NDArray[np.int8]:
@@ -80,8 +87,8 @@ def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int,
     counts = random.integers(0, 10, sentences)
     out = empty(sentences * beam, 9)
     kernels.multiply(x, np.float32(127), weight, scale * np.float32(1 / 127), bias, pieces, counts, out)
-    packed = arithmetic.pack_int8(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
-    torchs = arithmetic.multiply_int8(torch.from_numpy(x), packed).numpy()
+    packed = pack_int8(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
+    torchs = multiply_int8(torch.from_numpy(x), packed).numpy()
     for row, found in enumerate(out):
         own = pieces[row // beam, : counts[row // beam]]
         np.testing.assert_array_equal(found[: len(own)], torchs[row, own])
@@ -90,7 +97,7 @@ def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int,
 
 def test_a_sequence_is_step_after_step() -> None:
     S, H = 5, 6
-    projected, weight, scale, bias = floats(S, 4 * H), numbers(4 * H, H), np.abs(floats(4 * H)) / 1e4, floats(4 * H)
+    projected, weight, scale, bias = floats(S, 4 * H), numbers(4 * H, H), small(4 * H), floats(4 * H)
     h, c = np.zeros((1, H)), np.zeros((1, H))
     outputs = empty(S, H)
     kernels.lstm_sequence(projected, weight, scale, bias, np.arange(4 * H)[None], np.array([4 * H]), outputs)
@@ -108,7 +115,7 @@ def test_a_sequence_is_step_after_step() -> None:
 def test_attention_is_the_softmax_of_products_and_a_mean(lengths: list[int], beam: int) -> None:
     B, S, A, D = len(lengths), 11, 40, 24
     query, keys, values = np.tanh(floats(B * beam, A)), numbers(B, S, A), numbers(B, S, D, seed=2)
-    key_scale, value_scale = np.abs(floats(B)) / 1e4, np.abs(floats(B, seed=2))
+    key_scale, value_scale = small(B), np.abs(floats(B, seed=2))
     weights, context = empty(B * beam, S), empty(B * beam, D)
     kernels.attend(query, keys, key_scale, values, value_scale, np.array(lengths), weights, context)
     for row, (found, mean) in enumerate(zip(weights, context, strict=True)):
@@ -210,7 +217,7 @@ def test_sentences_become_bytes() -> None:
 
 def test_all_loops_can_be_prepared() -> None:
     kernels.prepare()
-    loops = (
+    loops: tuple[Any, ...] = (
         kernels.lstm,
         kernels.lstm_sequence,
         kernels.multiply,
@@ -219,7 +226,7 @@ def test_all_loops_can_be_prepared() -> None:
         kernels.select_extensions,
         kernels.to_bytes,
     )
-    assert all(loop.signatures for loop in loops)  # type: ignore[attr-defined]
+    assert all(loop.signatures for loop in loops)
 
 
 def test_without_numba_functions_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:

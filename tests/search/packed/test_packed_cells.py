@@ -1,8 +1,8 @@
 import pytest
+import tiny
 import torch
 from torch import Tensor, nn
 
-from nmt.config.schema import ModelConfig
 from nmt.model.cells import TorchLayer
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Float32
@@ -20,7 +20,7 @@ def random(*shape: int, seed: int = 1) -> Tensor:
 
 
 def layer(cell: str, inputs: int, hidden: int) -> TorchLayer:
-    result = TorchLayer(ModelConfig(cell=cell), inputs, hidden)
+    result = TorchLayer(tiny.model_config(cell=cell), inputs, hidden)
     for seed, parameter in enumerate(result.parameters()):
         parameter.data.copy_(0.5 * random(*parameter.shape, seed=seed))
     return result.requires_grad_(False)
