@@ -335,7 +335,12 @@ def test_search_options_reach_the_search(
     if not torch.cuda.is_available():
         assert "cuda" in failure(capsys, "model", "--source", "source", "--reference", "reference", "--device", "cuda")
     loaded: list[dict[str, Any]] = []
-    monkeypatch.setattr(Translator, "load", lambda *_, **named: loaded.append(named) or original)
+
+    def load(*_: object, **named: Any) -> Translator:
+        loaded.append(named)
+        return original
+
+    monkeypatch.setattr(Translator, "load", load)
     options = "--batch-size 3 --threads 2 --precision fp32 --no-shortlist --device cpu"
     scores(capsys, "model", "--source", "source", "--reference", "reference", *options.split())
     named = {"batch_size": 3, "threads": 2, "precision": "fp32", "shortlist": False, "device": "cpu"}

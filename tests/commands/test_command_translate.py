@@ -171,8 +171,10 @@ def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: P
     attentive = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code = attentive + "from nmt.commands.translate import main; sys.exit(main())"
     command = [sys.executable, "-c", code, str(model), "--threads", "1"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         for _ in range(2):
             process.stdin.write(b"red cat\n")
             process.stdin.flush()
@@ -286,8 +288,12 @@ def test_no_worker_is_left_behind(model: Path, number: int, to_worker: bool, sta
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from nmt.commands.translate import main; sys.exit(main())"
     command = [sys.executable, "-c", code, str(model), "--threads", "2"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+    with subprocess.Popen(
+        command, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdin.write(b"red cat\n")
         process.stdin.flush()
         process.stdout.readline()

@@ -82,6 +82,8 @@ def test_a_reader_that_left_ends_the_command_silently() -> None:
         "import sys, time; from nmt.commands.process import run; time.sleep(0.5); sys.exit(run('x', lambda: print(1)))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141

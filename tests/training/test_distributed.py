@@ -101,7 +101,7 @@ def stop_itself(update: int | None) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         original(trainer, *arguments)
 
-    Trainer.update_weights = stopping  # type: ignore[method-assign]
+    Trainer.update_weights = stopping  # type: ignore[method-assign, assignment]
 
 
 def exchange_messages() -> tuple[list[torch.Tensor], list[Any], Any]:
@@ -152,7 +152,7 @@ def kill_at_update_5() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         original(trainer, *arguments)
 
-    Trainer.update_weights = deadly  # type: ignore[method-assign]
+    Trainer.update_weights = deadly  # type: ignore[method-assign, assignment]
 
 
 def data_error_at_update_5() -> None:
@@ -163,7 +163,7 @@ def data_error_at_update_5() -> None:
             raise DataError("the shelf is empty")
         original(trainer, *arguments)
 
-    Trainer.update_weights = faulty  # type: ignore[method-assign]
+    Trainer.update_weights = faulty  # type: ignore[method-assign, assignment]
 
 
 def nothing() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -33,7 +34,7 @@ def save(folder: Path, *overrides: str) -> Model:
     return load_model(folder / "model")
 
 
-def initialize(start: Model, tokenizers: Tokenizers, **model: object) -> Seq2Seq:
+def initialize(start: Model, tokenizers: Tokenizers, **model: Any) -> Seq2Seq:
     """A network with other initial weights into which the weights of `start` are copied."""
     training = dataclasses.replace(start.config.training, seed=7)
     config = dataclasses.replace(

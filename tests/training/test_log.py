@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from nmt.errors import MachineError
 from nmt.training.log import NoLog, TrainingLog, import_event_writer, log_file
 
 
-def records(folder: Path) -> list[dict[str, float]]:
+def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from test_trainer import Factory as Trainers
-from test_trainer import go, losses, weights
+from test_trainer import Factory, go, losses, weights
 
 from nmt.data.cursor import UpdateSize
 from nmt.errors import MachineError
+from nmt.model.output import Readout
 from nmt.training.memory import BatchLimit, is_shortage, largest_batch
 from nmt.training.trainer import Trainer
 from nmt.types import Batch
@@ -31,8 +31,8 @@ SHORTAGES = (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("Default
 
 
 @pytest.fixture
-def trainers(tmp_path: Path) -> Trainers:
-    return Trainers(tmp_path)
+def trainers(tmp_path: Path) -> Factory:
+    return Factory(tmp_path)
 
 
 def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[int]:
@@ -40,7 +40,7 @@ def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[i
     failed: list[int] = []
     forward = trainer.network.forward
 
-    def short(batch: Batch, *arguments: Any, **terms: Any) -> torch.Tensor:
+    def short(batch: Batch, *arguments: Any, **terms: Any) -> Readout:
         if batch.padded_size <= most:
             return forward(batch, *arguments, **terms)
         failed.append(batch.padded_size)
@@ -63,7 +63,7 @@ def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[i
 @pytest.mark.parametrize("error", SHORTAGES, ids=["cuda", "cpu"])
 @pytest.mark.parametrize("where", ["forward", "backward"])
 def test_a_shortage_changes_no_figure(
-    trainers: Trainers, where: str, error: Exception, caplog: pytest.LogCaptureFixture
+    trainers: Factory, where: str, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = trainers.config(*SETTINGS)
     plain, short = trainers.trainer(config), trainers.trainer(config)
@@ -80,7 +80,7 @@ def test_a_shortage_changes_no_figure(
     assert "there is too little memory for the largest batches" in caplog.text
 
 
-def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_largest_batch_is_tried_first(trainers: Factory, caplog: pytest.LogCaptureFixture) -> None:
     config = trainers.config(*SETTINGS)
     plain, probed = trainers.trainer(config), trainers.trainer(config)
     failed = shorten(probed, most=40, where="backward", error=SHORTAGES[0])
@@ -89,21 +89,21 @@ def test_the_largest_batch_is_tried_first(trainers: Trainers, caplog: pytest.Log
     assert "there is too little memory" in caplog.text
     assert all(weight.grad is None for weight in probed.network.parameters())
     assert probed.position.update == 0
-    probed.network.forward = plain.network.forward.__func__.__get__(probed.network)  # type: ignore[attr-defined,method-assign]
+    probed.network.forward = plain.network.forward.__func__.__get__(probed.network)  # type: ignore[method-assign,attr-defined]
     probed.limit = BatchLimit()
     go(plain)
     go(probed)
     assert torch.equal(weights(probed.network), weights(plain.network))
 
 
-def test_a_pair_that_does_not_fit(trainers: Trainers) -> None:
+def test_a_pair_that_does_not_fit(trainers: Factory) -> None:
     trainer = trainers.trainer(trainers.config(*SETTINGS))
     shorten(trainer, most=0, where="forward", error=SHORTAGES[0])
     with pytest.raises(MachineError, match=r"single pair of \d+ and \d+ tokens; lower data.max_length"):
         go(trainer)
 
 
-def test_other_faults_are_not_hidden(trainers: Trainers) -> None:
+def test_other_faults_are_not_hidden(trainers: Factory) -> None:
     trainer = trainers.trainer(trainers.config(*SETTINGS))
     shorten(trainer, most=0, where="forward", error=RuntimeError("shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="shapes"):
@@ -179,7 +179,7 @@ def wide() -> tuple[Trainer, Batch]:
     sizes = {"embedding_size": 64, "encoder_size": 256, "decoder_size": 256}
     trainer = Trainer(
         tiny.network(**sizes, dropout=0.3),
-        source=SimpleNamespace(size=UpdateSize()),  # type: ignore[arg-type]
+        source=SimpleNamespace(size=UpdateSize()),
         tokenizers=None,  # type: ignore[arg-type]
         config=config,
         validate=None,  # type: ignore[arg-type]

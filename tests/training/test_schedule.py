@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from nmt.config.schema import TrainingConfig
 from nmt.training.schedule import Progress, learning_rate
 
 
-def rate(schedule: str, update: int, *, progress: float = 0.0, cuts: int = 0, warmup: int = 10) -> float:
+def rate(schedule: Any, update: int, *, progress: float = 0.0, cuts: int = 0, warmup: int = 10) -> float:
     config = TrainingConfig(schedule=schedule, learning_rate=0.5, warmup=warmup, plateau_factor=0.1)
     return learning_rate(config, Progress(update=update, share=progress, cuts=cuts))
 

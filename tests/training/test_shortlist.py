@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -38,7 +39,7 @@ def pairs() -> list[Pair]:
     return [Pair(" ".join(words), " ".join(DICTIONARY[word] for word in reversed(words))) for words in sentences]
 
 
-def tokenizers_of(pairs: list[Pair], **settings: bool) -> Tokenizers:
+def tokenizers_of(pairs: list[Pair], **settings: Any) -> Tokenizers:
     return train_tokenizers(
         TokenizerConfig(kind="words", vocabulary_size=60, **settings), [pair.sides for pair in pairs]
     )

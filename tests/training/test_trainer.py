@@ -26,7 +26,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.system.signals import StopSignal
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.distributed import Processes
-from nmt.training.log import TrainingLog
+from nmt.training.log import NoLog, TrainingLog
 from nmt.training.resume import Checkpoint, Position
 from nmt.training.trainer import Trainer
 
@@ -261,9 +261,8 @@ def test_resuming_is_exact(factory: Factory, ema: float, signal_after: int) -> N
 
     stopped = factory.trainer(config, figures=figures())
     stop = StopSignal()
-    stopped.update_weights = after(
-        signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped.update_weights
-    )  # type: ignore[method-assign]
+    update = after(signal_after, lambda: setattr(stop, "number", signal.SIGTERM), stopped.update_weights)
+    stopped.update_weights = update  # type: ignore[method-assign, assignment]
     with pytest.raises(Interrupted) as interrupted:
         go(stopped, stop)
     assert interrupted.value.signal == signal.SIGTERM
@@ -279,11 +278,11 @@ def test_resuming_is_exact(factory: Factory, ema: float, signal_after: int) -> N
 
 
 def after(
-    count: int, action: Callable[[], None], method: Callable[[Update, TrainingLog], None]
-) -> Callable[[Update, TrainingLog], None]:
+    count: int, action: Callable[[], None], method: Callable[[Update, TrainingLog | NoLog], None]
+) -> Callable[[Update, TrainingLog | NoLog], None]:
     calls = itertools.count(1)
 
-    def wrapped(update: Update, log: TrainingLog) -> None:
+    def wrapped(update: Update, log: TrainingLog | NoLog) -> None:
         method(update, log)
         if next(calls) == count:
             action()

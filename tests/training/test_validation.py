@@ -265,7 +265,7 @@ def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
         ({"to": "fr", "tag": "<x>"}, r"tag <x>: no training corpus has it; choose <bt>, or leave it out \(--tag\)"),
     ],
 )
-def test_unknown_languages_and_tags_are_refused(model: Path, asked: dict[str, str], message: str) -> None:
+def test_unknown_languages_and_tags_are_refused(model: Path, asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Translator.load(model).translate(["red cat"], **asked)
 

@@ -20,6 +20,7 @@ from nmt import Request, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
+from nmt.search.loop import decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.arithmetic import exact_int8
 from nmt.search.packed.engine import PACKABLE
@@ -132,7 +133,12 @@ def test_the_same_text_is_searched_once(model: Path, monkeypatch: pytest.MonkeyP
     searched: list[int] = []
     translator = Translator.load(model)
     search = translator._search
-    monkeypatch.setattr(translator, "_search", lambda batch: searched.append(len(batch)) or search(batch))
+
+    def count(batch: list[Segment]) -> list[Any]:
+        searched.append(len(batch))
+        return search(batch)
+
+    monkeypatch.setattr(translator, "_search", count)
     red, blue = translator.translate(["red cat", "blue dog"])
     texts = ["red cat", " red cat", "blue dog", "red cat. blue dog"]
     assert translator.translate(texts)[:3] == [red, red, blue]
@@ -160,7 +166,8 @@ def test_what_a_request_leaves_out_is_taken_from_the_call(model: Path) -> None:
     whole, split = translator.translate([text, Request(text, split=True)])
     assert split == " ".join(parts) != whole
     assert translator.translate([text, Request(text)], split=True) == [split, split]
-    for asked in ({"to": "fr"}, {"tag": "<x>"}):
+    unknown: list[dict[str, Any]] = [{"to": "fr"}, {"tag": "<x>"}]
+    for asked in unknown:
         with pytest.raises(ConfigError):
             translator.translate([Request("", **asked)])
         with pytest.raises(ConfigError):
@@ -230,7 +237,8 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
 
 def test_text_without_pieces_is_not_translated(tmp_path: Path) -> None:
     """The default normalization of SentencePiece, which an adopted model may have, removes some characters."""
-    prefix, ids = tiny.write_corpus(tmp_path), {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    prefix = tiny.write_corpus(tmp_path)
+    ids: dict[str, Any] = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     files, adopted = f"{prefix}.en,{prefix}.de", tmp_path / "adopted"
     SentencePieceTrainer.train(
         input=files, model_prefix=adopted, vocab_size=300, byte_fallback=True, minloglevel=2, **ids
@@ -371,11 +379,10 @@ def test_threads_are_processes_where_that_is_safe(model: Path, monkeypatch: pyte
 
 def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
-    searched = batches.decode
 
     def counted(*arguments: Any, **named: Any) -> Any:
         threads.append(torch.get_num_threads())
-        return searched(*arguments, **named)
+        return decode(*arguments, **named)
 
     monkeypatch.setattr(batches, "decode", counted)
     before = torch.get_num_threads()
@@ -389,9 +396,9 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
 
 def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     returned: list[int] = []
+    translator = Translator.load(model, batch_size=2)
     monkeypatch.setattr(batches, "return_memory", lambda: returned.append(translator._search.rows))
     monkeypatch.setattr(batches, "TRIM_ROWS", 10)
-    translator = Translator.load(model, batch_size=2)
     translator.translate(["red cat" + " one" * count for count in range(9)], SearchOptions(beam=3))
     assert returned == [0, 0]
 

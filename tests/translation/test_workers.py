@@ -43,7 +43,7 @@ def pids(workers: Workers[int, tuple[int, int]]) -> set[int]:
 
 def test_results_come_in_order_from_all_workers() -> None:
     weights = torch.arange(1000.0)  # forked, not sent
-    workers = Workers(lambda number: (os.getpid(), float(weights[number])), 3)
+    workers = Workers[int, tuple[int, float]](lambda number: (os.getpid(), float(weights[number])), 3)
     results = workers.map(range(100))
     assert [value for _, value in results] == list(range(100))
     assert {pid for pid, _ in workers.map(range(3))} == {pid for pid, _ in results}
@@ -54,21 +54,21 @@ def test_results_come_in_order_from_all_workers() -> None:
 
 def test_a_worker_has_one_torch_thread() -> None:
     torch.set_num_threads(2)
-    workers = Workers(lambda _: torch.get_num_threads(), 1)
+    workers = Workers[int, int](lambda _: torch.get_num_threads(), 1)
     assert workers.map([0]) == [1]
     workers.close()
 
 
 def test_workers_that_start_while_garbage_is_kept_collect_their_own() -> None:
     with startup():
-        workers = Workers(lambda _: (gc.isenabled(), gc.get_freeze_count() > 0), 1)
+        workers = Workers[int, tuple[bool, bool]](lambda _: (gc.isenabled(), gc.get_freeze_count() > 0), 1)
     gc.unfreeze()
     assert workers.map([0]) == [(True, True)]
     workers.close()
 
 
 def test_large_arguments_and_results() -> None:
-    workers = Workers(lambda text: text * 2, 2)
+    workers = Workers[str, str](lambda text: text * 2, 2)
     large = ["a" * 1_000_000, "b" * 3_000_000, "c", "d" * 2_000_000]
     assert workers.map(large) == [text * 2 for text in large]
     workers.close()
@@ -138,7 +138,8 @@ def test_after_an_error_the_workers_are_closed_for_other_threads() -> None:
 
 
 def test_a_system_that_starts_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    fork, children = os.fork, []
+    fork = os.fork
+    children: list[int] = []
 
     def limited() -> int:
         if len(children) == 2:
@@ -215,8 +216,10 @@ except KeyboardInterrupt:
     ],
 )
 def test_nothing_outlives_a_parent_that_a_signal_ends(number: int, group: bool, status: int) -> None:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], start_new_session=True, **pipes) as process:
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         processes = {int(process.stdout.readline()) for _ in range(3)}
         (os.killpg if group else os.kill)(process.pid, number)
         assert process.wait(timeout=60) == status
