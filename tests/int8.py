@@ -3,7 +3,8 @@
 Processors without VNNI saturate sums of 16 bits, so torch's int8 product is only exact on newer ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,12 @@ def multiply(x: Tensor, packed: CompiledWeights) -> Tensor:
     """As `nmt.system.torch_private.multiply_int8`."""
     rows = len(packed.weight)
     return packed.multiply(x.contiguous(), np.arange(rows)[None], np.array([rows]))
+
+
+def current_product() -> Callable[[Tensor, Any], Tensor]:
+    """The int8 product that packed networks use now: torch's, or the one that replaces it."""
+    product: Callable[[Tensor, Any], Tensor] = vars(arithmetic)["multiply_int8"]
+    return product
 
 
 def emulate_int8(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

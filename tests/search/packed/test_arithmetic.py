@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from int8 import needs_int8
+from int8 import current_product, needs_int8
 from torch import Tensor
 
 from nmt.search.packed import arithmetic, kernels
@@ -21,7 +21,6 @@ from nmt.search.packed.arithmetic import (
     exact_int8,
     quantize,
 )
-from nmt.system.torch_private import multiply_int8
 
 
 def random(*shape: int, seed: int = 1) -> Tensor:
@@ -171,7 +170,8 @@ def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> 
 
 
 def test_processors_whose_sums_saturate_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: multiply_int8(x, packed).clamp(-50, 50))
+    exact = current_product()
+    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed).clamp(-50, 50))
     assert not exact_int8()
 
 
@@ -189,7 +189,8 @@ def test_compiled_products_are_used_only_where_they_have_the_bits_of_torch(monke
     compiled_agrees.cache_clear()
     assert compiled_agrees()
     assert compiled_product() is not None
-    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: multiply_int8(x, packed) * (1 + 2**-23))
+    exact = current_product()
+    monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed) * (1 + 2**-23))
     compiled_agrees.cache_clear()
     assert compiled_product() is None
     compiled_agrees.cache_clear()
