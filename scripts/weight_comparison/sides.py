@@ -47,9 +47,11 @@ class Side:
         self.process.wait()
 
     def begin(self, config: str, overrides: Sequence[str], name: str) -> None:
-        """Start a training run with a file in configs/ of the tree."""
+        """Start a training run with a file of this name in configs/ of the tree, or in a folder there."""
         assert self.process.stdin
-        arguments = [str(self.tree / "configs" / config), *overrides, "--output", f"runs/{name}"]
+        configs = self.tree / "configs"
+        path = next(configs.rglob(config), configs / config)
+        arguments = [str(path), *overrides, "--output", f"runs/{name}"]
         with contextlib.suppress(BrokenPipeError):  # `fault` reports the reason
             print(json.dumps(arguments), file=self.process.stdin, flush=True)
 

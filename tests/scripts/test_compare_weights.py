@@ -1,0 +1,46 @@
+"""scripts/compare-weights: what counts as a difference, and its recipes."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from weight_comparison.comparison import differences, overrides, with_starts
+from weight_comparison.recipes import RECIPES, Recipe
+
+from nmt.config.load import load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_bit_counts(tmp_path: Path) -> None:
+    zeros = np.zeros(3, np.float32)
+    old: dict[str, NDArray[Any]] = {"same": zeros, "sign": zeros, "shape": zeros, "type": zeros, "gone": zeros}
+    new = old | {"sign": -zeros, "shape": zeros[:2], "type": zeros.astype(np.float16), "added": zeros}
+    del new["gone"]
+    save_file(old, tmp_path / "old")
+    save_file(new, tmp_path / "new")
+    assert differences(tmp_path / "old", tmp_path / "old") == (5, ())
+    assert differences(tmp_path / "old", tmp_path / "new") == (6, ("added", "gone", "shape", "sign", "type"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_recipes_can_be_trained(recipe: Recipe) -> None:
+    config = load_config(next((ROOT / "configs").rglob(recipe.config)), overrides(recipe, updates=20))
+    assert config.training.max_updates == 20
+
+
+def test_what_others_start_from_is_trained_before_them() -> None:
+    assert [recipe.name for recipe in with_starts(RECIPES, ["luong", "risk"])] == ["luong", "small", "risk"]
+    assert [recipe.name for recipe in with_starts(RECIPES, ["luong"])] == ["luong"]
+
+
+def test_an_unknown_commit_is_one_line() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "compare-weights"), "nowhere"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("compare-weights: error: nowhere: cannot be checked out (")
