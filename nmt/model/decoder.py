@@ -221,6 +221,7 @@ class InputFeedingDecoder(Decoder):
         return self._advance(embedded, state, memory, weights)
 
     def unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
+        """The layers' weights and masks for all steps of a sequence."""
         H = self.layers[0].hidden_size
         # Each layer above the first has one dropout mask for the whole sequence.
         masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]

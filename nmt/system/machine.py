@@ -51,6 +51,7 @@ def cores() -> int:
 
 
 def count_own_cores() -> int:
+    """Physical cores that the process may run on, whatever its quota."""
     try:
         paths = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
         return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})

@@ -109,7 +109,13 @@ class TrainingLog:
         speed = self.timed / (time.perf_counter() - self.clock)
         values = {"loss": self.loss / self.tokens, "gradient_norm": self.norm / self.updates, "learning_rate": rate}
         self._record("train", update, epoch, {**values, "tokens_per_second": round(speed)})
-        self._show(update, epoch, progress, values["loss"], speed)
+        left = self._estimate_time_left(progress)
+        text = f"epoch {epoch}  update {update}  loss {values['loss']:.3f}  {speed:,.0f} tokens/s  {left} left"
+        if self.bar.disable:
+            logger.info("%3.0f%%  %s", 100 * progress, text)
+        else:
+            self.bar.n = min(progress, 1.0)
+            self.bar.set_postfix_str(text)
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
         self.restart_clock()
 
@@ -130,17 +136,7 @@ class TrainingLog:
             self.bar.clear()
         logger.info(line)
 
-    def _show(self, update: int, epoch: int, progress: float, loss: float, speed: float) -> None:
-        text = (
-            f"epoch {epoch}  update {update}  loss {loss:.3f}  {speed:,.0f} tokens/s  {self._remaining(progress)} left"
-        )
-        if self.bar.disable:
-            logger.info("%3.0f%%  %s", 100 * progress, text)
-        else:
-            self.bar.n = min(progress, 1.0)
-            self.bar.set_postfix_str(text)
-
-    def _remaining(self, progress: float) -> str:
+    def _estimate_time_left(self, progress: float) -> str:
         done = progress - (self.first_progress or 0.0)
         if done <= 0:
             return "?"

@@ -159,15 +159,14 @@ class Risk:
         references = [
             ids[: length - 1] for ids, length in zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
         ]
-        costs = [self._costs(*pair) for pair in zip(candidates, references, strict=True)]  # (B, K)
+        costs = []  # (B, K)
+        for ys, ids in zip(candidates, references, strict=True):
+            reference = self.tokenizer.decode(ids)
+            costs.append([self.cost(self.tokenizer.decode(y), reference) for y in ys])
         repeated = torch.tensor([[y in ys[:k] for k, y in enumerate(ys)] for ys in candidates])
         scores = self.sharpness * log_probabilities(network, batch, candidates)  # (B, K)
         q = scores.masked_fill(repeated.to(scores.device), -torch.inf).softmax(dim=1)
         return ((q * torch.tensor(costs).to(q)).sum(dim=1) * batch.target_lengths).sum()
-
-    def _costs(self, candidates: Sequence[list[int]], reference: list[int]) -> list[float]:
-        text = self.tokenizer.decode(reference)
-        return [self.cost(self.tokenizer.decode(candidate), text) for candidate in candidates]
 
 
 def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:

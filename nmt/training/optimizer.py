@@ -19,7 +19,11 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
     Weight decay applies to matrices, but not to vectors.
     """
     decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
-    by_muon = _inner_matrices(network) if config.optimizer == "muon" else []
+    by_muon: list[nn.Parameter] = []
+    if config.optimizer == "muon":  # not for embeddings and softmax, most of whose rows have no gradient in an update
+        outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
+        learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
+        by_muon = [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
     chosen = set(by_muon)
     rest = [parameter for parameter in network.parameters() if parameter not in chosen]
     groups = [
@@ -31,16 +35,6 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
     if by_muon:  # its steps are scaled to the size of Adam's (Liu et al. 2025), so that both use the same learning rate
         optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
-
-
-def _inner_matrices(network: Seq2Seq) -> list[nn.Parameter]:
-    """Return the trainable matrices except the embeddings and the softmax.
-
-    Most rows of the embeddings have no gradient in an update.
-    """
-    outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
-    learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
-    return [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
 
 
 def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:

@@ -25,11 +25,10 @@ from nmt.system.machine import choose_device, default_threads, keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
 from nmt.training.distributed import ALONE, Processes
-from nmt.training.log import NoLog, TrainingLog, log_file
+from nmt.training.log import Log, NoLog, TrainingLog, log_file
 from nmt.training.preflight import check_new_training, check_settings
 from nmt.training.resume import Checkpoint, Position, find_checkpoint
 from nmt.training.shortlist import add_shortlist_to
-from nmt.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,12 @@ def train(
         else:
             with stop_signals(alone=processes.world.size == 1, say=first) as stop:
                 trainer = build_trainer(config, checkpoints, device, processes, checkpoint)
-                with _open_log(config, trainer, checkpoints.output, bar) if first else NoLog() as log:
+                log: Log = NoLog()
+                if first:
+                    every, tensorboard = settings.log_every, settings.tensorboard
+                    update = trainer.position.update
+                    log = TrainingLog(checkpoints.output, update=update, every=every, bar=bar, tensorboard=tensorboard)
+                with log:
                     trainer.run(log, stop)
             position = trainer.position
             best = f"best {config.validation.metric} {position.best:.4g} at update {position.best_update}"
@@ -99,11 +103,6 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
     for place in (checkpoints.output, checkpoints.folder):
         remove_leftovers(place)
     return folder
-
-
-def _open_log(config: Config, trainer: Trainer, output: Path, bar: bool) -> TrainingLog:
-    settings, update = config.training, trainer.position.update
-    return TrainingLog(output, update=update, every=settings.log_every, bar=bar, tensorboard=settings.tensorboard)
 
 
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:

@@ -47,19 +47,16 @@ def sample_translations(
     """
     limits = 2 * batch.target_lengths + 10
     with without_gradients():
-        numbers = _draw_numbers(batch, randomness, int(limits.max()), count)
+        # A uniform number for each step and row, (steps, N).
+        steps = int(limits.max())
+        numbers = randomness.per_token(torch.empty(batch.sentences, steps * count, 1, device=batch.source.device))
+        numbers = numbers.view(batch.sentences, steps, count).transpose(0, 1).flatten(1)
         drawn = _sample_rows(network, batch, numbers, producible)
     ends = (drawn == EOS).long()
     lengths = torch.where(ends.any(dim=1), ends.argmax(dim=1), drawn.size(1))
     lengths = torch.minimum(lengths, limits.repeat_interleave(count))
     rows = [ids[:length] for ids, length in zip(drawn.tolist(), lengths.tolist(), strict=True)]
     return [rows[begin : begin + count] for begin in range(0, len(rows), count)]
-
-
-def _draw_numbers(batch: Batch, randomness: Randomness, steps: int, count: int) -> Tensor:
-    """Draw uniform numbers (steps, N) for each step and each row, where N is sentences · count."""
-    like = torch.empty(batch.sentences, steps * count, 1, device=batch.source.device)
-    return randomness.per_token(like).view(batch.sentences, steps, count).transpose(0, 1).flatten(1)
 
 
 def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Tensor) -> Tensor:

@@ -18,17 +18,13 @@ class Progress:
 def learning_rate(config: TrainingConfig, progress: Progress) -> float:
     """Return the learning rate of one update: peak rate · warm-up factor · schedule factor."""
     warmup = min(1.0, progress.update / config.warmup) if config.warmup else 1.0
-    return config.learning_rate * warmup * _schedule_factor(config, progress)
-
-
-def _schedule_factor(config: TrainingConfig, progress: Progress) -> float:
-    """Return the learning rate as a fraction of the peak rate, without the warm-up."""
     match config.schedule:
         case "inverse_sqrt":  # 1 / √update, scaled to 1 at the end of the warm-up (Vaswani et al. 2017, eq. 3)
-            return math.sqrt(max(config.warmup, 1) / max(progress.update, config.warmup, 1))
+            factor = math.sqrt(max(config.warmup, 1) / max(progress.update, config.warmup, 1))
         case "cosine":  # half a cosine from 1 to 0 (Loshchilov & Hutter 2017, without restarts)
-            return 0.5 * (1 + math.cos(math.pi * min(progress.share, 1.0)))
+            factor = 0.5 * (1 + math.cos(math.pi * min(progress.share, 1.0)))
         case "plateau":  # one cut whenever validation has stopped improving
-            return config.plateau_factor**progress.cuts
+            factor = config.plateau_factor**progress.cuts
         case "constant":
-            return 1.0
+            factor = 1.0
+    return config.learning_rate * warmup * factor

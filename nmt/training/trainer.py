@@ -105,7 +105,9 @@ class Trainer:
         with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
             while not self.position.has_ended(self.config):
                 self.update_weights(next(updates), log)
-                if self._is_validation_due():
+                every, position = self.config.validation.every, self.position
+                due = position.cursor.starts_epoch if every is None else position.update % every == 0
+                if due or position.has_ended(self.config):
                     self._validate(log)
                 elif self._get_signal() or self.position.update % self.config.training.checkpoint_every == 0:
                     self.save()
@@ -229,12 +231,6 @@ class Trainer:
         return loss, int(total)
 
     # ---- validation
-
-    def _is_validation_due(self) -> bool:
-        every = self.config.validation.every
-        if every is None:
-            return self.position.cursor.starts_epoch or self.position.has_ended(self.config)
-        return self.position.update % every == 0 or self.position.has_ended(self.config)
 
     def _validate(self, log: Log) -> None:
         position, settings = self.position, self.config

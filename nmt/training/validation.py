@@ -8,7 +8,7 @@ from statistics import mean
 import torch
 
 from nmt.checkpoint.folder import Model
-from nmt.config.schema import Config, CorpusConfig
+from nmt.config.schema import Config
 from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.readers import describe, read_corpora
@@ -73,7 +73,10 @@ class Validator:
         self.config, self.tokenizers, self.device, self.processes = config, tokenizers, device, processes
         self.sets = processes.once(lambda: read_validation_sets(config))
         self.own = slice(processes.world.rank, None, processes.world.size)
-        pairs = _drop_long([pair for part in self.sets for pair in part.pairs], tokenizers, config.data.max_length)
+        pairs = [pair for part in self.sets for pair in part.pairs]
+        sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
+        short = [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= config.data.max_length]
+        pairs = short or pairs  # there must be some loss, so if every pair is too long, it is over all
         self.batches = list(make_text_batches(pairs[self.own], tokenizers, config.training.batch_tokens))
         # BLEU is always reported. If the loss chooses the best checkpoint, no other metric is needed.
         names = dict.fromkeys((BLEU.name, config.validation.metric))
@@ -86,6 +89,7 @@ class Validator:
         return self.processes.once(lambda: self._combine(shares))
 
     def judge_share(self, network: Seq2Seq) -> Share:
+        """The loss and the translations of the pairs that belong to this process."""
         dtype, loss = autocast_dtype(self.config.training.precision, self.device), 0.0
         for batch in (batch.to(self.device) for batch in self.batches):
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
@@ -100,7 +104,11 @@ class Validator:
 
     def _combine(self, shares: Sequence[Share]) -> dict[str, float]:
         loss = sum(share.loss for share in shares) / sum(share.tokens for share in shares)
-        hypotheses = [_interleave(parts) for parts in zip(*(share.hypotheses for share in shares), strict=True)]
+        # Of each set, every process has translated every Nth line.
+        hypotheses = [
+            [line for turn in zip_longest(*parts) for line in turn if line is not None]
+            for parts in zip(*(share.hypotheses for share in shares), strict=True)
+        ]
         perplexity = float(torch.tensor(loss).exp())  # infinite where math.exp would raise OverflowError
         return {"loss": loss, "perplexity": perplexity, **score_sets(self.sets, hypotheses, self.metrics)}
 
@@ -111,18 +119,16 @@ def read_validation_sets(config: Config) -> list[ValidationSet]:
     Raises:
         DataError: A set has no pairs.
     """
-    data = config.data
+    data, sets = config.data, []
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
     groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
-    return [_read_set(config, group) for group in groups]
-
-
-def _read_set(config: Config, corpora: tuple[CorpusConfig, ...]) -> ValidationSet:
-    pairs = list(islice(read_corpora(corpora, config.data), config.validation.sentences))
-    if not pairs:
-        raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
-    _, to = config.data.languages(corpora[0])
-    return ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag)
+    for corpora in groups:
+        pairs = list(islice(read_corpora(corpora, data), config.validation.sentences))
+        if not pairs:
+            raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
+        _, to = data.languages(corpora[0])
+        sets.append(ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag))
+    return sets
 
 
 def translate_sets(
@@ -148,15 +154,3 @@ def score_sets(
         if len(sets) > 1:
             figures |= {f"{metric} {part.name}": score for part, score in zip(sets, scores, strict=True)}
     return figures
-
-
-def _drop_long(pairs: list[Pair], tokenizers: Tokenizers, max_length: int) -> list[Pair]:
-    """Return the pairs with at most `max_length` tokens on each side, or all pairs if every pair is longer."""
-    sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
-    short = [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= max_length]
-    return short or pairs
-
-
-def _interleave(parts: Sequence[list[str]]) -> list[str]:
-    """Merge the lines of N processes, of which each has every Nth line, into the original order."""
-    return [line for turn in zip_longest(*parts) for line in turn if line is not None]
