@@ -55,7 +55,10 @@ class Batches:
     ) -> None:
         self._pairs, self._sizes = _JoinedStores(stores), [len(store) for store in stores]
         self._options, self._batch_maker = options, BatchMaker(tokenizers, options)
-        self._pairs_per_epoch = _share_epoch(self._sizes, weights)
+        self._pairs_per_epoch = self._sizes
+        if weights is not None:
+            total, weight = sum(self._sizes), sum(weights)
+            self._pairs_per_epoch = [max(1, round(total * each / weight)) for each in weights]
         self._planned: tuple[int, Plan] | None = None
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
@@ -99,18 +102,11 @@ class Batches:
 
     def _plan(self, epoch: int) -> Plan:
         if self._planned is None or self._planned[0] != epoch:
-            self._planned = (epoch, self._make_plan(epoch))
+            order = np.concatenate([self._choose_pairs(store, epoch) for store in range(len(self._sizes))])
+            make_generator(self._options.seed, MIX, epoch).shuffle(order)
+            random = make_generator(self._options.seed, UPDATES, epoch)
+            self._planned = (epoch, make_plan(self._pairs, order, size=self._options.size, random=random))
         return self._planned[1]
-
-    def _make_plan(self, epoch: int) -> Plan:
-        order = np.concatenate([self._choose_pairs(store, epoch) for store in range(len(self._sizes))])
-        make_generator(self._options.seed, MIX, epoch).shuffle(order)
-        return make_plan(
-            self._pairs,
-            order,
-            size=self._options.size,
-            random=make_generator(self._options.seed, UPDATES, epoch),
-        )
 
     def _choose_pairs(self, store: int, epoch: int) -> NDArray[Any]:
         """Return the pairs of one store that an epoch contains, as indices into the pairs of all stores."""
@@ -157,14 +153,6 @@ class _JoinedStores:
     def _find(self, index: int) -> tuple[PairStore, int]:
         owner = bisect(self.starts, index) - 1
         return self._stores[owner], index - self.starts[owner]
-
-
-def _share_epoch(sizes: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """Return the number of pairs of each store in an epoch."""
-    if weights is None:
-        return list(sizes)
-    total, weight = sum(sizes), sum(weights)
-    return [max(1, round(total * each / weight)) for each in weights]
 
 
 def make_text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:

@@ -136,32 +136,41 @@ class Cleaner:
             pairs: the next pairs of a corpus.
             seen: the hashes of earlier pairs of the corpus, which identify duplicates. The hashes of `pairs` are added.
         """
-        counts = {"read": len(pairs)}
-        pairs = [pair for pair in pairs if pair.source.strip() and pair.target.strip()]
-        counts["empty"] = counts["read"] - len(pairs)
-        readable = [pair for pair in pairs if is_readable(pair)]
-        counts["unreadable"] = len(pairs) - len(readable)
-        pairs = self._drop_known(readable, seen, counts)
-        sources, targets = encode_pairs(pairs, self._tokenizers)
-        text_lengths = [len(ids) - len(pair.tags) for pair, ids in zip(pairs, sources, strict=True)]
-        kept = self._select_by_length(text_lengths, list(map(len, targets)), counts)
+        texts = [pair for pair in pairs if pair.source.strip() and pair.target.strip()]
+        readable = [pair for pair in texts if is_readable(pair)]
+
+        # Drop duplicates, and pairs of the validation and held-out corpora, whatever the tags of these are.
+        hashes = hash_pairs(readable)
+        plain = hash_pairs(readable, tags=False) if self._data.tags else hashes
+        fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(readable), dtype=np.bool_)
+        overlap = fresh & contains(self._held_out_hashes(), plain)
+        new = list(itertools.compress(readable, fresh & ~overlap))
+
+        # Drop pairs with lengths outside the limits. Lengths are in tokens, without tags.
+        sources, targets = encode_pairs(new, self._tokenizers)
+        source_lengths = [len(ids) - len(pair.tags) for pair, ids in zip(new, sources, strict=True)]
+        lengths = np.array([source_lengths, list(map(len, targets))], dtype=np.int64)
+        shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
+        empty = shorter == 0  # a SentencePiece model of the user may delete characters in its normalization
+        long = ~empty & (longer > self._data.max_length)
+        ratio = ~empty & ~long & (longer > self._data.max_ratio * shorter)
+        kept = np.flatnonzero(~(empty | long | ratio)).tolist()
+
         return CleanPairs(
-            pairs=[pairs[i] for i in kept],
+            pairs=[new[i] for i in kept],
             sources=[sources[i] for i in kept],
             targets=[targets[i] for i in kept],
-            report=CleaningReport(kept=len(kept), **counts),
+            report=CleaningReport(
+                read=len(pairs),
+                kept=len(kept),
+                empty=len(pairs) - len(texts) + int(empty.sum()),
+                unreadable=len(texts) - len(readable),
+                duplicates=int((~fresh).sum()),
+                overlap=int(overlap.sum()),
+                long=int(long.sum()),
+                ratio=int(ratio.sum()),
+            ),
         )
-
-    def _drop_known(self, pairs: list[Pair], seen: SeenHashes, counts: dict[str, int]) -> list[Pair]:
-        """Drop duplicates and pairs of the validation and held-out corpora."""
-        hashes = hash_pairs(pairs)
-        # A held-out pair is left out whatever its tags are.
-        plain = hash_pairs(pairs, tags=False) if self._data.tags else hashes
-        fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(pairs), dtype=np.bool_)
-        overlap = fresh & contains(self._held_out_hashes(), plain)
-        counts["duplicates"] = int((~fresh).sum())
-        counts["overlap"] = int(overlap.sum())
-        return list(itertools.compress(pairs, fresh & ~overlap))
 
     def _held_out_hashes(self) -> NDArray[np.uint64]:
         """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
@@ -172,28 +181,6 @@ class Cleaner:
             ]
             self._held_out = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
         return self._held_out
-
-    def _select_by_length(self, sources: list[int], targets: list[int], counts: dict[str, int]) -> list[int]:
-        """Select the pairs whose lengths are within the limits, and count the other pairs in `counts`.
-
-        Args:
-            sources: the source length of each pair in tokens, without tags.
-            targets: the target length of each pair in tokens.
-            counts: receives the numbers of pairs that are left out.
-
-        Returns:
-            The indices of the selected pairs.
-        """
-        lengths = np.array([sources, targets], dtype=np.int64)
-        shorter, longer = lengths.min(axis=0), lengths.max(axis=0)
-        empty = shorter == 0  # a SentencePiece model of the user may delete characters in its normalization
-        long = ~empty & (longer > self._data.max_length)
-        ratio = ~empty & ~long & (longer > self._data.max_ratio * shorter)
-        counts["empty"] += int(empty.sum())
-        counts["long"] = int(long.sum())
-        counts["ratio"] = int(ratio.sum())
-        kept: list[int] = np.flatnonzero(~(empty | long | ratio)).tolist()
-        return kept
 
 
 def split_chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:

@@ -103,7 +103,12 @@ class Stream:
                 yield None
             report += window.report
             if ended or number == 0:
-                self._log_report(report, here.epoch, ended=ended)
+                # The report of the first window, or of an epoch: of the pairs that this process has read, which may be
+                # fewer after a resume.
+                names = ", ".join(describe(corpus) for corpus in self._data.train)
+                if ended and not report.kept:
+                    raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
+                logger.info("%s: %s: %s", names, f"end of epoch {here.epoch + 1}" if ended else "first pairs", report)
             if len(window):
                 yield window
             here = (
@@ -112,16 +117,6 @@ class Stream:
                 else Cursor(epoch=here.epoch, window=here.window + bool(len(window)))
             )
             report = CleaningReport() if ended else report
-
-    def _log_report(self, report: CleaningReport, epoch: int, *, ended: bool) -> None:
-        """Log the cleaning report of the first window or of an epoch.
-
-        The report of an epoch covers the pairs that this process has read, which may be fewer after a resume.
-        """
-        names = ", ".join(describe(corpus) for corpus in self._data.train)
-        if ended and not report.kept:
-            raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
-        logger.info("%s: %s: %s", names, f"end of epoch {epoch + 1}" if ended else "first pairs", report)
 
 
 class _Prefetch:
@@ -221,7 +216,11 @@ class _Mixture:
     def take(self, count: int) -> list[Pair]:
         """Read the next `count` pairs, or fewer at the end of the epoch."""
         pairs: list[Pair] = []
-        while len(pairs) < count and (corpus := self._next()):
+        while len(pairs) < count:
+            unread = [corpus for corpus in self._corpora if not corpus.ended]
+            if not unread:  # the end of the epoch
+                break
+            corpus = min(self._corpora if self._weighted else unread, key=_CorpusReader.due)
             pair = corpus.read()
             if pair is not None:
                 pairs.append(pair)
@@ -229,11 +228,6 @@ class _Mixture:
             for each in self._corpora:
                 each.taken, each.ended = 0, False
         return pairs
-
-    def _next(self) -> "_CorpusReader | None":
-        """Return the corpus to read the next pair from, or None at the end of the epoch."""
-        unread = [corpus for corpus in self._corpora if not corpus.ended]
-        return min(self._corpora if self._weighted else unread, key=_CorpusReader.due) if unread else None
 
 
 class _CorpusReader:

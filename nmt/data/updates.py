@@ -143,21 +143,17 @@ class BatchMaker:
             number: the epoch, the window and the number of the update, which seed the random numbers.
         """
         bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
-        seeds = self._draw_seeds(len(indices), number)
+        # Seeds for the source and target of each sentence of the update, whichever process has it.
+        seeds: list[list[int]] = []
+        if self._sampling:
+            sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
+            seeds = sequence.generate_state(2 * len(indices)).reshape(-1, 2).tolist()
         batches = []
         for start, end in ((bounds[share], bounds[share + 1]) for share in self._own_shares):
             if start < end:
                 sides = self._read_ids(pairs, indices[start:end], seeds[start:end])
                 batches.append(make_batch(*sides, first=start, update_sentences=len(indices)))
         return tuple(batches)
-
-    def _draw_seeds(self, sentences: int, number: Sequence[int]) -> list[list[int]]:
-        """Draw a seed for the source and a seed for the target of each pair of an update, or none without sampling."""
-        if not self._sampling:
-            return []
-        sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
-        seeds: list[list[int]] = sequence.generate_state(2 * sentences).reshape(-1, 2).tolist()
-        return seeds
 
     def _read_ids(
         self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
