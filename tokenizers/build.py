@@ -32,7 +32,10 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], 
         DataError: the pairs cannot be read or contain no text.
     """
     if config.source_model:
-        return _add_tags(_adopt(config, Path(config.source_model)), tags)
+        source = target = SubwordTokenizer.adopt(Path(config.source_model), "tokenizer.source_model", config)
+        if config.target_model:
+            target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config)
+        return _add_tags(Tokenizers(source=source, target=target), tags)
     return _add_tags(_train(config, pairs), tags)
 
 
@@ -59,14 +62,6 @@ def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
     source = TaggedTokenizer(tokenizers.source, tags)
     joint = tokenizers.source is tokenizers.target
     return Tokenizers(source=source, target=source if joint else tokenizers.target)
-
-
-def _adopt(config: TokenizerConfig, source_model: Path) -> Tokenizers:
-    source = SubwordTokenizer.adopt(source_model, "tokenizer.source_model", config)
-    if not config.target_model:
-        return Tokenizers(source=source, target=source)
-    target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config)
-    return Tokenizers(source=source, target=target)
 
 
 def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:

@@ -113,7 +113,9 @@ class TorchLayer(RecurrentLayer):
 
     def forward(self, inputs: Tensor, state: CellState, randomness: Randomness | None = None) -> Tensor:
         dropping = randomness is not None and self.state_dropout > 0
-        if self.cell == "lstm" and (dropping or self._own_is_faster(inputs)):
+        bfloat16_on_cpu = inputs.device.type == "cpu" and product_dtype(inputs) == torch.bfloat16
+        own_is_faster = bfloat16_on_cpu and self.hidden_size >= OWN_SIZE
+        if self.cell == "lstm" and (dropping or own_is_faster):
             (mask,) = self.masks(inputs, randomness)
             weights = tuple(self.fused.all_weights[0])
             return lstm_sequence(inputs.transpose(0, 1), state, weights, product_dtype(inputs), mask).transpose(0, 1)
@@ -122,7 +124,3 @@ class TorchLayer(RecurrentLayer):
         first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H): torch puts the layers first
         outputs: Tensor = self.fused(inputs, first if len(first) > 1 else first[0])[0]
         return outputs
-
-    def _own_is_faster(self, inputs: Tensor) -> bool:
-        bfloat16 = product_dtype(inputs) == torch.bfloat16
-        return inputs.device.type == "cpu" and bfloat16 and self.hidden_size >= OWN_SIZE

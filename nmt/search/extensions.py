@@ -49,7 +49,14 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
         return ends, *_select_by_passes(totals.reshape(B, -1), count)
     ends = scores[:, :, 0].cpu().numpy().copy()
     scores[:, :, 0] = NEVER
-    return ends, *_select_by_topk(scores.flatten(1), count)
+    flat = scores.flatten(1)
+    values, columns = flat.topk(min(count, flat.size(1)))
+    missing = ((0, 0), (0, count - values.size(1)))
+    return (
+        ends,
+        np.pad(values.cpu().numpy(), missing, constant_values=NEVER),
+        np.pad(columns.cpu().numpy(), missing),
+    )
 
 
 def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
@@ -64,12 +71,3 @@ def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
         values[number] = flat[found]
         flat[found] = NEVER
     return values.T, columns.T
-
-
-def _select_by_topk(scores: Tensor, count: int) -> tuple[Scores, Ids]:
-    values, columns = scores.topk(min(count, scores.size(1)))
-    missing = ((0, 0), (0, count - values.size(1)))
-    return (
-        np.pad(values.cpu().numpy(), missing, constant_values=NEVER),
-        np.pad(columns.cpu().numpy(), missing),
-    )

@@ -107,7 +107,9 @@ def decode_batch(
 ) -> Finished:
     """Search a batch once. Return all finished hypotheses, with the margin of each sentence's closest decision."""
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
-    candidates = _choose_candidates(scorer, source, lengths, shortlist)
+    candidates = (
+        shortlist.candidates(source, lengths) if shortlist else Candidates.all(scorer.target_size, scorer.device)
+    )
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
     rules = [
         rule
@@ -125,27 +127,18 @@ def decode_batch(
         step = strategy.extend(beam, scores, columns, attention, margins=len(sentences) > 1)
         finished.add(step)
         remaining = finished.select_remaining(step.beam)
-        beam = step.beam if remaining is None else step.beam.select(remaining)
-        state = _follow(state, beam, remaining, scorer.device)
+        # The scorer's state follows the beam. If no row has moved, it stays the same object.
+        if remaining is None:
+            beam = step.beam
+            if beam.moved:
+                state = state.select(_to(scorer.device, beam.origins))
+        else:
+            beam = step.beam.select(remaining)
+            if len(remaining):
+                state = state.select(_to(scorer.device, beam.origins), _to(scorer.device, remaining))
     if not finished.is_complete():
         raise ModelError("the model's probabilities are not numbers: its training diverged; use another checkpoint")
     return finished
-
-
-def _choose_candidates(scorer: Scorer[Any], source: Tensor, lengths: Tensor, shortlist: Shortlist | None) -> Candidates:
-    if shortlist is None:
-        return Candidates.all(scorer.target_size, source.device)
-    return shortlist.candidates(source, lengths)
-
-
-def _follow(state: Any, beam: Beam, remaining: Ids | None, device: torch.device) -> Any:
-    """Return the scorer's state for a new beam. If every hypothesis stays in its row, this is the given state itself.
-
-    `remaining` holds the indices of the sentences to keep, and None keeps all.
-    """
-    if remaining is None:
-        return state.select(_to(device, beam.origins)) if beam.moved else state
-    return state.select(_to(device, beam.origins), _to(device, remaining)) if len(remaining) else state
 
 
 def _to(device: torch.device, rows: Ids) -> Tensor:

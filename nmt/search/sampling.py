@@ -83,7 +83,10 @@ class GumbelSampling:
         gaps = _forbid_all_but_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)
         if margins:
-            np.fmin(gaps, _measure_leads(perturbed, columns), out=gaps)
+            # How far the best is ahead of the second best. `perturbed` is not needed any more, so it is overwritten.
+            best = perturbed[rows, columns]
+            perturbed[rows, columns] = NEVER
+            np.fmin(gaps, best - perturbed.max(axis=1), out=gaps)
         totals = beam.log_probabilities[:, 0] + log_p[rows, columns]
         ends = np.flatnonzero(columns == 0)
         ended = Ended(beam=beam, rows=ends, log_probabilities=totals[ends], attention=attention)
@@ -129,12 +132,3 @@ def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) ->
     perturbed[log_p < last_in[:, None]] = NEVER
     gaps: Floats = last_in - first_out
     return gaps
-
-
-def _measure_leads(perturbed: Floats, columns: Ids) -> Floats:
-    """Compute how far the best score of each row is ahead of the second best, (B,). The best scores are overwritten."""
-    rows = np.arange(len(perturbed))
-    best = perturbed[rows, columns]
-    perturbed[rows, columns] = NEVER
-    leads: Floats = best - perturbed.max(axis=1)
-    return leads

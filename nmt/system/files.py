@@ -83,7 +83,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=DRAFT))
         try:
             yield draft
-            _write_checksums(draft)
+            sums = {file.name: checksum(file) for file in draft.iterdir()}
+            (draft / CHECKSUMS).write_text(_checksum_lines(sums), encoding="utf-8")
             for file in draft.iterdir():
                 os.chmod(file, 0o644)  # safetensors makes files that only their owner can read
                 _flush(file)
@@ -132,11 +133,6 @@ def add_file(folder: Path, name: str, content: bytes) -> None:
         write_whole(folder / CHECKSUMS, _checksum_lines(listed))
     write_whole(folder / name, content)
     write_whole(folder / CHECKSUMS, _checksum_lines({**listed, name: checksum(folder / name)}))
-
-
-def _write_checksums(folder: Path) -> None:
-    sums = {file.name: checksum(file) for file in folder.iterdir()}
-    (folder / CHECKSUMS).write_text(_checksum_lines(sums), encoding="utf-8")
 
 
 def _checksum_lines(sums: Mapping[str, str]) -> str:

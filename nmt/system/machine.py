@@ -46,8 +46,12 @@ def cores() -> int:
     Hardware threads are not counted, because the hardware threads of a core share its arithmetic units. If a container
     has a quota of CPU time, the result is at most this quota, rounded up to whole cores.
     """
-    own, quota = count_own_cores(), _quota()
-    return min(own, quota) if quota else own
+    own = count_own_cores()
+    try:
+        quota, period = CPU_MAX.read_text("ascii").split()
+        return min(own, math.ceil(int(quota) / int(period)) or own)
+    except (OSError, ValueError):  # no such file, or no quota is set
+        return own
 
 
 def count_own_cores() -> int:
@@ -57,15 +61,6 @@ def count_own_cores() -> int:
         return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})
     except (AttributeError, OSError):  # not Linux
         return os.cpu_count() or 1
-
-
-def _quota() -> int | None:
-    """Return the CPU quota of the control group in cores, rounded up, or None without a quota."""
-    try:
-        quota, period = CPU_MAX.read_text("ascii").split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or no quota is set
-        return None
 
 
 @contextlib.contextmanager

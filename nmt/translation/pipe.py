@@ -129,16 +129,14 @@ class ReadAhead:
         with self.changed:
             self.changed.wait_for(lambda: self.queue or self.ended)
             latest = time.monotonic() + PATIENCE
-            while not self._is_full() and not self.ended and time.monotonic() < latest and self.changed.wait(PAUSE):
-                pass
+            while len(self.queue) < self.max_lines and self.bytes < MAX_AHEAD_BYTES and not self.ended:
+                if time.monotonic() >= latest or not self.changed.wait(PAUSE):
+                    break
             window = list(self.queue)
             self.queue.clear()
             self.bytes = 0
             self.changed.notify_all()
             return window
-
-    def _is_full(self) -> bool:
-        return len(self.queue) >= self.max_lines or self.bytes >= MAX_AHEAD_BYTES
 
 
 def split_lines(source: Source) -> Iterator[bytes]:

@@ -169,19 +169,19 @@ def count_words(lines: Iterable[Words]) -> Counter[str]:
 
 def count_repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
     """Count repeated n-grams that no reference contains as often, for n-grams of 1 to MAX_REPEATED words."""
-    return [_count_size(size, hypotheses, references) for size in range(1, MAX_REPEATED + 1)]
-
-
-def _count_size(size: int, hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> Repetition:
-    surplus, total = [], 0
-    for hypothesis, *others in zip(hypotheses, *references, strict=True):
-        counts = Counter(_ngrams(hypothesis, size))
-        allowed = [Counter(_ngrams(other, size)) for other in others]
-        surplus.append(
-            sum(max(0, count - max(1, *(each[ngram] for each in allowed))) for ngram, count in counts.items())
-        )
-        total += counts.total()
-    return Repetition(size=size, surplus=sum(surplus), total=total, sentences=sum(count > 0 for count in surplus))
+    repetitions = []
+    for size in range(1, MAX_REPEATED + 1):
+        surplus, total = [], 0
+        for hypothesis, *others in zip(hypotheses, *references, strict=True):
+            counts = Counter(_ngrams(hypothesis, size))
+            allowed = [Counter(_ngrams(other, size)) for other in others]
+            surplus.append(
+                sum(max(0, count - max(1, *(each[ngram] for each in allowed))) for ngram, count in counts.items())
+            )
+            total += counts.total()
+        sentences = sum(count > 0 for count in surplus)
+        repetitions.append(Repetition(size=size, surplus=sum(surplus), total=total, sentences=sentences))
+    return repetitions
 
 
 def _ngrams(words: Words, size: int) -> Iterator[tuple[str, ...]]:

@@ -49,28 +49,29 @@ def render(report: Report) -> str:
     # Each picture is embedded as an image and not as inline SVG, because the ids in two inline pictures could clash.
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.get_template("page.html.j2")
+    length_groups, frequency_groups = report.length_groups, report.frequency_groups
     return template.render(
         report=report,
         compared=any(score.difference for score in report.evaluation.scores),
         short_below=SHORT_BELOW,
         neglected_below=NEGLECTED_BELOW,
-        length_picture=_draw_lengths(report),
-        frequency_picture=_draw_frequencies(report),
+        length_picture=draw_bars(
+            [group.label for group in length_groups],
+            [group.bleu for group in length_groups],
+            x="words of the reference",
+            y="BLEU",
+            notes=[f"{group.sentences} sent." for group in length_groups],
+        ),
+        frequency_picture=draw_bars(
+            [group.label for group in frequency_groups],
+            [100 * group.f1 for group in frequency_groups],
+            x="frequency",
+            y="F1, %",
+            notes=[f"{group.reference} words" for group in frequency_groups],
+        ),
         maps=[
             (sentence, draw_heat_map(translation.attention, translation.tokens, translation.source_tokens))
             for sentence, translation in report.mapped
         ],
         training_picture=draw_curves(report.histories) if report.histories else "",
     )
-
-
-def _draw_lengths(report: Report) -> str:
-    groups = report.length_groups
-    labels, notes = [group.label for group in groups], [f"{group.sentences} sent." for group in groups]
-    return draw_bars(labels, [group.bleu for group in groups], x="words of the reference", y="BLEU", notes=notes)
-
-
-def _draw_frequencies(report: Report) -> str:
-    groups = report.frequency_groups
-    labels, notes = [group.label for group in groups], [f"{group.reference} words" for group in groups]
-    return draw_bars(labels, [100 * group.f1 for group in groups], x="frequency", y="F1, %", notes=notes)

@@ -26,13 +26,9 @@ class CopyOutput(OutputLayer):
         generated = log_softmax(readout.vectors)
         gate = self.generate(readout.vectors).to(generated.dtype)
         copied = _copy_probabilities(readout, generated.size(-1)).to(generated.dtype)
-        sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + _log(copied))
+        log_copied = copied.clamp_min(torch.finfo(copied.dtype).tiny).log()  # clamped to keep the gradient finite
+        sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + log_copied)
         return sums.masked_fill(generated.isneginf(), -torch.inf)  # a token that is not a candidate keeps −∞
-
-
-def _log(probabilities: Tensor) -> Tensor:
-    """Return log(p), with p clamped to the smallest normal number so that the gradient stays finite."""
-    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _copy_probabilities(readout: Readout, width: int) -> Tensor:

@@ -57,18 +57,17 @@ class PackedBridge:
         B = encoded.values.size(0)
         flat = torch.zeros(B, self.layers * self.states * self.size)
         if self.product is not None:
-            flat = tanh_(self.product(self._summarize(encoded)))
+            lengths = encoded.mask.sum(dim=1)
+            if self.mean:
+                values, scale = self.arithmetic.sentences(encoded.values)
+                total = values.sum(dim=1) * scale.squeeze(1)  # in int8 a sum of integers, which is exact in any order
+                summary = total / lengths.unsqueeze(1)
+            else:
+                summary = final_outputs(encoded.values, lengths)
+            flat = tanh_(self.product(summary))
         states = flat.view(B, self.layers, self.states, self.size)
         states = states.permute(1, 2, 0, 3).contiguous()  # compiled loops need contiguous rows of each state
         return tuple(pack_state(self.cell, tuple(layer.unbind())) for layer in states.unbind())
-
-    def _summarize(self, encoded: Encoded) -> Tensor:
-        lengths = encoded.mask.sum(dim=1)
-        if not self.mean:
-            return final_outputs(encoded.values, lengths)
-        values, scale = self.arithmetic.sentences(encoded.values)
-        total = values.sum(dim=1) * scale.squeeze(1)  # in int8 this is a sum of integers, which is exact in any order
-        return total / lengths.unsqueeze(1)
 
 
 class PackedDecoder(ABC):

@@ -62,14 +62,6 @@ class EngineState:
         return replace(self, attended=attended, decoder=decoder, output=output)
 
 
-def _fills_vectors(config: ModelConfig) -> bool:
-    """Check whether the rows of all matrices fill whole vectors of the processor.
-
-    torch processes the last elements of a row that fill no vector in another way, which rounds differently.
-    """
-    return config.encoder_size % (2 * VECTOR) == 0 and config.decoder_size % VECTOR == 0
-
-
 class Engine:
     """A scorer that computes with one packed network on a CPU."""
 
@@ -78,7 +70,10 @@ class Engine:
             self.device = torch.device("cpu")
             self.target_size = network.target_size
             self.arithmetic = arithmetic
-            self.fits = _fills_vectors(network.config)
+            # Whether the rows of all matrices fill whole vectors of the processor. torch processes the last elements of
+            # a row that fill no vector in another way, which rounds differently.
+            encoder_size, decoder_size = network.config.encoder_size, network.config.decoder_size
+            self.fits = encoder_size % (2 * VECTOR) == 0 and decoder_size % VECTOR == 0
             self.embedding = network.source_embedding.scaled
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)

@@ -8,6 +8,7 @@ All arrays must be contiguous. All rows are computed by the same code, so the re
 other rows.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,16 +22,9 @@ Ids = NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _compiler() -> Any:
-    """Import the decorator of Numba. Return None if Numba is not installed or not compatible with this NumPy."""
-    try:
-        from numba import njit
-    except ImportError:
-        return None
-    return njit
-
-
-_njit = _compiler()
+_njit: Any = None
+with contextlib.suppress(ImportError):  # Numba is not installed, or not compatible with this NumPy
+    from numba import njit as _njit
 AVAILABLE = _njit is not None
 
 _f = np.float32
