@@ -195,7 +195,9 @@ def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: weight if (scale := weights.get(name + SCALE)) is None else weight.float() * scale.unsqueeze(-1)
         for name, weight in weights.items()
-        if not name.endswith(SCALE)
+        if not (
+            name.endswith(SCALE) and name.removesuffix(SCALE) in weights
+        )  # a parameter may be called "scale" itself
     }
 
 

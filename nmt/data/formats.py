@@ -37,7 +37,7 @@ def read_aligned(source: File, target: File) -> Iterator[Sides]:
             counts = (number, longer) if left is None else (longer, number)
             raise DataError(
                 f"{source} has {counts[0]} lines but {target} has {counts[1]}; "
-                "line N of one must be the translation of line N of the other: mend the files"
+                "line N of one must be the translation of line N of the other; correct the files"
             )
         yield left, right
 
@@ -47,7 +47,7 @@ def read_tsv(path: File, columns: Columns) -> Iterator[Sides]:  # noqa: ARG001 -
     for number, line in enumerate(read_lines(path), start=1):
         values = line.split("\t")
         if len(values) < 2:
-            raise DataError(f"{path}:{number}: has no tab; a line must hold source, tab, target: mend or remove it")
+            raise DataError(f"{path}:{number}: has no tab; a line must hold source, tab, target; correct or remove it")
         yield values[0], values[1]
 
 
@@ -104,5 +104,5 @@ def _select_text(row: Mapping[str, Any], column: str, where: str) -> str:
     if value is None:  # a gap in the table; cleaning leaves the pair out because a side is empty
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{where}: {column!r} must be text, not {json.dumps(value, default=str)[:40]}; mend it")
+        raise DataError(f"{where}: {column!r} must be text, not {json.dumps(value, default=str)[:40]}; correct it")
     return _LINE_BREAK.sub(" ", replace_surrogates(value))

@@ -31,9 +31,9 @@ class AttendedMemory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """Encoded sentences for attention step by step in training.
+    """The encoded sentences when training computes attention one decoder time step at a time.
 
-    Keys, values or both are `Repeated`, so that their gradient is one large product after the last time step.
+    The keys, the values or both are `Repeated`: their gradient is computed in one large product after the last time step.
     """
 
     keys: Factor
@@ -56,7 +56,7 @@ class Attention(nn.Module, ABC):
         """Compute context vectors (B, Q, C) and attention weights (B, Q, S) for queries (B, Q, D)."""
 
     def step_memory(self, memory: Memory) -> AttendedMemory:
-        """Return the encoded sentences in the form that is fastest for attention step by step in training."""
+        """Return the encoded sentences in the form that is fastest for attention one time step at a time."""
         return memory
 
     def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)

@@ -75,7 +75,7 @@ class CandidateUnion:
     padding: Tensor | None  # (B, W) True at padding
 
     def select(self, sentences: Tensor) -> "CandidateUnion":
-        """Return the rows of the sentences with these indices, (B',) int64. The tokens stay the same."""
+        """Select sentences by their indices, (B',) int64, and return their rows of candidates."""
         if self.columns is None or self.padding is None:
             return self
         return replace(self, columns=self.columns[sentences], padding=self.padding[sentences])

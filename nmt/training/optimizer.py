@@ -98,6 +98,6 @@ class MovingAverage:
         self.decay = decay
 
     def update(self, weights: Mapping[str, Tensor], updates: int) -> None:
-        """Update the average with the weights after update number `updates`."""
+        """Add the current weights to the moving average. `updates` is the number of optimizer steps so far."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
         torch._foreach_lerp_(list(self.average.values()), [weights[name] for name in self.average], 1 - decay)

@@ -81,7 +81,7 @@ def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Te
 
 
 def _draw_tokens(scores: Tensor, numbers: Tensor, producible: Tensor) -> Tensor:
-    """Draw a token for each row, (N,): the first whose cumulative probability exceeds the row's number (N,).
+    """Draw one token per row: the first token whose cumulative probability exceeds the random number in `numbers` (N,).
 
     The probabilities are the softmax of scores (N, V) over producible tokens.
     """

@@ -24,7 +24,7 @@ def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
 
 
 def combine_scorers(models: Sequence[Model], scorers: Sequence[Scorer[Any]] | None) -> Scorer[Any]:
-    """Combine the scorers of all models into one. By default PyTorch computes in the precision of the weights."""
+    """Combine the scorers of all models into one. If `scorers` is None, the models themselves score, in PyTorch."""
     members = scorers or [ModelScorer(model.network) for model in models]
     return members[0] if len(members) == 1 else EnsembleScorer(members)
 

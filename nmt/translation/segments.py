@@ -1,4 +1,5 @@
-"""Segments, the parts into which a text is split for translation. Their translations are joined to that of the text."""
+"""Segments, the parts into which a text is split for translation. The translations of
+the segments are joined to form the translation of the text."""
 
 import logging
 import re

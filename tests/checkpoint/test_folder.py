@@ -345,3 +345,11 @@ def test_tags_are_loaded_from_the_configuration(tmp_path: Path) -> None:
     weight = loaded.network.source_embedding.weight
     assert torch.equal(weight, network.source_embedding.weight)
     assert len(weight) == tokenizers.source.size
+
+
+def test_a_parameter_may_be_called_scale() -> None:
+    weights = {"gain.scale": torch.ones(3), "matrix": torch.ones(2, 3), "matrix.scale": torch.full((2,), 2.0)}
+    restored = dequantize(weights)
+    assert restored.keys() == {"gain.scale", "matrix"}
+    assert torch.equal(restored["gain.scale"], torch.ones(3))
+    assert torch.equal(restored["matrix"], torch.full((2, 3), 2.0))

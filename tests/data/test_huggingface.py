@@ -90,7 +90,7 @@ def test_columns(tmp_path: Path) -> None:
     message = fault(path)
     assert message.startswith(f"{path} train, row 1: has no 'en', only 'question', 'answer', 'id'")
     assert "source_column" in message
-    assert "'id' must be text, not 1; mend it" in fault(path, source_column="id", target_column="answer")
+    assert "'id' must be text, not 1; correct it" in fault(path, source_column="id", target_column="answer")
 
 
 def test_gaps_are_empty_sides(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_tsv_line_without_tab_is_named(bad: str, says: str, tmp_path: Path) -> N
         ('["a", "b"]', 'must hold an object, not ["a", "b"]'),
         ('{"en": "a", "fr": "b"}', "has no 'de', only 'en', 'fr'"),
         ("{}", "only nothing"),
-        ('{"en": "a", "de": 3}', "'de' must be text, not 3; mend it"),
+        ('{"en": "a", "de": 3}', "'de' must be text, not 3; correct it"),
         ('{"translation": {"en": "a"}}', "has no 'de', only 'en'"),
     ],
 )

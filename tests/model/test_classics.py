@@ -1,8 +1,15 @@
 """The core does not know the classic architectures beyond one line of a table each."""
 
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 import nmt.model
+from nmt.config.schema import ModelConfig
+from nmt.model.parts import ATTENTIONS, CELLS
+from nmt.model.seq2seq import DECODERS, OUTPUTS, STACKS
 
 ROOT = Path(nmt.model.__file__).parent
 TABLES = {"parts.py", "seq2seq.py"}
@@ -17,3 +24,17 @@ def test_each_classic_is_named_once_by_an_import() -> None:
     tables = "".join((ROOT / name).read_text(encoding="utf-8") for name in TABLES)
     for path in (ROOT / "classics").glob("[a-z]*.py"):
         assert tables.count(f"from nmt.model.classics.{path.stem} import") == 1, path
+
+
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("cell", CELLS),
+        ("attention", ATTENTIONS),
+        ("encoder_stack", STACKS),
+        ("decoder", DECODERS),
+        ("output", OUTPUTS),
+    ],
+)
+def test_the_choices_of_a_key_are_those_of_its_table(key: str, table: Mapping[str, type]) -> None:
+    assert set(typing.get_args(typing.get_type_hints(ModelConfig)[key])) == set(table)

@@ -132,7 +132,7 @@ class TorchAttention(PackedAttention[KeysValues]):
 
 
 class Dot(TorchAttention):
-    """Dot attention, score = qᵀ k. `project` computes the keys from the encoder outputs; None uses the outputs."""
+    """Dot attention, score = qᵀ k. If `project` is None, the keys are the encoder outputs."""
 
     def __init__(
         self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool, project: Product | None
