@@ -1,0 +1,50 @@
+"""Models that nmt 0.1.0 trained translate as they did then. tests/models/0.1.0/README.md says how they were made."""
+
+import json
+from collections.abc import Iterator
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import int8
+import pytest
+
+from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.translation.translator import Translator
+
+MODELS = Path(__file__).parents[1] / "models" / "0.1.0"
+SOURCE = (MODELS / "source.txt").read_text(encoding="utf-8").splitlines()
+WAYS: dict[str, Options] = {
+    "greedy": SearchOptions(beam=1),
+    "beam": SearchOptions(beam=5),
+    "nbest": SearchOptions(beam=5, nbest=3),
+    "samples": SampleOptions(samples=2, seed=3),
+}
+CASES = [
+    pytest.param(
+        path.with_suffix(""),
+        case,
+        id=" ".join([path.stem, case["precision"], *case["where"].values()]),
+        marks=int8.needs_int8 if case["precision"] == "int8" else (),
+    )
+    for path in sorted(MODELS.glob("*.json"))
+    for case in json.loads(path.read_text(encoding="utf-8"))
+]
+
+
+@pytest.fixture(autouse=True)
+def _exact_int8(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from int8.emulate_int8(monkeypatch)
+
+
+@pytest.mark.parametrize(("folder", "case"), CASES)
+def test_translations_are_those_of_0_1_0(folder: Path, case: dict[str, Any]) -> None:
+    translator = Translator.load(folder, device="cpu", precision=case["precision"])
+    for way, expected in case["texts"].items():
+        found = translator.nbest(SOURCE, WAYS[way], **case["where"])
+        texts = [[translation.text for translation in line] for line in found]
+        robust = [line is not None for line in expected]  # in int8 the last bit of a tanh can decide the others
+        assert list(compress(texts, robust)) == list(compress(expected, robust)), way
+        if way == "nbest":
+            scores = [translation.score for line in found for translation in line]
+            assert scores == pytest.approx([score for line in case["scores"] for score in line], abs=1e-3)
