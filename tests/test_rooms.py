@@ -1,4 +1,4 @@
-"""The order of rooms: a module of nmt imports only from its own room or from those above it in the list, never in a circle."""
+"""The order of rooms: a module of nmt imports only from its own room or from rooms above it, never in a circle."""
 
 import ast
 import configparser

@@ -21,7 +21,7 @@ needs_bf16 = pytest.mark.skipif(not runs_bf16("cpu"), reason="this processor has
 SIZE = 20  # tokens in a tiny vocabulary
 
 
-# Parts that hold to the rules of all others: teacher forcing equals steps, nothing depends on padding, an update may be cut.
+# Parts that keep the common rules: teacher forcing equals steps, nothing depends on padding, an update may be cut.
 PARTS: list[dict[str, Any]] = [
     {"state_dropout": 0.4},
     {"state_dropout": 0.4, "cell": "gru"},

@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--last",
         type=whole_number(1),
         metavar="N",
-        help="average the newest N checkpoints of each MODEL, an output folder of nmt-train; default: its best checkpoint",
+        help="average the newest N checkpoints of each MODEL, an output folder of nmt-train; "
+        "default: its best checkpoint",
     )
     options = parser.parse_args(arguments)
 

@@ -13,7 +13,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write a model in a smaller format."""
     parser = build_parser(
         NAME,
-        "Write a model folder of a quarter of the size. It can be used like the original, except by nmt-train --resume.",
+        "Write a model folder of a quarter of the size. "
+        "It can be used like the original, except by nmt-train --resume.",
     )
     parser.add_argument("model", metavar="MODEL", help="model folder, or output folder of nmt-train")
     parser.add_argument("output", metavar="OUTPUT", help="folder to write, which must not exist")

@@ -155,7 +155,7 @@ def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fau
 
 
 def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
-    """If training reads a stream and `max_updates` is not set, refuse settings that need the total number of updates."""
+    """If a stream is read and `max_updates` is not set, refuse settings that need the total number of updates."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")

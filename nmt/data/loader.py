@@ -1,4 +1,4 @@
-"""A loader that prepares batches in a background process, so that reading, tokenizing and padding do not delay training.
+"""A loader that prepares batches in a background process, so that reading, tokenizing and padding cost no time.
 
 Errors and log lines of the background process appear in the training process. Batches are sent as bytes through a pipe.
 torch would send tensors through shared memory, which containers limit to 64 MB by default, and would use a file

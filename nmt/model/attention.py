@@ -33,7 +33,8 @@ class AttendedMemory(Protocol):
 class StepMemory:
     """The encoded sentences when training computes attention one decoder time step at a time.
 
-    The keys, the values or both are `Repeated`: their gradient is computed in one large product after the last time step.
+    The keys, the values or both are `Repeated`: their gradient is computed in one large product after the last time
+    step.
     """
 
     keys: Factor

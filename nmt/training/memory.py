@@ -50,8 +50,9 @@ class BatchLimit:
         largest = max(batches, key=lambda batch: batch.padded_size)
         if largest.sentences == 1:
             raise MachineError(
-                f"there is too little memory for a single pair of {largest.source.size(1)} and {largest.target.size(1)} tokens; "
-                "lower data.max_length or the sizes of model, or train on a machine with more memory"
+                f"there is too little memory for a single pair of {largest.source.size(1)} and "
+                f"{largest.target.size(1)} tokens; lower data.max_length or the sizes of model, "
+                "or train on a machine with more memory"
             )
         first, self.too_large = self.too_large == float("inf"), largest.padded_size
         return first

@@ -93,7 +93,8 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
     """Prepare the output folder. Return the checkpoint to continue from, or None for a new run."""
     if checkpoints.all() and not resume:
         raise ConfigError(
-            f"{checkpoints.output}: already contains a training run; add --resume to continue it, or choose another --output"
+            f"{checkpoints.output}: already contains a training run; "
+            "add --resume to continue it, or choose another --output"
         )
     folder = find_checkpoint(config, checkpoints) if resume else None
     if folder is None:

@@ -93,7 +93,8 @@ def _mastery(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str
     """Up to which distance each cell does a task."""
     reached = {cell: mastered(results) for cell, results in cells.items()}
     shown = listed(f"{NAMES[cell]} {'none' if distance is None else distance}" for cell, distance in reached.items())
-    return f"- The longest tested distance up to which {MASTERED:.0%} of the answers are right, {TASKS[name].title}: {shown}."
+    task = TASKS[name].title
+    return f"- The longest tested distance up to which {MASTERED:.0%} of the answers are right, {task}: {shown}."
 
 
 def _gradient_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -113,8 +114,9 @@ def _gradient_statement(name: str, cells: Mapping[str, Sequence[Mapping[str, Any
     distance = len(next(iter(cells.values()))[0][moment]["h"]) - 1
     best, worst = max(last, key=lambda cell: last[cell]), min(last, key=lambda cell: last[cell])
     return (
-        f"- {TASKS[name].title.capitalize()}, {MOMENTS[moment]}: at distance {distance} the gradient of h is largest in the "
-        f"{NAMES[best]}, {last[best]:.2g} times that at 0, and smallest in the {NAMES[worst]}, {last[worst]:.2g} times."
+        f"- {TASKS[name].title.capitalize()}, {MOMENTS[moment]}: at distance {distance} the gradient of h is largest "
+        f"in the {NAMES[best]}, {last[best]:.2g} times that at 0, and smallest in the {NAMES[worst]}, "
+        f"{last[worst]:.2g} times."
     )
 
 
@@ -168,8 +170,8 @@ def _ranking(translations: Mapping[str, Mapping[str, Any]]) -> str:
     gap, margin = scores[first]["score"] - scores[second]["score"], scores[first]["margin"]
     relation = "more" if gap > margin else "no more"
     return (
-        f"On the test set the {NAMES[first]} has the highest BLEU, {gap:.2f} above the {NAMES[second]}: {relation} than half the "
-        "width of its confidence interval. One seed is one sample; another may order them otherwise."
+        f"On the test set the {NAMES[first]} has the highest BLEU, {gap:.2f} above the {NAMES[second]}: {relation} "
+        "than half the width of its confidence interval. One seed is one sample; another may order them otherwise."
     )
 
 

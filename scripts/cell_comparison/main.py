@@ -4,8 +4,8 @@
     scripts/compare-cells --output docs                                      only what needs no corpus
     scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with models trained before
 
-DIR holds train, val and test_2016_flickr, each .en and .de, plain, .gz or .zst. What is done is kept in the folder --work, and
-the same command continues where it was stopped.
+DIR holds train, val and test_2016_flickr, each .en and .de, plain, .gz or .zst. What is done is kept in the folder
+--work, and the same command continues where it was stopped.
 """
 
 import argparse

@@ -37,7 +37,7 @@ class Task:
 
 
 def copy(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Symbols, then blanks, then a sign to repeat the symbols (after Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016)."""
+    """Symbols, blanks, and a sign to repeat the symbols (after Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016)."""
     symbols = torch.randint(SYMBOLS, (count, COPIED), generator=generator)
     rest = torch.full((count, distance), BLANK)
     rest[:, distance - COPIED] = GO  # read at the step that says the first symbol

@@ -28,7 +28,7 @@ class Job:
 
 
 def results(jobs: Sequence[Job], folder: Path, processes: int, commit: str = "") -> dict[str, Any]:
-    """The result of each job by its name: kept ones of the same settings, and new ones, which are then kept as of a commit."""
+    """The result of each job by its name. Kept results of the same settings are reused, new ones are kept."""
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = {job.name: kept for job in jobs if (kept := _kept(job, folder)) is not None}

@@ -1,7 +1,7 @@
 """Print figures about the code of nmt/ and tokenizers/: modules, configuration keys, lines, and sizes of functions.
 
-The body of a function counts without its signature and docstring. "Used once" are private functions whose name occurs at
-most once as a name or an attribute.
+The body of a function counts without its signature and docstring. "Used once" are private functions whose name occurs
+at most once as a name or an attribute.
 """
 
 import ast
@@ -32,9 +32,8 @@ def run_script() -> int:
     print(f"configuration keys           {sum(len(dataclasses.fields(kind)) for kind in (*sections, CorpusConfig))}")
     print(f"lines                        {sum(source.count(chr(10)) for source in sources):,}")
     print(f"functions                    {len(functions):,}")
-    print(
-        f"  median, 95 %, longest      {statistics.median(lengths):.0f}, {lengths[int(0.95 * len(lengths))]}, {lengths[-1]}"
-    )
+    median, long = statistics.median(lengths), lengths[int(0.95 * len(lengths))]
+    print(f"  median, 95 %, longest      {median:.0f}, {long}, {lengths[-1]}")
     print(f"  private and used once      {len(once)} ({len(once) / len(functions):.1%})")
     return 0
 

@@ -13,7 +13,7 @@ SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or fal
 START = """\
 # Configuration
 
-<!-- Written by scripts/write-configuration-docs from nmt/config/schema.py. Change the docstrings there and run it again. -->
+<!-- Written by scripts/write-configuration-docs from nmt/config/schema.py: change the docstrings there. -->
 
 `nmt-train` reads one YAML file with the sections
 {sections}.

@@ -3,9 +3,9 @@
     scripts/ablate configs/multi30k-fast.yaml configs/experiments/ablations.yaml --seeds 1 2 --output runs/ablations \\
         data.train=DIR/train data.valid=DIR/val training.epochs=8 training.threads=1 > table.md
 
-The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so is the
-configuration as it is. Finished trainings are kept: the same command continues, also after a change was added. Figures
-are from the best validation of each training. The table goes to standard output.
+The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so
+is the configuration as it is. Finished trainings are kept: the same command continues, also after a change was added.
+Figures are from the best validation of each training. The table goes to standard output.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Of the n-best translations of each line on standard input (nmt-translate --nbest N) the one closest to its reference.
 
-Closest by sentence BLEU: sequence-level interpolation (Kim & Rush 2016, section 3.3), for a corpus to distil a model with. Among
-equals it is the model's favourite.
+Closest by sentence BLEU: sequence-level interpolation (Kim & Rush 2016, section 3.3), for a corpus to distil a model
+with. Among equals it is the model's favourite.
 
     nmt-translate MODEL --nbest 5 < train.en | scripts/closest train.de > distilled.de
 """

@@ -51,7 +51,7 @@ def clause(
     negatable: bool = True,
     lasting: bool = True,
 ) -> Clause:
-    """A clause with everything that it may contain, except relative clauses. `lasting`: it may be about lasting things."""
+    """A clause with everything that it may contain but relative clauses. `lasting`: it may be about lasting things."""
     frame = weighted(random, {frame: FRAMES[frame] for frame in frames})
     tense = tense or any_tense(random)
     negated = negatable and chance(random, 0.1)

@@ -2,9 +2,9 @@
 
     scripts/bench-train configs/bench-std.yaml data.train=DIR/train data.valid=DIR/val --variant model.decoder=parallel
 
-One thread, one core, and a GPU where training.device finds one. Each contender is a separate process; they take turns, and the
-median of the rounds counts. Tokens are target pieces and one end of sentence each, no padding; start, validation and the first
-updates are left out.
+One thread, one core, and a GPU where training.device finds one. Each contender is a separate process; they take
+turns, and the median of the rounds counts. Tokens are target pieces and one end of sentence each, no padding; start,
+validation and the first updates are left out.
 """
 
 import argparse
@@ -249,9 +249,8 @@ def show_profile(config: Config, updates: int) -> None:
     print(f"tokens per second        {tokens / total:8.0f}")
     print(f"operations per token     {operations / 1e6:8.1f} million, in matrix products")
     print(f"achieved                 {achieved / 1e9:8.0f} GFLOP/s in the whole update")
-    print(
-        f"ceiling of these shapes  {operations / least / 1e9:8.0f} GFLOP/s; achieved {100 * achieved * least / operations:.0f} %"
-    )
+    percent = 100 * achieved * least / operations
+    print(f"ceiling of these shapes  {operations / least / 1e9:8.0f} GFLOP/s; achieved {percent:.0f} %")
 
 
 def update(

@@ -1,6 +1,7 @@
 """The yardstick: the same architecture as one would write it with `nn.LSTM`, float32, eager, nothing tuned.
 
-Packed sequences, a loop over time for input feeding, elementwise dropout, logits of the whole batch, `F.cross_entropy`, Adam.
+Packed sequences, a loop over time for input feeding, elementwise dropout, logits of the whole batch,
+`F.cross_entropy`, Adam.
 """
 
 import torch

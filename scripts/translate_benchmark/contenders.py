@@ -1,4 +1,4 @@
-"""Our contenders: a model folder at a precision, with its shortlist or without, measured inside a process and as a process."""
+"""Our contenders: a model folder at a precision, with its shortlist or without, inside a process and as a process."""
 
 import itertools
 import json
@@ -73,7 +73,7 @@ class TestSet:
 
 
 def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:
-    """Every model in every way to run it, with its shortlist and without; without only where it has none. Raises ModelError."""
+    """Every model in every way to run it, and with and without its shortlist if it has one. Raises ModelError."""
     names = [Path(folder).resolve().name for folder in folders]
     result = []
     for folder, name in zip(folders, names, strict=True):

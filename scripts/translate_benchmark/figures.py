@@ -1,4 +1,4 @@
-"""What was measured: speeds, memory and BLEU by contender and setting, kept so that tables and plots can be made again."""
+"""What was measured: speeds, memory and BLEU by contender and setting, kept for making tables and plots again."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -132,8 +132,8 @@ def parse_speeds(name: str, output: str, sentences: int) -> list[Speed]:
     Args:
         name: of the contender.
         output: of the command; of interest are lines such as
-            `SPEED beam=5 batch=64 sentences_per_second=59.9 bleu=34.1 peak_MiB=500 whole_seconds=20.2`, the last three optional,
-            as are `tokens_per_second=` and `sentences=` where the command translated fewer than all.
+            `SPEED beam=5 batch=64 sentences_per_second=59.9 bleu=34.1 peak_MiB=500 whole_seconds=20.2`. The last three
+            are optional, as are `tokens_per_second=` and, if the command translated fewer than all, `sentences=`.
         sentences: of the test set.
 
     Raises:

@@ -1,12 +1,14 @@
-"""Measures translating on a CPU: sentences and tokens a second, memory, start and BLEU, of models and of others, all in one run.
+"""Measures translation on a CPU: sentences and tokens per second, memory, start and BLEU, of models and other toolkits.
 
     taskset -c 0 scripts/bench-translate runs/a runs/b --source test.en --reference test.de --precision fp32 int8 \\
         --against OpenNMT-py=./translate-opennmt-py.sh --rounds 3 --json speeds.json --plot speeds.svg > speeds.md
-    taskset -c 0 scripts/bench-translate runs/a --source test.en --reference test.de --profile --precision int8 --settings 5:full
+    taskset -c 0 scripts/bench-translate runs/a --source test.en --reference test.de --profile \\
+        --precision int8 --settings 5:full
 
-Every model runs at every precision, without its shortlist and with it, at every setting: inside a process that has loaded it
-and is warm, and as nmt-translate, loading included. The contenders take turns, round by round, so that ratios come from one
-run. The core is the caller's choice. Tables go to standard output as Markdown, progress to standard error.
+Every model runs at every precision, without its shortlist and with it, at every setting: inside a process that has
+loaded it and is warm, and as nmt-translate, loading included. The contenders take turns, round by round, so that
+ratios come from one run. The core is the caller's choice. Tables go to standard output as Markdown, progress to
+standard error.
 """
 
 import argparse
@@ -66,8 +68,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--against", action="append", default=[], metavar="NAME=COMMAND",
-        help="another toolkit: a command that prints lines SPEED beam=5 batch=64 sentences_per_second=59.9, and bleu=34.1 "
-        "peak_MiB=500 whole_seconds=20.2 tokens_per_second=820 sentences=1000 if known; batch=1 is latency",
+        help="another toolkit: a command that prints lines SPEED beam=5 batch=64 sentences_per_second=59.9, and "
+        "bleu=34.1 peak_MiB=500 whole_seconds=20.2 tokens_per_second=820 sentences=1000 if known; batch=1 is latency",
     )  # fmt: skip
     parser.add_argument("--rounds", type=arguments.whole_number(1), default=3, help="turns of every contender (3)")
     parser.add_argument(

@@ -13,11 +13,13 @@ COLUMNS = 2
 CHARACTER, LINE = 6.3, 14.0  # of labels, about
 STYLE = """
     .page { fill: #ffffff; stroke: #d0d7de } .title { fill: #1f2328; font-size: 15px; font-weight: 600 }
-    .axis { stroke: #818b98; stroke-width: 1 } .grid { stroke: #d8dee4; stroke-width: 1 } .tick { fill: #59636e; font-size: 12px }
+    .axis { stroke: #818b98; stroke-width: 1 } .grid { stroke: #d8dee4; stroke-width: 1 }
+    .tick { fill: #59636e; font-size: 12px }
     .label { font-size: 12px } .frontier { fill: none; stroke: #818b98; stroke-width: 1.6; stroke-dasharray: 5 4 }
     .ours { fill: #0969da } .other { fill: #bc4c00 }
     @media (prefers-color-scheme: dark) {
-      .page { fill: #0d1117; stroke: #3d444d } .title { fill: #f0f6fc } .axis { stroke: #768390 } .grid { stroke: #2a313c }
+      .page { fill: #0d1117; stroke: #3d444d } .title { fill: #f0f6fc } .axis { stroke: #768390 }
+      .grid { stroke: #2a313c }
       .tick { fill: #9198a1 } .frontier { stroke: #768390 } .ours { fill: #4493f8 } .other { fill: #db6d28 }
     }"""
 
@@ -81,7 +83,8 @@ def svg(figures: Figures) -> str:
     font = "ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="title" '
-        f'font-family="{font}">\n  <title id="title">Speed and BLEU of each contender</title>\n  <style>{STYLE}\n  </style>\n'
+        f'font-family="{font}">\n  <title id="title">Speed and BLEU of each contender</title>\n'
+        f"  <style>{STYLE}\n  </style>\n"
         f'  <rect class="page" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="14"/>\n  '
         + "\n  ".join(drawn)
         + "\n</svg>\n"

@@ -1,4 +1,4 @@
-"""Commands as processes: how long they take, how much memory they need, when they first answer; and on what processor."""
+"""Commands as processes: how long they take, how much memory they need, when they first answer; the processor."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Where the time of translating goes, and how near the matrix products of the decoding loop come to what the machine can do."""
+"""Where translation spends its time, and how near the products of the decoding loop come to the machine's limit."""
 
 import functools
 import importlib
@@ -42,7 +42,7 @@ PARTS = {
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.decode": "tokenizer",
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.tokens": "tokenizer",
 }
-"""Functions by module and name, and the part that their time belongs to, without that of other functions here that they call."""
+"""Functions by module and name, and the part that their time belongs to, without the functions here that they call."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,11 @@ from statistics import median
 from translate_benchmark.figures import Figures, Rounds, Setting
 
 TORCH = "import torch"  # what starts are compared with
-NOTES = """- sentences/s and tokens/s are without start and loading; tokens are target pieces and one end of sentence each. The
-  whole process is start, loading and translation of the test set. Medians, with the least and the most of the rounds in brackets.
-- "times" is how many times as fast as that contender, without start and loading: the median of the ratios, each from one round.
+NOTES = """- sentences/s and tokens/s are without start and loading; tokens are target pieces and one end of sentence
+  each. The whole process is start, loading and translation of the test set. Medians, with the least and the most of the
+  rounds in brackets.
+- "times" is how many times as fast as that contender, without start and loading: the median of the ratios, each from
+  one round.
 - Memory is the peak (VmHWM) of the whole process."""
 
 
@@ -22,7 +24,7 @@ def document(figures: Figures) -> str:
 
 
 def speeds(figures: Figures, setting: Setting) -> str:
-    """One setting: BLEU beside every speed, and how many times as fast ours are as the others (as the first if all are ours)."""
+    """One setting: BLEU and speeds, and how many times as fast ours are as others (as the first if all are ours)."""
     contenders = figures.of(setting)
     others = [name for name, rounds in contenders.items() if not rounds.ours] or list(contenders)[:1]
     heads = ["contender", "BLEU", "sentences/s", "tokens/s", "whole process, sentences/s", "MiB"]

@@ -3,8 +3,9 @@
     scripts/compare-weights HEAD                        all recipes
     scripts/compare-weights v0.1.0 --only luong risk    some
 
-For changes that must not change training. Each recipe of scripts/weight_comparison/recipes.py trains for a few updates on
-sentences from a grammar, on both sides at once, with one CPU thread each. The exit status is 1 if weights differ.
+For changes that must not change training. Each recipe of scripts/weight_comparison/recipes.py trains for a few
+updates on sentences from a grammar, on both sides at once, with one CPU thread each. The exit status is 1 if weights
+differ.
 """
 
 import argparse

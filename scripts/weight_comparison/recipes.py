@@ -1,4 +1,4 @@
-"""Recipes for scripts/compare-weights: files of configs/, and a small network for each option that they do not cover."""
+"""Recipes for scripts/compare-weights: files of configs/, and a small network for each option that those lack."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -69,7 +69,7 @@ class Side:
 
 @contextlib.contextmanager
 def worktree(root: Path, commit: str, folder: Path) -> Iterator[Path]:
-    """Check out a commit of the repository at `root` into a new folder. Raises ConfigError if there is no such commit."""
+    """Check out a commit of the repository at `root` into a new folder. Raises ConfigError if there is none."""
     git = ["git", "-C", str(root), "worktree"]
     command = [*git, "add", "--detach", str(folder), commit]
     added = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
-"""Train with the nmt that Python finds. Each line of standard input holds the arguments of nmt-train as JSON, and a line of
-standard output answers with the exit status.
+"""Train with the nmt that Python finds.
+
+Each line of standard input holds the arguments of nmt-train as JSON. A line of standard output answers with the exit
+status.
 
 Importing takes longer than a few updates, so this process imports once and forks for each training run.
 """

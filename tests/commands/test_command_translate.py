@@ -320,7 +320,8 @@ from nmt.commands.translate import main
 status = main([{str(model)!r}, "--threads", "1"])
 heavy = ("nmt.training", "nmt.data.readers", "nmt.data.batching", "datasets", "sacrebleu", "tensorboard", "sympy")
 heavy += ("torch._dynamo",)
-print(status, sorted(module for module in sys.modules if f"{{module}}.".startswith(tuple(f"{{name}}." for name in heavy))))
+packages = tuple(f"{{name}}." for name in heavy)
+print(status, sorted(module for module in sys.modules if f"{{module}}.".startswith(packages)))
 """
     done = subprocess.run([sys.executable, "-c", code], input=b"red cat\n", capture_output=True, check=True)
     assert done.stdout.splitlines()[1] == b"0 []"

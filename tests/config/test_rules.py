@@ -206,8 +206,8 @@ class TestCorpora:
     def test_the_length_of_a_stream_is_unknown(self) -> None:
         stream = "data.train=[{path: a, streaming: true}]"
         assert find_faults({}, stream) == [
-            "training.schedule: cosine needs training.max_updates where a training corpus is streaming, since its length is "
-            "unknown; set it, or choose inverse_sqrt, plateau or constant"
+            "training.schedule: cosine needs training.max_updates where a training corpus is streaming, since its "
+            "length is unknown; set it, or choose inverse_sqrt, plateau or constant"
         ]
         assert parse_config({}, [stream, "training.max_updates=100"])
         assert parse_config({}, [stream, "training.schedule=plateau"])

@@ -254,8 +254,8 @@ def test_cleaning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert [message.partition(": ")[2] for message in caplog.messages] == [
         "first pairs: 3 of 8 pairs kept; left out: 1 with an empty side, 1 duplicates, 1 also in valid or held_out, "
         "1 too long (data.max_length), 1 with too different lengths (data.max_ratio)",
-        "end of epoch 1: 5 of 10 pairs kept; left out: 1 with an empty side, 1 duplicates, 1 also in valid or held_out, "
-        "1 too long (data.max_length), 1 with too different lengths (data.max_ratio)",
+        "end of epoch 1: 5 of 10 pairs kept; left out: 1 with an empty side, 1 duplicates, "
+        "1 also in valid or held_out, 1 too long (data.max_length), 1 with too different lengths (data.max_ratio)",
     ]
 
 

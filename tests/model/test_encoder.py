@@ -31,7 +31,7 @@ def test_outputs_equal_a_bidirectional_layer_of_torch_on_packed_sequences(cell: 
 
 
 def reads(layer: RecurrentLayer, inputs: torch.Tensor, *, backwards: bool) -> torch.Tensor:
-    """Outputs (S, H) of a sentence (S, D) by torch's own layer, turned around before and after where it reads backwards."""
+    """Outputs (S, H) of a sentence (S, D) by torch's own layer, flipped before and after where it reads backwards."""
     inputs = inputs.flip(0) if backwards else inputs
     outputs: torch.Tensor = tiny.fused(layer)(inputs)[0]
     return outputs.flip(0) if backwards else outputs

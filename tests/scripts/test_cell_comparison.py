@@ -1,4 +1,4 @@
-"""The comparison of cells: its networks, tasks, gradients and gates are what it says, and the page says what was found."""
+"""The comparison of cells: its networks, tasks, gradients and gates, and the page that reports the results."""
 
 import dataclasses
 import json

@@ -247,7 +247,8 @@ def test_samples_are_the_same_in_another_process(tmp_path: Path) -> None:
         expected.append(tokenizer.sample(LINES[:5], SEEDS[:5]))
     code = (
         "import sys, pathlib; from nmt.tokenizers.subword import SubwordTokenizer;"
-        "print([SubwordTokenizer.load(pathlib.Path(path), 0.3).sample(sys.argv[3:], range(5)) for path in sys.argv[1:3]])"
+        "paths = map(pathlib.Path, sys.argv[1:3]);"
+        "print([SubwordTokenizer.load(path, 0.3).sample(sys.argv[3:], range(5)) for path in paths])"
     )
     command = [sys.executable, "-c", code, *(str(tmp_path / kind) for kind in KINDS), *LINES[:5]]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""tokenizers/build.py: which tokenizer a configuration gives, how it is saved, and that the folder shadows no package."""
+"""tokenizers/build.py: the tokenizer of a configuration, how it is saved, and that the folder shadows no package."""
 
 import random
 import subprocess

@@ -122,7 +122,7 @@ def claims() -> tuple[list[bool], bool]:
 
 
 def leave_early() -> bool:
-    """The last process leaves at once. Returns, in the first one, whether it could do so without waiting for the others."""
+    """The last process leaves at once. Returns, in the first one, whether it could leave without waiting."""
     with join_processes() as processes:
         store = processes.store
         assert store

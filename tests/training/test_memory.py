@@ -36,7 +36,7 @@ def trainers(tmp_path: Path) -> Factory:
 
 
 def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[int]:
-    """Let batches of more than `most` ids fail, at once or when half of their gradients are made. Returns their sizes."""
+    """Let batches of more than `most` ids fail, at once or after half of their gradients. Returns their sizes."""
     failed: list[int] = []
     forward = trainer.network.forward
 

@@ -95,7 +95,7 @@ def test_the_scale_of_gradients_does_not_count(kind: str) -> None:
 
 
 def test_muon_makes_orthogonal_steps() -> None:
-    """All singular values of a first step are nearly the same, and its mean square is that of Adam's, 0.2 of the rate."""
+    """All singular values of a first step are nearly the same, and its mean square is Adam's, 0.2 of the rate."""
     network = tiny.network(tied_embeddings="none")
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     update(network, build_optimizers(network, TrainingConfig(optimizer="muon", weight_decay=0.0, learning_rate=0.01)))

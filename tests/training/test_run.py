@@ -259,7 +259,10 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     message = r"(?s)data\.max_ratio: 6.0 before, 3.0 now.*model\.decoder_size.*training\.seed: 1 before, 2 now"
     faulty(changed, output, ConfigError, message, resume=True)
     changed = tiny.config(prefix, "data.train=[{path: other, tag: <bt>}]")
-    message = rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; --resume needs the same value"
+    message = (
+        rf"data\.train: \[{{path: {prefix}}}\] before, \[{{path: other, tag: <bt>}}\] now; "
+        "--resume needs the same value"
+    )
     faulty(changed, output, ConfigError, message, resume=True)
 
 
@@ -361,7 +364,7 @@ def test_a_resumed_training_keeps_its_update_size_unless_it_is_changed(prefix: P
 
 
 def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Fine-tuning with a new tag: the frozen part stays, the rest learns, and --resume does not need the first model."""
+    """Fine-tuning with a new tag: the frozen part stays, the rest learns, --resume does not need the first model."""
     caplog.set_level(logging.INFO, "nmt")
     settings = ("tokenizer.kind=bpe", "tokenizer.vocabulary_size=310", "training.schedule=constant")
     train(tiny.config(prefix, *settings), tmp_path / "first")

@@ -154,7 +154,7 @@ def test_accumulated_gradients_are_those_of_one_large_batch(factory: Factory) ->
 
 @pytest.mark.parametrize("r_drop", [0, 5])
 def test_accumulation_at_half_the_budget_is_the_same_training(factory: Factory, r_drop: float) -> None:
-    """The pairs and dropout masks are the same. Gradients are summed in another order, so the weights differ slightly."""
+    """Pairs and dropout masks are the same. Gradients are summed in another order, so the weights differ slightly."""
     settings = [
         f"training.r_drop={r_drop}",
         "training.precision=fp32",
