@@ -1,4 +1,4 @@
-"""The letters of tensor shapes, the ids of the special tokens, and the type of a batch.
+"""The letters of tensor shapes, the ids of the special tokens, and the types of ids and batches.
 
 Docstrings and comments give the shapes of tensors with these letters:
 
@@ -16,10 +16,19 @@ A mask is True at tokens and False at padding. The values of other tensors at pa
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Ids = Sequence[int] | NDArray[Any]
+"""The token ids of one sentence."""
+Integers = NDArray[np.int64]
+"""An array of ids, indices or counts."""
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")

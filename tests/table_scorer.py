@@ -1,4 +1,4 @@
-"""A tiny real model for the tests of search: a random table P(next | the two pieces before, position, source), and
+"""A tiny real model for the tests of search: a random table P(next | the two tokens before, position, source), and
 searches over it that are too simple to be wrong."""
 
 import itertools
@@ -24,7 +24,7 @@ POSITIONS = 16  # that it tells apart; without them hypotheses with the same tri
 @dataclass(frozen=True, kw_only=True)
 class TableState:
     sources: Tensor  # (B,) rows of the table
-    context: Tensor  # (N, 2) the two pieces before the next
+    context: Tensor  # (N, 2) the two tokens before the next
     position: int
     width: int  # S
     candidates: Candidates
@@ -38,7 +38,7 @@ class TableState:
 
 
 class TableScorer:
-    """Args: vocabulary size, four special pieces included; seed; sharpness of the distributions; a bonus for EOS."""
+    """Args: vocabulary size, four special tokens included; seed; sharpness of the distributions; a bonus for EOS."""
 
     tolerance = 2e-5
     device = torch.device("cpu")
@@ -65,25 +65,25 @@ class TableScorer:
         K = len(tokens) // len(state.sources)
         sources = state.sources.repeat_interleave(K)
         logits = self.logits[sources, state.position % POSITIONS, context[:, 0], context[:, 1]]
-        pieces, counts = state.candidates.tokens, state.candidates.counts
-        logits = logits.gather(1, pieces.expand(len(state.sources), -1).repeat_interleave(K, dim=0))
+        columns, counts = state.candidates.tokens, state.candidates.counts
+        logits = logits.gather(1, columns.expand(len(state.sources), -1).repeat_interleave(K, dim=0))
         if counts is not None:
-            filled = torch.arange(pieces.size(1)) >= counts.unsqueeze(1)
+            filled = torch.arange(columns.size(1)) >= counts.unsqueeze(1)
             logits = logits.masked_fill(filled.repeat_interleave(K, dim=0), -math.inf)
         attention = torch.zeros(len(tokens), state.width)
-        attention[torch.arange(len(tokens)), tokens % state.width] = 1  # piece t looks at source t: easy to check
+        attention[torch.arange(len(tokens)), tokens % state.width] = 1  # token t looks at source t: easy to check
         prediction = Prediction(log_probabilities=logits.log_softmax(dim=-1), attention=attention)
         return prediction, replace(state, context=context, position=state.position + 1)
 
-    def log_probability(self, source: list[int], pieces: list[int], allowed: Sequence[int] | None = None) -> float:
-        """log P of pieces, EOS included, from the definition: among those allowed, by default all usable ones."""
+    def log_probability(self, source: list[int], tokens: list[int], allowed: Sequence[int] | None = None) -> float:
+        """log P of tokens, EOS included, from the definition: among those allowed, by default all usable ones."""
         table = self._table(sum(source) % SENTENCES, tuple(usable(self.target_size) if allowed is None else allowed))
-        history = [BOS, BOS, *pieces]
-        steps = enumerate(zip(history, history[1:], pieces, strict=False))
+        history = [BOS, BOS, *tokens]
+        steps = enumerate(zip(history, history[1:], tokens, strict=False))
         return float(sum(table[t % POSITIONS, first, second, third] for t, (first, second, third) in steps))
 
     def _table(self, source: int, allowed: tuple[int, ...]) -> NDArray[np.float64]:
-        """log P of each piece after each context, among those allowed and EOS."""
+        """log P of each token after each context, among those allowed and EOS."""
         if (source, allowed) not in self._tables:
             logits = self.logits[source].double()
             normalized = logits - logits[..., [EOS, *allowed]].logsumexp(dim=-1, keepdim=True)
@@ -97,11 +97,11 @@ def sentences(lines: Sequence[Sequence[int]]) -> list[Sentence]:
 
 
 def usable(size: int) -> list[int]:
-    return [piece for piece in range(size) if piece not in (PAD, UNK, BOS, EOS)]
+    return [token for token in range(size) if token not in (PAD, UNK, BOS, EOS)]
 
 
 class TableShortlist:
-    """Some usable pieces for each source, at least one; `asked` has the batch sizes for which it was asked."""
+    """Some usable tokens for each source, at least one; `asked` has the batch sizes for which it was asked."""
 
     def __init__(self, size: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -111,20 +111,20 @@ class TableShortlist:
 
     def allowed(self, source: list[int]) -> list[int]:
         chosen = self.chosen[sum(source) % SENTENCES]
-        return [piece for piece in usable(len(chosen)) if chosen[piece]]
+        return [token for token in usable(len(chosen)) if chosen[token]]
 
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
         self.asked.append(len(source))
         each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
         most = max(map(len, each))
-        pieces = [[EOS, *own, *[EOS] * (most - len(own))] for own in each]
-        return Candidates(tokens=torch.tensor(pieces), counts=torch.tensor([1 + len(own) for own in each]))
+        tokens = [[EOS, *own, *[EOS] * (most - len(own))] for own in each]
+        return Candidates(tokens=torch.tensor(tokens), counts=torch.tensor([1 + len(own) for own in each]))
 
 
 def enumerate_all(
     scorer: TableScorer, source: list[int], options: SearchOptions, allowed: Sequence[int] | None = None
 ) -> list[tuple[float, list[int]]]:
-    """Scores and ids of every hypothesis of the pieces allowed, by default of all, best first."""
+    """Scores and ids of every hypothesis of the tokens allowed, by default of all, best first."""
     choices = usable(scorer.target_size) if allowed is None else allowed
     lengths = range(options.min_length, options.max_length(len(source)) + 1)
     hypotheses = [list(ids) for length in lengths for ids in itertools.product(choices, repeat=length)]
@@ -146,9 +146,9 @@ def simple_beam_search(
     while live and (options.exact or len(done) < options.beam):
         extended = []
         for _, ids in live:
-            pieces = [] if len(ids) == limit else choices
-            pieces = [*pieces, EOS] if len(ids) >= options.min_length else pieces
-            extended += [(scorer.log_probability(source, [*ids, piece], allowed), [*ids, piece]) for piece in pieces]
+            tokens = [] if len(ids) == limit else choices
+            tokens = [*tokens, EOS] if len(ids) >= options.min_length else tokens
+            extended += [(scorer.log_probability(source, [*ids, token], allowed), [*ids, token]) for token in tokens]
         extended.sort(reverse=True)
         ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]
         done += [(log_p / len(ids) ** options.length_penalty, ids[:-1]) for log_p, ids in ended]

@@ -17,9 +17,7 @@ from torch import Tensor
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import EOS, PAD, Batch
-
-Ids = Sequence[int] | NDArray[Any]
+from nmt.types import EOS, PAD, Batch, Ids
 
 # Each use of random numbers has a number here, which is the second part of its seed.
 CORPUS, MIX, UPDATES, SAMPLING = range(4)

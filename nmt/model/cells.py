@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from nmt.config.schema import ModelConfig
 from nmt.model.autograd.lstm import lstm_sequence
 from nmt.model.dropout import Randomness
-from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
+from nmt.model.layer import Affine, LinearMap, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
@@ -105,7 +105,7 @@ class TorchLayer(RecurrentLayer):
         _, w_recurrent, _, b_recurrent = self.fused.all_weights[0]
         return [Affine(w_recurrent, b_recurrent)]
 
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[LinearMap]) -> CellState:
         return EQUATIONS[self.cell](projected, recurrent[0](state[0]), state)
 
     def unroll(self, like: Tensor, randomness: Randomness | None) -> Unrolled:

@@ -7,9 +7,9 @@ the gradients of these weights once, after the last time step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,11 +22,9 @@ from nmt.model.dropout import Randomness, apply_mask, step_mask
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
-
-class Product(Protocol):
-    """A function that multiplies inputs (N, D) by weights, with a result (N, F)."""
-
-    def __call__(self, inputs: Tensor, /) -> Tensor: ...
+LinearMap = Callable[[Tensor], Tensor]
+"""A function x -> W x + b of each row, from inputs (N, D) to outputs (N, F). `Affine` computes it in search, and
+`RepeatedAffine` in training."""
 
 
 class Affine(NamedTuple):
@@ -98,12 +96,12 @@ class RecurrentLayer(nn.Module, ABC):
     def recurrent(self) -> list[Affine]:
         """The products with h (N, H) within a time step, in the order in which they are computed."""
 
-    def project(self, inputs: Tensor, product: Product) -> Tensor:
+    def project(self, inputs: Tensor, product: LinearMap) -> Tensor:
         """Compute everything that depends only on the inputs (…, D), with a result (…, F)."""
         return product(inputs)
 
     @abstractmethod
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[LinearMap]) -> CellState:
         """Compute the state after one time step from the result of `project` (N, F) and the products with h."""
 
     def zero_state(self, like: Tensor) -> CellState:

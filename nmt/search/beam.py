@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.search.extensions import NEVER, Ids, Scores, select_extensions
-from nmt.types import BOS
+from nmt.search.extensions import NEVER, Scores, select_extensions
+from nmt.types import BOS, Integers
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -31,12 +31,12 @@ class Beam:
     writes only these two and never copies the earlier tokens.
     """
 
-    sentences: Ids  # (B,) indices in the batch of the sentences that are still searched
+    sentences: Integers  # (B,) indices in the batch of the sentences that are still searched
     log_probabilities: Floats  # (B, K), −∞ in unused slots
-    last: Ids  # (N,) the last token of each hypothesis
+    last: Integers  # (N,) the last token of each hypothesis
     length: int  # the number of tokens of each hypothesis
     before: "Beam | None" = None  # the previous beam, whose hypotheses are one token shorter
-    origins: Ids  # (N,) the row of `before` that each hypothesis extends
+    origins: Integers  # (N,) the row of `before` that each hypothesis extends
     attention: Tensor | None = (
         None  # (rows of `before`, S) the attention weights with which the last tokens were predicted; None: not kept
     )
@@ -53,7 +53,7 @@ class Beam:
             origins=rows,
         )
 
-    def select(self, sentences: Ids) -> "Beam":
+    def select(self, sentences: Integers) -> "Beam":
         """Return a beam with only some of the sentences, given by their indices in this beam."""
         shape = self.log_probabilities.shape
         return replace(
@@ -65,7 +65,7 @@ class Beam:
         )
 
     @property
-    def first_rows(self) -> Ids:
+    def first_rows(self) -> Integers:
         """The row of each sentence's first hypothesis, (B, 1)."""
         B, K = self.log_probabilities.shape
         return np.arange(0, B * K, K)[:, None]
@@ -101,7 +101,7 @@ class Ended:
     """The hypotheses of a beam that ended at one step, because EOS was appended to them."""
 
     beam: Beam  # the beam before EOS
-    rows: Ids  # the row in the beam of each hypothesis that ended
+    rows: Integers  # the row in the beam of each hypothesis that ended
     log_probabilities: Floats  # log P of each hypothesis that ended, EOS included
     attention: Tensor | None  # (N, S) the attention weights with which EOS was predicted for all rows of the beam
 
@@ -124,7 +124,13 @@ class BeamStep:
 
 
 def extend_beam(
-    beam: Beam, scores: Tensor, candidates: Ids, width: int, attention: Tensor | None = None, *, margins: bool = False
+    beam: Beam,
+    scores: Tensor,
+    candidates: Integers,
+    width: int,
+    attention: Tensor | None = None,
+    *,
+    margins: bool = False,
 ) -> BeamStep:
     """Extend every hypothesis by every candidate token and keep the best extensions.
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from nmt.model.candidates import Candidates
 from nmt.search.beam import Beam
-from nmt.search.extensions import NEVER, Ids
+from nmt.search.extensions import NEVER
 from nmt.search.options import SearchOptions
 from nmt.search.sentence import Sentence
 from nmt.tokenizers.base import Tokenizer
-from nmt.types import EOS
+from nmt.types import EOS, Integers
 
 
 class Rule(Protocol):
@@ -77,7 +77,7 @@ class LengthRule:
         limits: the maximum number of tokens for each sentence, (B,). Each must be at least `minimum`.
     """
 
-    def __init__(self, minimum: int, limits: Ids) -> None:
+    def __init__(self, minimum: int, limits: Integers) -> None:
         self.minimum = minimum
         self.limits = limits
         self.lowest_limit = limits.min()

@@ -6,16 +6,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.search.packed import kernels
+from nmt.types import Integers
 
 # On a CPU, torch.topk takes as long as twenty calls of numpy's argmax, whose speed is limited only by the memory.
 MAX_PASSES = 16
 NEVER = float("-inf")
 
-Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
 
-def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Ids]:
+def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Integers]:
     """Select the extensions by EOS and the `count` best extensions by other tokens.
 
     Args:
@@ -59,7 +59,7 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
     )
 
 
-def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Ids]:
+def _select_by_passes(scores: Scores, count: int) -> tuple[Scores, Integers]:
     """Find the `count` largest scores of each row (B, columns) by repeated argmax. Return the scores and columns."""
     B, C = scores.shape
     values, columns = np.empty((count, B), np.float32), np.empty((count, B), np.int64)

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from nmt.search.beam import Beam, BeamStep, Ended
-from nmt.search.extensions import Ids
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
+from nmt.types import Integers
 
 # To remove finished sentences from the batch, the whole state of the scorer is copied. So they are removed only when
 # they are at least this fraction of the batch.
@@ -119,7 +119,7 @@ class Finished:
             worst = reranker.least(worst, longest)
         return worst
 
-    def select_remaining(self, beam: Beam) -> Ids | None:
+    def select_remaining(self, beam: Beam) -> Integers | None:
         """Return the indices in the beam of the sentences with which the search continues. None means all sentences.
 
         A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. A sentence that is done may remain

@@ -12,20 +12,19 @@ from nmt.errors import ModelError
 from nmt.model.candidates import Candidates, Shortlist
 from nmt.search.beam import Beam, BeamStep, extend_beam
 from nmt.search.constraints import Constraint, LengthBounds
-from nmt.search.extensions import Ids
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import build_rerankers
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import Sentence
-from nmt.types import pad
+from nmt.types import Integers, pad
 
 
 class Strategy(Protocol):
     """A way to extend the hypotheses of a batch by one token, such as beam search or sampling."""
 
     def extend(
-        self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
+        self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
         """Extend the hypotheses by one token. `nmt.search.beam.extend_beam` describes the arguments."""
         ...
@@ -42,7 +41,7 @@ class BeamSearch:
     width: int
 
     def extend(
-        self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
+        self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
         return extend_beam(beam, scores, candidates, self.width, attention, margins=margins)
 
@@ -141,5 +140,5 @@ def decode_batch(
     return finished
 
 
-def _to(device: torch.device, rows: Ids) -> Tensor:
+def _to(device: torch.device, rows: Integers) -> Tensor:
     return torch.from_numpy(rows).to(device)

@@ -24,13 +24,13 @@ from torch import Tensor
 from nmt.model.candidates import Shortlist
 from nmt.search.beam import Beam, BeamStep, Ended, Floats
 from nmt.search.constraints import Constraint
-from nmt.search.extensions import NEVER, Ids, Scores
+from nmt.search.extensions import NEVER, Scores
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import decode
 from nmt.search.options import SampleOptions
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import Sentence
-from nmt.types import EOS
+from nmt.types import EOS, Integers
 
 Seed = tuple[int, ...]
 
@@ -75,7 +75,7 @@ class GumbelSampling:
         return GumbelSampling(self.seeds[sentence : sentence + 1], self.options)
 
     def extend(
-        self, beam: Beam, scores: Tensor, candidates: Ids, attention: Tensor | None, *, margins: bool
+        self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
         log_p: Scores = scores[:, 0].cpu().numpy()  # (B, W)
         own, rows = candidates[beam.sentences], np.arange(len(log_p))
@@ -105,7 +105,7 @@ class GumbelSampling:
             margins=gaps.astype(np.float32) if margins else None,
         )
 
-    def _draw_gumbel(self, sentences: Ids, tokens: Ids) -> Floats:
+    def _draw_gumbel(self, sentences: Integers, tokens: Integers) -> Floats:
         """Draw a number from the standard Gumbel distribution for each candidate, (B, W).
 
         The numbers are −log x, with x from the exponential distribution. The generator of a sentence draws no numbers

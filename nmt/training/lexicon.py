@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.types import PAD, Batch
+from nmt.types import PAD, Batch, Integers
 
-Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _POSITION_PAIRS = 1 << 25  # pairs of a source and a target position to learn from: 100,000 pairs of 18 tokens, 0.5 GB
@@ -32,7 +31,7 @@ class Lexicon:
     """
 
     target_size: int
-    keys: Ids  # (L,) ascending: source token · target_size + target token
+    keys: Integers  # (L,) ascending: source token · target_size + target token
     counts: Floats  # (L,) expected number of times that the source token generates the target token
 
     @staticmethod
@@ -51,12 +50,12 @@ class Lexicon:
         return Lexicon(target_size, keys, counts)
 
     @property
-    def sources(self) -> Ids:
+    def sources(self) -> Integers:
         """The source token of each pair, (L,)."""
         return self.keys // self.target_size
 
     @property
-    def targets(self) -> Ids:
+    def targets(self) -> Integers:
         """The target token of each pair, (L,)."""
         return self.keys % self.target_size
 
@@ -90,7 +89,7 @@ def take_for_lexicon(batches: Iterable[Batch]) -> Iterator[Batch]:
             return
 
 
-def _normalize(sources: Ids, counts: Floats) -> Floats:
+def _normalize(sources: Integers, counts: Floats) -> Floats:
     """Divide counts (L,) by the total count of their source token."""
     return counts / np.maximum(np.bincount(sources, counts)[sources], _TINY)
 
@@ -109,7 +108,7 @@ def _diagonal_distances(batch: Batch) -> Floats:
 class _IndexedBatch:
     """The distinct pairs of a source and a target token in a batch, and where they occur."""
 
-    keys: Ids  # (L,) the pairs, encoded as in `Lexicon.keys`
+    keys: Integers  # (L,) the pairs, encoded as in `Lexicon.keys`
     places: NDArray[np.int32]  # (B, T, S) the index in `keys` of the pair at each pair of positions
 
     @staticmethod

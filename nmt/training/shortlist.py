@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmt.checkpoint.folder import Model, load_folder_config, load_model, model_folder, save_shortlist
 from nmt.config.schema import Config
@@ -30,11 +29,9 @@ from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets
-from nmt.types import EOS, Batch, pad
+from nmt.types import EOS, Batch, Integers, pad
 
 logger = logging.getLogger(__name__)
-
-Ids = NDArray[np.int64]
 
 _MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are probably not translations
 _RARE = 10  # source tokens that occur less often may be parts of names or numbers, so they may also be copied
@@ -136,7 +133,7 @@ def learn_shortlist(
     )
 
 
-def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
+def _count_tokens(ids: Sequence[Integers], tokenizer: Tokenizer) -> Integers:
     """Count how often each token occurs. The counts of special tokens are set to 0."""
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     for part in ids:
@@ -145,7 +142,7 @@ def _count_tokens(ids: Sequence[Ids], tokenizer: Tokenizer) -> Ids:
     return counts
 
 
-def _find_namesakes(tokenizers: Tokenizers) -> Ids:
+def _find_namesakes(tokenizers: Tokenizers) -> Integers:
     """Return the target token with the same name as each source token.
 
     The result is EOS for special tokens, for tags, and for source tokens without such a target token.
@@ -156,7 +153,7 @@ def _find_namesakes(tokenizers: Tokenizers) -> Ids:
     return np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source[EOS + 1 :]])
 
 
-def _build_table(rows: Ids, tokens: Ids, size: int, width: int) -> Ids:
+def _build_table(rows: Integers, tokens: Integers, size: int, width: int) -> Integers:
     """Build a table (size, width) of the first `width` tokens of each row, padded with EOS.
 
     `rows` and `tokens` give the row of each token. `rows` must be sorted.

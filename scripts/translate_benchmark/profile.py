@@ -168,9 +168,9 @@ LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
 
 
 def _of_multiply(
-    x: Any, _levels: Any, _weight: Any, _scale: Any, _bias: Any, pieces: Any, counts: Any, _out: Any
+    x: Any, _levels: Any, _weight: Any, _scale: Any, _bias: Any, rows: Any, counts: Any, _out: Any
 ) -> float:
-    return float(2.0 * x.size // len(pieces) * counts.sum())
+    return float(2.0 * x.size // len(rows) * counts.sum())
 
 
 def _of_sequence(_projected: Any, weight: Any, _s: Any, _b: Any, _p: Any, _c: Any, outputs: Any) -> float:

@@ -11,13 +11,13 @@ from nmt.types import EOS, pad
 
 SOURCES, TARGETS = 9, 12
 
-target_pieces = st.integers(EOS, TARGETS - 1)
-tables = st.lists(st.lists(target_pieces, min_size=3, max_size=3), min_size=SOURCES, max_size=SOURCES)
+target_tokens = st.integers(EOS, TARGETS - 1)
+tables = st.lists(st.lists(target_tokens, min_size=3, max_size=3), min_size=SOURCES, max_size=SOURCES)
 shortlists = st.builds(
     lambda frequent, best: Shortlist(
         target_size=TARGETS, frequent=np.array(frequent, dtype=np.int64), best=np.array(best)
     ),
-    st.lists(target_pieces, max_size=3, unique=True),
+    st.lists(target_tokens, max_size=3, unique=True),
     tables,
 )
 sentences = st.lists(st.integers(1, SOURCES - 1), max_size=6).map(lambda ids: [*ids, EOS])
@@ -29,7 +29,7 @@ def allowed(candidates: Candidates, sentence: int) -> list[int]:
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
-def test_every_sentence_may_use_what_goes_with_its_pieces_whatever_its_neighbours(
+def test_every_sentence_may_use_what_goes_with_its_tokens_whatever_its_neighbours(
     shortlist: Shortlist, batch: list[list[int]]
 ) -> None:
     candidates = shortlist.candidates(*pad(batch))
@@ -52,7 +52,7 @@ def test_scores_of_all_candidates_are_distributed_to_the_sentences(
     union = candidates.union()
     own = [allowed(candidates, sentence) for sentence in range(len(batch))]
     assert union.tokens.tolist() == sorted(set().union(*own))
-    # As a score each piece gets its own number, and a part that tells the row.
+    # As a score each token gets its own number, and a part that tells the row.
     rows = torch.arange(len(batch) * hypotheses).unsqueeze(1) / 100
     for one, order in ((union, range(len(batch))), (union.select(torch.tensor([len(batch) - 1])), [-1])):
         scores = one.distribute((union.tokens + rows)[: len(order) * hypotheses])
@@ -96,7 +96,7 @@ def test_columns_of_source_tokens(shortlist: Shortlist, batch: list[list[int]]) 
         found, width = candidates.columns(source), candidates.tokens.size(1)
         for sentence, ids in enumerate(source.tolist()):
             own = allowed(candidates, sentence) if candidates.counts is not None else candidates.tokens[0].tolist()
-            assert found[sentence].tolist() == [own.index(piece) if piece in own else width for piece in ids]
+            assert found[sentence].tolist() == [own.index(token) if token in own else width for token in ids]
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
@@ -107,7 +107,7 @@ def test_a_network_that_copies_may_use_source_tokens(shortlist: Shortlist, batch
         for each in (shortlist, shortlist.with_source_tokens(np.arange(len(shortlist.best)) >= EOS))
     )
     for sentence, ids in enumerate(batch):
-        itself = {piece for piece in ids if piece >= EOS}
+        itself = {token for token in ids if token >= EOS}
         assert set(allowed(after, sentence)) == {*allowed(before, sentence), *itself}
 
 

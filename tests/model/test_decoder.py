@@ -15,7 +15,7 @@ from nmt.types import BOS, Batch
 
 
 def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:
-    """Logits of the real target pieces, one step at a time."""
+    """Logits of the real target tokens, one step at a time."""
     memory = network.encode(batch.source, batch.source_lengths)
     state, tokens, logits = network.start(memory), torch.full((3,), BOS), []
     for t in range(batch.target.size(1)):

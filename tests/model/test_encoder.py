@@ -7,7 +7,7 @@ from nmt.model.encoder import BidirectionalLayer, Encoder, final_outputs, mean_o
 from nmt.model.layer import RecurrentLayer
 
 
-def test_reversal_turns_the_pieces_and_leaves_the_padding() -> None:
+def test_reversal_turns_the_tokens_and_leaves_the_padding() -> None:
     assert reverse_positions(torch.tensor([4, 2, 1]), 4).tolist() == [[3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 2, 3]]
 
 

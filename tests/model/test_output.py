@@ -24,7 +24,7 @@ ROWS, SIZE, D = 5, 9, 4
 
 
 def problem(kind: str) -> tuple[OutputLayer, Readout, Tensor]:
-    """A layer over a vocabulary of nine, and five positions that look at three source pieces each."""
+    """A layer over a vocabulary of nine, and five positions that look at three source tokens each."""
     torch.manual_seed(3)
     layer = OUTPUTS[kind](D, SIZE).double()
     vectors = torch.randn(ROWS, D, dtype=torch.float64, requires_grad=True)
@@ -38,7 +38,7 @@ def softmax(scores: Tensor) -> Tensor:
 
 
 def expected(layer: OutputLayer, x: Tensor, attention: Tensor, columns: list[int], kept: list[int]) -> Tensor:
-    """P of the pieces `kept`, from the papers' equations; `columns` are places among them."""
+    """P of the tokens `kept`, from the papers' equations; `columns` are places among them."""
 
     def plain(vector: Tensor) -> Tensor:
         return softmax((layer.weight @ vector + layer.bias)[kept])
@@ -64,7 +64,7 @@ def test_formulas(kind: str) -> None:
         torch.testing.assert_close(row.exp(), expected(layer, x, attention, columns, list(range(SIZE))))
 
 
-def test_without_a_source_piece_to_copy_only_generated_pieces_are_probable() -> None:
+def test_without_a_source_token_to_copy_only_generated_tokens_are_probable() -> None:
     layer, readout, _ = problem("copy")
     nowhere = replace(readout, columns=torch.full((ROWS, 3), SIZE))
     found = layer.log_probabilities(nowhere, layer.log_softmax)
@@ -102,8 +102,8 @@ def test_search_sees_probabilities_among_the_candidates(kind: str, shortlisted: 
     network = tiny.network(output=kind)
     source, lengths = pad(LINES)
     own = SOME if shortlisted else [list(range(EOS, tiny.SIZE))] * 3
-    pieces, counts = pad(own)
-    candidates = Candidates(tokens=pieces.clamp_min(EOS), counts=counts) if shortlisted else Candidates.all(tiny.SIZE)
+    tokens, counts = pad(own)
+    candidates = Candidates(tokens=tokens.clamp_min(EOS), counts=counts) if shortlisted else Candidates.all(tiny.SIZE)
     scorer = ModelScorer(network)
     state = scorer.start(source, lengths, candidates).select(torch.tensor([0, 0, 1, 1, 2, 2]))
     state = state.select(torch.tensor([0, 1, 4, 5]), torch.tensor([0, 2]))  # two hypotheses of the first and the last
@@ -112,7 +112,7 @@ def test_search_sees_probabilities_among_the_candidates(kind: str, shortlisted: 
     step = network.step(tokens, state.decoder, state.memory)
     for row, sentence in enumerate([0, 0, 2, 2]):
         kept, ids = own[sentence], LINES[sentence]
-        columns = [kept.index(piece) if piece in kept else len(kept) for piece in ids]
+        columns = [kept.index(token) if token in kept else len(kept) for token in ids]
         p = expected(network.output, step.vectors[row], step.attention[row, : len(ids)], columns, kept)
         torch.testing.assert_close(prediction.log_probabilities[row, : len(kept)].exp(), p)
         assert set(prediction.log_probabilities[row, len(kept) :].tolist()) <= {-math.inf}
@@ -158,6 +158,6 @@ def test_a_network_that_only_copies_translates_into_its_source() -> None:
     network = sharp("copy")
     assert isinstance(network.output, CopyOutput)
     network.output.generate.bias.fill_(-1e3)
-    pieces = {piece for line in LINES for piece in line}
+    tokens = {token for line in LINES for token in line}
     for found in decode(ModelScorer(network), sentences(LINES), SearchOptions(beam=2)):
-        assert set(found[0].ids) <= pieces
+        assert set(found[0].ids) <= tokens

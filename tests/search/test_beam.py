@@ -16,13 +16,13 @@ CANDIDATES = np.tile([EOS, 4, 5, 6, 7], (9, 1))  # a row for each of at most nin
 
 def log_probabilities(*rows: dict[int, float]) -> Tensor:
     """Log P (1, K, W) from probabilities by token, zero where none is given."""
-    return torch.tensor([[[row.get(piece, 0.0) for piece in CANDIDATES[0].tolist()] for row in rows]]).log()
+    return torch.tensor([[[row.get(token, 0.0) for token in CANDIDATES[0].tolist()] for row in rows]]).log()
 
 
 def beam_of(*hypotheses: tuple[list[int], float]) -> Beam:
     """A beam of one sentence from the tokens of its hypotheses and their log P."""
     K, beam = len(hypotheses), Beam.start(1)
-    for last in zip(*(pieces for pieces, _ in hypotheses), strict=True):
+    for last in zip(*(tokens for tokens, _ in hypotheses), strict=True):
         beam = Beam(
             sentences=np.array([0]),
             log_probabilities=np.array([[log_p for _, log_p in hypotheses]]),

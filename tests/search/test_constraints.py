@@ -60,8 +60,8 @@ def test_forbidden_tokens_have_no_probability_whatever_the_candidates() -> None:
     assert allowed(scores) == [[[0, 1, 3, 5]] * 2] * 2
     assert scores[scores.isfinite()].equal(before[scores.isfinite()])
 
-    pieces = torch.tensor([[EOS, 4, 5, 7], [EOS, 4, 6, 8], [EOS, 7, EOS, EOS]])
-    own = constraint.start(lines, Candidates(tokens=pieces, counts=torch.tensor([4, 4, 2])))
+    tokens = torch.tensor([[EOS, 4, 5, 7], [EOS, 4, 6, 8], [EOS, 7, EOS, EOS]])
+    own = constraint.start(lines, Candidates(tokens=tokens, counts=torch.tensor([4, 4, 2])))
     assert own is not None
     scores = torch.randn(2, 2, 4)
     own.apply(scores, beam(3, [2, 0]))  # sentence 1 has left

@@ -29,7 +29,7 @@ from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 from nmt.types import BOS, EOS, PAD
 
-SIZE = 7  # three usable pieces
+SIZE = 7  # three usable tokens
 SOURCE = [4, 5, EOS]
 
 sources = st.lists(st.lists(st.integers(4, 19), max_size=6).map(lambda ids: [*ids, EOS]), min_size=1, max_size=9)
@@ -47,7 +47,7 @@ def run(
 
 
 def everything(length: int, **settings: Any) -> SearchOptions:
-    """A beam as large as all hypotheses of at most `length` pieces."""
+    """A beam as large as all hypotheses of at most `length` tokens."""
     count = sum(len(usable(SIZE)) ** each for each in range(length + 1))
     return SearchOptions(beam=count, nbest=count // 3, max_length_factor=0, max_length_extra=length, **settings)
 
@@ -74,7 +74,7 @@ class Gazing(TableScorer):
 
 def uncovered(ids: list[int], width: int) -> float:
     """Σ_s log min(Σ_t a_ts, 1) of what `Gazing` looks at along a hypothesis."""
-    looked = [piece % width for piece in [BOS, *ids]]
+    looked = [token % width for token in [BOS, *ids]]
     return sum(math.log(min(0.9 * looked.count(s) + 0.1 / width * len(looked), 1.0)) for s in range(width))
 
 
@@ -93,8 +93,8 @@ def test_the_coverage_penalty_ranks_finished_hypotheses(weight: float, exact: bo
     assert found[0].attention is None  # only on request
 
 
-def test_a_piece_without_attention_costs_much_but_not_everything() -> None:
-    options = SearchOptions(coverage_penalty=1.0, max_length_factor=0, max_length_extra=1)  # two looks at three pieces
+def test_a_token_without_attention_costs_much_but_not_everything() -> None:
+    options = SearchOptions(coverage_penalty=1.0, max_length_factor=0, max_length_extra=1)  # two looks at three tokens
     (found,) = run(TableScorer(SIZE, seed=3), [SOURCE], options)
     assert -300 < found[0].score < -80
 
@@ -107,7 +107,7 @@ def test_the_coverage_penalty_of_a_sentence_does_not_see_padding() -> None:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_shortlist_restricts_each_sentence_to_its_own_pieces_and_normalizes_over_them(exact: bool) -> None:
+def test_a_shortlist_restricts_each_sentence_to_its_own_tokens_and_normalizes_over_them(exact: bool) -> None:
     scorer, shortlist = TableScorer(9, seed=3), TableShortlist(9, seed=1)
     lines = [[4 + index, EOS] for index in range(7)]
     options = SearchOptions(beam=200, nbest=9, max_length_factor=0, max_length_extra=3, exact=exact)
@@ -119,14 +119,14 @@ def test_a_shortlist_restricts_each_sentence_to_its_own_pieces_and_normalizes_ov
 
 @given(seed=seeds, lines=sources)
 @settings(deadline=None, max_examples=20)
-def test_greedy_is_the_rollout_of_the_most_probable_piece(seed: int, lines: list[list[int]]) -> None:
+def test_greedy_is_the_rollout_of_the_most_probable_token(seed: int, lines: list[list[int]]) -> None:
     scorer = TableScorer(20, seed)
     results = ids_of(run(scorer, lines, SearchOptions(beam=1)))
     for source, [ids] in zip(lines, results, strict=True):
         rollout: list[int] = []
         while len(rollout) < 2 * len(source) + 10:
             choices = [*usable(20), EOS] if rollout else usable(20)
-            best = max(choices, key=lambda piece: scorer.log_probability(source, [*rollout, piece]))
+            best = max(choices, key=lambda token: scorer.log_probability(source, [*rollout, token]))
             if best == EOS:
                 break
             rollout.append(best)
@@ -174,8 +174,8 @@ def test_tags_are_never_produced() -> None:
     usual, without = (
         decode(scorer, sentences(lines), options, constraints=[ForbiddenTokens(ids)]) for ids in ([], [6, 7])
     )
-    pieces = [{piece for found in results for each in found for piece in each.ids} for results in (usual, without)]
-    assert pieces == [{4, 5, 6, 7}, {4, 5}]
+    tokens = [{token for found in results for each in found for token in each.ids} for results in (usual, without)]
+    assert tokens == [{4, 5, 6, 7}, {4, 5}]
 
 
 def test_a_hypothesis_at_the_greatest_length_is_ended() -> None:
@@ -324,11 +324,11 @@ def test_exact_searches_longer_and_never_finds_worse() -> None:
 def test_more_length_penalty_prefers_longer_hypotheses() -> None:
     lines = [[4 + index, EOS] for index in range(7)]
 
-    def pieces(alpha: float) -> int:
+    def tokens(alpha: float) -> int:
         options = everything(4, length_penalty=alpha)
         return sum(len(found[0].ids) for found in run(TableScorer(SIZE, seed=1), lines, options))
 
-    assert pieces(0) < pieces(1) <= pieces(3)
+    assert tokens(0) < tokens(1) <= tokens(3)
 
 
 def test_attention_is_kept_on_request_and_cut_to_the_sentence() -> None:
@@ -338,8 +338,8 @@ def test_attention_is_kept_on_request_and_cut_to_the_sentence() -> None:
         for hypothesis in found:
             assert hypothesis.attention is not None
             assert hypothesis.attention.shape == (len(hypothesis.ids) + 1, len(source))
-            if len(source) == 5:  # the table's attention looks at the previous piece's number
-                looked = [piece % 5 for piece in [BOS, *hypothesis.ids]]
+            if len(source) == 5:  # the table's attention looks at the previous token's number
+                looked = [token % 5 for token in [BOS, *hypothesis.ids]]
                 assert hypothesis.attention.argmax(dim=1).tolist() == looked
     assert run(scorer, lines, SearchOptions())[0][0].attention is None
 

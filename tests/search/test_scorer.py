@@ -26,20 +26,20 @@ def networks() -> list[Seq2Seq]:
 
 
 def started(scorer: Scorer[Any]) -> Any:
-    """The state before the first piece, the whole vocabulary allowed."""
+    """The state before the first token, the whole vocabulary allowed."""
     return scorer.start(*pad(LINES), Candidates.all(tiny.SIZE))
 
 
-def predictions(scorer: Scorer[Any], pieces: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Log-probabilities and attention after each column of `pieces` (B, T), BOS first."""
+def predictions(scorer: Scorer[Any], tokens: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Log-probabilities and attention after each column of `tokens` (B, T), BOS first."""
     state, results = started(scorer), []
-    for tokens in pieces.T:
-        prediction, state = scorer.step(tokens, state)
+    for column in tokens.T:
+        prediction, state = scorer.step(column, state)
         results.append((prediction.log_probabilities, prediction.attention))
     return results
 
 
-PIECES = torch.tensor([[BOS, 5, 6, 9], [BOS, 7, 7, 4], [BOS, 4, 19, 5]])
+TOKENS = torch.tensor([[BOS, 5, 6, 9], [BOS, 7, 7, 4], [BOS, 4, 19, 5]])
 
 
 @torch.inference_mode()
@@ -61,8 +61,8 @@ def test_one_model_scores_as_its_network_does_in_training() -> None:
 @torch.inference_mode()
 def test_an_ensemble_is_the_mean_of_probabilities() -> None:
     members = [ModelScorer(network) for network in networks()]
-    singles = zip(*(predictions(member, PIECES) for member in members), strict=True)
-    for (logs, attention), single in zip(predictions(EnsembleScorer(members), PIECES), singles, strict=True):
+    singles = zip(*(predictions(member, TOKENS) for member in members), strict=True)
+    for (logs, attention), single in zip(predictions(EnsembleScorer(members), TOKENS), singles, strict=True):
         mean = sum(each.exp() for each, _ in single) / 3
         torch.testing.assert_close(logs.exp(), mean)
         torch.testing.assert_close(attention, sum(each for _, each in single) / 3)
@@ -74,7 +74,7 @@ def test_the_smallest_probabilities_of_an_ensemble_keep_their_logarithms() -> No
     networks = [tiny.network(seed) for seed in (1, 2)]
     for network in networks:
         network.output.bias[7] = -500.0
-    logs, _ = predictions(EnsembleScorer([ModelScorer(network) for network in networks]), PIECES)[0]
+    logs, _ = predictions(EnsembleScorer([ModelScorer(network) for network in networks]), TOKENS)[0]
     assert logs.isfinite().all()
 
 
@@ -112,20 +112,20 @@ def test_an_ensemble_of_one_model_twice_translates_as_the_model() -> None:
 def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own() -> None:
     network = tiny.network(2)
     own = [[5, 6, 19], [9], [5, 9, 12]]
-    pieces = torch.tensor([[EOS, 5, 6, 19], [EOS, 9, EOS, EOS], [EOS, 5, 9, 12]])
-    candidates = Candidates(tokens=pieces, counts=torch.tensor([4, 2, 4]))
+    tokens = torch.tensor([[EOS, 5, 6, 19], [EOS, 9, EOS, EOS], [EOS, 5, 9, 12]])
+    candidates = Candidates(tokens=tokens, counts=torch.tensor([4, 2, 4]))
     whole, narrow = ModelScorer(network), EnsembleScorer([ModelScorer(network)] * 2)
-    logits, _ = predictions(whole, PIECES[:, :1])[0]
+    logits, _ = predictions(whole, TOKENS[:, :1])[0]
     state = narrow.start(*pad(LINES), candidates)
-    step, state = narrow.step(PIECES[:, 0], state)
+    step, state = narrow.step(TOKENS[:, 0], state)
     for row, each in enumerate(own):
-        expected = logits[row, [piece - EOS for piece in (EOS, *each)]].log_softmax(dim=-1)
+        expected = logits[row, [token - EOS for token in (EOS, *each)]].log_softmax(dim=-1)
         torch.testing.assert_close(step.log_probabilities[row, : 1 + len(each)], expected)
         assert set(step.log_probabilities[row, 1 + len(each) :].tolist()) <= {-torch.inf}
-    # The candidates go with their sentences, as do the tokens, which are ids of pieces.
-    step, _ = narrow.step(PIECES[[2, 0], 1], state.select(torch.tensor([2, 0]), torch.tensor([2, 0])))
+    # The candidates go with their sentences, as do the tokens, which are ids.
+    step, _ = narrow.step(TOKENS[[2, 0], 1], state.select(torch.tensor([2, 0]), torch.tensor([2, 0])))
     assert step.log_probabilities.isfinite().sum(dim=1).tolist() == [4, 4]
-    step, _ = narrow.step(PIECES[[1], 1], state.select(torch.tensor([1]), torch.tensor([1])))
+    step, _ = narrow.step(TOKENS[[1], 1], state.select(torch.tensor([1]), torch.tensor([1])))
     assert step.log_probabilities.isfinite().tolist() == [[True, True, False, False]]
 
 

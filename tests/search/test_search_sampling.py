@@ -40,23 +40,23 @@ def within(length: int, **settings: Any) -> SearchOptions:
 
 
 def chances(
-    scorer: TableScorer, source: list[int], length: int, temperature: float, top_k: int | None, pieces: list[int]
+    scorer: TableScorer, source: list[int], length: int, temperature: float, top_k: int | None, tokens: list[int]
 ) -> dict[tuple[int, ...], float]:
-    """How probable each hypothesis of up to `length` pieces is, at least one, from the definition."""
+    """How probable each hypothesis of up to `length` tokens is, at least one, from the definition."""
 
     def following(ids: tuple[int, ...]) -> dict[int, float]:
-        allowed = [*pieces, EOS] if ids else pieces
+        allowed = [*tokens, EOS] if ids else tokens
         allowed = [EOS] if len(ids) == length else allowed
-        before = scorer.log_probability(source, list(ids), pieces)
-        scores = {piece: scorer.log_probability(source, [*ids, piece], pieces) - before for piece in allowed}
+        before = scorer.log_probability(source, list(ids), tokens)
+        scores = {token: scorer.log_probability(source, [*ids, token], tokens) - before for token in allowed}
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:top_k]
-        weights = {piece: math.exp(scores[piece] / temperature) for piece in best}
-        return {piece: weight / sum(weights.values()) for piece, weight in weights.items()}
+        weights = {token: math.exp(scores[token] / temperature) for token in best}
+        return {token: weight / sum(weights.values()) for token, weight in weights.items()}
 
     result = {}
     for size in range(1, length + 1):
-        for ids in itertools.product(pieces, repeat=size):
-            steps = [following(ids[:place]).get(piece, 0.0) for place, piece in enumerate([*ids, EOS])]
+        for ids in itertools.product(tokens, repeat=size):
+            steps = [following(ids[:place]).get(token, 0.0) for place, token in enumerate([*ids, EOS])]
             result[ids] = math.prod(steps)
     return result
 
@@ -65,8 +65,8 @@ def chances(
 @pytest.mark.parametrize("short", [False, True])
 def test_samples_come_as_often_as_they_are_probable(temperature: float, top_k: int | None, short: bool) -> None:
     scorer, shortlist = TableScorer(8, seed=5, scale=1.0), TableShortlist(8, seed=2) if short else None
-    pieces = shortlist.allowed(SOURCE) if shortlist else usable(8)
-    expected = chances(scorer, SOURCE, 2, temperature, top_k, pieces)
+    tokens = shortlist.allowed(SOURCE) if shortlist else usable(8)
+    expected = chances(scorer, SOURCE, 2, temperature, top_k, tokens)
     assert sum(expected.values()) == pytest.approx(1)
     options = {"samples": DRAWS, "temperature": temperature, "top_k": top_k, "within": within(2)}
     [drawn] = run(scorer, [SOURCE], shortlist, **options)

@@ -9,7 +9,7 @@ from nmt.evaluation.report.figures import (
     LengthGroup,
     Lengths,
     Repetition,
-    Sentence,
+    ScoredSentence,
     compare_lengths,
     compute_coverage,
     count_repetitions,
@@ -69,9 +69,9 @@ class Report:
     repetitions: Sequence[Repetition]
     coverages: Sequence[Coverage]
     """The coverage of each sentence. The sequence is empty if the attention is not known."""
-    worst: Sequence[Sentence]
+    worst: Sequence[ScoredSentence]
     """The sentences with the lowest scores, lowest first."""
-    mapped: Sequence[tuple[Sentence, Translation]]
+    mapped: Sequence[tuple[ScoredSentence, Translation]]
     """The sentences whose attention is drawn, by increasing score."""
     histories: Sequence[History]
 
@@ -108,7 +108,9 @@ def build_report(inputs: ReportInputs) -> Report:
     )
 
 
-def _choose_maps(ranked: Sequence[Sentence], translations: Sequence[Translation]) -> list[tuple[Sentence, Translation]]:
+def _choose_maps(
+    ranked: Sequence[ScoredSentence], translations: Sequence[Translation]
+) -> list[tuple[ScoredSentence, Translation]]:
     """Choose at most MAPS short sentences whose ranks are evenly spaced from the lowest to the highest score."""
     pairs = [(sentence, translations[sentence.number - 1]) for sentence in ranked] if translations else []
     small = [

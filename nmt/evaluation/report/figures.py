@@ -105,7 +105,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentence:
+class ScoredSentence:
     """A sentence with its references, its translation and the score of the translation."""
 
     number: int
@@ -226,11 +226,11 @@ def rank_sentences(
     hypotheses: Sequence[str],
     chrf: Metric,
     coverages: Sequence[Coverage] = (),
-) -> list[Sentence]:
+) -> list[ScoredSentence]:
     """Sort sentences by sentence-level chrF, lowest first. Sentences with equal scores keep their order."""
     sentences = []
     for index, (hypothesis, *others) in enumerate(zip(hypotheses, *references, strict=True)):
-        sentence = Sentence(
+        sentence = ScoredSentence(
             number=index + 1,
             chrf=chrf.score_sentence(hypothesis, others),
             source=source[index] if source else None,

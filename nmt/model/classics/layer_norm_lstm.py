@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from nmt.config.schema import ModelConfig
-from nmt.model.layer import Affine, Product, RecurrentLayer, draw_orthogonal
+from nmt.model.layer import Affine, LinearMap, RecurrentLayer, draw_orthogonal
 from nmt.model.state import CellState
 
 
@@ -48,10 +48,10 @@ class LayerNormLSTM(RecurrentLayer):
     def recurrent(self) -> list[Affine]:
         return [Affine(self.w_recurrent)]
 
-    def project(self, inputs: Tensor, product: Product) -> Tensor:
+    def project(self, inputs: Tensor, product: LinearMap) -> Tensor:
         return self.norm_input(product(inputs))  # type: ignore[no-any-return]
 
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[LinearMap]) -> CellState:
         (h, c), (product,) = state, recurrent
         i, f, g, o = (projected + self.norm_recurrent(product(h))).chunk(4, dim=-1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)

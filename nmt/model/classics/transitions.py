@@ -9,7 +9,7 @@ from nmt.config.schema import ModelConfig
 from nmt.model.autograd.lstm import lstm_cell
 from nmt.model.cells import TorchLayer
 from nmt.model.dropout import Randomness
-from nmt.model.layer import Affine, Product, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
+from nmt.model.layer import Affine, LinearMap, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
 from nmt.model.state import CellState
 
 
@@ -46,7 +46,7 @@ class DeepTransitionLayer(TorchLayer):
     def recurrent(self) -> list[Affine]:
         return [*super().recurrent, *(Affine(transition.weight, transition.bias) for transition in self.transitions)]
 
-    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[Product]) -> CellState:
+    def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[LinearMap]) -> CellState:
         state = super().advance(projected, state, recurrent[:1])
         nothing = projected.new_zeros(projected.size(-1))
         for product in recurrent[1:]:

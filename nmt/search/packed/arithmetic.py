@@ -24,9 +24,8 @@ from torch.nn import functional as F
 
 from nmt.model.candidates import Candidates, CandidateUnion
 from nmt.search.packed import kernels
-from nmt.search.packed.kernels import Ids
 from nmt.system.torch_private import multiply_int8, pack_int8
-from nmt.types import EOS
+from nmt.types import EOS, Integers
 
 Product = Callable[[Tensor], Tensor]
 """A function that computes y = W x + b for each row, from x (N, D) to y (N, F), both float32. The caller may overwrite
@@ -88,8 +87,8 @@ class SoftmaxWeights(ABC):
     """The weights of the softmax, from which the product for the candidates of each batch is built."""
 
     @abstractmethod
-    def product(self, pieces: Tensor) -> Product:
-        """Build the product that computes the scores of the tokens `pieces`, whose ids (U,) are in ascending order."""
+    def product(self, tokens: Tensor) -> Product:
+        """Build the product that computes the scores of `tokens`, whose ids (U,) are in ascending order."""
 
     @property
     @abstractmethod
@@ -171,8 +170,8 @@ class FloatSoftmaxWeights(SoftmaxWeights):
         """See `SoftmaxWeights`."""
         return self.arithmetic.product(self.weight[EOS:], self.bias[EOS:], bounded=False)
 
-    def product(self, pieces: Tensor) -> Product:
-        return self.arithmetic.product(self.weight[pieces], self.bias[pieces], bounded=False)
+    def product(self, tokens: Tensor) -> Product:
+        return self.arithmetic.product(self.weight[tokens], self.bias[tokens], bounded=False)
 
 
 class Int8(Arithmetic):
@@ -231,21 +230,21 @@ class Int8SoftmaxWeights(SoftmaxWeights):
     def select_candidates(self, candidates: Candidates) -> CandidateProduct:
         if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
             return super().select_candidates(candidates)
-        return SentenceProducts(weights=self.own, pieces=candidates.tokens.numpy(), counts=candidates.counts.numpy())
+        return SentenceProducts(weights=self.own, tokens=candidates.tokens.numpy(), counts=candidates.counts.numpy())
 
     @functools.cached_property
     def all(self) -> Product:
         """See `SoftmaxWeights`."""
         return _int8(self.weight[EOS:], self.scale[EOS:], self.bias[EOS:], bounded=self.bounded)
 
-    def product(self, pieces: Tensor) -> Product:
-        return _int8(self._rows(pieces), self.scale[pieces], self.bias[pieces], bounded=self.bounded)
+    def product(self, tokens: Tensor) -> Product:
+        return _int8(self._rows(tokens), self.scale[tokens], self.bias[tokens], bounded=self.bounded)
 
-    def _rows(self, pieces: Tensor) -> Tensor:
+    def _rows(self, tokens: Tensor) -> Tensor:
         if self.weight.size(1) % 8:
-            return self.weight[pieces]
+            return self.weight[tokens]
         # Copy eight weights at a time, because copying single bytes is slow.
-        return self.weight.view(torch.int64).index_select(0, pieces).view(torch.int8)
+        return self.weight.view(torch.int64).index_select(0, tokens).view(torch.int8)
 
 
 class CompiledWeights:
@@ -255,13 +254,13 @@ class CompiledWeights:
         self.weight, self.bias, self.levels = weight.numpy(), bias.numpy(), levels
         self.scale = (scale * torch.tensor(float(1 / levels))).numpy()
 
-    def multiply(self, x: Tensor, pieces: Ids, counts: Ids) -> Tensor:
+    def multiply(self, x: Tensor, rows: Integers, counts: Integers) -> Tensor:
         """Compute the outputs (N, W) that each sentence needs, from x (N, D).
 
-        Column c of sentence b is output `pieces[b, c]` if c is below `counts[b]`, and −∞ otherwise.
+        Column c of sentence b is output `rows[b, c]` if c is below `counts[b]`, and −∞ otherwise.
         """
-        out = np.empty((x.size(0), pieces.shape[1]), np.float32)
-        kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, pieces, counts, out)
+        out = np.empty((x.size(0), rows.shape[1]), np.float32)
+        kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, rows, counts, out)
         return torch.from_numpy(out)
 
 
@@ -273,15 +272,15 @@ class SentenceProducts(CandidateProduct):
     """
 
     weights: CompiledWeights
-    pieces: Ids  # (B, W)
-    counts: Ids  # (B,)
+    tokens: Integers  # (B, W)
+    counts: Integers  # (B,)
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        return self.weights.multiply(vectors, self.pieces, self.counts)
+        return self.weights.multiply(vectors, self.tokens, self.counts)
 
     def select(self, sentences: Tensor) -> Self:
         rows = sentences.numpy()
-        return replace(self, pieces=self.pieces[rows], counts=self.counts[rows])
+        return replace(self, tokens=self.tokens[rows], counts=self.counts[rows])
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -324,11 +323,11 @@ class BoundedInt8Product:
             outputs = len(weight)
             bias = torch.zeros(outputs) if bias is None else bias
             self.compiled = CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
-            self.pieces, self.counts = np.arange(outputs)[None], np.array([outputs])
+            self.rows, self.counts = np.arange(outputs)[None], np.array([outputs])
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.compiled and x.size(0) * self.compiled.weight.size <= MAX_COMPILED_PRODUCTS:
-            return self.compiled.multiply(x, self.pieces, self.counts)
+            return self.compiled.multiply(x, self.rows, self.counts)
         return multiply_int8(x, self.packed)
 
     def lstm(self, projected: Tensor) -> Tensor | None:
@@ -340,7 +339,7 @@ class BoundedInt8Product:
             return None
         S, F = projected.shape
         outputs, own = np.empty((S, F // 4), np.float32), self.compiled
-        arrays = (own.weight, own.scale, own.bias, self.pieces, self.counts)
+        arrays = (own.weight, own.scale, own.bias, self.rows, self.counts)
         kernels.lstm_sequence(projected.numpy(), *arrays, outputs)
         return torch.from_numpy(outputs)
 

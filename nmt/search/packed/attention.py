@@ -13,7 +13,8 @@ from nmt.model.attention import AdditiveAttention, Attention, DotAttention, Gene
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Arithmetic, Int8, Product
 from nmt.search.packed.cells import tanh_
-from nmt.search.packed.kernels import Bytes, Floats, Ids
+from nmt.search.packed.kernels import Bytes, Floats
+from nmt.types import Integers
 
 # The source length is padded to a multiple of this number, so that padding does not change the order of the terms in
 # the sum of the softmax.
@@ -58,7 +59,7 @@ class Int8KeysValues:
     key_scale: Floats  # (B,)
     values: Bytes  # (B, S, D)
     value_scale: Floats  # (B,)
-    lengths: Ids  # (B,)
+    lengths: Integers  # (B,)
 
     def select(self, sentences: Tensor) -> "Int8KeysValues":
         """The rows of these sentences, (B',) int64."""
@@ -269,7 +270,7 @@ def pack_attention(
     return Dot(arithmetic, values, bounded=bounded[0], project=project)
 
 
-def _to_bytes(x: Tensor, lengths: Ids) -> tuple[Bytes, Floats]:
+def _to_bytes(x: Tensor, lengths: Integers) -> tuple[Bytes, Floats]:
     """Round matrices (B, S, D) to int8. Return the integers and the scale of each matrix (B,)."""
     numbers, scale = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
     kernels.to_bytes(x.contiguous().numpy(), lengths, numbers, scale)

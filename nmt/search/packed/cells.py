@@ -11,7 +11,8 @@ from nmt.model.layer import RecurrentLayer
 from nmt.model.state import CellState
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Arithmetic, Product
-from nmt.search.packed.kernels import Floats, Ids
+from nmt.search.packed.kernels import Floats
+from nmt.types import Integers
 
 # A Python scalar triples the overhead of an operator.
 ONE = torch.tensor(1.0)
@@ -86,7 +87,7 @@ def step_lstm(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
     return h_next, c_next
 
 
-def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Ids]:
+def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Integers]:
     N, F = gates.shape
     if added is None:
         return np.zeros((1, F), np.float32), np.zeros(N, np.int64)

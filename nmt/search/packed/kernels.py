@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.types import Integers
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.int8]
 Words = NDArray[np.int16]
-Ids = NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -140,7 +141,7 @@ def _round(x: Floats, levels: Any, out: Words) -> None:
 
 @compiled("contract")
 def multiply(
-    x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, out: Floats
+    x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, rows: Integers, counts: Integers, out: Floats
 ) -> None:
     """Compute W x + b, with a selection of the F rows of W for each sentence.
 
@@ -152,11 +153,11 @@ def multiply(
         weight: the integer levels of W, (F, D).
         scale: the scale of each row of the weight, divided by `levels`, (F,).
         bias: b, (F,).
-        pieces: the indices of the rows of W for each sentence, (B, W).
+        rows: the indices of the rows of W for each sentence, (B, W).
         counts: the number of these rows that each sentence uses, (B,).
         out: receives the results, (B·K, W). Columns beyond the count of a sentence receive −∞.
     """
-    B, D = len(pieces), x.shape[1]
+    B, D = len(rows), x.shape[1]
     K = len(x) // B
     rounded = np.empty((K, D), np.int16)
     for b in range(B):
@@ -165,13 +166,13 @@ def multiply(
         for k in range(K):
             _round(x[b * K + k], levels, rounded[k])
         for j in range(count):
-            f = pieces[b, j]
+            f = rows[b, j]
             for k in range(K):
                 own[k, j] = _f(_dot(rounded[k], weight[f])) * scale[f] + bias[f]
 
 
 @compiled("contract")
-def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_next: Floats) -> None:
+def lstm(gates: Floats, added: Floats, rows: Integers, c: Floats, h_next: Floats, c_next: Floats) -> None:
     """Compute `lstm_` of nmt/search/packed/cells.py for the gates `gates + added[rows]`.
 
     Args:
@@ -197,13 +198,13 @@ def lstm(gates: Floats, added: Floats, rows: Ids, c: Floats, h_next: Floats, c_n
 
 @compiled("contract")
 def lstm_sequence(
-    projected: Floats, weight: Bytes, scale: Floats, bias: Floats, pieces: Ids, counts: Ids, outputs: Floats
+    projected: Floats, weight: Bytes, scale: Floats, bias: Floats, rows: Integers, counts: Integers, outputs: Floats
 ) -> None:
     """Compute all steps of an LSTM over one sentence, starting from zero states.
 
     Args:
         projected: W x + b of each step, (S, 4H).
-        weight, scale, bias, pieces, counts: the arguments of `multiply` for the product with U (4H, H), at 127 levels.
+        weight, scale, bias, rows, counts: the arguments of `multiply` for the product with U (4H, H), at 127 levels.
         outputs: receives h of each step, (S, H).
     """
     S, H = outputs.shape
@@ -211,7 +212,7 @@ def lstm_sequence(
     h, c = np.zeros((1, H), np.float32), np.zeros((1, H), np.float32)
     for t in range(S):
         row[0] = t
-        multiply(h, _f(127), weight, scale, bias, pieces, counts, gates)
+        multiply(h, _f(127), weight, scale, bias, rows, counts, gates)
         h = outputs[t : t + 1]
         lstm(gates, projected, row, c, h, c)
 
@@ -232,7 +233,7 @@ def attend(
     key_scale: Floats,
     values: Bytes,
     value_scale: Floats,
-    lengths: Ids,
+    lengths: Integers,
     weights: Floats,
     context: Floats,
 ) -> None:
@@ -261,7 +262,7 @@ def attend(
 
 
 @compiled("contract")
-def to_bytes(x: Floats, lengths: Ids, out: Bytes, scale: Floats) -> None:
+def to_bytes(x: Floats, lengths: Integers, out: Bytes, scale: Floats) -> None:
     """Round the matrix (S, D) of each sentence to integers from -127 to 127.
 
     Args:
@@ -322,7 +323,7 @@ def log_softmax(scores: Floats) -> None:
 
 
 @compiled("contract")
-def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Ids) -> None:
+def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Integers) -> None:
     """Select the best extensions of each sentence's hypotheses, as `select_extensions` of nmt/search/extensions.py.
 
     Args:
@@ -352,7 +353,7 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
 
 
 @compiled()
-def _insert(values: Floats, places: Ids, value: Any, place: Any) -> None:
+def _insert(values: Floats, places: Integers, value: Any, place: Any) -> None:
     """Insert a value into values in descending order. Drop the last value."""
     index = len(values) - 1
     while index > 0 and value > values[index - 1]:
@@ -376,10 +377,10 @@ def prepare() -> None:
         np.array([1]),
     )
     weight, numbers = np.zeros((4, 1), np.int8), np.ones(4, np.float32)
-    pieces, counts = np.arange(4)[None], np.array([4])
-    multiply(row, FINE, weight, numbers, numbers, pieces, counts, wide)
+    rows, counts = np.arange(4)[None], np.array([4])
+    multiply(row, FINE, weight, numbers, numbers, rows, counts, wide)
     lstm(wide, wide, place, row, row, row)
-    lstm_sequence(wide, weight, numbers, numbers, pieces, counts, row)
+    lstm_sequence(wide, weight, numbers, numbers, rows, counts, row)
     add_tanh(row, row)
     values = np.zeros((1, 1, 1), np.int8)
     to_bytes(row[None], length, values, numbers)

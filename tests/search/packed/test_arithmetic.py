@@ -95,8 +95,8 @@ def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, boun
     kind = ARITHMETICS[name]()
     weight, bias, x = random(30, size), random(30), random(4, size, seed=2).clamp(-1, 1)
     columns, whole = kind.softmax_weights(weight, bias, bounded=bounded), kind.product(weight, bias, bounded=bounded)
-    for pieces in ([3, 5, 29], list(range(3, 30)), [3]):
-        torch.testing.assert_close(columns.product(torch.tensor(pieces))(x), whole(x)[:, pieces], rtol=0, atol=1e-5)
+    for tokens in ([3, 5, 29], list(range(3, 30)), [3]):
+        torch.testing.assert_close(columns.product(torch.tensor(tokens))(x), whole(x)[:, tokens], rtol=0, atol=1e-5)
 
 
 @given(st.integers(1, 5), st.sampled_from([8, 512, 1024, 3000]), st.booleans(), st.integers(0, 99))

@@ -168,8 +168,8 @@ def test_probabilities_are_normalized_over_the_candidates(precision: str) -> Non
     scorer = build_scorer(network(), precision)
     listed, _ = walk(scorer, LINES, TOKENS[:, :1], SOME)
     every, _ = walk(scorer, LINES, TOKENS[:, :1])
-    for row, (pieces, count) in enumerate(zip(SOME.tokens, [5, 2, 4, 5], strict=True)):
-        expected = every[row][..., pieces[:count] - EOS].log_softmax(dim=-1)
+    for row, (tokens, count) in enumerate(zip(SOME.tokens, [5, 2, 4, 5], strict=True)):
+        expected = every[row][..., tokens[:count] - EOS].log_softmax(dim=-1)
         torch.testing.assert_close(listed[row, ..., :count], expected, rtol=0, atol=1e-5)
         assert (listed[row, ..., count:] == float("-inf")).all()
 

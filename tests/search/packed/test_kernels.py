@@ -83,14 +83,14 @@ def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int,
     turning = ((random.integers(-127, 127, x.shape) + 0.5) / 127).astype(np.float32)
     x = np.where(random.random(x.shape) < 0.5, np.nextafter(turning, random.choice([-1, 0, 1], x.shape)), x)
     x = x.astype(np.float32)
-    pieces = np.stack([random.permutation(outputs)[:9] for _ in range(sentences)])
+    selected = np.stack([random.permutation(outputs)[:9] for _ in range(sentences)])
     counts = random.integers(0, 10, sentences)
     out = empty(sentences * beam, 9)
-    kernels.multiply(x, np.float32(127), weight, scale * np.float32(1 / 127), bias, pieces, counts, out)
+    kernels.multiply(x, np.float32(127), weight, scale * np.float32(1 / 127), bias, selected, counts, out)
     packed = pack_int8(torch.from_numpy(weight), torch.from_numpy(scale), torch.from_numpy(bias))
     torchs = multiply_int8(torch.from_numpy(x), packed).numpy()
     for row, found in enumerate(out):
-        own = pieces[row // beam, : counts[row // beam]]
+        own = selected[row // beam, : counts[row // beam]]
         np.testing.assert_array_equal(found[: len(own)], torchs[row, own])
         assert (found[len(own) :] == -np.inf).all()
 
