@@ -92,8 +92,8 @@ class TableScorer:
 
 
 def sentences(lines: Sequence[Sequence[int]]) -> list[Sentence]:
-    """A batch of sources, each ending in EOS, that ask for nothing else."""
-    return [Sentence(source=line) for line in lines]
+    """A batch of sources, each ending in EOS."""
+    return [Sentence(source=tuple(line)) for line in lines]
 
 
 def usable(size: int) -> list[int]:

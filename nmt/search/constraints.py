@@ -1,11 +1,11 @@
 """Constraints on the next token. They lower the scores of some tokens before the best extensions are chosen.
 
-A score of −∞ forbids a token. To add a constraint, write a class in this module and let `build_constraints` add it to
-its list. The decoding loop does not change.
+A score of −∞ forbids a token. The loop receives the constraints in a list, so a new constraint does not change it. A
+translator's list is in nmt/translation/constraints.py.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from nmt.search.beam import Beam
 from nmt.search.extensions import NEVER
 from nmt.search.options import SearchOptions
 from nmt.search.sentence import Sentence
-from nmt.tokenizers.base import Tokenizer
-from nmt.types import EOS, Integers
+from nmt.types import Integers
+
+SentenceType = TypeVar("SentenceType", bound=Sentence, contravariant=True)
 
 
 class Rule(Protocol):
@@ -39,10 +40,14 @@ class Rule(Protocol):
         ...
 
 
-class Constraint(Protocol):
-    """A condition on translations, such as length bounds, forbidden words, or terms that must appear."""
+class Constraint(Protocol[SentenceType]):
+    """A condition on translations, such as length bounds, forbidden words, or terms that must appear.
 
-    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> Rule | None:
+    The type of the sentences states what the constraint needs to know about a sentence: only its ids (`Sentence`), or
+    also what is asked of its translation (a subclass).
+    """
+
+    def start(self, sentences: Sequence[SentenceType], candidates: Candidates) -> Rule | None:
         """Return the rule for one batch, or None if the constraint does not affect this batch.
 
         What the rule does to a sentence must not depend on the other sentences of the batch.
@@ -124,13 +129,3 @@ class ForbiddenColumns:
         else:
             sentences = torch.from_numpy(beam.sentences).to(scores.device)
             scores.masked_fill_(self.forbidden[sentences].unsqueeze(1), NEVER)
-
-
-def build_constraints(target: Tokenizer) -> list[Constraint]:
-    """Return the constraints that apply to every translation, in addition to the length bounds in the options.
-
-    Args:
-        target: the tokenizer of the target side. Tokens that it cannot produce from text, such as tags, are forbidden.
-    """
-    special = np.arange(target.size) < EOS  # these tokens are never candidates
-    return [ForbiddenTokens(np.flatnonzero(~target.producible & ~special).tolist())]

@@ -1,5 +1,6 @@
 """The decoding loop: score, constrain, extend, until every sentence is done."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -16,7 +17,7 @@ from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import build_rerankers
 from nmt.search.scorer import Scorer
-from nmt.search.sentence import Sentence
+from nmt.search.sentence import AnySentence
 from nmt.types import Integers, pad
 
 
@@ -52,10 +53,10 @@ class BeamSearch:
 @torch.inference_mode()
 def decode(
     scorer: Scorer[Any],
-    sentences: Sequence[Sentence],
+    sentences: Sequence[AnySentence],
     options: SearchOptions,
     *,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Constraint[AnySentence]] = (),
     shortlist: Shortlist | None = None,
     strategy: Strategy | None = None,
 ) -> list[list[Hypothesis]]:
@@ -72,7 +73,7 @@ def decode(
         scorer: a model or an ensemble.
         sentences: the batch.
         options: the options of the search.
-        constraints: rules for the next token, in addition to the length bounds in the options.
+        constraints: conditions on the translations, in addition to the length bounds in the options.
         shortlist: selects the target tokens that are considered for a sentence. By default all tokens are considered.
         strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
 
@@ -80,16 +81,13 @@ def decode(
         ModelError: a probability from the scorer is NaN.
     """
     strategy = strategy or BeamSearch(options.beam)
-    found = decode_batch(scorer, sentences, options, constraints=constraints, shortlist=shortlist, strategy=strategy)
+    search = functools.partial(decode_batch, scorer, options=options, constraints=constraints, shortlist=shortlist)
+    found = search(sentences, strategy=strategy)
     results = [found.best(index) for index in range(len(sentences))]
     if len(sentences) > 1:
         for index, sentence in enumerate(sentences):
             if found.margin(index) < scorer.tolerance:
-                own = strategy.alone(index)
-                again = decode_batch(
-                    scorer, [sentence], options, constraints=constraints, shortlist=shortlist, strategy=own
-                )
-                results[index] = again.best(0)
+                results[index] = search([sentence], strategy=strategy.alone(index)).best(0)
     return results
 
 
@@ -97,10 +95,10 @@ def decode(
 @np.errstate(invalid="ignore")  # −∞ − −∞, the difference between two impossible hypotheses; it is never used
 def decode_batch(
     scorer: Scorer[Any],
-    sentences: Sequence[Sentence],
+    sentences: Sequence[AnySentence],
     options: SearchOptions,
     *,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Constraint[AnySentence]] = (),
     shortlist: Shortlist | None = None,
     strategy: Strategy,
 ) -> Finished:
@@ -110,11 +108,9 @@ def decode_batch(
         shortlist.candidates(source, lengths) if shortlist else Candidates.all(scorer.target_size, scorer.device)
     )
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
-    rules = [
-        rule
-        for each in (LengthBounds(options), *constraints)
-        if (rule := each.start(sentences, candidates)) is not None
-    ]
+    all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *constraints]
+    started = [constraint.start(sentences, candidates) for constraint in all_constraints]
+    rules = [rule for rule in started if rule is not None]
     finished = Finished(lengths.tolist(), options, build_rerankers(options))
     beam, state = Beam.start(len(sentences)), scorer.start(source, lengths, candidates)
     while len(beam.sentences):

@@ -29,7 +29,7 @@ from nmt.search.finished import Hypothesis
 from nmt.search.loop import decode
 from nmt.search.options import SampleOptions
 from nmt.search.scorer import Scorer
-from nmt.search.sentence import Sentence
+from nmt.search.sentence import AnySentence
 from nmt.types import EOS, Integers
 
 Seed = tuple[int, ...]
@@ -37,10 +37,10 @@ Seed = tuple[int, ...]
 
 def sample(
     scorer: Scorer[Any],
-    sentences: Sequence[Sentence],
+    sentences: Sequence[AnySentence],
     options: SampleOptions,
     *,
-    constraints: Sequence[Constraint] = (),
+    constraints: Sequence[Constraint[AnySentence]] = (),
     shortlist: Shortlist | None = None,
 ) -> list[list[Hypothesis]]:
     """Draw `options.samples` translations of each sentence at random.

@@ -1,15 +1,19 @@
 """The input of a search, which is one record for each sentence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One sentence to translate."""
+    """One sentence to translate.
 
-    source: Sequence[int]
+    Search reads only the ids. A subclass may carry what is asked of the translation of this sentence, for constraints
+    to read.
+    """
+
+    source: tuple[int, ...]
     """The ids of the sentence, EOS last."""
-    request: Any = None
-    """An object of the caller that describes this sentence. Search does not read it, but constraints may read it."""
+
+
+AnySentence = TypeVar("AnySentence", bound=Sentence)

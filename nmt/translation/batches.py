@@ -14,12 +14,9 @@ from nmt.search.loop import decode
 from nmt.search.options import Options, SampleOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import Scorer
-from nmt.search.sentence import Sentence
 from nmt.system.machine import one_thread, return_memory
 from nmt.tokenizers.base import Tokenizers
-from nmt.translation.request import Translation
-from nmt.translation.segments import Segment
-from nmt.types import EOS
+from nmt.translation.request import Segment, Translation
 
 # The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
 MAX_SEGMENTS, MAX_ROWS = 96, 640
@@ -42,12 +39,12 @@ def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes:
     process, as long as every batch has about MIN_SHARE segments.
     """
     by_options: dict[Options, list[int]] = {}
-    for index in sorted(range(len(segments)), key=lambda index: len(segments[index].ids), reverse=True):
+    for index in sorted(range(len(segments)), key=lambda index: len(segments[index].source), reverse=True):
         by_options.setdefault(segments[index].options, []).append(index)
     batches = []
     for options, order in by_options.items():
         size = max_segments(options, batch_size)
-        lengths = [len(segments[index].ids) + 1 for index in order]
+        lengths = [len(segments[index].source) for index in order]
         shares = min(processes, len(order) // MIN_SHARE) if len(order) < processes * size else 1
         for share in divide(lengths, shares):
             batches += [order[batch.start : batch.stop] for batch in cut(share, lengths, size)]
@@ -79,16 +76,15 @@ class BatchSearch:
     scorer: Scorer[Any]
     shortlist: Shortlist | None
     tokenizers: Tokenizers
-    constraints: Sequence[Constraint]
+    constraints: Sequence[Constraint[Segment]]
     single_thread: bool  # whether torch must use only one thread, because each core is used by another process
     rows: int = 0  # the number of hypotheses since unused memory was last returned
 
     def __call__(self, batch: Sequence[Segment]) -> list[list[Translation]]:
         """Return the n best translations of each segment, or its samples."""
         options = batch[0].options
-        sentences = [Sentence(source=[*segment.ids, EOS], request=segment) for segment in batch]
         with one_thread() if self.single_thread else contextlib.nullcontext():
-            found = self._search(sentences, options)
+            found = self._search(batch, options)
         self.rows += len(batch) * options.rows
         if self.rows >= TRIM_ROWS:  # batches of different shapes fragment the memory
             self.rows = 0
@@ -98,10 +94,10 @@ class BatchSearch:
             for segment, hypotheses in zip(batch, found, strict=True)
         ]
 
-    def _search(self, sentences: Sequence[Sentence], options: Options) -> list[list[Hypothesis]]:
+    def _search(self, batch: Sequence[Segment], options: Options) -> list[list[Hypothesis]]:
         if isinstance(options, SampleOptions):
-            return sample(self.scorer, sentences, options, constraints=self.constraints, shortlist=self.shortlist)
-        return decode(self.scorer, sentences, options, constraints=self.constraints, shortlist=self.shortlist)
+            return sample(self.scorer, batch, options, constraints=self.constraints, shortlist=self.shortlist)
+        return decode(self.scorer, batch, options, constraints=self.constraints, shortlist=self.shortlist)
 
     def _translation(self, segment: Segment, hypothesis: Hypothesis) -> Translation:
         alignment, attention = [], []

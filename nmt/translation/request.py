@@ -1,8 +1,9 @@
-"""The input and the output of the translator for each text: `Request` and `Translation`."""
+"""The records of a text on its way through the translator: `Request`, `Segment`, `Translation`."""
 
 from dataclasses import KW_ONLY, dataclass, field
 
-from nmt.search.options import Options
+from nmt.search.options import Options, SearchOptions
+from nmt.search.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,26 @@ class Request:
     """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N", where N is its position in the call, from 1."""
+
+    def segment(self, source: tuple[int, ...]) -> "Segment":
+        """Return the segment for a part of the text, given as source ids, with tags first and EOS last."""
+        return Segment(source=source, options=self.options or SearchOptions())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(Sentence):
+    """The unit that a search translates, which is a whole text, a sentence, or a part of a long sentence.
+
+    It carries everything that its request asks of search. Equal segments of a call are searched once.
+    """
+
+    options: Options
+    """The options of search or sampling."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The source ids, with tags first and without EOS."""
+        return self.source[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)

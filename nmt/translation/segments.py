@@ -1,31 +1,20 @@
-"""Segments, the parts into which a text is split for translation. The translations of
-the segments are joined to form the translation of the text."""
+"""The division of texts into segments, which are translated separately, and the union of their translations."""
 
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nmt.config.schema import DataConfig
 from nmt.errors import ConfigError
-from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Tokenizer
-from nmt.translation.request import Request, Translation
+from nmt.translation.request import Request, Segment, Translation
+from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*")
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """The unit that a search translates, which is a whole text, a sentence, or a part of a long sentence."""
-
-    ids: tuple[int, ...]
-    """The source ids, with tags first and without EOS."""
-    options: Options
-    """The options of search or sampling."""
 
 
 class Segmenter:
@@ -51,24 +40,23 @@ class Segmenter:
         Raises:
             ConfigError: the model does not have the language or the tag of the request.
         """
-        tags, options = self._tag_ids(request.to, request.tag), request.options or SearchOptions()
-        text, segments = request.text.strip(), []
+        tags, text = self._tag_ids(request.to, request.tag), request.text.strip()
+        segments: list[Segment] = []
         for sentence in _SENTENCE_END.split(text) if request.split else [text]:
             parts = [ids for ids in self._cut(sentence) if ids]
             if len(parts) > 1:
                 count = sum(map(len, parts))
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
-            segments += [Segment(ids=(*tags, *ids), options=options) for ids in parts]
+            segments += [request.segment((*tags, *ids, EOS)) for ids in parts]
         return segments
 
     def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
         """Return the ids of the tags that precede each segment."""
         if (to, tag) not in self._tags:
             if tag is not None and tag not in self.data.corpus_tags:
-                known = self.data.corpus_tags
-                choice = (
-                    f"choose {' or '.join(known)}, or leave it out" if known else "leave it out, the model has no tags"
-                )
+                choice = "leave it out, the model has no tags"
+                if known := self.data.corpus_tags:
+                    choice = f"choose {' or '.join(known)}, or leave it out"
                 raise ConfigError(f"tag {tag}: no training corpus has it; {choice} (--tag)")
             tags = self.data.tags_before(choose_language(self.data, to), tag)
             self._tags[to, tag] = tuple(self.tokenizer.encode_tags(tags))

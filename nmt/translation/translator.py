@@ -15,14 +15,14 @@ import torch
 
 from nmt.checkpoint.folder import Model, load_model
 from nmt.errors import ConfigError
-from nmt.search.constraints import build_constraints
 from nmt.search.options import Options
 from nmt.search.scorer import Scorer
 from nmt.system.machine import choose_device
 from nmt.translation.batches import BatchSearch, max_segments, plan_batches
+from nmt.translation.constraints import build_constraints
 from nmt.translation.load import build_scorers, check_ensemble, choose_shortlist, combine_scorers
-from nmt.translation.request import Request, Translation
-from nmt.translation.segments import Segment, Segmenter, choose_language, join_segments
+from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.segments import Segmenter, choose_language, join_segments
 from nmt.translation.workers import Workers, can_fork
 
 logger = logging.getLogger(__name__)

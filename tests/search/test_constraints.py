@@ -1,6 +1,7 @@
 """Constraints by themselves, and in a search: each sentence's own, with a state for each hypothesis."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,45 +77,53 @@ def test_a_constraint_that_asks_for_nothing_has_no_rule() -> None:
     )
 
 
-class ForbidRequested:
-    """What each sentence of the batch asks to avoid: the request is a set of tokens."""
+@dataclass(frozen=True, kw_only=True)
+class Asking(Sentence):
+    """A sentence that asks something of its translation."""
 
-    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> ForbiddenColumns:
+    avoid: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
+
+
+class ForbidAvoided:
+    """The constraint that a translation has none of the tokens that its sentence asks to avoid."""
+
+    def start(self, sentences: Sequence[Asking], candidates: Candidates) -> ForbiddenColumns:
         rows = candidates.tokens.expand(len(sentences), -1)
         columns = [
-            torch.isin(row, torch.tensor(sentence.request or [], dtype=torch.int64))
+            torch.isin(row, torch.tensor(sentence.avoid, dtype=torch.int64))
             for sentence, row in zip(sentences, rows, strict=True)
         ]
         return ForbiddenColumns(torch.stack(columns))
 
 
 @pytest.mark.parametrize("shortlist", [None, TableShortlist(8, seed=1)], ids=["whole", "shortlist"])
-def test_each_sentence_of_a_batch_has_its_own_request(shortlist: Any) -> None:
+def test_each_sentence_of_a_batch_asks_for_itself(shortlist: Any) -> None:
     scorer, options = TableScorer(8, seed=3), SearchOptions(beam=4, nbest=4, max_length_factor=1)
-    batch = [Sentence(source=[4 + index % 7, EOS], request=[5, 6][index % 3 : 2]) for index in range(9)]
+    batch = [Asking(source=(4 + index % 7, EOS), avoid=(5, 6)[index % 3 :]) for index in range(9)]
 
-    def run(batch: list[Sentence]) -> list[list[list[int]]]:
-        found = decode(scorer, batch, options, constraints=[ForbidRequested()], shortlist=shortlist)
+    def run(batch: list[Asking]) -> list[list[list[int]]]:
+        found = decode(scorer, batch, options, constraints=[ForbidAvoided()], shortlist=shortlist)
         return [[hypothesis.ids for hypothesis in each] for each in found]
 
     together = run(batch)
     for sentence, found in zip(batch, together, strict=True):
         assert run([sentence]) == [found]
         assert found
-        assert not set(sentence.request) & {token for ids in found for token in ids}
+        assert not set(sentence.avoid) & {token for ids in found for token in ids}
     used = [{token for ids in found for token in ids} for found in together]
     assert any({5, 6} & tokens for tokens in used)
 
 
 class ForcePrefix:
-    """A constraint with a state for each hypothesis: how many tokens of the request it has produced."""
+    """A constraint with a state for each hypothesis: how many tokens of the prefix it has produced."""
 
-    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "PrefixRule":
-        return PrefixRule([sentence.request for sentence in sentences])
+    def start(self, sentences: Sequence[Asking], candidates: Candidates) -> "PrefixRule":
+        return PrefixRule([sentence.prefix for sentence in sentences])
 
 
 class PrefixRule:
-    def __init__(self, prefixes: list[list[int]]) -> None:
+    def __init__(self, prefixes: list[tuple[int, ...]]) -> None:
         self.prefixes = prefixes
         self.done = np.zeros(len(prefixes), dtype=np.int64)
 
@@ -133,7 +142,7 @@ class PrefixRule:
 
 def test_a_rule_can_follow_each_hypothesis() -> None:
     scorer, options = TableScorer(8, seed=3), SearchOptions(beam=3, nbest=3)
-    batch = [Sentence(source=[4 + index, *[5] * index, EOS], request=[7, 4, 6][:index]) for index in range(4)]
+    batch = [Asking(source=(4 + index, *[5] * index, EOS), prefix=(7, 4, 6)[:index]) for index in range(4)]
     for sentence, found in zip(batch, decode(scorer, batch, options, constraints=[ForcePrefix()]), strict=True):
         for hypothesis in found:
-            assert hypothesis.ids[: len(sentence.request)] == sentence.request
+            assert hypothesis.ids[: len(sentence.prefix)] == [*sentence.prefix]

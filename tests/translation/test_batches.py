@@ -5,13 +5,14 @@ from hypothesis import strategies as st
 
 from nmt.search.options import Options, SampleOptions, SearchOptions
 from nmt.translation.batches import cut, divide, max_segments, plan_batches, replace_line_breaks
-from nmt.translation.segments import Segment
+from nmt.translation.request import Segment
+from nmt.types import EOS
 
 GREEDY = SearchOptions(beam=1)
 
 
 def segments(*lengths: int, options: Options = GREEDY) -> list[Segment]:
-    return [Segment(ids=(5,) * length, options=options) for length in lengths]
+    return [Segment(source=(*(5,) * length, EOS), options=options) for length in lengths]
 
 
 def plan(*lengths: int, size: int | None = None, processes: int = 1) -> list[list[int]]:

@@ -9,8 +9,9 @@ from nmt.config.schema import Config
 from nmt.errors import ConfigError
 from nmt.search.options import Options, SampleOptions, SearchOptions
 from nmt.tokenizers.build import train_tokenizers
-from nmt.translation.request import Request, Translation
-from nmt.translation.segments import Segment, Segmenter, find_middle, join_segments
+from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.segments import Segmenter, find_middle, join_segments
+from nmt.types import EOS
 
 
 def part(text: str, score: float, source: str, alignment: list[int]) -> Translation:
@@ -30,7 +31,7 @@ FIRST, SECOND, THIRD = part("a b c", -1.0, "x y", [0, 1, 1]), part("d", -3.0, "z
 
 
 def join(*found: list[Translation], options: Options = SearchOptions()) -> list[Translation]:  # noqa: B008
-    return join_segments([Segment(ids=(4,), options=options)] * len(found), found)
+    return join_segments([Segment(source=(4, EOS), options=options)] * len(found), found)
 
 
 def test_the_best_of_each_part_are_joined_in_order() -> None:

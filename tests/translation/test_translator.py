@@ -28,7 +28,7 @@ from nmt.system.files import CHECKSUMS, checksum
 from nmt.training.run import train
 from nmt.translation import batches
 from nmt.translation import translator as module
-from nmt.translation.segments import Segment
+from nmt.translation.request import Segment
 from nmt.translation.translator import MAX_TOKENS
 from nmt.translation.workers import can_fork
 from nmt.types import EOS
