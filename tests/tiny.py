@@ -108,10 +108,8 @@ def write_corpus(folder: Path) -> Path:
     return folder / "text"
 
 
-WHOLE_VECTORS = (
-    "model.encoder_size=64",
-    "model.decoder_size=64",
-)  # of which the runtime's results hardly depend on the batch
+# Sizes with which the results of the packed engine hardly depend on the batch.
+WHOLE_VECTORS = ("model.encoder_size=64", "model.decoder_size=64")
 
 
 def config(prefix: Path, *overrides: str) -> Config:

@@ -54,9 +54,8 @@ class SubwordTokenizer(Tokenizer):
         self._processor = _processor(model)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(SubwordTokenizer, sampling=self._sampling), (
-            self._model,
-        )  # without the sampler, whose caches are large
+        # The sampler is not pickled, because its caches are large.
+        return partial(SubwordTokenizer, sampling=self._sampling), (self._model,)
 
     @property
     def size(self) -> int:

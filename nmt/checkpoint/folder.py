@@ -192,12 +192,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Multiply each int8 matrix by the float32 scales of its rows. All other weights are returned unchanged."""
+    scales = {name + SCALE for name in weights} & weights.keys()  # not every name that ends with SCALE is a scale
     return {
-        name: weight if (scale := weights.get(name + SCALE)) is None else weight.float() * scale.unsqueeze(-1)
+        name: weight.float() * weights[name + SCALE].unsqueeze(-1) if name + SCALE in scales else weight
         for name, weight in weights.items()
-        if not (
-            name.endswith(SCALE) and name.removesuffix(SCALE) in weights
-        )  # a parameter may be called "scale" itself
+        if name not in scales
     }
 
 

@@ -22,10 +22,11 @@ class Candidates:
     its row. Padding has the probability 0, so the probabilities do not depend on the other sentences of the batch.
     """
 
-    tokens: Tensor  # (B, W) int64, each row ascending from EOS, since PAD, UNK and BOS are never candidates
-    counts: (
-        Tensor | None
-    )  # (B,) int64, the number of candidates in each row before the padding, which is EOS; None: one row for all
+    tokens: Tensor
+    """(B, W) int64, or (1, W) if all sentences have the same candidates. Each row is ascending from EOS, since PAD, UNK
+    and BOS are never candidates. Padding is EOS."""
+    counts: Tensor | None
+    """The number of candidates in each row before the padding, (B,) int64. None if all sentences have the same."""
 
     @staticmethod
     def all(size: int, device: torch.device | None = None) -> "Candidates":

@@ -37,9 +37,8 @@ class Beam:
     length: int  # the number of tokens of each hypothesis
     before: "Beam | None" = None  # the previous beam, whose hypotheses are one token shorter
     origins: Integers  # (N,) the row of `before` that each hypothesis extends
-    attention: Tensor | None = (
-        None  # (rows of `before`, S) the attention weights with which the last tokens were predicted; None: not kept
-    )
+    attention: Tensor | None = None
+    """The attention weights with which the last tokens were predicted, (rows of `before`, S). None: not kept."""
 
     @staticmethod
     def start(sentences: int) -> "Beam":

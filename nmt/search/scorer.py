@@ -95,9 +95,8 @@ class CandidateSoftmax:
         union = candidates.union()
         weight, bias, tokens = network.output.weight, network.output.bias, union.tokens
         columns = candidates.columns(source) if network.output.copies else None
-        if (
-            len(tokens) == network.target_size - EOS
-        ):  # the whole vocabulary; special tokens before EOS are never candidates
+        # The whole vocabulary begins with EOS, since the special tokens before it are never candidates.
+        if len(tokens) == network.target_size - EOS:
             return CandidateSoftmax(union=union, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
         own = {"weight": weight.index_select(0, tokens), "bias": bias.index_select(0, tokens)}
         return CandidateSoftmax(union=union, columns=columns, **own)

@@ -31,9 +31,9 @@ from nmt.types import EOS, Batch, pad
 Cost = Callable[[str, str], float]
 """A function that computes the cost of a translation, from 0 to 1, given the translation and the reference."""
 
-SOFTMAX_ROWS = (
-    256  # rows of log-probabilities in memory at a time; the backward pass recomputes them. Even, for pairs of R-Drop.
-)
+SOFTMAX_ROWS = 256
+"""The number of rows of log-probabilities in memory at a time. The backward pass recomputes them. R-Drop compares pairs
+of rows, so the number is even."""
 
 
 class Objective(Protocol):

@@ -88,9 +88,8 @@ class Trainer:
         self.limit = BatchLimit()
         self.saved_update = -1
         self.stop = StopSignal()
-        self.stop_everywhere: int | None = (
-            None  # a signal that any process received before the end of the latest update
-        )
+        # The signal that any process received before the end of the latest update.
+        self.stop_everywhere: int | None = None
 
     # ---- the loop
 

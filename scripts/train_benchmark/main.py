@@ -72,9 +72,8 @@ def main() -> None:
     parser.add_argument(
         "--profile", action="store_true", help="only show where the time of our update goes, and its ceiling"
     )
-    parser.add_argument(
-        "--plain", action="store_true", help=argparse.SUPPRESS
-    )  # an option for the process of the reference
+    # An option for the process of the reference.
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_intermixed_args()
     if options.profile or options.plain:
         torch.set_num_threads(1)

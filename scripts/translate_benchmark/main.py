@@ -88,9 +88,8 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="only show where the time goes and how near the products come to their ceiling",
     )
-    parser.add_argument(
-        "--inside", action="store_true", help=argparse.SUPPRESS
-    )  # an option for the process of a contender
+    # An option for the process of a contender.
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.inside and not options.load and not (options.models and options.source and options.reference):
         parser.error("name at least one MODEL, --source and --reference; or figures to --load")

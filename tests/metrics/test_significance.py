@@ -63,10 +63,8 @@ def test_equal_scores_are_never_significant() -> None:
 
 
 def test_a_p_value_counts_differences_beyond_the_one_observed() -> None:
-    scores, baseline = (
-        np.array([5.0, 1.0, 1.0, 1.0]),
-        np.zeros(4),
-    )  # differences 5, 1, 1, 1 lie 3, -1, -1, -1 off their mean
+    scores, baseline = np.array([5.0, 1.0, 1.0, 1.0]), np.zeros(4)
+    # The differences 5, 1, 1, 1 lie 3, -1, -1, -1 off their mean.
     assert paired_p_value(scores, baseline, 2.0) == (1 + 1) / (4 + 1)
     assert paired_p_value(scores, baseline, -2.0) == (1 + 1) / (4 + 1)
     assert paired_p_value(scores, baseline, 3.0) == (0 + 1) / (4 + 1)

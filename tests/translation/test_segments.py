@@ -40,9 +40,8 @@ def test_the_best_of_each_part_are_joined_in_order() -> None:
     assert whole.alignment == [0, 1, 1, 2]
     assert [weights.index(1.0) for weights in whole.attention] == whole.alignment
     assert {len(weights) for weights in whole.attention} == {4}
-    assert whole.score == pytest.approx(
-        (4 * -1.0 + 2 * -3.0 + 1 * -5.0) / 7
-    )  # the mean of log P, ends of sentences counted
+    # The score is the mean of log P of all tokens, ends of sentences counted.
+    assert whole.score == pytest.approx((4 * -1.0 + 2 * -3.0 + 1 * -5.0) / 7)
 
 
 def test_a_sample_of_a_text_joins_one_sample_of_each_part() -> None:

@@ -153,9 +153,8 @@ def _backward(
 
 def _activate(gates: Tensor, bias: Tensor) -> Tensor:
     """Return σ(x) of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from gates (N, 4H)."""
-    activations = (
-        gates.to(_wide_type(gates), copy=True).add_(bias).view(len(gates), 4, -1)
-    )  # adding tensors of two types is slower
+    widened = gates.to(_wide_type(gates), copy=True)  # adding tensors of two types is slower
+    activations = widened.add_(bias).view(len(gates), 4, -1)
     activations[:, CANDIDATE].mul_(2.0)
     return activations.sigmoid_()
 

@@ -119,9 +119,8 @@ def test_embeddings_have_their_scale(decoder: str, precision: str, tolerance: fl
 @needs_int8
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, Any]) -> None:
-    model = network(
-        seed=5, **kind
-    )  # with other seeds a random network may have attention that flips at the smallest change
+    # With other seeds, a random network may have attention that flips at the smallest change.
+    model = network(seed=5, **kind)
     scorer = build_scorer(model, "int8")
     together, _ = walk(scorer, LINES, TOKENS)
     exact, _ = walk(ModelScorer(model), LINES, TOKENS)
@@ -210,9 +209,8 @@ def test_sizes_that_leave_vectors_half_empty_have_a_larger_tolerance() -> None:
     assert Engine(network(), Int8()).tolerance < 1e-4
     assert Engine(network(decoder_size=20), Int8()).tolerance > 1e-2
     assert Engine(network(encoder_size=44), Int8()).tolerance > 1e-2
-    assert (
-        Engine(network(decoder_size=20), Float32()).tolerance < 1e-4
-    )  # no rounding to levels, so last bits do not grow
+    # Without rounding to levels, a difference in the last bit does not grow.
+    assert Engine(network(decoder_size=20), Float32()).tolerance < 1e-4
 
 
 def test_rows_that_several_threads_split_have_a_larger_tolerance() -> None:
