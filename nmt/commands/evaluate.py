@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from nmt.commands.arguments import (
     load_translator,
 )
 from nmt.commands.process import print_result, run, startup
-from nmt.data.text_files import read_lines
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
 from nmt.search.options import SearchOptions
@@ -26,6 +26,7 @@ from nmt.system.files import write_whole
 
 if TYPE_CHECKING:
     from nmt.evaluation.scores import Evaluation, Score
+    from nmt.evaluation.test_sets import Texts
     from nmt.translation.request import Translation
 
 NAME = "nmt-evaluate"
@@ -34,8 +35,6 @@ SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
 # Options that need MODEL and cannot be used with --hypothesis.
 ONLY_MODELS = ("tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device")
 
-Text = tuple[str, list[str]]  # the name of a text in messages, and its lines
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score the translations of a model, or finished translations in a file."""
@@ -43,96 +42,111 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with startup():
-            from nmt.evaluation.scores import check_lengths, evaluate
+            from nmt.evaluation.scores import evaluate
 
-        source, references = _read_test_set(options)
-        hypotheses = _read(options.hypothesis) if options.hypothesis else None
-        baseline = _read(options.baseline) if options.baseline else None
-        check_lengths([text for text in (hypotheses or source, *references, baseline, source) if text])
-        counted = _read(options.frequencies) if options.frequencies else None
+        texts = _read_texts(options)
         if options.report:
-            from nmt.evaluation.report.build import ReportInputs, build_report
-            from nmt.evaluation.report.history import read_history
-            from nmt.evaluation.report.page import prepare, write_page
+            from nmt.evaluation.report.page import prepare
 
             prepare(options.report)
-        language = (options.language_pair or "").partition("-")[2] or (options.to if hypotheses else None) or ""
-        translations: list[Translation] = []
-        tags: tuple[str, ...] = ()
-        if hypotheses:
-            lines = hypotheses[1]
+        if texts.hypotheses:
+            language = _named_target(options) or options.to or ""
+            output = Output(hypotheses=texts.hypotheses.lines, target_language=language)
         else:
-            translations, language, tags = _translate(options, source[1] if source else [], language)
-            lines = [translation.text for translation in translations]
-        sets = [reference for _, reference in references]
+            output = _translate(options, texts)
         evaluation = evaluate(
-            lines,
-            sets,
-            baseline=baseline[1] if baseline else None,
-            source=source[1] if source else None,
+            output.hypotheses,
+            texts.reference_sets,
+            baseline=texts.baseline and texts.baseline.lines,
+            source=texts.source and texts.source.lines,
             metrics=options.metrics,
-            target_language=language,
+            target_language=output.target_language,
             tokenize=options.tokenize,
             lowercase=options.lowercase,
         )
         if options.report:
-            inputs = ReportInputs(
-                evaluation=evaluation,
-                hypotheses=lines,
-                references=sets,
-                scoring=_scoring(options, language),
-                source=source[1] if source else None,
-                translations=translations,
-                tags=tags,
-                frequency_text=counted,
-                histories=[history for folder in options.models if (history := read_history(Path(folder)))],
-            )
-            write_page(options.report, build_report(inputs))
+            _write_report(options, texts, output, evaluation)
         print_result(json.dumps(dataclasses.asdict(evaluation)) if options.json else format_table(evaluation))
 
     return run(NAME, body)
 
 
-def _read_test_set(options: argparse.Namespace) -> tuple[Text | None, list[Text]]:
-    """Read the source text, or None if no source is given, and the sets of references."""
-    if not options.test_set:
-        return _read(options.source) if options.source else None, [_read(path) for path in options.reference]
-    from nmt.evaluation.test_sets import read_test_set
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The translations to score."""
 
-    source, sets = read_test_set(options.test_set, options.language_pair)
-    references = [(f"{options.test_set}, references {number}", lines) for number, lines in enumerate(sets, start=1)]
-    return (f"{options.test_set}, source", source), references
+    hypotheses: list[str]
+    target_language: str
+    """The language that chooses tokenizers of metrics, or an empty string if it is not known."""
+    translations: "Sequence[Translation]" = ()
+    """The hypotheses with their attention, if models have translated."""
+    tags: tuple[str, ...] = ()
+    """The tags of the models."""
+
+
+def _read_texts(options: argparse.Namespace) -> "Texts":
+    """Read all texts, and check that they have equal numbers of lines."""
+    from nmt.evaluation.test_sets import Texts, read_test_set, read_text
+
+    source, hypotheses, baseline, frequencies = (
+        read_text(path) if path else None
+        for path in (options.source, options.hypothesis, options.baseline, options.frequencies)
+    )
+    references = [read_text(path) for path in options.reference]
+    if options.test_set:
+        source, references = read_test_set(options.test_set, options.language_pair)
+    texts = Texts(
+        source=source, references=references, hypotheses=hypotheses, baseline=baseline, frequencies=frequencies
+    )
+    texts.check()
+    return texts
+
+
+def _translate(options: argparse.Namespace, texts: "Texts") -> Output:
+    """Translate the source text with the models."""
+    assert texts.source is not None
+    with startup():
+        translator = load_translator(options)
+    named = _named_target(options)
+    with contextlib.closing(translator):
+        to = options.to or (named if named in translator.data.target_languages else None)
+        language = named or translator.target_language(to)
+        for name in options.metrics:  # report a missing package of a metric before the long wait
+            build_metric(name, _scoring(options, language))
+        search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
+        translations = [best[0] for best in translator.nbest(texts.source.lines, search, to=to, tag=options.tag)]
+    hypotheses = [translation.text for translation in translations]
+    if options.output:
+        write_whole(options.output, "".join(f"{line}\n" for line in hypotheses))
+    return Output(hypotheses=hypotheses, target_language=language, translations=translations, tags=translator.data.tags)
+
+
+def _write_report(options: argparse.Namespace, texts: "Texts", output: Output, evaluation: "Evaluation") -> None:
+    from nmt.evaluation.report.build import ReportInputs, build_report
+    from nmt.evaluation.report.history import read_history
+    from nmt.evaluation.report.page import write_page
+
+    inputs = ReportInputs(
+        evaluation=evaluation,
+        hypotheses=output.hypotheses,
+        references=texts.reference_sets,
+        scoring=_scoring(options, output.target_language),
+        source=texts.source and texts.source.lines,
+        translations=output.translations,
+        tags=output.tags,
+        frequency_text=texts.frequencies,
+        histories=[history for folder in options.models if (history := read_history(Path(folder)))],
+    )
+    write_page(options.report, build_report(inputs))
+
+
+def _named_target(options: argparse.Namespace) -> str:
+    """Return the target language of --language-pair, or an empty string."""
+    return (options.language_pair or "").partition("-")[2]
 
 
 def _scoring(options: argparse.Namespace, language: str) -> Scoring:
     return Scoring(target_language=language, tokenize=options.tokenize, lowercase=options.lowercase)
-
-
-def _read(path: str) -> Text:
-    return path, list(read_lines(path))
-
-
-def _translate(
-    options: argparse.Namespace, source: list[str], language: str
-) -> "tuple[list[Translation], str, tuple[str, ...]]":
-    """Translate the source text with the models.
-
-    Returns:
-        The translations, the target language, and the tags of the model. The target language is `language`, or the
-        language of the model if `language` is empty.
-    """
-    with startup():
-        translator = load_translator(options)
-    with contextlib.closing(translator):
-        to = options.to or (language if language in translator.data.target_languages else None)
-        language = language or translator.target_language(to)
-        for name in options.metrics:  # report a missing package of a metric before the long wait
-            build_metric(name, _scoring(options, language))
-        search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
-        translations = [best[0] for best in translator.nbest(source, search, to=to, tag=options.tag)]
-    if options.output:
-        write_whole(options.output, "".join(f"{translation.text}\n" for translation in translations))
-    return translations, language, translator.data.tags
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

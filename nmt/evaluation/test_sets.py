@@ -1,23 +1,65 @@
-"""A reader of the public test sets that sacreBLEU provides, for example the test sets of WMT."""
+"""The texts of an evaluation, from files or from the public test sets that sacreBLEU provides, for example WMT's."""
 
 import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from sacrebleu import DATASETS, get_reference_files, get_source_file
 
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError, MachineError
+from nmt.evaluation.scores import check_lengths
 from nmt.system.files import reason
 
 
-def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[str]]]:
-    """Read a test set, which sacreBLEU downloads when it is first used.
+class Text(NamedTuple):
+    """A text, and its name in messages."""
+
+    name: str
+    lines: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """All texts of an evaluation. Each is None if it is not given."""
+
+    source: Text | None
+    """The sentences to translate."""
+    references: Sequence[Text]
+    """The sets of human translations."""
+    hypotheses: Text | None
+    """Finished translations. Without them, models translate."""
+    baseline: Text | None
+    """Translations by another system."""
+    frequencies: Text | None
+    """The text in which a report counts words. Its lines need not correspond to the lines of the others."""
+
+    @property
+    def reference_sets(self) -> list[list[str]]:
+        """The lines of each set of references."""
+        return [reference.lines for reference in self.references]
+
+    def check(self) -> None:
+        """Check that all texts have equal numbers of lines. Raises DataError: they differ, or there is no line."""
+        texts = (self.hypotheses or self.source, *self.references, self.baseline, self.source)
+        check_lengths([text for text in texts if text])
+
+
+def read_text(path: str) -> Text:
+    """Read a text file. Its name in messages is its path. Raises DataError: the file cannot be read."""
+    return Text(path, list(read_lines(path)))
+
+
+def read_test_set(name: str, language_pair: str) -> tuple[Text, list[Text]]:
+    """Read a public test set, which sacreBLEU downloads when it is first used.
 
     Args:
         name: the name of the test set, for example `wmt17`. The command `sacrebleu --list` prints all names.
         language_pair: the source and the target language, for example `en-de`.
 
     Returns:
-        The source lines, and the sets of references.
+        The source, and the sets of references.
 
     Raises:
         DataError: the test set or the language pair is unknown.
@@ -32,10 +74,11 @@ def read_test_set(name: str, language_pair: str) -> tuple[list[str], list[list[s
     if language_pair not in pairs:
         raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
     try:
-        source, references = get_source_file(name, language_pair), get_reference_files(name, language_pair)
+        source, paths = get_source_file(name, language_pair), get_reference_files(name, language_pair)
     except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and lets errors of archives pass
         raise MachineError(
             f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
             "check the network, or give the files as --source and --reference"
         ) from error
-    return list(read_lines(source)), [list(read_lines(path)) for path in references]
+    references = [Text(f"{name}, references {number}", list(read_lines(path))) for number, path in enumerate(paths, 1)]
+    return Text(f"{name}, source", list(read_lines(source))), references

@@ -16,7 +16,9 @@ def test_test_sets_are_read_by_our_own_splitter(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "wmt17.en-de.src").write_text("one\u2028 still one\ntwo\n", encoding="utf-8")
     for name in ("ref", "docid", "genre", "origlang"):
         (tmp_path / f"wmt17.en-de.{name}").write_text("eins\nzwei\n", encoding="utf-8")
-    assert read_test_set("wmt17", "en-de") == (["one\u2028 still one", "two"], [["eins", "zwei"]])
+    source, references = read_test_set("wmt17", "en-de")
+    assert source == ("wmt17, source", ["one\u2028 still one", "two"])
+    assert references == [("wmt17, references 1", ["eins", "zwei"])]
 
 
 def test_unknown_test_sets_and_pairs_are_reported() -> None:
