@@ -19,6 +19,7 @@ from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import build_metric
+from nmt.model.seq2seq import Seq2Seq
 from nmt.system.files import saving
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
@@ -48,15 +49,9 @@ def build_trainer(
     Raises:
         UserError: The data, a vocabulary or the model to start from cannot be used, or there is too little memory.
     """
-    settings, world, prepared = config.training, processes.world, checkpoints.output / "prepared"
+    settings, world = config.training, processes.world
     start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
-
-    # The data: the first process writes the tokenizers and the prepared corpora, and all processes read them.
-    if not checkpoint:
-        processes.once(lambda: _write_tokenizers(config, start, prepared))
-    folder = checkpoint.folder if checkpoint else prepared
-    tokenizers = load_tokenizers(config.tokenizer, folder, config.data.tags)
-    stores = [] if config.data.streams else processes.once(lambda: prepare(config, tokenizers, prepared))
+    tokenizers, stores = _prepare_data(config, checkpoints.output / "prepared", processes, start, checkpoint)
     size = choose_update_size(settings, world, checkpoint)
     shares = count_shares(settings, world, size)
     options = UpdateOptions(
@@ -70,25 +65,8 @@ def build_trainer(
     # Reading a batch from prepared corpora takes one or two milliseconds, sampling segmentations 100 times as long.
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
-
-    # The network, with initial weights or with the weights of another model.
-    network = build_network(config, tokenizers).to(device)
-    if start:
-        adopt_weights(network, tokenizers, start)
-    freeze(network, settings.freeze)
-    threads = torch.get_num_threads()
-    logger.info(
-        "vocabulary %s, %s parameters, on %s%s with %d thread%s in %s",
-        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
-        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
-        f"{world.size} x " if world.size > 1 else "",
-        device.type,
-        threads,
-        "s" if threads > 1 else "",
-        "bf16" if autocast_dtype(settings.precision, device) else "fp32",
-    )
-
-    # The trainer, after a test that the largest batch fits into memory.
+    network = _initialize_network(config, tokenizers, start, device)
+    _log_sizes(network, tokenizers, settings.precision, device, world)
     trainer = Trainer(
         network,
         source=source,
@@ -106,6 +84,21 @@ def build_trainer(
     return trainer
 
 
+def _prepare_data(
+    config: Config, folder: Path, processes: Processes, start: Model | None, checkpoint: Checkpoint | None
+) -> tuple[Tokenizers, list[PairStore]]:
+    """Load the tokenizers and the encoded corpora. The first process writes them to `folder`, and all processes read.
+
+    The tokenizers of a checkpoint are used if training continues from one. The list is empty for streams.
+    """
+    if not checkpoint:
+        processes.once(lambda: _write_tokenizers(config, start, folder))
+    tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder if checkpoint else folder, config.data.tags)
+    if config.data.streams:
+        return tokenizers, []
+    return tokenizers, processes.once(lambda: prepare(config, tokenizers, folder))
+
+
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
     """Write the tokenizers: from the model to start from, as named in the configuration, or newly learned."""
     tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
@@ -117,6 +110,29 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
         save_tokenizers(tokenizers, folder)
+
+
+def _initialize_network(config: Config, tokenizers: Tokenizers, start: Model | None, device: torch.device) -> Seq2Seq:
+    """Build the network with random weights, or with the weights of the model to start from."""
+    network = build_network(config, tokenizers).to(device)
+    if start:
+        adopt_weights(network, tokenizers, start)
+    freeze(network, config.training.freeze)
+    return network
+
+
+def _log_sizes(network: Seq2Seq, tokenizers: Tokenizers, precision: str, device: torch.device, world: World) -> None:
+    threads = torch.get_num_threads()
+    logger.info(
+        "vocabulary %s, %s parameters, on %s%s with %d thread%s in %s",
+        " and ".join(f"{size:,}" for size in dict.fromkeys((tokenizers.source.size, tokenizers.target.size))),
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{world.size} x " if world.size > 1 else "",
+        device.type,
+        threads,
+        "s" if threads > 1 else "",
+        "bf16" if autocast_dtype(precision, device) else "fp32",
+    )
 
 
 def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
