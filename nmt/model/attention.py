@@ -6,6 +6,7 @@ code serves both, and all hypotheses share the encoded sentence.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -197,3 +198,12 @@ class MultiHeadAttention(HeadsAttention):
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         scale: float = queries.size(-1) ** -0.5
         return torch.bmm(queries, keys.transpose(1, 2)) * scale
+
+
+ATTENTIONS: dict[str, Callable[[ModelConfig], Attention]] = {
+    "dot": DotAttention,
+    "general": GeneralAttention,
+    "additive": AdditiveAttention,
+    "multi_head": MultiHeadAttention,
+}
+"""The attentions by their names in `model.attention`, except the ones in nmt/model/classics/."""

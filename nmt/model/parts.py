@@ -1,13 +1,13 @@
-"""Functions that create the recurrent layers, attention and attentional vector that a configuration names."""
+"""The parts that the encoder and the decoders share: recurrent layers, attention and the attentional vector.
+
+Functions here create the parts that a configuration names.
+"""
+
+from collections.abc import Callable
 
 from nmt.config.schema import ModelConfig
-from nmt.model.attention import (
-    AdditiveAttention,
-    Attention,
-    DotAttention,
-    GeneralAttention,
-    MultiHeadAttention,
-)
+from nmt.model import attention
+from nmt.model.attention import Attention
 from nmt.model.cells import TorchLayer
 from nmt.model.classics.context_gate import GatedCombine
 from nmt.model.classics.coverage import CoverageAttention
@@ -17,20 +17,15 @@ from nmt.model.classics.transitions import DeepTransitionLayer
 from nmt.model.combine import Combine
 from nmt.model.layer import RecurrentLayer
 
-CELLS: dict[str, type[TorchLayer] | type[LayerNormLSTM]] = {
+CELLS: dict[str, Callable[[ModelConfig, int, int], RecurrentLayer]] = {
     "lstm": TorchLayer,
     "gru": TorchLayer,
     "rnn": TorchLayer,
     "layer_norm_lstm": LayerNormLSTM,
 }
 
-ATTENTIONS: dict[
-    str, type[DotAttention] | type[AdditiveAttention] | type[MultiHeadAttention] | type[MultiHeadAdditiveAttention]
-] = {
-    "dot": DotAttention,
-    "general": GeneralAttention,
-    "additive": AdditiveAttention,
-    "multi_head": MultiHeadAttention,
+ATTENTIONS: dict[str, Callable[[ModelConfig], Attention]] = {
+    **attention.ATTENTIONS,
     "multi_head_additive": MultiHeadAdditiveAttention,
 }
 
