@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from nmt.search.packed import arithmetic, kernels
-from nmt.search.packed.arithmetic import CompiledWeights, exact_int8
+from nmt.search.packed.arithmetic import CompiledWeights, multiplies_int8_exactly
 
-needs_torch_int8 = pytest.mark.skipif(not exact_int8(), reason="this processor has no exact int8 products in torch")
+needs_torch_int8 = pytest.mark.skipif(
+    not multiplies_int8_exactly(), reason="this processor has no exact int8 products in torch"
+)
 needs_int8 = pytest.mark.skipif(
-    not (exact_int8() or kernels.AVAILABLE), reason="neither this processor nor Numba has exact int8 products"
+    not (multiplies_int8_exactly() or kernels.AVAILABLE),
+    reason="neither this processor nor Numba has exact int8 products",
 )
 
 
@@ -40,11 +43,11 @@ def current_product() -> Callable[[Tensor, Any], Tensor]:
 
 def emulate_int8(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A fixture's body: exact products for one test, in this process."""
-    if exact_int8() or not kernels.AVAILABLE:
+    if multiplies_int8_exactly() or not kernels.AVAILABLE:
         yield
         return
     monkeypatch.setattr(arithmetic, "pack_int8", pack)
     monkeypatch.setattr(arithmetic, "multiply_int8", multiply)
-    arithmetic.compiled_agrees.cache_clear()
+    arithmetic.check_compiled_product.cache_clear()
     yield
-    arithmetic.compiled_agrees.cache_clear()
+    arithmetic.check_compiled_product.cache_clear()

@@ -63,7 +63,7 @@ def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
-def newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
+def find_newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
     """Return the newest `count` checkpoints in the output folder of a training run, oldest first.
 
     Raises:

@@ -15,14 +15,14 @@ from nmt.checkpoint.folder import (
     TRAINING_FILES,
     WEIGHTS,
     dequantize,
+    find_model_folder,
     load_model,
     load_tensors,
-    model_folder,
     save_tensors,
 )
 from nmt.errors import ModelError
 from nmt.search.packed.arithmetic import quantize_rows
-from nmt.search.packed.engine import unpackable_part
+from nmt.search.packed.engine import find_unpackable_part
 from nmt.system.files import check_new, verify_checksums, whole_folder
 
 LARGEST = 127  # the largest integer; -128 is not used, so that the range is symmetric
@@ -46,8 +46,8 @@ def export(folder: str | Path, output: str | Path) -> None:
     output = Path(output)
     check_new(output)
     model = load_model(folder)  # raises the errors of a damaged model before anything is written
-    path = model_folder(folder)
-    if part := unpackable_part(model.config.model):
+    path = find_model_folder(folder)
+    if part := find_unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
     names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
     weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS)), path / WEIGHTS)
@@ -72,12 +72,12 @@ def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tens
                 f"{where}: {name} holds values that are not numbers: training diverged; use another checkpoint"
             )
         if matrix.dim() == 2:
-            scale = row_scales(matrix)
+            scale = compute_row_scales(matrix)
             result[name], result[name + SCALE] = quantize_rows(matrix, scale), scale
     return result
 
 
-def row_scales(matrix: Tensor) -> Tensor:
+def compute_row_scales(matrix: Tensor) -> Tensor:
     """Compute a scale for each row of a matrix (rows, columns), as a vector (rows,).
 
     The scale is the largest absolute value of the row divided by LARGEST, rounded to SCALE_BITS. The product of a scale

@@ -116,7 +116,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     Raises:
         ModelError: the folder does not exist, or a file in it is missing, damaged or unreadable.
     """
-    path = model_folder(folder)
+    path = find_model_folder(folder)
     files = verify_checksums(path, unread=TRAINING_FILES)
     config = load_folder_config(path)
     tokenizers = load_tokenizers(config.tokenizer, path, config.data.tags)
@@ -134,7 +134,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     )
 
 
-def model_folder(folder: str | Path) -> Path:
+def find_model_folder(folder: str | Path) -> Path:
     """Find the folder with the files of a model.
 
     This is `folder` itself if it is a model folder, or its best checkpoint if it is the output folder of a training

@@ -13,7 +13,7 @@ from nmt.errors import ModelError
 from nmt.system.files import DRAFT, saving, verify_checksums
 
 BEST, CHECKPOINTS = "best", "checkpoints"
-METRICS, LOG = "metrics.jsonl", "train.log"
+METRICS_FILE, LOG_FILE = "metrics.jsonl", "train.log"
 
 
 class CheckpointFolder:

@@ -26,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def body() -> None:
-        from nmt.checkpoint.average import average, newest_checkpoints
+        from nmt.checkpoint.average import average, find_newest_checkpoints
 
         folders = options.models
         if options.last:
-            folders = [folder for model in options.models for folder in newest_checkpoints(model, options.last)]
+            folders = [folder for model in options.models for folder in find_newest_checkpoints(model, options.last)]
         average(folders, options.output)
 
     return run(NAME, body)

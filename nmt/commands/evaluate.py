@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         texts = _read_texts(options)
         if options.report:
-            from nmt.evaluation.report.page import prepare
+            from nmt.evaluation.report.page import prepare_folder
 
-            prepare(options.report)
+            prepare_folder(options.report)
         if texts.hypotheses:
             language = _named_target(options) or options.to or ""
             output = Output(hypotheses=texts.hypotheses.lines, target_language=language)

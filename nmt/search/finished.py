@@ -116,7 +116,7 @@ class Finished:
         worst = heapq.nlargest(self.options.nbest, (score for score, _ in found))[-1]
         longest = self.options.max_length(self.lengths[sentence]) + 1
         for reranker in reversed(self.rerankers):
-            worst = reranker.least(worst, longest)
+            worst = reranker.lower_bound(worst, longest)
         return worst
 
     def select_remaining(self, beam: Beam) -> Integers | None:

@@ -30,7 +30,7 @@ class Strategy(Protocol):
         """Extend the hypotheses by one token. `nmt.search.beam.extend_beam` describes the arguments."""
         ...
 
-    def alone(self, sentence: int) -> Self:
+    def restart(self, sentence: int) -> Self:
         """Return a strategy that searches one sentence of the batch from the beginning."""
         ...
 
@@ -46,7 +46,7 @@ class BeamSearch:
     ) -> BeamStep:
         return extend_beam(beam, scores, candidates, self.width, attention, margins=margins)
 
-    def alone(self, sentence: int) -> Self:  # noqa: ARG002 - the strategy is the same for every sentence
+    def restart(self, sentence: int) -> Self:  # noqa: ARG002 - the strategy is the same for every sentence
         return self
 
 
@@ -87,7 +87,7 @@ def decode(
     if len(sentences) > 1:
         for index, sentence in enumerate(sentences):
             if found.margin(index) < scorer.tolerance:
-                results[index] = search([sentence], strategy=strategy.alone(index)).best(0)
+                results[index] = search([sentence], strategy=strategy.restart(index)).best(0)
     return results
 
 

@@ -43,7 +43,7 @@ class Reranker(Protocol):
         """Return the new score of a hypothesis, computed from the score before this step."""
         ...
 
-    def least(self, score: float, length: int) -> float:
+    def lower_bound(self, score: float, length: int) -> float:
         """Return the least input with which `rescore` may return `score` for a hypothesis of at most `length` tokens.
 
         The search drops live hypotheses below this bound. A bound of −∞ is always correct, and drops no hypothesis.
@@ -69,7 +69,7 @@ class LengthNormalization:
     def rescore(self, score: float, hypothesis: Scored) -> float:
         return score / float(hypothesis.length**self.exponent)
 
-    def least(self, score: float, length: int) -> float:
+    def lower_bound(self, score: float, length: int) -> float:
         return score * float(length**self.exponent)
 
     def tolerance(self, source_length: int) -> float:  # noqa: ARG002 - division by at least 1
@@ -93,7 +93,7 @@ class CoveragePenalty:
         smallest = torch.finfo(attention.dtype).tiny  # without attention, a token has a large but finite penalty
         return score + self.weight * float(attention.sum(dim=0).clamp(smallest, 1.0).log().sum())
 
-    def least(self, score: float, length: int) -> float:  # noqa: ARG002 - the penalty never raises a score
+    def lower_bound(self, score: float, length: int) -> float:  # noqa: ARG002 - the penalty never raises a score
         return score
 
     def tolerance(self, source_length: int) -> float:

@@ -71,7 +71,7 @@ class GumbelSampling:
         self.seeds, self.options = seeds, options
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
-    def alone(self, sentence: int) -> "GumbelSampling":
+    def restart(self, sentence: int) -> "GumbelSampling":
         return GumbelSampling(self.seeds[sentence : sentence + 1], self.options)
 
     def extend(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from nmt.checkpoint.folder import Model, load_folder_config, model_folder, unique_weights
+from nmt.checkpoint.folder import Model, find_model_folder, load_folder_config, unique_weights
 from nmt.config.schema import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
@@ -39,7 +39,7 @@ def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None
     same = dataclasses.replace(before, sampling=config.sampling, symbols=config.symbols) == config
     if not same or len(before.symbols) + len(new) != len(config.symbols):
         return None
-    tokenizers = load_tokenizers(config, model_folder(start.name))
+    tokenizers = load_tokenizers(config, find_model_folder(start.name))
     return add_symbols(tokenizers, new) if new else tokenizers
 
 
@@ -50,7 +50,7 @@ def check_start(config: ModelConfig, start: str) -> None:
         ModelError: The model is missing or damaged.
         ConfigError: The networks differ in more than their vocabularies.
     """
-    other = load_folder_config(model_folder(start)).model
+    other = load_folder_config(find_model_folder(start)).model
     differences = [
         f"{key} is {getattr(other, key)} there and {getattr(config, key)} here"
         for key in config.list_differences(other)

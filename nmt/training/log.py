@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from nmt.checkpoint.run_folder import LOG, METRICS
+from nmt.checkpoint.run_folder import LOG_FILE, METRICS_FILE
 from nmt.errors import MachineError
 from nmt.metrics.standard import MEASURES
 from nmt.system.files import saving, write_whole
@@ -55,7 +55,7 @@ class TrainingLog:
     """
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
-        self.path = output / METRICS
+        self.path = output / METRICS_FILE
         self.seconds_before = self._drop_after(update)  # seconds that earlier processes of this run took
         self.every = every
         self.bar = tqdm(
@@ -161,8 +161,8 @@ Log = TrainingLog | NoLog
 @contextlib.contextmanager
 def log_file(output: Path) -> Iterator[None]:
     """Also write all log messages of nmt to OUTPUT/train.log, with date and time, until the end of the block."""
-    with saving(output / LOG):
-        handler = logging.FileHandler(output / LOG, encoding="utf-8")
+    with saving(output / LOG_FILE):
+        handler = logging.FileHandler(output / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger("nmt")
     root.addHandler(handler)

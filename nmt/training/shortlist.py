@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint.folder import Model, load_folder_config, load_model, model_folder, save_shortlist
+from nmt.checkpoint.folder import Model, find_model_folder, load_folder_config, load_model, save_shortlist
 from nmt.config.schema import Config
 from nmt.data.corpora import read_first_epoch
 from nmt.data.pair import encode_pairs
@@ -55,7 +55,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
         ConfigError: `config` has different languages or tags from the model.
         MachineError: The model folder or its parent folder cannot be written.
     """
-    path = model_folder(folder)
+    path = find_model_folder(folder)
     with saving(path.parent):
         draft = tempfile.TemporaryDirectory(dir=path.parent, prefix=DRAFT, ignore_cleanup_errors=True)
     with draft as prepared:

@@ -20,7 +20,7 @@ from nmt.translation.request import Segment, Translation
 
 # The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
 MAX_SEGMENTS, MAX_ROWS = 96, 640
-MAX_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
+MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
 # Processes share the segments if each gets at least this many. Smaller batches take about as long as larger ones.
 MIN_SHARE = 4
 # Unused memory is returned to the system after this number of hypotheses, which halves the memory use.
@@ -59,12 +59,12 @@ def divide(lengths: Sequence[int], count: int) -> list[range]:
 
 
 def cut(positions: range, lengths: Sequence[int], size: int) -> Iterator[range]:
-    """Cut `positions` into ranges of at most `size` segments and MAX_TOKENS tokens.
+    """Cut `positions` into ranges of at most `size` segments and MAX_BATCH_TOKENS tokens.
 
-    A segment of more than MAX_TOKENS tokens has a range to itself.
+    A segment of more than MAX_BATCH_TOKENS tokens has a range to itself.
     """
     while positions:
-        end = max(1, min(size, MAX_TOKENS // lengths[positions[0]]))  # the first segment is the longest
+        end = max(1, min(size, MAX_BATCH_TOKENS // lengths[positions[0]]))  # the first segment is the longest
         yield positions[:end]
         positions = positions[end:]
 

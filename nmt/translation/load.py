@@ -7,7 +7,7 @@ from typing import Any
 from nmt.checkpoint.folder import Model
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
-from nmt.search.packed.engine import build_scorer, unpackable_part
+from nmt.search.packed.engine import build_scorer, find_unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.system.machine import one_thread
 
@@ -18,7 +18,7 @@ def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
     """Build a scorer for each model, for a CPU and in this precision. See `build_scorer` for the errors."""
     with one_thread():  # precomputed tables must not depend on the number of threads
         scorers = [build_scorer(model.network, precision) for model in models]
-    if unknown := dict.fromkeys(part for model in models if (part := unpackable_part(model.config.model))):
+    if unknown := dict.fromkeys(part for model in models if (part := find_unpackable_part(model.config.model))):
         logger.info("%s: cannot be packed for int8; PyTorch translates instead, slower and in fp32", ", ".join(unknown))
     return scorers
 

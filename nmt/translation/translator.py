@@ -27,7 +27,7 @@ from nmt.translation.workers import Workers, can_fork
 
 logger = logging.getLogger(__name__)
 
-MAX_TOKENS = 200  # the maximum for a segment; an LSTM trained on sentences translates longer segments badly
+MAX_SEGMENT_TOKENS = 200  # the maximum for a segment; an LSTM trained on sentences translates longer segments badly
 
 
 class Translator:
@@ -72,7 +72,7 @@ class Translator:
         self.data = models[0].config.data
         self.batch_size = batch_size
         trained = min(model.config.data.max_length for model in models)  # all were trained on sentences this long
-        self._segmenter = Segmenter(self.tokenizers.source, self.data, max(MAX_TOKENS, trained))
+        self._segmenter = Segmenter(self.tokenizers.source, self.data, max(MAX_SEGMENT_TOKENS, trained))
         self._search = BatchSearch(
             scorer=combine_scorers(models, scorers),
             shortlist=choose_shortlist(models) if shortlist else None,

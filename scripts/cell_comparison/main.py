@@ -24,7 +24,7 @@ from cell_comparison.memory import Settings
 from cell_comparison.sizes import CELLS, LEARNING_RATES
 from cell_comparison.tasks import TASKS
 from cell_comparison.work import Job, commits, results
-from nmt.checkpoint.folder import model_folder as find_model
+from nmt.checkpoint.folder import find_model_folder
 from nmt.commands.arguments import whole_number
 from nmt.commands.process import run
 from nmt.evaluation.report.draw import require_matplotlib
@@ -121,7 +121,7 @@ def translation_jobs(options: argparse.Namespace) -> list[Job]:
 
 def checksums(options: argparse.Namespace, cell: str) -> str:
     """Of a model that was trained before."""
-    path = find_model(model_folder(options, cell)) / CHECKSUMS
+    path = find_model_folder(model_folder(options, cell)) / CHECKSUMS
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 

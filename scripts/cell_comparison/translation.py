@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cell_comparison.sizes import CELLS, equal_size
-from nmt.checkpoint.folder import load_folder_config, load_model, model_folder
+from nmt.checkpoint.folder import find_model_folder, load_folder_config, load_model
 from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
 from nmt.data.text_files import find_file, read_lines
@@ -71,7 +71,7 @@ def train_and_score(cell: str, config: str, overrides: Sequence[str], corpus: st
 
 def score(cell: str, corpus: str, folder: str) -> dict[str, Any]:
     """What a trained model shows: scores, BLEU by length on the test set, parameters and training time."""
-    config = load_folder_config(model_folder(folder))
+    config = load_folder_config(find_model_folder(folder))
     if config.model.cell != cell:
         raise ModelError(
             f"{folder}: its cell is {config.model.cell}, not {cell}; name models of {', '.join(CELLS)}, in this order"

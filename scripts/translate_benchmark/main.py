@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.folder import load_folder_config, model_folder
+from nmt.checkpoint.folder import find_model_folder, load_folder_config
 from nmt.commands import arguments, process
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError
@@ -99,7 +99,7 @@ def parse() -> argparse.Namespace:
 def read_test_set(options: argparse.Namespace) -> TestSet:
     source, reference = list(read_lines(options.source)), list(read_lines(options.reference))
     check_lengths([(options.source, source), (options.reference, reference)])
-    config = load_folder_config(model_folder(options.models[0]))
+    config = load_folder_config(find_model_folder(options.models[0]))
     shown = slice(options.sentences)
     return TestSet(source=source[shown], reference=reference[shown], target_language=config.data.target_language)
 

@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from nmt.checkpoint.average import cosine, newest_checkpoints
+from nmt.checkpoint.average import cosine, find_newest_checkpoints
 from nmt.checkpoint.folder import load_model, load_tensors
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.average import main
@@ -44,7 +44,7 @@ def test_models_by_name(run: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(mean, (2 * weights(first)[name] + weights(third)[name]) / 3)
     assert main([str(second), "--output", str(tmp_path / "same")]) == 0
     assert all(torch.equal(weight, weights(second)[name]) for name, weight in weights(tmp_path / "same").items())
-    assert newest_checkpoints(run, 2) == [second, third]
+    assert find_newest_checkpoints(run, 2) == [second, third]
 
 
 def test_the_mean_is_rounded_once(run: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
-from nmt.checkpoint.export import row_scales
+from nmt.checkpoint.export import compute_row_scales
 from nmt.checkpoint.folder import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st_numpy.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=floats))
 def test_quantizing_dequantized_rows_gives_the_same_integers(values: np.ndarray) -> None:
     matrix = torch.from_numpy(values)
-    scale = row_scales(matrix)
+    scale = compute_row_scales(matrix)
     whole = quantize_rows(matrix, scale)
     # The product is exact: float64, which holds all of its bits, gives the same values.
     product = whole.float() * scale.unsqueeze(1)

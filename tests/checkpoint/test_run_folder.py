@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from nmt.checkpoint.folder import TrainingState, build_network, load_model, model_folder, save_model, unique_weights
+from nmt.checkpoint.folder import (
+    TrainingState,
+    build_network,
+    find_model_folder,
+    load_model,
+    save_model,
+    unique_weights,
+)
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError
@@ -113,6 +120,6 @@ def test_checkpoints_are_in_the_order_of_their_updates(tmp_path: Path, folder: P
 def test_a_folder_and_its_output_folder_are_the_same_model(tmp_path: Path, folder: Path) -> None:
     saved = checkpoints(tmp_path / "out", folder, 5, 10)
     saved.choose(5)
-    assert model_folder(saved.path(10)) == saved.path(10)
-    assert model_folder(tmp_path / "out") == saved.path(5).resolve()
+    assert find_model_folder(saved.path(10)) == saved.path(10)
+    assert find_model_folder(tmp_path / "out") == saved.path(5).resolve()
     assert load_model(tmp_path / "out").name == str(tmp_path / "out")

@@ -15,7 +15,7 @@ import pytest
 from nmt.errors import MachineError
 from nmt.evaluation.report.build import MAPS, MAX_MAP_TOKENS, WORST, Report, ReportInputs, build_report
 from nmt.evaluation.report.history import History
-from nmt.evaluation.report.page import prepare, render, write_page
+from nmt.evaluation.report.page import prepare_folder, render, write_page
 from nmt.evaluation.scores import Evaluation, evaluate
 from nmt.metrics.metric import Scoring
 from nmt.translation.request import Translation
@@ -216,7 +216,7 @@ def test_a_baseline_is_shown() -> None:
 
 def test_the_folder_is_made_and_the_page_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "report"
-    prepare(str(folder))
+    prepare_folder(str(folder))
     assert list(folder.iterdir()) == []
     for _ in range(2):
         write_page(str(folder), report())
@@ -227,7 +227,7 @@ def test_a_bad_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(MachineError, match=r"file.*: cannot be written"):
-            prepare(str(folder))
+            prepare_folder(str(folder))
 
 
 def test_a_missing_package_is_reported_before_anything_is_written(
@@ -235,5 +235,5 @@ def test_a_missing_package_is_reported_before_anything_is_written(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MachineError, match=r"nmt\[plots\]"):
-        prepare(str(tmp_path / "report"))
+        prepare_folder(str(tmp_path / "report"))
     assert not (tmp_path / "report").exists()

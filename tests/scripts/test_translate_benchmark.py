@@ -19,7 +19,7 @@ from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, 
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, timed
 from translate_benchmark.table import document, number, starts
 
-from nmt.checkpoint.folder import load_model, model_folder, save_shortlist
+from nmt.checkpoint.folder import find_model_folder, load_model, save_shortlist
 from nmt.errors import DataError
 from nmt.model.candidates import Shortlist
 from nmt.search.packed import kernels
@@ -40,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     every = np.arange(EOS, tokenizers.target.size)
     best = np.full((tokenizers.source.size, 1), EOS)
     shortlist = Shortlist(target_size=tokenizers.target.size, frequent=every, best=best)
-    save_shortlist(model_folder(folder / "run"), shortlist)
+    save_shortlist(find_model_folder(folder / "run"), shortlist)
     return folder / "run"
 
 

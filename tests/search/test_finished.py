@@ -122,7 +122,7 @@ class PreferShort:
     def rescore(self, score: float, hypothesis: Scored) -> float:
         return score - 10 * len(hypothesis.tokens())
 
-    def least(self, score: float, length: int) -> float:
+    def lower_bound(self, score: float, length: int) -> float:
         return -math.inf
 
     def tolerance(self, source_length: int) -> float:

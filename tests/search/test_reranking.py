@@ -30,7 +30,7 @@ def test_length_normalization(exponent: float) -> None:
     reranker = LengthNormalization(exponent)
     assert reranker.rescore(-6.0, Found(length=4)) == pytest.approx(-6 / 4**exponent)
     assert reranker.rescore(-6.0, Found(length=1)) == -6
-    assert reranker.least(reranker.rescore(-6.0, Found(length=4)), 4) == pytest.approx(-6)
+    assert reranker.lower_bound(reranker.rescore(-6.0, Found(length=4)), 4) == pytest.approx(-6)
     assert reranker.tolerance(9) == 0
     assert not reranker.needs_attention
 
@@ -43,7 +43,7 @@ def test_coverage_penalty() -> None:
         -1 + 2 * math.log(2**-126), rel=1e-3
     )
     assert reranker.rescore(-1.0, Found(length=2, rows=((1.0, 0.0), (0.0, 1.0)))) == -1
-    assert reranker.least(-3.0, 7) == -3
+    assert reranker.lower_bound(-3.0, 7) == -3
     assert reranker.tolerance(9) == 18
     assert reranker.needs_attention
 

@@ -22,14 +22,14 @@ from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.search.loop import decode
 from nmt.search.options import SampleOptions, SearchOptions
-from nmt.search.packed.arithmetic import exact_int8
+from nmt.search.packed.arithmetic import multiplies_int8_exactly
 from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import CHECKSUMS, checksum
 from nmt.training.run import train
 from nmt.translation import batches
 from nmt.translation import translator as module
 from nmt.translation.request import Segment
-from nmt.translation.translator import MAX_TOKENS
+from nmt.translation.translator import MAX_SEGMENT_TOKENS
 from nmt.translation.workers import can_fork
 from nmt.types import EOS
 
@@ -186,7 +186,7 @@ def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
 
     exact = Translator([load_model(model)]).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
     assert score("fp32") == pytest.approx(exact, abs=1e-5)
-    for precision in ("bf16", "int8") if exact_int8() else ("bf16",):
+    for precision in ("bf16", "int8") if multiplies_int8_exactly() else ("bf16",):
         assert score(precision) != pytest.approx(exact, abs=1e-5)
         assert score(precision) == pytest.approx(exact, abs=0.1)
 
@@ -426,7 +426,7 @@ def test_a_model_that_learned_longer_lines_translates_them_whole(
     ]
     short, long = map(Translator.load, folders)
     both = Translator.load(*reversed(folders))
-    assert [each._segmenter.max_tokens for each in (short, long, both)] == [MAX_TOKENS, 300, MAX_TOKENS]
+    assert [each._segmenter.max_tokens for each in (short, long, both)] == [MAX_SEGMENT_TOKENS, 300, MAX_SEGMENT_TOKENS]
     line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
     for translator in (long, short):
         translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))

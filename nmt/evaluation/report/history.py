@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.checkpoint.run_folder import METRICS
+from nmt.checkpoint.run_folder import METRICS_FILE
 from nmt.errors import ModelError
 from nmt.system.files import reason
 
@@ -52,7 +52,7 @@ def read_history(folder: Path) -> History | None:
     Raises:
         ModelError: the history cannot be read.
     """
-    path = folder / METRICS
+    path = folder / METRICS_FILE
     if not path.is_file():
         return None
     try:

@@ -17,7 +17,7 @@ from nmt.system.files import saving, write_whole
 PAGE = "index.html"
 
 
-def prepare(folder: str) -> None:
+def prepare_folder(folder: str) -> None:
     """Make the folder, and check that a report can be drawn and written to the folder.
 
     This reports an error before the long computation of the scores.

@@ -31,8 +31,8 @@ Product = Callable[[Tensor], Tensor]
 """A function that computes y = W x + b for each row, from x (N, D) to y (N, F), both float32. The caller may overwrite
 the result. F is the number of outputs."""
 
-EXACT = 2**24  # float32 represents every integer up to this one
-COARSE = 5e-2  # nats; the tolerance if a rounding error can move a factor to its next level
+MAX_EXACT_INTEGER = 2**24  # float32 represents every integer up to this one
+COARSE_TOLERANCE = 5e-2  # nats; the tolerance if a rounding error can move a factor to its next level
 LEVELS = (127, 63, 31, 15)  # the choices for the number of levels on each side of 0
 # A compiled loop is faster than torch's operator up to this number of multiplications and of weights.
 MAX_COMPILED_PRODUCTS, MAX_COMPILED_WEIGHTS = 2**20, 2**19
@@ -144,7 +144,7 @@ class Float32(Arithmetic):
 class BFloat16(Arithmetic):
     """Products in bfloat16 with sums in float32. Everything else is in float32."""
 
-    tolerance = COARSE
+    tolerance = COARSE_TOLERANCE
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.bfloat16()
@@ -225,12 +225,14 @@ class Int8SoftmaxWeights(SoftmaxWeights):
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
         self.weight, self.scale = quantize(weight)
         self.bias, self.bounded = bias, bounded
-        self.own = CompiledWeights(self.weight, self.scale, bias, kernels.FINE)
+        self.compiled = CompiledWeights(self.weight, self.scale, bias, kernels.FINE_LEVELS)
 
     def select_candidates(self, candidates: Candidates) -> CandidateProduct:
         if candidates.counts is None or not (self.bounded and kernels.AVAILABLE):
             return super().select_candidates(candidates)
-        return SentenceProducts(weights=self.own, tokens=candidates.tokens.numpy(), counts=candidates.counts.numpy())
+        return SentenceProducts(
+            weights=self.compiled, tokens=candidates.tokens.numpy(), counts=candidates.counts.numpy()
+        )
 
     @functools.cached_property
     def all(self) -> Product:
@@ -319,7 +321,7 @@ class BoundedInt8Product:
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.packed = pack_int8(weight, scale, bias)
         self.compiled: CompiledWeights | None = None
-        if kernels.AVAILABLE and weight.numel() <= MAX_COMPILED_WEIGHTS and compiled_agrees():
+        if kernels.AVAILABLE and weight.numel() <= MAX_COMPILED_WEIGHTS and check_compiled_product():
             outputs = len(weight)
             bias = torch.zeros(outputs) if bias is None else bias
             self.compiled = CompiledWeights(weight.contiguous(), scale, bias, np.float32(127))
@@ -350,11 +352,11 @@ def _clamp_scale(largest: Tensor) -> Tensor:
 
 def _exact_levels(terms: int) -> int:
     """Return the largest number of levels on each side of 0 with which float32 sums of `terms` products are exact."""
-    return next(levels for levels in LEVELS if levels**2 * terms <= EXACT)
+    return next(levels for levels in LEVELS if levels**2 * terms <= MAX_EXACT_INTEGER)
 
 
 @functools.cache
-def compiled_agrees() -> bool:
+def check_compiled_product() -> bool:
     """Check whether the compiled product and torch's int8 product give identical results on this machine.
 
     The inputs include values halfway between two levels and their neighbors, where the rounding may differ.
@@ -368,7 +370,7 @@ def compiled_agrees() -> bool:
     return torch.equal(got, multiply_int8(x, pack_int8(weight, scale, bias)))
 
 
-def exact_int8() -> bool:
+def multiplies_int8_exactly() -> bool:
     """Check whether torch's int8 products are exact on this machine.
 
     On older processors the sums of int8 products saturate. Some processors do not support int8 products at all.

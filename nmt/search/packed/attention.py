@@ -18,12 +18,12 @@ from nmt.types import Integers
 
 # The source length is padded to a multiple of this number, so that padding does not change the order of the terms in
 # the sum of the softmax.
-MULTIPLE = 16
+LENGTH_MULTIPLE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Encoder outputs of a batch. They are zero at padding, and S is a multiple of `MULTIPLE`."""
+    """Encoder outputs of a batch. They are zero at padding, and S is a multiple of `LENGTH_MULTIPLE`."""
 
     values: Tensor  # (B, S, C)
     mask: Tensor  # (B, S) bool, True at real tokens
@@ -132,7 +132,7 @@ class TorchAttention(PackedAttention[KeysValues]):
         return context.flatten(0, 1), weights.view(-1, S)
 
 
-class Dot(TorchAttention):
+class PackedDotAttention(TorchAttention):
     """Dot attention, score = qᵀ k. If `project` is None, the keys are the encoder outputs."""
 
     def __init__(
@@ -151,7 +151,7 @@ class Dot(TorchAttention):
         return products if scale is None else products.mul_(scale)
 
 
-class CompiledDot(PackedAttention[Int8KeysValues]):
+class CompiledDotAttention(PackedAttention[Int8KeysValues]):
     """Dot attention in a compiled loop, with keys and values in int8. All queries must be between -1 and 1."""
 
     def __init__(self, values: Product | None, project: Product | None) -> None:
@@ -181,7 +181,7 @@ class CompiledDot(PackedAttention[Int8KeysValues]):
         return torch.from_numpy(context), torch.from_numpy(weights)
 
 
-class Additive(TorchAttention):
+class PackedAdditiveAttention(TorchAttention):
     """Additive attention, score = wᵀ tanh(W q + U v). U v is computed once per batch."""
 
     def __init__(
@@ -208,7 +208,7 @@ class Additive(TorchAttention):
         return self.score(joined.flatten(0, 2)).view(B, K, -1).add_(attended.padding)
 
 
-class MultiHead(TorchAttention):
+class PackedMultiHeadAttention(TorchAttention):
     """Multi-head attention with scaled dot products."""
 
     def __init__(self, attention: MultiHeadAttention, arithmetic: Arithmetic, *, bounded: tuple[bool, bool]) -> None:
@@ -258,16 +258,16 @@ def pack_attention(
         bounded: two flags. The first states that queries, and the second that encoder outputs, are between -1 and 1.
     """
     if isinstance(attention, MultiHeadAttention):
-        return MultiHead(attention, arithmetic, bounded=bounded)
+        return PackedMultiHeadAttention(attention, arithmetic, bounded=bounded)
     if isinstance(attention, AdditiveAttention):
-        return Additive(attention, arithmetic, values, bounded=bounded)
+        return PackedAdditiveAttention(attention, arithmetic, values, bounded=bounded)
     assert isinstance(attention, DotAttention)
     project = None
     if isinstance(attention, GeneralAttention):
         project = arithmetic.product(attention.key.weight, None, bounded=bounded[1])
     if kernels.AVAILABLE and isinstance(arithmetic, Int8) and bounded[0]:
-        return CompiledDot(values, project)
-    return Dot(arithmetic, values, bounded=bounded[0], project=project)
+        return CompiledDotAttention(values, project)
+    return PackedDotAttention(arithmetic, values, bounded=bounded[0], project=project)
 
 
 def _to_bytes(x: Tensor, lengths: Integers) -> tuple[Bytes, Floats]:

@@ -50,18 +50,18 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class TableRows:
     """Selected rows (N, F) of a table. A compiled loop reads them from the table, so they need not be copied."""
 
     table: Tensor  # (V, F)
-    numbers: Tensor | None = None  # (N,) the indices of the rows; None: all, in order
+    indices: Tensor | None = None  # (N,) the indices of the rows; None: all, in order
 
     def gather(self) -> Tensor:
         """Return the selected rows as one tensor, (N, F)."""
-        return self.table if self.numbers is None else self.table.index_select(0, self.numbers)
+        return self.table if self.indices is None else self.table.index_select(0, self.indices)
 
 
-def compute_next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state: CellState) -> CellState:
+def compute_next_state(cell: str, inputs: TableRows | None, recurrent: Tensor, state: CellState) -> CellState:
     """Compute the state after a step.
 
     Args:
@@ -76,22 +76,22 @@ def compute_next_state(cell: str, inputs: Rows | None, recurrent: Tensor, state:
     return EQUATIONS[cell](inputs.gather(), recurrent, state)
 
 
-def step_lstm(gates: Tensor, added: Rows | None, state: CellState) -> CellState:
+def step_lstm(gates: Tensor, added: TableRows | None, state: CellState) -> CellState:
     """Apply `lstm_` to the sum of gates (N, 4H) and rows of a table."""
     if not kernels.AVAILABLE:
         return lstm_(gates if added is None else gates.add_(added.gather()), state)
     c = state[1].contiguous()
     h_next, c_next = torch.empty_like(c), torch.empty_like(c)
-    table, numbers = _rows(added, gates)
-    kernels.lstm(gates.numpy(), table, numbers, c.numpy(), h_next.numpy(), c_next.numpy())
+    table, rows = _table_and_rows(added, gates)
+    kernels.lstm(gates.numpy(), table, rows, c.numpy(), h_next.numpy(), c_next.numpy())
     return h_next, c_next
 
 
-def _rows(added: Rows | None, gates: Tensor) -> tuple[Floats, Integers]:
+def _table_and_rows(added: TableRows | None, gates: Tensor) -> tuple[Floats, Integers]:
     N, F = gates.shape
     if added is None:
         return np.zeros((1, F), np.float32), np.zeros(N, np.int64)
-    return added.table.numpy(), np.arange(N) if added.numbers is None else added.numbers.numpy()
+    return added.table.numpy(), np.arange(N) if added.indices is None else added.indices.numpy()
 
 
 def pack_state(cell: str, state: CellState) -> CellState:
@@ -99,7 +99,7 @@ def pack_state(cell: str, state: CellState) -> CellState:
     return (state[0], state[1] * 2.0) if cell == "lstm" else state
 
 
-class Weights:
+class LayerWeights:
     """Copies of W, U and the biases of one recurrent layer.
 
     For an LSTM, the rows of the candidate g are doubled, because `lstm_` needs 2 g.
@@ -116,7 +116,7 @@ class Weights:
         self.input, self.recurrent, self.input_bias, self.recurrent_bias = w_input, w_recurrent, b_input, b_recurrent
 
 
-class Layer:
+class PackedLayer:
     """One recurrent layer of a decoder.
 
     Args:
@@ -127,7 +127,7 @@ class Layer:
         bounded: whether all remaining inputs are guaranteed to be between -1 and 1.
     """
 
-    def __init__(self, weights: Weights, arithmetic: Arithmetic, *, added: int, bounded: bool) -> None:
+    def __init__(self, weights: LayerWeights, arithmetic: Arithmetic, *, added: int, bounded: bool) -> None:
         self.cell = weights.cell
         inputs, recurrent = weights.input[:, added:], weights.recurrent
         bias = torch.zeros_like(weights.input_bias) if added else weights.input_bias
@@ -142,7 +142,7 @@ class Layer:
             self.input = arithmetic.product(inputs, bias, bounded=bounded)
         self.recurrent = arithmetic.product(recurrent, weights.recurrent_bias, bounded=True)
 
-    def step(self, added: Rows | None, inputs: Tensor | None, state: CellState) -> CellState:
+    def step(self, added: TableRows | None, inputs: Tensor | None, state: CellState) -> CellState:
         """Compute the next state.
 
         Args:
@@ -156,5 +156,5 @@ class Layer:
         if self.input is not None:
             assert inputs is not None
             product = self.input(inputs)
-            added = Rows(table=product if added is None else product.add_(added.gather()))
+            added = TableRows(table=product if added is None else product.add_(added.gather()))
         return compute_next_state(self.cell, added, self.recurrent(state[0]), state)

@@ -16,7 +16,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import CellState, DecoderState
 from nmt.search.packed.arithmetic import Arithmetic, Product
 from nmt.search.packed.attention import Encoded, pack_attention
-from nmt.search.packed.cells import Layer, Rows, Weights, add_tanh_, pack_state, tanh_
+from nmt.search.packed.cells import LayerWeights, PackedLayer, TableRows, add_tanh_, pack_state, tanh_
 
 MAX_TABLE_BYTES = 2**27
 
@@ -27,9 +27,9 @@ class EmbeddingTable:
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
 
-    def __call__(self, tokens: Tensor) -> Rows:
+    def __call__(self, tokens: Tensor) -> TableRows:
         """Return the rows (N, F) of the table for tokens (N,)."""
-        return Rows(table=self.rows, numbers=tokens)
+        return TableRows(table=self.rows, indices=tokens)
 
 
 class EmbeddingProduct:
@@ -38,9 +38,9 @@ class EmbeddingProduct:
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
 
-    def __call__(self, tokens: Tensor) -> Rows:
+    def __call__(self, tokens: Tensor) -> TableRows:
         """See `EmbeddingTable`."""
-        return Rows(table=self.product(self.embedding.index_select(0, tokens)))
+        return TableRows(table=self.product(self.embedding.index_select(0, tokens)))
 
 
 class PackedBridge:
@@ -82,32 +82,32 @@ class PackedDecoder(ABC):
     def __init__(self, network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> None:
         decoder, config = network.decoder, network.config
         assert isinstance(decoder.combine, Combine)
-        several = isinstance(decoder.attention, MultiHeadAttention)
+        multi_head = isinstance(decoder.attention, MultiHeadAttention)
         feeding = isinstance(decoder, InputFeedingDecoder)
         self.residual = decoder.residual
         self.norms: Sequence[nn.Module] = list(decoder.norms)
         hidden = [
             isinstance(norm, nn.Identity) and not (index and self.residual) for index, norm in enumerate(self.norms)
         ]
-        above = [below and (feeding or (bounded and not several)) for below in hidden]
-        weights = [Weights(layer) for layer in decoder.layers]
+        above = [below and (feeding or (bounded and not multi_head)) for below in hidden]
+        weights = [LayerWeights(layer) for layer in decoder.layers]
         self.embedded = _pack_embedding(weights[0], network.target_embedding.scaled, arithmetic)
-        self.layers = [Layer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
+        self.layers = [PackedLayer(weights[0], arithmetic, added=config.embedding_size, bounded=True)]
         self.layers += [
-            Layer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
+            PackedLayer(one, arithmetic, added=0, bounded=below) for one, below in zip(weights[1:], above, strict=False)
         ]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
         # If only h̃ uses the context c, the part of W [c; h] for c is computed once for each source token (`values` of
         # `TorchAttention`).
-        self.folded = not several and (feeding or len(self.layers) == 1)
+        self.folded = not multi_head and (feeding or len(self.layers) == 1)
         if self.folded:
             C = config.encoder_size
             context, weight = weight[:, :C], weight[:, C:]
             values = arithmetic.product(context, None, bounded=bounded)
         query = hidden[-1 if feeding else 0]
         self.attention = pack_attention(decoder.attention, arithmetic, values, bounded=(query, bounded))
-        known = hidden[-1] and (self.folded or (bounded and not several))
+        known = hidden[-1] and (self.folded or (bounded and not multi_head))
         self.combine = arithmetic.product(weight, decoder.combine.bias, bounded=known)
 
     def start(self, encoded: Encoded) -> DecoderState:
@@ -173,7 +173,9 @@ def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> 
     return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
 
 
-def _pack_embedding(weights: Weights, embedding: Tensor, arithmetic: Arithmetic) -> EmbeddingTable | EmbeddingProduct:
+def _pack_embedding(
+    weights: LayerWeights, embedding: Tensor, arithmetic: Arithmetic
+) -> EmbeddingTable | EmbeddingProduct:
     V, E = embedding.shape
     weight = weights.input[:, :E]
     if 4 * V * weight.size(0) <= MAX_TABLE_BYTES:

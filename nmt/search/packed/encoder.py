@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from nmt.model.encoder import BidirectionalLayer, Encoder, reverse_positions
 from nmt.model.state import CellState
 from nmt.search.packed.arithmetic import Arithmetic, BoundedInt8Product
-from nmt.search.packed.attention import MULTIPLE, Encoded
-from nmt.search.packed.cells import Rows, Weights, compute_next_state
+from nmt.search.packed.attention import LENGTH_MULTIPLE, Encoded
+from nmt.search.packed.cells import LayerWeights, TableRows, compute_next_state
 
 
-class Bidirectional:
+class PackedBidirectionalLayer:
     """A bidirectional layer."""
 
     def __init__(self, layer: BidirectionalLayer, arithmetic: Arithmetic, *, bounded: bool) -> None:
         """`bounded` states that all inputs are between -1 and 1."""
-        both = [Weights(part) for part in (layer.forward_layer, layer.backward_layer)]
+        both = [LayerWeights(part) for part in (layer.forward_layer, layer.backward_layer)]
         self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
         self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
         self.inputs = [arithmetic.product(one.input, one.input_bias, bounded=bounded) for one in both]
@@ -39,7 +39,7 @@ class Bidirectional:
         outputs = []
         for step in zip(*(part.unbind() for part in projected), strict=True):
             gates = torch.cat([product(h) for product, h in zip(self.recurrent, state[0].chunk(2), strict=True)])
-            state = compute_next_state(self.cell, Rows(table=torch.cat(step)), gates, state)
+            state = compute_next_state(self.cell, TableRows(table=torch.cat(step)), gates, state)
             outputs.append(state[0])
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
@@ -63,13 +63,13 @@ class PackedEncoder:
         self.bounded = False  # whether the inputs of the next layer are between -1 and 1; embeddings may be larger
         for index, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
             assert isinstance(layer, BidirectionalLayer)
-            self.layers.append(Bidirectional(layer, arithmetic, bounded=self.bounded))
+            self.layers.append(PackedBidirectionalLayer(layer, arithmetic, bounded=self.bounded))
             self.bounded = isinstance(norm, nn.Identity) and not (index and self.residual)
 
     def __call__(self, embedded: Tensor, lengths: Tensor) -> Encoded:
         """Encode source embeddings (B, S, E) with lengths (B,)."""
         S = embedded.size(1)
-        mask = torch.arange(-(-S // MULTIPLE) * MULTIPLE) < lengths.unsqueeze(1)
+        mask = torch.arange(-(-S // LENGTH_MULTIPLE) * LENGTH_MULTIPLE) < lengths.unsqueeze(1)
         positions = reverse_positions(lengths, S).t()
         hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):

@@ -17,13 +17,20 @@ from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState
 from nmt.search.packed import kernels
-from nmt.search.packed.arithmetic import ARITHMETICS, COARSE, Arithmetic, CandidateProduct, Int8, exact_int8
+from nmt.search.packed.arithmetic import (
+    ARITHMETICS,
+    COARSE_TOLERANCE,
+    Arithmetic,
+    CandidateProduct,
+    Int8,
+    multiplies_int8_exactly,
+)
 from nmt.search.packed.attention import Int8KeysValues, KeysValues
 from nmt.search.packed.decoder import pack_decoder
 from nmt.search.packed.encoder import PackedEncoder
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 
-VECTOR = 32  # the number of elements that torch's loops process at once
+VECTOR_SIZE = 32  # the number of elements that torch's loops process at once
 
 # For each of these keys of the model configuration, the values that can be packed.
 PACKABLE: dict[str, tuple[object, ...]] = {
@@ -39,7 +46,7 @@ PACKABLE: dict[str, tuple[object, ...]] = {
 }
 
 
-def unpackable_part(config: ModelConfig) -> str | None:
+def find_unpackable_part(config: ModelConfig) -> str | None:
     """Return the first part of a network that cannot be packed, as `model.key=value`. None: all parts can be packed."""
     values = {key: getattr(config, key) for key in PACKABLE}
     return next((f"model.{key}={value}" for key, value in values.items() if value not in PACKABLE[key]), None)
@@ -52,7 +59,7 @@ class EngineState:
     attended: KeysValues | Int8KeysValues  # B rows
     decoder: DecoderState  # N rows
     output: CandidateProduct  # of B sentences
-    length: int  # S, without the padding of `MULTIPLE`
+    length: int  # S, without the padding of `LENGTH_MULTIPLE`
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
         decoder = self.decoder.select(rows)
@@ -73,7 +80,7 @@ class Engine:
             # Whether the rows of all matrices fill whole vectors of the processor. torch processes the last elements of
             # a row that fill no vector in another way, which rounds differently.
             encoder_size, decoder_size = network.config.encoder_size, network.config.decoder_size
-            self.fits = encoder_size % (2 * VECTOR) == 0 and decoder_size % VECTOR == 0
+            self.fits = encoder_size % (2 * VECTOR_SIZE) == 0 and decoder_size % VECTOR_SIZE == 0
             self.embedding = network.source_embedding.scaled
             self.encoder = PackedEncoder(network.encoder, arithmetic)
             self.decoder = pack_decoder(network, arithmetic, bounded=self.encoder.bounded)
@@ -81,7 +88,7 @@ class Engine:
             self.project = (
                 arithmetic.product(project.weight, None, bounded=True) if isinstance(project, Linear) else None
             )
-            self.columns = arithmetic.softmax_weights(
+            self.softmax = arithmetic.softmax_weights(
                 network.output.weight, network.output.bias, bounded=self.project is None
             )
 
@@ -92,7 +99,7 @@ class Engine:
         In int8 it is larger if rows do not fill whole vectors of the processor, or if torch uses several threads.
         """
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
-            return COARSE
+            return COARSE_TOLERANCE
         return self.arithmetic.tolerance
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EngineState:
@@ -100,7 +107,7 @@ class Engine:
         return EngineState(
             attended=self.decoder.attention.start(encoded),
             decoder=self.decoder.start(encoded),
-            output=self.columns.select_candidates(candidates),
+            output=self.softmax.select_candidates(candidates),
             length=source.size(1),
         )
 
@@ -136,14 +143,14 @@ def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
     """
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")
-    if part := unpackable_part(network.config):
+    if part := find_unpackable_part(network.config):
         if precision not in ("auto", "fp32"):
             raise ConfigError(f"precision {precision}: not for models with {part}; choose precision auto or fp32")
         return ModelScorer(network)
-    exact = precision in ("auto", "int8") and exact_int8()
+    exact = precision in ("auto", "int8") and multiplies_int8_exactly()
     if precision == "int8" and not exact:
         raise MachineError("precision int8: this processor does not compute it exactly; choose precision auto or fp32")
     if precision == "auto":
         precision = "int8" if exact else "fp32"
-    kernels.prepare()
+    kernels.compile_loops()
     return Engine(network, ARITHMETICS[precision]())

@@ -19,7 +19,7 @@ from nmt.types import Integers
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.int8]
-Words = NDArray[np.int16]
+Shorts = NDArray[np.int16]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -33,7 +33,7 @@ _LOG2E = _f(1.44269504)
 _LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
 _TO_WHOLE = _f(3 * 2**22)  # adding and then subtracting this rounds a number below 2²² to the nearest integer
 # The number of levels on each side of 0 of activations in 16 bits. Sums of 8,000 products with int8 stay below 2³¹.
-FINE = _f(2047)
+FINE_LEVELS = _f(2047)
 _BLOCK = 64  # the number of elements that `select_extensions` skips at once if the largest of them is too small
 
 
@@ -121,7 +121,7 @@ def _sum(row: Floats) -> Any:
 
 
 @compiled()
-def _dot(x: Words, y: Bytes) -> Any:
+def _dot(x: Shorts, y: Bytes) -> Any:
     total = np.int32(0)
     for d in range(len(y)):
         total += np.int32(x[d]) * np.int32(y[d])
@@ -129,7 +129,7 @@ def _dot(x: Words, y: Bytes) -> Any:
 
 
 @compiled("contract")
-def _round(x: Floats, levels: Any, out: Words) -> None:
+def _round(x: Floats, levels: Any, out: Shorts) -> None:
     """Round `levels` · x to integers, for x between -1 and 1.
 
     For 127 levels the rounding is that of torch's int8 product, which computes 127 x + 128 as one fused operation.
@@ -252,11 +252,11 @@ def attend(
     rounded = np.empty(A, np.int16)
     for b in range(B):
         for n in range(b * K, b * K + K):
-            _round(query[n], FINE, rounded)
+            _round(query[n], FINE_LEVELS, rounded)
             weight = weights[n]
             weight[:] = _f(0)
             for s in range(lengths[b]):
-                weight[s] = _f(_dot(rounded, keys[b, s])) / FINE * key_scale[b]
+                weight[s] = _f(_dot(rounded, keys[b, s])) / FINE_LEVELS * key_scale[b]
             _softmax(weight[: lengths[b]])
             _average(weight, values[b], value_scale[b], lengths[b], context[n])
 
@@ -362,7 +362,7 @@ def _insert(values: Floats, places: Integers, value: Any, place: Any) -> None:
     values[index], places[index] = value, place
 
 
-def prepare() -> None:
+def compile_loops() -> None:
     """Compile all loops, or load them from the cache.
 
     Compilation takes some seconds once per machine, and loading takes 0.1 s per process. Call this function before
@@ -378,7 +378,7 @@ def prepare() -> None:
     )
     weight, numbers = np.zeros((4, 1), np.int8), np.ones(4, np.float32)
     rows, counts = np.arange(4)[None], np.array([4])
-    multiply(row, FINE, weight, numbers, numbers, rows, counts, wide)
+    multiply(row, FINE_LEVELS, weight, numbers, numbers, rows, counts, wide)
     lstm(wide, wide, place, row, row, row)
     lstm_sequence(wide, weight, numbers, numbers, rows, counts, row)
     add_tanh(row, row)

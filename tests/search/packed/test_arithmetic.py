@@ -17,8 +17,8 @@ from nmt.search.packed.arithmetic import (
     BoundedInt8Product,
     Float32,
     Int8,
-    compiled_agrees,
-    exact_int8,
+    check_compiled_product,
+    multiplies_int8_exactly,
     quantize,
 )
 
@@ -172,7 +172,7 @@ def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> 
 def test_processors_whose_sums_saturate_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = current_product()
     monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed).clamp(-50, 50))
-    assert not exact_int8()
+    assert not multiplies_int8_exactly()
 
 
 def test_processors_without_int8_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,20 +180,20 @@ def test_processors_without_int8_are_detected(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("no such engine")
 
     monkeypatch.setattr(arithmetic, "multiply_int8", fail)
-    assert not exact_int8()
+    assert not multiplies_int8_exactly()
 
 
 @needs_int8
 @pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
 def test_compiled_products_are_used_only_where_they_have_the_bits_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled_agrees.cache_clear()
-    assert compiled_agrees()
+    check_compiled_product.cache_clear()
+    assert check_compiled_product()
     assert compiled_product() is not None
     exact = current_product()
     monkeypatch.setattr(arithmetic, "multiply_int8", lambda x, packed: exact(x, packed) * (1 + 2**-23))
-    compiled_agrees.cache_clear()
+    check_compiled_product.cache_clear()
     assert compiled_product() is None
-    compiled_agrees.cache_clear()
+    check_compiled_product.cache_clear()
 
 
 def compiled_product() -> object:

@@ -20,7 +20,7 @@ from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.packed import decoder, engine, kernels
 from nmt.search.packed.arithmetic import Float32, Int8
-from nmt.search.packed.engine import PACKABLE, Engine, build_scorer, unpackable_part
+from nmt.search.packed.engine import PACKABLE, Engine, build_scorer, find_unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.types import BOS, EOS, pad
 
@@ -241,18 +241,18 @@ def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) ->
     model = network()
     expected = {True: Int8.tolerance, False: Float32.tolerance}
     for exact, tolerance in expected.items():
-        monkeypatch.setattr(engine, "exact_int8", lambda exact=exact: exact)
+        monkeypatch.setattr(engine, "multiplies_int8_exactly", lambda exact=exact: exact)
         assert build_scorer(model, "auto").tolerance == tolerance
 
 
 def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "exact_int8", lambda: False)
+    monkeypatch.setattr(engine, "multiplies_int8_exactly", lambda: False)
     with pytest.raises(MachineError, match="int8: this processor does not compute it exactly; choose"):
         build_scorer(network(), "int8")
 
 
 def test_the_default_model_can_be_packed() -> None:
-    assert unpackable_part(ModelConfig()) is None
+    assert find_unpackable_part(ModelConfig()) is None
 
 
 @pytest.mark.parametrize(
@@ -272,13 +272,13 @@ def test_the_default_model_can_be_packed() -> None:
 )
 def test_parts_that_cannot_be_packed_are_named(part: dict[str, Any]) -> None:
     ((key, value),) = part.items()
-    assert unpackable_part(ModelConfig(**part)) == f"model.{key}={value}"
+    assert find_unpackable_part(ModelConfig(**part)) == f"model.{key}={value}"
 
 
 def test_a_network_that_cannot_be_packed_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKABLE, "cell", ("rnn",))
     model = network()
-    assert unpackable_part(model.config) == "model.cell=lstm"
+    assert find_unpackable_part(model.config) == "model.cell=lstm"
     for precision in ("auto", "fp32"):
         assert isinstance(build_scorer(model, precision), ModelScorer)
     for precision in ("int8", "bf16"):

@@ -216,7 +216,7 @@ def test_sentences_become_bytes() -> None:
 
 
 def test_all_loops_can_be_prepared() -> None:
-    kernels.prepare()
+    kernels.compile_loops()
     loops: tuple[Any, ...] = (
         kernels.lstm,
         kernels.lstm_sequence,
@@ -232,7 +232,7 @@ def test_all_loops_can_be_prepared() -> None:
 def test_without_numba_functions_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_njit", None)
     assert kernels.compiled("contract")(sigmoid) is sigmoid
-    kernels.prepare()
+    kernels.compile_loops()
 
 
 def test_without_a_writable_cache_a_loop_is_compiled_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from nmt.model.cells import TorchLayer
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Float32
-from nmt.search.packed.cells import Layer, Rows, Weights, lstm_, pack_state, tanh_
+from nmt.search.packed.cells import LayerWeights, PackedLayer, TableRows, lstm_, pack_state, tanh_
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
@@ -47,8 +47,8 @@ def test_the_lstm_with_one_sigmoid_is_torchs_in_float64() -> None:
 @pytest.mark.parametrize("bounded", [True, False])
 def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bool) -> None:
     model = layer(cell, 8, 4)
-    weights = Weights(model)
-    packed = Layer(weights, Float32(), added=added, bounded=bounded)
+    weights = LayerWeights(model)
+    packed = PackedLayer(weights, Float32(), added=added, bounded=bounded)
     assert packed.joint == (cell == "lstm" and bounded and added < 8)
     state = tuple(random(3, 4, seed=seed) for seed in range(2 if cell == "lstm" else 1))
     ours = pack_state(cell, state)
@@ -57,7 +57,7 @@ def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bo
         state = model.step(x, state)
         elsewhere = None
         if added:
-            elsewhere = Rows(table=x[:, :added] @ weights.input[:, :added].T + weights.input_bias)
+            elsewhere = TableRows(table=x[:, :added] @ weights.input[:, :added].T + weights.input_bias)
         ours = packed.step(elsewhere, x[:, added:] if added < 8 else None, ours)
         torch.testing.assert_close(ours[0], state[0], rtol=0, atol=2e-6)
 
@@ -65,5 +65,5 @@ def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bo
 def test_packing_leaves_the_model_alone() -> None:
     model = layer("lstm", 3, 4)
     before = [parameter.clone() for parameter in model.parameters()]
-    Weights(model)
+    LayerWeights(model)
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
