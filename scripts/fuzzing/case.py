@@ -1,0 +1,238 @@
+"""Cases: each one runs in a forked child with limits of time and memory, and its end is judged.
+
+The parent imports nmt and torch once. A forked child starts within milliseconds, and whatever it breaks ends with it.
+"""
+
+import contextlib
+import faulthandler
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CANARY = "canary"  # a file beside the working folder of a case, which no case may change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the child of a case ended."""
+
+    status: int
+    """The exit status, or minus the number of the signal that ended the child."""
+    stdout: bytes
+    stderr: str
+    seconds: float
+    megabytes: float
+    """The peak of the child's resident memory minus that at its start. It includes code that the child is first to use
+    again after the fork, up to 200 MB if the parent has imported torch."""
+    folder: Path
+    """The working folder, which exists until the case has been judged."""
+
+
+def accept(outcome: Outcome) -> str | None:  # noqa: ARG001
+    """Find no fault in any outcome."""
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An input and what is done with it."""
+
+    name: str
+    """What is special about the input, for the report."""
+    act: Callable[[], int | None]
+    """Runs in the child, in the working folder of the case. It returns the exit status, where None is 0. Any exception
+    except SystemExit counts as a traceback."""
+    stdin: bytes = b""
+    check: Callable[[Outcome], str | None] = accept
+    """Runs in the parent after the general checks. It returns a fault in a few words, or None."""
+    allowed: frozenset[int] = frozenset((0, 2))
+    """The exit statuses that are no fault."""
+    seconds: float = 30
+    """The limit of time."""
+    megabytes: float = 500
+    """The limit of memory in addition to the memory that is shared with the parent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The result of a case."""
+
+    name: str
+    status: int
+    fault: str | None
+    detail: str = field(default="", repr=False)
+    """The last lines of standard error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """The folder of a case: the working folder, and beside it what the case must leave alone."""
+
+    outer: Path
+
+    @property
+    def work(self) -> Path:
+        return self.outer / "work"
+
+
+@contextlib.contextmanager
+def working_folder(keep: Path | None = None) -> Iterator[_Place]:
+    """Make an empty working folder with a canary beside it. It is removed afterwards, unless `keep` names its place."""
+    with contextlib.ExitStack() as stack:
+        outer = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nmt-fuzz-")))
+        if keep:
+            shutil.rmtree(outer, ignore_errors=True)
+            outer.mkdir(parents=True)
+        (outer / CANARY).write_text(CANARY, encoding="utf-8")
+        (outer / "work").mkdir()
+        yield _Place(outer=outer)
+
+
+def run_case(case: Case, place: _Place) -> Verdict:
+    """Run a case in a forked child, and judge its end."""
+    outcome, hung, leftover = _run(case, place)
+    detail = "\n".join(outcome.stderr.splitlines()[-12:])
+    fault = _judge(case, outcome, place, hung=hung, leftover=leftover)
+    return Verdict(name=case.name, status=outcome.status, fault=fault, detail=detail)
+
+
+def _judge(case: Case, outcome: Outcome, place: _Place, *, hung: bool, leftover: bool) -> str | None:
+    """Return the most severe fault of an outcome, or None."""
+    if hung:
+        return f"hang: no end within {case.seconds:g} s"
+    if outcome.status < 0 and outcome.status not in case.allowed:
+        return f"crash: {signal.Signals(-outcome.status).name}"
+    if "Traceback (most recent call last)" in outcome.stderr:
+        return "traceback"
+    if outside := _find_outside(place):
+        return f"file outside: {outside}"
+    if outcome.megabytes > case.megabytes:
+        return f"memory: {outcome.megabytes:.0f} MB"
+    if leftover:
+        return "processes left behind"
+    if outcome.status not in case.allowed:
+        return f"exit status {outcome.status}"
+    if outcome.status == 2 and ": error: " not in outcome.stderr:
+        return "exit status 2 without an error line"
+    if raw := re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", outcome.stderr):
+        return f"control character {raw[0]!r} on standard error"
+    return case.check(outcome)
+
+
+def _find_outside(place: _Place) -> str | None:
+    """Return the name of a file that was made, changed or removed beside the working folder, or None."""
+    expected = {CANARY, "work", "tmp", "stdin", "stdout", "stderr", "memory"}
+    found = set(os.listdir(place.outer))
+    canary = place.outer / CANARY
+    if CANARY not in found or canary.read_text(encoding="utf-8", errors="replace") != CANARY:
+        return CANARY
+    return next(iter(sorted(found ^ expected)), None)
+
+
+def _run(case: Case, place: _Place) -> tuple[Outcome, bool, bool]:
+    """Run a case. Return its outcome, whether it hung, and whether it left processes behind."""
+    (place.outer / "stdin").write_bytes(case.stdin)
+    (place.outer / "tmp").mkdir()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    start = time.monotonic()
+    pid = os.fork()
+    if not pid:
+        _run_child(case, place)
+    hung = not _wait(pid, case.seconds)
+    if hung:
+        _kill_group(pid)
+    _, status, usage = os.wait4(pid, 0)
+    leftover = not hung and not _wait_for_group(pid)
+    _kill_group(pid)
+    outcome = Outcome(
+        status=os.waitstatus_to_exitcode(status),
+        stdout=(place.outer / "stdout").read_bytes() if (place.outer / "stdout").exists() else b"",
+        stderr=(place.outer / "stderr").read_text(encoding="utf-8", errors="replace"),
+        seconds=time.monotonic() - start,
+        megabytes=usage.ru_maxrss / 1024 - float((place.outer / "memory").read_text(encoding="ascii")),
+        folder=place.work,
+    )
+    return outcome, hung, leftover
+
+
+def _wait(pid: int, seconds: float) -> bool:
+    """Wait for the end of a child. Return whether it ended in time."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for_group(group: int) -> bool:
+    """Wait a moment for the last processes of a session. Return whether all have ended."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _run_child(case: Case, place: _Place) -> None:
+    """Run a case in the child, and end the child. This function does not return."""
+    status = 1
+    try:
+        os.setsid()
+        faulthandler.disable()
+        resident = _limit_memory(case.megabytes)
+        (place.outer / "memory").write_text(f"{resident}", encoding="ascii")
+        _redirect(place)
+        os.chdir(place.work)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(place.outer / "tmp")
+        status = case.act() or 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _redirect(place: _Place) -> None:
+    """Connect the standard streams of the child with files."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        descriptor = os.open(place.outer / name, os.O_RDONLY if not number else flags, 0o600)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the end of the child
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+
+
+def _limit_memory(megabytes: float) -> float:
+    """Let allocations of twice what is allowed fail, before they take the memory of the machine.
+
+    Return the resident memory of this process in MB.
+    """
+    pages, resident = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
+    limit = pages * resource.getpagesize() + int(2 * megabytes * 2**20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return resident * resource.getpagesize() / 2**20
