@@ -36,7 +36,7 @@ class Range:
 
     def __contains__(self, number: float) -> bool:
         return (
-            math.isfinite(number)
+            (isinstance(number, int) or math.isfinite(number))
             and (self.least is None or number >= self.least)
             and (self.most is None or number <= self.most)
             and (self.above is None or number > self.above)
@@ -46,9 +46,9 @@ class Range:
     def __str__(self) -> str:
         """Describe the range as in messages and documents: "from 0 to 0.95", "at least 1", "above 0 and below 1"."""
         if self.least is not None and self.most is not None:
-            return f"from {self.least} to {self.most}"
+            return f"from {self.least:,} to {self.most:,}"
         ends = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
-        return " and ".join(f"{name} {end}" for name, end in ends.items() if end is not None)
+        return " and ".join(f"{name} {end:,}" for name, end in ends.items() if end is not None)
 
 
 @dataclasses.dataclass(frozen=True)

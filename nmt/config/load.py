@@ -14,9 +14,9 @@ from nmt.config.parsing import (
     describe,
     from_plain,
     names_of,
-    parse_yaml,
     to_plain,
 )
+from nmt.config.plain_yaml import MOST_CHARACTERS, parse_yaml
 from nmt.config.removed import drop_removed
 from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
@@ -37,11 +37,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file. Raises ConfigError: the file cannot be read or is not valid YAML."""
     try:
-        return parse_yaml(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
+        with open(path, "rb") as stream:  # it may be a pipe
+            content = stream.read(4 * MOST_CHARACTERS + 1)
+        return parse_yaml(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
 
 
 def parse_config(

@@ -8,14 +8,23 @@ import dataclasses
 import difflib
 import math
 import typing
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
 
 from nmt.config.fields import Field, fields_of, read_hint
+from nmt.config.plain_yaml import parse_yaml
 
 T = TypeVar("T")
+
+LONGEST_TEXT = 4096
+"""The limit of a text value in characters, which is also that of a path on Linux."""
+MOST_ITEMS = 10_000
+"""The limit of a list in items."""
+_MOST_FAULTS = 100
+_LONGEST_SHOWN = 100  # characters of a value in a message
 
 
 class Fault(NamedTuple):
@@ -27,25 +36,6 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}"
-
-
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses a mapping with the same key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def parse_yaml(text: str) -> Any:
-    """Parse a YAML text. Raises yaml.YAMLError: the text is not valid YAML, or a mapping has a key twice."""
-    try:
-        return yaml.load(text, _Loader)
-    except (ValueError, AttributeError, RecursionError) as error:  # 2021-02-30, 0x_, [[[[…
-        raise yaml.YAMLError(str(error)) from error
 
 
 def to_plain(value: Any) -> Any:
@@ -65,12 +55,14 @@ def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) 
     name, equals, text = override.partition("=")
     section, dot, key = name.partition(".")
     if not (equals and dot and key):
-        faults.append(Fault(repr(override), "an override is written section.key=value, model.dropout=0.2 for example"))
+        faults.append(
+            Fault(describe(override), "an override is written section.key=value, model.dropout=0.2 for example")
+        )
         return
     try:
         value = parse_yaml(text)
     except yaml.YAMLError:
-        faults.append(Fault(name, f"{text!r} is not a YAML value"))
+        faults.append(Fault(name, f"{describe(text)} is not a YAML value"))
         return
     inner = content.setdefault(section, {})
     if isinstance(inner, dict):
@@ -85,8 +77,14 @@ def names_of(kind: type) -> str:
 
 
 def describe(value: Any) -> str:
-    """Describe a value for a message."""
-    return "nothing" if value is None else repr(value)
+    """Describe a value for a message. The description contains no control characters, and is short."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write integers of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) -> T:
@@ -110,7 +108,12 @@ def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) ->
     values = {}
     for key, value in content.items():
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
+            if len(faults) == _MOST_FAULTS:
+                break
+            if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_SHOWN:
+                faults.append(Fault(f"{prefix}{describe(key)}", f"unknown key; allowed are {names_of(kind)}"))
+                continue
+            near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
             advice = f"did you mean {prefix}{near[0]}?" if near else f"allowed are {names_of(kind)}"
             faults.append(Fault(f"{prefix}{key}", f"unknown key; {advice}"))
             continue
@@ -148,6 +151,8 @@ def _parse_tuple(arguments: tuple[Any, ...], value: Any, key: str, faults: list[
         return _report(faults, key, "a list", value)
     else:
         items = value
+    if len(items) > MOST_ITEMS:
+        return _report(faults, key, f"a list of at most {MOST_ITEMS:,}", value)
     if arguments[-1] is not Ellipsis and len(items) != len(arguments):
         return _report(faults, key, f"a list of {len(arguments)}", value)
     field = read_hint(item)
@@ -164,7 +169,13 @@ def _parse_scalar(kind: type, value: Any, key: str, faults: list[Fault]) -> Any:
         return _report(faults, key, "a number", value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if kind in (bool, str) and isinstance(value, kind):
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is str and isinstance(value, str):
+        if not value.strip() or len(value) > LONGEST_TEXT:
+            return _report(faults, key, f"a text of 1 to {LONGEST_TEXT:,} characters", value)
+        if any(category in ("Cc", "Cs") for category in map(unicodedata.category, value)):
+            return _report(faults, key, "a text without control characters", value)
         return value
     if kind is str and isinstance(value, bool | int | float):  # YAML 1.1 reads `no`, the code of Norwegian, as false
         return _report(faults, key, 'text (in quotes where YAML reads it as something else: "no")', value)

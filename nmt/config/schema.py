@@ -11,6 +11,11 @@ from typing import Annotated, Literal
 from nmt.config.fields import OneOf, OnlyWith, Range, TrainingOnly, fields_of
 from nmt.metrics.standard import COSTS, MEASURES
 
+LARGEST = 16_384
+"""The largest size of a layer."""
+MANY = 1_000_000_000
+"""The bound of counts that no training run reaches. Every number has a bound, so that none overflows."""
+
 SENTENCEPIECE = OnlyWith("tokenizer.kind", "unigram", "bpe")
 
 
@@ -55,7 +60,7 @@ class CorpusConfig:
     corpora are read in this way. Text files are then read in their order, and duplicates are found only within
     `shuffle_buffer`. For `valid` and `held_out`, this key is allowed only with `dataset`. The rows are then read while
     the dataset is downloaded, without storing the dataset first."""
-    weight: Annotated[float | None, Range(above=0)] = None
+    weight: Annotated[float | None, Range(most=1_000_000, above=0)] = None
     """The share of this corpus in the training pairs, relative to the weights of the other corpora. Give every corpus a
     weight, or none of them. Without weights, corpora are read in proportion to their sizes. The sizes of streams are
     unknown, so streams without weights are read round-robin until each stream has ended."""
@@ -74,7 +79,7 @@ class DataConfig:
     translates into several languages (Johnson et al. 2017). `nmt-translate --to de` chooses the language."""
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora."""
-    temperature: Annotated[float | None, Range(1)] = None
+    temperature: Annotated[float | None, Range(1, 100)] = None
     """Weight each training corpus with size^(1/temperature), where the size is the number of pairs after cleaning
     (Arivazhagan et al. 2019). At 1, the corpora are read in proportion to their sizes. Larger values make the shares of
     the corpora more equal. 5 is usual for languages with very different amounts of text. This key cannot be used with
@@ -83,15 +88,15 @@ class DataConfig:
     """The validation corpora, whose scores decide which checkpoint is the best."""
     held_out: tuple[CorpusConfig, ...] = ()
     """Further corpora, for example test sets, that only `drop_overlap` uses."""
-    max_length: Annotated[int, Range(1)] = 200
+    max_length: Annotated[int, Range(1, 100_000)] = 200
     """Leave out training pairs with more tokens than this on either side."""
-    max_ratio: Annotated[float, Range(1)] = 6.0
+    max_ratio: Annotated[float, Range(1, 1_000_000)] = 6.0
     """Leave out training pairs in which one side has more than this many times the tokens of the other side."""
     drop_duplicates: bool = True
     """Keep only the first of several identical training pairs within a corpus."""
     drop_overlap: bool = True
     """Leave out training pairs that also occur in `valid` or `held_out`."""
-    shuffle_buffer: Annotated[int, Range(1)] = 100_000
+    shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
     """The number of pairs of streams that are read, shuffled and grouped into updates of similar lengths at a time."""
 
     @property
@@ -136,7 +141,7 @@ class TokenizerConfig:
     kind: Literal["unigram", "bpe", "words", "characters"] = "unigram"
     """The kind of tokens. `unigram` and `bpe` are subwords that SentencePiece learns. `words`, which are separated by
     spaces, and `characters` serve as baselines."""
-    vocabulary_size: Annotated[int, Range(5)] = 8000
+    vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
     """The number of tokens in the vocabulary, including the four special tokens and the byte tokens. With `words` and
     `characters`, it is the largest number of tokens."""
     joint: bool = True
@@ -154,7 +159,7 @@ class TokenizerConfig:
     parameter α of sampled segmentations (Kudo 2018), usually 0.1 to 0.5. With smaller values, segmentations vary more,
     and the model learns more slowly. For `bpe`, it is the dropout rate of merges (Provilkov et al. 2020), usually
     0.1."""
-    training_lines: Annotated[int, Range(1)] = 1_000_000
+    training_lines: Annotated[int, Range(1, MANY)] = 1_000_000
     """The largest number of lines per side from which the vocabulary is learned. The lines are taken round-robin from
     the corpora."""
     source_model: Annotated[str | None, SENTENCEPIECE] = None
@@ -172,33 +177,33 @@ class ModelConfig:
     """The recurrent cell: an LSTM with forget gates (Hochreiter & Schmidhuber 1997), a GRU (Cho et al. 2014) or a plain
     tanh RNN. `layer_norm_lstm` is an LSTM with layer normalization inside the cell (Ba et al. 2016), which trains in a
     slow loop over time steps."""
-    embedding_size: Annotated[int, Range(1)] = 256
+    embedding_size: Annotated[int, Range(1, LARGEST)] = 256
     """The size of the embeddings of both sides."""
-    embedding_scale: Annotated[float, Range(0.01)] = 4.0
+    embedding_scale: Annotated[float, Range(0.01, 1000)] = 4.0
     """The factor by which embeddings are multiplied before they enter the network. Weights that are tied to the softmax
     are small, and recurrent layers learn faster from larger inputs. Vaswani et al. 2017 (section 3.4) use the square
     root of the embedding size as the factor."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
     """The weights that are shared. `two_way`: the target embeddings and the softmax share weights. `three_way`: the
     source embeddings share the same weights too, which requires a joint vocabulary."""
-    encoder_layers: Annotated[int, Range(1)] = 1
+    encoder_layers: Annotated[int, Range(1, 32)] = 1
     """The number of layers in the encoder."""
     encoder_stack: Literal["bidirectional", "gnmt", "alternating"] = "bidirectional"
     """The kind of the encoder layers above the first layer. The first layer is always bidirectional. `bidirectional`:
     the layers above are bidirectional too. `gnmt`: the layers above read forward only (Wu et al. 2016). `alternating`:
     the forward and the backward half of a layer each read the output of the opposite half of the layer below (Zhou et
     al. 2016). With `encoder_transitions`, this is the BiDeep encoder of Miceli Barone et al. 2017."""
-    encoder_size: Annotated[int, Range(2)] = 512
+    encoder_size: Annotated[int, Range(2, LARGEST)] = 512
     """The size of the output of an encoder layer. In a bidirectional layer, each direction has half of this size."""
-    encoder_transitions: Annotated[int, Range(1), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
+    encoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """The number of cells that an encoder layer applies one after the other within a time step. Only the first cell
     reads the input of the layer (deep transition: Pascanu et al. 2014; Miceli Barone et al. 2017). With two or more,
     the encoder trains in a slow loop over time steps."""
-    decoder_layers: Annotated[int, Range(1)] = 1
+    decoder_layers: Annotated[int, Range(1, 32)] = 1
     """The number of layers in the decoder."""
-    decoder_size: Annotated[int, Range(1)] = 512
+    decoder_size: Annotated[int, Range(1, LARGEST)] = 512
     """The size of the output of a decoder layer."""
-    decoder_transitions: Annotated[int, Range(1), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
+    decoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """The number of cells that a decoder layer applies one after the other within a time step, as in
     `encoder_transitions`. The first layer of the `conditional` decoder has an additional cell before attention."""
     decoder: Literal["input_feeding", "parallel", "conditional"] = "input_feeding"
@@ -213,7 +218,9 @@ class ModelConfig:
     Bahdanau et al. 2015. `multi_head`: scaled dot products in several heads, Vaswani et al. 2017.
     `multi_head_additive`: additive scores in several heads, RNMT+ of Chen et al. 2018. `dot` requires that encoder_size
     and decoder_size are equal."""
-    attention_heads: Annotated[int, Range(1), OnlyWith("model.attention", "multi_head", "multi_head_additive")] = 4
+    attention_heads: Annotated[
+        int, Range(1, 1024), OnlyWith("model.attention", "multi_head", "multi_head_additive")
+    ] = 4
     """The number of attention heads. decoder_size must be a multiple of it."""
     coverage: Annotated[
         bool,
@@ -236,7 +243,9 @@ class ModelConfig:
     """Add the input of a layer to its output if the sizes are equal, from the second layer up."""
     layer_norm: bool = False
     """Normalize the output of each recurrent layer."""
-    forget_bias: Annotated[float, OnlyWith("model.cell", "lstm", "layer_norm_lstm"), TrainingOnly()] = 1.0
+    forget_bias: Annotated[
+        float, Range(-100, 100), OnlyWith("model.cell", "lstm", "layer_norm_lstm"), TrainingOnly()
+    ] = 1.0
     """The initial value of the forget gate's bias (Jozefowicz et al. 2015)."""
     dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.3
     """The dropout rate of the inputs of recurrent layers above the first layer. It has no effect on a side with one
@@ -266,7 +275,7 @@ class ModelConfig:
 class TrainingConfig:
     """The optimizer, its schedule and the training loop."""
 
-    epochs: Annotated[int, Range(1)] = 20
+    epochs: Annotated[int, Range(1, MANY)] = 20
     """The number of passes over the training pairs."""
     start_from: str | None = None
     """The model folder, or the output folder of an earlier training run, from which the initial weights are read
@@ -277,25 +286,25 @@ class TrainingConfig:
     freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
     """The parts of the network whose weights are not trained. Weights that are tied to a frozen part are not trained
     either. `attention` is the attention of the decoder."""
-    max_updates: Annotated[int | None, Range(1)] = None
+    max_updates: Annotated[int | None, Range(1, MANY)] = None
     """The number of updates after which training stops, even if `epochs` is not reached. The cosine schedule then ends
     at this update."""
-    batch_tokens: Annotated[int, Range(1)] = 1024
+    batch_tokens: Annotated[int, Range(1, 10_000_000)] = 1024
     """The largest size of a batch in tokens: the number of pairs times the length of the longest side."""
-    batch_sentences: Annotated[int | None, Range(1)] = None
+    batch_sentences: Annotated[int | None, Range(1, 1_000_000)] = None
     """The largest number of pairs in a batch, in addition to the limit on tokens."""
-    accumulate: Annotated[int, Range(1)] = 1
+    accumulate: Annotated[int, Range(1, 10_000)] = 1
     """The number of batches whose gradients each process adds up for one update. These batches have equal numbers of
     pairs, so a batch of long pairs may have up to twice `batch_tokens`."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """The optimizer. `adam`: Adam (Kingma & Ba 2015). `adamw`: Adam with decoupled weight decay (Loshchilov & Hutter
     2019). `muon`: Muon for the matrices between layers, which makes steps of equal size in all directions (Jordan et
     al. 2024), and `adamw` for all other weights. Muon makes updates slower on a CPU."""
-    learning_rate: Annotated[float, Range(0)] = 0.002
+    learning_rate: Annotated[float, Range(0, 100)] = 0.002
     """The learning rate at its peak, after warmup."""
     betas: tuple[Annotated[float, Range(0, below=1)], Annotated[float, Range(0, below=1)]] = (0.9, 0.98)
     """The decay rates of the first and the second moment in Adam."""
-    weight_decay: Annotated[float | None, Range(0)] = None
+    weight_decay: Annotated[float | None, Range(0, 100)] = None
     """The strength of weight decay. With `adamw` and `muon`, each update multiplies the weights by 1 minus this value
     times the learning rate. The default is then 0.01. With `adam`, each update adds this value times the weights to the
     gradients. The default is then 0, because gradients per token are much smaller than 0.01 times the weights. Biases
@@ -305,21 +314,21 @@ class TrainingConfig:
     the inverse square root of the number of updates. `cosine`: the rate follows half a cosine to zero at the end of
     training. `plateau`: the rate is multiplied by `plateau_factor` after `plateau_patience` validations in a row
     without improvement."""
-    warmup: Annotated[int, Range(0)] = 400
+    warmup: Annotated[int, Range(0, MANY)] = 400
     """The number of updates in which the learning rate rises linearly to its peak."""
     plateau_factor: Annotated[float, Range(0, 1), OnlyWith("training.schedule", "plateau")] = 0.5
     """The factor by which the learning rate is multiplied when validation has stopped improving."""
-    plateau_patience: Annotated[int, Range(1), OnlyWith("training.schedule", "plateau")] = 2
+    plateau_patience: Annotated[int, Range(1, MANY), OnlyWith("training.schedule", "plateau")] = 2
     """The number of validations without improvement after which the learning rate is reduced."""
-    clip_norm: Annotated[float, Range(0)] = 1.0
+    clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """The largest norm of the gradient of an update. A gradient with a larger norm is scaled to this norm. 0 switches
     clipping off."""
     label_smoothing: Annotated[float, Range(0, 0.95)] = 0.1
     """The share of the target probability that is spread evenly over the vocabulary (Szegedy et al. 2016)."""
-    r_drop: Annotated[float, Range(0)] = 0.0
+    r_drop: Annotated[float, Range(0, 1000)] = 0.0
     """The weight α of R-Drop (Liang et al. 2021), a loss that penalizes differences between two predictions of a token
     under different dropout. 0 switches R-Drop off. With R-Drop, updates take nearly twice as long."""
-    guided_alignment: Annotated[float, Range(0)] = 0.0
+    guided_alignment: Annotated[float, Range(0, 1000)] = 0.0
     """The weight of guided alignment (Chen et al. 2016), a loss that trains attention to follow a word alignment. 0
     switches it off. The alignment is computed by IBM model 1, which is learned from the training pairs before the first
     update."""
@@ -328,12 +337,12 @@ class TrainingConfig:
     expected cost of translations that are sampled from the model (minimum risk training, Shen et al. 2016). `risk`
     requires a model that was trained with `likelihood`, given by `start_from`. A batch then takes about `risk_samples`
     times the memory and time."""
-    risk_samples: Annotated[int, Range(2), OnlyWith("training.objective", "risk")] = 16
+    risk_samples: Annotated[int, Range(2, 1000), OnlyWith("training.objective", "risk")] = 16
     """The number of translations that are sampled for each source sentence."""
     risk_cost: Annotated[str, OneOf(COSTS), OnlyWith("training.objective", "risk")] = "bleu"
     """The metric that determines the cost of a translation. The cost is the difference between a perfect score and the
     score of the translation."""
-    risk_sharpness: Annotated[float, Range(0.0001), OnlyWith("training.objective", "risk")] = 0.005
+    risk_sharpness: Annotated[float, Range(0.0001, 1000), OnlyWith("training.objective", "risk")] = 0.005
     """The exponent α. Each sample is weighted in proportion to its probability in the model to the power of α."""
     likelihood_share: Annotated[float, Range(0, 1), OnlyWith("training.objective", "risk")] = 0.0
     """The share of the likelihood in the loss of risk training (Edunov et al. 2018). `label_smoothing` and other
@@ -348,14 +357,14 @@ class TrainingConfig:
     """The seed of all random generators: for initial weights, the order of the pairs, dropout and sampling."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """The device on which to train. `auto` chooses the GPU if the machine has one."""
-    threads: Annotated[int | None, Range(1)] = None
+    threads: Annotated[int | None, Range(1, 1024)] = None
     """The number of CPU threads of each process. By default, all cores are divided among the processes on the machine.
     A training run can only be resumed exactly with the same number of threads."""
-    log_every: Annotated[int, Range(1)] = 50
+    log_every: Annotated[int, Range(1, MANY)] = 50
     """The number of updates between two log lines."""
-    checkpoint_every: Annotated[int, Range(1)] = 500
+    checkpoint_every: Annotated[int, Range(1, MANY)] = 500
     """The number of updates between two checkpoints. In addition, each validation saves a checkpoint."""
-    keep_checkpoints: Annotated[int, Range(2)] = 2
+    keep_checkpoints: Annotated[int, Range(2, MANY)] = 2
     """The number of newest checkpoints to keep, in addition to the best checkpoint."""
     shortlist: bool = True
     """After the last update, learn which target tokens are likely for each source token, so that translation need not
@@ -369,7 +378,7 @@ class TrainingConfig:
 class ValidationConfig:
     """Validation during training, which compares checkpoints."""
 
-    every: Annotated[int | None, Range(1)] = None
+    every: Annotated[int | None, Range(1, MANY)] = None
     """The number of updates between two validations. By default, validation follows each epoch."""
     metric: Annotated[str, OneOf(tuple(MEASURES))] = "bleu"
     """The score that decides which checkpoint is the best: a metric of translations, or the loss per token (`loss`).
@@ -378,10 +387,10 @@ class ValidationConfig:
     mean of the scores of all corpora. Otherwise, all corpora are scored as one."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """The beam size of validation translations. 1 is greedy search."""
-    sentences: Annotated[int | None, Range(1)] = None
+    sentences: Annotated[int | None, Range(1, MANY)] = None
     """The largest number of validation pairs. Only the first pairs are used. If the validation corpora have different
     target languages or tags, this is the number for each corpus."""
-    patience: Annotated[int | None, Range(1)] = None
+    patience: Annotated[int | None, Range(1, MANY)] = None
     """The number of validations in a row without improvement after which training stops. By default, training does not
     stop early."""
 

@@ -25,7 +25,7 @@ def test_the_page_shows_values_defaults_and_conditions() -> None:
     for expected in (
         "- **`cell`**: `lstm`, `gru`, `rnn`, ",
         "- **`dropout`**: number from 0 to 0.95; default `0.3`.",
-        "- **`max_updates`**: whole number at least 1; default `null`.",
+        "- **`max_updates`**: whole number from 1 to 1,000,000,000; default `null`.",
         "- **`betas`**: list of 2, each a number at least 0 and below 1; default `[0.9, 0.98]`.",
         "- **`residual`**: true or false; default `true`.",
         "- **`train`**: [corpus](#corpora), or a list of them; default `[]`.",

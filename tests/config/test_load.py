@@ -31,7 +31,7 @@ class TestFile:
 
     def test_a_key_that_is_given_twice(self, tmp_path: Path) -> None:
         (tmp_path / "c.yaml").write_text("training: {epochs: 3}\nmodel: {}\ntraining: {learning_rate: 0.1}\n")
-        with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML .*training is given twice.*line 1"):
+        with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML .*training is given twice.*line 3"):
             load_config(tmp_path / "c.yaml")
 
     def test_overrides_have_precedence(self, tmp_path: Path) -> None:

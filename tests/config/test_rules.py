@@ -144,8 +144,8 @@ class TestCorpora:
             ({"path": "a", "source": "b", "target": "c"}, f": {ONE}"),
             ({"source": "a"}, ": source and target go together; give both files"),
             ({"path": "a", "target": "b"}, ": source and target go together; give both files"),
-            ({"path": "a", "weight": -1}, ".weight: must be above 0, not -1"),
-            ({"path": "a", "weight": 0}, ".weight: must be above 0, not 0"),
+            ({"path": "a", "weight": -1}, ".weight: must be above 0 and at most 1,000,000, not -1"),
+            ({"path": "a", "weight": 0}, ".weight: must be above 0 and at most 1,000,000, not 0"),
             ({"path": "a", "split": "test"}, ".split: only for dataset; remove it"),
             ({"path": "a", "name": "b"}, ".name: only for dataset; remove it"),
             ({"path": "a.tsv", "source_column": "b"}, ".source_column: only for dataset and .jsonl files; remove it"),
@@ -242,7 +242,7 @@ class TestLanguagesAndTags:
                     {"train": {"path": "a", "tag": tag}},
                     f"train[0].tag: must be one word without spaces, <bt> for example, not {tag!r}",
                 )
-                for tag in ("a b", " a", "\n", "")
+                for tag in ("a b", " a")
             ),
         ],
     )
