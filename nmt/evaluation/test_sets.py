@@ -41,7 +41,7 @@ class Texts:
         return [reference.lines for reference in self.references]
 
     def check(self) -> None:
-        """Check that all texts have equal numbers of lines. Raises DataError: they differ, or there is no line."""
+        """Check that all texts have equal numbers of lines. Raises DataError: they differ or are 0."""
         texts = (self.hypotheses or self.source, *self.references, self.baseline, self.source)
         check_lengths([text for text in texts if text])
 

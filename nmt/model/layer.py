@@ -7,9 +7,9 @@ the gradients of these weights once, after the last time step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,9 +22,14 @@ from nmt.model.dropout import Randomness, apply_mask, step_mask
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
-LinearMap = Callable[[Tensor], Tensor]
-"""A function x -> W x + b of each row, from inputs (N, D) to outputs (N, F). `Affine` computes it in search, and
-`RepeatedAffine` in training."""
+
+class LinearMap(Protocol):
+    """A function x -> W x + b of each row, from inputs (N, D) to outputs (N, F).
+
+    `Affine` computes it in search, and `RepeatedAffine` in training.
+    """
+
+    def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
 
 class Affine(NamedTuple):

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.checkpoint.folder import build_network, save_model, unique_weights
-from nmt.commands import evaluate as command
 from nmt.commands.evaluate import format_table, main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.evaluation.scores import Difference, Evaluation, Score
+from nmt.evaluation.test_sets import read_text
 from nmt.metrics.metric import Metric
 from nmt.metrics.standard import METRICS
 from nmt.tokenizers.build import train_tokenizers
@@ -205,7 +205,7 @@ def test_each_option_changes_what_it_should(capsys: pytest.CaptureFixture[str]) 
 def test_lines_end_at_line_feeds_alone(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("text") / "text"
     write(path, lines)
-    assert command._read(str(path)) == (str(path), lines)
+    assert read_text(str(path)) == (str(path), lines)
 
 
 def test_compressed_files_are_read(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

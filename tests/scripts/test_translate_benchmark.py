@@ -225,7 +225,9 @@ def test_products_of_compiled_loops_are_counted() -> None:
     x, out = np.zeros((4, 8), np.float32), np.zeros((4, 3), np.float32)
     weight, scale = np.zeros((5, 8), np.int8), np.ones(5, np.float32)
     with Products() as products, products.compiled():
-        kernels.multiply(x, kernels.FINE, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out)
+        kernels.multiply(
+            x, kernels.FINE_LEVELS, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out
+        )
     # Two rows for the first sentence with three pieces, two for the second with one: 8 products of 8 terms.
     assert products.operations() == {"int8": 2 * 8 * 8}
     assert products.ceiling() > 0
