@@ -96,6 +96,10 @@ class DataConfig:
     """Keep only the first of several identical training pairs within a corpus."""
     drop_overlap: bool = True
     """Leave out training pairs that also occur in `valid` or `held_out`."""
+    case_share: Annotated[float, Range(0, 1)] = 0.0
+    """The share of training sources that are changed to lower case or to Title Case, at random in each epoch. The model
+    then translates text in any case. If this is above 0, a source in capitals is translated in lower case, and its
+    translation is written in capitals."""
     shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
     """The number of pairs of streams that are read, shuffled and grouped into updates of similar lengths at a time."""
 

@@ -16,6 +16,7 @@ from nmt.search.sampling import sample
 from nmt.search.scorer import Scorer
 from nmt.system.machine import one_thread, return_memory
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.case import upper_case
 from nmt.translation.request import Segment, Translation
 
 # The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
@@ -104,8 +105,9 @@ class BatchSearch:
         if hypothesis.attention is not None and segment.ids:
             weights = hypothesis.attention[:-1, : len(segment.ids)]  # without EOS of source and target
             alignment, attention = weights.argmax(dim=-1).tolist(), weights.tolist()
+        text = replace_line_breaks(self.tokenizers.target.decode(hypothesis.ids))
         return Translation(
-            text=replace_line_breaks(self.tokenizers.target.decode(hypothesis.ids)),
+            text=upper_case(text, segment.capitals) if segment.capitals else text,
             score=hypothesis.score,
             source_tokens=self.tokenizers.source.tokens(segment.ids),
             tokens=self.tokenizers.target.tokens(hypothesis.ids),

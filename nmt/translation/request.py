@@ -30,9 +30,9 @@ class Request:
     name: str | None = None
     """The name of this text in warnings. The default is "line N", where N is its position in the call, from 1."""
 
-    def segment(self, source: tuple[int, ...]) -> "Segment":
+    def segment(self, source: tuple[int, ...], *, capitals: str | None = None) -> "Segment":
         """Return the segment for a part of the text, given as source ids, with tags first and EOS last."""
-        return Segment(source=source, options=self.options or SearchOptions())
+        return Segment(source=source, options=self.options or SearchOptions(), capitals=capitals)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class Segment(Sentence):
 
     options: Options
     """The options of search or sampling."""
+    capitals: str | None = None
+    """The target language if the translation is to be written in capitals, and otherwise None."""
 
     @property
     def ids(self) -> tuple[int, ...]:

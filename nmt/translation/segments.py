@@ -8,6 +8,7 @@ from nmt.config.schema import DataConfig
 from nmt.errors import ConfigError
 from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Tokenizer
+from nmt.tokenizers.case import is_capitals, lower_case
 from nmt.translation.request import Request, Segment, Translation
 from nmt.types import EOS
 
@@ -43,11 +44,15 @@ class Segmenter:
         tags, text = self._tag_ids(request.to, request.tag), request.text.strip()
         segments: list[Segment] = []
         for sentence in _SENTENCE_END.split(text) if request.split else [text]:
+            capitals = None
+            if self.data.case_share and is_capitals(sentence):
+                sentence = lower_case(sentence, self.data.source_language)
+                capitals = choose_language(self.data, request.to)
             parts = [ids for ids in self._cut(sentence) if ids]
             if len(parts) > 1:
                 count = sum(map(len, parts))
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
-            segments += [request.segment((*tags, *ids, EOS)) for ids in parts]
+            segments += [request.segment((*tags, *ids, EOS), capitals=capitals) for ids in parts]
         return segments
 
     def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:

@@ -437,3 +437,68 @@ def test_a_place_among_updates_of_another_size(tokens: int, tmp_path: Path) -> N
     assert converted.epoch == 2
     assert converted.update / after.count(2) == pytest.approx(place.update / before.count(2), abs=1 / after.count(2))
     assert after.convert(place, 0.999).update == after.count(2) - 1
+
+
+class TestCaseShare:
+    """A share of the sources has another case in each update. Targets and other sources stay as they are."""
+
+    PAIRS = (Pair("Ein Mann AUF der Straße", "b", ("<2en>",)), Pair("Zwei Hunde im Schnee", "d", ("<2en>",)))
+
+    @pytest.fixture
+    def tokenizers(self) -> Tokenizers:
+        config = TokenizerConfig(kind="characters")
+        return train_tokenizers(
+            config, [(pair.source + pair.source.lower() + "EADUHSIMZ", "bd") for pair in self.PAIRS], ["<2en>"]
+        )
+
+    def sources(
+        self, folder: Path, tokenizers: Tokenizers, share: float, epochs: int = 40, **changes: Any
+    ) -> list[str]:
+        """The sources of some epochs, with the tag in front."""
+        with StoreWriter(folder, sizes=(300, 300), text=True) as writer:
+            writer.add(self.PAIRS, *encode_pairs(self.PAIRS, tokenizers))
+            writer.finish(CleaningReport(), None)
+        options = UpdateOptions(
+            size=UpdateSize(tokens=1000), **{"sampling": False, "case_share": share, "seed": 1, **changes}
+        )
+        plan = Batches([PairStore(folder)], tokenizers=tokenizers, weights=None, options=options)
+        found = []
+        for epoch in range(epochs):
+            for batch in epoch_of(plan, epoch):
+                targets = [tokenizers.target.decode(row.tolist()) for row in batch.target]
+                for row, length, target in zip(batch.source, batch.source_lengths, targets, strict=True):
+                    assert row[0] == tokenizers.source.encode_tags(["<2en>"])[0]
+                    text = tokenizers.source.decode(row[:length].tolist())
+                    original = next(pair for pair in self.PAIRS if pair.target == target)
+                    assert text.lower() == original.source.lower()
+                    found.append(text)
+        return found
+
+    def test_the_share(self, tokenizers: Tokenizers, tmp_path: Path) -> None:
+        originals = {pair.source for pair in self.PAIRS}
+        found = self.sources(tmp_path, tokenizers, 0.5, epochs=200)
+        changed = Counter(text for text in found if text not in originals)
+        assert 0.43 < changed.total() / len(found) < 0.57  # four standard deviations
+        lower = sum(count for text, count in changed.items() if text.islower())
+        assert 0.4 < lower / changed.total() < 0.6
+        assert set(changed) == {
+            "ein mann auf der straße",
+            "Ein Mann Auf Der Straße",
+            "zwei hunde im schnee",
+            "Zwei Hunde Im Schnee",
+        }
+
+    def test_none_and_all(self, tokenizers: Tokenizers, tmp_path: Path) -> None:
+        originals = {pair.source for pair in self.PAIRS}
+        (tmp_path / "none").mkdir()
+        (tmp_path / "all").mkdir()
+        assert set(self.sources(tmp_path / "none", tokenizers, 0.0)) == originals
+        assert not originals & set(self.sources(tmp_path / "all", tokenizers, 1.0))
+
+    def test_changes_depend_on_the_seed_and_the_epoch_alone(self, tokenizers: Tokenizers, tmp_path: Path) -> None:
+        for name in "abc":
+            (tmp_path / name).mkdir()
+        first = self.sources(tmp_path / "a", tokenizers, 0.5)
+        assert self.sources(tmp_path / "b", tokenizers, 0.5) == first
+        assert self.sources(tmp_path / "c", tokenizers, 0.5, seed=2) != first
+        assert len({tuple(first[start : start + 2]) for start in range(0, len(first), 2)}) > 4

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from nmt.config.load import parse_config
-from nmt.config.schema import Config
+from nmt.config.schema import Config, DataConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.search.options import Options, SampleOptions, SearchOptions
 from nmt.tokenizers.build import train_tokenizers
@@ -152,3 +152,27 @@ def test_tags_come_before_each_segment_and_do_not_count() -> None:
 def test_a_tag_for_a_model_without_tags(segmenter: Segmenter) -> None:
     with pytest.raises(ConfigError, match="leave it out, the model has no tags"):
         segmenter.split(Request("one", tag="<bt>"), "line 1")
+
+
+class TestCapitals:
+    """A model that was trained on text in any case translates capitals in lower case, and writes capitals."""
+
+    TOKENIZERS = train_tokenizers(TokenizerConfig(kind="characters"), [("Ein Mann. ei", "A man.")])
+
+    def segments(self, text: str, case_share: float, *, split: bool = False) -> list[Segment]:
+        data = DataConfig(source_language="de", target_language="en", case_share=case_share)
+        return Segmenter(self.TOKENIZERS.source, data, 100).split(Request(text, split=split), "line 1")
+
+    def test_a_line_in_capitals(self) -> None:
+        (capitals,), (plain,) = self.segments("EIN MANN", 0.1), self.segments("ein mann", 0.1)
+        assert (capitals.ids, capitals.capitals) == (plain.ids, "en")
+        assert plain.capitals is None
+
+    def test_each_sentence_by_itself(self) -> None:
+        assert [segment.capitals for segment in self.segments("EIN MANN. Ein Mann.", 0.1, split=True)] == ["en", None]
+        assert [segment.capitals for segment in self.segments("EIN MANN. Ein Mann.", 0.1)] == [None]
+
+    def test_other_models_read_capitals(self) -> None:
+        (segment,) = self.segments("EIN MANN", 0.0)
+        assert segment.capitals is None
+        assert segment.ids != self.segments("EIN MANN", 0.1)[0].ids
