@@ -206,4 +206,4 @@ ATTENTIONS: dict[str, Callable[[ModelConfig], Attention]] = {
     "additive": AdditiveAttention,
     "multi_head": MultiHeadAttention,
 }
-"""The attentions by their names in `model.attention`, except the ones in nmt/model/classics/."""
+"""The attentions by their names in `model.attention`. nmt/model/parts.py adds parts of published architectures."""
