@@ -1,4 +1,4 @@
-"""What the documents say is there: files, links, configuration keys, commands and their options."""
+"""The documents name only files, links, configuration keys, commands, options and imports that exist."""
 
 import contextlib
 import importlib
@@ -101,6 +101,16 @@ def test_options_and_overrides_exist(page: Path) -> None:
             assert given <= known_options(command), line
             if command == "nmt-train":
                 parse_config({}, [word for word in words if re.match(r"[a-z]+\.[a-z_]+=", word)])
+
+
+@pages
+def test_imports_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if page.name == "upgrading.md":
+        text = re.sub(r"^\| [^|]*\|", "", text, flags=re.MULTILINE)  # the first column shows imports of older versions
+    for module, names in re.findall(r"from (nmt[\w.]*) import (\w[\w, ]*)", text):
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
 @pages

@@ -1,10 +1,12 @@
-"""docs/cells.md: the text of text/*.md with the figures in it. What it says about figures is computed from them."""
+"""Writes docs/cells.md from the templates in text/. Statements about the figures are computed from the figures."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import jinja2
+from tabulate import tabulate
 
 from cell_comparison.figures import MASTERED, Studies, accuracies, mastered, reach
 from cell_comparison.memory import Settings
@@ -36,47 +38,43 @@ def document(
     origin: Origin,
 ) -> str:
     """The whole page; the parts that need a corpus only where there was one."""
-    parts = [filled("start"), _memory(studies, settings, seeds)]
+    parts: list[tuple[str, dict[str, Any]]] = [("start", {}), ("memory", _memory(studies, settings, seeds))]
     if translations:
-        parts.append(_translation(translations))
+        parts.append(("translation", _translation(translations)))
     if gates:
-        parts.append(_gates(gates))
-    return "\n".join([*parts, filled("end", **vars(origin))])
-
-
-def filled(name: str, **values: object) -> str:
-    """The text of that name with {{key}} replaced by its value. Every key must have one."""
-    template = (TEXT / f"{name}.md").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values[match[1]]), template)
+        parts.append(("gates", _gates(gates)))
+    parts.append(("end", vars(origin)))
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEXT),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    return "\n".join(templates.get_template(f"{name}.md").render(values) for name, values in parts)
 
 
 # ---- tasks and gradients
 
 
-def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> str:
-    return filled(
-        "memory",
-        **vars(settings),
-        seeds=listed(map(str, seeds)),
-        rates=_rates(),
-        sizes=_sizes(studies),
-        tables="\n\n".join(_accuracy_table(name, cells) for name, cells in studies.items()),
-        statements="\n".join(_mastery(name, cells) for name, cells in studies.items()),
-        gradient_tables="\n\n".join(_gradient_table(name, cells) for name, cells in studies.items()),
-        gradient_statements="\n".join(
+def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> dict[str, Any]:
+    rates = (f"{name} {LEARNING_RATES[cell]}" for cell, name in NAMES.items())
+    return vars(settings) | {
+        "seeds": listed(map(str, seeds)),
+        "rates": listed(rates),
+        "sizes": _sizes(studies),
+        "tables": [_accuracy_table(name, cells) for name, cells in studies.items()],
+        "statements": [_mastery(name, cells) for name, cells in studies.items()],
+        "gradient_tables": [_gradient_table(name, cells) for name, cells in studies.items()],
+        "gradient_statements": [
             _gradient_statement(name, cells, moment) for name, cells in studies.items() for moment in MOMENTS
-        ),
-    )
+        ],
+    }
 
 
 def _sizes(studies: Studies) -> str:
     cells = next(iter(studies.values()))
     shown = (f"{NAMES[cell]} {each[0]['size']} ({each[0]['parameters']:,})" for cell, each in cells.items())
     return f"Units, and in brackets parameters, in the task of {TASKS[next(iter(studies))].title}: {listed(shown)}."
-
-
-def _rates() -> str:
-    return listed(f"{name} {LEARNING_RATES[cell]}" for cell, name in NAMES.items())
 
 
 def _accuracy_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -123,18 +121,15 @@ def _gradient_statement(name: str, cells: Mapping[str, Sequence[Mapping[str, Any
 # ---- translation
 
 
-def _translation(translations: Mapping[str, Mapping[str, Any]]) -> str:
-    any_model = next(iter(translations.values()))
-    signatures = "\n".join(f"- {score['name']}: `{score['signature']}`" for score in any_model[TEST]["scores"])
-    return filled(
-        "translation",
-        epochs=_one_or_all(translations, "epochs"),
-        seed=_one_or_all(translations, "seed"),
-        table=_score_table(translations),
-        statements=_ranking(translations),
-        lengths=_length_table(translations),
-        signatures=signatures,
-    )
+def _translation(translations: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "epochs": _one_or_all(translations, "epochs"),
+        "seed": _one_or_all(translations, "seed"),
+        "table": _score_table(translations),
+        "statement": _ranking(translations),
+        "lengths": _length_table(translations),
+        "scores": next(iter(translations.values()))[TEST]["scores"],
+    }
 
 
 def _one_or_all(translations: Mapping[str, Mapping[str, Any]], key: str) -> str:
@@ -188,7 +183,7 @@ def _length_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
 # ---- gates
 
 
-def _gates(gates: Mapping[str, Any]) -> str:
+def _gates(gates: Mapping[str, Any]) -> dict[str, Any]:
     pieces, forward = gates["pieces"], gates["forward"]
     means = {name: sum(forward[name]) / len(pieces) for name in ("forget", "input", "output")}
     order = sorted(range(len(pieces)), key=lambda place: forward["forget"][place])
@@ -198,7 +193,7 @@ def _gates(gates: Mapping[str, Any]) -> str:
         f"`{pieces[order[0]]}` (mean forget gate {forward['forget'][order[0]]:.2f}) and least at `{pieces[order[-1]]}` "
         f"({forward['forget'][order[-1]]:.2f})."
     )
-    return filled("gates", statements=statement, units=len(gates["units"]))
+    return {"statement": statement, "units": len(gates["units"])}
 
 
 def listed(items: Iterable[str]) -> str:
@@ -208,5 +203,4 @@ def listed(items: Iterable[str]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    shown = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
-    return "\n".join([shown[0], "|" + "---|" * len(heads), *shown[1:]])
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)

@@ -1,11 +1,11 @@
-"""Trains a configuration with one change after the other, and makes a table of what each change gained.
+"""Train a configuration as it is and with each of several changes, and print a table of what each change gains.
 
     scripts/ablate configs/multi30k-fast.yaml configs/experiments/ablations.yaml --seeds 1 2 --output runs/ablations \\
         data.train=DIR/train data.valid=DIR/val training.epochs=8 training.threads=1 > table.md
 
 The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so
-is the configuration as it is. Finished trainings are kept: the same command continues, also after a change was added.
-Figures are from the best validation of each training. The table goes to standard output.
+is the configuration as it is. Finished training runs are kept, so the same command continues where it stopped, even if
+a change was added. Figures are from the best validation of each training run. The table goes to standard output.
 """
 
 import argparse
@@ -15,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.training import Training, exit_on_signals, markdown, validations
+from tabulate import tabulate
+
+from experiments.training import Training, exit_on_signals, validations
 from nmt.commands.arguments import whole_number
 from nmt.commands.process import run
 from nmt.config.load import dump_config, load_config, read_yaml
@@ -132,7 +134,8 @@ def measured(options: argparse.Namespace, change: str, overrides: list[str]) -> 
 def table(results: list[Result]) -> str:
     """Markdown: the first result is what the others are compared with."""
     base = results[0]
-    rows = [["change", "BLEU", "gain", "loss", "minutes", "overrides"]]
+    heads = ["change", "BLEU", "gain", "loss", "minutes", "overrides"]
+    rows = []
     for result in results:
         gain = statistics.mean(result.bleu) - statistics.mean(base.bleu)
         rows.append(
@@ -145,7 +148,7 @@ def table(results: list[Result]) -> str:
                 " ".join(f"`{override}`" for override in result.overrides),
             ]
         )
-    return markdown(rows)
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def run_script() -> int:

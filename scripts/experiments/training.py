@@ -66,9 +66,3 @@ def validations(output: Path) -> list[dict[str, float]]:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     entries = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be under way
     return [entry for entry in entries if entry["kind"] == "valid"]
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table, its head first."""
-    head, *body = rows
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body))

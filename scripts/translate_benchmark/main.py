@@ -26,7 +26,7 @@ from nmt.evaluation.scores import check_lengths
 from nmt.system.files import saving
 from translate_benchmark.contenders import Contender, TestSet, contenders, measure, measure_inside, start, translate
 from translate_benchmark.figures import Figures, Setting, Speed, Start, parse_speeds
-from translate_benchmark.plot import svg
+from translate_benchmark.plot import draw_frontier
 from translate_benchmark.processes import processor, run
 from translate_benchmark.profile import profile, report
 from translate_benchmark.table import TORCH, document, number
@@ -82,7 +82,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures, after every round")
     parser.add_argument("--load", nargs="+", metavar="FILE", help="measure nothing: show the figures of these files")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw speed and BLEU")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw speed and BLEU (extra plots)")
     parser.add_argument(
         "--profile",
         action="store_true",
@@ -112,7 +112,7 @@ def show_figures(options: argparse.Namespace) -> None:
     print(document(figures))
     if options.plot:
         with saving(options.plot):
-            options.plot.write_text(svg(figures), encoding="utf-8")
+            options.plot.write_text(draw_frontier(figures), encoding="utf-8")
 
 
 def measure_all(options: argparse.Namespace) -> Figures:

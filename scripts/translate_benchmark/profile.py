@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from tabulate import tabulate
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -82,16 +83,19 @@ def profile(translate: Callable[[], object], sentences: int) -> Profile:
 def report(found: Profile) -> str:
     """As Markdown."""
     total = sum(found.parts.values())
-    lines = ["| part | ms a sentence | share |", "|---|---|---|"]
-    for name, seconds in sorted(found.parts.items(), key=lambda item: -item[1]):
-        lines.append(f"| {name} | {1000 * seconds / found.sentences:.3f} | {100 * seconds / total:.1f} % |")
-    lines.append(f"| **all, measured without parts** | {1000 * found.seconds / found.sentences:.3f} | |")
+    rows = [
+        [name, f"{1000 * seconds / found.sentences:.3f}", f"{100 * seconds / total:.1f} %"]
+        for name, seconds in sorted(found.parts.items(), key=lambda item: -item[1])
+    ]
+    rows.append(["**all, measured without parts**", f"{1000 * found.seconds / found.sentences:.3f}", ""])
     operations = sum(found.operations.values())
     kinds = ", ".join(
         f"{100 * count / operations:.0f} % in {kind}"
         for kind, count in sorted(found.operations.items(), key=lambda item: -item[1])
     )
-    lines += [
+    heads = ["part", "ms per sentence", "share"]
+    lines = [
+        tabulate(rows, heads, tablefmt="github", disable_numparse=True),
         "",
         f"- operations in matrix products: {operations / found.sentences / 1e6:.1f} million a sentence ({kinds})",
         f"- achieved: {operations / found.loop / 1e9:.1f} billion a second in the decoding loop, encoder included; "

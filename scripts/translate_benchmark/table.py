@@ -1,7 +1,9 @@
 """Figures as Markdown: a table for each setting, and one of starts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
+
+from tabulate import tabulate
 
 from translate_benchmark.figures import Figures, Rounds, Setting
 
@@ -29,7 +31,8 @@ def speeds(figures: Figures, setting: Setting) -> str:
     others = [name for name, rounds in contenders.items() if not rounds.ours] or list(contenders)[:1]
     heads = ["contender", "BLEU", "sentences/s", "tokens/s", "whole process, sentences/s", "MiB"]
     rows = [_speeds_row(name, rounds, [contenders[other] for other in others]) for name, rounds in contenders.items()]
-    return _table([*heads, *(f"times {other}" for other in others)], rows)
+    heads += [f"times {other}" for other in others]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def _speeds_row(name: str, rounds: Rounds, others: Sequence[Rounds]) -> list[str]:
@@ -52,7 +55,7 @@ def starts(figures: Figures) -> str:
         seconds.setdefault(start.contender, []).append(start.seconds)
     torch = seconds.get(TORCH, [])
     rows = [[name, _spread(values), _times(values, torch)] for name, values in seconds.items()]
-    return _table(["process", "seconds", f"times {TORCH}"], rows)
+    return tabulate(rows, ["process", "seconds", f"times {TORCH}"], tablefmt="github", disable_numparse=True)
 
 
 def _times(values: Sequence[float], others: Sequence[float]) -> str:
@@ -70,8 +73,3 @@ def _spread(values: Sequence[float]) -> str:
 def number(value: float) -> str:
     """With three digits at least."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

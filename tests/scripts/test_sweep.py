@@ -24,7 +24,7 @@ def sweep(folder: Path, space: object, *arguments: str) -> "subprocess.Completed
 
 def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
     assert answer.returncode == 0, answer.stderr
-    return [line.strip("| ").split(" | ") for line in answer.stdout.splitlines()]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.splitlines()]
 
 
 @pytest.mark.slow

@@ -48,6 +48,10 @@ def speed(name: str, sentences: float, *, ours: bool = True, **more: float) -> S
     return Speed(contender=name, setting=FULL, ours=ours, sentences_per_second=sentences, **more)
 
 
+def split_row(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
 # ---- figures
 
 
@@ -120,18 +124,19 @@ def test_the_table_shows_bleu_beside_every_speed() -> None:
     lines = document(figures).splitlines()
     assert lines[0] == "a machine. a test."
     assert lines[2] == "### Beam 5, full speed"
-    assert lines[6:8] == [
-        "| nmt | 34.00 | **350** (300 to 400) | 4,600 | **210** (200 to 220) | 310 | 7.50 |",
-        "| other | 34.10 | **50.0** (40.0 to 60.0) |  |  |  |  |",
+    assert [split_row(line) for line in lines[6:8]] == [
+        ["nmt", "34.00", "**350** (300 to 400)", "4,600", "**210** (200 to 220)", "310", "7.50"],
+        ["other", "34.10", "**50.0** (40.0 to 60.0)", "", "", "", ""],
     ]
-    assert "| nmt | **2.50** (2.50 to 2.50) | 1.25 |" in lines
+    assert ["nmt", "**2.50** (2.50 to 2.50)", "1.25"] in map(split_row, lines)
     assert lines[-1] == "- BLEU: sacrebleu, nrefs:1"
 
 
 def test_without_others_the_first_is_what_ratios_are_to() -> None:
     figures = Figures(speeds=[speed("slow", 10), speed("fast", 25)])
-    assert "times slow |" in document(figures)
-    assert "| fast |  | **25.0** (25.0 to 25.0) |  |  |  | 2.50 |" in document(figures)
+    rows = [split_row(line) for line in document(figures).splitlines()]
+    assert ["fast", "", "**25.0** (25.0 to 25.0)", "", "", "", "2.50"] in rows
+    assert any(row[-1] == "times slow" for row in rows)
     assert starts(figures).count("\n") == 1  # no start was measured: the head alone
 
 
@@ -139,23 +144,22 @@ def test_numbers_have_three_digits() -> None:
     assert [number(value) for value in (1.234, 12.34, 123.4, 1234.0)] == ["1.23", "12.3", "123", "1,234"]
 
 
-def test_the_plot_names_everyone_and_the_frontier_holds_the_best() -> None:
+def test_plot_has_a_point_and_a_name_for_each_contender() -> None:
+    pytest.importorskip("matplotlib")
     figures = Figures(speeds=[speed("a & b", 10, bleu=30), speed("fast", 100, bleu=28), speed("poor", 50, bleu=27)])
     figures.speeds.append(speed("silent", 50))  # no BLEU, no point
-    root = ElementTree.fromstring(plot.svg(figures))
+    root = ElementTree.fromstring(plot.draw_frontier(figures))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"a & b", "fast", "poor", "Beam 5, full speed"} <= set(texts)
     assert "silent" not in texts
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
+    groups = [element.get("id", "") for element in root.iter("{http://www.w3.org/2000/svg}g")]
+    assert sum(name.startswith("PathCollection") for name in groups) == 3
+
+
+def test_find_frontier() -> None:
     places = (("a", 1, 9), ("b", 2, 7), ("c", 3, 8))
     points = [plot.Point(name=name, speed=x, bleu=y, ours=True) for name, x, y in places]
-    assert [point.name for point in plot.frontier(points)] == ["a", "c"]
-
-
-def test_labels_do_not_cover_each_other() -> None:
-    points = [plot.Point(name=f"contender {index}", speed=50 + index, bleu=30, ours=True) for index in range(5)]
-    labels = ElementTree.fromstring(f"<g>{''.join(plot._labels(plot.Axes.around(points), points))}</g>")
-    assert len({(label.get("x"), label.get("y")) for label in labels}) == 5
+    assert [point.name for point in plot.find_frontier(points)] == ["a", "c"]
 
 
 # ---- processes
@@ -252,7 +256,7 @@ def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
     assert 0 < found.loop < found.seconds
     assert 0 < found.ceiling < found.seconds
     assert sum(found.operations.values()) > 0
-    assert "| recurrent layers |" in report(found)
+    assert "| recurrent layers " in report(found)
 
 
 # ---- the whole
