@@ -156,7 +156,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     files = parser.add_argument_group("texts, one sentence per line, plain, .gz, .zst or .xz")
     files.add_argument("--source", metavar="FILE", help="text that MODEL translates")
-    files.add_argument("--hypothesis", metavar="FILE", help="finished translations, instead of MODEL")
+    files.add_argument(
+        "--hypothesis", metavar="FILE", help="finished translations, instead of MODEL; - is standard input"
+    )
     files.add_argument(
         "--reference",
         nargs="+",
@@ -209,6 +211,7 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
     flags = ["--no-shortlist" if name == "shortlist" else f"--{name.replace('_', '-')}" for name in only_models]
     needs_source = any(METRICS[name].needs_source for name in options.metrics)
     both_or_none = bool(options.models) == bool(options.hypothesis)
+    paths = [options.source, options.hypothesis, *options.reference, options.baseline, options.frequencies]
     rules = {
         "give either MODEL (before --reference, which takes all names after it) or --hypothesis": both_or_none,
         "give either --reference or --test-set": bool(options.reference) == bool(options.test_set),
@@ -221,6 +224,7 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
         f"{' and '.join(flags)}: for MODEL only": bool(flags) and not options.models,
         f"--output {options.output}: the folder does not exist; make it, or name another one": bool(options.output)
         and not Path(options.output).resolve().parent.is_dir(),
+        "only one of the files can be standard input (-)": paths.count("-") > 1,
         "--frequencies is for --report only": bool(options.frequencies) and not options.report,
     }
     return [fault for fault, broken in rules.items() if broken]

@@ -13,6 +13,8 @@ from nmt.system.files import reason
 
 File = str | Path  # a path on this machine, or a URL, which is always a str
 
+STANDARD_INPUT = "-"  # as the name of a file
+
 COMPRESSIONS = ("", ".gz", ".zst", ".xz")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write this mark before the first line
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -45,13 +47,18 @@ def read_lines(path: File) -> Iterator[str]:
 
 @contextlib.contextmanager
 def open_binary(path: File) -> Iterator[BinaryIO]:
-    """Open a local or remote file to read its bytes, and decompress them according to the file name extension."""
+    """Open a local or remote file, or standard input (-), to read its bytes.
+
+    The bytes are decompressed according to the file name extension.
+    """
     with contextlib.ExitStack() as stack:
         stream: Any
         if is_url(path):
             import fsspec  # slow to import, and most files are local
 
             stream = stack.enter_context(fsspec.open(path, "rb"))
+        elif path == STANDARD_INPUT:
+            stream = stack.enter_context(open(0, "rb", closefd=False))
         else:
             stream = stack.enter_context(open(path, "rb"))
         if str(path).endswith(".gz"):

@@ -41,6 +41,8 @@ class Score:
     """The signature of sacreBLEU, which lists all settings that are needed to reproduce the score."""
     difference: Difference | None = None
     """The comparison with the baseline, or None without a baseline."""
+    sentences: tuple[float, ...] = ()
+    """The score of each sentence. BLEU of a sentence ignores n-grams that are longer than the sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Evaluation:
 
     sentences: int
     references: int
-    """The number of references per sentence."""
+    """The number of sets of references."""
     scores: tuple[Score, ...]
 
     def __getitem__(self, metric: str) -> Score:
@@ -82,7 +84,8 @@ def evaluate(
 
     Args:
         system: one translation per sentence, or a translator. The translator translates `source` with default options.
-        references: one reference per sentence, or several sets of references.
+        references: one reference per sentence, or several sets of references. In several sets, a blank line is not a
+            reference, unless all references of the sentence are blank.
         source: the source sentences, for a translator and for metrics that need them.
         baseline: translations of the same sentences by another system. The differences are tested for significance.
         metrics: names of metrics, from bleu, chrf, chrf++ and ter.
@@ -119,14 +122,15 @@ def evaluate(
     else:
         to = target_language if target_language in system.data.target_languages else None
         hypotheses = system.translate(source or [], to=to)
-    scores = tuple(_score(metric, hypotheses, sets, source, baseline) for metric in built)
+    present = drop_blank_references(sets)
+    scores = tuple(_score(metric, hypotheses, present, source, baseline) for metric in built)
     return Evaluation(sentences=len(hypotheses), references=len(sets), scores=scores)
 
 
 def _score(
     metric: Metric,
     hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str | None]],
     sources: Sequence[str] | None,
     baseline: Sequence[str] | None,
 ) -> Score:
@@ -134,18 +138,29 @@ def _score(
     score, resampled = metric.score_statistics(statistics), resample_scores(metric, statistics)
     interval, difference = confidence_interval(resampled), None
     if baseline is not None:
-        statistics = metric.statistics(baseline, references, sources)
-        other = metric.score_statistics(statistics)
-        p_value = paired_p_value(resampled, resample_scores(metric, statistics), score - other)
+        others = metric.statistics(baseline, references, sources)
+        other = metric.score_statistics(others)
+        p_value = paired_p_value(resampled, resample_scores(metric, others), score - other)
         difference = Difference(baseline=other, p_value=p_value)
     return Score(
         name=metric.title,
         score=score,
         mean=interval.mean,
         margin=interval.margin,
-        signature=metric.signature(len(references), RESAMPLES),
+        signature=metric.signature(-1 if any(None in lines for lines in references) else len(references), RESAMPLES),
+        sentences=tuple(metric.for_sentences.score_sums(row) for row in statistics),
         difference=difference,
     )
+
+
+def drop_blank_references(sets: Sequence[Sequence[str]]) -> list[list[str | None]]:
+    """Replace each blank reference by None, unless all references of the sentence are blank.
+
+    >>> drop_blank_references([["Ein Haus.", ""], ["", ""]])
+    [['Ein Haus.', ''], [None, '']]
+    """
+    blank = [not any(map(str.strip, references)) for references in zip(*sets, strict=True)]
+    return [[line if line.strip() or kept else None for line, kept in zip(lines, blank, strict=True)] for lines in sets]
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:

@@ -3,17 +3,34 @@
 import re
 
 _TWO_LETTERS = {
-    "zho": "zh", "chi": "zh", "cmn": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km", "mya": "my",
+    "zho": "zh", "chi": "zh", "cmn": "zh", "yue": "zh", "jpn": "ja", "kor": "ko", "tha": "th", "lao": "lo", "khm": "km",
+    "mya": "my", "bur": "my", "bod": "bo", "tib": "bo", "dzo": "dz",
 }  # fmt: skip
 
-NEED_ANALYZERS = frozenset({"ja", "ko", "th", "lo", "km", "my"})
-"""The languages in which only an analyzer can split text into words.
+NEED_ANALYZERS = frozenset({"ja", "ko"})
+"""The languages for which sacreBLEU has an analyzer in an extra package, which splits text into words."""
 
-For ja and ko, the analyzer is an extra package. For the other languages, sacreBLEU has no analyzer.
-"""
+WITHOUT_WORDS = frozenset({"th", "lo", "km", "my", "bo", "dz"})
+"""The languages that are written without spaces between words, and for which sacreBLEU has no analyzer."""
 
 
 def language_code(name: str) -> str:
     """Return the code with two letters by which metrics identify a language: zh for zh-CN, zh_Hant, ZH or zho."""
     first = re.split("[-_]", name.lower())[0]
     return _TWO_LETTERS.get(first, first)
+
+
+def choose_tokenizer(language: str, *, analyzers: bool = True) -> str:
+    """Return the name of the tokenizer of sacreBLEU with which BLEU splits text of a language.
+
+    >>> [choose_tokenizer(language) for language in ("de", "zh-CN", "jpn", "th")]
+    ['13a', 'zh', 'ja-mecab', 'char']
+
+    Args:
+        language: the code of the language, or an empty string if it is not known.
+        analyzers: whether to use analyzers in extra packages. Without them, text is split into characters.
+    """
+    code = language_code(language)
+    if code in NEED_ANALYZERS:
+        return f"{code}-mecab" if analyzers else "char"
+    return "char" if code in WITHOUT_WORDS else "zh" if code == "zh" else "13a"

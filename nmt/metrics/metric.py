@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nmt.metrics.languages import NEED_ANALYZERS, language_code
+from nmt.metrics.languages import choose_tokenizer, language_code
 
 RESAMPLES, SEED = 1000, 12345  # the number of resamples and the seed of the bootstrap, as in sacreBLEU
 
@@ -68,8 +68,7 @@ class Scoring:
 
         With these options, BLEU splits text into characters in languages that need an analyzer.
         """
-        characters = language_code(target_language) in NEED_ANALYZERS
-        return Scoring(target_language=target_language, tokenize="char" if characters else None)
+        return Scoring(target_language=target_language, tokenize=choose_tokenizer(target_language, analyzers=False))
 
 
 class Metric(Measure, ABC):
@@ -96,13 +95,17 @@ class Metric(Measure, ABC):
 
     @abstractmethod
     def statistics(
-        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str | None]],
+        sources: Sequence[str] | None = None,
     ) -> Sequence[Sequence[float]]:
         """Compute the statistics of each sentence.
 
         Args:
             hypotheses: one translation per sentence.
-            references: one or more sets of human translations, each as long as `hypotheses`.
+            references: one or more sets of human translations, each as long as `hypotheses`. An entry is None if the
+                set has no translation of the sentence.
             sources: the source sentences, for metrics that need them.
 
         Returns:
@@ -118,12 +121,15 @@ class Metric(Measure, ABC):
         """Return the signature of the score, which lists all settings that are needed to reproduce the score.
 
         Args:
-            references: the number of references of each sentence.
+            references: the number of references of each sentence, or -1 if it varies.
             resamples: the number of resamples of the bootstrap, or None without bootstrap.
         """
 
     def score(
-        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str | None]],
+        sources: Sequence[str] | None = None,
     ) -> float:
         """Compute the score of a corpus. `statistics` describes the arguments."""
         return self.score_statistics(self.statistics(hypotheses, references, sources))

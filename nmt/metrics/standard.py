@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nmt.errors import ConfigError, MachineError
-from nmt.metrics.languages import NEED_ANALYZERS, language_code
+from nmt.metrics.languages import NEED_ANALYZERS, WITHOUT_WORDS, choose_tokenizer
 from nmt.metrics.metric import SEED, Loss, Measure, Metric, Scoring
 from nmt.system.files import reason
 
@@ -35,7 +35,7 @@ class SacrebleuMetric(Metric):
     def statistics(
         self,
         hypotheses: Sequence[str],
-        references: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str | None]],
         sources: Sequence[str] | None = None,  # noqa: ARG002 (these metrics compare with the references alone)
     ) -> Sequence[Sequence[float]]:
         rows: list[list[float]] = self.scorer._extract_corpus_statistics(hypotheses, references)
@@ -58,7 +58,7 @@ class BLEU(SacrebleuMetric):
     """The metric BLEU: the precision of n-grams, with a brevity penalty (Papineni et al. 2002)."""
 
     name, title = "bleu", "BLEU"
-    segmentations: ClassVar = {"zh": "zh", **dict.fromkeys(NEED_ANALYZERS, "char")}
+    segmentations: ClassVar = {"zh": "zh", **dict.fromkeys(NEED_ANALYZERS | WITHOUT_WORDS, "char")}
 
     def __init__(self, scoring: Scoring | None = None, *, effective_order: bool = False) -> None:
         """Build the metric. With `effective_order`, n-grams that are longer than the text are ignored."""
@@ -68,19 +68,18 @@ class BLEU(SacrebleuMetric):
     def build_scorer(self) -> "sacrebleu.BLEU":
         import sacrebleu
 
-        tokenize, language = self.scoring.tokenize, self.scoring.target_language
-        if tokenize is not None and tokenize not in sacrebleu.BLEU.TOKENIZERS:
+        tokenize = self.scoring.tokenize or choose_tokenizer(self.scoring.target_language)
+        if tokenize not in sacrebleu.BLEU.TOKENIZERS:
             choices = ", ".join(sacrebleu.BLEU.TOKENIZERS)
             raise ConfigError(f"{tokenize}: sacrebleu has no such tokenizer; choose from {choices}")
         try:
             return sacrebleu.BLEU(
                 lowercase=self.scoring.lowercase,
                 tokenize=tokenize,
-                trg_lang=language_code(language),
                 effective_order=self.effective_order,
             )
         except RuntimeError as error:  # sacrebleu raises this error if MeCab is missing
-            extra = tokenize.split("-")[0] if tokenize else language
+            extra = tokenize.removesuffix("-mecab")
             raise MachineError(
                 f"the BLEU tokenizer of {extra} needs a package: pip install 'sacrebleu[{extra}]'; or choose another, "
                 "--tokenize char for example"

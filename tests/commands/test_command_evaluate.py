@@ -141,7 +141,10 @@ class Copied(Metric):
     name, title, needs_source = "copied", "copied", True
 
     def statistics(
-        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str | None]],
+        sources: Sequence[str] | None = None,
     ) -> list[list[float]]:
         return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
 
@@ -221,6 +224,24 @@ def test_compressed_files_are_read(files: Path, capsys: pytest.CaptureFixture[st
         assert scores(capsys, "--hypothesis", "hypothesis", "--reference", f"reference{ending}") == plain
 
 
+@pytest.mark.usefixtures("files")
+def test_a_text_on_standard_input() -> None:
+    command = [sys.executable, "-m", "nmt.commands.evaluate", "--hypothesis", "-", "--reference", "reference", "--json"]
+    text = "".join(f"{line}\n" for line in HYPOTHESIS)
+    done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", check=True)
+    bleu = sacrebleu.BLEU().corpus_score(HYPOTHESIS, [REFERENCE]).score
+    assert json.loads(done.stdout)["scores"][0]["score"] == pytest.approx(bleu)
+
+
+@pytest.mark.usefixtures("files")
+def test_each_sentence_has_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = scores(capsys, "--hypothesis", "hypothesis", "--reference", "reference", "--metrics", "bleu", "chrf++")
+    bleu, chrf = (score["sentences"] for score in answer["scores"])
+    pairs = list(zip(HYPOTHESIS, REFERENCE, strict=True))
+    for found, scorer in ((bleu, sacrebleu.BLEU(effective_order=True)), (chrf, sacrebleu.CHRF(word_order=2))):
+        assert found == pytest.approx([scorer.sentence_score(line, [reference]).score for line, reference in pairs])
+
+
 # ---- faults
 
 
@@ -251,6 +272,7 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
         ),
         ("model --hypothesis h --reference r", "or --hypothesis; see nmt-evaluate"),
         ("--hypothesis h", "give either --reference or --test-set"),
+        ("--hypothesis - --reference -", "only one of the files can be standard input (-)"),
         (
             "--hypothesis h --reference r --test-set wmt17 --language-pair en-de",
             "give either --reference or --test-set",

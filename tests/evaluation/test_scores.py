@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,27 @@ def test_the_tokenizer_follows_the_option_then_the_language() -> None:
     assert "tok:13a" in evaluate(hypotheses, [references], metrics=["bleu"]).scores[0].signature
 
 
+@pytest.mark.parametrize("language", ["th", "lo", "khm", "my-MM", "bo"])
+def test_languages_without_words_are_scored_by_characters(language: str) -> None:
+    hypotheses, references = ["ผู้ชายขี่ม้า"], ["ผู้หญิงขี่ม้า"]
+    score = evaluate(hypotheses, references, target_language=language, metrics=["bleu"]).scores[0]
+    assert "tok:char" in score.signature
+    assert score.score == pytest.approx(BLEU(tokenize="char").corpus_score(hypotheses, [references]).score)
+
+
+def test_blank_lines_are_no_references_beside_others() -> None:
+    second = [line if number % 3 else " " for number, line in enumerate(NEARLY)]
+    both = evaluate(GOOD, [REFERENCES, second], metrics=["bleu", "chrf", "ter"])
+    lists: list[list[str | None]] = [[*REFERENCES], [line.strip() or None for line in second]]
+    for score, scorer in zip(both.scores, (BLEU(), CHRF(), TER()), strict=True):
+        assert score.score == pytest.approx(scorer.corpus_score(GOOD, lists).score)  # type: ignore[arg-type]
+        assert "nrefs:var" in score.signature
+    assert both.references == 2
+    alone = evaluate(GOOD, [second], metrics=["bleu"]).scores[0]
+    assert alone.score == pytest.approx(BLEU().corpus_score(GOOD, [second]).score)
+    assert "nrefs:1" in alone.signature
+
+
 @pytest.mark.parametrize("language", ["zh", "ja"])
 def test_ter_counts_characters_where_words_have_no_spaces(language: str) -> None:
     hypotheses, references = ["一个男人骑马穿过森林。"], ["一个女人骑马穿过森林。"]
@@ -168,13 +190,14 @@ def test_ter_counts_characters_where_words_have_no_spaces(language: str) -> None
     assert evaluate(hypotheses, [references], metrics=["ter"]).scores[0].score == 100
 
 
-@pytest.mark.parametrize("language", ["ja", "ko"])
-def test_a_missing_analyser_is_named(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("language", "extra"), [("ja", "ja"), ("jpn", "ja"), ("ja_JP", "ja"), ("kor", "ko")])
+def test_a_missing_analyser_is_named(language: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     without_analysers(monkeypatch)
-    with pytest.raises(MachineError, match=rf"sacrebleu\[{language}\].*--tokenize char"):
+    assert extra in (metadata("sacrebleu").get_all("Provides-Extra") or ())
+    with pytest.raises(MachineError, match=rf"sacrebleu\[{extra}\].*--tokenize char"):
         evaluate(["x"], [["x"]], target_language=language)
-    with pytest.raises(MachineError, match=rf"sacrebleu\[{language}\]"):
-        evaluate(["x"], [["x"]], tokenize=f"{language}-mecab")
+    with pytest.raises(MachineError, match=rf"sacrebleu\[{extra}\]"):
+        evaluate(["x"], [["x"]], tokenize=f"{extra}-mecab")
     assert evaluate(["x"], [["x"]], target_language=language, metrics=["chrf"]).scores[0].score == 100
 
 
@@ -301,7 +324,10 @@ class Copied(Metric):
     name, title, needs_source = "copied", "copied", True
 
     def statistics(
-        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str | None]],
+        sources: Sequence[str] | None = None,
     ) -> list[list[float]]:
         return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
 
