@@ -173,7 +173,10 @@ class Exact(Metric):
     name, title, needs_source = "exact", "exact", True
 
     def statistics(
-        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str] | None = None
+        self,
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str | None]],
+        sources: Sequence[str] | None = None,
     ) -> list[list[float]]:
         assert sources is not None
         return [[line in others, 1.0] for line, *others in zip(hypotheses, *references, strict=True)]
