@@ -15,6 +15,7 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
+from nmt.system.signals import call_interruptibly
 from nmt.tokenizers.base import INVISIBLE, Tokenizer, replace_surrogates
 from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
@@ -179,7 +180,8 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
     model = io.BytesIO()
     failures: list[BaseException] = []
     try:
-        sentencepiece.SentencePieceTrainer.train(
+        train = partial(
+            sentencepiece.SentencePieceTrainer.train,
             sentence_iterator=_training_text(lines, failures),
             model_writer=model,
             model_type=config.kind,
@@ -204,6 +206,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             num_threads=_THREADS,
             minloglevel=2,
         )
+        call_interruptibly(train)  # it may take minutes
     except RuntimeError as error:
         raise (failures[0] if failures else _explain(str(error), config.vocabulary_size, what)) from error
     return model.getvalue()

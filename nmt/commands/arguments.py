@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nmt import __version__
 from nmt.config.fields import Range, docs_of, fields_of
+from nmt.system.terminal import escape_controls
 
 if TYPE_CHECKING:
     from nmt.translation.translator import Translator
+
+MAX_BATCH = 100_000
+MAX_THREADS = 1024
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Report an error on one line. argparse would print the usage first, which is several screens long."""
-        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: error: {escape_controls(message)}; see {self.prog} --help\n")
 
 
 def build_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -38,9 +42,9 @@ def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], flo
     return convert
 
 
-def whole_number(least: int) -> Callable[[str], float]:
-    """Return a function that parses an argument as an int that is at least `least`, for argparse's `type`."""
-    return number(int, Range(least))
+def whole_number(least: int, most: int | None = None) -> Callable[[str], float]:
+    """Return a function that parses an argument as an int from `least` to `most`, for argparse's `type`."""
+    return number(int, Range(least, most))
 
 
 def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str, str]) -> None:
@@ -61,7 +65,8 @@ def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str
         text = text[0].lower() + text[1:]
         default = "" if field.default is None else f"; default: {field.default:g}"
         convert = number(field.type, field.range)
-        group.add_argument(f"--{name.replace('_', '-')}", type=convert, metavar=metavar, help=f"{text}{default}")
+        shown = f"{text}; {field.range}{default}"
+        group.add_argument(f"--{name.replace('_', '-')}", type=convert, metavar=metavar, help=shown)
 
 
 def given_fields(options: argparse.Namespace, kind: type) -> dict[str, Any]:
@@ -88,9 +93,17 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
         "--no-shortlist", dest="shortlist", action="store_false", help="consider all target tokens, which is slower"
     )
     group.add_argument(
-        "--batch-size", type=whole_number(1), metavar="B", help="sentences translated at once; default: by the beam"
+        "--batch-size",
+        type=whole_number(1, MAX_BATCH),
+        metavar="B",
+        help=f"sentences translated at once, at most {MAX_BATCH:,}; default: by the beam",
     )
-    group.add_argument("--threads", type=whole_number(1), metavar="T", help="cores to use; default: all")
+    group.add_argument(
+        "--threads",
+        type=whole_number(1, MAX_THREADS),
+        metavar="T",
+        help=f"cores to use, at most {MAX_THREADS:,}; default: all",
+    )
     group.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, a GPU if there is one"
     )

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from nmt.commands.arguments import build_parser, whole_number
-from nmt.commands.process import run
+from nmt.commands.process import run, startup
 
 NAME = "nmt-average"
 
@@ -26,14 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def body() -> None:
-        from nmt.checkpoint.average import average, find_newest_checkpoints
+        with startup():
+            from nmt.checkpoint.average import average, find_newest_checkpoints
 
         folders = options.models
         if options.last:
             folders = [folder for model in options.models for folder in find_newest_checkpoints(model, options.last)]
         average(folders, options.output)
 
-    return run(NAME, body)
+    return run(NAME, body, lower="the number of models")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write_report(options, texts, output, evaluation)
         print_result(json.dumps(dataclasses.asdict(evaluation)) if options.json else format_table(evaluation))
 
-    return run(NAME, body)
+    return run(NAME, body, lower="--batch-size, --beam or --threads")
 
 
 @dataclass(frozen=True, kw_only=True)

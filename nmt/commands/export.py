@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from nmt.commands.arguments import build_parser
-from nmt.commands.process import run
+from nmt.commands.process import run, startup
 
 NAME = "nmt-export"
 
@@ -24,11 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def body() -> None:
-        from nmt.checkpoint.export import export
+        with startup():
+            from nmt.checkpoint.export import export
 
         export(options.model, options.output)
 
-    return run(NAME, body)
+    return run(NAME, body, lower="the size of the model")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ Each command has a function `main` such as this one:
 
         return run("nmt-translate", body)
 
-The exit status is 0 after success, 2 after an error that the user can correct, and 128 + N after signal N.
+The exit status is 0 after success, 2 after an error that the user can correct, 1 after a bug, and 128 + N after
+signal N. With NMT_TRACEBACK=1 in the environment, each error is preceded by its traceback.
 """
 
 import contextlib
@@ -21,37 +22,67 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from nmt.errors import Interrupted, MachineError, NmtError, UserError
 from nmt.system.files import reason
+from nmt.system.memory import is_shortage
+from nmt.system.signals import Terminated, end_at_once, handle_signals, interrupt
+from nmt.system.terminal import escape_controls
+
+TRACEBACK = "NMT_TRACEBACK"
 
 
-def run(name: str, body: Callable[[], int | None]) -> int:
+def run(name: str, body: Callable[[], int | None], *, lower: str = "the size of the input") -> int:
     """Run the body of a command, which includes slow imports, and return the exit status.
 
     Each line of a `UserError` is written to stderr as `NAME: error: LINE`. The command ends without a message after
-    Ctrl-C, and when stdout is closed early, for example by `| head -1`. Other exceptions are bugs, and are not caught.
+    Ctrl-C and SIGTERM, and when stdout is closed early, for example by `| head -1`. Any other exception is written on
+    one line, too.
+
+    Args:
+        name: The name of the command.
+        body: The work. If it returns a number, this is the exit status.
+        lower: What the user should lower if there is too little memory.
     """
-    with _log_to_stderr(name):
+    with _log_to_stderr(name), handle_signals(interrupt):
         try:
             status = body() or 0
             if sys.stdout is not None:
                 sys.stdout.flush()
             return status
-        except UserError as error:
-            _print_error(error, f"{name}: error")
-            return 2
-        except Interrupted as error:
-            _print_error(error, name)
-            return 128 + error.signal
-        except KeyboardInterrupt:
-            return 128 + signal.SIGINT
         except BrokenPipeError:
             return 128 + signal.SIGPIPE
+        except Terminated:
+            return 128 + signal.SIGTERM
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        except Interrupted as error:
+            _print_error(name, str(error), error)
+            return 128 + error.signal
+        except Exception as error:
+            status, message = _explain(error, lower)
+            if not (isinstance(error, NmtError) and error.reported):
+                _print_error(f"{name}: error", message, error)
+            return status
         finally:
             _flush_or_discard()
+
+
+def _explain(error: Exception, lower: str) -> tuple[int, str]:
+    """Return the exit status and the message for an error."""
+    if isinstance(error, UserError):
+        return 2, str(error)
+    if is_shortage(error):
+        return 2, f"there is too little memory; lower {lower}, or use a machine with more memory"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return 2, f"{where}{reason(error)}; {TRACEBACK}=1 shows where this happened"
+    first = (str(error).strip().splitlines() or [""])[0]
+    what = type(error).__name__ + f" ({first})" * bool(first)
+    return 1, f"{what}; this is a bug of nmt: run the command with {TRACEBACK}=1 and report the traceback"
 
 
 @contextlib.contextmanager
@@ -62,20 +93,15 @@ def startup() -> Iterator[None]:
     model. So the garbage collector ignores these objects after the block, too, both in this process and in workers that
     the block forks.
 
-    Ctrl-C ends the process at once. There is nothing to save yet, and some libraries fail if their import is
+    A signal ends the process at once. There is nothing to save yet, and some libraries fail if their import is
     interrupted.
     """
     gc.disable()
-    before = signal.getsignal(signal.SIGINT)
-    own = before is signal.default_int_handler  # False if SIGINT is ignored or handled by a calling program
     try:
-        if own:
-            signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
-        yield
+        with handle_signals(end_at_once):
+            yield
         gc.freeze()
     finally:
-        if own:
-            signal.signal(signal.SIGINT, before)
         gc.enable()
 
 
@@ -99,12 +125,14 @@ def print_result(text: str) -> None:
         raise MachineError(f"the output cannot be written ({reason(error)}); write to another place") from error
 
 
-def _print_error(error: NmtError, prefix: str) -> None:
-    """Write each line of an error to stderr, unless another process reports the same error."""
-    # If stderr was closed when Python started, it is None, and `print` would write to stdout instead.
-    if sys.stderr is not None and not error.reported:
-        for line in str(error).splitlines():
-            print(f"{prefix}: {line}", file=sys.stderr)
+def _print_error(prefix: str, message: str, error: Exception) -> None:
+    """Write each line of a message to stderr, after the traceback if the user asks for it."""
+    if sys.stderr is None:  # it was closed when Python started, and `print` would write to stdout instead
+        return
+    if os.environ.get(TRACEBACK, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    for line in message.split("\n"):
+        print(f"{prefix}: {escape_controls(line)}", file=sys.stderr)
 
 
 def _flush_or_discard() -> None:
@@ -126,7 +154,7 @@ class _Formatter(logging.Formatter):
         self.name = name
 
     def format(self, record: logging.LogRecord) -> str:
-        message = super().format(record)
+        message = "\n".join(map(escape_controls, super().format(record).split("\n")))
         if record.levelno < logging.WARNING:
             return message
         return f"{self.name}: {record.levelname.lower()}: {message}"

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from nmt.commands.arguments import build_parser
-from nmt.commands.process import run
+from nmt.commands.process import run, startup
 
 NAME = "nmt-train"
 
@@ -21,15 +21,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
 
     def body() -> None:
-        from nmt.config.load import load_config
-        from nmt.training.distributed import join_processes
-        from nmt.training.run import train
+        with startup():
+            from nmt.config.load import load_config
+            from nmt.training.distributed import join_processes
+            from nmt.training.run import train
 
         with join_processes() as processes:
             config = load_config(options.config, options.overrides)
             train(config, options.output, resume=options.resume, bar=sys.stderr.isatty(), processes=processes)
 
-    return run(NAME, body)
+    return run(NAME, body, lower="training.batch_tokens, data.max_length or the sizes in model")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from nmt.commands.arguments import (
 )
 from nmt.commands.process import run, standard_output, startup
 from nmt.errors import DataError
-from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.search.options import MAX_ROWS, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from nmt.translation.request import Translation
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 max_lines=WINDOW * translator.processes * translator.max_segments(search),
             )
 
-    return run(NAME, body)
+    return run(NAME, body, lower="--batch-size, --beam or --threads")
 
 
 def build_options(options: argparse.Namespace) -> Options:
@@ -115,7 +115,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", action="store_true", help="translate each sentence of a line separately")
     add_language_options(parser.add_argument_group("languages"))
     output = parser.add_argument_group("output, by default the best translation of each line")
-    output.add_argument("--nbest", type=whole_number(1), metavar="N", help="the N best: line ||| text ||| score")
+    output.add_argument(
+        "--nbest", type=whole_number(1, MAX_ROWS), metavar="N", help="the N best: line ||| text ||| score"
+    )
     output.add_argument(
         "--json", action="store_true", help="a JSON object for each line: texts, scores, tokens, alignments"
     )

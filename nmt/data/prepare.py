@@ -1,7 +1,6 @@
 """Preparation of training corpora: read, clean, tokenize and store them, or reuse the stores of an earlier run."""
 
 import logging
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.data.text_files import file_version
 from nmt.errors import DataError
-from nmt.system.files import checksum, remove_leftovers, whole_folder
+from nmt.system.files import checksum, remove_leftovers, temporary_folder, whole_folder
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import save_tokenizers
 
@@ -91,9 +90,9 @@ def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:
 
 def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any]:
     data = config.data
-    with tempfile.TemporaryDirectory() as folder:
-        save_tokenizers(tokenizers, Path(folder))
-        checksums = {file.name: checksum(file) for file in sorted(Path(folder).iterdir())}
+    with temporary_folder() as folder:
+        save_tokenizers(tokenizers, folder)
+        checksums = {file.name: checksum(file) for file in sorted(folder.iterdir())}
     held_out = (*data.valid, *data.held_out) if data.drop_overlap else ()
     return {
         "format": _FORMAT,

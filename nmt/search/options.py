@@ -10,6 +10,8 @@ from typing import Annotated
 from nmt.config.fields import Range, range_faults
 from nmt.errors import ConfigError
 
+MAX_ROWS = 1000  # hypotheses of a sentence; more would need gigabytes for its scores of the vocabulary
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
@@ -19,22 +21,22 @@ class SearchOptions:
         ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
-    beam: Annotated[int, Range(1)] = 5
+    beam: Annotated[int, Range(1, MAX_ROWS)] = 5
     """Number of hypotheses kept for each sentence; 1 is greedy search."""
-    nbest: Annotated[int, Range(1)] = 1
+    nbest: Annotated[int, Range(1, MAX_ROWS)] = 1
     """Number of hypotheses returned for each sentence, at most `beam`."""
     length_penalty: Annotated[float, Range(0, 10)] = 1.0
     """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. 0 ranks by
     log P, and 1 ranks by the mean log P of a token. EOS counts in the length."""
-    coverage_penalty: Annotated[float, Range(0)] = 0.0
+    coverage_penalty: Annotated[float, Range(0, 1000)] = 0.0
     """Weight β of a penalty for source tokens with little attention; 0 is off. The score of a finished hypothesis is
     changed by β Σ_s log min(Σ_t a_ts, 1), where a_ts is the attention weight of target token t on source token s (Wu et
     al. 2016, eq. 14)."""
-    min_length: Annotated[int, Range(0)] = 1
+    min_length: Annotated[int, Range(0, 10_000)] = 1
     """Minimum number of tokens of a translation; 0 allows empty translations."""
     max_length_factor: Annotated[float, Range(0, 1000)] = 2.0
     """A translation has at most F · source tokens + E tokens. EOS of the source counts. E is `max_length_extra`."""
-    max_length_extra: Annotated[int, Range(0)] = 10
+    max_length_extra: Annotated[int, Range(0, 10_000)] = 10
     """The constant E in the maximum length of a translation, F · source tokens + E. F is `max_length_factor`."""
     exact: bool = False
     """Search until no unfinished hypothesis can score better than the hypotheses returned. By default the search of a
@@ -72,16 +74,16 @@ class SampleOptions:
         ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
-    samples: Annotated[int, Range(1)] = 1
+    samples: Annotated[int, Range(1, 10 * MAX_ROWS)] = 1
     """Number of translations drawn for each sentence. Draws are independent, so two may give the same translation."""
-    seed: Annotated[int, Range(0)] = 1
+    seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed of the random generators."""
-    temperature: Annotated[float, Range(0)] = 1.0
+    temperature: Annotated[float, Range(0, 1000)] = 1.0
     """Draw each token from P^(1/T), normalized to sum to 1.
 
     Values of T below 1 make probable tokens more probable; 0 is greedy search.
     """
-    top_k: Annotated[int | None, Range(1)] = None
+    top_k: Annotated[int | None, Range(1, 2**31 - 1)] = None
     """Draw among the K most probable tokens; by default among all."""
     within: SearchOptions = SearchOptions(beam=1)
     """The bounds of the length, the score, and whether to keep attention weights.

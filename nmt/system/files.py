@@ -62,6 +62,26 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
             raise
 
 
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Create a folder for the block and remove it afterwards. A process that is forked within the block keeps it.
+
+    Args:
+        parent: Where to create the folder; by default, among the temporary files of the system.
+
+    Raises:
+        MachineError: The folder cannot be created.
+    """
+    owner = os.getpid()
+    with saving(parent or "the folder of temporary files"):
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=DRAFT))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_new(folder: Path) -> None:
     """Check that nothing exists at the path of a new folder. Raises DataError: the path exists already."""
     if folder.exists() or folder.is_symlink():

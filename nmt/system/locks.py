@@ -1,7 +1,9 @@
 """Locks that let only one process at a time use a folder."""
 
 import contextlib
+import logging
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,10 @@ from filelock import FileLock, Timeout
 from nmt.errors import MachineError
 from nmt.system.files import saving
 
+logger = logging.getLogger(__name__)
+
 LOCK = ".lock"
+_HOLDER_BYTES = 300  # more than the number of a process and the name of a machine take
 
 
 @contextlib.contextmanager
@@ -18,30 +23,60 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder while the block runs. The folder is created if it does not exist.
 
     The operating system holds the lock, so the lock is released when the process ends, even by SIGKILL. The lock file
-    is kept. If this function created the folder and the block leaves nothing else in it, the folder is removed.
+    is kept. It names the process and the machine that hold the lock, and is empty when nobody holds it. If it names a
+    process but is not locked, that process was killed. If this function created the folder and the block leaves nothing
+    else in it, the folder is removed. A process that is forked within the block does not release the lock.
 
     Raises:
         MachineError: Another process holds the lock, or the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise MachineError(f"{folder}: is a file; choose another folder")
-    created = not folder.exists()
-    lock = FileLock(folder / LOCK)
-    with saving(folder):
+    created, owner, file = not folder.exists(), os.getpid(), folder / LOCK
+    lock = FileLock(file)
+    with saving(folder), contextlib.ExitStack() as undo:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
+            holder = _read_holder(file)
+            who = f"process {holder[0]} on {holder[1]}" if holder else "another process"
             raise MachineError(
-                f"{folder}: another process is using this folder; wait until it ends, or choose another folder"
+                f"{folder}: {who} is using this folder; wait until it ends, or choose another folder"
             ) from error
+        undo.callback(lock.release)
+        _take_over(file)
+        undo.pop_all()
     try:
         yield
     finally:
-        # The file is removed before the lock is released. If another process has opened the file and then locks it,
-        # that process notices that the file has been removed.
-        with contextlib.suppress(OSError):
-            if created and os.listdir(folder) == [LOCK]:
-                (folder / LOCK).unlink()
-                folder.rmdir()
-        lock.release()
+        if os.getpid() == owner:
+            # The file is removed before the lock is released. If another process has opened the file and then locks it,
+            # that process notices that the file has been removed.
+            with contextlib.suppress(OSError):
+                os.truncate(file, 0)
+                if created and os.listdir(folder) == [LOCK]:
+                    file.unlink()
+                    folder.rmdir()
+            lock.release()
+
+
+def _take_over(file: Path) -> None:
+    """Write this process and this machine to a lock file that this process has locked. Report a killed holder."""
+    own = (os.getpid(), platform.node())
+    holder = _read_holder(file)
+    if holder == own:  # where the file system has no locks, filelock has written the file
+        return
+    if holder:
+        log = logger.info if holder[1] == own[1] else logger.warning
+        log("%s: process %d on %s, which used this folder before, has not ended regularly", file.parent, *holder)
+    file.write_text(f"{own[0]}\n{own[1]}\n", encoding="utf-8")
+
+
+def _read_holder(file: Path) -> tuple[int, str] | None:
+    """Read the number and the machine of the process that holds a lock, or None if the file does not name any."""
+    with contextlib.suppress(OSError, ValueError), open(file, "rb") as stream:
+        number, host = stream.read(_HOLDER_BYTES).decode("utf-8").split("\n")[:2]
+        if host.isprintable() and number.isascii() and number.isdigit():
+            return int(number), host
+    return None

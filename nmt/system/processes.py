@@ -5,11 +5,14 @@ If a child is killed, its parent raises an error with a message of one line.
 
 import atexit
 import contextlib
+import functools
 import multiprocessing
 import os
 import pickle
+import select
 import signal
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +24,6 @@ from weakref import WeakSet
 from nmt.errors import MachineError
 from nmt.system.signals import SIGNALS
 
-# The parent's ends of the pipes to all children. A forked child inherits these ends and must close them. While any
-# process holds an end of a pipe open, the child at the other end does not notice that the parent has ended.
-_parent_ends: WeakSet[Connection] = WeakSet()
-
 
 class Child:
     """A child process, seen from its parent, and the parent's end of a pipe to the child.
@@ -32,6 +31,9 @@ class Child:
     A terminal or a job manager sends SIGINT and SIGTERM to all processes. A child ignores both signals, because its
     parent decides when the child ends. The child ends at once when the parent closes it, and when the parent ends for
     any reason.
+
+    A process that is forked later, by anyone, inherits this object, but not the child. There, `close` does nothing, and
+    the pipe is closed, so that the messages of two processes do not mix.
 
     Args:
         main: The function that the child calls with its end of the pipe and `arguments`. If it raises an exception,
@@ -52,7 +54,9 @@ class Child:
         self._death = f"{name} was killed, perhaps because memory ran out; {advice}"
         context = multiprocessing.get_context(method)
         self.pipe, child_end = context.Pipe()
-        _parent_ends.add(self.pipe)
+        self._process: Any = None
+        _register_fork_handler()
+        _children.add(self)
         try:
             self._process = context.Process(  # type: ignore[attr-defined]
                 target=_run, args=(main, Parent(child_end), arguments), daemon=True
@@ -102,6 +106,16 @@ class Child:
         self._process.join()
         self.pipe.close()
 
+    def disown(self) -> None:
+        """Leave the child to the process that started it. A forked process calls this for each child that it inherits.
+
+        The exit handler of multiprocessing ends all processes that are listed as its children, so the child is removed
+        from this list.
+        """
+        atexit.unregister(self.close)
+        self.pipe.close()
+        multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
+
 
 class Parent:
     """The child's end of the pipe to its parent. If the parent has ended, `send` and `receive` end the child."""
@@ -133,6 +147,48 @@ def wait_for_any(children: Iterable[Child]) -> list[Child]:
     return [by_pipe[pipe] for pipe in wait(list(by_pipe)) if isinstance(pipe, Connection)]
 
 
+_children: WeakSet[Child] = WeakSet()
+
+
+@functools.cache
+def _register_fork_handler() -> None:
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=_disown_children)
+
+
+def _disown_children() -> None:
+    for child in list(_children):
+        child.disown()
+    _children.clear()
+
+
+def may_start_children() -> bool:
+    """Check whether this process may start children. multiprocessing forbids it to daemons, as in its pools."""
+    return not multiprocessing.current_process().daemon
+
+
+def watch_parent(pid: int, react: Callable[[], None]) -> None:
+    """Call `react` in another thread when the parent of this process, whose process id is `pid`, has ended.
+
+    Linux could send a signal instead (PR_SET_PDEATHSIG), but it would send it when the thread that started this process
+    ends, even if the parent continues.
+    """
+    threading.Thread(target=_wait_for_end, args=(pid, react), daemon=True).start()
+
+
+def _wait_for_end(pid: int, react: Callable[[], None]) -> None:
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or the container forbids the call
+        descriptor = os.pidfd_open(pid)
+        if os.getppid() == pid:  # otherwise the parent has ended, and another process may have its id
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.poll()
+        os.close(descriptor)
+    while os.getppid() == pid:
+        time.sleep(1)
+    react()
+
+
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
     """Block SIGINT and SIGTERM while a child starts. The child inherits the block and ends it when it ignores both."""
@@ -151,9 +207,10 @@ def _block_signals() -> Iterator[None]:
 
 
 def _run(main: Callable[..., None], parent: Parent, arguments: tuple[Any, ...]) -> None:
-    for pipe in list(_parent_ends):
-        pipe.close()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    process = multiprocessing.parent_process()
+    assert process
+    assert process.pid
+    watch_parent(process.pid, lambda: os._exit(0))  # at once: no process waits for the result of this one
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -161,13 +218,6 @@ def _run(main: Callable[..., None], parent: Parent, arguments: tuple[Any, ...]) 
         main(parent, *arguments)
     except Exception as error:
         parent._send(None, _make_sendable(error))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    os._exit(0)  # end at once: no process waits for the result of this one
 
 
 def _make_sendable(error: Exception) -> Exception:

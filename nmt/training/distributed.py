@@ -21,6 +21,7 @@ import logging
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,6 +35,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from nmt.data.cursor import World
 from nmt.errors import Interrupted, MachineError, NmtError
+from nmt.system.processes import watch_parent
 from nmt.system.signals import SIGNALS
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by torc
 _SMALL = 1 << 15  # tensors with fewer numbers share one message, because copying is faster than more messages
 # The first process may take any time to prepare data. The end of a process is noticed at once in spite of the timeout.
 _TIMEOUT = timedelta(days=365)
+_STOP_SECONDS = 30  # as in torchrun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +136,14 @@ ALONE = Processes()
 def join_processes() -> Iterator[Processes]:
     """Connect the processes that torchrun started, until the end of the block. Without torchrun, yield `ALONE`.
 
-    If an error leaves the block, it is marked as reported in all processes except one, so that only one prints it.
+    If an error leaves the block, it is marked as reported in all processes except one, so that only one prints it. If
+    torchrun is killed, its processes save a checkpoint after the current update, and end.
 
     Raises:
         MachineError: The other processes cannot be reached.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent
+        watch_parent(os.getppid(), _stop)
     if not os.environ.keys() >= set(_VARIABLES) or int(os.environ["WORLD_SIZE"]) == 1:
         yield ALONE
         return
@@ -152,11 +158,18 @@ def join_processes() -> Iterator[Processes]:
         # Interrupted is raised in all processes after the same update. Other errors may occur in a single process.
         error.reported = not (processes.first if isinstance(error, Interrupted) else processes.claim("end"))
         raise
-    except BaseException:  # a bug or a kill: Python prints the traceback
+    except BaseException:  # a bug or a signal: each process that it reaches reports it
         processes.claim("end")
         raise
     finally:
         dist.destroy_process_group()
+
+
+def _stop() -> None:
+    """Stop this process in the same way as torchrun does after a signal: ask it, and end it if it takes too long."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_STOP_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _join() -> Processes:

@@ -1,27 +1,10 @@
-"""Lack of memory: recognizing it, and splitting batches that do not fit into memory."""
+"""Splitting batches that do not fit into memory."""
 
 from collections.abc import Iterable, Sequence
-
-import torch
 
 from nmt.data.updates import make_batch
 from nmt.errors import MachineError
 from nmt.types import EOS, Batch
-
-# Words in other errors than torch.OutOfMemoryError and MemoryError, from torch on a CPU, C++ and NVIDIA's libraries.
-_WORDS = ("can't allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
-# The whole message of oneDNN if memory is short. If a kernel is missing, it continues with "descriptor".
-_ONEDNN = "could not create a primitive"
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Return whether an error says that there is too little memory."""
-    message = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or message == _ONEDNN
-        or any(word in message for word in _WORDS)
-    )
 
 
 class BatchLimit:

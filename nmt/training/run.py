@@ -49,6 +49,7 @@ def train(
         UserError: The configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
             defines a subclass for each type of fault.
         Interrupted: A signal stopped training. A checkpoint is saved.
+        KeyboardInterrupt: A signal arrived before the first update. Nothing is lost.
     """
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
@@ -72,8 +73,8 @@ def train(
             logger.info("nothing left to do: training ended after update %d; %s", position.update, advice)
             processes.once(lambda: checkpoints.choose_saved(position.best_update))
         else:
+            trainer = build_trainer(config, checkpoints, device, processes, checkpoint)
             with stop_signals(alone=processes.world.size == 1, say=first) as stop:
-                trainer = build_trainer(config, checkpoints, device, processes, checkpoint)
                 log: Log = NoLog()
                 if first:
                     every, tensorboard = settings.log_every, settings.tensorboard

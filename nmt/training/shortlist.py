@@ -8,7 +8,6 @@ better: they contain as many correct tokens and give no higher BLEU, but learnin
 import dataclasses
 import logging
 import statistics
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from nmt.errors import ConfigError
 from nmt.metrics.standard import BLEU
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SearchOptions
-from nmt.system.files import DRAFT, saving
+from nmt.system.files import temporary_folder
 from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon
@@ -56,10 +55,8 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
         MachineError: The model folder or its parent folder cannot be written.
     """
     path = find_model_folder(folder)
-    with saving(path.parent):
-        draft = tempfile.TemporaryDirectory(dir=path.parent, prefix=DRAFT, ignore_cleanup_errors=True)
-    with draft as prepared:
-        return add_shortlist_to(path, config or load_folder_config(path), Path(prepared))
+    with temporary_folder(path.parent) as prepared:
+        return add_shortlist_to(path, config or load_folder_config(path), prepared)
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:

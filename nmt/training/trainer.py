@@ -25,11 +25,12 @@ from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import autocast_dtype, return_memory
+from nmt.system.memory import is_shortage
 from nmt.system.signals import SIGNALS, StopSignal
 from nmt.tokenizers.base import Tokenizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
-from nmt.training.memory import BatchLimit, is_shortage
+from nmt.training.memory import BatchLimit
 from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.resume import Checkpoint, Position

@@ -21,6 +21,7 @@ from nmt.translation.request import Segment, Translation
 
 # The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
 MAX_SEGMENTS, MAX_ROWS = 96, 640
+MOST_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, whatever batch size the user asks for
 MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
 # Processes share the segments if each gets at least this many. Smaller batches take about as long as larger ones.
 MIN_SHARE = 4
@@ -30,7 +31,9 @@ TRIM_ROWS = 1280
 
 def max_segments(options: Options, batch_size: int | None) -> int:
     """Return the maximum number of segments in a batch, `batch_size`. By default the number depends on the options."""
-    return batch_size or max(1, min(MAX_SEGMENTS, MAX_ROWS // options.rows))
+    if batch_size:
+        return max(1, min(batch_size, MOST_ROWS // options.rows))
+    return max(1, min(MAX_SEGMENTS, MAX_ROWS // options.rows))
 
 
 def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes: int) -> list[list[int]]:

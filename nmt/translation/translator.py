@@ -18,6 +18,7 @@ from nmt.errors import ConfigError
 from nmt.search.options import Options
 from nmt.search.scorer import Scorer
 from nmt.system.machine import choose_device
+from nmt.system.processes import may_start_children
 from nmt.translation.batches import BatchSearch, max_segments, plan_batches
 from nmt.translation.constraints import build_constraints
 from nmt.translation.load import build_scorers, check_ensemble, choose_shortlist, combine_scorers
@@ -41,6 +42,9 @@ class Translator:
 
     >>> translator.translate([Request("A man.", to="de"), Request("A man.", to="fr")])  # doctest: +SKIP
     ['Ein Mann.', 'Un homme.']
+
+    Threads may share a translator. A process that is forked from this one may use the translator too. It searches by
+    itself, because the worker processes belong to the process that started them.
     """
 
     def __init__(
@@ -104,7 +108,8 @@ class Translator:
             shortlist: whether to use the shortlist of the first model that has one.
             threads: the number of CPU cores to use; by default one. If the device is a CPU on Linux, several cores are
                 used by worker processes, and torch is set to one thread. The workers are forked immediately, and ended
-                by `close`. On other systems torch is set to this number of threads.
+                by `close`. On other systems torch is set to this number of threads. A worker of a multiprocessing pool
+                may not start processes, so it uses one core.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
@@ -120,7 +125,7 @@ class Translator:
             torch.set_num_threads(1 if forking else threads)
         models = [load_model(folder, place) for folder in folders]
         scorers = build_scorers(models, precision) if place.type == "cpu" else None
-        workers = threads if threads and threads > 1 and forking else 0
+        workers = threads if threads and threads > 1 and forking and may_start_children() else 0
         return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
 
     def translate(
@@ -176,12 +181,15 @@ class Translator:
 
     def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
         """Search the translations of each segment."""
-        plan = plan_batches(segments, self.batch_size, self.processes)
-        batches = [[segments[index] for index in indices] for indices in plan]
-        if self._workers and not self._workers.close.alive:
+        workers = self._workers
+        if workers and workers.inherited:
+            workers = self._workers = None
+        elif workers and not workers.close.alive:
             logger.warning("an error or Ctrl-C has ended the workers; continuing on one core, load the model again")
-            self._workers = None
-        found = self._workers.map(batches) if self._workers and len(batches) > 1 else map(self._search, batches)
+            workers = self._workers = None
+        plan = plan_batches(segments, self.batch_size, workers.count if workers else 1)
+        batches = [[segments[index] for index in indices] for indices in plan]
+        found = workers.map(batches) if workers and len(batches) > 1 else map(self._search, batches)
         results: list[list[Translation]] = [[] for _ in segments]
         for indices, translations in zip(plan, found, strict=True):
             for index, result in zip(indices, translations, strict=True):
@@ -191,7 +199,7 @@ class Translator:
     @property
     def processes(self) -> int:
         """The number of processes that search batches."""
-        return self._workers.count if self._workers else 1
+        return self._workers.count if self._workers and not self._workers.inherited else 1
 
     def max_segments(self, options: Options) -> int:
         """Return the maximum number of segments that are searched at once with these options."""

@@ -8,9 +8,12 @@ concurrent.futures is not used, because it cannot end running work, so Ctrl-C wo
 tracebacks if workers end first. multiprocessing.Pool is not used, because it hangs if a worker is killed. In this
 module the parent has no threads. It sends each worker one argument at a time through a pipe, and notices that a worker
 was killed because the pipe ends.
+
+Workers belong to the process that started them. A process that is forked later cannot use them, and does not end them.
 """
 
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -45,6 +48,7 @@ class Workers(Generic[Argument, Result]):
 
     def __init__(self, work: Callable[[Argument], Result], count: int) -> None:
         self._children: list[Child] = []
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, _end, self._children)
         """End the workers, even if they are busy, and wait until they have ended. `close.alive` is False afterwards."""
@@ -62,6 +66,11 @@ class Workers(Generic[Argument, Result]):
         """The number of processes."""
         return len(self._children)
 
+    @property
+    def inherited(self) -> bool:
+        """Whether a fork has copied this object into another process, which cannot use the workers."""
+        return os.getpid() != self._owner
+
     def map(self, arguments: Sequence[Argument]) -> list[Result]:
         """Apply the function to each argument and return the results in order.
 
@@ -70,9 +79,11 @@ class Workers(Generic[Argument, Result]):
 
         Raises:
             MachineError: a worker was killed.
-            RuntimeError: the workers are closed, or an error that the function raised cannot be pickled.
+            RuntimeError: the workers are closed or inherited, or an error that the function raised cannot be pickled.
             Exception: the function raised this error.
         """
+        if self.inherited:
+            raise RuntimeError("the workers belong to the process that started them; start new ones in this process")
         with self._lock:  # the pipes serve one call at a time
             if not self.close.alive:
                 raise RuntimeError("the workers are closed: by close(), or by an error or Ctrl-C in another call")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzzing import configurations, folders
+from fuzzing import commands, configurations, corpora, disks, folders, kills
 from fuzzing.case import Case, Verdict, run_case, working_folder
 from nmt.commands.arguments import whole_number
 
@@ -41,6 +41,10 @@ class Part:
 PARTS = {
     "folders": Part(prepare=folders.prepare, count=2000),
     "configurations": Part(prepare=configurations.prepare, count=10_000),
+    "commands": Part(prepare=commands.prepare, count=200),
+    "corpora": Part(prepare=corpora.prepare, count=300),
+    "kills": Part(prepare=kills.prepare, count=60),
+    "disks": Part(prepare=disks.prepare, count=20),
 }
 
 

@@ -53,9 +53,15 @@ def test_defaults_of_the_machine() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--beam", "0"], "argument --beam: must be a whole number, at least 1, not '0'"),
+        (["--beam", "0"], "argument --beam: must be a whole number, from 1 to 1,000, not '0'"),
+        (["--beam", "100000"], "argument --beam: must be a whole number, from 1 to 1,000, not '100000'"),
+        (
+            ["--batch-size", "1000000000"],
+            "argument --batch-size: must be a whole number, from 1 to 100,000, not '1000000000'",
+        ),
+        (["--threads", "3000"], "argument --threads: must be a whole number, from 1 to 1,024, not '3000'"),
         (["--bea", "2"], "unrecognized arguments: --bea 2"),
-        (["--threads", "0"], "argument --threads: must be a whole number, at least 1, not '0'"),
+        (["--threads", "0"], "argument --threads: must be a whole number, from 1 to 1,024, not '0'"),
     ],
 )
 def test_a_wrong_argument_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

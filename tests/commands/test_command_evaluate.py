@@ -286,7 +286,7 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
         ("model --source s --reference r --output none/o", "--output none/o: the folder does not exist"),
         ("--hypothesis h --reference r --frequencies f", "--frequencies is for --report only"),
         ("--hypothesis h --reference r --metrics meteor", "invalid choice"),
-        ("model --source s --reference r --beam 0", "whole number, at least 1"),
+        ("model --source s --reference r --beam 0", "whole number, from 1 to 1,000"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(

@@ -281,7 +281,7 @@ def test_as_much_is_read_ahead_as_the_processes_need(
     [
         (signal.SIGKILL, True, 2, b"nmt-translate: error: a worker process was killed, perhaps because memory ran out"),
         (signal.SIGINT, False, 130, b""),
-        (signal.SIGTERM, False, -signal.SIGTERM, b""),
+        (signal.SIGTERM, False, 143, b""),
     ],
 )
 def test_no_worker_is_left_behind(model: Path, number: int, to_worker: bool, status: int, message: bytes) -> None:

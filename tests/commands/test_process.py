@@ -1,5 +1,6 @@
 """A command as a process: its exit status, its messages, and the signals that end it."""
 
+import errno
 import gc
 import io
 import logging
@@ -46,9 +47,60 @@ def test_an_error_that_another_process_reports_is_not_printed(capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
-def test_bugs_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run("nmt-x", fail(ZeroDivisionError()))
+TOO_LITTLE = "nmt-x: error: there is too little memory; lower the beam, or use a machine with more memory\n"
+WHERE = "; NMT_TRACEBACK=1 shows where this happened\n"
+BUG = "; this is a bug of nmt: run the command with NMT_TRACEBACK=1 and report the traceback\n"
+
+
+def recurse() -> None:
+    recurse()
+
+
+def allocate() -> None:
+    import torch
+
+    torch.empty(2**60)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (fail(MemoryError()), 2, TOO_LITTLE),
+        (lambda: bytes(2**60) and None, 2, TOO_LITTLE),
+        (allocate, 2, TOO_LITTLE),
+        (fail(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), 2, TOO_LITTLE),
+        (lambda: open("/no\x1b[31m").close(), 2, "nmt-x: error: /no\\x1b[31m: No such file or directory" + WHERE),
+        (fail(OSError(errno.ENOSPC, "disk full")), 2, "nmt-x: error: disk full" + WHERE),
+        (recurse, 1, "nmt-x: error: RecursionError (maximum recursion depth exceeded)" + BUG),
+        (fail(ZeroDivisionError("one\ntwo")), 1, "nmt-x: error: ZeroDivisionError (one)" + BUG),
+        (fail(KeyError()), 1, "nmt-x: error: KeyError" + BUG),
+    ],
+)
+def test_every_other_error_is_one_line(
+    body: Callable[[], None],
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run("nmt-x", body, lower="the beam") == status
+    assert capsys.readouterr() == ("", message)
+    monkeypatch.setenv("NMT_TRACEBACK", "1")
+    assert run("nmt-x", body, lower="the beam") == status
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith(message)
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> None:
+        logging.getLogger("nmt").warning("%s: empty", "a\x1b[2J\x9b\r\u202eb.txt")
+        raise ConfigError("\x07é\tß: \ud800")
+
+    assert run("nmt-x", body) == 2
+    assert capsys.readouterr().err == (
+        "nmt-x: warning: a\\x1b[2J\\x9b\\r\\u202eb.txt: empty\nnmt-x: error: \\x07é\tß: \\ud800\n"
+    )
 
 
 def test_an_error_without_stderr_is_not_printed_to_stdout(
@@ -115,30 +167,44 @@ def test_garbage_is_collected_again_after_the_start() -> None:
     assert gc.get_freeze_count() == 0
 
 
-def test_ctrl_c_ends_the_start_at_once_and_is_an_exception_afterwards() -> None:
+def test_signals_end_the_start_at_once_and_are_exceptions_afterwards() -> None:
     code = """
 import os, signal, sys
+from nmt.commands.process import run, startup
 signal.signal(signal.SIGINT, {before})
-from nmt.commands.process import startup
-with startup():
-    {inside}
+
+def body():
+    try:
+        with startup():
+            {inside}
+        {after}
+    except KeyboardInterrupt:
+        os.write(1, b"cleaned up")
+        raise
+
+status = run("x", body)
 assert signal.getsignal(signal.SIGINT) is {before}
-sys.exit(7)
+sys.exit(status)
 """
 
-    def status(before: str, inside: str) -> int:
-        command = [sys.executable, "-c", code.format(before=before, inside=inside)]
-        return subprocess.run(command, check=False, timeout=60).returncode
+    def outcome(before: str, inside: str = "pass", after: str = "return 7") -> tuple[int, bytes]:
+        command = [sys.executable, "-c", code.format(before=before, inside=inside, after=after)]
+        done = subprocess.run(command, check=False, timeout=60, capture_output=True)
+        assert done.stderr == b""
+        return done.returncode, done.stdout
 
-    kill = "os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(5)"
-    assert status("signal.default_int_handler", kill) == 130
-    assert status("signal.default_int_handler", "pass") == 7
-    assert status("signal.SIG_IGN", "os.kill(os.getpid(), signal.SIGINT)") == 7
+    for name, status in (("SIGINT", 130), ("SIGTERM", 143)):
+        kill = f"os.kill(os.getpid(), signal.{name})"
+        for before in ("signal.default_int_handler", "signal.SIG_DFL"):
+            assert outcome(before, inside=f"{kill}; import time; time.sleep(5)") == (status, b"")
+            assert outcome(before, after=kill) == (status, b"cleaned up")
+            assert outcome(before) == (7, b"")
+    assert outcome("signal.SIG_IGN", "os.kill(os.getpid(), signal.SIGINT)") == (7, b"")
 
 
 def test_what_cannot_be_flushed_is_discarded() -> None:
-    code = "import sys; from nmt.commands.process import run; print('x'); sys.exit(run('x', lambda: None))"
+    code = "import sys; from nmt.commands.process import run; sys.exit(run('x', lambda: print('x')))"
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)
-    assert b"OSError" in done.stderr  # a bug of the command, once, with its traceback
-    assert b"Exception ignored" not in done.stderr
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert done.stderr.startswith(b"x: error: No space left on device; ")

@@ -59,7 +59,7 @@ def test_ranges_are_whole_where_all_their_numbers_are(tmp_path: Path) -> None:
         ({"training.learning_rate": 0.1}, "must be a list of values, or numbers {from: A, to: B}"),
         ({"training.learning_rate": {"from": "1e-4", "to": "1e-2"}}, "or numbers {from: A, to: B}"),
         ([], "must hold keys"),
-        ({"training.batch_tokens": [300, -5]}, "training.batch_tokens: must be at least 1, not -5"),
+        ({"training.batch_tokens": [300, -5]}, "training.batch_tokens: must be from 1 to 10,000,000, not -5"),
         ({"training.batch_tokens": {"from": 600, "to": 300}}, "from must not be above to, and 600 is above 300"),
         ({"training.batch_tokens": {"from": 300, "to": 600, "step": 0}}, "step must be above 0, not 0"),
         ({"training.learning_rate": {"from": 0, "to": 0.01, "log": True}}, "log needs a range above 0"),

@@ -354,7 +354,7 @@ def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"beam": 0}, "beam: must be at least 1, not 0"),
+        ({"beam": 0}, "beam: must be from 1 to 1,000, not 0"),
         ({"beam": 2, "nbest": 3}, "nbest: must be at most the beam, 2, not 3; enlarge the beam"),
         ({"length_penalty": -0.1}, "length_penalty: must be from 0 to 10, not -0.1"),
         ({"coverage_penalty": -1.0}, "coverage_penalty: must be at least 0"),

@@ -160,11 +160,14 @@ def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": 0}, "samples: must be at least 1, not 0"),
-        ({"temperature": -0.5}, "temperature: must be at least 0, not -0.5"),
-        ({"temperature": float("nan")}, "temperature: must be at least 0"),
-        ({"top_k": 0}, "top_k: must be at least 1, not 0"),
-        ({"seed": -1, "within": SearchOptions()}, "seed: must be at least 0, not -1\nwithin: .* must be 1, not 5"),
+        ({"samples": 0}, "samples: must be from 1 to 10,000, not 0"),
+        ({"temperature": -0.5}, "temperature: must be from 0 to 1,000, not -0.5"),
+        ({"temperature": float("nan")}, "temperature: must be from 0 to 1,000"),
+        ({"top_k": 0}, "top_k: must be from 1 to 2,147,483,647, not 0"),
+        (
+            {"seed": -1, "within": SearchOptions()},
+            "seed: must be from 0 to 2,147,483,647, not -1\nwithin: .* must be 1, not 5",
+        ),
     ],
 )
 def test_impossible_options_are_refused(settings: dict[str, Any], message: str) -> None:

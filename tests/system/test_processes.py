@@ -155,17 +155,79 @@ def test_a_child_that_cannot_start_leaves_no_pipe_open(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "fork", fail_to_fork)
     with pytest.raises(BlockingIOError), start(double, 1):
         pass
-    assert all(pipe.closed for pipe in processes._parent_ends)
+    assert all(child.pipe.closed for child in processes._children)
 
 
 def test_a_child_holds_no_pipe_of_another() -> None:
     """Otherwise the other one would not notice the end of the parent."""
+    with start(double, 1) as first:
 
-    def count(parent: Parent) -> None:
-        parent.send(sum(not pipe.closed for pipe in processes._parent_ends))
+        def look(parent: Parent) -> None:
+            parent.send((first.pipe.closed, len(processes._children)))
 
-    with start(double, 1), start(count) as second:
-        assert second.receive() == 0
+        with start(look) as second:
+            assert second.receive() == (True, 0)
+        assert first.receive() == 1
+
+
+FORK = r"""
+import multiprocessing, os, sys
+from nmt.system.processes import Child
+
+def double(parent):
+    while True:
+        parent.send(2 * parent.receive())
+
+if __name__ == "__main__":
+    child = Child(double, method=sys.argv[1], advice="")
+    for end in (sys.exit, os._exit):
+        fork = os.fork()
+        if not fork:
+            child.close()
+            assert child.pipe.closed and not multiprocessing.active_children()
+            end(0)  # sys.exit calls the exit handlers of multiprocessing and atexit
+        assert os.waitpid(fork, 0)[1] == 0
+        child.send(4)
+        assert child.receive() == 8
+    context = multiprocessing.get_context("fork")
+    fork = context.Process(target=child.close)
+    fork.start()
+    fork.join()
+    child.send(5)
+    print(fork.exitcode, child.receive())
+"""
+
+
+@METHODS
+def test_a_fork_does_not_end_the_children_of_its_parent(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "forks.py"
+    script.write_text(FORK, encoding="utf-8")
+    done = subprocess.run([sys.executable, script, method], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 10\n", "")
+
+
+WATCH = r"""
+import os, signal, subprocess, sys
+from nmt.system.processes import watch_parent
+
+if sys.argv[1:] == ["no pidfd"]:
+    del os.pidfd_open
+watch_parent(os.getppid(), lambda: os._exit(3))
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("mode", ["", "no pidfd"])
+def test_the_end_of_a_parent_is_noticed(mode: str) -> None:
+    child = [sys.executable, "-c", WATCH, mode]
+    code = f"import subprocess; subprocess.Popen({child!r}).wait()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert not has_ended(pid, within=0)
+        parent.kill()
+        assert has_ended(pid)
 
 
 def test_exit_closes_children_once(monkeypatch: pytest.MonkeyPatch) -> None:

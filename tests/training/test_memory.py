@@ -16,7 +16,8 @@ from test_trainer import Factory, go, losses, weights
 from nmt.data.cursor import UpdateSize
 from nmt.errors import MachineError
 from nmt.model.output import Readout
-from nmt.training.memory import BatchLimit, is_shortage, largest_batch
+from nmt.system.memory import is_shortage
+from nmt.training.memory import BatchLimit, largest_batch
 from nmt.training.trainer import Trainer
 from nmt.types import Batch
 

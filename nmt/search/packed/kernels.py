@@ -8,25 +8,18 @@ All arrays must be contiguous. All rows are computed by the same code, so the re
 other rows.
 """
 
-import contextlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.search.packed.compilation import AVAILABLE as AVAILABLE
+from nmt.search.packed.compilation import compiled
 from nmt.types import Integers
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.int8]
 Shorts = NDArray[np.int16]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-_njit: Any = None
-with contextlib.suppress(ImportError):  # Numba is not installed, or not compatible with this NumPy
-    from numba import njit as _njit
-AVAILABLE = _njit is not None
 
 _f = np.float32
 _LOG2E = _f(1.44269504)
@@ -35,29 +28,6 @@ _TO_WHOLE = _f(3 * 2**22)  # adding and then subtracting this rounds a number be
 # The number of levels on each side of 0 of activations in 16 bits. Sums of 8,000 products with int8 stay below 2³¹.
 FINE_LEVELS = _f(2047)
 _BLOCK = 64  # the number of elements that `select_extensions` skips at once if the largest of them is too small
-
-
-def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
-    """Compile a function at its first call, and cache the machine code. Without Numba, return the function unchanged.
-
-    Args:
-        liberties: LLVM's fast-math flags, which permit changes to floating-point operations. `contract` permits one
-            operation for a · b + c. `reassoc` permits a sum to be split into partial sums, which vectors require.
-        options: options of Numba's `njit`.
-    """
-
-    def decorate(function: Function) -> Function:
-        if _njit is None:
-            return function
-        # "numpy": division by zero raises no exception, which would prevent vectors.
-        settings = {"error_model": "numpy", "fastmath": set(liberties), **options}
-        try:
-            kernel: Function = _njit(cache=True, **settings)(function)
-        except RuntimeError:  # no folder for the cache is writable, so each process compiles the function
-            kernel = _njit(**settings)(function)
-        return kernel
-
-    return decorate
 
 
 @compiled("contract", inline="always")

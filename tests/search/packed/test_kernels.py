@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from int8 import needs_torch_int8
 from numpy.typing import NDArray
 
-from nmt.search.packed import kernels
+from nmt.search.packed import compilation, kernels
 from nmt.system.torch_private import multiply_int8, pack_int8
 
 pytestmark = pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
@@ -230,8 +230,9 @@ def test_all_loops_can_be_prepared() -> None:
 
 
 def test_without_numba_functions_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "_njit", None)
-    assert kernels.compiled("contract")(sigmoid) is sigmoid
+    monkeypatch.setattr(kernels, "AVAILABLE", False)
+    monkeypatch.setattr(compilation, "AVAILABLE", False)
+    assert compilation.compiled("contract")(sigmoid) is sigmoid
     kernels.compile_loops()
 
 
@@ -243,7 +244,7 @@ def test_without_a_writable_cache_a_loop_is_compiled_in_each_process(monkeypatch
 
     monkeypatch.setattr(CacheImpl, "__init__", refuse)
 
-    @kernels.compiled()
+    @compilation.compiled()
     def double(x: int) -> int:
         return 2 * x
 

@@ -1,0 +1,65 @@
+"""The entry points of the commands. They handle signals before anything slow is imported."""
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+
+def train() -> NoReturn:
+    """Run nmt-train."""
+    _start("train")
+
+
+def translate() -> NoReturn:
+    """Run nmt-translate."""
+    _start("translate")
+
+
+def evaluate() -> NoReturn:
+    """Run nmt-evaluate."""
+    _start("evaluate")
+
+
+def export() -> NoReturn:
+    """Run nmt-export."""
+    _start("export")
+
+
+def average() -> NoReturn:
+    """Run nmt-average."""
+    _start("average")
+
+
+def _start(command: str) -> NoReturn:
+    """Run a command and end the process with its status. A signal outside of the work ends it without a message."""
+    signals = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_default(number)]
+    for number in signals:
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+
+    from importlib import import_module
+
+    from nmt.system.signals import Terminated, end_at_once
+
+    for number in signals:
+        signal.signal(number, end_at_once)  # the handler that nmt.commands.process replaces during the work
+    sys.unraisablehook = _report_unraisable
+    try:
+        status = import_module(f"nmt.commands.{command}").main()
+    except KeyboardInterrupt as error:  # it arrived at the very end of the work
+        status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    if status > 128:
+        os._exit(status)  # native code that was interrupted may still be running in another thread
+    sys.exit(status)
+
+
+def _is_default(number: int) -> bool:
+    """Whether a signal has the effect that Python gives it. nohup and shell scripts let commands ignore Ctrl-C."""
+    return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+def _report_unraisable(error: Any) -> None:
+    """End the process if a signal arrives in a destructor, where Python would ignore it and print a traceback."""
+    if issubclass(error.exc_type, KeyboardInterrupt):
+        os._exit(128 + signal.SIGINT)
+    sys.__unraisablehook__(error)
