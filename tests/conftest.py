@@ -1,4 +1,4 @@
-"""What all tests share: one CPU thread, so that results do not depend on the machine and parallel runs do not fight."""
+"""Shared by all tests: one CPU thread, so that results do not depend on the machine and parallel runs stay fast."""
 
 import os
 

@@ -16,7 +16,7 @@ def test_a_batch_counts_its_target_tokens() -> None:
     assert tiny.batch().sentences == 3
 
 
-def test_a_batch_twice() -> None:
+def test_repeat_batch() -> None:
     batch = tiny.batch()
     twice = batch.twice()
     assert (twice.sentences, twice.target_tokens) == (2 * batch.sentences, 2 * batch.target_tokens)
@@ -35,7 +35,7 @@ def test_memory_grows_with_the_padding_of_both_sides() -> None:
     assert tiny.batch().padded_size == 3 * 5 + 3 * 5
 
 
-def test_halves_of_a_half_know_their_update() -> None:
+def test_halves_of_halves_keep_their_update() -> None:
     """The first half is the smaller one, and padding that only the other half needs is gone."""
     batch = dataclasses.replace(tiny.batch(), first=7, update_sentences=20)
     first, second = batch.halves()

@@ -1,4 +1,4 @@
-"""Tiny real things that several tests need."""
+"""Small corpora, configurations, networks and batches that several tests use."""
 
 from pathlib import Path
 from typing import Any

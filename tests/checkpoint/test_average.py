@@ -47,7 +47,7 @@ def test_models_by_name(run: Path, tmp_path: Path) -> None:
     assert find_newest_checkpoints(run, 2) == [second, third]
 
 
-def test_the_mean_is_rounded_once(run: Path, tmp_path: Path) -> None:
+def test_mean_is_rounded_once(run: Path, tmp_path: Path) -> None:
     """The mean of equal weights is each of them to the last bit, for which sums in float32 are too coarse."""
     first = CheckpointFolder(run).all()[0]
     assert main([*[str(first)] * 7, "--output", str(tmp_path / "same")]) == 0

@@ -1,4 +1,4 @@
-"""Model folders: saved completely or not at all, verified, loaded."""
+"""Model folders: they are saved completely or not at all, verified, and loaded."""
 
 import dataclasses
 import errno
@@ -64,7 +64,7 @@ def test_a_model_is_saved_and_loaded(folder: Path, parts: tuple[Config, Tokenize
     assert torch.equal(state.tensors["moment"], torch.ones(3))
 
 
-def test_only_harmless_formats(folder: Path) -> None:
+def test_files_have_safe_formats(folder: Path) -> None:
     names = {file.name for file in folder.iterdir()}
     assert names == {
         "config.yaml",
@@ -278,7 +278,7 @@ def test_weights_that_do_not_fit(folder: Path, parts: tuple[Config, Tokenizers, 
     ("text", "number", "says"),
     [("I/O error: x (os error 28)", 28, os.strerror(28)), ("no such type", 0, "no such type")],
 )
-def test_the_reason_of_safetensors_is_found_in_its_text(
+def test_reason_of_a_safetensors_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, number: int, says: str
 ) -> None:
     def fail(tensors: object, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The output folder of a training: checkpoints, and the link to the best of them."""
+"""The output folder of a training run: checkpoints, and the link to the best one."""
 
 import os
 import shutil
@@ -93,7 +93,7 @@ def test_choosing_replaces_the_draft_of_a_killed_process(tmp_path: Path, folder:
     assert not os.path.lexists(draft)
 
 
-def test_choosing_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_choosing_without_write_permission(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="best: cannot be written"):
         CheckpointFolder(tmp_path / "file").choose(5)

@@ -1,4 +1,4 @@
-"""Arguments that commands share: what is accepted, and how the rest is refused."""
+"""Arguments that commands share: accepted values and error messages."""
 
 import argparse
 

@@ -166,7 +166,7 @@ def test_help_states_defaults_and_meaning(capsys: pytest.CaptureFixture[str]) ->
     assert "--top-k K draw among the K most probable tokens; by default among all" in text
 
 
-def test_each_line_typed_is_answered_at_once_and_ctrl_c_ends_it_quietly(model: Path) -> None:
+def test_interactive_input_and_ctrl_c(model: Path) -> None:
     # Processes that a shell starts in the background inherit a SIGINT that is ignored; a terminal's do not.
     attentive = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code = attentive + "from nmt.commands.translate import main; sys.exit(main())"
@@ -215,7 +215,7 @@ def test_a_full_disk_is_reported_even_if_python_writes_unbuffered(model: Path, t
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_closed_output_ends_it_quietly(model: Path, threads: int) -> None:
+def test_closed_output_ends_the_command_silently(model: Path, threads: int) -> None:
     command = (
         f"yes 'red cat' | {sys.executable} -m nmt.commands.translate {model} --threads {threads} --beam 1 | head -1"
     )
@@ -313,7 +313,7 @@ def test_no_worker_is_left_behind(model: Path, number: int, to_worker: bool, sta
     assert all(select.select([descriptor], [], [], 60)[0] for descriptor in descriptors)
 
 
-def test_what_only_training_and_scoring_need_is_not_loaded(model: Path) -> None:
+def test_training_and_scoring_packages_are_not_imported(model: Path) -> None:
     code = f"""
 import sys
 from nmt.commands.translate import main

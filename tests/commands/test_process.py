@@ -103,7 +103,7 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
     )
 
 
-def test_an_error_without_stderr_is_not_printed_to_stdout(
+def test_error_without_stderr_is_not_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", None)
@@ -129,7 +129,7 @@ def test_progress_is_printed_as_it_is_and_warnings_with_the_name(
     assert (package.level, package.handlers) == (logging.ERROR, handlers)
 
 
-def test_a_reader_that_left_ends_the_command_silently() -> None:
+def test_closed_pipe_ends_the_command_silently() -> None:
     code = (
         "import sys, time; from nmt.commands.process import run; time.sleep(0.5); sys.exit(run('x', lambda: print(1)))"
     )
@@ -202,7 +202,7 @@ sys.exit(status)
     assert outcome("signal.SIG_IGN", "os.kill(os.getpid(), signal.SIGINT)") == (7, b"")
 
 
-def test_what_cannot_be_flushed_is_discarded() -> None:
+def test_output_that_cannot_be_flushed_is_discarded() -> None:
     code = "import sys; from nmt.commands.process import run; sys.exit(run('x', lambda: print('x')))"
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False)

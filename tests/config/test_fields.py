@@ -1,4 +1,4 @@
-"""What a field states about itself: its type, default, range, conditions and docstring."""
+"""Declarations of fields: type, default, range, conditions and docstring."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal

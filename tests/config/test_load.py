@@ -23,7 +23,7 @@ class TestFile:
             load_config(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"a: b: c", b"\t- x"])
-    def test_what_is_not_yaml_is_reported_on_one_line(self, content: bytes, tmp_path: Path) -> None:
+    def test_invalid_yaml_is_reported_on_one_line(self, content: bytes, tmp_path: Path) -> None:
         (tmp_path / "c.yaml").write_bytes(content)
         with pytest.raises(ConfigError, match=r"c\.yaml: not valid YAML") as caught:
             load_config(tmp_path / "c.yaml")
@@ -90,7 +90,7 @@ class TestOverrides:
         assert parse_config({}, ["training.start_from=a=b"]).training.start_from == "a=b"
 
     @pytest.mark.parametrize("override", ["dropout=0.1", "model.dropout", "model.=1", "=", ""])
-    def test_what_is_not_an_override(self, override: str) -> None:
+    def test_invalid_override(self, override: str) -> None:
         assert find_faults({}, override) == [
             f"{override!r}: an override is written section.key=value, model.dropout=0.2 for example"
         ]

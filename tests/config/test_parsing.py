@@ -198,6 +198,6 @@ def test_conditions_name_values_that_exist() -> None:
     "text",
     ["&a 1", "*a", "!!bool foo", "!!int x", "[" * 10_000, "{a: 1, a: 2}", "{[a]: 1}", "[", "!!python/name:os.system"],
 )
-def test_what_is_not_yaml_is_a_fault(text: str) -> None:
+def test_invalid_yaml_is_a_fault(text: str) -> None:
     (fault,) = find_faults({}, f"data.train={text}")
     assert fault == f"data.train: {describe(text)} is not a YAML value"

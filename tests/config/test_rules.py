@@ -274,7 +274,7 @@ class TestLanguagesAndTags:
 
 
 class TestTraining:
-    def test_something_is_left_to_learn(self) -> None:
+    def test_not_everything_can_be_frozen(self) -> None:
         parts = ["encoder", "decoder", "softmax"]
         fault = "training.freeze: leaves nothing to learn; remove a part"
         assert find_faults({"training": {"freeze": parts}}) == [fault]  # the softmax is tied to the embeddings

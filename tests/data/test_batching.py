@@ -59,7 +59,7 @@ def epoch_of(plan: Batches, epoch: int) -> list[Batch]:
 
 
 def pairs_of(batch: Batch) -> list[int]:
-    """Which pairs are in a batch, after a check of its shape and padding."""
+    """Return the pairs of a batch, after a check of its shape and padding."""
     for ids, lengths in ((batch.source, batch.source_lengths), (batch.target, batch.target_lengths)):
         assert ids.dtype == lengths.dtype == torch.int64
         assert ids.size(1) == lengths.max()
@@ -120,7 +120,7 @@ def test_updates_are_a_pure_function_of_seed_and_place(tmp_path: Path) -> None:
 
 
 def same(update: Update) -> object:
-    """An update as something that can be compared."""
+    """Convert an update to lists, which can be compared."""
     parts = [(part.source.tolist(), part.target.tolist(), part.first, part.update_sentences) for part in update.batches]
     return parts, update.after, update.progress
 
@@ -314,7 +314,7 @@ class TestSampling:
             for source, target in zip(batch.source, batch.target, strict=True)
         ]
 
-    def test_samples_are_pure_and_change_with_epoch_and_seed(self, stored: PairStore, tokenizers: Tokenizers) -> None:
+    def test_samples_depend_on_epoch_and_seed_only(self, stored: PairStore, tokenizers: Tokenizers) -> None:
         expected = content(epoch_of(self.made(stored, tokenizers), 1))
         again = self.made(stored, tokenizers)
         epoch_of(again, 0)
@@ -392,7 +392,7 @@ def rows(batch: Batch) -> list[tuple[list[int], list[int]]]:
     return [(source[:long].tolist(), target[:length].tolist()) for source, long, target, length in sides]
 
 
-def test_plan_of_thirty_thousand_pairs_is_quick(tmp_path: Path) -> None:
+def test_planning_thirty_thousand_pairs_is_fast(tmp_path: Path) -> None:
     plan = batches([many(tmp_path, 30_000)], tokens=1024)
     begin = time.process_time()
     plan.count(0)

@@ -27,7 +27,7 @@ def test_seen_is_a_set_with_first_occurrences(chunks: list[list[int]]) -> None:
         assert seen.add(np.array(chunk, dtype=np.uint64)).tolist() == fresh
 
 
-def test_seen_keeps_few_runs_of_eight_bytes_a_hash() -> None:
+def test_memory_of_seen_hashes() -> None:
     seen = SeenHashes()
     generator = np.random.default_rng(1)
     for _ in range(200):
@@ -43,7 +43,7 @@ def test_contains_is_membership(run: set[int], hashes: list[int]) -> None:
     assert found.tolist() == [number in run for number in hashes]
 
 
-def test_hashes_tell_the_sides_apart() -> None:
+def test_hashes_distinguish_the_sides() -> None:
     sides = [("a b", "c"), ("a", "b c"), ("a b c", ""), ("", "a b c"), ("c", "a b"), ("a b", "c")]
     hashes = hash_pairs([Pair(*each) for each in sides]).tolist()
     assert hashes[0] == hashes[5]
@@ -51,7 +51,7 @@ def test_hashes_tell_the_sides_apart() -> None:
     assert len(hash_pairs([])) == 0
 
 
-def test_hashes_tell_tags_apart_unless_asked_not_to() -> None:
+def test_hashes_distinguish_tags_by_default() -> None:
     pairs = [Pair("a", "b"), Pair("a", "b", ("<x>",)), Pair("a", "b", ("<x>", "<y>")), Pair("a", "b", ("<y>", "<x>"))]
     assert len(set(hash_pairs(pairs).tolist())) == 4
     assert set(hash_pairs(pairs, tags=False).tolist()) == {int(hash_pairs(pairs[:1])[0])}
@@ -63,7 +63,7 @@ def test_hashes_are_the_same_in_every_process() -> None:
     assert int(result.stdout) == hash_pairs([Pair("one", "zwölf")])[0]
 
 
-def test_reports_add_up_and_read_well() -> None:
+def test_reports_are_added_and_formatted() -> None:
     report = CleaningReport(read=5, kept=2, empty=1, long=2) + CleaningReport(read=4, kept=3, duplicates=1)
     assert report == CleaningReport(read=9, kept=5, empty=1, long=2, duplicates=1)
     assert str(report) == (

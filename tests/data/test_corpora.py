@@ -1,4 +1,4 @@
-"""Updates as the configuration of the corpora says."""
+"""Updates of stored and streamed corpora, by weights and temperature."""
 
 import contextlib
 import itertools

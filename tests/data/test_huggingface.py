@@ -93,7 +93,7 @@ def test_columns(tmp_path: Path) -> None:
     assert "'id' must be text, not 1; correct it" in fault(path, source_column="id", target_column="answer")
 
 
-def test_gaps_are_empty_sides(tmp_path: Path) -> None:
+def test_missing_values_are_empty_sides(tmp_path: Path) -> None:
     assert read(written([{"en": "a", "de": None}, {"en": None, "de": "b"}], tmp_path / "t.parquet")) == [
         ("a", ""),
         ("", "b"),
@@ -117,7 +117,7 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_progress_bars_are_as_before(shown: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_bars_are_restored(shown: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = written(ROWS, tmp_path / "t.parquet")
     (datasets.enable_progress_bars if shown else datasets.disable_progress_bars)()
     capfd.readouterr()
@@ -134,6 +134,6 @@ def test_files_of_a_dataset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_words_that_look_like_nothing_are_text_in_folders_too(streaming: bool, tmp_path: Path) -> None:
+def test_na_and_null_are_text_in_folders(streaming: bool, tmp_path: Path) -> None:
     written(ROWS, tmp_path / "train-0.csv")
     assert read(tmp_path, streaming=streaming) == PAIRS

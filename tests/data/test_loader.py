@@ -1,4 +1,4 @@
-"""nmt/data/loader.py: the same updates as without it, faults as they are, and no process that outlives its user."""
+"""nmt/data/loader.py: the same updates and errors as without it, and no process that outlives its parent."""
 
 import logging
 import multiprocessing
@@ -120,7 +120,7 @@ def test_closing_ends_the_process_and_log_lines_come_through(caplog: pytest.LogC
     assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
 
 
-def test_a_fault_is_the_same_as_without_it() -> None:
+def test_errors_are_the_same_as_without_loader() -> None:
     updates = Loader(Counting(fault_at=2, error=DataError("x.tsv:3: has no tab"))).updates(Cursor())
     assert [next(updates).progress, next(updates).progress] == [0.0, 1.0]
     pid = worker()
@@ -144,7 +144,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_killed_process_is_told() -> None:
+def test_killed_process_is_reported() -> None:
     updates = Loader(Counting(sleep=0.2)).updates(Cursor())
     next(updates)
     os.kill(worker(), signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_a_killed_process_is_told() -> None:
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_process_that_is_stuck_is_ended() -> None:
+def test_stuck_process_is_killed() -> None:
     updates = Loader(Counting(sleep=60)).updates(Cursor())
     next(updates)
     pid = worker()
@@ -182,7 +182,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("end", ["kill", "raise", "exit"])
-def test_the_process_ends_with_its_user(end: str) -> None:
+def test_process_ends_with_its_parent(end: str) -> None:
     command = [sys.executable, "-c", LEFT_ALONE, f"{Path(__file__).parent}:{Path(__file__).parents[1]}", end]
     user = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert user.returncode == {"kill": -9, "raise": 1, "exit": 0}[end]

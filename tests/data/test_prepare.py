@@ -203,7 +203,7 @@ class TestReuse:
     @pytest.mark.parametrize(
         "override", ["data.max_length=9", "data.max_ratio=9", "data.drop_duplicates=false", "data.drop_overlap=false"]
     )
-    def test_other_settings_are_prepared_anew(
+    def test_other_settings_are_prepared_again(
         self, override: str, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
     ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
@@ -212,7 +212,7 @@ class TestReuse:
         assert marks(tmp_path / "stores") != before
 
     @pytest.mark.parametrize("changes", [{"tag": "<a>"}, {"tag": "<b>"}, {"target_language": "fr"}])
-    def test_other_tags_are_prepared_anew(self, changes: dict[str, str], corpora: Corpora, tmp_path: Path) -> None:
+    def test_other_tags_are_prepared_again(self, changes: dict[str, str], corpora: Corpora, tmp_path: Path) -> None:
         before: dict[str, int] = {}
         for corpus in ({"tag": "<c>"}, changes):
             train = {"path": corpora["train"], **corpus}
@@ -223,7 +223,7 @@ class TestReuse:
             before = marks(tmp_path / "stores")
 
     @pytest.mark.parametrize("name", ["train", "valid", "held_out"])
-    def test_changed_files_are_prepared_anew(
+    def test_changed_files_are_prepared_again(
         self, name: str, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
     ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
@@ -232,7 +232,7 @@ class TestReuse:
         (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert store.report.read == (12 if name == "train" else 11)
 
-    def test_file_of_the_same_size_with_another_time_is_prepared_anew(
+    def test_file_with_another_time_is_prepared_again(
         self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
     ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
@@ -241,7 +241,9 @@ class TestReuse:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") != before
 
-    def test_other_tokenizers_are_prepared_anew(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
+    def test_other_tokenizers_are_prepared_again(
+        self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path
+    ) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         other = train_tokenizers(settings({}).tokenizer, [("c b a", "z y x valid")])
         (store,) = prepare(settings(corpora), other, tmp_path / "stores")
@@ -254,7 +256,7 @@ class TestReuse:
         prepare(settings(weighted), tokenizers, tmp_path / "stores")
         assert marks(tmp_path / "stores") == before
 
-    def test_damaged_store_is_prepared_anew(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
+    def test_damaged_store_is_prepared_again(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         prepare(settings(corpora), tokenizers, tmp_path / "stores")
         (tmp_path / "stores" / "corpus-0" / "source.ids").write_bytes(b"")
         (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")

@@ -1,4 +1,4 @@
-"""nmt/data/store.py: what is written comes back, memory-mapped, and damage is noticed."""
+"""nmt/data/store.py: stores are written, mapped into memory, and checked for damage."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_text_is_stored_only_when_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "text").exists()
 
 
-def test_ids_are_mapped_not_read(tmp_path: Path) -> None:
+def test_ids_are_memory_mapped(tmp_path: Path) -> None:
     store = write(tmp_path, ITEMS)
     ids = store.source(0)
     while ids.base is not None and not isinstance(ids, np.memmap):
@@ -99,7 +99,7 @@ def test_damage_is_noticed(name: str, tmp_path: Path) -> None:
         PairStore(tmp_path)
 
 
-def test_unfinished_is_no_store(tmp_path: Path) -> None:
+def test_unfinished_store_is_refused(tmp_path: Path) -> None:
     with StoreWriter(tmp_path, sizes=(10, 10), text=False) as writer:
         writer.add([Pair("a", "b")], [[1]], [[2]])
     with pytest.raises(DataError, match="not a readable store"):

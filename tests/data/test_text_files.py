@@ -31,7 +31,7 @@ COMPRESS = {".gz": gzip.compress, ".zst": zstd.compress, ".xz": lzma.compress}
 
 @settings(deadline=None, max_examples=100)
 @given(content=st.binary() | st.text("a\r\n\u2028\x0c\x85 ").map(str.encode))
-def test_lines_are_those_of_wc(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_line_count_equals_wc(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     assume(not content.startswith((BYTE_ORDER_MARK, *UTF_16)))
     path = tmp_path_factory.mktemp("lines") / "t"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Drawings are SVG that holds what they were given."""
+"""Plots of a report as SVG."""
 
 import sys
 from xml.etree import ElementTree

@@ -114,7 +114,7 @@ def test_coverage_of_words_is_the_sum_over_their_pieces_and_the_translation() ->
     assert found.neglected() == ["The"]  # the full stop has no letters
 
 
-def test_tags_are_no_words() -> None:
+def test_tags_are_not_words() -> None:
     pieces, weights = ["<2fr>", "▁The", "<2fr>", "▁do", "g"], [[0.1, 0.2, 0.3, 0.4, 0.5]]
     assert compute_coverage(translation(pieces, weights), tags=["<2fr>"]).words == ("The", "dog")
     assert compute_coverage(translation(pieces, weights), tags=["<2fr>"]).attention == pytest.approx((0.2, 0.9))

@@ -36,7 +36,7 @@ def test_another_file_of_that_name_is_reported(tmp_path: Path) -> None:
         read_history(tmp_path)
 
 
-def test_equal_seconds_are_no_new_beginning() -> None:
+def test_equal_seconds_do_not_restart_the_clock() -> None:
     """An update and the validation after it may be recorded within a tenth of a second."""
     assert History(name="run", records=[{"seconds": 2.0}, {"seconds": 2.0}, {"seconds": 3.0}]).seconds == 3.0
 

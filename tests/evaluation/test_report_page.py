@@ -152,14 +152,14 @@ def test_long_sentences_are_not_drawn() -> None:
     assert [sentence.number for sentence, _ in build_report(inputs).mapped] == [2]
 
 
-def test_neglected_words_are_counted() -> None:
+def test_words_without_attention_are_counted() -> None:
     found = report()
     assert found.source_words == 3 * len(SOURCE)
     assert found.neglected_words == 0  # each word has 3/4
     assert f"0 of {found.source_words} source words" in Reader(render(found)).text
 
 
-def test_neglected_words_are_named() -> None:
+def test_words_without_attention_are_listed() -> None:
     weights = [[0.9, 0.05, 0.0]]
     neglectful = Translation(
         text="a", score=0.0, source_tokens=["▁one", "▁two", "▁."], tokens=["▁a"], alignment=[0], attention=weights
@@ -189,7 +189,7 @@ def test_empty_lines_keep_their_row() -> None:
     assert "dd:empty::after" in text
 
 
-def test_figures_are_rounded_as_people_compare_them() -> None:
+def test_figures_are_rounded_for_comparison() -> None:
     score = evaluation().scores[0]
     text = render(report())
     assert f"<td>{score.score:.2f}</td><td>{score.mean:.2f} ± {score.margin:.2f}</td></tr>" in text
@@ -214,7 +214,7 @@ def test_a_baseline_is_shown() -> None:
     assert "<th>baseline</th>" not in render(report())
 
 
-def test_the_folder_is_made_and_the_page_replaced(tmp_path: Path) -> None:
+def test_folder_is_created_and_page_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "report"
     prepare_folder(str(folder))
     assert list(folder.iterdir()) == []

@@ -256,7 +256,7 @@ def test_blank_lines_count() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20), min_size=1, max_size=5))
-def test_any_text_equals_itself(lines: list[str]) -> None:
+def test_text_scores_100_against_itself(lines: list[str]) -> None:
     for score in evaluate(lines, [lines], metrics=["ter"], baseline=lines).scores:
         assert score.score == 0
         assert score.difference is not None
@@ -307,7 +307,7 @@ def test_a_translator_translates_the_source() -> None:
     assert translator.asked == ["zh", "de", None]
 
 
-def test_a_translator_is_not_asked_in_vain() -> None:
+def test_lengths_are_checked_before_translation() -> None:
     translator: Any = Copier()
     with pytest.raises(ConfigError, match="source: missing"):
         evaluate(translator, ["eins"])

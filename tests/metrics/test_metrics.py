@@ -1,4 +1,4 @@
-"""Every metric against sacreBLEU called directly, and what the rest of nmt asks of a metric."""
+"""The metrics of sacreBLEU, compared with sacreBLEU called directly, and the interface of metrics."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from nmt.config.fields import fields_of
 from nmt.config.schema import TrainingConfig, ValidationConfig
 from nmt.metrics.languages import language_code
 from nmt.metrics.metric import Loss, Metric, Scoring
-from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus, build_metric
+from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus
 
 HYPOTHESES = ["Ein Mann reitet auf dem Pferd.", "", "Zwei Hunde laufen durch den Schnee", "ein Kind"]
 REFERENCES = ["Ein Mann reitet auf einem braunen Pferd.", "Ja.", "Zwei Hunde rennen durch den Schnee.", "Ein Kind"]
@@ -25,16 +25,17 @@ SCORERS: dict[type[Metric], Callable[[], Any]] = {
 }
 
 
-def test_the_metrics_are_listed_by_their_names() -> None:
-    assert list(METRICS) == ["bleu", "chrf", "chrf++", "ter"]
+def test_names_and_titles() -> None:
+    assert [metric.name for metric in SCORERS] == ["bleu", "chrf", "chrf++", "ter"]
+    assert [metric.title for metric in SCORERS] == ["BLEU", "chrF2", "chrF2++", "TER"]
+    assert {metric.name: metric for metric in SCORERS}.items() <= METRICS.items()
     assert list(MEASURES) == [*METRICS, "loss"]
     assert DEFAULT_METRICS == ("bleu", "chrf", "ter")
-    assert [MEASURES[name].title for name in MEASURES] == ["BLEU", "chrF2", "chrF2++", "TER", "loss"]
 
 
 @pytest.mark.parametrize("references", [[REFERENCES], [REFERENCES, OTHERS]])
 @pytest.mark.parametrize("metric", SCORERS)
-def test_scores_and_signatures_are_those_of_sacrebleu(metric: type[Metric], references: list[list[str]]) -> None:
+def test_scores_and_signatures_equal_sacrebleu(metric: type[Metric], references: list[list[str]]) -> None:
     scorer = SCORERS[metric]()
     expected = scorer.corpus_score(HYPOTHESES, references)
     assert metric().score(HYPOTHESES, references) == expected.score
@@ -44,7 +45,7 @@ def test_scores_and_signatures_are_those_of_sacrebleu(metric: type[Metric], refe
 
 
 @pytest.mark.parametrize("metric", SCORERS)
-def test_a_score_is_a_function_of_the_sums_over_sentences(metric: type[Metric]) -> None:
+def test_score_is_computed_from_sums_over_sentences(metric: type[Metric]) -> None:
     scorer = metric()
     rows = scorer.statistics(HYPOTHESES, [REFERENCES])
     assert len(rows) == len(HYPOTHESES)
@@ -54,16 +55,16 @@ def test_a_score_is_a_function_of_the_sums_over_sentences(metric: type[Metric]) 
     )
 
 
-def test_higher_is_better_but_for_the_loss_and_ter() -> None:
-    for name, measure in MEASURES.items():
-        higher = name not in ("loss", "ter")
+def test_higher_is_better_except_for_loss_and_ter() -> None:
+    for measure in (*SCORERS, Loss):
+        higher = measure not in (Loss, TER)
         assert measure.is_better(2.0, 1.0) == higher
         assert measure.is_better(1.0, 2.0) == (not higher)
         assert not measure.is_better(1.0, 1.0)
         assert measure.best([2.0, 3.0, 1.0]) == (3.0 if higher else 1.0)
 
 
-def test_figures_have_the_digits_that_are_compared() -> None:
+def test_number_of_digits() -> None:
     assert BLEU.format(12.346) == "12.35"
     assert TER.format(100.0) == "100.00"
     assert Loss.format(2.34567) == "2.346"
@@ -78,16 +79,16 @@ def test_lowercase_and_tokenize_reach_the_scorers() -> None:
     assert BLEU(Scoring(tokenize="char")).score(HYPOTHESES, [REFERENCES]) == expected
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_the_cost_of_a_sentence_is_what_its_score_lacks(name: str) -> None:
-    metric = build_metric(name)
+@pytest.mark.parametrize("kind", SCORERS)
+def test_cost_of_a_sentence(kind: type[Metric]) -> None:
+    metric = kind()
     assert metric.cost(REFERENCES[0], REFERENCES[0]) == pytest.approx(0)
     assert 0 < metric.cost(HYPOTHESES[0], REFERENCES[0]) < 1
     assert metric.cost("", REFERENCES[0]) == 1
     assert metric.cost("a b c d e f", "g") == 1  # six edits per word, and no cost above 1
 
 
-def test_costs_follow_the_sentence_scores_of_sacrebleu() -> None:
+def test_costs_equal_sentence_scores_of_sacrebleu() -> None:
     hypothesis, reference = "the cat sat on a mat", "the cat sat on the mat"
     expected = sacrebleu.sentence_bleu(hypothesis, [reference], use_effective_order=True).score
     assert BLEU().cost(hypothesis, reference) == pytest.approx(1 - expected / 100)
@@ -98,18 +99,18 @@ def test_costs_follow_the_sentence_scores_of_sacrebleu() -> None:
     assert 0 < BLEU(Scoring.for_training("ja")).cost("猫が好き", "犬が好き") < 1
 
 
-def test_a_short_sentence_can_have_a_perfect_bleu() -> None:
+def test_short_sentence_with_perfect_bleu() -> None:
     assert BLEU().score_sentence("zwei Hunde", ["zwei Hunde"]) == pytest.approx(100)
     assert BLEU().score(["zwei Hunde"], [["zwei Hunde"]]) == 0  # as a corpus it has no n-grams of three words
     assert BLEU(Scoring(lowercase=True)).score_sentence("Zwei Hunde", ["zwei hunde"]) == pytest.approx(100)
 
 
-def test_a_sentence_is_scored_against_all_its_references() -> None:
+def test_sentence_with_several_references() -> None:
     for metric in (BLEU(), ChrF()):
         assert metric.score_sentence("ein Hund", ["zwei Hunde", "ein Hund"]) == pytest.approx(100)
 
 
-def test_words_are_those_of_bleus_tokenizer() -> None:
+def test_words_of_bleus_tokenizer() -> None:
     assert BLEU().words("Ein Mann, er geht. ") == ["Ein", "Mann", ",", "er", "geht", "."]
     assert BLEU(Scoring(lowercase=True)).words("Ein Mann") == ["ein", "mann"]
     assert BLEU(Scoring(target_language="zh")).words("一个人。") == ["一", "个", "人", "。"]
@@ -128,7 +129,7 @@ def test_words_are_those_of_bleus_tokenizer() -> None:
         ("", ""),
     ],
 )
-def test_languages_are_known_by_two_letters(name: str, code: str) -> None:
+def test_language_code(name: str, code: str) -> None:
     assert language_code(name) == code
 
 
@@ -161,8 +162,8 @@ def test_the_configuration_offers_every_metric() -> None:
     assert choices == {"metric": tuple(MEASURES), "risk_cost": tuple(METRICS)}
 
 
-def test_the_names_of_metrics_need_no_heavy_package() -> None:
-    """Every command reads the configuration's choices; none waits for sacreBLEU before it scores."""
+def test_names_of_metrics_import_no_heavy_package() -> None:
+    """Every command reads the choices of metrics, so the import must be fast."""
     code = "import sys, nmt.metrics.standard; print({'torch', 'sacrebleu', 'numpy'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 

@@ -1,4 +1,4 @@
-"""Each attention against its formula, written out with loops."""
+"""Each kind of attention, compared with loops over its formula."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a batch may use is what each of its sentences may use alone."""
+"""Candidates: the tokens that each sentence of a batch may use."""
 
 import numpy as np
 import pytest
@@ -29,9 +29,7 @@ def allowed(candidates: Candidates, sentence: int) -> list[int]:
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
-def test_every_sentence_may_use_what_goes_with_its_tokens_whatever_its_neighbours(
-    shortlist: Shortlist, batch: list[list[int]]
-) -> None:
+def test_candidates_of_a_sentence_do_not_depend_on_its_batch(shortlist: Shortlist, batch: list[list[int]]) -> None:
     candidates = shortlist.candidates(*pad(batch))
     expected = [{EOS, *shortlist.frequent.tolist(), *shortlist.best[ids].ravel().tolist()} for ids in batch]
     assert [allowed(candidates, sentence) for sentence in range(len(batch))] == [sorted(own) for own in expected]
@@ -71,7 +69,7 @@ def test_the_whole_vocabulary_is_the_same_for_all() -> None:
         assert one.union().select(torch.tensor([0])).distribute(scores) is scores
 
 
-def test_what_stands_in_the_padding_does_not_matter() -> None:
+def test_ids_in_the_padding_do_not_matter() -> None:
     best = np.arange(EOS, EOS + SOURCES)[:, None]
     shortlist = Shortlist(target_size=TARGETS, frequent=np.array([5]), best=best)
     source, lengths = pad([[4, 5, EOS], [EOS]])
@@ -83,7 +81,7 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
     ("frequent", "best", "message"),
     [([EOS, TARGETS], [[EOS]], "tokens 3 to 12"), ([EOS], [[1]], "tokens 1 to 3"), ([[EOS]], [[EOS]], "dimensions")],
 )
-def test_ids_that_cannot_be_candidates_are_refused(frequent: list[int], best: list[list[int]], message: str) -> None:
+def test_invalid_candidates_are_refused(frequent: list[int], best: list[list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Shortlist(target_size=TARGETS, frequent=np.array(frequent), best=np.array(best))
 

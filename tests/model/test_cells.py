@@ -1,4 +1,4 @@
-"""Our equations against torch's own layers in float64, and the two ways to run a layer against each other."""
+"""Cells, compared with the layers of torch in float64, and whole sequences compared with single steps."""
 
 from itertools import pairwise
 
@@ -72,7 +72,7 @@ def test_unrolled_steps_equal_the_layer(cell: str) -> None:
 
 
 @tiny.needs_bf16
-def test_own_kernel_and_torch_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_equals_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, inputs = torch_layer("lstm", 5, 8), torch.randn(3, 7, 5)
     ours.initialize(1.0, torch.Generator().manual_seed(3))
     zero = ours.zero_state(inputs)
@@ -93,7 +93,7 @@ def test_gradients_of_steps(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", TORCH)
-def test_transitions_are_torchs_cells_without_input(cell: str) -> None:
+def test_transitions_equal_torch_cells_without_input(cell: str) -> None:
     ours = drawn(cell, transitions=3)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
     first = state = tuple(torch.randn(3, 4, dtype=torch.float64) for _ in range(ours.states))
@@ -149,7 +149,7 @@ def normalize(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     return norm.weight * (x - mean) / deviation + bias
 
 
-def test_a_layer_norm_lstm_by_the_papers_equations() -> None:
+def test_layer_norm_lstm_equals_the_paper() -> None:
     ours = drawn("layer_norm_lstm")
     assert isinstance(ours, LayerNormLSTM)
     inputs = torch.randn(3, 7, 5, dtype=torch.float64)
@@ -174,7 +174,7 @@ def test_a_layer_norm_lstm_starts_with_an_open_forget_gate() -> None:
         torch.testing.assert_close(gate @ gate.T, torch.eye(4))
 
 
-def test_an_lstm_by_hand() -> None:
+def test_lstm_step_computed_by_hand() -> None:
     ours = torch_layer("lstm", 1, 1).double()
     weights = dict(ours.fused.named_parameters())
     with torch.no_grad():

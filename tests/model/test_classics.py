@@ -1,4 +1,4 @@
-"""The core does not know the classic architectures beyond one line of a table each."""
+"""Core modules mention each classic architecture in one table only."""
 
 import typing
 from collections.abc import Mapping
@@ -36,5 +36,5 @@ def test_each_classic_is_named_once_by_an_import() -> None:
         ("output", OUTPUTS),
     ],
 )
-def test_the_choices_of_a_key_are_those_of_its_table(key: str, table: Mapping[str, type]) -> None:
+def test_choices_of_keys_equal_the_tables(key: str, table: Mapping[str, type]) -> None:
     assert set(typing.get_args(typing.get_type_hints(ModelConfig)[key])) == set(table)

@@ -1,4 +1,4 @@
-"""The attentional vectors against their formulas."""
+"""Attentional vectors, compared with their formulas."""
 
 import torch
 
@@ -16,7 +16,7 @@ def inputs() -> list[torch.Tensor]:
     return [torch.randn(5, size, dtype=torch.float64) for size in (E, H, C)]
 
 
-def test_the_ungated_vector() -> None:
+def test_vector_without_gate() -> None:
     embedded, hidden, context = inputs()
     combine = Combine(CONFIG).double()
     expected = [combine.weight @ torch.cat([c, h]) + combine.bias for c, h in zip(context, hidden, strict=True)]
@@ -34,7 +34,7 @@ def test_the_gate_weighs_context_against_state() -> None:
     torch.testing.assert_close(combine.vectors(embedded, hidden, context), torch.stack(expected))
 
 
-def test_a_gate_that_is_open_or_shut_sees_one_side_only() -> None:
+def test_open_and_closed_gates() -> None:
     embedded, hidden, context = inputs()
     combine = GatedCombine(CONFIG).double().requires_grad_(False)
     combine.gate.bias.fill_(1e3)

@@ -1,4 +1,4 @@
-"""Our loss and its gradient against torch's on whole scores."""
+"""The loss and its gradient, compared with torch's cross entropy."""
 
 import pytest
 import torch
@@ -36,7 +36,9 @@ def test_against_the_definition(epsilon: float) -> None:
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.1])
 @pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (3, 2), (1, 1)])
-def test_gradients_however_it_is_cut(epsilon: float, rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_do_not_depend_on_the_split(
+    epsilon: float, rows: int, cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loss, "ROWS", rows)
     monkeypatch.setattr(loss, "CACHED_ROWS", cached)
     *tensors, targets = problem()
@@ -52,7 +54,7 @@ def test_gradcheck() -> None:
     assert torch.autograd.gradcheck(lambda x, w, b: cross_entropy(x, w, b, targets, 0.1), tensors)
 
 
-def test_bfloat16_is_near() -> None:
+def test_bfloat16_is_close() -> None:
     vectors, weight, bias, targets = problem(torch.float32)
     expected = F.cross_entropy(F.linear(vectors, weight, bias), targets, reduction="sum")
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,4 +1,4 @@
-"""The rule for every decoder: teacher forcing equals repeated steps."""
+"""Every decoder: teacher forcing equals repeated steps."""
 
 import dataclasses
 from itertools import combinations, product
@@ -45,7 +45,7 @@ def test_forward_equals_repeated_steps(decoder: str, cell: str, attention: str, 
 
 @pytest.mark.parametrize("part", tiny.PARTS, ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_forward_equals_steps_whatever_the_parts(decoder: str, part: dict[str, Any]) -> None:
+def test_forward_equals_steps_for_all_parts(decoder: str, part: dict[str, Any]) -> None:
     network, batch = tiny.network(**{"decoder": decoder, "decoder_layers": 2, **part}).double(), tiny.batch()
     torch.testing.assert_close(
         by_steps(network, batch), tiny.logits(network, batch), check_dtype=False, rtol=1e-5, atol=1e-6
@@ -111,7 +111,7 @@ def test_dropout_needs_randomness(decoder: str) -> None:
 
 
 @pytest.mark.parametrize(("decoder", "acts"), [("conditional", True), ("input_feeding", False), ("parallel", False)])
-def test_where_dropout_acts_with_one_layer(decoder: str, acts: bool) -> None:
+def test_dropout_with_one_layer(decoder: str, acts: bool) -> None:
     network, batch = tiny.network(decoder=decoder, decoder_layers=1, dropout=0.5), tiny.batch()
     assert torch.equal(tiny.logits(network, batch), tiny.logits(network, batch, tiny.randomness())) != acts
 
@@ -152,7 +152,7 @@ def test_dropout_on_the_context_between_two_transitions() -> None:
     assert not torch.allclose(tiny.logits(network, batch, tiny.randomness()), tiny.logits(network, batch))
 
 
-def test_input_feeding_feeds() -> None:
+def test_input_feeding_changes_the_outputs() -> None:
     network = tiny.network(decoder="input_feeding")
     batch = tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.model.dropout import Randomness, apply_mask, dropout_mask, shared_dropout, word_dropout
 
 
-def test_without_randomness_nothing_is_dropped() -> None:
+def test_no_dropout_without_generator() -> None:
     inputs = torch.randn(2, 3, 4)
     assert shared_dropout(inputs, 0.5, None) is inputs
     assert word_dropout(inputs, 0.5, None) is inputs
@@ -32,11 +32,11 @@ def test_word_dropout_drops_whole_embeddings() -> None:
     assert (~kept).float().mean().item() == pytest.approx(0.25, abs=0.05)
 
 
-def test_the_mean_stays() -> None:
+def test_dropout_keeps_the_mean() -> None:
     assert shared_dropout(torch.ones(2000, 1, 50), 0.3, tiny.randomness()).mean().item() == pytest.approx(1.0, abs=0.02)
 
 
-def test_masks_are_a_function_of_the_generator() -> None:
+def test_masks_depend_on_the_generator_only() -> None:
     inputs = torch.ones(2, 3, 50)
     assert torch.equal(shared_dropout(inputs, 0.5, tiny.randomness(7)), shared_dropout(inputs, 0.5, tiny.randomness(7)))
     assert not torch.equal(
@@ -45,7 +45,7 @@ def test_masks_are_a_function_of_the_generator() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_masks_belong_to_sentences_however_an_update_is_cut(first: int) -> None:
+def test_masks_do_not_depend_on_the_split_of_an_update(first: int) -> None:
     whole, part = torch.ones(5, 21, 40), torch.ones(2, 6, 40)
     numbers = (
         tiny.randomness().per_token(whole),
@@ -59,7 +59,7 @@ def test_masks_belong_to_sentences_however_an_update_is_cut(first: int) -> None:
 
 
 @pytest.mark.parametrize("drop", [word_dropout, shared_dropout])
-def test_each_pass_has_masks_of_its_own(drop: Callable[[Tensor, float, Randomness], Tensor]) -> None:
+def test_each_pass_has_different_masks(drop: Callable[[Tensor, float, Randomness], Tensor]) -> None:
     twice, part = torch.ones(10, 8, 40), torch.ones(4, 8, 40)
     whole = drop(twice, 0.5, dataclasses.replace(tiny.randomness(), passes=2))
     assert not torch.equal(whole[:5], whole[5:])

@@ -7,7 +7,7 @@ from nmt.model.encoder import BidirectionalLayer, Encoder, final_outputs, mean_o
 from nmt.model.layer import RecurrentLayer
 
 
-def test_reversal_turns_the_tokens_and_leaves_the_padding() -> None:
+def test_reverse_keeps_padding_at_the_end() -> None:
     assert reverse_positions(torch.tensor([4, 2, 1]), 4).tolist() == [[3, 2, 1, 0], [1, 0, 2, 3], [0, 1, 2, 3]]
 
 
@@ -38,7 +38,7 @@ def reads(layer: RecurrentLayer, inputs: torch.Tensor, *, backwards: bool) -> to
 
 
 @pytest.mark.parametrize("residual", [True, False])
-def test_gnmt_reads_forward_above_the_first_layer(residual: bool) -> None:
+def test_gnmt_is_forward_above_the_first_layer(residual: bool) -> None:
     network, batch = tiny.network(encoder_stack="gnmt", encoder_layers=3, residual=residual).double(), tiny.batch()
     embedded = network.source_embedding(batch.source)
     outputs = network.encoder(embedded, batch.source_lengths)

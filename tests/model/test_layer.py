@@ -1,4 +1,4 @@
-"""What training does to the state, against a plain loop over the equations; kernels against loops."""
+"""Dropout on the state, compared with a loop over the equations, and kernels compared with loops."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def unrolled(ours: RecurrentLayer, inputs: Tensor, state: tuple[Tensor, ...], se
 
 
 @pytest.mark.parametrize("cell", TORCH)
-def test_state_dropout_is_on_h_in_the_recurrent_product_alone(cell: str) -> None:
+def test_state_dropout_is_applied_to_h_in_the_recurrent_product_only(cell: str) -> None:
     ours = layer(cell=cell, state_dropout=0.4)
     inputs, state = given(ours)
     mask = dropout_mask(inputs, H, 0.4, tiny.randomness(2))
@@ -78,7 +78,7 @@ def test_without_randomness_the_state_is_not_dropped(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_half_precision_is_near(cell: str) -> None:
+def test_half_precision_is_close(cell: str) -> None:
     ours = layer(cell=cell, state_dropout=0.4).float()
     inputs, state = given(ours)
     inputs, state = inputs.float(), tuple(tensor.float() for tensor in state)

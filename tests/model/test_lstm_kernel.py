@@ -1,4 +1,4 @@
-"""The written-out LSTM against torch's own in float64, its gradients against finite differences."""
+"""The LSTM kernel, compared with torch in float64, and its gradients with finite differences."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_gradcheck_of_a_sequence() -> None:
     assert torch.autograd.gradcheck(ours, tensors((T, B, D), (B, H), (B, H), *WEIGHTS))
 
 
-def test_a_mask_is_on_h_in_the_recurrent_product_alone() -> None:
+def test_mask_is_applied_to_h_in_the_recurrent_product_only() -> None:
     inputs, h, c, *weights, mask = given = tensors((T, B, D), (B, H), (B, H), *WEIGHTS, (B, H))
     outputs = lstm_sequence(inputs, (h, c), tuple(weights), torch.float64, mask.detach())
     cell, expected = nn.LSTMCell(D, H).double(), []
@@ -66,7 +66,7 @@ def test_gradcheck_of_a_cell() -> None:
     assert torch.autograd.gradcheck(lstm_cell, tensors((B, 4 * H), (4 * H,), (B, H)))
 
 
-def test_a_sequence_is_its_cells() -> None:
+def test_sequence_equals_its_cells() -> None:
     inputs, h, c, w_input, w_recurrent, b_input, b_recurrent = given = tensors((T, B, D), (B, H), (B, H), *WEIGHTS)
     outputs = ours(*given)
     for x, output in zip(inputs, outputs, strict=True):
@@ -75,7 +75,7 @@ def test_a_sequence_is_its_cells() -> None:
 
 
 @pytest.mark.parametrize("size", [64, 512])
-def test_bfloat16_is_near(size: int) -> None:
+def test_bfloat16_is_close(size: int) -> None:
     """Rounded products, but states in float32: the gradients are within a hundredth."""
     generator = torch.Generator().manual_seed(1)
     layer, inputs = nn.LSTM(size, size), torch.randn(12, 8, size, generator=generator)

@@ -73,14 +73,14 @@ def test_without_a_source_token_to_copy_only_generated_tokens_are_probable() -> 
     torch.testing.assert_close(found.exp(), generated)
 
 
-def test_each_kind_does_something_else() -> None:
+def test_kinds_of_output_differ() -> None:
     batch = tiny.batch()
     losses = {round(tiny.loss(tiny.network(output=kind), batch).item(), 3) for kind in KINDS}
     assert len(losses) == len(KINDS)
 
 
 @tiny.needs_bf16
-def test_bfloat16_is_near() -> None:
+def test_bfloat16_is_close() -> None:
     network, batch = tiny.network(output="copy"), tiny.batch()
     exact = tiny.loss(network, batch, label_smoothing=0.1)
     with torch.autocast("cpu", torch.bfloat16):

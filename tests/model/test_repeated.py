@@ -1,4 +1,4 @@
-"""Repeated products against plain ones under autograd."""
+"""Repeated products, compared with ordinary products and their gradients."""
 
 import gc
 import weakref
@@ -57,8 +57,8 @@ def test_products_run_in_the_type_of_the_factor() -> None:
     assert x.grad.dtype == torch.float32
 
 
-def test_nothing_is_left_after_the_backward_pass() -> None:
-    """Not even until the next garbage collection: the factor may be large."""
+def test_memory_is_freed_after_the_backward_pass() -> None:
+    """The factor may be large, so it must not stay until the next garbage collection."""
     x, factor = torch.randn(3, 4, requires_grad=True), torch.randn(4, 4, requires_grad=True)
     gc.disable()
     try:
@@ -75,7 +75,7 @@ def test_nothing_is_left_after_the_backward_pass() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear_layers_as_they_are(bias: bool) -> None:
+def test_repeated_linear_layers(bias: bool) -> None:
     linear, x = torch.nn.Linear(4, 4, bias=bias).double(), torch.randn(3, 4).double()
     product = RepeatedLinears(torch.float64)
     ours, plain = product(linear, torch.tanh(product(linear, x))), linear(torch.tanh(linear(x)))

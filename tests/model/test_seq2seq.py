@@ -23,14 +23,14 @@ def test_tying_shares_weights() -> None:
     assert parameters(two_way) - parameters(three_way) == tiny.SIZE * 6
 
 
-def test_tied_weights_have_a_projection_before_them_whatever_the_sizes() -> None:
+def test_tied_weights_have_a_projection_for_all_sizes() -> None:
     network = tiny.network(decoder_size=6, embedding_size=6)
     assert network.project.weight.shape == (6, 6)
     assert list(tiny.network(decoder_size=6, embedding_size=6, tied_embeddings="none").project.parameters()) == []
 
 
 @torch.no_grad()
-def test_embeddings_enter_the_network_scaled() -> None:
+def test_embeddings_are_scaled() -> None:
     """As if untied weights were larger themselves."""
     scaled, plain = (tiny.network(tied_embeddings="none", embedding_scale=scale) for scale in (3.0, 1.0))
     batch, first = tiny.batch(), torch.tensor([7, 8, 9])
@@ -74,7 +74,7 @@ PARTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_loss_and_gradients_do_not_depend_on_how_an_update_is_cut_and_padded(part: dict[str, Any]) -> None:
+def test_loss_and_gradients_do_not_depend_on_split_and_padding(part: dict[str, Any]) -> None:
     network, batch = tiny.network(**part).double(), tiny.batch()
     found = []
     for batches in ([batch], batch.halves(), [padded(half) for half in batch.halves()]):
@@ -105,7 +105,7 @@ def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
 
 
 @pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout"])
-def test_each_dropout_does_something(setting: str) -> None:
+def test_each_dropout_changes_the_outputs(setting: str) -> None:
     network, batch = tiny.network(**dict[str, Any]({setting: 0.5})), tiny.batch()
     assert not torch.allclose(tiny.logits(network, batch, tiny.randomness(2)), tiny.logits(network, batch))
 
@@ -120,7 +120,7 @@ def gradients(network: Seq2Seq, parts: list[tuple[Batch, Randomness]]) -> dict[s
 
 @pytest.mark.parametrize("part", [{}, *tiny.PARTS], ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: dict[str, Any]) -> None:
+def test_gradients_do_not_depend_on_the_split_of_an_update(decoder: str, part: dict[str, Any]) -> None:
     settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
     network, batch = tiny.network(**settings).double(), tiny.batch()
     whole = gradients(network, [(batch, tiny.randomness())])
@@ -131,7 +131,7 @@ def test_an_update_has_the_same_gradients_however_it_is_cut(decoder: str, part: 
     assert whole.keys() == dict(network.named_parameters()).keys()
 
 
-def test_initial_weights_are_a_function_of_the_generator() -> None:
+def test_initial_weights_depend_on_the_generator_only() -> None:
     one, same, other = tiny.network(seed=1), tiny.network(seed=1), tiny.network(seed=2)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
@@ -176,7 +176,7 @@ def test_every_weight_gets_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("output", ["softmax", "copy"])
-def test_r_drop_is_the_mean_of_two_passes_and_their_disagreement(output: str) -> None:
+def test_r_drop_adds_the_divergence_of_two_passes(output: str) -> None:
     network, batch = tiny.network(dropout=0.5, embedding_dropout=0.3, output=output).double(), tiny.batch()
     p, q = network.predict(network(batch.twice(), dataclasses.replace(tiny.randomness(2), passes=2))).chunk(2)
     entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))

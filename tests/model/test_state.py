@@ -4,7 +4,7 @@ import tiny
 import torch
 
 
-def test_select_takes_rows_in_order_and_again() -> None:
+def test_select_repeats_and_reorders_rows() -> None:
     network, batch = tiny.network(decoder="input_feeding", attention="additive", coverage=True), tiny.batch()
     memory = network.encode(batch.source, batch.source_lengths)
     rows = torch.tensor([2, 0, 2])

@@ -36,7 +36,7 @@ def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_a_change_is_compared_with_the_configuration_as_it_is(tmp_path: Path) -> None:
+def test_changes_are_compared_with_the_unchanged_configuration(tmp_path: Path) -> None:
     changes = {"faster": ["training.learning_rate=0.02"], "never trained": ["model.dropout=0.5"]}
     first = ablate(tmp_path, changes, "--only", "faster")
     head, _, base, faster = rows(first)
@@ -70,7 +70,7 @@ def test_a_training_that_fails(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_its_trainings_end_with_it_and_are_saved(tmp_path: Path, number: signal.Signals) -> None:
+def test_training_runs_stop_with_the_script(tmp_path: Path, number: signal.Signals) -> None:
     long = command(tmp_path, {}, "training.epochs=100000", "training.log_every=1")
     log = tmp_path / "runs" / "as it is 1" / "log"
     attentive = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
@@ -92,14 +92,14 @@ def test_its_trainings_end_with_it_and_are_saved(tmp_path: Path, number: signal.
         ({"b": []}, "--only a: no such change; there are as it is, b"),
     ],
 )
-def test_faults_come_before_any_training(tmp_path: Path, changes: object, fault: str) -> None:
+def test_errors_are_reported_before_training(tmp_path: Path, changes: object, fault: str) -> None:
     answer = ablate(tmp_path, changes, "--only", "a")
     assert answer.returncode == 2
     assert fault in answer.stderr
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_the_results_compare_is_valid() -> None:
+def test_committed_changes_are_valid() -> None:
     changes = yaml.safe_load((ROOT / "configs" / "experiments" / "ablations.yaml").read_text(encoding="utf-8"))
     for overrides in changes.values():
         load_config(ROOT / "configs" / "multi30k-fast.yaml", overrides)

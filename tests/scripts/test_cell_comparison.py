@@ -45,7 +45,7 @@ each_task = pytest.mark.parametrize("task", TASKS)
 
 
 @given(st.integers(1, 30), st.integers(0, 50), st.integers(5_000, 200_000))
-def test_the_size_is_the_nearest_there_is(square: int, linear: int, wanted: int) -> None:
+def test_size_is_the_nearest_possible(square: int, linear: int, wanted: int) -> None:
     def count(size: int) -> int:
         return square * size**2 + linear * size
 
@@ -58,14 +58,14 @@ def test_the_size_is_the_nearest_there_is(square: int, linear: int, wanted: int)
 
 
 @each_task
-def test_networks_of_all_cells_have_as_many_parameters(task: str) -> None:
+def test_networks_of_all_cells_have_the_same_number_of_parameters(task: str) -> None:
     wanted = parameters(TASKS[task], "lstm", Settings().size, Settings().embedding)
     for cell in CELLS:
         size = equal_size(lambda size: parameters(TASKS[task], cell, size, Settings().embedding), wanted)  # noqa: B023
         assert abs(parameters(TASKS[task], cell, size, Settings().embedding) - wanted) <= TOLERANCE * wanted
 
 
-def test_translation_models_of_all_cells_have_as_many_parameters() -> None:
+def test_translation_models_of_all_cells_have_the_same_number_of_parameters() -> None:
     path = str(ROOT / "configs" / "multi30k-fast.yaml")
     recipe, counts = Recipe(config=path), {}
     for cell in CELLS:
@@ -95,7 +95,7 @@ def test_copying(distance: int, seed: int) -> None:
 @settings(deadline=None)
 @given(st.integers(4, 30), st.integers(0, 99))
 def test_agreement(distance: int, seed: int) -> None:
-    """Each clause read as a person would: its first noun decides."""
+    """The first noun of each clause decides."""
     ids, answers = TASKS["agreement"].draw(distance, 3, Generator().manual_seed(seed))
     for row, (inner, outer) in zip(ids.tolist(), answers.tolist(), strict=True):
         assert len(row) == distance + 1
@@ -109,7 +109,7 @@ def test_agreement(distance: int, seed: int) -> None:
 
 
 @each_task
-def test_sequences_are_those_of_their_seed(task: str) -> None:
+def test_sequences_depend_on_the_seed_only(task: str) -> None:
     first, again, other = (TASKS[task].draw(9, 4, Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert all(map(torch.equal, first, again))
     assert not torch.equal(first[0], other[0])
@@ -127,7 +127,7 @@ def nudged(state: tuple[torch.Tensor, ...], part: int, nudge: torch.Tensor) -> t
 
 
 @each_cell
-def test_gradients_are_those_of_finite_differences(cell: str) -> None:
+def test_gradients_equal_finite_differences(cell: str) -> None:
     """The loss after a nudge to one part of the state at one step, in float64."""
     short = dataclasses.replace(QUICK, reach=5)
     task, network = TASKS["agreement"], Reader(TASKS["agreement"], cell, 3, 4, Generator().manual_seed(1))
@@ -156,7 +156,7 @@ def test_gradients_are_those_of_finite_differences(cell: str) -> None:
 
 
 @each_task
-def test_a_study_is_a_function_of_its_seed(task: str) -> None:
+def test_study_depends_on_the_seed_only(task: str) -> None:
     first, again, other = (study(task, "gru", seed, QUICK) for seed in (1, 1, 2))
     assert first == again
     assert first["before"] != other["before"]
@@ -182,7 +182,7 @@ def double(number: int, settings: Settings) -> dict[str, int]:
 CALLS: list[int] = []
 
 
-def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+def test_finished_jobs_are_not_repeated(tmp_path: Path) -> None:
     def jobs(*numbers: int) -> list[Job]:
         given = [{"number": number, "settings": QUICK} for number in numbers]
         return [Job(name=f"job-{index}", function=double, settings=each) for index, each in enumerate(given)]
@@ -198,7 +198,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert CALLS == [1, 2, 3, 1]
 
 
-def test_what_a_result_depends_on_besides(tmp_path: Path) -> None:
+def test_changed_dependencies_repeat_a_job(tmp_path: Path) -> None:
     def job(checksums: str) -> list[Job]:
         given = {"number": 1, "settings": QUICK}
         return [Job(name="scored", function=double, settings=given, depends={"checksums": checksums})]
@@ -212,7 +212,7 @@ def test_what_a_result_depends_on_besides(tmp_path: Path) -> None:
 # ---- gates
 
 
-def test_gates_are_those_of_the_layer() -> None:
+def test_gates_equal_those_of_the_layer() -> None:
     layer = TorchLayer(ModelConfig(cell="lstm"), 4, 5)
     layer.initialize(1.0, Generator().manual_seed(1))
     inputs = torch.randn(7, 4, generator=Generator().manual_seed(2))
@@ -276,7 +276,7 @@ def test_a_model_is_trained_once_and_scored(corpus: Path, models: list[str]) -> 
     assert json.loads(json.dumps(found)) == found
 
 
-def test_mistakes_are_told(corpus: Path, models: list[str]) -> None:
+def test_errors_are_reported(corpus: Path, models: list[str]) -> None:
     with pytest.raises(ModelError, match=r"its cell is rnn, not lstm; name models of rnn, gru, lstm, in this order"):
         score("lstm", str(corpus), models[0])
     with pytest.raises(ModelError, match="its cell is rnn"):
@@ -305,7 +305,7 @@ def test_gates_along_a_sentence(models: list[str]) -> None:
 # ---- the page
 
 
-def test_the_page_follows_the_numbers(models: list[str], corpus: Path) -> None:
+def test_page_contains_the_figures(models: list[str], corpus: Path) -> None:
     studies = {task: {cell: [study(task, cell, 1, QUICK)] for cell in CELLS} for task in TASKS}
     for task, cells in studies.items():
         for cell, each in cells.items():
@@ -326,7 +326,7 @@ def test_the_page_follows_the_numbers(models: list[str], corpus: Path) -> None:
     assert page.startswith(without[: without.index("## How this was made")])
 
 
-def test_lists_in_words() -> None:
+def test_format_list() -> None:
     assert [listed(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
@@ -336,7 +336,7 @@ def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_everything_by_one_command(corpus: Path, models: list[str], tmp_path: Path) -> None:
+def test_whole_command(corpus: Path, models: list[str], tmp_path: Path) -> None:
     folders = ["--output", str(tmp_path / "docs"), "--work", str(tmp_path / "work")]
     done = compare(str(corpus), *folders, "--quick", "--processes", "2", "--models", *models)
     assert done.returncode == 0, done.stderr
@@ -350,7 +350,7 @@ def test_everything_by_one_command(corpus: Path, models: list[str], tmp_path: Pa
     assert "scripts/compare-cells DIR_OF_MULTI30K --output docs --models RNN GRU LSTM" in page
 
 
-def test_mistakes_are_told_in_a_line(tmp_path: Path) -> None:
+def test_errors_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = compare("--output", str(tmp_path), "--quick", "--work", str(tmp_path / "file"))
     assert done.returncode == 2

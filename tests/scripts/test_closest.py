@@ -1,4 +1,4 @@
-"""scripts/closest: of each line's n-best the one with the highest sentence BLEU."""
+"""scripts/closest chooses the translation with the highest sentence BLEU from each n-best list."""
 
 import subprocess
 import sys

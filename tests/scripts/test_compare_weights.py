@@ -34,7 +34,7 @@ def test_recipes_can_be_trained(recipe: Recipe) -> None:
     assert config.training.max_updates == 20
 
 
-def test_what_others_start_from_is_trained_before_them() -> None:
+def test_start_models_are_trained_first() -> None:
     assert [recipe.name for recipe in with_starts(RECIPES, ["luong", "risk"])] == ["luong", "small", "risk"]
     assert [recipe.name for recipe in with_starts(RECIPES, ["luong"])] == ["luong"]
 

@@ -1,4 +1,4 @@
-"""The corpus of the quickstart: correct German, one translation for each sentence, parts that share nothing."""
+"""The corpus of the quickstart: correct German, one translation per sentence, and disjoint parts."""
 
 import itertools
 import os
@@ -275,7 +275,7 @@ def drawn() -> list[tuple[str, str]]:
     return list(itertools.islice(draws(seed=7), 12000))
 
 
-def test_an_english_sentence_has_one_translation(drawn: list[tuple[str, str]]) -> None:
+def test_each_english_sentence_has_one_translation(drawn: list[tuple[str, str]]) -> None:
     translations: dict[str, str] = {}
     for english, german in drawn:
         assert translations.setdefault(english, german) == german
@@ -292,8 +292,8 @@ def test_subordinate_clauses_end_in_a_finite_verb(drawn: list[tuple[str, str]]) 
         assert clause.group(1).split()[-1] in finite
 
 
-def test_the_verb_comes_second_behind_an_adverb(drawn: list[tuple[str, str]]) -> None:
-    """In English the subject does: `Soon the child sleeps`."""
+def test_verb_is_second_after_an_adverb(drawn: list[tuple[str, str]]) -> None:
+    """In English the subject comes second: `Soon the child sleeps`."""
     finite = {"hat", "habe", "haben", "ist", "bin", "sind", "wird", "werde", "werden"}
     sentences = [german.split() for english, german in drawn if english.startswith(("Yesterday", "Soon", "Tomorrow"))]
     assert len(sentences) > 100
@@ -337,7 +337,7 @@ def test_pairs_are_distinct_and_the_same_for_a_seed() -> None:
 
 
 def test_command(tmp_path: Path) -> None:
-    """Parts of the asked sizes that share no sentence, the same whatever the order of hashes."""
+    """The parts have the requested sizes, share no sentence, and do not depend on the order of hashes."""
     for hash_seed in ("1", "2"):
         command = [
             sys.executable,

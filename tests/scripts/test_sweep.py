@@ -28,7 +28,7 @@ def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
+def test_sweep_sorts_trials_and_continues(tmp_path: Path) -> None:
     space = {"training.learning_rate": {"from": 0.0001, "to": 0.01, "log": True}, "model.dropout": [0.1, 0.2]}
     head, _, *trials = rows(sweep(tmp_path, space, "--trials", "2"))
     assert head == ["trial", "loss", "validations", "minutes", "`training.learning_rate`", "`model.dropout`"]
@@ -45,7 +45,7 @@ def test_a_sweep_tries_values_sorts_them_and_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ranges_are_whole_where_all_their_numbers_are(tmp_path: Path) -> None:
+def test_ranges_of_integers(tmp_path: Path) -> None:
     space = {"model.dropout": {"from": 0, "to": 0.5}, "training.warmup": {"from": 1, "to": 9, "step": 4}}
     _, _, *trials = rows(sweep(tmp_path, space, "--trials", "3", "training.epochs=1"))
     assert len({row[4] for row in trials}) == 3
@@ -65,7 +65,7 @@ def test_ranges_are_whole_where_all_their_numbers_are(tmp_path: Path) -> None:
         ({"training.learning_rate": {"from": 0, "to": 0.01, "log": True}}, "log needs a range above 0"),
     ],
 )
-def test_faults_come_before_any_training(tmp_path: Path, space: object, fault: str) -> None:
+def test_errors_are_reported_before_training(tmp_path: Path, space: object, fault: str) -> None:
     answer = sweep(tmp_path, space)
     assert answer.returncode == 2
     assert "sweep: error: " in answer.stderr
@@ -73,7 +73,7 @@ def test_faults_come_before_any_training(tmp_path: Path, space: object, fault: s
     assert not (tmp_path / "sweep").exists()
 
 
-def test_without_optuna_it_says_what_to_install(tmp_path: Path) -> None:
+def test_missing_optuna(tmp_path: Path) -> None:
     (tmp_path / "optuna.py").write_text("raise ImportError")
     environment = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
     answer = subprocess.run([sys.executable, str(SCRIPT)], check=False, capture_output=True, text=True, env=environment)

@@ -1,4 +1,4 @@
-"""The benchmark's yardstick computes what our network computes, and its counts are right."""
+"""scripts/bench-train: the plain network equals the network of nmt, and products are counted correctly."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def named(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("decoder", ["parallel", "input_feeding"])
-def test_ours_equals_the_textbook(decoder: str) -> None:
+def test_network_equals_the_plain_network(decoder: str) -> None:
     network = tiny.network(decoder=decoder, decoder_layers=1, tied_embeddings="none", bridge="mean").double()
     plain = plain_copy(network)
     ours, theirs = tiny.loss(network, tiny.batch(), label_smoothing=0.1), plain(tiny.batch(), 0.1)
@@ -98,7 +98,7 @@ def test_parts(decoder: str) -> None:
     assert all(value > 0 for value in seconds.values())
 
 
-def test_the_time_of_a_tiny_update_is_split(tmp_path: Path) -> None:
+def test_time_of_an_update_by_part(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(tmp_path))))
     script = Path(__file__).parents[2] / "scripts" / "bench-train"
     command = [sys.executable, str(script), str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2"]

@@ -1,4 +1,4 @@
-"""The benchmark of translating counts right, reads others right, and shows what it found."""
+"""scripts/bench-translate: its measurements, the output of other toolkits, and its report."""
 
 import subprocess
 import sys
@@ -55,7 +55,7 @@ def split_row(line: str) -> list[str]:
 # ---- figures
 
 
-def test_settings_are_read() -> None:
+def test_parse_setting() -> None:
     assert (Setting.parse("5:full"), Setting.parse("1:1")) == (FULL, ALONE)
     assert (FULL.title, ALONE.title) == ("Beam 5, full speed", "Greedy, one sentence at a time")
     for wrong in ("5", "0:full", "x:1", "5:64", "5:"):
@@ -63,7 +63,7 @@ def test_settings_are_read() -> None:
             Setting.parse(wrong)
 
 
-def test_what_other_toolkits_print_is_read() -> None:
+def test_parse_speeds() -> None:
     output = """loading
 SPEED beam=5 batch=64 sentences_per_second=59.9 bleu=34.1 peak_MiB=500 whole_seconds=20 tokens_per_second=820
 SPEED beam=1 batch=1 sentences_per_second=24.9 whole_seconds=5 sentences=100
@@ -78,12 +78,12 @@ SPEED beam=1 batch=1 sentences_per_second=24.9 whole_seconds=5 sentences=100
 @pytest.mark.parametrize(
     "output", ["", "SPEED", "SPEED beam=5 batch=64", "SPEED beam=five batch=64 sentences_per_second=1", "SPEED beam 5"]
 )
-def test_what_other_toolkits_fail_to_print_is_told(output: str) -> None:
+def test_parse_speeds_of_bad_output(output: str) -> None:
     with pytest.raises(DataError, match=r"^other: .*sentences_per_second="):
         parse_speeds("other", output, sentences=1000)
 
 
-def test_figures_are_kept(tmp_path: Path) -> None:
+def test_figures_are_saved_and_loaded(tmp_path: Path) -> None:
     figures = Figures(machine="a machine", test_set="a test", signature="nrefs:1")
     figures.speeds += [speed("nmt", 300.0, bleu=30.0)]
     figures.starts += [Start(contender="import torch", seconds=1.5)]
@@ -95,9 +95,7 @@ def test_figures_are_kept(tmp_path: Path) -> None:
         Figures.load([str(tmp_path / "other")])
 
 
-def test_figures_of_before_outlast_an_end_in_the_midst_of_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = Figures(machine="a machine")
     figures.save(tmp_path / "one")
     monkeypatch.setattr("os.fsync", Mock(side_effect=KeyboardInterrupt))
@@ -106,13 +104,13 @@ def test_figures_of_before_outlast_an_end_in_the_midst_of_writing(
     assert Figures.load([str(tmp_path / "one")]) == figures
 
 
-def test_ratios_are_those_of_single_rounds() -> None:
+def test_ratio_is_the_median_over_rounds() -> None:
     ours, other = Rounds([speed("a", 10), speed("a", 40), speed("a", 20)]), Rounds([speed("b", 5), speed("b", 10)])
     assert ours.times(other) == 3  # the median of 2 and 4
     assert ours.median("sentences_per_second") == 20
 
 
-def test_the_table_shows_bleu_beside_every_speed() -> None:
+def test_table_of_speeds() -> None:
     figures = Figures(machine="a machine", test_set="a test", signature="nrefs:1")
     figures.speeds += [
         speed("nmt", 300, bleu=34.0, tokens_per_second=4100, whole_sentences_per_second=200, peak_mib=310.4),
@@ -173,19 +171,21 @@ def test_time_and_memory_of_a_process() -> None:
     assert 95 < done.peak_mib < 200  # this process, which holds torch, is larger
 
 
-def test_the_first_answer_does_not_wait_for_the_end_of_input() -> None:
+def test_first_answer_before_the_end_of_input() -> None:
     code = "import sys; print(sys.stdin.readline(), flush=True); sys.stdin.read()"
     assert 0 < processes.first_answer([sys.executable, "-c", code], "text") < 30
 
 
-def test_a_process_that_fails_is_told() -> None:
+def test_failed_process_is_reported() -> None:
     failing = [sys.executable, "-c", "raise SystemExit('why')"]
     with pytest.raises(DataError, match="failed with 1:\nwhy"):
         processes.run(failing)
     with pytest.raises(DataError, match="failed with 1:\nwhy"):
         processes.first_answer([sys.executable, "-c", "input(); raise SystemExit('why')"], "text")
     with pytest.raises(DataError, match="failed with 1:\nwhy"):
-        processes.first_answer(failing, "more than a pipe holds" * 10_000)  # so that it ends in the midst of writing
+        processes.first_answer(
+            failing, "more than a pipe holds" * 10_000
+        )  # so that the process ends before it has read everything
 
 
 # ---- operations and parts
@@ -204,7 +204,7 @@ def test_products_are_counted(mode: type) -> None:
     assert products.ceiling() > 0
 
 
-def test_int8_products_are_counted_and_packing_is_none() -> None:
+def test_int8_products_are_counted_without_packing() -> None:
     with torch.inference_mode(), Products() as products:
         packed = pack_int8(*quantize(torch.randn(32, 16)), None)
         for _ in range(3):
@@ -214,7 +214,7 @@ def test_int8_products_are_counted_and_packing_is_none() -> None:
     assert products.ceiling() > 0
 
 
-def test_each_second_belongs_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_counted_for_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     clock = Clock(latest=-1.0)
@@ -237,7 +237,7 @@ def test_products_of_compiled_loops_are_counted() -> None:
     assert products.ceiling() > 0
 
 
-def test_functions_are_timed_only_within_the_block() -> None:
+def test_functions_are_timed_inside_the_block_only() -> None:
     clock, before = Clock(), tiny.randomness
     with timed(clock, {"tiny:randomness": "part"}):
         tiny.randomness()
@@ -247,7 +247,7 @@ def test_functions_are_timed_only_within_the_block() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
+def test_profile_of_a_translation(model: Path, precision: str) -> None:
     contender = Contender(name="tiny", folder=str(model), precision=precision, shortlist=True, threads=1)
     translator, lines = contender.load(), ["red cat", "blue house dog"]
     found = profile(lambda: translate(translator, FULL, lines), len(lines))
@@ -262,7 +262,7 @@ def test_a_translation_is_taken_apart(model: Path, precision: str) -> None:
 # ---- the whole
 
 
-def test_contenders_are_all_ways_to_run_a_model(model: Path) -> None:
+def test_contenders_are_all_combinations_of_options(model: Path) -> None:
     found = contenders([str(model)], ["fp32", "int8"], [1, 2])
     assert [contender.name for contender in found[::2]] == [
         "nmt run, fp32", "nmt run, fp32, shortlist", "nmt run, int8", "nmt run, int8, shortlist"
@@ -279,7 +279,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_a_round_from_end_to_end(model: Path, tmp_path: Path) -> None:
+def test_whole_round(model: Path, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("red cat\nblue house\nfour\n", encoding="utf-8")
     (tmp_path / "reference").write_text("rot katze\nblau haus\nvier\n", encoding="utf-8")
     files = ["--source", str(tmp_path / "source"), "--reference", str(tmp_path / "reference"), "--sentences", "2"]
@@ -298,7 +298,7 @@ def test_a_round_from_end_to_end(model: Path, tmp_path: Path) -> None:
     assert bench("--load", str(tmp_path / "json")).stdout == done.stdout
 
 
-def test_mistakes_are_told_in_a_line(model: Path, tmp_path: Path) -> None:
+def test_errors_are_one_line(model: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("one\n", encoding="utf-8")
     files = ["--source", str(tmp_path / "text"), "--reference", str(tmp_path / "text")]
     done = bench(str(model), *files, "--against", "nothing")

@@ -59,7 +59,7 @@ def ended(step: BeamStep) -> dict[tuple[int, ...], float]:
 LIKELY = beam_of(([4], math.log(0.6)), ([5], math.log(0.4)))
 
 
-def test_the_first_step_makes_one_hypothesis_into_many() -> None:
+def test_first_step_extends_one_hypothesis() -> None:
     beam = Beam.start(2)
     assert (beam.length, beam.last.tolist()) == (0, [BOS, BOS])
     scores = torch.cat([log_probabilities({4: 0.5, 5: 0.3, 6: 0.2}), log_probabilities({4: 0.1, 5: 0.6, 6: 0.3})])
@@ -70,7 +70,7 @@ def test_the_first_step_makes_one_hypothesis_into_many() -> None:
     assert step.margins == pytest.approx([math.log(0.3 / 0.2), math.log(0.3 / 0.1)])
 
 
-def test_the_best_extensions_of_all_hypotheses_live_on() -> None:
+def test_best_extensions_of_all_hypotheses_are_kept() -> None:
     scores = log_probabilities({4: 0.4, 5: 0.3, 6: 0.3}, {4: 0.05, 6: 0.95})  # 0.24 0.18 0.18; 0.02 0.38
     step = step_of(LIKELY, scores)
     assert tokens(step.beam) == [[5, 6], [4, 4]]
@@ -80,7 +80,7 @@ def test_the_best_extensions_of_all_hypotheses_live_on() -> None:
     assert step.margins == pytest.approx([math.log(0.24 / 0.18)])
 
 
-def test_only_ends_among_the_best_are_taken_and_other_extensions_fill_the_beam() -> None:
+def test_only_the_best_ends_are_finished_hypotheses() -> None:
     scores = log_probabilities({EOS: 0.7, 4: 0.2, 5: 0.1}, {EOS: 0.2, 6: 0.8})  # 0.42 0.12 0.06; 0.08 0.32
     step = step_of(LIKELY, scores)
     assert ended(step) == {(4,): pytest.approx(0.42)}  # and not [5]: two others are better than its 0.08
@@ -117,7 +117,7 @@ def test_the_margin_is_that_of_the_closest_decision(
     assert step.margins == pytest.approx([math.log(margin)], rel=1e-5)
 
 
-def test_hypotheses_end_where_only_the_end_is_allowed() -> None:
+def test_hypothesis_ends_if_only_eos_is_allowed() -> None:
     step = step_of(LIKELY, log_probabilities({EOS: 0.1}, {EOS: 0.2}))
     assert ended(step) == {(5,): pytest.approx(0.08), (4,): pytest.approx(0.06)}
     assert step.beam.log_probabilities.tolist() == [[NEVER, NEVER]]
@@ -126,7 +126,7 @@ def test_hypotheses_end_where_only_the_end_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("width", [9, 30])
-def test_where_there_are_fewer_extensions_than_wanted_the_rest_are_impossible(width: int) -> None:
+def test_missing_extensions_are_impossible(width: int) -> None:
     step = step_of(Beam.start(1), torch.randn(1, 1, 5).log_softmax(dim=-1), width)
     assert sorted(step.beam.last[:4]) == [4, 5, 6, 7]  # all but EOS
     assert step.beam.log_probabilities.shape == (1, width)
@@ -164,7 +164,7 @@ def test_attention_follows_its_hypothesis() -> None:
     assert second.ended.attention is weights
 
 
-def test_hypotheses_are_read_back_after_sentences_have_left() -> None:
+def test_hypotheses_are_read_after_sentences_are_removed() -> None:
     scores = torch.cat([log_probabilities({4 + row: 0.5, 5 + row: 0.3}) for row in range(3)])
     beam = step_of(Beam.start(3), scores).beam.select(np.array([2, 0]))
     assert beam.sentences.tolist() == [2, 0]

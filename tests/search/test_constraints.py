@@ -1,4 +1,4 @@
-"""Constraints by themselves, and in a search: each sentence's own, with a state for each hypothesis."""
+"""Constraints alone and in a search, with rules per sentence and a state per hypothesis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def allowed(scores: torch.Tensor) -> list[list[list[int]]]:
     return [[row.isfinite().nonzero().flatten().tolist() for row in sentence] for sentence in scores]
 
 
-def test_length_bounds_are_each_sentence_s_own() -> None:
+def test_length_bounds_of_each_sentence() -> None:
     bounds = LengthRule(2, np.array([2, 9, 3]))
     everything, without_end = list(range(V)), list(range(1, V))
     expected = {
@@ -50,7 +50,7 @@ def test_length_bounds_are_each_sentence_s_own() -> None:
         assert scores[scores.isfinite()].equal(before[scores.isfinite()])
 
 
-def test_forbidden_tokens_have_no_probability_whatever_the_candidates() -> None:
+def test_forbidden_tokens_have_no_probability_for_any_candidates() -> None:
     constraint = ForbiddenTokens([5, 7])
     lines = sentences([[4, EOS], [5, EOS], [6, EOS]])
     whole = constraint.start(lines, Candidates.all(EOS + V))
@@ -69,7 +69,7 @@ def test_forbidden_tokens_have_no_probability_whatever_the_candidates() -> None:
     assert allowed(scores) == [[[0, 2, 3]] * 2, [[0, 1]] * 2]
 
 
-def test_a_constraint_that_asks_for_nothing_has_no_rule() -> None:
+def test_unused_constraint_has_no_rule() -> None:
     lines = sentences([[4, EOS]])
     assert ForbiddenTokens([]).start(lines, Candidates.all(9)) is None
     assert (
@@ -98,7 +98,7 @@ class ForbidAvoided:
 
 
 @pytest.mark.parametrize("shortlist", [None, TableShortlist(8, seed=1)], ids=["whole", "shortlist"])
-def test_each_sentence_of_a_batch_asks_for_itself(shortlist: Any) -> None:
+def test_constraint_of_each_sentence_in_a_batch(shortlist: Any) -> None:
     scorer, options = TableScorer(8, seed=3), SearchOptions(beam=4, nbest=4, max_length_factor=1)
     batch = [Asking(source=(4 + index % 7, EOS), avoid=(5, 6)[index % 3 :]) for index in range(9)]
 

@@ -16,7 +16,7 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("passes", [0, best.MAX_PASSES])
 @pytest.mark.parametrize("hypotheses", [1, 3])
 @pytest.mark.parametrize("sentences", [1, 4])
-def test_the_best_of_all_hypotheses_without_those_that_end(
+def test_best_extensions_without_finished_hypotheses(
     sentences: int, hypotheses: int, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(best, "MAX_PASSES", passes)
@@ -31,7 +31,7 @@ def test_the_best_of_all_hypotheses_without_those_that_end(
 
 
 @pytest.mark.parametrize("passes", [0, best.MAX_PASSES])
-def test_where_there_are_too_few_the_rest_are_impossible(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extensions_are_impossible(passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(best, "MAX_PASSES", passes)
     _, others, places = select_extensions(torch.tensor([[[-1.0, -2.0, -1.5]]]), np.zeros((1, 1), np.float32), 5)
     assert others.tolist() == [[-1.5, -2.0, NEVER, NEVER, NEVER]]

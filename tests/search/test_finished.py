@@ -46,7 +46,7 @@ def live(log_probability: float) -> Beam:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_a_live_hypothesis_matters_if_it_can_still_win_at_the_greatest_length(alpha: float) -> None:
+def test_live_hypothesis_can_win_up_to_the_maximum_length(alpha: float) -> None:
     found = finished(beam=2, exact=True, length_penalty=alpha, max_length_factor=0, max_length_extra=7)
     found.add(end(walk(4, 6), -3.0, live(-1.0)))  # 3 tokens with EOS
     bar = -3.0 / 3**alpha * 8**alpha  # at most 7 tokens, and EOS
@@ -56,7 +56,7 @@ def test_a_live_hypothesis_matters_if_it_can_still_win_at_the_greatest_length(al
     assert remaining.tolist() == []
 
 
-def test_a_hypothesis_that_ends_at_the_greatest_length_can_win() -> None:
+def test_hypothesis_that_ends_at_the_maximum_length_can_win() -> None:
     found = finished(beam=2, exact=True, max_length_factor=0, max_length_extra=2)
     found.add(end(walk(4), -2.0, live(-1.0)))  # 2 tokens with EOS, score -1
     assert found.select_remaining(live(-2.5)) is None  # of 2 tokens; with EOS it may score -2.5 / 3
@@ -64,7 +64,7 @@ def test_a_hypothesis_that_ends_at_the_greatest_length_can_win() -> None:
     assert [hypothesis.ids for hypothesis in found.best(0)] == [[4, 5]]
 
 
-def test_a_sentence_is_done_when_as_many_have_finished_as_the_beam_is_wide() -> None:
+def test_sentence_is_done_after_beam_finished_hypotheses() -> None:
     for exact in (False, True):
         found = finished(beam=2, nbest=1, exact=exact)
         found.add(end(walk(4), -8.0, live(-1.0)))
@@ -84,7 +84,7 @@ def test_a_sentence_that_is_done_takes_no_more_hypotheses_and_no_margins() -> No
     assert found.margin(0) == math.inf
 
 
-def test_equal_scores_are_in_the_order_of_their_ids() -> None:
+def test_equal_scores_are_ordered_by_ids() -> None:
     found = finished(beam=4, nbest=3)
     for tokens in ([6, 4], [4, 7], [5, 5]):
         found.add(end(walk(*tokens), -3.0, live(-1.0)))
@@ -92,7 +92,7 @@ def test_equal_scores_are_in_the_order_of_their_ids() -> None:
     assert found.margin(0) == 0
 
 
-def test_the_margin_is_the_least_of_all_steps_and_of_the_gaps_between_scores() -> None:
+def test_margin_is_the_minimum_over_steps_and_scores() -> None:
     found = finished(beam=4, nbest=2, length_penalty=0)
     for log_probability, margin in ((-1.0, 0.7), (-1.5, 0.4), (-1.8, math.nan), (-1.9, 0.9)):
         step = end(walk(4), log_probability, live(-0.5))

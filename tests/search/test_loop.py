@@ -55,7 +55,7 @@ def everything(length: int, **settings: Any) -> SearchOptions:
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 1.5])
 @pytest.mark.parametrize("least", [0, 1, 3])
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_beam_as_large_as_all_prefixes_finds_what_enumeration_finds(alpha: float, least: int, exact: bool) -> None:
+def test_beam_of_all_prefixes_equals_enumeration(alpha: float, least: int, exact: bool) -> None:
     scorer = TableScorer(SIZE, seed=3)
     options = everything(4, length_penalty=alpha, min_length=least, exact=exact)
     (found,) = run(scorer, [SOURCE], options)
@@ -64,8 +64,8 @@ def test_a_beam_as_large_as_all_prefixes_finds_what_enumeration_finds(alpha: flo
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in expected], rel=1e-5)
 
 
-class Gazing(TableScorer):
-    """Its attention is nowhere nothing."""
+class AttendingScorer(TableScorer):
+    """A scorer with attention to every source token."""
 
     def step(self, tokens: Tensor, state: TableState) -> tuple[Prediction, TableState]:
         prediction, state = super().step(tokens, state)
@@ -73,7 +73,7 @@ class Gazing(TableScorer):
 
 
 def uncovered(ids: list[int], width: int) -> float:
-    """Σ_s log min(Σ_t a_ts, 1) of what `Gazing` looks at along a hypothesis."""
+    """Σ_s log min(Σ_t a_ts, 1) over the attention of `AttendingScorer` along a hypothesis."""
     looked = [token % width for token in [BOS, *ids]]
     return sum(math.log(min(0.9 * looked.count(s) + 0.1 / width * len(looked), 1.0)) for s in range(width))
 
@@ -81,7 +81,7 @@ def uncovered(ids: list[int], width: int) -> float:
 @pytest.mark.parametrize("weight", [0.1, 3.0])
 @pytest.mark.parametrize("exact", [False, True])
 def test_the_coverage_penalty_ranks_finished_hypotheses(weight: float, exact: bool) -> None:
-    scorer = Gazing(SIZE, seed=3)
+    scorer = AttendingScorer(SIZE, seed=3)
     options = everything(4, exact=exact)
     plain = enumerate_all(scorer, SOURCE, options)
     expected = sorted(((score + weight * uncovered(ids, 3), ids) for score, ids in plain), reverse=True)
@@ -93,13 +93,13 @@ def test_the_coverage_penalty_ranks_finished_hypotheses(weight: float, exact: bo
     assert found[0].attention is None  # only on request
 
 
-def test_a_token_without_attention_costs_much_but_not_everything() -> None:
+def test_token_without_attention_has_a_finite_penalty() -> None:
     options = SearchOptions(coverage_penalty=1.0, max_length_factor=0, max_length_extra=1)  # two looks at three tokens
     (found,) = run(TableScorer(SIZE, seed=3), [SOURCE], options)
     assert -300 < found[0].score < -80
 
 
-def test_the_coverage_penalty_of_a_sentence_does_not_see_padding() -> None:
+def test_coverage_penalty_ignores_padding() -> None:
     lines, options = [[4, EOS], [4, 5, 6, 7, EOS]], SearchOptions(beam=3, coverage_penalty=0.5)
     network = ModelScorer(sharp_network(1))
     alone = [run(network, [line], options)[0][0].score for line in lines]
@@ -107,7 +107,7 @@ def test_the_coverage_penalty_of_a_sentence_does_not_see_padding() -> None:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_shortlist_restricts_each_sentence_to_its_own_tokens_and_normalizes_over_them(exact: bool) -> None:
+def test_shortlist_restricts_and_normalizes_each_sentence(exact: bool) -> None:
     scorer, shortlist = TableScorer(9, seed=3), TableShortlist(9, seed=1)
     lines = [[4 + index, EOS] for index in range(7)]
     options = SearchOptions(beam=200, nbest=9, max_length_factor=0, max_length_extra=3, exact=exact)
@@ -119,7 +119,7 @@ def test_a_shortlist_restricts_each_sentence_to_its_own_tokens_and_normalizes_ov
 
 @given(seed=seeds, lines=sources)
 @settings(deadline=None, max_examples=20)
-def test_greedy_is_the_rollout_of_the_most_probable_token(seed: int, lines: list[list[int]]) -> None:
+def test_greedy_search_takes_the_most_probable_token(seed: int, lines: list[list[int]]) -> None:
     scorer = TableScorer(20, seed)
     results = ids_of(run(scorer, lines, SearchOptions(beam=1)))
     for source, [ids] in zip(lines, results, strict=True):
@@ -178,7 +178,7 @@ def test_tags_are_never_produced() -> None:
     assert tokens == [{4, 5, 6, 7}, {4, 5}]
 
 
-def test_a_hypothesis_at_the_greatest_length_is_ended() -> None:
+def test_hypothesis_ends_at_the_maximum_length() -> None:
     scorer = TableScorer(8, seed=1, end=-30)
     lines = [[4, EOS], [4, 5, 6, 7, EOS], [EOS]]
     options = SearchOptions(beam=3, max_length_factor=2, max_length_extra=1)
@@ -264,7 +264,7 @@ def test_a_single_sentence_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert shortlist.asked == [1]
 
 
-def test_how_close_a_decision_must_be_is_the_scorer_s_business(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tolerance_is_that_of_the_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [[4 + index, EOS] for index in range(7)]
 
     def searches(tolerance: float) -> int:
@@ -276,7 +276,7 @@ def test_how_close_a_decision_must_be_is_the_scorer_s_business(monkeypatch: pyte
     assert searches(0.0) == 1 < searches(0.1) < searches(math.inf) == 8
 
 
-def test_sentences_that_are_done_and_stay_for_a_while_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_sentences_in_a_batch_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = TableScorer(8, seed=2, end=-5)
     lines = [[4 + index, *[5] * (index % 14), EOS] for index in range(40)]
     options = SearchOptions(beam=3, nbest=3, max_length_factor=1, max_length_extra=0, attention=True)
@@ -290,7 +290,7 @@ def test_sentences_that_are_done_and_stay_for_a_while_change_nothing(monkeypatch
     assert rows[0] < rows[1] < rows[2]
 
 
-def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_passes_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = TableScorer(8, seed=2)
     lines = [[4 + index, EOS] for index in range(7)]
     for beam in (3, 20):
@@ -301,14 +301,14 @@ def test_the_way_in_which_the_best_are_found_changes_nothing(monkeypatch: pytest
         assert narrow == wide
 
 
-def test_a_search_ends_when_nothing_can_beat_what_was_found() -> None:
+def test_search_ends_when_no_live_hypothesis_can_win() -> None:
     """With α = 0 log P is the score, so the first finished hypothesis ends it if all live ones have a lower log P."""
     scorer = TableScorer(8, seed=1, end=20)
     run(scorer, [SOURCE], SearchOptions(beam=4, length_penalty=0, min_length=0))
     assert scorer.rows_scored == 1
 
 
-def test_exact_searches_longer_and_never_finds_worse() -> None:
+def test_exact_search_is_never_worse() -> None:
     lines = [[4 + index, EOS] for index in range(7)]
     better = 0
     for seed in range(5):
@@ -344,7 +344,7 @@ def test_attention_is_kept_on_request_and_cut_to_the_sentence() -> None:
     assert run(scorer, lines, SearchOptions())[0][0].attention is None
 
 
-def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
+def test_nan_probabilities_are_a_model_error() -> None:
     scorer = TableScorer(8, seed=2)
     scorer.logits.fill_(float("nan"))
     with pytest.raises(ModelError, match="not numbers"):

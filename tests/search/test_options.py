@@ -1,4 +1,4 @@
-"""Options of search by themselves: limits of lengths, rows of a step, and bounds that are included."""
+"""Search options: length limits, rows of a step, and bounds."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from nmt.search.options import SampleOptions, SearchOptions
         ({"max_length_factor": 0, "max_length_extra": 2, "min_length": 4}, 9, 4),
     ],
 )
-def test_the_greatest_length_depends_on_the_source(settings: dict[str, Any], source_length: int, limit: int) -> None:
+def test_maximum_length_depends_on_the_source(settings: dict[str, Any], source_length: int, limit: int) -> None:
     assert SearchOptions(**settings).max_length(source_length) == limit
 
 

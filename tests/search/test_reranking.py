@@ -1,4 +1,4 @@
-"""Rerankers against their formulas."""
+"""Rerankers, compared with their formulas."""
 
 import math
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def test_coverage_penalty() -> None:
     assert reranker.needs_attention
 
 
-def test_the_options_say_which_rerankers_there_are() -> None:
+def test_options_choose_the_rerankers() -> None:
     (only,) = build_rerankers(SearchOptions(length_penalty=0.5))
     assert isinstance(only, LengthNormalization)
     assert only.exponent == 0.5

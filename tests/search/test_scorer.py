@@ -43,7 +43,7 @@ TOKENS = torch.tensor([[BOS, 5, 6, 9], [BOS, 7, 7, 4], [BOS, 4, 19, 5]])
 
 
 @torch.inference_mode()
-def test_one_model_scores_as_its_network_does_in_training() -> None:
+def test_scores_equal_teacher_forcing() -> None:
     for network in networks():
         batch = tiny.batch()
         state = ModelScorer(network).start(batch.source, batch.source_lengths, Candidates.all(tiny.SIZE))
@@ -59,7 +59,7 @@ def test_one_model_scores_as_its_network_does_in_training() -> None:
 
 
 @torch.inference_mode()
-def test_an_ensemble_is_the_mean_of_probabilities() -> None:
+def test_ensemble_averages_probabilities() -> None:
     members = [ModelScorer(network) for network in networks()]
     singles = zip(*(predictions(member, TOKENS) for member in members), strict=True)
     for (logs, attention), single in zip(predictions(EnsembleScorer(members), TOKENS), singles, strict=True):
@@ -129,7 +129,7 @@ def test_candidates_are_the_columns_and_each_sentence_is_normalized_over_its_own
     assert step.log_probabilities.isfinite().tolist() == [[True, True, False, False]]
 
 
-def test_an_ensemble_is_as_noisy_as_its_noisiest_member() -> None:
+def test_ensemble_has_the_largest_tolerance_of_its_members() -> None:
     members = [ModelScorer(network) for network in networks()]
     ensemble = EnsembleScorer(members)
     members[1].tolerance = 0.5  # as of a packed one when torch's threads change

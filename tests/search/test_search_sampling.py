@@ -63,7 +63,7 @@ def chances(
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.5, None), (2.0, 3), (1.0, 2)])
 @pytest.mark.parametrize("short", [False, True])
-def test_samples_come_as_often_as_they_are_probable(temperature: float, top_k: int | None, short: bool) -> None:
+def test_samples_are_as_frequent_as_probable(temperature: float, top_k: int | None, short: bool) -> None:
     scorer, shortlist = TableScorer(8, seed=5, scale=1.0), TableShortlist(8, seed=2) if short else None
     tokens = shortlist.allowed(SOURCE) if shortlist else usable(8)
     expected = chances(scorer, SOURCE, 2, temperature, top_k, tokens)
@@ -77,7 +77,7 @@ def test_samples_come_as_often_as_they_are_probable(temperature: float, top_k: i
     assert squares < len(likely) + 5 * math.sqrt(2 * len(likely))  # χ²: mean and deviation
 
 
-def test_the_score_is_the_model_s_own_whatever_is_drawn_from() -> None:
+def test_score_is_the_probability_of_the_model() -> None:
     scorer = TableScorer(8, seed=2)
     options = {"samples": 20, "temperature": 1.5, "top_k": 4, "within": SearchOptions(beam=1, length_penalty=0.7)}
     for hypothesis in run(scorer, [SOURCE], **options)[0]:
@@ -88,7 +88,9 @@ def test_the_score_is_the_model_s_own_whatever_is_drawn_from() -> None:
 
 @given(seed=seeds, lines=sources, options=st.sampled_from([{"temperature": 0.0}, {"top_k": 1, "temperature": 3.0}]))
 @settings(deadline=None, max_examples=12)
-def test_without_chance_it_is_greedy_search(seed: int, lines: list[list[int]], options: dict[str, Any]) -> None:
+def test_sampling_without_randomness_is_greedy_search(
+    seed: int, lines: list[list[int]], options: dict[str, Any]
+) -> None:
     scorer = TableScorer(20, seed)
     assert run(scorer, lines, **options) == decode(scorer, sentences(lines), SearchOptions(beam=1))
 
@@ -132,7 +134,7 @@ class Unguarded(Noisy):
         return Noisy(8, seed=4, grid=1.0).step(tokens, state)
 
 
-def test_seed_number_and_sentence_decide() -> None:
+def test_samples_depend_on_seed_number_and_sentence() -> None:
     scorer = TableScorer(20, seed=3, scale=0.5)
     first, again, other = (run(scorer, [SOURCE], samples=5, seed=seed)[0] for seed in (1, 1, 2))
     assert first == again
@@ -150,7 +152,7 @@ def test_attention_is_kept_on_request() -> None:
     assert run(scorer, [SOURCE])[0][0].attention is None
 
 
-def test_probabilities_that_are_not_numbers_are_a_model_error() -> None:
+def test_nan_probabilities_are_a_model_error() -> None:
     scorer = TableScorer(8, seed=2)
     scorer.logits.fill_(float("nan"))
     with pytest.raises(ModelError, match="not numbers"):

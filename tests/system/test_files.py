@@ -46,7 +46,7 @@ class TestWriteWhole:
         assert (tmp_path / "t").read_text() == "old"
         assert os.listdir(tmp_path) == ["t"]
 
-    def test_a_link_stays(self, tmp_path: Path) -> None:
+    def test_link_is_kept(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to("t")
         write_whole(tmp_path / "link", "new")
         assert (tmp_path / "link").is_symlink()
@@ -248,7 +248,7 @@ def test_remove_leftovers(tmp_path: Path) -> None:
     remove_leftovers(tmp_path / "none")
 
 
-def test_a_new_folder_replaces_nothing(tmp_path: Path) -> None:
+def test_new_folder_does_not_replace_another(tmp_path: Path) -> None:
     check_new(tmp_path / "new")
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("nowhere")

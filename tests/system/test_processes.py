@@ -129,7 +129,7 @@ def test_sending_to_a_dead_child_is_an_error() -> None:
             child.send("x" * 1_000_000)
 
 
-def test_only_children_with_news_are_returned() -> None:
+def test_only_children_with_messages_are_returned() -> None:
     with start(double, 1) as first, start(double, 2) as second:
         assert [first.receive(), second.receive()] == [1, 2]
         second.send(5)
@@ -158,7 +158,7 @@ def test_a_child_that_cannot_start_leaves_no_pipe_open(monkeypatch: pytest.Monke
     assert all(child.pipe.closed for child in processes._children)
 
 
-def test_a_child_holds_no_pipe_of_another() -> None:
+def test_child_has_no_pipes_of_other_children() -> None:
     """Otherwise the other one would not notice the end of the parent."""
     with start(double, 1) as first:
 

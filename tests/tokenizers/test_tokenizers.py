@@ -38,7 +38,7 @@ def settings(kind: str, **changes: Any) -> TokenizerConfig:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_joint_is_one_tokenizer_that_knows_both_sides(kind: str) -> None:
+def test_joint_tokenizer_covers_both_sides(kind: str) -> None:
     tokenizers = train_tokenizers(settings(kind), PAIRS)
     assert tokenizers.source is tokenizers.target
     for text in (ENGLISH[0], GERMAN[0]):
@@ -46,7 +46,7 @@ def test_joint_is_one_tokenizer_that_knows_both_sides(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_not_joint_learns_each_side_alone(kind: str) -> None:
+def test_separate_tokenizers_are_learned_separately(kind: str) -> None:
     tokenizers = train_tokenizers(settings(kind, joint=False, byte_fallback=True), PAIRS)
     assert tokenizers.source is not tokenizers.target
     pieces = [set(one.tokens(range(4, one.size))) for one in (tokenizers.source, tokenizers.target)]
@@ -106,7 +106,7 @@ def test_missing_or_damaged_file_is_a_model_error(kind: str, tmp_path: Path) -> 
         assert "\n" not in str(caught.value)
 
 
-def test_words_are_not_taken_for_characters(tmp_path: Path) -> None:
+def test_saved_words_do_not_load_as_characters(tmp_path: Path) -> None:
     save_tokenizers(train_tokenizers(settings("words"), PAIRS), tmp_path)
     with pytest.raises(ModelError, match="contains words, not characters"):
         load_tokenizers(settings("characters"), tmp_path)

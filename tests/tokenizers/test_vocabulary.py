@@ -23,11 +23,11 @@ def characters(size: int = 100, lines: list[str] = LINES) -> CharacterTokenizer:
     return CharacterTokenizer.train(TokenizerConfig(kind="characters", vocabulary_size=size), lines, "the text")
 
 
-def test_words_stand_by_frequency_then_by_order() -> None:
+def test_words_are_ordered_by_frequency_then_by_occurrence() -> None:
     assert words().tokens(range(words().size)) == [*SPECIAL_TOKENS, "b", "a", "c", "d"]
 
 
-def test_characters_stand_by_frequency_then_by_order() -> None:
+def test_characters_are_ordered_by_frequency_then_by_occurrence() -> None:
     expected = [character for character, _ in Counter("".join(LINES)).most_common()]
     assert characters().tokens(range(4, characters().size)) == expected == [" ", "b", "a", "c", "d"]
 
@@ -45,7 +45,7 @@ def test_rest_is_unknown_and_shown() -> None:
     assert characters(6).decode(characters(6).encode("b a")) == "b ⁇"
 
 
-def test_words_lose_runs_of_spaces_and_nothing_else() -> None:
+def test_words_lose_only_repeated_spaces() -> None:
     tokenizer = words(lines=["a\tb c\u00a0d"])
     assert tokenizer.decode(tokenizer.encode("  a\tb   c\u00a0d ")) == "a\tb c\u00a0d"
 

@@ -1,4 +1,4 @@
-"""How a configuration becomes the sizes of updates and batches."""
+"""Sizes of updates and batches by the configuration."""
 
 from pathlib import Path
 from unittest.mock import Mock

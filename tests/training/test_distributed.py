@@ -1,4 +1,4 @@
-"""Several processes: they train like a single one, end together, and one of them reports why."""
+"""Several processes train like a single one, end together, and report an error once."""
 
 import json
 import os
@@ -173,7 +173,7 @@ def nothing() -> None:
 # ---- one process
 
 
-def test_a_single_process_needs_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_process_sends_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     with join_processes() as processes:
         assert processes is ALONE
@@ -187,7 +187,7 @@ def test_a_single_process_needs_no_messages(monkeypatch: pytest.MonkeyPatch) -> 
     assert processes.claim("word")
 
 
-def test_each_process_takes_another_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_uses_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
     cuda = torch.device("cuda")

@@ -23,7 +23,7 @@ sides = st.lists(st.integers(EOS + 1, 8), max_size=4)
 
 
 @given(st.lists(st.lists(st.tuples(sides, sides), min_size=1, max_size=3), min_size=1, max_size=3))
-def test_expectation_maximisation_is_that_of_the_paper(corpus: list[list[tuple[list[int], list[int]]]]) -> None:
+def test_expectation_maximization_equals_the_paper(corpus: list[list[tuple[list[int], list[int]]]]) -> None:
     """Against the equations of Brown et al. (1993), section 4.1, pair by pair."""
     probabilities: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
     for _ in range(lexicon._ROUNDS):
@@ -49,7 +49,7 @@ def corpus(sentences: int = 200) -> Batch:
     return make_batch(sources, [[piece + 7 for piece in reversed(source)] for source in sources])
 
 
-def test_alignments_are_those_of_the_equations() -> None:
+def test_alignments_equal_the_equations() -> None:
     learned, batch = Lexicon.learn([corpus()], 20), tiny.batch()
     probabilities = dict(zip(zip(learned.sources, learned.targets, strict=True), learned.probabilities, strict=True))
     found = learned.alignments(batch)

@@ -1,4 +1,4 @@
-"""The records of a training, what is shown of them, and what a resumed training keeps."""
+"""The records of a training run: what is logged, and what a resumed run keeps."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Short memory: what does not fit is computed in parts, and nothing but rounding changes."""
+"""Batches that do not fit into memory are split, and only rounding changes."""
 
 import json
 import logging
@@ -63,7 +63,7 @@ def shorten(trainer: Trainer, most: int, where: str, error: Exception) -> list[i
 
 @pytest.mark.parametrize("error", SHORTAGES, ids=["cuda", "cpu"])
 @pytest.mark.parametrize("where", ["forward", "backward"])
-def test_a_shortage_changes_no_figure(
+def test_split_batches_change_no_figures(
     trainers: Factory, where: str, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = trainers.config(*SETTINGS)
@@ -104,14 +104,14 @@ def test_a_pair_that_does_not_fit(trainers: Factory) -> None:
         go(trainer)
 
 
-def test_other_faults_are_not_hidden(trainers: Factory) -> None:
+def test_other_errors_are_not_hidden(trainers: Factory) -> None:
     trainer = trainers.trainer(trainers.config(*SETTINGS))
     shorten(trainer, most=0, where="forward", error=RuntimeError("shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="shapes"):
         go(trainer)
 
 
-def test_what_a_shortage_is() -> None:
+def test_out_of_memory_errors() -> None:
     for error in (
         *SHORTAGES,
         MemoryError(),
@@ -197,7 +197,7 @@ def gradients(trainer: Trainer, batch: Batch) -> tuple[torch.Tensor, float]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and limits of memory")
-def test_memory_that_is_really_short() -> None:
+def test_real_memory_limit() -> None:
     command = [sys.executable, "-c", REAL, str(80 << 20)]
     # What is freed goes back to the system at once, so that the limit that is left is the same on every machine.
     returned = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}

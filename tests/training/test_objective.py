@@ -1,4 +1,4 @@
-"""The losses, against plain loops over the papers' equations."""
+"""Objectives, compared with loops over the equations of the papers."""
 
 import dataclasses
 import math
@@ -46,7 +46,7 @@ def log_probability(network: Seq2Seq, batch: Batch, sentence: int, ids: Sequence
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_the_expected_cost_and_its_gradient_are_those_of_the_paper(decoder: str) -> None:
+def test_expected_cost_and_gradient_equal_the_paper(decoder: str) -> None:
     network, batch = tiny.network(decoder=decoder).double(), tiny.batch()
     scores = log_probabilities(network, batch, CANDIDATES)
     expected = torch.zeros((), dtype=torch.float64)
@@ -86,7 +86,7 @@ OBJECTIVES = (
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_an_update_has_the_same_gradients_however_it_is_cut(objective: Risk | Likelihood) -> None:
+def test_gradients_do_not_depend_on_the_split_of_an_update(objective: Risk | Likelihood) -> None:
     network, batch = tiny.network(dropout=0.3, embedding_dropout=0.2), tiny.batch()
     first, rest = batch.halves()
     whole = gradients(network, objective, [batch])
@@ -165,7 +165,7 @@ def copying_problem() -> tuple[Seq2Seq, Batch, Readout, torch.Tensor]:
 @pytest.mark.parametrize("epsilon", [0.0, 0.2])
 @pytest.mark.parametrize("r_drop", [0.0, 3.0])
 @pytest.mark.parametrize("rows", [256, 4, 2])
-def test_the_loss_of_an_output_that_copies_however_it_is_cut(
+def test_loss_of_copying_output_does_not_depend_on_the_split(
     epsilon: float, r_drop: float, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.training.objective.SOFTMAX_ROWS", rows)
@@ -230,7 +230,7 @@ def test_every_setting_of_the_likelihood_is_read() -> None:
 
 
 @pytest.mark.parametrize("output", ["softmax", "copy"])
-def test_scores_of_candidates_do_not_depend_on_how_they_are_cut(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_of_candidates_do_not_depend_on_the_split(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, batch = tiny.network(output=output).double(), tiny.batch()
     whole = log_probabilities(network, batch, CANDIDATES)
     monkeypatch.setattr("nmt.training.objective.ROWS", 4)

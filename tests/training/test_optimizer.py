@@ -43,7 +43,7 @@ def test_moments_are_restored_exactly(kind: str) -> None:
 @pytest.mark.parametrize(
     "changed", [{"optimizer": "adam"}, {"betas": (0.5, 0.9)}, {"weight_decay": 0.5}, {"learning_rate": 0.1}]
 )
-def test_each_setting_changes_the_course(changed: dict[str, Any]) -> None:
+def test_each_setting_changes_the_weights(changed: dict[str, Any]) -> None:
     networks = tiny.network(), tiny.network()
     # A second update, as the size of Adam's first one does not depend on the betas.
     for network, settings in zip(networks, ({}, changed), strict=True):
@@ -84,7 +84,7 @@ def test_by_default_adam_has_no_weight_decay(optimizer: Literal["adam", "adamw"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_scale_of_gradients_does_not_count(kind: str) -> None:
+def test_scale_of_gradients_does_not_matter(kind: str) -> None:
     networks = tiny.network(), tiny.network()
     for network, scale in zip(networks, (1.0, 64.0), strict=True):
         optimizers = build_optimizers(network, TrainingConfig(optimizer=kind))  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_muon_makes_orthogonal_steps() -> None:
     torch.testing.assert_close(embedding[6].abs(), torch.full((6,), 0.01), rtol=0.01, atol=0)  # as Adam does
 
 
-def test_muon_leaves_embeddings_and_softmax_to_adam() -> None:
+def test_muon_uses_adam_for_embeddings_and_softmax() -> None:
     network = tiny.network(tied_embeddings="none")
     adam, muon = build_optimizers(network, TrainingConfig(optimizer="muon"))
     names = {parameter: name for name, parameter in network.named_parameters()}

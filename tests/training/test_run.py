@@ -1,4 +1,4 @@
-"""A whole training as users see it: text in, a model folder out, and nothing lost by any stop or fault."""
+"""Whole training runs: from text to a model folder, with interruptions and errors."""
 
 import json
 import logging
@@ -20,6 +20,7 @@ from nmt.commands.train import main
 from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
+from nmt.search.options import SearchOptions
 from nmt.system.locks import lock_folder
 from nmt.training.run import train
 from nmt.training.shortlist import learn_shortlist
@@ -43,14 +44,14 @@ def weights(output: Path) -> bytes:
     return (newest / "model.safetensors").read_bytes() + (newest / "training.safetensors").read_bytes()
 
 
-def test_the_output_folder(config: Config, tmp_path: Path) -> None:
+def test_contents_of_the_output_folder(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {".lock", "best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
     assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
 
 
-def test_it_learns(prefix: Path, tmp_path: Path) -> None:
+def test_training_learns_to_translate(prefix: Path, tmp_path: Path) -> None:
     """Word-for-word translation of unseen combinations, which needs attention."""
     sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64"]
     settings = ["training.epochs=40", "training.learning_rate=0.01", "training.batch_tokens=200", *sizes]
@@ -64,25 +65,38 @@ def test_it_learns(prefix: Path, tmp_path: Path) -> None:
     assert Translator.load(tmp_path / "run").translate(list(held_out)) == list(held_out.values())
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "tokenizer.kind=characters",
-        "tokenizer.joint=false",
-        "validation.beam=3",
-        "validation.metric=bleu",
-        "data.max_length=1",
-    ],
-)
-def test_settings_take_effect(prefix: Path, tmp_path: Path, override: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "nmt")
-    overrides = ["model.tied_embeddings=two_way", override]
-    if override == "data.max_length=1":
-        with pytest.raises(DataError):
-            train(tiny.config(prefix, *overrides), tmp_path / "run")
-        return
+def test_kind_of_tokenizer(prefix: Path, tmp_path: Path) -> None:
+    for kind, tokens in {"words": ["red", "cat"], "characters": list("red cat")}.items():
+        train(tiny.config(prefix, f"tokenizer.kind={kind}"), tmp_path / kind)
+        ((translation,),) = Translator.load(tmp_path / kind).nbest(["red cat"])
+        assert translation.source_tokens == tokens
+
+
+def test_separate_tokenizers(prefix: Path, tmp_path: Path) -> None:
+    overrides = ["tokenizer.joint=false", "model.tied_embeddings=two_way"]
     train(tiny.config(prefix, *overrides), tmp_path / "run")
-    assert "done after update" in caplog.text
+    names = {path.name for path in (tmp_path / "run" / "best").iterdir()}
+    assert {"source.json", "target.json"} <= names
+    assert "tokenizer.json" not in names
+
+
+def test_beam_of_validation(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Mock(side_effect=SearchOptions)
+    monkeypatch.setattr("nmt.training.validation.SearchOptions", build)
+    train(tiny.config(prefix, "validation.beam=3", "validation.metric=bleu"), tmp_path / "run")
+    assert {call.kwargs["beam"] for call in build.call_args_list} == {3}
+
+
+@pytest.mark.parametrize("metric", ["loss", "bleu", "chrf"])
+def test_metric_of_validation(prefix: Path, tmp_path: Path, metric: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    train(tiny.config(prefix, f"validation.metric={metric}"), tmp_path / "run")
+    assert f"best {metric} " in caplog.text
+
+
+def test_max_length_excludes_pairs(prefix: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pair to learn from"):
+        train(tiny.config(prefix, "data.max_length=1"), tmp_path / "run")
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
@@ -141,7 +155,7 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-def test_kill_9_at_any_moment_changes_nothing(prefix: Path, tmp_path: Path) -> None:
+def test_resuming_after_kill_9_is_exact(prefix: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("tokenizer: {kind: words}\n", encoding="utf-8")
     arguments = [
         str(tmp_path / "config.yaml"),
@@ -181,7 +195,9 @@ def test_kill_9_at_any_moment_changes_nothing(prefix: Path, tmp_path: Path) -> N
     assert not [path for path in (tmp_path / "parts").rglob(".*") if path.is_dir()]
 
 
-def test_nothing_left_to_do(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_resuming_a_finished_training_does_nothing(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "nmt")
     train(config, tmp_path / "run")
     before = weights(tmp_path / "run")
@@ -205,7 +221,7 @@ def test_patience_starts_over_with_another_metric(
     assert CheckpointFolder(tmp_path / "run").all()[-1].name > begun
 
 
-def test_a_kill_between_saving_and_linking_the_best_is_repaired(config: Config, tmp_path: Path) -> None:
+def test_kill_before_the_link_to_the_best_is_repaired(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     chosen = (tmp_path / "run" / "best").readlink()
     (tmp_path / "run" / "best").unlink()
@@ -213,7 +229,7 @@ def test_a_kill_between_saving_and_linking_the_best_is_repaired(config: Config, 
     assert (tmp_path / "run" / "best").readlink() == chosen
 
 
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(
+def test_damaged_checkpoint_is_reported_and_the_previous_one_used(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(config, tmp_path / "run")
@@ -274,7 +290,7 @@ def test_a_folder_that_another_process_trains_in_is_refused(config: Config, tmp_
         assert os.listdir(tmp_path / "run") == [".lock"]
 
 
-def test_the_command_refuses_such_a_folder_in_one_line(
+def test_command_refuses_a_locked_folder_in_one_line(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
@@ -299,7 +315,7 @@ def test_the_lock_is_held_until_the_end(config: Config, tmp_path: Path, monkeypa
         pass
 
 
-def test_a_missing_extra_is_reported_before_any_work(
+def test_missing_extra_is_reported_before_training(
     prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -307,7 +323,7 @@ def test_a_missing_extra_is_reported_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_processor_without_bf16_is_reported_before_any_work(
+def test_missing_bf16_is_reported_before_training(
     prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.system.machine.runs_bf16", lambda _: False)
@@ -394,13 +410,13 @@ def test_a_training_starts_from_another_model(prefix: Path, tmp_path: Path, capl
     faulty(tiny.config(prefix, *tuned), tmp_path / "new", ModelError, "first: no such folder")
 
 
-def test_a_vocabulary_that_is_missing_is_reported_before_any_work(prefix: Path, tmp_path: Path) -> None:
+def test_missing_vocabulary_is_reported_before_training(prefix: Path, tmp_path: Path) -> None:
     config = tiny.config(prefix, f"tokenizer.source_model={tmp_path / 'no.model'}", "tokenizer.kind=bpe")
     faulty(config, tmp_path / "run", ConfigError, r"no\.model: not a usable SentencePiece \.model")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_start_from_another_network_is_reported_before_any_work(prefix: Path, tmp_path: Path) -> None:
+def test_start_from_another_network_is_reported_before_training(prefix: Path, tmp_path: Path) -> None:
     train(tiny.config(prefix, "training.epochs=1", "training.shortlist=false"), tmp_path / "first")
     other = tiny.config(prefix, f"training.start_from={tmp_path / 'first'}", "model.decoder_size=18")
     faulty(other, tmp_path / "other", ConfigError, "decoder_size is 16 there and 18 here")

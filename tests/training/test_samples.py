@@ -1,4 +1,4 @@
-"""Samples have the probabilities that the network gives them."""
+"""Samples are drawn with the probabilities of the network."""
 
 import itertools
 from collections import Counter

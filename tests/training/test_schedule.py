@@ -22,7 +22,7 @@ def test_no_warm_up() -> None:
     assert rate("inverse_sqrt", 4, warmup=0) == pytest.approx(0.25)
 
 
-def test_courses() -> None:
+def test_schedules() -> None:
     assert rate("constant", 1000, progress=0.9, cuts=3) == 0.5
     assert rate("inverse_sqrt", 40) == pytest.approx(0.25)
     assert rate("plateau", 1000, cuts=2) == pytest.approx(0.005)
@@ -30,7 +30,7 @@ def test_courses() -> None:
     assert rate("cosine", 99, progress=1 / 3) == pytest.approx(0.25 * (1 + math.cos(math.pi / 3)))
 
 
-def test_a_cosine_does_not_rise_after_the_end() -> None:
+def test_cosine_stays_at_its_minimum_after_the_end() -> None:
     assert rate("cosine", 99, progress=1.5) == pytest.approx(0.0)
 
 

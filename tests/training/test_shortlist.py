@@ -55,7 +55,7 @@ def test_the_best_token_is_the_translation(pairs: list[Pair], joint: bool) -> No
         assert learned.best[source, 0] == target
 
 
-def test_the_frequent_tokens_are_everywhere_and_nowhere_else(pairs: list[Pair]) -> None:
+def test_frequent_tokens(pairs: list[Pair]) -> None:
     pairs = [Pair(pair.source, f"{pair.target} ja ja ja nein nein") for pair in pairs]
     tokenizers = tokenizers_of(pairs, joint=False)
     learned = learn_shortlist(make_text_batches(pairs, tokenizers, 200), tokenizers, frequent=2, best=50)
@@ -141,9 +141,7 @@ def test_the_best_checkpoint_gets_a_shortlist(
 
 
 @pytest.mark.usefixtures("_short_lists")
-def test_a_training_that_has_ended_gets_its_shortlist_later(
-    prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_shortlist_for_a_finished_training(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
     assert load_model(tmp_path / "run").shortlist is None
     (tmp_path / "text.de").rename(tmp_path / "gone")
@@ -171,7 +169,7 @@ def test_a_model_folder_gets_a_shortlist_from_a_corpus_elsewhere(prefix: Path, t
 
 @pytest.mark.usefixtures("_short_lists")
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])
-def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
+def test_shortlist_changes_no_other_file(
     prefix: Path, tmp_path: Path, error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
@@ -188,7 +186,7 @@ def test_a_shortlist_leaves_nothing_else_and_a_training_alone(
     assert not set(before) - set(after)
 
 
-def test_a_training_ends_well_where_the_machine_keeps_it_from_a_shortlist(
+def test_training_ends_well_without_its_shortlist(
     prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.training.shortlist.learn_shortlist", Mock(side_effect=MachineError("the disk is full")))

@@ -176,7 +176,7 @@ def test_a_checkpoint_from_another_version_is_refused() -> None:
             Position.from_json(progress)
 
 
-def test_the_average_is_what_is_saved(factory: Factory) -> None:
+def test_moving_average_is_saved(factory: Factory) -> None:
     trainer = factory.run("training.ema=0.9")
     saved = load_tensors(trainer.checkpoints.path(trainer.position.update) / "model.safetensors")
     for name, weight in unique_weights(trainer.averaged).items():
@@ -214,7 +214,7 @@ def test_higher_bleu_is_better(factory: Factory) -> None:
     assert (trainer.position.best, trainer.position.best_update) == (3.0, 2)
 
 
-def test_the_plateau_schedule_cuts(factory: Factory) -> None:
+def test_plateau_schedule_lowers_the_learning_rate(factory: Factory) -> None:
     settings = (
         "training.schedule=plateau",
         "training.plateau_patience=2",

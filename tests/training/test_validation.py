@@ -112,7 +112,7 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
         read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
 
 
-def test_the_loss_is_over_pairs_that_training_would_take(prefix: Path, model: Path) -> None:
+def test_loss_covers_pairs_that_training_accepts(prefix: Path, model: Path) -> None:
     judged = load_model(model)
     long = prefix.parent / "long"
     for language in ("en", "de"):
@@ -174,7 +174,7 @@ class OneOfSeveral:
 
 
 @pytest.mark.parametrize("size", [2, 5])
-def test_processes_share_the_work_and_find_the_same(prefix: Path, model: Path, size: int) -> None:
+def test_processes_share_validation_and_agree(prefix: Path, model: Path, size: int) -> None:
     judged, config = load_model(model), settings(prefix, "validation.metric=chrf++", "validation.sentences=11")
     alone = Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)
     shares: list[Any] = []
@@ -206,7 +206,7 @@ def test_pairs_that_are_all_too_long_are_all_judged(prefix: Path, model: Path) -
     assert math.isfinite(Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)["loss"])
 
 
-def test_chrf_decides_where_it_is_asked_for(prefix: Path, model: Path) -> None:
+def test_chrf_chooses_checkpoints_if_configured(prefix: Path, model: Path) -> None:
     judged = load_model(model)
     figures = [
         Validator(settings(prefix, f"validation.metric={metric}"), judged.tokenizers, torch.device("cpu"))(
@@ -241,7 +241,7 @@ def check_languages(translator: Translator) -> None:
         assert sum(word in own.values() for word in found) > 20 * sum(word in other.values() for word in found)
 
 
-def test_the_language_asked_for_is_the_language_given(model: Path) -> None:
+def test_requested_language_is_used(model: Path) -> None:
     translator = Translator.load(model, shortlist=False)
     check_languages(translator)
     best = translator.nbest(["red cat"], to="fr", tag="<bt>")[0][0]
@@ -291,7 +291,7 @@ def test_commands_take_the_language(prefix: Path, model: Path, capsys: pytest.Ca
         assert "choose de or fr (--to)" in capsys.readouterr().err
 
 
-def test_corpora_with_other_tags_teach_no_shortlist(prefix: Path, model: Path) -> None:
+def test_no_shortlist_from_corpora_with_other_tags(prefix: Path, model: Path) -> None:
     with pytest.raises(ConfigError, match="other languages or tags"):
         add_shortlist(model, tiny.config(prefix))
 

@@ -27,7 +27,7 @@ def test_batches_have_similar_lengths_and_the_longest_come_first() -> None:
     assert plan() == []
 
 
-def test_every_process_gets_a_share_if_it_is_worth_it() -> None:
+def test_work_is_shared_if_it_is_large_enough() -> None:
     assert [len(batch) for batch in plan(*[2] * 7, processes=2)] == [7]
     assert [len(batch) for batch in plan(*[2] * 8, processes=2)] == [4, 4]
     assert [len(batch) for batch in plan(*[2] * 40, processes=2)] == [20, 20]
@@ -61,7 +61,7 @@ def test_a_batch_holds_a_limited_number_of_tokens() -> None:
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
-def test_shares_have_about_the_same_sum(lengths: list[int], count: int) -> None:
+def test_shares_have_similar_sums(lengths: list[int], count: int) -> None:
     lengths.sort(reverse=True)
     shares = divide(lengths, count)
     assert [position for share in shares for position in share] == list(range(len(lengths)))

@@ -1,4 +1,4 @@
-"""The pipe: whatever bytes come in, as many lines go out, in order and in time."""
+"""The pipe: for any input bytes, one output line per input line, in order and in time."""
 
 import errno
 import io
@@ -51,14 +51,14 @@ def through(content: bytes, max_lines: int = 4, size: int = 7) -> list[bytes]:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 30))
-def test_n_lines_of_any_bytes_are_n_lines(lines: list[bytes], size: int) -> None:
+def test_line_count_is_kept_for_any_bytes(lines: list[bytes], size: int) -> None:
     if lines:
         lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
     expected = [decode_line(line).upper().encode("utf-8", errors="replace") for line in lines]
     assert through(b"".join(line + b"\n" for line in lines), size=size) == [*expected, b""]
 
 
-def test_a_byte_order_mark_is_no_text() -> None:
+def test_byte_order_mark_is_removed() -> None:
     mark = BYTE_ORDER_MARK
     assert through(mark + b"a\n" + mark + b"b\n") == [b"A", mark + b"B", b""]
     assert through(mark + b"a", size=2) == [b"A", b""]
@@ -104,7 +104,7 @@ def test_line_numbers_continue_in_the_next_window() -> None:
     assert windows == [["line 1", "line 2", "line 3"], ["line 4", "line 5"]]
 
 
-def test_a_line_without_end_is_cut_and_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_endless_line_is_cut_with_a_warning(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr(pipe, "MAX_LINE_BYTES", 10)
     assert through(b"a\n" + b"x" * 100 + b"\nb\n" + b"y" * 50, size=8) == [b"A", b"X" * 10, b"B", b"Y" * 10, b""]
@@ -123,7 +123,7 @@ def test_reading_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(map(len, windows)) == 7
 
 
-def test_a_fault_of_the_source_reaches_the_caller() -> None:
+def test_error_of_the_source_is_raised() -> None:
     class Broken(io.RawIOBase):
         def read(self, size: int = -1, /) -> bytes:
             raise OSError("gone")
@@ -136,7 +136,7 @@ def test_a_fault_of_the_source_reaches_the_caller() -> None:
     ("failure", "raised"),
     [(OSError(errno.ENOSPC, "No space left on device"), MachineError), (BrokenPipeError(), BrokenPipeError)],
 )
-def test_a_fault_of_the_sink_reaches_the_caller(failure: OSError, raised: type[Exception]) -> None:
+def test_error_of_the_sink_is_raised(failure: OSError, raised: type[Exception]) -> None:
     class Full(io.BytesIO):
         def flush(self) -> None:
             raise failure

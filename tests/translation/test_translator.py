@@ -1,4 +1,4 @@
-"""Translator: lines in, translations out, whatever the lines are and however they are batched."""
+"""Translator: one translation per line, independent of batches and workers."""
 
 import dataclasses
 import logging
@@ -68,7 +68,7 @@ def shown(translator: Translator, lines: list[str], options: SearchOptions) -> l
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
+def test_batch_size_does_not_change_translations(model: Path, beam: int) -> None:
     options = SearchOptions(beam=beam)
     translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
     # With a larger tolerance, each sentence might be searched alone.
@@ -80,7 +80,7 @@ def test_batch_size_changes_nothing(model: Path, beam: int) -> None:
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
-def test_workers_change_nothing(model: Path, precision: str) -> None:
+def test_workers_do_not_change_translations(model: Path, precision: str) -> None:
     options = SearchOptions(beam=3, nbest=2, attention=True)
 
     one = Translator.load(model, precision=precision, batch_size=5)
@@ -95,7 +95,7 @@ def test_workers_change_nothing(model: Path, precision: str) -> None:
 
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
-def test_the_loss_of_the_workers_is_reported_once(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_killed_workers_are_reported_once(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         rows = 2
 
@@ -158,7 +158,7 @@ def test_each_request_has_its_own_options(model: Path) -> None:
     assert [len(line) for line in found[:3]] == [1, 3, 2]
 
 
-def test_what_a_request_leaves_out_is_taken_from_the_call(model: Path) -> None:
+def test_arguments_of_the_call_are_defaults_of_requests(model: Path) -> None:
     translator = Translator.load(model)
     parts = translator.translate(["red cat.", "blue dog."])
     text = "red cat. blue dog."
@@ -218,7 +218,7 @@ def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.text(max_size=15), max_size=6))
-def test_a_line_for_a_line(model: Path, lines: list[str]) -> None:
+def test_one_translation_per_line(model: Path, lines: list[str]) -> None:
     output = Translator.load(model).translate(lines, SearchOptions(beam=2))
     assert len(output) == len(lines)
     for line, translation in zip(lines, output, strict=True):
@@ -248,7 +248,7 @@ def test_text_without_pieces_is_not_translated(tmp_path: Path) -> None:
     assert text
 
 
-def test_the_sentences_of_a_line_by_themselves(model: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_sentences_of_a_line_are_translated_separately(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator.load(model)
     alone = translator.translate(["red cat.", "blue dog?", "green house"])
     line = "red cat.  blue dog? green house "
@@ -273,7 +273,7 @@ def check_attention(translation: Translation) -> None:
     assert weights.argmax(axis=1).tolist() == translation.alignment
 
 
-def test_attention_is_kept_where_it_is_asked_for(model: Path) -> None:
+def test_attention_is_returned_on_request(model: Path) -> None:
     translator, lines = Translator.load(model), ["red cat", "", "one two three"]
     found = [best[0] for best in translator.nbest(lines, SearchOptions(attention=True))]
     for translation in (found[0], found[2]):
@@ -317,7 +317,7 @@ def test_an_ensemble_is_the_mean_of_its_members(folder: Path, model: Path) -> No
         assert same[0].score == pytest.approx(single[0].score, abs=1e-5)
 
 
-def test_models_that_do_not_fit(folder: Path, model: Path) -> None:
+def test_models_that_do_not_match(folder: Path, model: Path) -> None:
     words = trained(folder, "words", "tokenizer.kind=words", "tokenizer.vocabulary_size=60")
     with pytest.raises(ModelError, match="cannot be an ensemble, their source vocabularies differ"):
         Translator.load(model, words)
@@ -402,7 +402,7 @@ def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.
     assert returned == [0, 0]
 
 
-def test_what_cannot_be_packed_is_translated_by_the_model_itself(
+def test_unpackable_model_translates(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = Translator.load(model, precision="fp32").translate(LINES)

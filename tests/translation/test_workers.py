@@ -1,4 +1,4 @@
-"""Workers: the same results as without them, errors as they are, and no process is left, whatever ends them."""
+"""Workers: the same results and errors as without them, and no process that outlives its parent."""
 
 import contextlib
 import errno
@@ -137,7 +137,7 @@ def test_after_an_error_the_workers_are_closed_for_other_threads() -> None:
     assert sum("the workers are closed" in str(error) for error in errors) == 3
 
 
-def test_a_system_that_starts_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_limit_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     fork = os.fork
     children: list[int] = []
 
@@ -215,7 +215,7 @@ except KeyboardInterrupt:
         (signal.SIGKILL, False, -signal.SIGKILL),
     ],
 )
-def test_nothing_outlives_a_parent_that_a_signal_ends(number: int, group: bool, status: int) -> None:
+def test_workers_end_with_a_killed_parent(number: int, group: bool, status: int) -> None:
     command = [sys.executable, "-c", SCRIPT]
     with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

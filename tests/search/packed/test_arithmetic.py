@@ -1,4 +1,4 @@
-"""The arithmetic of packed networks against float64 and whole numbers."""
+"""The arithmetic of packed networks, compared with float64 and with exact integers."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def whole_numbers(weight: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("bounded", [True, False])
 @pytest.mark.parametrize("biased", [True, False])
-def test_float_products_are_those_of_float64(bounded: bool, biased: bool) -> None:
+def test_float_products_are_close_to_float64(bounded: bool, biased: bool) -> None:
     weight, bias, x = random(5, 12), random(5), random(3, 12, seed=2)
     exact = x.double() @ weight.double().T + (bias.double() if biased else 0)
     for kind, tolerance in ((Float32, 1e-5), (BFloat16, 5e-2)):
@@ -47,7 +47,7 @@ def test_float_products_are_those_of_float64(bounded: bool, biased: bool) -> Non
 
 @needs_int8
 @pytest.mark.parametrize("rows", [1, 5, 64])
-def test_int8_products_of_bounded_rows_are_sums_of_whole_numbers(rows: int) -> None:
+def test_int8_products_of_bounded_rows_are_exact(rows: int) -> None:
     weight, bias, x = random(40, 96), random(40), random(rows, 96, seed=2).clamp(-1, 1)
     numbers, scale = whole_numbers(weight)
     sums = np.rint(x.numpy() * np.float32(127)).astype(np.int64) @ numbers.T
@@ -56,7 +56,7 @@ def test_int8_products_of_bounded_rows_are_sums_of_whole_numbers(rows: int) -> N
 
 
 @needs_int8
-def test_int8_scales_rows_that_are_not_bounded() -> None:
+def test_int8_scales_unbounded_rows() -> None:
     weight, bias = random(40, 96), random(40)
     x = random(7, 96, seed=2) * torch.tensor([1e-3, 0.1, 1, 10, 1e3, 0, 1]).unsqueeze(1)
     exact = x.double() @ weight.double().T
@@ -67,7 +67,7 @@ def test_int8_scales_rows_that_are_not_bounded() -> None:
 
 @needs_int8
 @given(st.integers(0, 40), st.integers(1, 41), st.booleans())
-def test_an_int8_product_gives_a_row_the_same_bits_among_any_others(first: int, rows: int, bounded: bool) -> None:
+def test_int8_product_of_a_row_does_not_depend_on_other_rows(first: int, rows: int, bounded: bool) -> None:
     product = Int8().product(random(32, 64), random(32), bounded=bounded)
     x = random(81, 64, seed=3).clamp(-1, 1)
     assert torch.equal(product(x[first : first + rows]), product(x)[first : first + rows])
@@ -100,9 +100,7 @@ def test_columns_are_the_outputs_of_the_whole_product(name: str, size: int, boun
 
 
 @given(st.integers(1, 5), st.sampled_from([8, 512, 1024, 3000]), st.booleans(), st.integers(0, 99))
-def test_the_products_of_attention_are_exact_sums_of_whole_numbers(
-    sentences: int, size: int, bounded: bool, seed: int
-) -> None:
+def test_products_of_attention_are_exact(sentences: int, size: int, bounded: bool, seed: int) -> None:
     kind = Int8()
     query = random(sentences, 3, size, seed=seed)
     keys = random(sentences, 6, size, seed=seed + 1) * 5
@@ -119,7 +117,7 @@ def test_the_products_of_attention_are_exact_sums_of_whole_numbers(
 @pytest.mark.parametrize(
     ("terms", "levels"), [(1, 127), (1040, 127), (1041, 63), (4227, 63), (4228, 31), (17458, 31), (17459, 15)]
 )
-def test_sums_stay_exact_in_the_worst_case(terms: int, levels: int) -> None:
+def test_sums_are_exact_in_the_worst_case(terms: int, levels: int) -> None:
     kind = Int8()
     query, scale = kind.queries(torch.ones(1, 1, terms), bounded=True)
     keys, key_scale = kind.sentences(torch.full((1, 2, terms), -3.0))
@@ -134,7 +132,7 @@ def test_sums_stay_exact_in_the_worst_case(terms: int, levels: int) -> None:
     )
 
 
-def test_rows_of_zeros_are_no_trouble() -> None:
+def test_rows_of_zeros() -> None:
     kind = Int8()
     for factors, scale in (kind.queries(torch.zeros(2, 3, 8), bounded=False), kind.sentences(torch.zeros(2, 3, 8))):
         assert scale is not None
@@ -143,7 +141,7 @@ def test_rows_of_zeros_are_no_trouble() -> None:
 
 
 @needs_int8
-def test_a_row_of_zeros_is_multiplied_to_the_bias() -> None:
+def test_product_of_a_row_of_zeros_is_the_bias() -> None:
     weight, bias = random(5, 12), random(5)
     for bounded in (True, False):
         assert torch.equal(Int8().product(weight, bias, bounded=bounded)(torch.zeros(2, 12)), bias.expand(2, 5))
@@ -151,14 +149,14 @@ def test_a_row_of_zeros_is_multiplied_to_the_bias() -> None:
 
 
 @needs_int8
-def test_a_product_without_a_bias_is_that_with_a_bias_of_zeros() -> None:
+def test_product_without_bias_equals_bias_of_zeros() -> None:
     weight, x = random(5, 12), random(3, 12, seed=2).clamp(-1, 1)
     for kind, bounded in itertools.product((Float32(), BFloat16(), Int8()), (True, False)):
         with_zeros = kind.product(weight, torch.zeros(5), bounded=bounded)(x)
         assert torch.equal(kind.product(weight, None, bounded=bounded)(x), with_zeros)
 
 
-def test_attention_weights_are_whole_numbers_whose_mean_of_values_is_exact() -> None:
+def test_mean_of_values_is_exact() -> None:
     kind = Int8()
     weights = random(2, 3, 50).softmax(dim=-1)
     values, scale = kind.sentences(random(2, 50, 16, seed=2))
@@ -185,7 +183,7 @@ def test_processors_without_int8_are_detected(monkeypatch: pytest.MonkeyPatch) -
 
 @needs_int8
 @pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
-def test_compiled_products_are_used_only_where_they_have_the_bits_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_products_are_used_only_if_they_equal_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     check_compiled_product.cache_clear()
     assert check_compiled_product()
     assert compiled_product() is not None

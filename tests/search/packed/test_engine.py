@@ -1,4 +1,4 @@
-"""The packed network against the network itself, and against itself in other batches."""
+"""The packed network, compared with the network it was packed from and with itself in other batches."""
 
 import itertools
 from typing import Any
@@ -96,7 +96,7 @@ TOKENS = torch.tensor([[4, 9, 12, 5], [7, 7, 19, 18], [4, 9, 12, 6]])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
-def test_float32_is_the_model_itself(kind: dict[str, Any]) -> None:
+def test_float32_equals_the_model(kind: dict[str, Any]) -> None:
     model = network(**kind)
     for ours, models in zip(
         walk(build_scorer(model, "fp32"), LINES, TOKENS), walk(ModelScorer(model), LINES, TOKENS), strict=True
@@ -118,7 +118,7 @@ def test_embeddings_have_their_scale(decoder: str, precision: str, tolerance: fl
 
 @needs_int8
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
-def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, Any]) -> None:
+def test_int8_is_close_to_the_model_and_the_same_in_every_batch(kind: dict[str, Any]) -> None:
     # With other seeds, a random network may have attention that flips at the smallest change.
     model = network(seed=5, **kind)
     scorer = build_scorer(model, "int8")
@@ -133,7 +133,7 @@ def test_int8_is_near_the_model_and_the_same_in_every_batch(kind: dict[str, Any]
 
 @needs_int8
 @pytest.mark.parametrize("attention", ["dot", "general", "additive", "multi_head"])
-def test_padding_changes_no_bit_in_int8(attention: str) -> None:
+def test_padding_does_not_change_int8(attention: str) -> None:
     model = network(attention=attention, decoder_layers=2)
     for name, parameter in model.decoder.attention.named_parameters():
         if name.endswith("bias"):
@@ -156,7 +156,7 @@ def test_int8_states_have_the_same_bits_in_every_batch(order: list[int], beam: i
     assert torch.equal(some, whole[order][:, :beam])
 
 
-def test_bfloat16_is_near_the_model() -> None:
+def test_bfloat16_is_close_to_the_model() -> None:
     model = network()
     difference = walk(build_scorer(model, "bf16"), LINES, TOKENS)[0] - walk(ModelScorer(model), LINES, TOKENS)[0]
     assert 0 < difference.abs().max() < 0.2
@@ -205,7 +205,7 @@ def test_a_product_replaces_a_table_that_is_too_large(monkeypatch: pytest.Monkey
     torch.testing.assert_close(walk(table, LINES, TOKENS), walk(product, LINES, TOKENS), rtol=0, atol=1e-5)
 
 
-def test_sizes_that_leave_vectors_half_empty_have_a_larger_tolerance() -> None:
+def test_sizes_that_do_not_fill_vectors_have_a_larger_tolerance() -> None:
     assert Engine(network(), Int8()).tolerance < 1e-4
     assert Engine(network(decoder_size=20), Int8()).tolerance > 1e-2
     assert Engine(network(encoder_size=44), Int8()).tolerance > 1e-2
@@ -213,7 +213,7 @@ def test_sizes_that_leave_vectors_half_empty_have_a_larger_tolerance() -> None:
     assert Engine(network(decoder_size=20), Float32()).tolerance < 1e-4
 
 
-def test_rows_that_several_threads_split_have_a_larger_tolerance() -> None:
+def test_rows_split_between_threads_have_a_larger_tolerance() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     assert Engine(network(), Int8()).tolerance > 1e-2
@@ -223,21 +223,21 @@ def test_rows_that_several_threads_split_have_a_larger_tolerance() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=needs_int8)])
 @pytest.mark.parametrize("part", ["encoder.layers.0.forward_layer.fused.weight_hh_l0", "output.bias"])
-def test_weights_that_are_not_numbers_are_refused(precision: str, part: str) -> None:
+def test_nan_weights_are_refused(precision: str, part: str) -> None:
     model = network()
     dict(model.named_parameters())[part].view(-1)[3] = float("nan")
     with pytest.raises(ModelError, match="its training diverged; use another checkpoint"):
         build_scorer(model, precision)
 
 
-def test_a_packed_model_and_the_model_itself_make_an_ensemble() -> None:
+def test_ensemble_of_a_packed_and_an_unpacked_model() -> None:
     model = network()
     members = [build_scorer(model, "fp32"), ModelScorer(model)]
     for ours, models in zip(walk(EnsembleScorer(members), LINES, TOKENS), walk(members[1], LINES, TOKENS), strict=True):
         torch.testing.assert_close(ours, models, rtol=0, atol=5e-5)
 
 
-def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_int8_only_if_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     expected = {True: Int8.tolerance, False: Float32.tolerance}
     for exact, tolerance in expected.items():
@@ -245,7 +245,7 @@ def test_auto_is_int8_only_where_it_is_exact(monkeypatch: pytest.MonkeyPatch) ->
         assert build_scorer(model, "auto").tolerance == tolerance
 
 
-def test_int8_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inexact_int8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "multiplies_int8_exactly", lambda: False)
     with pytest.raises(MachineError, match="int8: this processor does not compute it exactly; choose"):
         build_scorer(network(), "int8")
@@ -275,7 +275,7 @@ def test_parts_that_cannot_be_packed_are_named(part: dict[str, Any]) -> None:
     assert find_unpackable_part(ModelConfig(**part)) == f"model.{key}={value}"
 
 
-def test_a_network_that_cannot_be_packed_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpackable_network_is_used_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKABLE, "cell", ("rnn",))
     model = network()
     assert find_unpackable_part(model.config) == "model.cell=lstm"

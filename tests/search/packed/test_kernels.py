@@ -1,4 +1,4 @@
-"""The compiled loops against numpy, in float64 and whole numbers, and against torch where bits must agree."""
+"""The compiled loops, compared with numpy in float64 and in integers, and with torch where bits must be equal."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def empty(*shape: int) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("size", [1, 16, 37])
-def test_the_lstm_is_that_of_the_equations(size: int) -> None:
+def test_lstm_equals_the_equations(size: int) -> None:
     gates, table, c, rows = (
         floats(3, 4 * size),
         floats(5, 4 * size, seed=2),
@@ -74,7 +74,7 @@ def test_tanh_of_a_sum() -> None:
 @needs_torch_int8
 @settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.sampled_from([3, 32, 70]), st.integers(0, 999))
-def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int, seed: int) -> None:
+def test_products_equal_torch_exactly(sentences: int, beam: int, inputs: int, seed: int) -> None:
     outputs, random = 24, np.random.default_rng(seed)
     weight, bias = numbers(outputs, inputs, seed=seed), floats(outputs, seed=seed)
     scale = np.abs(floats(outputs, seed=seed + 1))
@@ -95,7 +95,7 @@ def test_products_have_the_bits_of_torch(sentences: int, beam: int, inputs: int,
         assert (found[len(own) :] == -np.inf).all()
 
 
-def test_a_sequence_is_step_after_step() -> None:
+def test_sequence_equals_repeated_steps() -> None:
     S, H = 5, 6
     projected, weight, scale, bias = floats(S, 4 * H), numbers(4 * H, H), small(4 * H), floats(4 * H)
     h, c = np.zeros((1, H)), np.zeros((1, H))
@@ -112,7 +112,7 @@ def test_a_sequence_is_step_after_step() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 3))
-def test_attention_is_the_softmax_of_products_and_a_mean(lengths: list[int], beam: int) -> None:
+def test_attention_equals_softmax_and_mean(lengths: list[int], beam: int) -> None:
     B, S, A, D = len(lengths), 11, 40, 24
     query, keys, values = np.tanh(floats(B * beam, A)), numbers(B, S, A), numbers(B, S, D, seed=2)
     key_scale, value_scale = small(B), np.abs(floats(B, seed=2))
@@ -144,7 +144,7 @@ def test_attention_of_a_sentence_has_the_same_bits_in_every_batch() -> None:
     np.testing.assert_array_equal(context[3], own[0])
 
 
-def test_log_softmax_is_that_of_float64_and_keeps_impossible_tokens() -> None:
+def test_log_softmax_equals_float64() -> None:
     scores = 20 * floats(6, 150)
     scores[2:, 100:] = -np.inf
     exact = torch.from_numpy(scores).double().log_softmax(dim=-1).numpy()
@@ -162,13 +162,13 @@ def test_log_softmax_of_a_single_possible_token_is_certain(width: int) -> None:
     assert scores[0].tolist() == [0] + [-np.inf] * (width - 1)
 
 
-def test_a_forbidden_token_among_others_has_no_part_in_the_sum() -> None:
+def test_forbidden_token_does_not_count_in_the_sum() -> None:
     scores = np.array([[1, -np.inf, 2, -np.inf]], np.float32)
     kernels.log_softmax(scores)
     np.testing.assert_allclose(np.exp(scores), [[1 / (1 + np.e), 0, np.e / (1 + np.e), 0]], rtol=1e-6)
 
 
-def test_filling_a_row_changes_no_bit_of_its_log_softmax() -> None:
+def test_filling_a_row_does_not_change_its_log_softmax() -> None:
     short = 5 * floats(1, 83)
     for width in (84, 90, 200):
         long = np.full((2, width), -np.inf, np.float32)
@@ -181,9 +181,7 @@ def test_filling_a_row_changes_no_bit_of_its_log_softmax() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(1, 7), st.integers(0, 999))
-def test_the_best_of_each_sentence_are_those_of_a_stable_sort(
-    sentences: int, beam: int, columns: int, count: int, seed: int
-) -> None:
+def test_best_scores_equal_a_stable_sort(sentences: int, beam: int, columns: int, count: int, seed: int) -> None:
     # Few different values, so that many are equal; some are impossible.
     random = np.random.default_rng(seed)
     scores = random.integers(-5, 3, (sentences, beam, columns)).astype(np.float32)

@@ -26,12 +26,12 @@ def layer(cell: str, inputs: int, hidden: int) -> TorchLayer:
     return result.requires_grad_(False)
 
 
-def test_tanh_is_torchs() -> None:
+def test_tanh_equals_torch() -> None:
     x = torch.linspace(-30, 30, 1001)
     torch.testing.assert_close(tanh_(x.clone()), x.tanh(), rtol=0, atol=3e-7)
 
 
-def test_the_lstm_with_one_sigmoid_is_torchs_in_float64() -> None:
+def test_lstm_with_one_sigmoid_equals_torch_in_float64() -> None:
     reference = nn.LSTMCell(6, 4).double().requires_grad_(False)
     x, h, c = random(3, 6).double(), random(3, 4, seed=2).double(), random(3, 4, seed=3).double()
     gates = x @ reference.weight_ih.T + h @ reference.weight_hh.T + reference.bias_ih + reference.bias_hh
@@ -45,7 +45,7 @@ def test_the_lstm_with_one_sigmoid_is_torchs_in_float64() -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("added", [0, 5, 8])
 @pytest.mark.parametrize("bounded", [True, False])
-def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bool) -> None:
+def test_packed_layer_equals_the_layer(cell: str, added: int, bounded: bool) -> None:
     model = layer(cell, 8, 4)
     weights = LayerWeights(model)
     packed = PackedLayer(weights, Float32(), added=added, bounded=bounded)
@@ -62,7 +62,7 @@ def test_a_packed_layer_steps_like_the_models(cell: str, added: int, bounded: bo
         torch.testing.assert_close(ours[0], state[0], rtol=0, atol=2e-6)
 
 
-def test_packing_leaves_the_model_alone() -> None:
+def test_packing_does_not_change_the_model() -> None:
     model = layer("lstm", 3, 4)
     before = [parameter.clone() for parameter in model.parameters()]
     LayerWeights(model)
