@@ -143,7 +143,8 @@ def ended(study: optuna.Study) -> int:
 
 def run(training: Training, trial: optuna.Trial, measure: type[Measure]) -> float:
     """The best validation figure of a training, which is stopped where it is not worth its time."""
-    began, reported = time.monotonic(), []
+    began = time.monotonic()
+    reported: list[float] = []
     try:
         with training:
             for figure in training.figures(measure.name):

@@ -11,7 +11,7 @@ import sacrebleu
 from nmt.config.fields import fields_of
 from nmt.config.schema import TrainingConfig, ValidationConfig
 from nmt.metrics.languages import language_code
-from nmt.metrics.metric import Loss, Metric, Scoring
+from nmt.metrics.metric import Loss, Measure, Metric, Scoring
 from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus
 
 HYPOTHESES = ["Ein Mann reitet auf dem Pferd.", "", "Zwei Hunde laufen durch den Schnee", "ein Kind"]
@@ -56,7 +56,8 @@ def test_score_is_computed_from_sums_over_sentences(metric: type[Metric]) -> Non
 
 
 def test_higher_is_better_except_for_loss_and_ter() -> None:
-    for measure in (*SCORERS, Loss):
+    measures: list[type[Measure]] = [*SCORERS, Loss]
+    for measure in measures:
         higher = measure not in (Loss, TER)
         assert measure.is_better(2.0, 1.0) == higher
         assert measure.is_better(1.0, 2.0) == (not higher)
