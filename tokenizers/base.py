@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nmt.types import BOS, EOS, PAD
 
 INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to no text
+MOST_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
 UNKNOWN_TEXT = "⁇"  # the text that UNK decodes to, as in SentencePiece
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

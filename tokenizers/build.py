@@ -98,10 +98,11 @@ def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] =
 
 def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:
     kind = _CLASSES[config.kind]
-    if config.joint:
-        joint = kind.load(folder / f"tokenizer{kind.ending}", config.sampling)
-        return Tokenizers(source=joint, target=joint)
-    return Tokenizers(
-        source=kind.load(folder / f"source{kind.ending}", config.sampling),
-        target=kind.load(folder / f"target{kind.ending}", config.sampling),
-    )
+    loaded = [kind.load(folder / name, config.sampling) for name in tokenizer_files(config)]
+    return Tokenizers(source=loaded[0], target=loaded[-1])
+
+
+def tokenizer_files(config: TokenizerConfig) -> list[str]:
+    """Return the names of the files of the tokenizers: of the joint one, or of the source and the target."""
+    ending = _CLASSES[config.kind].ending
+    return [f"{name}{ending}" for name in (["tokenizer"] if config.joint else ["source", "target"])]

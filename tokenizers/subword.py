@@ -15,8 +15,9 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
+from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
-from nmt.tokenizers.base import INVISIBLE, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import INVISIBLE, MOST_BYTES, Tokenizer, replace_surrogates
 from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
@@ -111,8 +112,8 @@ class SubwordTokenizer(Tokenizer):
     def load(cls, path: Path, sampling: float = 0.0) -> "SubwordTokenizer":
         """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
-            return cls(path.read_bytes(), sampling=sampling)
-        except (OSError, ValueError) as error:
+            return cls(read_file(path, MOST_BYTES), sampling=sampling)
+        except ValueError as error:
             raise ModelError(
                 f"{path}: not a readable tokenizer ({reason(error)}); copy the model folder again"
             ) from error

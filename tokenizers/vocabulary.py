@@ -11,7 +11,8 @@ from typing import ClassVar, Self
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
-from nmt.tokenizers.base import INVISIBLE, UNKNOWN_TEXT, Tokenizer, replace_surrogates
+from nmt.system.opening import read_file
+from nmt.tokenizers.base import INVISIBLE, MOST_BYTES, UNKNOWN_TEXT, Tokenizer, replace_surrogates
 from nmt.types import SPECIAL_TOKENS, UNK
 
 
@@ -67,11 +68,17 @@ class VocabularyTokenizer(Tokenizer, ABC):
     def load(cls, path: Path, sampling: float = 0.0) -> Self:  # noqa: ARG003 - words have one segmentation
         """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["kind"] != cls.kind:
-                raise ValueError(f"it contains {content['kind']}, not {cls.kind}")
-            return cls([str(unit) for unit in content["units"]])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = json.loads(read_file(path, MOST_BYTES))
+            if not isinstance(content, dict) or content.get("kind") != cls.kind:
+                raise ValueError(f"it does not contain {cls.kind}")
+            units = content.get("units")
+            if not isinstance(units, list) or not all(isinstance(unit, str) and unit for unit in units):
+                raise ValueError("its units are not a list of texts")
+            if len(set(units)) != len(units):
+                raise ValueError("it has a unit twice")
+            "".join(units).encode()  # a lone surrogate cannot be written
+            return cls(units)
+        except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"{path}: not a readable tokenizer ({reason(error)}); copy the model folder again"
             ) from error

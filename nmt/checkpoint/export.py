@@ -4,7 +4,6 @@ Loading converts the integers to float32 again (nmt/checkpoint/folder.py). So an
 model folder, except to continue training.
 """
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -12,18 +11,17 @@ from torch import Tensor
 
 from nmt.checkpoint.folder import (
     SCALE,
-    TRAINING_FILES,
-    WEIGHTS,
     dequantize,
     find_model_folder,
     load_model,
-    load_tensors,
-    save_tensors,
 )
+from nmt.checkpoint.manifest import MANIFEST, WEIGHTS, verify_folder
+from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.errors import ModelError
 from nmt.search.packed.arithmetic import quantize_rows
 from nmt.search.packed.engine import find_unpackable_part
-from nmt.system.files import check_new, verify_checksums, whole_folder
+from nmt.system.files import check_new, whole_folder
+from nmt.system.opening import read_file
 
 LARGEST = 127  # the largest integer; -128 is not used, so that the range is symmetric
 # The number of bits in the significand of a scale. Its product with an integer of seven bits is exact in float32.
@@ -49,11 +47,10 @@ def export(folder: str | Path, output: str | Path) -> None:
     path = find_model_folder(folder)
     if part := find_unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
-    names = verify_checksums(path, unread=TRAINING_FILES).difference(TRAINING_FILES)
-    weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS)), path / WEIGHTS)
+    weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].most)), path / WEIGHTS)
     with whole_folder(output) as draft:
-        for name in names - {WEIGHTS}:
-            shutil.copyfile(path / name, draft / name)
+        for name in verify_folder(path) - {WEIGHTS}:
+            (draft / name).write_bytes(read_file(path / name, MANIFEST[name].most))
         save_tensors(draft / WEIGHTS, weights)
 
 

@@ -15,31 +15,40 @@ A checkpoint is a model folder that also contains the training state, so that tr
     checksums.sha256       the checksums of all these files
 """
 
-import os
-import re
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nmt.checkpoint.manifest import (
+    CONFIG,
+    MANIFEST,
+    SHORTLIST,
+    TRAINING_STATE,
+    TRAINING_WEIGHTS,
+    WEIGHTS,
+    verify_folder,
+)
 from nmt.checkpoint.run_folder import BEST, CHECKPOINTS
-from nmt.config.load import dump_config, parse_config, read_yaml
+from nmt.checkpoint.tensors import load_tensors, save_tensors
+from nmt.config.load import decode_yaml, dump_config, parse_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.files import add_file, reason, verify_checksums, whole_folder
+from nmt.system.files import CHECKSUMS, add_file, reason, whole_folder
+from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers
+from nmt.tokenizers.build import load_tokenizers, save_tokenizers, tokenizer_files
 
-CONFIG, WEIGHTS, SHORTLIST = "config.yaml", "model.safetensors", "shortlist.safetensors"
-TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
-TRAINING_FILES = (TRAINING_WEIGHTS, TRAINING_STATE)
+_ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
+_SPARE = 1_000_000  # values that may be allocated beyond those in the file
+_WIDEST = 4096  # the largest number of target tokens for a source token in a shortlist
 SCALE = ".scale"  # suffix of the tensor with the scale of each row of an int8 matrix
 
 
@@ -77,9 +86,23 @@ class _SkipInitialization(TorchFunctionMode):
 
     Initialization took half of the time of loading a model. The alternative that torch offers, the device "meta", takes
     even longer, because it imports about a hundred modules.
+
+    Args:
+        most: the number of values for which memory may be allocated.
+
+    Raises:
+        MemoryError: the network needs more memory. Nothing of this size is allocated.
     """
 
+    def __init__(self, most: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._left = most
+
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _ALLOCATIONS:
+            self._left -= math.prod(args[0] if isinstance(args[0], tuple | list) else args)
+            if self._left < 0:
+                raise MemoryError
         initializes = getattr(function, "__module__", None) == nn.init.__name__
         return None if initializes else function(*args, **(kwargs or {}))
 
@@ -117,13 +140,15 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
         ModelError: the folder does not exist, or a file in it is missing, damaged or unreadable.
     """
     path = find_model_folder(folder)
-    files = verify_checksums(path, unread=TRAINING_FILES)
+    files = verify_folder(path)
     config = load_folder_config(path)
+    if lacking := next((name for name in tokenizer_files(config.tokenizer) if name not in files), None):
+        raise ModelError(f"{path}: {CHECKSUMS} does not list {lacking}; copy the whole folder again")
     tokenizers = load_tokenizers(config.tokenizer, path, config.data.tags)
-    sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
-    with _SkipInitialization():
-        network = Seq2Seq(config.model, **sizes, generator=None)
-    load_weights(network, dequantize(load_tensors(path / WEIGHTS)), path / WEIGHTS)
+    weights = load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].most)
+    check_scales(weights, path / WEIGHTS)
+    network = build_empty_network(config, tokenizers, weights, path / WEIGHTS)
+    load_weights(network, dequantize(weights), path / WEIGHTS)
     network.requires_grad_(False)
     return Model(
         network=network.to(device or "cpu"),
@@ -149,7 +174,10 @@ def find_model_folder(folder: str | Path) -> Path:
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder; name the --output folder of nmt-train or a model folder")
     if (folder / BEST).is_dir():
-        return (folder / BEST).resolve()
+        best = (folder / BEST).resolve()
+        if not best.is_relative_to(folder.resolve()):
+            raise ModelError(f"{folder / BEST}: a link that leaves {folder}; name the model folder itself")
+        return best
     if (folder / CONFIG).is_file():
         return folder
     if (folder / CHECKPOINTS).is_dir():
@@ -167,7 +195,7 @@ def load_folder_config(folder: Path) -> Config:
     """
     path = folder / CONFIG
     try:
-        content = read_yaml(path)
+        content = decode_yaml(read_file(path, MANIFEST[CONFIG].most), path)
         config = parse_config(content, where=str(path), trained=True)
         given = content.get("model") or {}
         missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in given]
@@ -178,16 +206,41 @@ def load_folder_config(folder: Path) -> Config:
         raise ModelError(f"{error}; the folder was damaged or written by another version of nmt") from error
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Load a .safetensors file.
+def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[str, Tensor], where: Path) -> Seq2Seq:
+    """Build a network for weights that will be copied into it. The sizes in the configuration are compared first.
+
+    The memory that is allocated is at most a small multiple of the size of the weights, whatever the configuration is.
 
     Raises:
-        ModelError: the file cannot be read.
+        ModelError: the weights do not fit the configuration. The message contains `where`, the path of the weights.
     """
+    rows = {"source_embedding.weight": tokenizers.source.size, "target_embedding.weight": tokenizers.target.size}
+    for name in rows.keys() & weights.keys():
+        expected = (rows[name], config.model.embedding_size)
+        if weights[name].shape != expected:
+            shapes = f"{name} is {tuple(weights[name].shape)} instead of {expected}"
+            raise ModelError(f"{where}: does not fit {CONFIG} and the vocabulary ({shapes}); copy the folder again")
+    values = sum(weight.numel() for weight in weights.values())
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read ({reason(error)}); copy the whole folder again") from error
+        with _SkipInitialization(most=2 * values + _SPARE):  # a matrix that is then tied to another is allocated, too
+            return Seq2Seq(
+                config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size, generator=None
+            )
+    except MemoryError as error:
+        fault = f"{CONFIG} describes a larger network than its {values:,} values"
+        raise ModelError(f"{where}: does not fit {CONFIG} ({fault}); copy the folder again") from error
+
+
+def check_scales(weights: dict[str, Tensor], where: Path) -> None:
+    """Check that int8 matrices and the scales of their rows fit each other.
+
+    Raises:
+        ModelError: they do not. The message contains `where`, the path of the file.
+    """
+    for name in (name for name in weights if name + SCALE in weights):
+        matrix, scale = weights[name], weights[name + SCALE]
+        if matrix.dtype != torch.int8 or scale.dtype != torch.float32 or scale.shape != matrix.shape[:1]:
+            raise ModelError(f"{where}: {name}{SCALE} does not fit {name}; copy the folder again")
 
 
 def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -237,8 +290,10 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
     Raises:
         ModelError: the file cannot be read, or does not fit the vocabularies.
     """
-    tensors = load_tensors(path)
+    tensors = load_tensors(path, MANIFEST[SHORTLIST].most)
     try:
+        if any(tensor.dtype != torch.int32 or tensor.shape[1:].numel() > _WIDEST for tensor in tensors.values()):
+            raise ValueError(f"not int32, or wider than {_WIDEST}")
         frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()
         if len(best) != tokenizers.source.size:
             raise ValueError(f"{len(best)} source tokens instead of {tokenizers.source.size}")
@@ -252,27 +307,12 @@ def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a .safetensors file.
-
-    Raises:
-        OSError: the file cannot be written. The caller converts this to an error of nmt.
-    """
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # its text contains the number of the operating system's error
-        match = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(match[1]) if match else 0, os.strerror(int(match[1])) if match else str(error)) from error
-
-
 def load_training_state(folder: Path) -> TrainingState:
     """Load the training state from a checkpoint that `save_model` wrote.
 
     Raises:
         ModelError: a file is missing or damaged.
     """
-    try:
-        progress = (folder / TRAINING_STATE).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"{folder / TRAINING_STATE}: cannot be read ({reason(error)})") from error
-    return TrainingState(tensors=load_tensors(folder / TRAINING_WEIGHTS), progress=progress)
+    content = read_file(folder / TRAINING_STATE, MANIFEST[TRAINING_STATE].most)
+    tensors = load_tensors(folder / TRAINING_WEIGHTS, MANIFEST[TRAINING_WEIGHTS].most)
+    return TrainingState(tensors=tensors, progress=content.decode("utf-8", "replace"))

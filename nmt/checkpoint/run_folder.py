@@ -5,15 +5,20 @@ best                            a link to the checkpoint with the best validatio
 metrics.jsonl, train.log        the measurements and the log of the training run
 """
 
+import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 
+from nmt.checkpoint.manifest import verify_folder
 from nmt.errors import ModelError
-from nmt.system.files import DRAFT, saving, verify_checksums
+from nmt.system.files import DRAFT, saving
 
 BEST, CHECKPOINTS = "best", "checkpoints"
 METRICS_FILE, LOG_FILE = "metrics.jsonl", "train.log"
+
+_NAME = re.compile("update-([0-9]{8,12})")
 
 
 class CheckpointFolder:
@@ -31,13 +36,17 @@ class CheckpointFolder:
         return self.folder / f"update-{update:08d}"
 
     def all(self) -> list[Path]:
-        """Return the folders of all checkpoints, oldest first."""
-        return sorted(self.folder.glob("update-*"))
+        """Return the folders of all checkpoints, oldest first. Links and folders with other names do not count."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return [self.folder / name for name in sorted(filter(_NAME.fullmatch, names), key=update_of)]
+        return []
 
     def best(self) -> Path | None:
         """Return the checkpoint to which the link `best` points. Return None before the first validation."""
         link = self.output / BEST
-        return link.resolve() if link.is_dir() else None
+        target = link.resolve() if link.is_dir() else None
+        return target if target and target.parent == self.folder.resolve() else None
 
     def choose(self, update: int) -> None:
         """Point the link `best` to the checkpoint of an update. The link is replaced atomically.
@@ -68,7 +77,7 @@ class CheckpointFolder:
     def drop_after(self, update: int) -> None:
         """Delete the checkpoints after an update. They are damaged, but would count as the newest."""
         for path in self.all():
-            if path.name > self.path(update).name:
+            if update_of(path.name) > update:
                 shutil.rmtree(path, ignore_errors=True)
 
     def newest(self) -> tuple[Path | None, list[str]]:
@@ -79,8 +88,16 @@ class CheckpointFolder:
         messages: list[str] = []
         for path in reversed(self.all()):
             try:
-                verify_checksums(path)
+                verify_folder(path, training=True)
                 return path, messages
             except ModelError as error:
                 messages.append(str(error).split(";")[0])
         return None, messages
+
+
+def update_of(name: str) -> int:
+    """Return the update of a checkpoint, from the name of its folder. Raises ValueError: it is no such name."""
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise ValueError(name)
+    return int(match[1])

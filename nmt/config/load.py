@@ -39,11 +39,17 @@ def read_yaml(path: str | Path) -> Any:
     try:
         with open(path, "rb") as stream:  # it may be a pipe
             content = stream.read(4 * MOST_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
+    return decode_yaml(content, path)
+
+
+def decode_yaml(content: bytes, path: str | Path) -> Any:
+    """Parse the content of the YAML file `path`. Raises ConfigError: it is not valid YAML."""
+    try:
         return parse_yaml(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
 
 
 def parse_config(

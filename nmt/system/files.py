@@ -4,15 +4,21 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from nmt.errors import DataError, MachineError, ModelError
+from nmt.system.opening import open_file, read_file
 
 CHECKSUMS = "checksums.sha256"
 DRAFT = ".nmt-draft-"  # prefix of the names of unfinished files and folders
+
+_LINE = re.compile("([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]{0,99})")
+_MOST_LISTED = 1 << 20  # bytes of a list of checksums
+_ANY_SIZE = 1 << 62
 
 
 def reason(error: BaseException) -> str:
@@ -104,7 +110,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         try:
             yield draft
             sums = {file.name: checksum(file) for file in draft.iterdir()}
-            (draft / CHECKSUMS).write_text(_checksum_lines(sums), encoding="utf-8")
+            (draft / CHECKSUMS).write_text(format_checksums(sums), encoding="utf-8")
             for file in draft.iterdir():
                 os.chmod(file, 0o644)  # safetensors makes files that only their owner can read
                 _flush(file)
@@ -120,7 +126,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def remove_leftovers(parent: Path) -> None:
     """Delete the temporary files that killed processes left in a folder. No other process may write there."""
     for draft in parent.glob(f"{DRAFT}*") if parent.is_dir() else ():
-        if draft.is_dir():
+        if draft.is_dir() and not draft.is_symlink():
             shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
@@ -148,48 +154,78 @@ def add_file(folder: Path, name: str, content: bytes) -> None:
         ModelError: The folder has no readable checksums.
         MachineError: The disk is full, or the folder cannot be written.
     """
-    listed = _read_checksums(folder)
-    if listed.pop(name, None) is not None:  # the checksum of the old file does not fit the new one
-        write_whole(folder / CHECKSUMS, _checksum_lines(listed))
+    listed, sealed = _read_checksums(folder)
+    if listed.pop(name, None) is not None or not sealed:  # the checksum of the old file does not fit the new one
+        write_whole(folder / CHECKSUMS, format_checksums(listed))
     write_whole(folder / name, content)
-    write_whole(folder / CHECKSUMS, _checksum_lines({**listed, name: checksum(folder / name)}))
+    write_whole(folder / CHECKSUMS, format_checksums({**listed, name: checksum(folder / name)}))
 
 
-def _checksum_lines(sums: Mapping[str, str]) -> str:
-    """Format checksums, given by file name, as `sha256sum -c` reads them."""
-    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+def format_checksums(sums: Mapping[str, str]) -> str:
+    """Format checksums, given by file name, as `sha256sum -c` reads them.
+
+    The last line, a comment, has the number of files and the checksum of the other lines, so that a list that was cut
+    short or changed is noticed.
+    """
+    lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    return f"{lines}# {len(sums)} files: {hashlib.sha256(lines.encode()).hexdigest()}\n"
 
 
-def _read_checksums(folder: Path) -> dict[str, str]:
-    """Read the checksum of each file of a folder. Raises ModelError: the folder has no readable checksums."""
+def _read_checksums(folder: Path) -> tuple[dict[str, str], bool]:
+    """Read the checksum of each file of a folder.
+
+    Returns:
+        The checksums by file name, and whether the list has the last line of `format_checksums`. Versions before 0.3.0
+        did not write this line.
+
+    Raises:
+        ModelError: the list is missing or damaged, or names a file that is not directly in the folder.
+    """
     try:
-        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
-        return {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: no readable {CHECKSUMS} ({reason(error)}); copy the whole folder again") from error
+        text = read_file(folder / CHECKSUMS, _MOST_LISTED).decode()
+        *lines, rest = text.split("\n")
+        sealed = bool(lines) and lines[-1].startswith("#")
+        found = [_LINE.fullmatch(line) for line in (lines[:-1] if sealed else lines)]
+        sums = {match[2]: match[1] for match in found if match}
+        if rest or not sums or len(sums) != len(found) or (sealed and format_checksums(sums) != text):
+            raise ValueError("it is damaged or cut short")
+        return sums, sealed
+    except (ModelError, ValueError) as error:
+        why = str(error).partition(": ")[2].partition(";")[0] if isinstance(error, ModelError) else "it is damaged"
+        raise ModelError(f"{folder}: no readable {CHECKSUMS} ({why}); copy the whole folder again") from error
 
 
-def verify_checksums(folder: Path, unread: Collection[str] = ()) -> set[str]:
+def verify_checksums(folder: Path, unread: Collection[str] = (), limits: Mapping[str, int] | None = None) -> set[str]:
     """Check the files of a folder that `whole_folder` wrote.
 
     Args:
         folder: The folder.
         unread: Names of files that need not be checked, because the caller does not read them.
+        limits: The names of the files that the caller reads, with the limit of the size of each file in bytes. All
+            other files are ignored. By default, all listed files are checked, whatever their sizes.
 
     Returns:
-        The names of all files that have a checksum. The caller should ignore any other file in the folder.
+        The names of all files that have a checksum, of those in `limits`. The caller should ignore any other file in
+        the folder.
 
     Raises:
-        ModelError: A file is missing, cut short or changed.
+        ModelError: A file is missing, cut short, changed, too large, or not a regular file. Or the list is damaged, or
+            was written before 0.3.0 and lacks a file of `limits` that the folder has.
     """
-    listed = _read_checksums(folder)
+    listed, sealed = _read_checksums(folder)
+    if limits is not None:
+        lacking = [name for name in limits if name not in listed and name not in unread]
+        if not sealed and (surplus := next((name for name in lacking if os.path.lexists(folder / name)), None)):
+            raise ModelError(f"{folder}: {CHECKSUMS} does not list {surplus}; copy the whole folder again")
+        listed = {name: expected for name, expected in listed.items() if name in limits}
     for name, expected in listed.items():
         if name in unread:
             continue
-        if not (folder / name).is_file():
+        if not os.path.lexists(folder / name):
             raise ModelError(f"{folder}: {name} is missing; copy the whole folder again")
-        if checksum(folder / name) != expected:
-            raise ModelError(
-                f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again"
-            )
+        with open_file(folder / name, _ANY_SIZE if limits is None else limits[name]) as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+                raise ModelError(
+                    f"{folder / name}: damaged or cut short (its checksum differs); copy the whole folder again"
+                )
     return set(listed)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.folder import SHORTLIST
+from nmt.checkpoint.manifest import SHORTLIST, verify_folder
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
-from nmt.system.files import remove_leftovers, saving, verify_checksums
+from nmt.system.files import remove_leftovers, saving
 from nmt.system.locks import lock_folder
 from nmt.system.machine import choose_device, default_threads, keep_memory
 from nmt.system.signals import stop_signals
@@ -113,7 +113,7 @@ def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
     A rejected shortlist is not recorded, so it is learned and evaluated again if the finished run is resumed.
     """
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
-    if config.training.shortlist and best and SHORTLIST not in verify_checksums(best):
+    if config.training.shortlist and best and SHORTLIST not in verify_folder(best):
         try:
             add_shortlist_to(best, config, prepared)
         except (DataError, MachineError) as error:  # the corpora may have been removed since training

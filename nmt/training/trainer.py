@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from nmt.checkpoint.folder import WEIGHTS, TrainingState, load_tensors, load_weights, save_model, unique_weights
+from nmt.checkpoint.folder import TrainingState, load_weights, save_model, unique_weights
+from nmt.checkpoint.manifest import MANIFEST, WEIGHTS
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.tensors import load_tensors
 from nmt.config.schema import Config
 from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
@@ -277,7 +279,7 @@ class Trainer:
         if position.size != size:
             cursor = self.source.convert(cursor, (position.epochs_done or 0.0) - cursor.epoch)
         self.position = dataclasses.replace(position, size=size, cursor=cursor)
-        weights, tensors = load_tensors(checkpoint.folder / WEIGHTS), checkpoint.state.tensors
+        weights, tensors = load_tensors(checkpoint.folder / WEIGHTS, MANIFEST[WEIGHTS].most), checkpoint.state.tensors
         prefix = "weights."
         raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         load_weights(self.averaged, weights, checkpoint.folder)

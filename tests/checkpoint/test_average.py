@@ -8,8 +8,9 @@ import tiny
 import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
-from nmt.checkpoint.folder import load_model, load_tensors
+from nmt.checkpoint.folder import load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.average import main
 from nmt.system.files import verify_checksums
 from nmt.training.run import train

@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
 from nmt.checkpoint.export import compute_row_scales
-from nmt.checkpoint.folder import Model, load_model, load_tensors, save_model, save_shortlist, unique_weights
+from nmt.checkpoint.folder import Model, load_model, save_model, save_shortlist, unique_weights
+from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
 from nmt.model.candidates import Shortlist

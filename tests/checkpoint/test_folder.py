@@ -18,13 +18,12 @@ from nmt.checkpoint.folder import (
     dequantize,
     load_folder_config,
     load_model,
-    load_tensors,
     load_training_state,
     save_model,
     save_shortlist,
-    save_tensors,
     unique_weights,
 )
+from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.config.schema import Config
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError, ModelError
@@ -219,7 +218,7 @@ def test_a_full_disk_inside_safetensors(
         path.symlink_to("/dev/full")
         path.write_bytes(b"0" * 10_000)
 
-    monkeypatch.setattr("nmt.checkpoint.folder.save_file", full)
+    monkeypatch.setattr("nmt.checkpoint.tensors.save_file", full)
     with pytest.raises(MachineError, match="No space left on device"):
         save_model(tmp_path / "model", unique_weights(network), tokenizers, config)
     assert not (tmp_path / "model").exists()
@@ -284,7 +283,7 @@ def test_reason_of_a_safetensors_error(
     def fail(tensors: object, path: Path) -> None:
         raise SafetensorError(text)
 
-    monkeypatch.setattr("nmt.checkpoint.folder.save_file", fail)
+    monkeypatch.setattr("nmt.checkpoint.tensors.save_file", fail)
     with pytest.raises(OSError) as caught:  # noqa: PT011
         save_tensors(tmp_path / "x.safetensors", {})
     assert (caught.value.errno, caught.value.strerror) == (number, says)

@@ -16,8 +16,8 @@ import tiny
 import torch
 import yaml
 
-from nmt.checkpoint.folder import load_tensors
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.train import main
 from nmt.config.load import dump_config
 from nmt.config.schema import Config

@@ -13,8 +13,9 @@ import pytest
 import tiny
 import torch
 
-from nmt.checkpoint.folder import build_network, load_tensors, unique_weights
+from nmt.checkpoint.folder import build_network, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.tensors import load_tensors
 from nmt.config.schema import Config
 from nmt.data.batching import Batches
 from nmt.data.cursor import Cursor, Update, UpdateSize, World

@@ -1,0 +1,138 @@
+"""Reading and writing .safetensors files.
+
+The package safetensors opens files by name only. Here, the header is checked in the open file, and the tensors are
+views of the same file in memory. So shapes are known, and can be compared, before anything is allocated.
+"""
+
+import json
+import math
+import mmap
+import os
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nmt.errors import ModelError
+from nmt.system.files import reason
+from nmt.system.opening import open_file
+
+MOST_HEADER = 8 << 20  # bytes
+_MOST_DIMENSIONS = 8
+
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+class _Entry(NamedTuple):
+    """The description of a tensor in the header. The tensor is at the bytes `begin` to `end` after the header."""
+
+    name: str
+    type: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def load_tensors(path: Path, most: int = 1 << 40) -> dict[str, Tensor]:
+    """Load a .safetensors file of at most `most` bytes. The tensors are views of the file, and changes are private.
+
+    Raises:
+        ModelError: the file cannot be read, or its header is damaged.
+    """
+    with open_file(path, most) as stream:
+        try:
+            start, entries = _read_header(stream)
+            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"{path}: cannot be read ({reason(error)}); copy the whole folder again") from error
+    return {entry.name: _view(content, start, entry) for entry in entries}
+
+
+def _view(content: mmap.mmap, start: int, entry: _Entry) -> Tensor:
+    count = math.prod(entry.shape)
+    if not count:
+        return torch.empty(entry.shape, dtype=entry.type)
+    begin = start + entry.begin
+    if begin % entry.type.itemsize:  # safetensors aligns tensors, but other programs need not
+        return torch.frombuffer(bytearray(content[begin : start + entry.end]), dtype=entry.type).reshape(entry.shape)
+    return torch.frombuffer(content, dtype=entry.type, count=count, offset=begin).reshape(entry.shape)
+
+
+def _read_header(stream: BinaryIO) -> tuple[int, list[_Entry]]:
+    """Read and check the header: tensors have known types, and their bytes cover the rest of the file exactly once.
+
+    Returns:
+        The length of the header with its own length in bytes, and the tensors in the order of their names in the file.
+
+    Raises:
+        ValueError: the header is damaged.
+    """
+    total = os.fstat(stream.fileno()).st_size
+    length = int.from_bytes(stream.read(8), "little")
+    if not 2 <= length <= min(MOST_HEADER, total - 8):
+        raise ValueError(f"its header cannot have {length:,} bytes")
+    content = json.loads(stream.read(length), object_pairs_hook=_refuse_repeated_keys)
+    if not isinstance(content, dict):
+        raise ValueError("its header is not a JSON object")
+    content.pop("__metadata__", None)
+    entries = [_parse_entry(name, entry) for name, entry in content.items()]
+    ends = [(0, 0), *sorted((entry.begin, entry.end) for entry in entries)]
+    if any(end != begin for (_, end), (begin, _) in pairwise(ends)) or ends[-1][1] != total - 8 - length:
+        raise ValueError("the tensors do not cover it exactly once")
+    return 8 + length, entries
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("its header names a tensor twice")
+    return content
+
+
+def _parse_entry(name: str, entry: Any) -> _Entry:
+    """Check the description of a tensor. Raises ValueError: it is damaged."""
+    shown = name if len(name) <= 100 else f"{name[:100]}..."
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{shown} is not described by dtype, shape and data_offsets")
+    shape, offsets, kind = entry["shape"], entry["data_offsets"], entry["dtype"]
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise ValueError(f"{shown} has an unknown type")
+    if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS or not _are_sizes(offsets) or len(offsets) != 2:
+        raise ValueError(f"{shown} has an impossible shape or place")
+    if math.prod(shape) * _TYPES[kind].itemsize != offsets[1] - offsets[0]:
+        raise ValueError(f"{shown} has another number of bytes than its shape")
+    return _Entry(name, _TYPES[kind], tuple(shape), *offsets)
+
+
+def _are_sizes(values: Any) -> bool:
+    """Return whether a JSON value is a list of whole numbers that can be sizes."""
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**48 for value in values)
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a .safetensors file.
+
+    Raises:
+        OSError: the file cannot be written. The caller converts this to an error of nmt.
+    """
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # its text contains the number of the operating system's error
+        match = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(match[1]) if match else 0, os.strerror(int(match[1])) if match else str(error)) from error
