@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         if self.levels == _MOST_LEVELS:
             raise ConstructorError(None, None, f"more than {_MOST_LEVELS} levels", event.start_mark)
         self.levels += 1
-        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node: yaml.Node | None = super().compose_node(parent, index)
         self.levels -= 1
         if isinstance(node, yaml.CollectionNode) and len(node.value) > _MOST_ITEMS:
             raise ConstructorError(None, None, f"more than {_MOST_ITEMS:,} items", node.start_mark)
@@ -65,9 +65,7 @@ for _tag, _first, _pattern in (
     ("int", "-+0123456789", r"[-+]?(0|[1-9][0-9]*)"),
     ("float", "-+0123456789.", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 ):
-    _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 for _tag in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_number)
 

@@ -8,15 +8,15 @@ import errno
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from nmt.errors import ModelError
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_file(path: Path, most: int) -> BinaryIO:
+def open_file(path: Path, most: int) -> BufferedReader:
     """Open a regular file of at most `most` bytes.
 
     A link is followed only if it ends within the folder of the file, or if both are in a cache of the Hugging Face hub

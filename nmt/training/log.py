@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from nmt.checkpoint.metrics_file import read_records
 from nmt.checkpoint.run_folder import LOG_FILE, METRICS_FILE
 from nmt.errors import MachineError
 from nmt.metrics.standard import MEASURES
@@ -79,12 +81,11 @@ class TrainingLog:
 
     def _drop_after(self, update: int) -> float:
         """Remove the records of updates after `update`. Return the seconds in the last record that is left."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return 0.0
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if _update_of(line) <= update]
-        write_whole(self.path, "".join(kept))
-        return float(json.loads(kept[-1]).get("seconds", 0)) if kept else 0.0
+        kept = [record for record in read_records(self.path) if record.content["update"] <= update]
+        write_whole(self.path, "".join(f"{record.line}\n" for record in kept))
+        return float(kept[-1].content.get("seconds", 0)) if kept else 0.0
 
     def update(
         self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float
@@ -171,14 +172,6 @@ def log_file(output: Path) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def _update_of(line: str) -> float:
-    """Return the number of the update in a line of metrics.jsonl, or infinity if a kill left the line incomplete."""
-    try:
-        return float(json.loads(line)["update"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
 
 
 def _format_figure(name: str, value: float) -> str:

@@ -7,10 +7,16 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Muon, Optimizer
 
 from nmt.config.schema import TrainingConfig
+from nmt.errors import ModelError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.torch_private import set_gradient_scale
 
 WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # the defaults of `training.weight_decay`
+
+
+_PREFIX = "optimizer."
+_ALL_MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq", "step")
+_NOT_NEGATIVE = ("exp_avg_sq", "step")
 
 
 def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer]:
@@ -62,7 +68,7 @@ def _moments(optimizer: Optimizer) -> tuple[str, ...]:
 def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
     """Return the moments of the optimizers, with names `optimizer.MOMENT.PARAMETER`."""
     return {
-        f"optimizer.{moment}.{name}": optimizer.state[parameter][moment]
+        f"{_PREFIX}{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
         for optimizer in optimizers
         for moment in _moments(optimizer)
@@ -70,16 +76,58 @@ def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> di
     }
 
 
-def restore_optimizers(optimizers: Sequence[Optimizer], network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Restore the moments that `optimizer_tensors` returned. Other tensors are ignored."""
+def restore_optimizers(
+    optimizers: Sequence[Optimizer],
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    complete: bool = False,
+    where: str = "the training state",
+) -> None:
+    """Restore the moments that `optimizer_tensors` returned. Tensors with other prefixes are ignored.
+
+    Args:
+        optimizers: the optimizers of `build_optimizers`.
+        network: the network whose weights they update.
+        tensors: the moments. torch trusts their shapes and types, so they are checked first.
+        complete: whether every weight that is trained must have its moments. If false, a weight without any moment
+            starts without moments, for example because it was frozen before.
+        where: the origin of the tensors, for messages.
+
+    Raises:
+        ModelError: a moment is missing, or has another name, shape, type or value than an optimizer can have saved.
+    """
     names = {parameter: name for name, parameter in network.named_parameters()}
+    check_moments(tensors, {name: parameter.shape for parameter, name in names.items()}, where)
     for optimizer in optimizers:
         for weight in _weights(optimizer):
-            places = {moment: f"optimizer.{moment}.{names[weight]}" for moment in _moments(optimizer)}
-            if set(places.values()) <= tensors.keys():
+            places = {moment: f"{_PREFIX}{moment}.{names[weight]}" for moment in _moments(optimizer)}
+            lacking = [place for place in places.values() if place not in tensors]
+            if lacking and (len(lacking) < len(places) or (complete and weight.requires_grad)):
+                raise ModelError(f"{where}: lacks {lacking[0]}; resume from another checkpoint")
+            if not lacking:
                 optimizer.state[weight] = {
                     moment: tensors[place].to(weight.device, copy=True) for moment, place in places.items()
                 }
+
+
+def check_moments(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], where: str) -> None:
+    """Check the names, shapes, types and values of moments. `shapes` are those of the weights by name.
+
+    Raises:
+        ModelError: an optimizer cannot have saved a tensor. The message contains `where`.
+    """
+    for name, tensor in ((name, tensor) for name, tensor in tensors.items() if name.startswith(_PREFIX)):
+        moment, _, weight = name.removeprefix(_PREFIX).partition(".")
+        fault = None
+        if moment not in _ALL_MOMENTS or weight not in shapes:
+            fault = "belongs to no weight of this network"
+        elif tensor.dtype != torch.float32 or tensor.shape != (() if moment == "step" else shapes[weight]):
+            fault = f"is {tensor.dtype} of the shape {tuple(tensor.shape)}"
+        elif not tensor.isfinite().all() or (moment in _NOT_NEGATIVE and tensor.numel() and tensor.min() < 0):
+            fault = "holds impossible values"
+        if fault:
+            raise ModelError(f"{where}: {name} {fault}; resume from another checkpoint")
 
 
 class MovingAverage:

@@ -4,17 +4,22 @@ import dataclasses
 import json
 import logging
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from nmt.checkpoint.folder import TrainingState, load_folder_config, load_training_state
-from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.manifest import TRAINING_STATE
+from nmt.checkpoint.run_folder import CheckpointFolder, update_of
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.cursor import Cursor, UpdateSize
 from nmt.errors import ConfigError, ModelError
 
 logger = logging.getLogger(__name__)
+
+_MOST = 2**53  # what JSON represents exactly
+_MOST_PROCESSES = 100_000
 
 
 @dataclass
@@ -50,15 +55,35 @@ class Position:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Parse the result of `to_json`. Raises ModelError if another version of nmt wrote the text."""
+        """Parse the result of `to_json`. Raises ModelError if the text is damaged or written by another version."""
         try:
             content = json.loads(text)
-            return cls(**{**content, "cursor": Cursor(**content["cursor"]), "size": UpdateSize(**content["size"])})
-        except (ValueError, KeyError, TypeError) as error:
+            position = cls(**{**content, "cursor": Cursor(**content["cursor"]), "size": UpdateSize(**content["size"])})
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(
                 "the checkpoint was saved by another version of nmt, and only that version can resume it; "
                 "choose another --output"
             ) from error
+        if faults := list(position.find_faults()):
+            raise ModelError(f"{TRAINING_STATE}: {faults[0]} is impossible; resume from another checkpoint")
+        return position
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield the names of values that no training run saves. JSON has no types, so any value may be in the file."""
+        cursor, size = self.cursor, self.size
+        counts = {"update": self.update, "best_update": self.best_update, "stale": self.stale, "plateau": self.plateau}
+        counts |= {"cuts": self.cuts, "epoch": cursor.epoch, "window": cursor.window, "size": size.tokens}
+        counts |= {"cursor": cursor.update, "sentences": 0 if size.sentences is None else size.sentences}
+        for name, count in counts.items():
+            if not _is_count(count):
+                yield name
+        done, best = self.epochs_done, self.best
+        if done is not None and not (type(done) in (int, float) and 0 <= done < _MOST):
+            yield "epochs_done"
+        if best is not None and type(best) not in (int, float):
+            yield "best"
+        if cursor.stream is not None and not _is_stream(cursor.stream):
+            yield "stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +98,21 @@ class Checkpoint:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Load a checkpoint. Raises ModelError if the folder is damaged or was saved by another version of nmt."""
-        state = load_training_state(folder)
+        state, config = load_training_state(folder), load_folder_config(folder)
         position = Position.from_json(state.progress)
-        return cls(folder=folder, config=load_folder_config(folder), state=state, position=position)
+        share = config.training.batch_tokens * config.training.accumulate
+        stream = position.cursor.stream
+        faults = {
+            "update": position.update != update_of(folder.name),
+            "best_update": position.best_update > position.update,
+            "size": position.size.tokens % share != 0 or not 1 <= position.size.tokens // share <= _MOST_PROCESSES,
+            "stream": stream is not None and len(stream["corpora"]) != len(config.data.train),
+        }
+        if fault := next((name for name, wrong in faults.items() if wrong), None):
+            raise ModelError(
+                f"{folder / TRAINING_STATE}: {fault} does not fit the folder; resume from another checkpoint"
+            )
+        return cls(folder=folder, config=config, state=state, position=position)
 
     def position_under(self, config: Config) -> Position:
         """Return the position from which training continues with a configuration.
@@ -87,6 +124,24 @@ class Checkpoint:
         if (before.metric, before.beam, before.sentences) == (now.metric, now.beam, now.sentences):
             return self.position
         return dataclasses.replace(self.position, best=None, stale=0, plateau=0)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST
+
+
+def _is_stream(state: Any) -> bool:
+    """Return whether a JSON value has the form of the state of a stream (nmt/data/stream.py)."""
+    if not isinstance(state, dict) or state.keys() != {"corpora"} or not isinstance(state["corpora"], list):
+        return False
+    counts = {"turn", "part", "row", "taken"}
+    return all(
+        isinstance(corpus, dict)
+        and corpus.keys() == counts | {"ended"}
+        and all(_is_count(corpus[name]) for name in counts)
+        and isinstance(corpus["ended"], bool)
+        for corpus in state["corpora"]
+    )
 
 
 def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | None:

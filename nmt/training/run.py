@@ -10,17 +10,18 @@ OUTPUT/.lock              locked while a process writes to OUTPUT
 
 import contextlib
 import logging
+import os
 import shutil
 from pathlib import Path
 
 import torch
 
 from nmt.checkpoint.manifest import SHORTLIST, verify_folder
-from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.system.files import remove_leftovers, saving
-from nmt.system.locks import lock_folder
+from nmt.system.locks import LOCK, lock_folder
 from nmt.system.machine import choose_device, default_threads, keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
@@ -51,6 +52,8 @@ def train(
         Interrupted: A signal stopped training. A checkpoint is saved.
         KeyboardInterrupt: A signal arrived before the first update. Nothing is lost.
     """
+    if not os.fspath(output):
+        raise ConfigError("the output folder has no name; name a folder")
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
@@ -58,6 +61,7 @@ def train(
         device = processes.choose_device(choose_device(settings.device))
         check_settings(config, device)
         if first:
+            check_links(checkpoints.output)
             stack.enter_context(lock_folder(checkpoints.output))
         folder = processes.once(lambda: _open_output(config, checkpoints, resume))
         checkpoint = Checkpoint.load(folder) if folder else None
@@ -88,6 +92,19 @@ def train(
 
         # Add a shortlist to the best checkpoint. The model is saved already, so a signal may stop this at any time.
         processes.once(lambda: _finish(config, checkpoints))
+
+
+def check_links(output: Path) -> None:
+    """Check that no file in the output folder is a link to another place, where training would write or delete.
+
+    Raises:
+        ConfigError: a file is a link.
+    """
+    for name in (CHECKPOINTS, METRICS_FILE, LOG_FILE, LOCK, "prepared", "tensorboard"):
+        if (output / name).is_symlink():
+            raise ConfigError(f"{output / name}: a link; remove it, or choose another --output")
+    if os.path.lexists(output / BEST) and not (output / BEST).is_symlink():
+        raise ConfigError(f"{output / BEST}: must be a link to a checkpoint; remove it, or choose another --output")
 
 
 def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path | None:

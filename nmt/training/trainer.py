@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from nmt.checkpoint.folder import TrainingState, load_weights, save_model, unique_weights
-from nmt.checkpoint.manifest import MANIFEST, WEIGHTS
+from nmt.checkpoint.manifest import MANIFEST, TRAINING_WEIGHTS, WEIGHTS
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.config.schema import Config
 from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
-from nmt.errors import Interrupted, UserError
+from nmt.errors import Interrupted, ModelError, UserError
 from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
@@ -281,10 +281,17 @@ class Trainer:
         self.position = dataclasses.replace(position, size=size, cursor=cursor)
         weights, tensors = load_tensors(checkpoint.folder / WEIGHTS, MANIFEST[WEIGHTS].most), checkpoint.state.tensors
         prefix = "weights."
+        if unknown := [name for name in tensors if not name.startswith((prefix, "optimizer."))]:
+            raise ModelError(
+                f"{checkpoint.folder}: {unknown[0]} belongs to no training; resume from another checkpoint"
+            )
         raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         load_weights(self.averaged, weights, checkpoint.folder)
         load_weights(self.network, raw or weights, checkpoint.folder)
-        restore_optimizers(self.optimizers, self.network, tensors)
+        before, now = checkpoint.config.training, self.config.training
+        same = (before.optimizer, before.freeze) == (now.optimizer, now.freeze)
+        where = str(checkpoint.folder / TRAINING_WEIGHTS)
+        restore_optimizers(self.optimizers, self.network, tensors, complete=same, where=where)
         self.saved_update = self.position.update
         if self.processes.first:
             self.checkpoints.drop_after(self.position.update)

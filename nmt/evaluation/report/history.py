@@ -1,16 +1,14 @@
 """The history of a training run, which is read from the file metrics.jsonl in its output folder."""
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.checkpoint.metrics_file import read_records
 from nmt.checkpoint.run_folder import METRICS_FILE
-from nmt.errors import ModelError
-from nmt.system.files import reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ class History:
     def seconds(self) -> float:
         """The duration of training in seconds, validations included."""
         # Older versions reset the timer at every --resume. A record may then show less time than the previous record.
-        marks = [float(record["seconds"]) for record in self.records]
+        marks = [float(record.get("seconds", 0)) for record in self.records]
         return sum(mark for mark, following in itertools.pairwise([*marks, -1.0]) if following < mark)
 
 
@@ -55,12 +53,5 @@ def read_history(folder: Path) -> History | None:
     path = folder / METRICS_FILE
     if not path.is_file():
         return None
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        # If the training was killed, the last line may be incomplete.
-        records = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: cannot be read ({reason(error)}); restore the file of the training, or move it away"
-        ) from error
+    records = [record.content for record in read_records(path)]
     return History(name=str(folder), records=records)
