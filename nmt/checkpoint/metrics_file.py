@@ -14,7 +14,7 @@ _MOST_COUNT = 2**53  # what JSON represents exactly
 
 
 class Record(NamedTuple):
-    """A line of metrics.jsonl. The content has the keys `kind`, `update`, `epoch` and `seconds`, and figures."""
+    """A line of metrics.jsonl. The content has the keys `kind` and `update`, and figures."""
 
     line: str
     content: dict[str, Any]
@@ -48,8 +48,7 @@ def read_records(path: Path) -> list[Record]:
 
 def _find_fault(record: dict[str, Any]) -> str:
     """Return what is wrong with a record in a few words, or an empty text."""
-    for name in ("update", "epoch"):
-        value = record.get(name)
+    for name, value in {"update": record.get("update"), "epoch": record.get("epoch", 0)}.items():
         if type(value) is not int or not 0 <= value < _MOST_COUNT:
             return f"{name} is not a whole number"
     seconds = record.get("seconds", 0)

@@ -32,7 +32,7 @@ def test_a_folder_without_a_history(tmp_path: Path) -> None:
 
 def test_another_file_of_that_name_is_reported(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("{not ours}\n", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"metrics\.jsonl: cannot be read"):
+    with pytest.raises(ModelError, match=r"metrics\.jsonl:1: cannot be read"):
         read_history(tmp_path)
 
 
