@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,9 +162,15 @@ Log = TrainingLog | NoLog
 
 @contextlib.contextmanager
 def log_file(output: Path) -> Iterator[None]:
-    """Also write all log messages of nmt to OUTPUT/train.log, with date and time, until the end of the block."""
+    """Also write all log messages of nmt to OUTPUT/train.log, with date and time, until the end of the block.
+
+    Messages that do not fit on the disk are dropped. A checkpoint that does not fit is an error.
+
+    Raises:
+        MachineError: The file cannot be opened.
+    """
     with saving(output / LOG_FILE):
-        handler = logging.FileHandler(output / LOG_FILE, encoding="utf-8")
+        handler = _LogFile(output / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger("nmt")
     root.addHandler(handler)
@@ -171,7 +178,15 @@ def log_file(output: Path) -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Report an error in a message of nmt, but not a full disk, with the traceback of logging."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def _format_figure(name: str, value: float) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import multiprocessing
 import shutil
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,20 @@ def configure(prefix: Path, kind: str) -> Config:
 
 
 def train_outputs(folder: Path) -> dict[str, Path]:
-    """Train a model of each kind. Return the output folders."""
+    """Train a model of each kind. Return the output folders.
+
+    Another process trains. After a process has trained, processes that are forked from it cannot train.
+    """
     logging.getLogger("nmt").setLevel(logging.ERROR)
     prefix = write_corpus(folder)
     for kind in _KINDS:
-        train(configure(prefix, kind), folder / kind)
+        process = multiprocessing.get_context("fork").Process(
+            target=train, args=(configure(prefix, kind), folder / kind)
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"the training of {kind} failed")
     return {kind: folder / kind for kind in _KINDS}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -336,7 +337,9 @@ train_by_command(Path(sys.argv[2]) / "config.yaml", Path(sys.argv[2]) / "run", f
 """
 
 
-def torchrun(folder: Path, config: Config, fate: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def torchrun(
+    folder: Path, config: Config, fate: str, *, status: int = 1
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Train with two processes under torchrun. Yields the lines on stderr, each with the process of torchrun."""
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     (folder / "main.py").write_text(AS_COMMAND, encoding="utf-8")
@@ -347,7 +350,7 @@ def torchrun(folder: Path, config: Config, fate: str) -> Iterator[tuple[str, sub
     with subprocess.Popen(command, **streams, text=True, env=environment) as process:  # type: ignore[call-overload]
         for line in process.stderr:
             yield line, process
-        assert process.wait() == 1
+        assert process.wait() == status
 
 
 def messages_in(lines: list[str]) -> list[str]:
@@ -366,6 +369,21 @@ def test_torchrun_is_stopped_by_a_signal(prefix: Path, tmp_path: Path) -> None:
     assert sum("stopping after this update" in line for line in lines) == 1
     assert len(CheckpointFolder(tmp_path / "run").all()) == 1
     assert sum("pairs kept" in line for line in lines) == 1
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_killed_torchrun_save_and_end(prefix: Path, tmp_path: Path) -> None:
+    settings = ("training.epochs=100000", "validation.every=1000000", "training.checkpoint_every=1000000")
+    descriptors: list[int] = []
+    config = tiny.config(prefix, *settings)
+    for line, process in torchrun(tmp_path, config, "stopped", status=-signal.SIGKILL):
+        if "update 8 " in line:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
+            descriptors += [os.pidfd_open(int(child)) for child in children]
+            process.kill()
+    assert len(descriptors) >= 2
+    assert all(select.select([descriptor], [], [], 60)[0] for descriptor in descriptors)
+    assert len(CheckpointFolder(tmp_path / "run").all()) == 1
 
 
 def test_torchrun_ends_when_a_process_is_killed(half: Config, tmp_path: Path) -> None:

@@ -88,6 +88,15 @@ def test_log_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "not said" not in (tmp_path / "train.log").read_text()
 
 
+def test_a_full_disk_drops_messages(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    logging.getLogger("nmt").setLevel(logging.INFO)
+    with log_file(tmp_path):
+        logging.getLogger("nmt").info("dropped")
+    logging.getLogger("nmt").setLevel(logging.NOTSET)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_record_averages_only_its_own_updates(tmp_path: Path) -> None:
     with TrainingLog(tmp_path, update=0, every=2, bar=False, tensorboard=False) as log:
         for update, norm in enumerate([1.0, 3.0, 5.0, 7.0], start=1):
