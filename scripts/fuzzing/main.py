@@ -48,8 +48,18 @@ PARTS = {
 }
 
 
+def show_now(text: str) -> None:
+    """Print a text at once, also into a pipe."""
+    print(text, flush=True)
+
+
 def run_part(
-    name: str, numbers: Sequence[int], seed: int, *, keep: Path | None = None, show: Callable[[str], None] = print
+    name: str,
+    numbers: Sequence[int],
+    seed: int,
+    *,
+    keep: Path | None = None,
+    show: Callable[[str], None] = show_now,
 ) -> list[Verdict]:
     """Run the cases of a part with these numbers. Return the verdict of each case. Faults are shown as they occur."""
     verdicts = []
