@@ -4,9 +4,11 @@ This is the whole public API. Names are imported when they are first used, so th
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing is slow to import, and Ctrl-C shows a traceback until nmt.commands.start handles it
 if TYPE_CHECKING:
+    from typing import Any
+
     from nmt.config.load import load_config
     from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, NmtError, UserError
     from nmt.evaluation.scores import evaluate
@@ -49,7 +51,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _MODULES:
         raise AttributeError(f"module 'nmt' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)

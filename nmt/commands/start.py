@@ -3,35 +3,38 @@
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
-def train() -> NoReturn:
+def train() -> "NoReturn":
     """Run nmt-train."""
     _start("train")
 
 
-def translate() -> NoReturn:
+def translate() -> "NoReturn":
     """Run nmt-translate."""
     _start("translate")
 
 
-def evaluate() -> NoReturn:
+def evaluate() -> "NoReturn":
     """Run nmt-evaluate."""
     _start("evaluate")
 
 
-def export() -> NoReturn:
+def export() -> "NoReturn":
     """Run nmt-export."""
     _start("export")
 
 
-def average() -> NoReturn:
+def average() -> "NoReturn":
     """Run nmt-average."""
     _start("average")
 
 
-def _start(command: str) -> NoReturn:
+def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its status. A signal outside of the work ends it without a message."""
     signals = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_default(number)]
     for number in signals:
@@ -58,7 +61,7 @@ def _is_default(number: int) -> bool:
     return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
-def _report_unraisable(error: Any) -> None:
+def _report_unraisable(error: "Any") -> None:
     """End the process if a signal arrives in a destructor, where Python would ignore it and print a traceback."""
     if issubclass(error.exc_type, KeyboardInterrupt):
         os._exit(128 + signal.SIGINT)
