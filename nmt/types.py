@@ -15,15 +15,19 @@ Docstrings and comments give the shapes of tensors with these letters:
 A mask is True at tokens and False at padding. The values of other tensors at padding are undefined.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # what reads only text does not wait for torch
+    import torch
+    from torch import Tensor
 
 Ids = Sequence[int] | NDArray[Any]
 """The token ids of one sentence."""
@@ -61,7 +65,7 @@ class Batch:
         """The number of ids on both sides, including padding. Memory use grows with this number."""
         return self.source.numel() + self.target.numel()
 
-    def twice(self) -> "Batch":
+    def twice(self) -> Batch:
         """Return a batch that contains all sentences twice: first all sentences, then all sentences again."""
         return dataclasses.replace(
             self,
@@ -71,12 +75,12 @@ class Batch:
             target_lengths=self.target_lengths.repeat(2),
         )
 
-    def halves(self) -> tuple["Batch", "Batch"]:
+    def halves(self) -> tuple[Batch, Batch]:
         """Split a batch of at least two sentences into two batches that belong to the same update."""
         middle = self.sentences // 2
         return self._part(0, middle), self._part(middle, self.sentences)
 
-    def _part(self, start: int, end: int) -> "Batch":
+    def _part(self, start: int, end: int) -> Batch:
         source_lengths, target_lengths = self.source_lengths[start:end], self.target_lengths[start:end]
         return Batch(
             source=self.source[start:end, : int(source_lengths.max())],
@@ -87,7 +91,7 @@ class Batch:
             update_sentences=self.update_sentences or self.sentences,
         )
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> Batch:
         """Copy the batch to a device."""
         return dataclasses.replace(
             self,
@@ -100,6 +104,8 @@ class Batch:
 
 def pad(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Pad lists of ids with PAD on the right. Return the ids (B, longest length) and the lengths (B,), both int64."""
+    import torch  # slow to import, and what reads only text does not need it
+
     lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
     ids = torch.full((len(sequences), int(lengths.max())), PAD, dtype=torch.int64)
     for row, sequence in zip(ids, sequences, strict=True):

@@ -18,7 +18,7 @@ from nmt.search.packed.engine import PACKABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average")
+COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average", "nmt-check")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 

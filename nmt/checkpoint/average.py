@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmt.checkpoint.folder import Model, load_model, save_model, unique_weights
+from nmt.checkpoint.folder import Model, load_languages, load_model, save_languages, save_model, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.errors import ModelError
 from nmt.system.files import check_new
@@ -55,6 +55,8 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
             sums[name] += weight
     means = {name: (total / len(folders)).float() for name, total in sums.items()}
     save_model(output, means, first.tokenizers, first.config)
+    if languages := load_languages(folders[0]):
+        save_languages(output, languages)
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:

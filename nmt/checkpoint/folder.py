@@ -10,6 +10,7 @@ A checkpoint is a model folder that also contains the training state, so that tr
                            int8 matrices NAME and a float32 scale for each row in NAME.scale
     shortlist.safetensors  the target tokens to consider for each source token. It is added after training, and only if
                            it does not reduce the quality
+    languages.safetensors  a model that identifies the languages of the training text. It is added after training
     training.safetensors   the current weights and the optimizer's moments           } read only to
     state.json             the position in the data, the best score, the patience    } continue training
     checksums.sha256       the checksums of all these files
@@ -27,6 +28,7 @@ from torch.overrides import TorchFunctionMode
 
 from nmt.checkpoint.manifest import (
     CONFIG,
+    LANGUAGES,
     MANIFEST,
     SHORTLIST,
     TRAINING_STATE,
@@ -38,10 +40,11 @@ from nmt.checkpoint.run_folder import BEST, CHECKPOINTS
 from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.config.load import decode_yaml, dump_config, parse_config
 from nmt.config.schema import Config
+from nmt.data.check.languages import LanguageIdentifier
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.files import CHECKSUMS, add_file, reason, whole_folder
+from nmt.system.files import CHECKSUMS, add_file, reason, verify_checksums, whole_folder
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, tokenizer_files
@@ -300,6 +303,29 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
         return Shortlist(target_size=tokenizers.target.size, frequent=frequent, best=best)
     except (KeyError, ValueError) as error:
         raise ModelError(f"{path}: does not fit the vocabularies ({reason(error)}); copy the folder again") from error
+
+
+def save_languages(folder: Path, languages: LanguageIdentifier) -> None:
+    """Add a language identifier to a model folder, or replace it. If interrupted, this leaves the folder valid.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    add_file(folder, LANGUAGES, languages.to_bytes())
+
+
+def load_languages(folder: str | Path) -> LanguageIdentifier | None:
+    """Load the language identifier of a model, or return None if the model has none.
+
+    `folder` is a model folder, or the output folder of a training run. Only this file of the folder is read.
+
+    Raises:
+        ModelError: the folder does not exist, or the file is damaged or cannot be read.
+    """
+    path, most = find_model_folder(folder), MANIFEST[LANGUAGES].most
+    if LANGUAGES not in verify_checksums(path, limits={LANGUAGES: most}):
+        return None
+    return LanguageIdentifier.from_bytes(read_file(path / LANGUAGES, most), str(path / LANGUAGES))
 
 
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from nmt.errors import ModelError
 from nmt.system.files import CHECKSUMS, verify_checksums
 from nmt.tokenizers.base import MOST_BYTES
 
-CONFIG, WEIGHTS, SHORTLIST = "config.yaml", "model.safetensors", "shortlist.safetensors"
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+SHORTLIST, LANGUAGES = "shortlist.safetensors", "languages.safetensors"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
 
 
@@ -37,6 +38,7 @@ MANIFEST: dict[str, ManifestFile] = {
     "target.json": ManifestFile(most=MOST_BYTES),
     WEIGHTS: ManifestFile(most=4 << 30, required=True),
     SHORTLIST: ManifestFile(most=1 << 30),
+    LANGUAGES: ManifestFile(most=200_000),
     TRAINING_WEIGHTS: ManifestFile(most=16 << 30, reader="training", required=True),
     TRAINING_STATE: ManifestFile(most=16 << 20, reader="training", required=True),
 }

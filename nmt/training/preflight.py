@@ -1,14 +1,23 @@
 """Checks at the start of a training run, so that a mistake is reported at once and not after an hour."""
 
+import logging
+
 import torch
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, DataConfig
+from nmt.data.check.findings import Severity
+from nmt.data.check.run import check_corpora
+from nmt.data.check.screen import escape
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.errors import ConfigError, DataError
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.finetune import check_start
 from nmt.training.log import import_event_writer
+
+logger = logging.getLogger(__name__)
+
+_WARNINGS = 5  # about the text, at most
 
 
 def check_settings(config: Config, device: torch.device) -> None:
@@ -39,6 +48,21 @@ def check_new_training(config: Config) -> None:
         check_start(config.model, config.training.start_from)
     elif config.tokenizer.source_model:
         train_tokenizers(config.tokenizer, ())  # loads the configured tokenizer models and needs no text
+
+
+def warn_about_text(data: DataConfig) -> None:
+    """Log the worst faults of the text that a quick check finds, as at most five warnings.
+
+    Raises:
+        DataError: A corpus cannot be read.
+        MachineError: A file needs a package that is not installed.
+    """
+    found = [finding for finding in check_corpora(data, quick=True).findings if finding.severity >= Severity.WARNING]
+    for finding in found[:_WARNINGS]:
+        logger.warning("%s: %s", finding.place, escape(finding.message))
+    if found:
+        more = f"{len(found) - _WARNINGS} more faults, " if len(found) > _WARNINGS else ""
+        logger.info("nmt-check shows %sexamples and what to do; give it the same configuration and overrides", more)
 
 
 def _check_corpora(config: Config) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.manifest import SHORTLIST, verify_folder
+from nmt.checkpoint.manifest import LANGUAGES, SHORTLIST, verify_folder
 from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
@@ -26,8 +26,9 @@ from nmt.system.machine import choose_device, default_threads, keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.languages import add_languages
 from nmt.training.log import Log, NoLog, TrainingLog, log_file
-from nmt.training.preflight import check_new_training, check_settings
+from nmt.training.preflight import check_new_training, check_settings, warn_about_text
 from nmt.training.resume import Checkpoint, Position, find_checkpoint
 from nmt.training.shortlist import add_shortlist_to
 
@@ -77,6 +78,8 @@ def train(
             logger.info("nothing left to do: training ended after update %d; %s", position.update, advice)
             processes.once(lambda: checkpoints.choose_saved(position.best_update))
         else:
+            if not checkpoint:
+                processes.once(lambda: warn_about_text(config.data))
             trainer = build_trainer(config, checkpoints, device, processes, checkpoint)
             with stop_signals(alone=processes.world.size == 1, say=first) as stop:
                 log: Log = NoLog()
@@ -125,14 +128,21 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
 
 
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
-    """Add a shortlist to the best checkpoint, and remove the prepared data.
+    """Add a shortlist and the languages to the best checkpoint, and remove the prepared data.
 
     A rejected shortlist is not recorded, so it is learned and evaluated again if the finished run is resumed.
     """
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
-    if config.training.shortlist and best and SHORTLIST not in verify_folder(best):
-        try:
-            add_shortlist_to(best, config, prepared)
-        except (DataError, MachineError) as error:  # the corpora may have been removed since training
+    if best:
+        files = verify_folder(best)
+        try:  # the corpora may have been removed since training
+            if config.training.shortlist and SHORTLIST not in files:
+                add_shortlist_to(best, config, prepared)
+        except (DataError, MachineError) as error:
             logger.warning("no shortlist: %s", error)
+        try:
+            if LANGUAGES not in files:
+                add_languages(best, config.data)
+        except (DataError, MachineError) as error:
+            logger.warning("no identification of languages: %s", error)
     shutil.rmtree(prepared, ignore_errors=True)

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
-from nmt.checkpoint.folder import load_model
+from nmt.checkpoint.folder import load_languages, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.average import main
@@ -70,6 +70,7 @@ def test_averaging_independent_models_warns(run: Path, tmp_path: Path, capsys: p
         train(config, tmp_path / name)
         capsys.readouterr()
         assert main([str(run), str(tmp_path / name), "--output", str(tmp_path / f"mean-{name}")]) == 0
+        assert load_languages(tmp_path / f"mean-{name}")  # those of the first model
         assert (": not related to " in capsys.readouterr().err) == (name == "other")
 
 

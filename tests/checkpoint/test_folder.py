@@ -17,18 +17,22 @@ from nmt.checkpoint.folder import (
     build_network,
     dequantize,
     load_folder_config,
+    load_languages,
     load_model,
     load_training_state,
+    save_languages,
     save_model,
     save_shortlist,
     unique_weights,
 )
 from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.config.schema import Config
+from nmt.data.check.languages import LanguageIdentifier
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.files import add_file
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.types import EOS
@@ -92,6 +96,24 @@ def test_a_shortlist_is_saved_and_loaded(folder: Path, parts: tuple[Config, Toke
         assert np.array_equal(loaded.frequent, saved.frequent)
         assert np.array_equal(loaded.best, saved.best)
         assert {tensor.dtype for tensor in load_tensors(folder / "shortlist.safetensors").values()} == {torch.int32}
+
+
+def test_languages_are_saved_and_loaded(folder: Path) -> None:
+    assert load_languages(folder) is None
+    save_languages(folder, LanguageIdentifier.learn({"en": ["one two"], "de": ["eins zwei"]}))
+    loaded = load_languages(folder)
+    assert loaded
+    assert loaded.identify("eins")["de"] > loaded.identify("eins")["en"]
+    load_model(folder)
+    (folder / "languages.safetensors").write_bytes(bytes(10))
+    with pytest.raises(ModelError, match=r"languages\.safetensors: damaged or cut short"):
+        load_languages(folder)
+
+
+def test_languages_of_unlimited_size_are_refused(folder: Path) -> None:
+    add_file(folder, "languages.safetensors", bytes(200_001))
+    with pytest.raises(ModelError, match="at most 200,000 are allowed"):
+        load_languages(folder)
 
 
 def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, Tokenizers, Seq2Seq]) -> None:

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 import tiny
 
-from nmt.checkpoint.folder import load_model
+from nmt.checkpoint.folder import load_languages, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.train import main
 from nmt.config.load import dump_config
@@ -125,6 +125,15 @@ def test_resuming_after_a_signal_is_exact(config: Config, tmp_path: Path, monkey
     train(config, tmp_path / "parts", resume=True)
     assert learned.call_count == 2
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+def test_the_best_checkpoint_identifies_its_languages(prefix: Path, tmp_path: Path) -> None:
+    train(tiny.config(prefix, "training.max_updates=2", "training.shortlist=false"), tmp_path / "run")
+    languages = load_languages(tmp_path / "run")
+    assert languages
+    assert languages.languages == ("en", "de")
+    assert languages.identify("one two three")["en"] > 0.5
+    assert languages.identify("eins zwei drei")["de"] > 0.5
 
 
 SMALL = ("model.embedding_size=16", "model.encoder_size=16", "model.decoder_size=16", "training.batch_tokens=64")

@@ -1,0 +1,1 @@
+"""Checks of corpora: faults of training, validation and held-out text, and the languages of lines."""

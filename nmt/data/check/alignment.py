@@ -1,0 +1,180 @@
+"""The check of alignment: whether line N of the target is the translation of line N of the source.
+
+The lengths of a sentence and its translation correlate. If a line is missing on one side, each later line meets the
+translation of its neighbor, and the correlation collapses.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.check.chunks import Chunk, Place
+from nmt.data.check.findings import Finding, Severity
+
+_FEWEST = 150  # pairs of a part; the correlation of fewer says little
+_SPLIT = 4.0  # how far a sum of products wanders before a text is split there, in standard deviations
+_ALIGNED = 0.4  # the correlation of an aligned text; corpora have 0.6 to 0.95
+_COLLAPSED = 0.2  # the largest correlation of a misaligned part; loose translations of short lines have 0.3 and more
+_UNRELATED = 0.15  # below this correlation, the sides of a whole text are not translations
+_DIFFERENCE = 6.0  # standard deviations between the correlations of an aligned and of a misaligned part
+_SHIFTS = 30  # the largest number of missing lines that is looked for
+_REACH = 5 * _FEWEST  # lines in both directions, within which the place of a break is searched for
+_CLIP = 2**16 - 1
+
+Floats = NDArray[np.float64]
+Lengths = NDArray[np.uint16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """A part of a text whose sides do not belong together."""
+
+    start: int
+    """The index of its first pair."""
+    stop: int
+    """The index after its last pair."""
+    before: float | None
+    """The correlation of lengths where the text is aligned, or None if it is aligned nowhere."""
+    within: float
+    """The correlation of lengths in this part."""
+    shift: int
+    """The pairs fit if the target is moved by this many lines: line N belongs to target line N + shift. 0: unknown."""
+
+
+class Alignment:
+    """Texts whose sides are misaligned, from a line on or as a whole."""
+
+    def __init__(self) -> None:
+        self._lengths: dict[Place, list[tuple[Lengths, Lengths]]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        """Note the lengths of the lines."""
+        source, target = (np.minimum(side.lengths, _CLIP).astype(np.uint16) for side in chunk.sides)
+        self._lengths.setdefault(chunk.place, []).append((source, target))
+
+    def report(self) -> Iterable[Finding]:
+        """Report the misaligned parts of each text."""
+        for place, breaks in self.breaks().items():
+            total = sum(len(source) for source, _ in self._lengths[place])
+            for found in breaks:
+                yield _describe(found, place, total)
+
+    def breaks(self) -> dict[Place, list[Break]]:
+        """Return the misaligned parts of each text."""
+        found = {}
+        for place, parts in self._lengths.items():
+            source, target = (np.concatenate(side) for side in zip(*parts, strict=True))
+            found[place] = find_breaks(source, target)
+        return found
+
+
+def _describe(found: Break, place: Place, total: int) -> Finding:
+    first, last = found.start + 1, found.stop
+    count = found.stop - found.start
+    if found.before is None:
+        message = f"the sides are no translations of each other: their lengths correlate {found.within:.2f}"
+    else:
+        until = "on" if last == total else f"to {last:,}"
+        message = (
+            f"misaligned from about line {first:,} {until}: the lengths of the sides correlate "
+            f"{found.before:.2f} elsewhere, {found.within:.2f} there"
+        )
+    if found.shift:
+        lines, shorter, longer = abs(found.shift), place.files[found.shift < 0], place.files[found.shift > 0]
+        advice = (
+            f"{shorter} lacks {lines:,} line{'s' if lines > 1 else ''} near line {first:,}, or {longer} has too many; "
+            "correct the files, or let --fix move the lines"
+        )
+    else:
+        advice = "compare the files there; correct them, or leave out these pairs"
+    return Finding(
+        check="alignment",
+        severity=Severity.SEVERE,
+        place=place.name,
+        message=message,
+        advice=advice,
+        share=count / total,
+        line=first,
+        count=count,
+    )
+
+
+def find_breaks(source: Lengths, target: Lengths) -> list[Break]:
+    """Find the parts of a text that are misaligned, given the lengths of its lines, each of shape (N,)."""
+    x, y = np.log1p(source.astype(np.float64)), np.log1p(target.astype(np.float64))
+    if len(x) < _FEWEST or not x.std() or not y.std():
+        return []
+    parts = _split(x, y, 0, len(x))
+    figures = [(start, stop, correlate(x[start:stop], y[start:stop])) for start, stop in parts]
+    best = max((r for start, stop, r in figures if stop - start >= _FEWEST), default=0.0)
+    if best < _ALIGNED:
+        whole = correlate(x, y)
+        shift, fit = find_shift(x, y, 0, len(x))
+        if whole > _UNRELATED and fit < max(_ALIGNED, 2 * whole):
+            return []
+        return [Break(start=0, stop=len(x), before=None, within=whole, shift=shift if fit >= _ALIGNED else 0)]
+    breaks: list[Break] = []
+    for start, stop, r in figures:
+        certainty = float(np.subtract(*np.arctanh(np.clip([best, r], -0.999, 0.999)))) * np.sqrt(stop - start)
+        if r > best / 2 or certainty < _DIFFERENCE:
+            continue
+        shift, fit = find_shift(x, y, start, stop)
+        shift = shift if fit > max(_ALIGNED, 2 * r) else 0
+        if r > _COLLAPSED and not shift:
+            continue
+        first = _refine(x, y, start, shift) if shift and start else start
+        # A misaligned text is split, too, where the text changes.
+        same = (
+            breaks and (shift == breaks[-1].shift or not shift) and first - breaks[-1].stop < (_REACH if shift else 1)
+        )
+        if same:
+            breaks[-1] = replace(breaks[-1], stop=stop)
+        else:
+            breaks.append(Break(start=first, stop=stop, before=best, within=r, shift=shift))
+    return [replace(each, within=correlate(x[each.start : each.stop], y[each.start : each.stop])) for each in breaks]
+
+
+def correlate(x: Floats, y: Floats) -> float:
+    """Return the correlation of two series, or 0 if one of them is constant."""
+    x, y = x - x.mean(), y - y.mean()
+    norm = float(np.sqrt((x * x).sum() * (y * y).sum()))
+    return float((x * y).sum()) / norm if norm else 0.0
+
+
+def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]:
+    """Split a text where the product of the lengths, and so their correlation, changes (Page's CUSUM)."""
+    length = stop - start
+    if length < 2 * _FEWEST:
+        return [(start, stop)]
+    a, b = x[start:stop], y[start:stop]
+    products = (a - a.mean()) * (b - b.mean()) / max(a.std() * b.std(), 1e-9)
+    products = np.minimum(products, 4.0)  # so that a few very long pairs do not decide
+    sums = np.cumsum(products - products.mean())
+    inner = np.abs(sums[_FEWEST - 1 : length - _FEWEST])
+    place = int(inner.argmax()) + _FEWEST
+    if inner.max() < _SPLIT / 2 * products.std() * np.sqrt(length):
+        return [(start, stop)]
+    return _split(x, y, start, start + place) + _split(x, y, start + place, stop)
+
+
+def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]:
+    """Find the shift of the target that fits best in a part of a text, and the correlation with this shift."""
+    fits = {}
+    for shift in (shift for shift in range(-_SHIFTS, _SHIFTS + 1) if shift):
+        first, last = max(start, -shift), min(stop, len(x) - max(shift, 0))
+        if last - first >= _FEWEST:
+            fits[shift] = correlate(x[first:last], y[first + shift : last + shift])
+    shift = max(fits, key=lambda shift: fits[shift], default=0)
+    return shift, fits.get(shift, 0.0)
+
+
+def _refine(x: Floats, y: Floats, start: int, shift: int) -> int:
+    """Find the line after which a shift fits better than none, near the line `start`."""
+    first, last = max(0, start - _REACH, -shift), min(len(x) - max(shift, 0), start + _REACH)
+    ratio = float(np.median(y[:start] - x[:start]))
+    plain = np.minimum((y[first:last] - x[first:last] - ratio) ** 2, 4)
+    moved = np.minimum((y[first + shift : last + shift] - x[first:last] - ratio) ** 2, 4)
+    costs = np.concatenate([[0.0], np.cumsum(plain - moved)])
+    return first + int(costs.argmin())

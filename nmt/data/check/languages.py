@@ -1,0 +1,185 @@
+"""Language identification by naive Bayes over character n-grams, learned from the text of a corpus.
+
+Libraries know a few hundred large languages. A model of this kind knows exactly the languages of its training text,
+however small they are, and is stored with the translation model (languages.safetensors).
+
+The features are the 1- to 4-grams within a word, where the ends of the word count as characters. They are hashed into
+buckets. A table holds the log-probability of each bucket in each language, in 8 bits.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from nmt.data.check.letters import SPACE, read_letters
+from nmt.errors import ModelError
+from nmt.system.files import reason
+
+OTHER = "other"
+"""The name of the class of texts that are in none of the languages."""
+
+LINES_PER_LANGUAGE = 50_000  # more lines do not raise the accuracy
+
+_LONGEST = 4  # the length of the longest n-grams
+_TABLE_BYTES = 190_000  # the largest size of the table of all languages
+_STEP = 1 / 16  # the unit of the stored log-probabilities, in nats
+_SMOOTHING = 0.1  # added to the count of each bucket
+_HELD_BACK = 10  # one line in this many is not learned from, and shows the usual score of the language
+_FEW = 100  # of fewer lines, all are learned from
+_WEIGHT = 0.25  # of one n-gram in a probability, because the n-grams that share a letter are not independent
+# A text is in another language if its mean log-probability is this many nats, or this many standard deviations if that
+# is more, below that of the language. Lines of a foreign language lie 1.2 to 2 nats below it (docs/lab/check.md).
+_MARGIN, _DEVIATIONS = 0.9, 2.0
+_OTHER_PRIOR = -2.0  # the log-probability of OTHER relative to each of the languages, before the text is read
+_CHUNK = 5_000  # lines whose n-grams are computed at once
+_METADATA = "nmt"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineScores:
+    """The log-probabilities of lines in each language."""
+
+    totals: Floats
+    """The sum of the log-probabilities of all n-grams, shape (languages, lines)."""
+    counts: Floats
+    """The number of n-grams in each line, shape (lines,). It is 0 for lines without letters."""
+
+
+class LanguageIdentifier:
+    """A model that tells the languages of a corpus, and all other languages, apart."""
+
+    def __init__(
+        self, languages: Sequence[str], table: NDArray[np.uint8], usual: Sequence[float], margins: Sequence[float]
+    ) -> None:
+        """Build an identifier from its parts.
+
+        Args:
+            languages: the names of the languages.
+            table: negative log-probabilities in units of `_STEP`, shape (languages, buckets). The number of buckets is
+                a power of two.
+            usual: the mean log-probability of an n-gram in held-back lines of each language.
+            margins: how far below `usual` the mean of an n-gram in OTHER is.
+        """
+        self.languages = tuple(languages)
+        self._table, self._bits = table, table.shape[1].bit_length() - 1
+        self._usual, self._margins = np.array(usual), np.array(margins)
+
+    @classmethod
+    def learn(cls, texts: Mapping[str, Sequence[str]]) -> Self:
+        """Learn the languages of lines.
+
+        Args:
+            texts: the lines of each language. At most `LINES_PER_LANGUAGE` lines, evenly spread, are used.
+        """
+        bits = (_TABLE_BYTES // max(1, len(texts))).bit_length() - 1
+        used = {name: lines[:: -(-len(lines) // LINES_PER_LANGUAGE) or 1] for name, lines in texts.items()}
+        rows = [
+            _learn_row([line for i, line in enumerate(lines) if i % _HELD_BACK or len(lines) < _FEW], bits)
+            for lines in used.values()
+        ]
+        draft = cls(tuple(texts), np.stack(rows), [0.0] * len(rows), [0.0] * len(rows))
+        usual, margins = [], []
+        for row, lines in enumerate(used.values()):
+            held_back = draft.score_lines(lines[::_HELD_BACK])
+            spoken = held_back.counts > 0
+            means = held_back.totals[row][spoken] / held_back.counts[spoken]
+            usual.append(float(np.median(means)) if len(means) else 0.0)
+            margins.append(max(_MARGIN, _DEVIATIONS * float(means.std())) if len(means) else _MARGIN)
+        return cls(draft.languages, draft._table, usual, margins)
+
+    def identify(self, text: str) -> dict[str, float]:
+        """Return the probability of each language, and of `OTHER`, which sum to 1.
+
+        The shorter a text, the less certain is the result. For a text without letters it says nothing.
+        """
+        probabilities = self.identify_lines([text.replace("\n", " ")])[:, 0].tolist()
+        return dict(zip((*self.languages, OTHER), probabilities, strict=True))
+
+    def identify_lines(self, lines: Sequence[str]) -> Floats:
+        """Return the probabilities of `identify` for many lines, shape (languages + 1, lines). The last row is OTHER.
+
+        A line must not contain line feeds.
+        """
+        scores = self.score_lines(lines)
+        other = (self._usual - self._margins)[:, None] * scores.counts + _OTHER_PRIOR / _WEIGHT
+        nearest = scores.totals.argmax(axis=0)
+        logits = np.concatenate([scores.totals, other[nearest, np.arange(len(nearest))][None]]) * _WEIGHT
+        logits -= logits.max(axis=0)
+        probabilities: Floats = np.exp(logits) / np.exp(logits).sum(axis=0)
+        return probabilities
+
+    def score_lines(self, lines: Sequence[str]) -> LineScores:
+        """Compute the log-probabilities of lines, which contain no line feeds, in each language."""
+        totals, counts = np.zeros((len(self.languages), len(lines))), np.zeros(len(lines))
+        for begin in range(0, len(lines), _CHUNK):
+            part = lines[begin : begin + _CHUNK]
+            where = slice(begin, begin + len(part))
+            for buckets, owners in _find_buckets(part, self._bits):
+                counts[where] += np.bincount(owners, minlength=len(part))
+                for row, table in enumerate(self._table):
+                    totals[row, where] -= np.bincount(owners, weights=table[buckets], minlength=len(part)) * _STEP
+        return LineScores(totals=totals, counts=counts)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a .safetensors file, which `from_bytes` reads."""
+        about = {"languages": self.languages, "usual": self._usual.tolist(), "margins": self._margins.tolist()}
+        return save({"table": self._table}, metadata={_METADATA: json.dumps(about)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, where: str) -> Self:
+        """Read what `to_bytes` returned.
+
+        Raises:
+            ModelError: the content is damaged. The message contains `where`, the path of the file.
+        """
+        try:
+            table = load(content)["table"]
+            size = int.from_bytes(content[:8], "little")
+            about = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_METADATA])
+            languages = [str(name) for name in about["languages"]]
+            usual, margins = ([float(number) for number in about[key]] for key in ("usual", "margins"))
+            if table.dtype != np.uint8 or table.ndim != 2:
+                raise ValueError("its table has another type")
+            if not len(languages) == len(usual) == len(margins) == len(table) > 0 or table.shape[1].bit_count() != 1:
+                raise ValueError("its sizes do not agree")
+            return cls(languages, table, usual, margins)
+        except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise ModelError(f"{where}: cannot be read ({reason(error)}); copy the whole folder again") from error
+
+
+def _learn_row(lines: Sequence[str], bits: int) -> NDArray[np.uint8]:
+    """Compute the row of a language in the table: negative log-probabilities of the buckets, in units of `_STEP`."""
+    counts = np.full(2**bits, _SMOOTHING)
+    for begin in range(0, len(lines), _CHUNK):
+        for buckets, _ in _find_buckets(lines[begin : begin + _CHUNK], bits):
+            counts += np.bincount(buckets, minlength=2**bits)
+    row: NDArray[np.uint8] = np.clip(np.round(-np.log(counts / counts.sum()) / _STEP), 0, 255).astype(np.uint8)
+    return row
+
+
+def _find_buckets(lines: Sequence[str], bits: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
+    """Yield, for each length of n-grams, the buckets of all n-grams and the index of the line of each n-gram.
+
+    An n-gram has a space only at its ends, so it never reaches into another line.
+    """
+    letters = read_letters(lines, numbers=False)
+    codes, spaces = letters.codes, letters.codes == SPACE
+    hashes = codes
+    for length in range(1, _LONGEST + 1):
+        if length > 1:
+            hashes = hashes[:-1] * np.uint32(0x01000193) + codes[length - 1 :]
+        count = len(hashes)
+        inside = [spaces[place : place + count] for place in (range(1, length - 1) if length > 1 else (0,))]
+        valid = ~np.logical_or.reduce(inside) if inside else np.ones(count, dtype=np.bool_)
+        owners = letters.lines[min(1, length - 1) :][:count]
+        buckets = (hashes ^ np.uint32(length * 0x9E3779B1 & 0xFFFFFFFF)) * np.uint32(0x85EBCA6B)
+        buckets = ((buckets ^ (buckets >> np.uint32(15))) * np.uint32(0xC2B2AE35)) >> np.uint32(32 - bits)
+        yield buckets[valid], owners[valid]

@@ -1,0 +1,228 @@
+"""Checks of single lines and pairs. To add a check of this kind, write a function and list it in RULES."""
+
+import itertools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config.schema import DataConfig
+from nmt.data.check.chunks import SIDES, Chunk, Place, Side
+from nmt.data.check.findings import Example, Finding, Severity
+
+_EXAMPLES = 3
+_EMPTY = re.compile(r"(?m)^[^\S\n]*$")
+_ODD_SPACES = re.compile(r"(?m)^[^\S\n]+|[^\S\n]+$|[^\S\n]{2,}|[^\S\n ]")
+# Zero-width characters, soft hyphens, marks of direction and controls. Joiners (200c, 200d) belong to some scripts.
+INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0e-\x1b\x7f-\x9f]")
+_MOJIBAKE = re.compile("Ã[\u0080-\u00bf¼¶¤Ÿ©¨]|â€[\u0080-\u00bf™œ“”\u009d]|Â[\u00a0-\u00bf]")
+_CHARACTERS_PER_TOKEN = 6  # of long tokens, so that a line with more characters has more than `data.max_length` tokens
+_LOPSIDED_LENGTH = 20  # characters of the longer side; the ratio of shorter texts says little
+_UNTRANSLATED_LETTERS = 15  # shorter lines, such as names, may be equal in both languages
+
+Indices = Sequence[int] | NDArray[np.int64]
+"""The indices of lines within a chunk, in ascending order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A fault of single lines."""
+
+    name: str
+    find_lines: Callable[[Side], Indices] | None = None
+    """The function that returns the indices of the lines with the fault, for a fault of single lines."""
+    find_pairs: Callable[[Chunk, DataConfig], Indices] | None = None
+    """The function that returns the indices of the pairs with the fault, for a fault of pairs."""
+    message: str
+    """What follows the number of lines in the message."""
+    advice: str
+    severity: Severity
+    least: float = 0.0
+    """The smallest share of the lines that is reported."""
+    fewest: int = 1
+    """The smallest number of lines that is reported."""
+    severe: float = 2.0
+    """The share of the lines from which the fault is severe."""
+
+
+def find_matches(side: Side, pattern: re.Pattern[str]) -> NDArray[np.int64]:
+    """Return the indices of the lines in which a pattern, which matches no line feed, occurs."""
+    places = np.fromiter((match.start() for match in pattern.finditer(side.text)), dtype=np.int64)
+    return np.unique(np.searchsorted(side.starts, places, "right") - 1)
+
+
+def _find_empty(side: Side) -> Indices:
+    return find_matches(side, _EMPTY)
+
+
+def _find_spaces(side: Side) -> Indices:
+    return np.setdiff1d(find_matches(side, _ODD_SPACES), _find_empty(side))
+
+
+def _find_invisible(side: Side) -> Indices:
+    return find_matches(side, INVISIBLE)
+
+
+def _find_mojibake(side: Side) -> Indices:
+    return find_matches(side, _MOJIBAKE)
+
+
+def _find_decomposed(side: Side) -> Indices:
+    if unicodedata.is_normalized("NFC", side.text):
+        return ()
+    return [index for index, line in enumerate(side.lines) if not unicodedata.is_normalized("NFC", line)]
+
+
+def _find_unreadable(side: Side) -> Indices:
+    return [index for index, line in enumerate(side.lines) if "\ufffd" in line] if "\ufffd" in side.text else ()
+
+
+def _find_long(chunk: Chunk, data: DataConfig) -> Indices:
+    longer = np.maximum(chunk.sides[0].lengths, chunk.sides[1].lengths)
+    return np.flatnonzero(longer > _CHARACTERS_PER_TOKEN * data.max_length)
+
+
+def find_lopsided(chunk: Chunk, data: DataConfig) -> Indices:
+    """Find pairs with a side that is longer than usual, compared with the other side, by more than `data.max_ratio`."""
+    source, target = (side.lengths for side in chunk.sides)
+    ratios = np.log((source + 1) / (target + 1))
+    longer = np.maximum(source, target) >= _LOPSIDED_LENGTH
+    both = np.minimum(source, target) > 0  # empty sides are another fault
+    return np.flatnonzero(longer & both & (np.abs(ratios - np.median(ratios)) > np.log(data.max_ratio)))
+
+
+def find_untranslated(chunk: Chunk, data: DataConfig) -> Indices:  # noqa: ARG001 - all functions of pairs take it
+    """Find pairs with the same letters and numbers on both sides."""
+    source, target = chunk.sides
+    return np.flatnonzero((source.keys == target.keys) & (source.letter_counts >= _UNTRANSLATED_LETTERS))
+
+
+RULES = (
+    Rule(
+        name="untranslated",
+        find_pairs=find_untranslated,
+        message="have the same text on both sides",
+        advice="leave them out (--fix does): the model learns to copy",
+        severity=Severity.WARNING,
+        least=0.003,
+        fewest=3,
+        severe=0.2,
+    ),
+    Rule(
+        name="unreadable",
+        find_lines=_find_unreadable,
+        message="are not UTF-8",
+        advice="convert the file, for example: iconv -f latin1 -t utf-8",
+        severity=Severity.WARNING,
+        severe=0.05,
+    ),
+    Rule(
+        name="mojibake",
+        find_lines=_find_mojibake,
+        message="have letters of a wrong encoding",
+        advice="repair the file, for example with ftfy",
+        severity=Severity.WARNING,
+        fewest=3,
+    ),
+    Rule(
+        name="decomposed",
+        find_lines=_find_decomposed,
+        message="have letters and accents as separate characters (not NFC)",
+        advice="compose them in all files (--fix does)",
+        severity=Severity.WARNING,
+        least=0.001,
+        fewest=3,
+    ),
+    Rule(
+        name="empty",
+        find_lines=_find_empty,
+        message="have no text",
+        advice="nothing in training, which leaves them out; look for lost text if there are many",
+        severity=Severity.NOTE,
+        least=0.001,
+        severe=0.3,
+    ),
+    Rule(
+        name="lopsided",
+        find_pairs=find_lopsided,
+        message="have one side that is many times as long as the other, compared with the other pairs",
+        advice="read some of them; training leaves out those above data.max_ratio (--fix leaves out all)",
+        severity=Severity.NOTE,
+        least=0.01,
+        severe=0.3,
+    ),
+    Rule(
+        name="long",
+        find_pairs=_find_long,
+        message="have a side that is probably longer than data.max_length",
+        advice="split them into sentences, or they are left out of training",
+        severity=Severity.NOTE,
+        least=0.002,
+    ),
+    Rule(
+        name="spaces",
+        find_lines=_find_spaces,
+        message="begin or end with spaces, or have double or unusual spaces",
+        advice="replace them by single spaces (--fix does)",
+        severity=Severity.NOTE,
+        least=0.02,
+    ),
+    Rule(
+        name="invisible",
+        find_lines=_find_invisible,
+        message="have invisible characters",
+        advice="remove them (--fix does)",
+        severity=Severity.NOTE,
+        least=0.001,
+        fewest=3,
+    ),
+)
+
+
+class LineRules:
+    """The faults that RULES find."""
+
+    def __init__(self, data: DataConfig, rules: Sequence[Rule] = RULES) -> None:
+        self._data, self._rules = data, rules
+        self._totals: Counter[Place] = Counter()
+        self._counts: Counter[tuple[str, Place, int]] = Counter()
+        self._examples: dict[tuple[str, Place, int], list[tuple[int, str]]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        """Count the lines with each fault."""
+        self._totals[chunk.place] += len(chunk)
+        for rule in self._rules:
+            found = [(side, rule.find_lines(chunk.sides[side])) for side in SIDES] if rule.find_lines else []
+            found += [(0, rule.find_pairs(chunk, self._data))] if rule.find_pairs else []
+            for side, indices in found:
+                if len(indices):
+                    key = (rule.name, chunk.place, side)
+                    self._counts[key] += len(indices)
+                    examples = self._examples.setdefault(key, [])
+                    for index in map(int, itertools.islice(indices, _EXAMPLES - len(examples))):
+                        examples.append((chunk.first + index, chunk.sides[side].lines[index]))
+
+    def report(self) -> Iterable[Finding]:
+        """Report the faults that enough lines have."""
+        rules = {rule.name: rule for rule in self._rules}
+        for (name, place, side), count in self._counts.items():
+            rule, share = rules[name], count / self._totals[place]
+            if share < rule.least or count < rule.fewest:
+                continue
+            examples = self._examples[(name, place, side)]
+            things = "pairs" if rule.find_pairs else "lines"
+            yield Finding(
+                check=name,
+                severity=Severity.SEVERE if share >= rule.severe else rule.severity,
+                place=place.name if rule.find_pairs else place.files[side],
+                message=f"{count:,} of {self._totals[place]:,} {things} ({share:.1%}) {rule.message}",
+                advice=rule.advice,
+                share=share,
+                line=examples[0][0] + 1,
+                count=count,
+                examples=tuple(Example(where=place.locate(side, index), text=text) for index, text in examples),
+            )

@@ -1,0 +1,186 @@
+"""Checks of text that occurs twice: duplicates, training pairs in validation or test text, boilerplate."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.check.chunks import SIDES, Chunk, Place, Sample
+from nmt.data.check.findings import Example, Finding, Severity
+from nmt.data.check.letters import Keys
+from nmt.data.cleaning import SeenHashes, contains
+
+_DUPLICATES = 0.02  # the share of duplicates that is reported: many honest corpora repeat short sentences
+_LEAKS = 0.005  # the share of validation pairs that also occur in training; below it a note, because chance is enough
+_LEAKED_PAIRS = 20  # or this number of pairs
+_SHORT = 15  # letters of both sides; shorter pairs, such as greetings, recur by chance
+_BOILERPLATE = 0.001  # the share of the lines that are one and the same text
+_BOILERPLATE_LENGTH = 20  # characters; shorter lines are words such as "Yes."
+_BOILERPLATE_COUNT = 20
+_EXAMPLES = 3
+
+
+class Duplicates:
+    """Pairs that occur several times in the training text."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Place, SeenHashes] = {}
+        self._count: Counter[Place] = Counter()
+        self._total: Counter[Place] = Counter()
+        self._examples: dict[Place, list[Example]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        """Count the pairs that an earlier pair of the corpus equals."""
+        if chunk.place.set != "train":
+            return
+        place, sources = chunk.place, chunk.sides[0].lines
+        hashes = np.fromiter(map(hash, zip(*(side.lines for side in chunk.sides), strict=True)), np.int64, len(chunk))
+        repeated = np.flatnonzero(~self._seen.setdefault(place, SeenHashes()).add(hashes.view(np.uint64)))
+        self._total[place] += len(chunk)
+        self._count[place] += len(repeated)
+        examples = self._examples.setdefault(place, [])
+        for index in repeated[: _EXAMPLES - len(examples)].tolist():
+            examples.append(Example(where=place.locate(0, chunk.first + index), text=sources[index]))
+
+    def report(self) -> Iterable[Finding]:
+        """Report corpora with many duplicates."""
+        for place, count in self._count.items():
+            share = count / self._total[place]
+            if share >= _DUPLICATES:
+                yield Finding(
+                    check="duplicates",
+                    severity=Severity.NOTE,
+                    place=place.name,
+                    message=f"{count:,} of {self._total[place]:,} pairs ({share:.0%}) repeat an earlier pair",
+                    advice="nothing, as long as data.drop_duplicates is true",
+                    share=share,
+                    count=count,
+                    examples=tuple(self._examples[place]),
+                )
+
+
+class Leakage:
+    """Validation or held-out pairs that also occur in the training text, exactly or in their letters and numbers."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Place, list[tuple[Keys, NDArray[np.int64]]]] = {}
+        self._examples: dict[Place, dict[int, str]] = {}
+        self._table: tuple[Keys, NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._places: list[Place] = []
+        self._leaks: dict[Place, dict[int, tuple[str, bool]]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        """Note the pairs of validation and held-out text, and look up those of training text."""
+        keys, exact = (
+            combine_keys(chunk),
+            np.fromiter(map(hash, zip(*(side.lines for side in chunk.sides), strict=True)), np.int64, len(chunk)),
+        )
+        if chunk.place.set != "train":
+            self._parts.setdefault(chunk.place, []).append((keys, exact))
+            return
+        if self._table is None:
+            self._table = self._build_table()
+        known, owners, exacts = self._table
+        for index in np.flatnonzero(contains(known, keys) & (keys > 0)).tolist():
+            where = chunk.place.locate(0, chunk.first + index)
+            first, last = np.searchsorted(known, keys[index], "left"), np.searchsorted(known, keys[index], "right")
+            for row in range(int(first), int(last)):
+                place, line = self._places[int(owners[row, 0])], int(owners[row, 1])
+                same = bool(exacts[row] == exact[index])
+                before = self._leaks.setdefault(place, {}).get(line)
+                if before is None or (same and not before[1]):
+                    self._leaks[place][line] = (where, same)
+
+    def _build_table(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.int64]]:
+        """Return sorted keys, the place and the line of each of them (N, 2), and the hashes of the exact text."""
+        self._places = list(self._parts)
+        keys = [np.empty(0, dtype=np.uint64)]
+        owners, exacts = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+        for number, parts in enumerate(self._parts.values()):
+            keys += [part for part, _ in parts]
+            exacts += [part for _, part in parts]
+            count = sum(len(part) for part, _ in parts)
+            owners.append(np.stack([np.full(count, number), np.arange(count)], axis=1))
+        joined = np.concatenate(keys)
+        order = np.argsort(joined, kind="stable")
+        return joined[order], np.concatenate(owners)[order], np.concatenate(exacts)[order]
+
+    def report(self) -> Iterable[Finding]:
+        """Report sets of which pairs occur in the training text."""
+        for place, leaks in self._leaks.items():
+            total = sum(len(keys) for keys, _ in self._parts[place])
+            exact = sum(same for _, same in leaks.values())
+            loose, share = len(leaks) - exact, len(leaks) / total
+            serious = len(leaks) >= _LEAKED_PAIRS or share >= _LEAKS
+            if len(leaks) < 2:
+                continue
+            kinds = [
+                f"{exact:,} exactly" if exact else "",
+                f"{loose:,} with other case, punctuation or spaces" if loose else "",
+            ]
+            advice = "leave these pairs out of the training text (--fix does), or scores are too high"
+            if not loose:
+                advice = "data.drop_overlap leaves them out of training; keep it true"
+            first = sorted(leaks.items(), key=lambda item: item[1][1])[:_EXAMPLES]
+            yield Finding(
+                check="leakage",
+                severity=Severity.WARNING if serious and loose else Severity.NOTE,
+                place=place.name,
+                message=f"{len(leaks):,} of {total:,} pairs ({share:.1%}) are in the training text, "
+                + " and ".join(kind for kind in kinds if kind),
+                advice=advice,
+                share=share,
+                line=min(leaks) + 1,
+                count=len(leaks),
+                examples=tuple(
+                    Example(where=place.locate(0, line), text=f"also {where}") for line, (where, _) in first
+                ),
+            )
+
+
+def combine_keys(chunk: Chunk) -> Keys:
+    """Return a hash of the letters and numbers of each pair, or 0 for pairs that are short or lack a side."""
+    source, target = (side.keys for side in chunk.sides)
+    pairs: Keys = (source * np.uint64(0x9E3779B97F4A7C15)) ^ target
+    lengths = chunk.sides[0].letter_counts + chunk.sides[1].letter_counts
+    return np.where((source > 0) & (target > 0) & (lengths >= _SHORT), pairs, np.uint64(0))
+
+
+class Boilerplate:
+    """Lines that recur very often, such as notices and headings."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+
+    def add(self, chunk: Chunk) -> None:
+        """Do nothing, because the check reads the sample."""
+
+    def report(self) -> Iterable[Finding]:
+        """Report the most frequent long lines of each side of each training corpus."""
+        counts: dict[tuple[Place, int], Counter[str]] = {}
+        totals: Counter[Place] = Counter()
+        for chunk in self._sample:
+            if chunk.place.set == "train":
+                totals[chunk.place] += len(chunk)
+                for side in SIDES:
+                    long = (line for line in chunk.sides[side].lines if len(line) >= _BOILERPLATE_LENGTH)
+                    counts.setdefault((chunk.place, side), Counter()).update(long)
+        for (place, side), counter in counts.items():
+            fewest = max(_BOILERPLATE_COUNT, _BOILERPLATE * totals[place])
+            frequent = [(text, count) for text, count in counter.most_common(50) if count >= fewest]
+            if frequent:
+                count, share = sum(count for _, count in frequent), sum(count for _, count in frequent) / totals[place]
+                texts = "the same text" if len(frequent) == 1 else f"one of {len(frequent)} texts"
+                yield Finding(
+                    check="boilerplate",
+                    severity=Severity.NOTE,
+                    place=place.files[side],
+                    message=f"{share:.1%} of the lines are {texts}",
+                    advice="keep one copy of each if this is boilerplate",
+                    share=share,
+                    count=count * self._sample.step,
+                    examples=tuple(
+                        Example(where=f"{count:,} times", text=text) for text, count in frequent[:_EXAMPLES]
+                    ),
+                )

@@ -1,0 +1,141 @@
+"""Checking the corpora of a configuration: one pass over each, all checks, and the findings, worst first.
+
+To add a check of single lines, list a rule in RULES (nmt/data/check/lines.py). To add any other check, write a class
+with the methods of `Check` (nmt/data/check/findings.py) and list it in `check_corpora`.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.data.check.alignment import Alignment, Break
+from nmt.data.check.characters import UnseenCharacters, Variants
+from nmt.data.check.chunks import CHUNK, Chunk, Place, Sample, Set, Side
+from nmt.data.check.differences import Case, UnseenWords
+from nmt.data.check.findings import Check, Finding, Severity
+from nmt.data.check.languages import LanguageIdentifier
+from nmt.data.check.lines import LineRules
+from nmt.data.check.repeats import Boilerplate, Duplicates, Leakage
+from nmt.data.check.sides import Languages
+from nmt.data.cleaning import split_chunks
+from nmt.data.pair import Pair
+from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.errors import DataError
+
+SAMPLE_BYTES = 64_000_000
+"""The size of the text from which languages are learned. Of more text, an even sample is taken."""
+
+_QUICK_PAIRS, _QUICK_CHUNKS, _QUICK_STEP = 4_000, 2, 32  # of a quick check; the first chunks are always checked
+
+SETS: tuple[Set, ...] = ("valid", "held_out", "train")  # training text last, because checks look up the others in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The findings about corpora, worst first."""
+
+    findings: tuple[Finding, ...]
+    pairs: dict[Place, int]
+    """The number of pairs of each corpus."""
+    step: int
+    """One pair in this many was read by the checks of languages and of boilerplate."""
+    identifier: LanguageIdentifier | None = None
+    """The languages of the training text."""
+    breaks: Mapping[Place, Sequence[Break]] = field(default_factory=dict)
+    """The misaligned parts of each corpus."""
+    apostrophes: tuple[str | None, str | None] = (None, None)
+    """For each side, the apostrophe to use where the text has several."""
+
+    @property
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding, or None without findings."""
+        return max((finding.severity for finding in self.findings), default=None)
+
+
+def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
+    """Check the training, validation and held-out corpora of a configuration. Each of them is read once.
+
+    Args:
+        data: the corpora, the languages and the limits.
+        quick: whether to look only for faults that cost much, in a part of the text: the lengths of all training pairs,
+            the text of every 32nd 2,000 pairs, and the first 4,000 pairs of streams and of the other sets.
+
+    Raises:
+        DataError: a corpus is missing, cannot be read, or has no text. A corpus that breaks off is a finding instead.
+        MachineError: the package that reads .zst files is needed but not installed.
+    """
+    sample = Sample(SAMPLE_BYTES)
+    alignment, languages, variants = Alignment(), Languages(sample), Variants()
+    checks: list[Check] = [languages, variants, Leakage(), Case(), LineRules(data)]
+    if not quick:
+        checks += [UnseenWords(), UnseenCharacters(), Boilerplate(sample), Duplicates()]
+    findings, pairs = list[Finding](), dict[Place, int]()
+    for name in SETS:
+        for corpus in getattr(data, name):
+            place = locate(corpus, data, name)
+            pairs[place] = 0
+            limit = _QUICK_PAIRS if quick and (corpus.streaming or name != "train") else None
+            try:
+                for number, chunk in enumerate(read_chunks(corpus, data, place, limit)):
+                    pairs[place] += len(chunk)
+                    alignment.add(chunk)
+                    if quick and number >= _QUICK_CHUNKS and number % _QUICK_STEP:
+                        continue
+                    sample.add(chunk)
+                    for check in checks:
+                        check.add(chunk)
+            except DataError as error:
+                if not pairs[place]:
+                    raise
+                findings.append(_report_end(place, error))
+            if not pairs[place]:
+                raise DataError(f"data.{name}: {place.name}: contains no sentence pairs; check the file")
+    for check in (alignment, *checks):
+        findings += check.report()
+    findings.sort(key=lambda finding: (-finding.severity, -finding.share, finding.check, finding.place))
+    return Report(
+        findings=tuple(findings),
+        pairs=pairs,
+        step=sample.step,
+        identifier=languages.identifier,
+        breaks=alignment.breaks(),
+        apostrophes=variants.choose_apostrophes(),
+    )
+
+
+def locate(corpus: CorpusConfig, data: DataConfig, name: Set) -> Place:
+    """Return how findings name a corpus. Raises DataError: a file is missing."""
+    files = [str(file) for file in corpus_files(corpus, data)] if corpus.dataset is None else [describe(corpus)]
+    return Place(set=name, name=describe(corpus), files=(files[0], files[-1]), languages=data.languages(corpus))
+
+
+def read_chunks(corpus: CorpusConfig, data: DataConfig, place: Place, limit: int | None = None) -> Iterator[Chunk]:
+    """Read a corpus in chunks. The pairs before an unreadable one are yielded before the error is raised."""
+    pairs, error = read_pairs(corpus, data), list[DataError]()
+
+    def read_until_error() -> Iterator[Pair]:
+        try:
+            yield from itertools.islice(pairs, limit)
+        except DataError as raised:
+            error.append(raised)
+
+    first = 0
+    for chunk in split_chunks(read_until_error(), CHUNK):
+        source, target = zip(*(pair.sides for pair in chunk), strict=True)
+        yield Chunk(place=place, first=first, sides=(Side(source), Side(target)))
+        first += len(chunk)
+    if error:
+        raise error[0]
+
+
+def _report_end(place: Place, error: DataError) -> Finding:
+    message, _, advice = str(error).partition("; ")
+    return Finding(
+        check="unreadable-end",
+        severity=Severity.SEVERE,
+        place=place.name,
+        message=message,
+        advice=advice or "correct the file",
+        share=1.0,
+    )

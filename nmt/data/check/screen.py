@@ -1,0 +1,83 @@
+"""The result of checks as a screen for people and as JSON for programs."""
+
+import dataclasses
+import json
+import os
+import textwrap
+from collections.abc import Sequence
+
+from nmt.data.check.findings import Finding, Severity
+from nmt.data.check.run import Report
+
+_WIDTH = 100  # characters of a line, after the label
+_LABEL = 9  # characters of the label: severe, warning or note
+_LINES = 40  # of the findings; examples are left out to stay below it
+_EXAMPLES = 2  # of a finding
+
+
+def write_screen(report: Report) -> str:
+    """Write findings for people, worst first, with examples as long as they fit on one screen."""
+    folder = _find_folder([path for place in report.pairs for path in (place.name, *place.files)])
+    sizes = ", ".join(f"{place.name.removeprefix(folder)} ({count:,} pairs)" for place, count in report.pairs.items())
+    head = _wrap(f"checked {f'in {folder}: ' if folder else ''}{sizes}", indent="    ")
+    if not report.findings:
+        return "\n".join([*head, "nothing found"])
+    for examples in reversed(range(_EXAMPLES + 1)):
+        lines, told = list[str](), set[str]()
+        for finding in report.findings:
+            lines += _write_finding(finding, examples, folder, advise=finding.advice not in told)
+            told.add(finding.advice)
+        if len(lines) <= _LINES:
+            break
+    counts = [
+        f"{number} {severity.name.lower()}{'s' if number > 1 and severity != Severity.SEVERE else ''}"
+        for severity in reversed(Severity)
+        if (number := sum(finding.severity == severity for finding in report.findings))
+    ]
+    sampled = f"; languages and repeated lines in 1 of {report.step} pairs" if report.step > 1 else ""
+    return "\n".join([*head, *lines, ", ".join(counts) + sampled])
+
+
+def _find_folder(paths: Sequence[str]) -> str:
+    """Return the path of the folder that all paths begin with, with a slash, or nothing."""
+    prefix = os.path.commonprefix(paths)  # noqa: RUF071 - it is cut at its last slash
+    return prefix[: prefix.rfind("/") + 1]
+
+
+def _write_finding(finding: Finding, examples: int, folder: str, *, advise: bool) -> list[str]:
+    """Write the lines of a finding. A note has one example less than the others, and advice is given only once."""
+    lines = _wrap(f"{finding.place.removeprefix(folder)}: {escape(_shorten(finding.message, folder))}")
+    for example in finding.examples[: max(0, examples - (finding.severity == Severity.NOTE))]:
+        where = f"   {example.where.removeprefix(folder)}  "
+        text, room = escape(_shorten(example.text, folder)), _WIDTH - len(where)
+        lines.append(where + (text if len(text) <= room else f"{text[: max(0, room - 3)]}..."))
+    if advise:
+        lines += _wrap(f"-> {_shorten(finding.advice, folder)}", indent="   ")
+    label = f"{finding.severity.name.lower():<{_LABEL}}"
+    return [f"{' ' * _LABEL if number else label}{line}" for number, line in enumerate(lines)]
+
+
+def _shorten(text: str, folder: str) -> str:
+    """Leave out the folder of file names."""
+    return text.replace(folder, "") if folder else text
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+
+
+def escape(text: str) -> str:
+    """Replace control characters, which a terminal would obey, by their codes."""
+    return "".join(char if char.isprintable() else f"<{ord(char):04X}>" for char in text)
+
+
+def write_json(report: Report) -> str:
+    """Write everything that was found as one JSON object."""
+    corpora = [
+        {"set": place.set, "name": place.name, "files": list(dict.fromkeys(place.files)), "pairs": count}
+        for place, count in report.pairs.items()
+    ]
+    findings = [
+        {**dataclasses.asdict(finding), "severity": finding.severity.name.lower()} for finding in report.findings
+    ]
+    return json.dumps({"corpora": corpora, "findings": findings}, ensure_ascii=False, indent=2)

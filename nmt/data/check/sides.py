@@ -1,0 +1,253 @@
+"""Checks of language and script: swapped sides, lines in the wrong language, files in the wrong language."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.check.chunks import SIDES, Chunk, Place, Sample
+from nmt.data.check.findings import Example, Finding, Severity
+from nmt.data.check.languages import LINES_PER_LANGUAGE, OTHER, LanguageIdentifier
+from nmt.data.check.names import (
+    FUNCTION_WORDS,
+    expected_script,
+    guess_language,
+    name_language,
+    script_of,
+    share_of_words,
+    short_code,
+)
+
+SURE = 0.99  # the probability of another language from which a line counts
+LETTERS = 20  # shorter lines, such as names, do not tell their language
+_SWAPPED = 0.002  # the share of swapped pairs that is reported
+_FOREIGN = 0.01  # the share of lines in another language that is reported
+# The same where the language is unknown: there, other sets may be of another domain, which looks like another language.
+_UNKNOWN, _UNKNOWN_OTHER_SET = 0.02, 0.3
+_FEWEST = 10  # such lines
+_SEVERE = 0.2  # the share of swapped or foreign lines that is severe
+_RELEARN = 0.005  # the share of foreign lines after which the languages are learned again without them
+_KNOWN_SHARE = 0.15  # the share of frequent words by which a text is taken for a language
+_KNOWN_FACTOR = 1.7  # how many times as many frequent words as of the expected language it must have
+_STRANGE_SHARE = 0.3  # the share, where nothing is known about the expected language
+_WORDS = 300  # the number of words from which a whole file is judged
+_NAMED_SHARE = 0.2  # the share of frequent words by which foreign lines are named
+_EXAMPLES = 3
+
+
+@dataclass
+class _Side:
+    """What is found on one side of a corpus."""
+
+    lines: int = 0
+    """The number of lines with enough letters."""
+    words: Counter[str] = field(default_factory=Counter)
+    foreign: Counter[str] = field(default_factory=Counter)
+    """The number of lines in each other language of the corpora, or in OTHER."""
+    foreign_words: Counter[str] = field(default_factory=Counter)
+    """The words of lines in OTHER."""
+    examples: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
+    first: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Found:
+    """What is found in a corpus."""
+
+    sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(), _Side()))
+    swapped: int = 0
+    pairs: int = 0
+    examples: list[Example] = field(default_factory=list)
+    first: int = 0
+
+
+class Languages:
+    """Pairs with swapped sides, and lines and files in the wrong language."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+        self.identifier: LanguageIdentifier | None = None
+        """The languages of the training text, which `report` learns."""
+
+    def add(self, chunk: Chunk) -> None:
+        """Do nothing, because the check reads the sample."""
+
+    def report(self) -> Iterable[Finding]:
+        """Learn the languages from the training text, and report the lines that are in another language."""
+        self.identifier = identifier = learn_languages(self._sample)
+        if identifier is None:
+            return
+        found: dict[Place, _Found] = defaultdict(_Found)
+        for chunk in self._sample:
+            _classify(chunk, identifier, found[chunk.place])
+        for place, each in found.items():
+            whole = [_judge_file(each.sides[side].words, place, side) for side in SIDES]
+            yield from (finding for finding in whole if finding)
+            yield from _report_swapped(each, place, self._sample.step)
+            for side in SIDES:
+                if not whole[side]:
+                    yield from _report_foreign(each.sides[side], place, side, self._sample.step)
+
+
+def learn_languages(sample: Sample) -> LanguageIdentifier | None:
+    """Learn the languages of the training text. Return None if there is no text.
+
+    If a share of the lines is then taken for another language, the languages are learned again without these lines.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    for chunk in sample:
+        if chunk.place.set == "train":
+            for side in SIDES:
+                texts[chunk.place.languages[side]] += chunk.sides[side].lines
+    texts = {name: lines[:: -(-len(lines) // LINES_PER_LANGUAGE) or 1] for name, lines in texts.items()}
+    texts = {name: lines for name, lines in texts.items() if any(lines)}
+    if not texts:
+        return None
+    identifier = LanguageIdentifier.learn(texts)
+    kept = {}
+    for row, (name, lines) in enumerate(texts.items()):
+        foreign = identifier.identify_lines(lines)[row] < 1 - SURE
+        kept[name] = [line for line, other in zip(lines, foreign, strict=True) if not other] or lines
+    if any(len(kept[name]) < (1 - _RELEARN) * len(texts[name]) for name in texts):
+        return LanguageIdentifier.learn(kept)
+    return identifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkLanguages:
+    """The pairs of a chunk that are not in the languages of their corpus. Pairs with little text are in neither."""
+
+    swapped: NDArray[np.bool_]
+    """The pairs whose source is in the target language and whose target is in the source language."""
+    foreign: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """For each line of a side, the index of its language in the identifier, after which comes OTHER, or -1 if the line
+    is in the language of its side or in a swapped pair, or if the training text does not have that language."""
+
+
+def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguages:
+    """Find the pairs of a chunk that are surely not in the languages of their corpus."""
+    names = (*identifier.languages, OTHER)
+    probabilities = [identifier.identify_lines(side.lines) for side in chunk.sides]
+    enough = [side.letter_counts >= LETTERS for side in chunk.sides]
+    expected = [names.index(language) if language in names else -1 for language in chunk.place.languages]
+    swapped = enough[0] & enough[1] & (expected[0] != expected[1] and min(expected) >= 0)
+    for side in SIDES:
+        swapped &= probabilities[side][expected[1 - side]] >= SURE
+    foreign = []
+    for side in SIDES:
+        sure = (probabilities[side].max(axis=0) >= SURE) & enough[side] & ~swapped
+        winners = probabilities[side].argmax(axis=0)
+        foreign.append(np.where(sure & (winners != expected[side]) & (expected[side] >= 0), winners, -1))
+    return ChunkLanguages(swapped=swapped, foreign=(foreign[0], foreign[1]))
+
+
+def _classify(chunk: Chunk, identifier: LanguageIdentifier, found: _Found) -> None:
+    """Count the lines of a chunk by language."""
+    languages = identify_chunk(chunk, identifier)
+    found.pairs += len(chunk)
+    found.swapped += int(languages.swapped.sum())
+    for index in np.flatnonzero(languages.swapped)[: _EXAMPLES - len(found.examples)].tolist():
+        found.first = found.first or chunk.first + index + 1
+        example = Example(where=chunk.place.locate(0, chunk.first + index), text=chunk.sides[0].lines[index])
+        found.examples.append(example)
+    for side in SIDES:
+        each, lines = found.sides[side], chunk.sides[side].lines
+        each.words.update(chunk.sides[side].words)
+        each.lines += int((chunk.sides[side].letter_counts >= LETTERS).sum())
+        for index in np.flatnonzero(languages.foreign[side] >= 0).tolist():
+            name = (*identifier.languages, OTHER)[languages.foreign[side][index]]
+            each.foreign[name] += 1
+            each.first.setdefault(name, chunk.first + index + 1)
+            if name == OTHER:
+                each.foreign_words.update(lines[index].lower().split())
+            if len(each.examples[name]) < _EXAMPLES:
+                where = chunk.place.locate(side, chunk.first + index)
+                each.examples[name].append(Example(where=where, text=lines[index]))
+
+
+def _judge_file(words: Counter[str], place: Place, side: int) -> Finding | None:
+    """Report a side whose script or most frequent words are those of another language than the configuration says."""
+    language = place.languages[side]
+    if words.total() < _WORDS:
+        return None
+    scripts: Counter[str] = Counter()
+    for word, count in words.items():
+        if script := script_of(word[0]):
+            scripts[script] += count
+    script, wanted = max(scripts, key=lambda name: scripts[name], default=None), expected_script(language)
+    best, share = guess_language(words)
+    known = share_of_words(words, short_code(language)) if short_code(language) in FUNCTION_WORDS else None
+    if best is None or best == short_code(language):
+        reads_like = ""
+    elif known is not None:
+        reads_like = name_language(best) if share >= max(_KNOWN_SHARE, _KNOWN_FACTOR * known) else ""
+    else:
+        reads_like = name_language(best) if share >= _STRANGE_SHARE else ""
+    if script and wanted and script != wanted and not (script == "CJK" and wanted == "HANGUL"):
+        message = (
+            f"is written in {script.capitalize()} letters, but {name_language(language)} text in {wanted.capitalize()}"
+        )
+    elif reads_like:
+        message = f"reads like {reads_like}, not {name_language(language)}"
+    else:
+        return None
+    return Finding(
+        check="wrong-language",
+        severity=Severity.SEVERE,
+        place=place.files[side],
+        message=f"the {('source', 'target')[side]} side {message}",
+        advice="check the order and the names of the files, and data.source_language and data.target_language",
+        share=1.0,
+    )
+
+
+def _report_swapped(found: _Found, place: Place, step: int) -> Iterator[Finding]:
+    share = found.swapped / max(1, found.pairs)
+    if share < _SWAPPED or found.swapped < min(_FEWEST, found.pairs):
+        return
+    source, target = map(name_language, place.languages)
+    whole = (
+        "the sides are swapped: the source is"
+        if share > 0.5
+        else f"{share:.1%} of the pairs are swapped: the source is"
+    )
+    yield Finding(
+        check="swapped",
+        severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
+        place=place.name,
+        message=f"{whole} {target}, the target {source}"
+        + (" (compared with the training text)" if place.set != "train" else ""),
+        advice="exchange the sides (--fix does)" if share <= 0.5 else "exchange the files or columns",
+        share=share,
+        line=found.first,
+        count=found.swapped * step,
+        examples=tuple(found.examples),
+    )
+
+
+def _report_foreign(found: _Side, place: Place, side: int, step: int) -> Iterator[Finding]:
+    for name, count in found.foreign.items():
+        share = count / max(1, found.lines)
+        best, known = guess_language(found.foreign_words) if name == OTHER else (name, 1.0)
+        named = best is not None and known >= _NAMED_SHARE
+        if named and short_code(str(best)) == short_code(place.languages[side]):
+            continue  # another domain or dialect
+        least = _FOREIGN if named else _UNKNOWN if place.set == "train" else _UNKNOWN_OTHER_SET
+        if share < least or count < _FEWEST:
+            continue
+        other = name_language(str(best)) if named else "another language"
+        untranslated = name == place.languages[1 - side]
+        yield Finding(
+            check="untranslated-lines" if untranslated else "foreign-lines",
+            severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
+            place=place.files[side],
+            message=f"{share:.1%} of the lines are in {other}, not in {name_language(place.languages[side])}"
+            + (" as in the training text" if place.set != "train" else ""),
+            advice="leave these pairs out (--fix does)",
+            share=share,
+            line=found.first[name],
+            count=count * step,
+            examples=tuple(found.examples[name]),
+        )

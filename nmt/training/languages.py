@@ -1,0 +1,28 @@
+"""Learning to identify the languages of a model, from the lines of its training text."""
+
+import itertools
+from collections import defaultdict
+from pathlib import Path
+
+from nmt.checkpoint.folder import save_languages
+from nmt.config.schema import DataConfig
+from nmt.data.check.languages import LINES_PER_LANGUAGE, LanguageIdentifier
+from nmt.data.readers import read_pairs
+
+_PAIRS = 4 * LINES_PER_LANGUAGE  # that are read from all corpora together; an even sample of them is learned from
+
+
+def add_languages(path: Path, data: DataConfig) -> None:
+    """Learn the languages of the training corpora, and store them in a model folder.
+
+    Raises:
+        DataError: a corpus cannot be read.
+        MachineError: the folder cannot be written.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    for corpus in data.train:
+        source, target = data.languages(corpus)
+        for pair in itertools.islice(read_pairs(corpus, data), _PAIRS // len(data.train)):
+            texts[source].append(pair.source)
+            texts[target].append(pair.target)
+    save_languages(path, LanguageIdentifier.learn(texts))
