@@ -34,15 +34,12 @@ def average() -> "NoReturn":
     _start("average")
 
 
-def _start(command: str) -> "NoReturn":
-
-
-def check() -> NoReturn:
+def check() -> "NoReturn":
     """Run nmt-check."""
     _start("check")
 
 
-def _start(command: str) -> NoReturn:
+def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its status. A signal outside of the work ends it without a message."""
     signals = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_default(number)]
     for number in signals:

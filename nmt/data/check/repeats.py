@@ -63,7 +63,9 @@ class Duplicates:
 class Leakage:
     """Validation or held-out pairs that also occur in the training text, exactly or in their letters and numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ignore_exact: bool = False) -> None:
+        """`ignore_exact` leaves out pairs with exactly the same text, which training can leave out itself."""
+        self._ignore_exact = ignore_exact
         self._parts: dict[Place, list[tuple[Keys, NDArray[np.int64]]]] = {}
         self._examples: dict[Place, dict[int, str]] = {}
         self._table: tuple[Keys, NDArray[np.int64], NDArray[np.int64]] | None = None
@@ -110,6 +112,8 @@ class Leakage:
         """Report sets of which pairs occur in the training text."""
         for place, leaks in self._leaks.items():
             total = sum(len(keys) for keys, _ in self._parts[place])
+            if self._ignore_exact:
+                leaks = {line: leak for line, leak in leaks.items() if not leak[1]}
             exact = sum(same for _, same in leaks.values())
             loose, share = len(leaks) - exact, len(leaks) / total
             serious = len(leaks) >= _LEAKED_PAIRS or share >= _LEAKS
@@ -125,7 +129,7 @@ class Leakage:
             first = sorted(leaks.items(), key=lambda item: item[1][1])[:_EXAMPLES]
             yield Finding(
                 check="leakage",
-                severity=Severity.WARNING if serious and loose else Severity.NOTE,
+                severity=Severity.WARNING if serious else Severity.NOTE,
                 place=place.name,
                 message=f"{len(leaks):,} of {total:,} pairs ({share:.1%}) are in the training text, "
                 + " and ".join(kind for kind in kinds if kind),
