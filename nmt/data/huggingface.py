@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.schema import CorpusConfig
-from nmt.errors import DataError
+from nmt.errors import DataError, MachineError
+from nmt.system.files import is_disk_full
 
 _BLOCK = 1000  # the number of rows that are read at once
 
@@ -72,6 +73,11 @@ def _explain_errors(corpus: CorpusConfig) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:  # `datasets` raises errors of many libraries
+        if is_disk_full(error):
+            raise MachineError(
+                f"dataset {corpus.dataset}: the disk of the cache is full; free some space, or set HF_HOME to a folder "
+                "on another disk"
+            ) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"dataset {corpus.dataset}: split {corpus.split} cannot be read ({lines[0].strip()}); "

@@ -26,6 +26,15 @@ def reason(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
+def is_disk_full(error: BaseException | None) -> bool:
+    """Return whether an error, or the error that caused it, says that a disk or a quota is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @contextlib.contextmanager
 def saving(what: str | Path) -> Iterator[None]:
     """Report a failed write in the block as a MachineError with a message of one line, whose subject is `what`.
@@ -36,7 +45,7 @@ def saving(what: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = is_disk_full(error)
         advice = (
             "free some space; what was saved before is untouched" if full else "choose a folder that can be written"
         )

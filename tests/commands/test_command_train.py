@@ -1,10 +1,14 @@
 """nmt-train as a command: its arguments, its exit status, its one-line messages."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tiny
 
+from nmt.checkpoint.folder import load_model
 from nmt.commands.train import main
 from nmt.config.load import dump_config
 
@@ -24,6 +28,18 @@ def test_overrides_and_options_in_any_order(path: Path, tmp_path: Path, capfd: p
     assert "done after update 2" in captured.err
     assert main([str(path), "--resume", "training.max_updates=2", "--output", output]) == 0
     assert "nothing left to do" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_one_of_two_that_start_at_once_trains(path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nmt.commands.train", str(path), "--output", str(tmp_path / "run")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=200)[1] for process in both]
+    refused = [error for process, error in zip(both, errors, strict=True) if process.returncode == 2]
+    assert sorted(process.returncode for process in both) == [0, 2], errors
+    # The other one may start only after the first has ended. Then it finds a finished training.
+    assert re.search(r"process [0-9]+ on .* is using this folder|already contains a training run", refused[0])
+    assert load_model(tmp_path / "run")
 
 
 def test_all_faults_at_once(path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """nmt/data/huggingface.py: datasets on this machine in each format, and one-line errors; nothing is downloaded."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import datasets
 import pytest
 
 from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.data.huggingface import dataset_rows
 from nmt.data.readers import corpus_files, read_pairs
-from nmt.errors import DataError
+from nmt.errors import DataError, MachineError
 
 DATA = DataConfig(source_language="en", target_language="de")
 ROWS = [{"en": "one", "de": "eins", "id": 1}, {"en": "NA", "de": "null", "id": 2}, {"en": "a\nb", "de": "", "id": 3}]
@@ -114,6 +116,19 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("a\n")
     assert "must end in one of .parquet" in fault(tmp_path / "t.txt")
     assert "Unknown split" in fault(written(ROWS, tmp_path / "u.parquet"), split="valid")
+
+
+def test_a_full_disk_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise ValueError("An error occurred while generating the dataset") from error
+
+    monkeypatch.setattr("datasets.load_dataset", fail)
+    (tmp_path / "train.jsonl").write_text('{"en": "a", "de": "b"}\n', encoding="utf-8")
+    with pytest.raises(MachineError, match=r"the disk of the cache is full; free some space, or set HF_HOME"):
+        next(iter(dataset_rows(CorpusConfig(dataset=str(tmp_path / "train.jsonl")), ("en", "de"))))
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -295,7 +295,7 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
 def test_a_folder_that_another_process_trains_in_is_refused(config: Config, tmp_path: Path, resume: bool) -> None:
     (tmp_path / "run").mkdir()
     with lock_folder(tmp_path / "run"):
-        faulty(config, tmp_path / "run", MachineError, "run: another process is using this folder", resume=resume)
+        faulty(config, tmp_path / "run", MachineError, "run: process [0-9]+ on .* is using this folder", resume=resume)
         assert os.listdir(tmp_path / "run") == [".lock"]
 
 
@@ -305,7 +305,9 @@ def test_command_refuses_a_locked_folder_in_one_line(
     (tmp_path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     with lock_folder(tmp_path / "run"):
         assert main([str(tmp_path / "config.yaml"), "--output", str(tmp_path / "run"), "--resume"]) == 2
-    assert re.fullmatch(r"nmt-train: error: .*run: another process is using this folder; .*\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"nmt-train: error: .*run: process [0-9]+ on .* is using this folder; .*\n", capsys.readouterr().err
+    )
 
 
 def test_the_lock_is_held_until_the_end(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
