@@ -15,6 +15,8 @@ Set = Literal["train", "valid", "held_out"]
 SIDES = (0, 1)
 """The indices of the source and the target side."""
 
+_IDEOGRAPHS = 0x2E80  # the first code point of the scripts of East Asia
+
 CHUNK = 2_000
 """The number of pairs of a chunk."""
 
@@ -65,8 +67,10 @@ class Side:
 
     @cached_property
     def letter_counts(self) -> NDArray[np.int64]:
-        """The number of letters and numbers of each line."""
-        return np.bincount(self.letters.lines[self.letters.codes > APOSTROPHE], minlength=len(self.lines))
+        """The number of letters and numbers of each line. One of Chinese, Japanese or Korean counts as three."""
+        kept = self.letters.codes > APOSTROPHE
+        weights = np.where(self.letters.codes[kept] >= _IDEOGRAPHS, 3, 1)
+        return np.bincount(self.letters.lines[kept], weights=weights, minlength=len(self.lines)).astype(np.int64)
 
     @cached_property
     def keys(self) -> Keys:

@@ -6,7 +6,8 @@ recognize a whole file in the wrong language, which learning from that file cann
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from nmt.metrics.languages import language_code
@@ -14,7 +15,7 @@ from nmt.metrics.languages import language_code
 FUNCTION_WORDS: Mapping[str, tuple[str, frozenset[str]]] = {
     code: (name, frozenset(words.split()))
     for code, name, words in (
-        ("en", "English", "the of and to in is that it was for on with as are at by this from have his"),
+        ("en", "English", "a the of and to in is that it was for on with are at by this from have his"),
         ("de", "German", "der die und das in den von zu ist mit sich des auf für nicht ein eine dem"),
         ("nl", "Dutch", "de het een van en in is dat op te zijn met voor niet aan er die hij ze maar naar"),
         ("fr", "French", "de la le et les des en un une du dans est que qui pour sur au avec ne pas il"),
@@ -60,6 +61,10 @@ _SCRIPTS = {
     "my": "MYANMAR", "ka": "GEORGIAN", "hy": "ARMENIAN", "am": "ETHIOPIC", "chr": "CHEROKEE",
 }  # fmt: skip
 
+# A line is in a foreign language if it has at least this many of its frequent words, if these are this share of all
+# words of the line, and if they are this many times as many as the frequent words of the expected languages.
+_FOREIGN_HITS, _FOREIGN_SHARE, _FOREIGN_FACTOR = 3, 0.25, 2
+
 _PARTS_OF_CJK = {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "IDEOGRAPHIC"}
 
 
@@ -102,6 +107,33 @@ def guess_language(words: Mapping[str, int]) -> tuple[str | None, float]:
     shares = {code: share_of_words(words, code) for code in FUNCTION_WORDS} if total else {}
     best = max(shares, key=lambda code: shares[code], default=None)
     return (best, shares[best]) if best is not None and shares[best] else (None, 0.0)
+
+
+def guess_foreign(line: str, expected: Collection[str]) -> str | None:
+    """Return the language of a line that is surely in none of the expected languages, by its most frequent words.
+
+    Args:
+        line: the text.
+        expected: the codes of the languages that it may be in, as `short_code` returns them.
+    """
+    words, known = line.lower().split(), _find_languages()
+    hits = [known[word] for word in dict.fromkeys(words) if word in known]
+    usual = sum(not languages.isdisjoint(expected) for languages in hits)
+    if len(hits) < max(_FOREIGN_HITS, _FOREIGN_SHARE * len(words), _FOREIGN_FACTOR * usual):
+        return None
+    counts = Counter(language for languages in hits for language in languages)
+    best, count = counts.most_common(1)[0]
+    return best if count >= max(_FOREIGN_HITS, _FOREIGN_SHARE * len(words), _FOREIGN_FACTOR * usual) else None
+
+
+@cache
+def _find_languages() -> dict[str, frozenset[str]]:
+    """Return the languages of which a word is among the most frequent ones."""
+    languages: dict[str, set[str]] = {}
+    for code, (_, words) in FUNCTION_WORDS.items():
+        for word in (word for word in words if len(word) > 1):
+            languages.setdefault(word, set()).add(code)
+    return {word: frozenset(codes) for word, codes in languages.items()}
 
 
 def share_of_words(words: Mapping[str, int], code: str) -> float:

@@ -13,6 +13,7 @@ from nmt.data.check.languages import LINES_PER_LANGUAGE, OTHER, LanguageIdentifi
 from nmt.data.check.names import (
     FUNCTION_WORDS,
     expected_script,
+    guess_foreign,
     guess_language,
     name_language,
     script_of,
@@ -42,7 +43,6 @@ class _Side:
     """What is found on one side of a corpus."""
 
     lines: int = 0
-    """The number of lines with enough letters."""
     words: Counter[str] = field(default_factory=Counter)
     foreign: Counter[str] = field(default_factory=Counter)
     """The number of lines in each other language of the corpora, or in OTHER."""
@@ -135,11 +135,16 @@ def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguag
     swapped = enough[0] & enough[1] & (expected[0] != expected[1] and min(expected) >= 0)
     for side in SIDES:
         swapped &= probabilities[side][expected[1 - side]] >= SURE
-    foreign = []
+    foreign, usual = [], {short_code(language) for language in chunk.place.languages}
     for side in SIDES:
         sure = (probabilities[side].max(axis=0) >= SURE) & enough[side] & ~swapped
         winners = probabilities[side].argmax(axis=0)
-        foreign.append(np.where(sure & (winners != expected[side]) & (expected[side] >= 0), winners, -1))
+        found = np.where(sure & (winners != expected[side]) & (expected[side] >= 0), winners, -1)
+        # Many lines of a third language are learned as part of the language of the side. Their frequent words tell.
+        for index in np.flatnonzero(enough[side] & ~swapped & (found < 0)).tolist():
+            if guess_foreign(chunk.sides[side].lines[index], usual):
+                found[index] = len(identifier.languages)
+        foreign.append(found)
     return ChunkLanguages(swapped=swapped, foreign=(foreign[0], foreign[1]))
 
 
@@ -155,7 +160,7 @@ def _classify(chunk: Chunk, identifier: LanguageIdentifier, found: _Found) -> No
     for side in SIDES:
         each, lines = found.sides[side], chunk.sides[side].lines
         each.words.update(chunk.sides[side].words)
-        each.lines += int((chunk.sides[side].letter_counts >= LETTERS).sum())
+        each.lines += len(chunk)
         for index in np.flatnonzero(languages.foreign[side] >= 0).tolist():
             name = (*identifier.languages, OTHER)[languages.foreign[side][index]]
             each.foreign[name] += 1
