@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
 
 INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to no text
@@ -72,10 +73,16 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenizers:
-    """The tokenizers of the source and the target side. With a joint vocabulary, both fields are the same object."""
+    """Everything that turns text of both sides into ids.
+
+    A line of text is normalized first, by the normalizer of its side, and then encoded by the tokenizer of its side.
+    Tokenizers do not normalize, so that both sides can share one.
+    """
 
     source: Tokenizer
     target: Tokenizer
+    """With a joint vocabulary, `source` and `target` are the same object."""
+    normalizers: Normalizers = field(default_factory=Normalizers)
 
 
 def replace_surrogates(text: str) -> str:

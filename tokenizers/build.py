@@ -1,12 +1,17 @@
 """Functions that build tokenizers from a configuration, save them and load them."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nmt.config.schema import TokenizerConfig
-from nmt.system.files import saving
+from nmt.errors import ModelError
+from nmt.system.files import reason, saving
+from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.normalization import Normalizers
+from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.tokenizers.subword import SubwordTokenizer
 from nmt.tokenizers.tags import TaggedTokenizer
 from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
@@ -17,6 +22,8 @@ _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]]
     "words": WordTokenizer,
     "characters": CharacterTokenizer,
 }
+NORMALIZATION = "normalization.json"
+_MOST_BYTES = 1 << 20  # the limit of normalization.json
 
 
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
@@ -24,19 +31,21 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], 
 
     Args:
         config: the kind and size of the vocabulary.
-        pairs: source and target texts.
+        pairs: source and target texts. They are normalized here.
         tags: all tags of source sentences, in the order of their ids.
 
     Raises:
-        ConfigError: the vocabulary size does not fit the text, or a .model file that `config` names cannot be used.
+        ConfigError: the vocabulary size does not fit the text, or a file that `config` names cannot be used.
         DataError: the pairs cannot be read or contain no text.
     """
+    normalizers = build_normalizers(config.normalization)
     if config.source_model:
         source = target = SubwordTokenizer.adopt(Path(config.source_model), "tokenizer.source_model", config)
         if config.target_model:
             target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config)
-        return _add_tags(Tokenizers(source=source, target=target), tags)
-    return _add_tags(_train(config, pairs), tags)
+        return _add_tags(Tokenizers(source=source, target=target, normalizers=normalizers), tags)
+    normalized = ((normalizers.source.normalize(left), normalizers.target.normalize(right)) for left, right in pairs)
+    return _add_tags(dataclasses.replace(_train(config, normalized), normalizers=normalizers), tags)
 
 
 def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
@@ -61,7 +70,7 @@ def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
         return tokenizers
     source = TaggedTokenizer(tokenizers.source, tags)
     joint = tokenizers.source is tokenizers.target
-    return Tokenizers(source=source, target=source if joint else tokenizers.target)
+    return dataclasses.replace(tokenizers, source=source, target=source if joint else tokenizers.target)
 
 
 def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
@@ -74,11 +83,14 @@ def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
     assert isinstance(source, SubwordTokenizer)
     assert isinstance(target, SubwordTokenizer)
     longer = source.add_symbols(symbols)
-    return Tokenizers(source=longer, target=longer if target is source else target.add_symbols(symbols))
+    other = longer if target is source else target.add_symbols(symbols)
+    return dataclasses.replace(tokenizers, source=longer, target=other)
 
 
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
     """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING if the vocabulary is not joint.
+
+    If the tokenizers come with normalizers, also write normalization.json.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -89,20 +101,37 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
         else:
             tokenizers.source.save(folder / f"source{tokenizers.source.ending}")
             tokenizers.target.save(folder / f"target{tokenizers.target.ending}")
+        if tokenizers.normalizers != Normalizers():
+            (folder / NORMALIZATION).write_text(tokenizers.normalizers.dump(), encoding="utf-8")
 
 
 def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
     """Read the files that `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
-    return _add_tags(_load(config, folder), tags)
+    normalizers = Normalizers() if config.normalization == "none" else _load_normalizers(folder / NORMALIZATION)
+    return _add_tags(dataclasses.replace(_load(config, folder), normalizers=normalizers), tags)
 
 
 def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:
     kind = _CLASSES[config.kind]
-    loaded = [kind.load(folder / name, config.sampling) for name in tokenizer_files(config)]
+    loaded = [kind.load(folder / name, config.sampling) for name in _model_files(config)]
     return Tokenizers(source=loaded[0], target=loaded[-1])
 
 
 def tokenizer_files(config: TokenizerConfig) -> list[str]:
+    """Return the names of the files that `save_tokenizers` writes."""
+    return [*_model_files(config), *([] if config.normalization == "none" else [NORMALIZATION])]
+
+
+def _model_files(config: TokenizerConfig) -> list[str]:
     """Return the names of the files of the tokenizers: of the joint one, or of the source and the target."""
     ending = _CLASSES[config.kind].ending
     return [f"{name}{ending}" for name in (["tokenizer"] if config.joint else ["source", "target"])]
+
+
+def _load_normalizers(path: Path) -> Normalizers:
+    try:
+        return Normalizers.parse(read_file(path, _MOST_BYTES).decode())
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: not readable rules of normalization ({reason(error)}); copy the model folder again"
+        ) from error

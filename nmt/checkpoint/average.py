@@ -92,6 +92,8 @@ def check_same_kind(first: Model, other: Model) -> None:
         for side in ("source", "target")
         if getattr(first.tokenizers, side).vocabulary() != getattr(other.tokenizers, side).vocabulary()
     ]
+    if first.tokenizers.normalizers != other.tokenizers.normalizers:
+        different.append("the rules of normalization")
     if different:
         raise ModelError(
             f"{other.name}: differs from {first.name} in {', '.join(different)}; average models of one configuration"

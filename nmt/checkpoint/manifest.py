@@ -36,6 +36,7 @@ MANIFEST: dict[str, ManifestFile] = {
     "tokenizer.json": ManifestFile(most=MOST_BYTES),
     "source.json": ManifestFile(most=MOST_BYTES),
     "target.json": ManifestFile(most=MOST_BYTES),
+    "normalization.json": ManifestFile(most=1 << 20),
     WEIGHTS: ManifestFile(most=4 << 30, required=True),
     SHORTLIST: ManifestFile(most=1 << 30),
     LANGUAGES: ManifestFile(most=200_000),

@@ -163,6 +163,13 @@ class TokenizerConfig:
     parameter α of sampled segmentations (Kudo 2018), usually 0.1 to 0.5. With smaller values, segmentations vary more,
     and the model learns more slowly. For `bpe`, it is the dropout rate of merges (Provilkov et al. 2020), usually
     0.1."""
+    normalization: str = "standard"
+    """The rules by which every line is changed before it is tokenized, in training and in translation. `standard`
+    composes accents (NFC), makes every kind of white space one space, and deletes invisible characters, except joiners
+    that a script or an emoji needs. On the source side, it also replaces full-width and other variants of letters and
+    signs, and makes all quotes and apostrophes `"` and `'`. The target side keeps its quotes and no-break spaces.
+    `nfc` and `nfkc` apply only this Unicode normalization form. `none` changes nothing. Any other value is the path
+    of a YAML file with additional rules. The rules are stored in the model folder."""
     training_lines: Annotated[int, Range(1, MANY)] = 1_000_000
     """The largest number of lines per side from which the vocabulary is learned. The lines are taken round-robin from
     the corpora."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import DataConfig
-from nmt.data.pair import Pair, encode_pairs
+from nmt.data.pair import Pair, encode_pairs, normalize_pairs
 from nmt.data.readers import read_corpora
 from nmt.tokenizers.base import Tokenizers
 
@@ -130,13 +130,14 @@ class Cleaner:
         self._held_out: NDArray[np.uint64] | None = None
 
     def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
-        """Clean and tokenize pairs.
+        """Normalize, clean and tokenize pairs.
 
         Args:
             pairs: the next pairs of a corpus.
             seen: the hashes of earlier pairs of the corpus, which identify duplicates. The hashes of `pairs` are added.
         """
-        texts = [pair for pair in pairs if pair.source.strip() and pair.target.strip()]
+        normalized = normalize_pairs(pairs, self._tokenizers.normalizers)
+        texts = [pair for pair in normalized if pair.source.strip() and pair.target.strip()]
         readable = [pair for pair in texts if is_readable(pair)]
 
         # Drop duplicates, and pairs of the validation and held-out corpora, whatever the tags of these are.
@@ -176,9 +177,8 @@ class Cleaner:
         """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
         if self._held_out is None:
             corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
-            hashes = [
-                hash_pairs(chunk, tags=False) for chunk in split_chunks(read_corpora(corpora, self._data), 10_000)
-            ]
+            pairs = normalize_pairs(read_corpora(corpora, self._data), self._tokenizers.normalizers)
+            hashes = [hash_pairs(chunk, tags=False) for chunk in split_chunks(pairs, 10_000)]
             self._held_out = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
         return self._held_out
 

@@ -1,9 +1,10 @@
 """Sentence pairs, and their conversion to ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.normalization import Normalizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,12 @@ class Pair:
     def sides(self) -> tuple[str, str]:
         """The source text and the target text, without tags."""
         return self.source, self.target
+
+
+def normalize_pairs(pairs: Iterable[Pair], normalizers: Normalizers) -> Iterator[Pair]:
+    """Normalize both sides of each pair. Everything that reads pairs does this before it looks at their text."""
+    source, target = normalizers.source.normalize, normalizers.target.normalize
+    return (Pair(source(pair.source), target(pair.target), pair.tags) for pair in pairs)
 
 
 def encode_pairs(pairs: Sequence[Pair], tokenizers: Tokenizers) -> tuple[list[list[int]], list[list[int]]]:

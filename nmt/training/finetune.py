@@ -13,6 +13,7 @@ from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.tokenizers.build import add_symbols, load_tokenizers
+from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
@@ -29,17 +30,21 @@ _TOKEN_WEIGHTS = {
 def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
     """Return the tokenizers of a model, extended by new symbols of the configuration.
 
-    Return None if the configuration of the tokenizer differs in more than new symbols and `sampling`.
+    Return None if the configuration of the tokenizer differs in more than new symbols, `sampling` and `normalization`.
 
     Raises:
         ConfigError: A new symbol is not allowed.
     """
     before = start.config.tokenizer
     new = tuple(symbol for symbol in config.symbols if symbol not in before.symbols)
-    same = dataclasses.replace(before, sampling=config.sampling, symbols=config.symbols) == config
+    free = ("sampling", "symbols", "normalization")
+    same = dataclasses.replace(before, **{name: getattr(config, name) for name in free}) == config
     if not same or len(before.symbols) + len(new) != len(config.symbols):
         return None
-    tokenizers = load_tokenizers(config, find_model_folder(start.name))
+    stored = dataclasses.replace(config, normalization=before.normalization)
+    tokenizers = load_tokenizers(stored, find_model_folder(start.name))
+    if config != stored:
+        tokenizers = dataclasses.replace(tokenizers, normalizers=build_normalizers(config.normalization))
     return add_symbols(tokenizers, new) if new else tokenizers
 
 

@@ -12,6 +12,7 @@ from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.errors import ConfigError, DataError
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.training.finetune import check_start
 from nmt.training.log import import_event_writer
 
@@ -39,11 +40,12 @@ def check_new_training(config: Config) -> None:
     """Check the corpora and models that a new training run needs.
 
     Raises:
-        ConfigError: A vocabulary or the model to start from does not fit the configuration.
+        ConfigError: A vocabulary, the rules of normalization or the model to start from cannot be used.
         DataError: Corpora are missing or empty.
         ModelError: The model to start from is missing or damaged.
     """
     _check_corpora(config)
+    build_normalizers(config.tokenizer.normalization)
     if config.training.start_from:
         check_start(config.model, config.training.start_from)
     elif config.tokenizer.source_model:

@@ -67,7 +67,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
         raise ConfigError(
             f"data: {path} was trained with other languages or tags; use the data section that it was trained with"
         )
-    sets = read_validation_sets(config)
+    sets = read_validation_sets(config, model.tokenizers.normalizers)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
     shortlist = learn_shortlist(read_first_epoch(config, model.tokenizers, stores), model.tokenizers)
     kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))

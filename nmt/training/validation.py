@@ -10,7 +10,7 @@ import torch
 from nmt.checkpoint.folder import Model
 from nmt.config.schema import Config
 from nmt.data.batching import make_text_batches
-from nmt.data.pair import Pair, encode_pairs
+from nmt.data.pair import Pair, encode_pairs, normalize_pairs
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
 from nmt.metrics.metric import Scoring
@@ -19,6 +19,7 @@ from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.normalization import Normalizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.objective import cross_entropy_loss
 from nmt.translation.translator import Translator
@@ -71,7 +72,7 @@ class Validator:
     ) -> None:
         """Read the validation corpora. Raises DataError if a validation set has no pairs."""
         self.config, self.tokenizers, self.device, self.processes = config, tokenizers, device, processes
-        self.sets = processes.once(lambda: read_validation_sets(config))
+        self.sets = processes.once(lambda: read_validation_sets(config, tokenizers.normalizers))
         self.own = slice(processes.world.rank, None, processes.world.size)
         pairs = [pair for part in self.sets for pair in part.pairs]
         sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
@@ -113,8 +114,10 @@ class Validator:
         return {"loss": loss, "perplexity": perplexity, **score_sets(self.sets, hypotheses, self.metrics)}
 
 
-def read_validation_sets(config: Config) -> list[ValidationSet]:
-    """Read the validation corpora into one set, or into one set for each corpus if target languages or tags differ.
+def read_validation_sets(config: Config, normalizers: Normalizers) -> list[ValidationSet]:
+    """Read and normalize the validation corpora.
+
+    They form one set, or one set for each corpus if target languages or tags differ.
 
     Raises:
         DataError: A set has no pairs.
@@ -123,7 +126,8 @@ def read_validation_sets(config: Config) -> list[ValidationSet]:
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
     groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
     for corpora in groups:
-        pairs = list(islice(read_corpora(corpora, data), config.validation.sentences))
+        read = islice(read_corpora(corpora, data), config.validation.sentences)
+        pairs = list(normalize_pairs(read, normalizers))
         if not pairs:
             raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
         _, to = data.languages(corpora[0])

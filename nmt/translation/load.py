@@ -46,6 +46,8 @@ def check_ensemble(models: Sequence[Model]) -> None:
                 f"{fault}, one translates {_describe_languages(first)}, the other {_describe_languages(other)}; "
                 "name models with the same languages"
             )
+        if first.tokenizers.normalizers.source != other.tokenizers.normalizers.source:
+            raise ModelError(f"{fault}, they normalize text by different rules; name models with the same rules")
         for side in ("source", "target"):
             if getattr(first.tokenizers, side).vocabulary() != getattr(other.tokenizers, side).vocabulary():
                 raise ModelError(f"{fault}, their {side} vocabularies differ; name models with the same vocabularies")

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from nmt.config.schema import DataConfig
 from nmt.errors import ConfigError
 from nmt.search.options import SampleOptions
-from nmt.tokenizers.base import Tokenizer
+from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.case import is_capitals, lower_case
 from nmt.translation.request import Request, Segment, Translation
 from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*")
+# Chinese and Japanese sentences have no space between them. Normalization makes ！ and ？ after them ASCII.
+_SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*|(?<=[\u3040-\u9fff][!?])(?![!?])\s*")
 _SPACE = re.compile(r"\s+")
 
 
@@ -22,13 +23,14 @@ class Segmenter:
     """Splits the texts of requests into segments.
 
     Args:
-        tokenizer: the tokenizer of the source side.
+        tokenizers: the tokenizers and normalizers of the model.
         data: the data configuration of the model, which contains its languages and tags.
         max_tokens: the maximum number of tokens in a segment, tags not counted.
     """
 
-    def __init__(self, tokenizer: Tokenizer, data: DataConfig, max_tokens: int) -> None:
-        self.tokenizer, self.data, self.max_tokens = tokenizer, data, max_tokens
+    def __init__(self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int) -> None:
+        self.tokenizer, self.normalizer = tokenizers.source, tokenizers.normalizers.source
+        self.data, self.max_tokens = data, max_tokens
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
@@ -41,7 +43,7 @@ class Segmenter:
         Raises:
             ConfigError: the model does not have the language or the tag of the request.
         """
-        tags, text = self._tag_ids(request.to, request.tag), request.text.strip()
+        tags, text = self._tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
         segments: list[Segment] = []
         for sentence in _SENTENCE_END.split(text) if request.split else [text]:
             capitals = None

@@ -76,7 +76,7 @@ class Translator:
         self.data = models[0].config.data
         self.batch_size = batch_size
         trained = min(model.config.data.max_length for model in models)  # all were trained on sentences this long
-        self._segmenter = Segmenter(self.tokenizers.source, self.data, max(MAX_SEGMENT_TOKENS, trained))
+        self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained))
         self._search = BatchSearch(
             scorer=combine_scorers(models, scorers),
             shortlist=choose_shortlist(models) if shortlist else None,

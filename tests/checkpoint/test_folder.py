@@ -34,7 +34,8 @@ from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.files import add_file
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.build import load_tokenizers, train_tokenizers
+from nmt.tokenizers.normalization import Normalizers
 from nmt.types import EOS
 
 
@@ -72,6 +73,7 @@ def test_files_have_safe_formats(folder: Path) -> None:
     assert names == {
         "config.yaml",
         "tokenizer.json",
+        "normalization.json",
         "model.safetensors",
         "training.safetensors",
         "state.json",
@@ -129,7 +131,14 @@ def test_a_shortlist_of_other_vocabularies(folder: Path, parts: tuple[Config, To
             load_model(folder)
 
 
-DAMAGED = ["config.yaml", "tokenizer.json", "model.safetensors", "shortlist.safetensors", "checksums.sha256"]
+DAMAGED = [
+    "config.yaml",
+    "tokenizer.json",
+    "normalization.json",
+    "model.safetensors",
+    "shortlist.safetensors",
+    "checksums.sha256",
+]
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -374,3 +383,19 @@ def test_a_parameter_may_be_called_scale() -> None:
     assert restored.keys() == {"gain.scale", "matrix"}
     assert torch.equal(restored["gain.scale"], torch.ones(3))
     assert torch.equal(restored["matrix"], torch.full((2, 3), 2.0))
+
+
+def test_a_folder_of_an_older_version_keeps_text_as_it_is(
+    tmp_path: Path, parts: tuple[Config, Tokenizers, Seq2Seq]
+) -> None:
+    config, tokenizers, network = parts
+    tokenizers = dataclasses.replace(tokenizers, normalizers=Normalizers())
+    save_model(tmp_path / "model", unique_weights(network), tokenizers, config)
+    path = tmp_path / "model" / "config.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "normalization:" not in line), encoding="utf-8")
+    assert "normalization" not in path.read_text(encoding="utf-8")
+    config = load_folder_config(tmp_path / "model")
+    assert config.tokenizer.normalization == "none"
+    loaded = load_tokenizers(config.tokenizer, tmp_path / "model")
+    assert loaded.normalizers.source.normalize("a\u00a0b ") == "a\u00a0b "

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config.schema import DataConfig, TokenizerConfig
+from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes, contains, hash_pairs, split_chunks
 from nmt.data.pair import Pair
 from nmt.tokenizers.build import train_tokenizers
@@ -118,3 +119,26 @@ def test_chunks_are_consecutive() -> None:
     pairs = [Pair(str(number), "x") for number in range(5)]
     assert list(split_chunks(iter(pairs), 2)) == [pairs[:2], pairs[2:4], pairs[4:]]
     assert list(split_chunks(iter(pairs[:4]), 2)) == [pairs[:2], pairs[2:4]]
+
+
+def test_pairs_are_normalized_before_they_are_compared() -> None:
+    tokenizers = train_tokenizers(TokenizerConfig(kind="words", vocabulary_size=50), [("a “b”", "é “b”")])
+    pairs = [
+        Pair("a “b”", "é “b”"),
+        Pair('a\u00a0"b"\u200b', "e\u0301 “b” "),  # the same text
+        Pair("a “b”", 'é "b"'),  # other quotes on the target side
+        Pair("\u200b", "é"),  # nothing visible
+    ]
+    clean = Cleaner(DataConfig(), tokenizers).clean(pairs, SeenHashes())
+    assert clean.pairs == [Pair('a "b"', "é “b”"), Pair('a "b"', 'é "b"')]
+    assert (clean.report.duplicates, clean.report.empty) == (1, 1)
+
+
+def test_leaked_pairs_are_found_in_any_form(tmp_path: Path) -> None:
+    (tmp_path / "held_out.tsv").write_text("cafe\u0301 “x”\ty\u00a0!\n", encoding="utf-8")
+    data = DataConfig(held_out=(CorpusConfig(path=str(tmp_path / "held_out.tsv")),))
+    tokenizers = train_tokenizers(TokenizerConfig(kind="words", vocabulary_size=50), [("a", "b")])
+    pairs = [Pair("café\u202f'x'", "y\u00a0!"), Pair('\ufeffcafé "x"', "y\u00a0!\u200b")]
+    clean = Cleaner(data, tokenizers).clean(pairs, SeenHashes())
+    assert clean.report.overlap == 1
+    assert clean.pairs == [Pair("café 'x'", "y\u00a0!")]

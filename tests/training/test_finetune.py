@@ -15,6 +15,8 @@ from nmt.errors import ConfigError
 from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.normalization import Normalizers
+from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.training.finetune import adopt_weights, check_start, freeze, reuse_tokenizers
 from nmt.types import EOS
 
@@ -147,3 +149,13 @@ def test_tied_weights_are_frozen_together() -> None:
     freeze(network, ["softmax"])
     assert not network.source_embedding.weight.requires_grad
     assert all(weight.requires_grad for weight in network.encoder.parameters())
+
+
+def test_other_rules_of_normalization_keep_the_vocabulary(tmp_path: Path) -> None:
+    start = save(tmp_path, *SUBWORDS, "tokenizer.normalization=none")
+    assert start.tokenizers.normalizers == Normalizers()
+    for choice in ("none", "standard"):
+        tokenizers = reuse_tokenizers(dataclasses.replace(start.config.tokenizer, normalization=choice), start)
+        assert tokenizers
+        assert tokenizers.normalizers == build_normalizers(choice)
+        assert tokenizers.source.vocabulary() == start.tokenizers.source.vocabulary()

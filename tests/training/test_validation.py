@@ -28,6 +28,7 @@ from nmt.data.cursor import World
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
 from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.normalization import Normalizers
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
 from nmt.training.validation import Validator, read_validation_sets, score_sets, translate_sets
@@ -90,7 +91,7 @@ def model(prefix: Path) -> Path:
 
 
 def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
-    german, french = read_validation_sets(settings(prefix))
+    german, french = read_validation_sets(settings(prefix), Normalizers())
     assert [len(german.pairs), len(french.pairs)] == [12, 12]
     assert [(each.name, each.to, each.tag) for each in (german, french)] == [
         (f"{prefix}", "de", None),
@@ -98,7 +99,7 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
     ]
     assert (german.pairs[0].tags, french.pairs[0].tags) == (("<2de>",), ("<2fr>",))
     [together] = read_validation_sets(
-        tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300")
+        tiny.config(prefix, f"data.valid=[{prefix}, {prefix}]", "validation.sentences=300"), Normalizers()
     )
     assert len(together.pairs) == 300
     assert together.pairs[0].tags == ()
@@ -106,10 +107,10 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
         "train": {"path": str(prefix), "tag": "<bt>"},
         "valid": [str(prefix), {"path": str(prefix), "tag": "<bt>"}],
     }
-    assert [each.tag for each in read_validation_sets(parse_config({"data": tagged}))] == [None, "<bt>"]
+    assert [each.tag for each in read_validation_sets(parse_config({"data": tagged}), Normalizers())] == [None, "<bt>"]
     (prefix.parent / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="contain no sentence pairs"):
-        read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"))
+        read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"), Normalizers())
 
 
 def test_loss_covers_pairs_that_training_accepts(prefix: Path, model: Path) -> None:
@@ -126,7 +127,7 @@ def test_loss_covers_pairs_that_training_accepts(prefix: Path, model: Path) -> N
 
 
 def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
-    sets = read_validation_sets(settings(prefix))
+    sets = read_validation_sets(settings(prefix), Normalizers())
     hypotheses = [[words(source, GERMAN) for source in sets[0].sources], ["un chat rouge et six"] * 12]
     references = sets[1].references
     other = corpus_bleu(hypotheses[1], [references]).score
@@ -143,7 +144,9 @@ def test_the_score_is_the_mean_over_the_sets(prefix: Path) -> None:
 
 def test_sets_of_the_same_name_count_separately(prefix: Path) -> None:
     """A corpus may be given twice, with two tags."""
-    first, second = (dataclasses.replace(part, name="both") for part in read_validation_sets(settings(prefix)))
+    first, second = (
+        dataclasses.replace(part, name="both") for part in read_validation_sets(settings(prefix), Normalizers())
+    )
     perfect, bad = first.references, ["x"] * len(second.pairs)
     assert score_sets([first, second], [perfect, bad])["bleu"] == pytest.approx(50)
 
@@ -151,7 +154,7 @@ def test_sets_of_the_same_name_count_separately(prefix: Path) -> None:
 def test_the_loss_is_the_mean_over_target_tokens(prefix: Path, model: Path) -> None:
     judged = load_model(model)
     figures = Validator(settings(prefix), judged.tokenizers, torch.device("cpu"))(judged.network)
-    pairs = [pair for part in read_validation_sets(settings(prefix)) for pair in part.pairs]
+    pairs = [pair for part in read_validation_sets(settings(prefix), Normalizers()) for pair in part.pairs]
     batches = [batch for pair in pairs for batch in make_text_batches([pair], judged.tokenizers, 100)]
     with torch.inference_mode():
         loss = sum(float(tiny.loss(judged.network, batch)) for batch in batches)
@@ -214,7 +217,7 @@ def test_chrf_chooses_checkpoints_if_configured(prefix: Path, model: Path) -> No
         )
         for metric in ("bleu", "chrf")
     ]
-    sets = read_validation_sets(settings(prefix))
+    sets = read_validation_sets(settings(prefix), Normalizers())
     lines = translate_sets(judged, sets, SearchOptions(beam=1))
     each = [CHRF().corpus_score(ours, [part.references]).score for ours, part in zip(lines, sets, strict=True)]
     named = {f"chrf {part.name}": score for part, score in zip(sets, each, strict=True)}
@@ -229,7 +232,7 @@ def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> No
         each = [record[f"bleu {prefix}{own}"] for own in ("", " to fr")]
         assert record["bleu"] == pytest.approx(sum(each) / 2)
     loaded = load_model(model)
-    sets = read_validation_sets(settings(prefix))
+    sets = read_validation_sets(settings(prefix), Normalizers())
     best = score_sets(sets, translate_sets(loaded, sets, SearchOptions(beam=1)))["bleu"]
     assert best == pytest.approx(max(record["bleu"] for record in figures), abs=0.5)
 

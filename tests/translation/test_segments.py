@@ -82,7 +82,7 @@ def configure(**data: object) -> Config:
 
 def make_segmenter(config: Config, max_tokens: int = 4) -> Segmenter:
     tokenizers = train_tokenizers(config.tokenizer, [(word, word) for word in WORDS.split()], config.data.tags)
-    return Segmenter(tokenizers.source, config.data, max_tokens)
+    return Segmenter(tokenizers, config.data, max_tokens)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ class TestCapitals:
 
     def segments(self, text: str, case_share: float, *, split: bool = False) -> list[Segment]:
         data = DataConfig(source_language="de", target_language="en", case_share=case_share)
-        return Segmenter(self.TOKENIZERS.source, data, 100).split(Request(text, split=split), "line 1")
+        return Segmenter(self.TOKENIZERS, data, 100).split(Request(text, split=split), "line 1")
 
     def test_a_line_in_capitals(self) -> None:
         (capitals,), (plain,) = self.segments("EIN MANN", 0.1), self.segments("ein mann", 0.1)
@@ -176,3 +176,32 @@ class TestCapitals:
         (segment,) = self.segments("EIN MANN", 0.0)
         assert segment.capitals is None
         assert segment.ids != self.segments("EIN MANN", 0.1)[0].ids
+
+
+def odd_forms(text: str) -> list[str]:
+    """Texts that look like `text`."""
+    return [
+        *(text.replace(" ", space) for space in ("\u00a0", "\u202f", "\u2009", "\u3000", "  ", "\t", " \u200b")),
+        *(f"{mark}{text}" for mark in ("\ufeff", "\u200f", " \u00a0", "\u200d")),
+        *(text.replace("e", f"e{mark}") for mark in ("\u200b", "\u00ad", "\u2060", "\u200c", "\ufe0f")),
+        "".join(chr(ord(letter) + 0xFEE0) if letter != " " else letter for letter in text),
+    ]
+
+
+def test_texts_that_look_the_same_have_the_same_segments(segmenter: Segmenter) -> None:
+    plain = segmenter.split(Request("one two three"), "line 1")
+    assert len(plain) == 1
+    for text in odd_forms("one two three"):
+        assert segmenter.split(Request(text), "line 1") == plain, ascii(text)
+
+
+def test_a_text_without_visible_characters_is_blank(segmenter: Segmenter) -> None:
+    for text in ("\u200b", "\ufeff \u200e", "\u00ad\u2028", "\x00", "\u180e\u3164"):
+        assert segmenter.split(Request(text), "line 1") == []
+        assert segmenter.split(Request(text, split=True), "line 1") == []
+
+
+def test_full_width_marks_end_sentences(segmenter: Segmenter) -> None:
+    for text in ("你好！再见？一。", "你好!再见? 一。", "本当！？はい。"):
+        parts = len(segmenter.split(Request(text, split=True), "line 1"))
+        assert parts == (1 if "！？" in text else 3), text

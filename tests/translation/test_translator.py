@@ -25,6 +25,7 @@ from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.arithmetic import multiplies_int8_exactly
 from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import CHECKSUMS, checksum
+from nmt.tokenizers.normalization import Normalizers
 from nmt.training.run import train
 from nmt.translation import batches
 from nmt.translation import translator as module
@@ -337,6 +338,9 @@ def test_models_that_do_not_match(folder: Path, model: Path) -> None:
     mixed = dataclasses.replace(one.tokenizers, target=other.tokenizers.target)
     with pytest.raises(ModelError, match="their target vocabularies differ"):
         Translator([one, dataclasses.replace(one, tokenizers=mixed)])
+    unchanged = dataclasses.replace(one.tokenizers, normalizers=Normalizers())
+    with pytest.raises(ModelError, match="normalize text by different rules"):
+        Translator([one, dataclasses.replace(one, tokenizers=unchanged)])
 
 
 def texts(translator: Translator, lines: list[str], options: SampleOptions) -> list[list[str]]:
