@@ -107,8 +107,10 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
 
 def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
     """Read the files that `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
-    normalizers = Normalizers() if config.normalization == "none" else _load_normalizers(folder / NORMALIZATION)
-    return _add_tags(dataclasses.replace(_load(config, folder), normalizers=normalizers), tags)
+    tokenizers = _load(config, folder)
+    if config.normalization != "none":
+        tokenizers = dataclasses.replace(tokenizers, normalizers=_load_normalizers(folder / NORMALIZATION))
+    return _add_tags(tokenizers, tags)
 
 
 def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:
