@@ -109,7 +109,7 @@ def test_missing_or_damaged_file_is_a_model_error(kind: str, tmp_path: Path) -> 
 
 def test_saved_words_do_not_load_as_characters(tmp_path: Path) -> None:
     save_tokenizers(train_tokenizers(settings("words"), PAIRS), tmp_path)
-    with pytest.raises(ModelError, match="contains words, not characters"):
+    with pytest.raises(ModelError, match="does not contain characters"):
         load_tokenizers(settings("characters"), tmp_path)
 
 
