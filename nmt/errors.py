@@ -44,3 +44,6 @@ class Interrupted(NmtError):  # noqa: N818 (it is not an error)
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)
         self.signal = signal
+
+    def __reduce__(self) -> tuple[type, tuple[str, int]]:
+        return type(self), (str(self), self.signal)

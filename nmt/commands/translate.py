@@ -112,7 +112,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "models", metavar="MODEL", nargs="+", help="model folder, or output folder of nmt-train; several: an ensemble"
     )
-    parser.add_argument("--split", action="store_true", help="translate each sentence of a line separately")
+    parser.add_argument(
+        "--split",
+        action=argparse.BooleanOptionalAction,
+        help="translate each sentence of a line separately; default: if the model was trained on single sentences",
+    )
     add_language_options(parser.add_argument_group("languages"))
     output = parser.add_argument_group("output, by default the best translation of each line")
     output.add_argument(

@@ -1,7 +1,7 @@
 """Functions that read configurations from YAML, apply overrides, check configurations and write them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
 from nmt.errors import ConfigError
 from nmt.system.files import reason
+from nmt.texts import as_texts
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, overrides: str | Iterable[str] = ()) -> Config:
     """Read a configuration from a YAML file, apply `section.key=value` overrides and check the result.
 
     Raises:
@@ -53,23 +54,25 @@ def decode_yaml(content: bytes, path: str | Path) -> Any:
 
 
 def parse_config(
-    content: Any, overrides: Sequence[str] = (), where: str = "configuration", *, trained: bool = False
+    content: Any, overrides: str | Iterable[str] = (), where: str = "configuration", *, trained: bool = False
 ) -> Config:
     """Build a `Config` from the content of a YAML file and from overrides.
 
     Args:
         content: a mapping of sections to mappings of keys to values.
-        overrides: strings of the form `section.key=value`, where the value is YAML.
+        overrides: strings of the form `section.key=value`, where the value is YAML. A single string is one override.
         where: the origin of the content, which messages name.
         trained: whether the configuration belongs to a trained model. If it does, settings without effect are accepted.
 
     Raises:
         ConfigError: the configuration has faults. The message has a line for each fault.
+        TypeError: an override is not a string.
     """
     faults: list[Fault] = []
     if not isinstance(content, Mapping):
         raise ConfigError(f"{where}: must hold sections ({names_of(Config)}), not {describe(content)}")
     merged = copy_sections(content)
+    overrides = as_texts(overrides, "overrides")
     for override in overrides:
         apply_override(override, merged, faults)
     faults += drop_removed(merged, trained=trained)

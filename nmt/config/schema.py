@@ -100,6 +100,10 @@ class DataConfig:
     """The share of training sources that are changed to lower case or to Title Case, at random in each epoch. The model
     then translates text in any case. If this is above 0, a source in capitals is translated in lower case, and its
     translation is written in capitals."""
+    several_sentences: Annotated[float | None, Range(0, 1)] = None
+    """The share of source lines that hold several sentences. By default, it is measured at the start of training, on
+    the first 10,000 lines of `train`. With less than 0.1, the model is a model of single sentences. It then translates
+    each sentence of a line separately, unless a request or `--no-split` says otherwise."""
     shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
     """The number of pairs of streams that are read, shuffled and grouped into updates of similar lengths at a time."""
 
@@ -107,6 +111,11 @@ class DataConfig:
     def streams(self) -> bool:
         """Whether the training pairs are streamed."""
         return any(corpus.streaming for corpus in self.train)
+
+    @property
+    def single_sentences(self) -> bool:
+        """Whether hardly any source line holds several sentences. False for models that were trained until 0.2.0."""
+        return self.several_sentences is not None and self.several_sentences < 0.1
 
     def languages(self, corpus: CorpusConfig) -> tuple[str, str]:
         """Return the source and the target language of a corpus."""

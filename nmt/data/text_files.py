@@ -2,12 +2,14 @@
 
 import contextlib
 import gzip
+import itertools
 import lzma
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from nmt.data.encodings import BYTE_ORDER_MARK, LineDecoder, find_other_kind
 from nmt.errors import DataError, MachineError, NmtError
 from nmt.system.files import reason
 
@@ -16,33 +18,33 @@ File = str | Path  # a path on this machine, or a URL, which is always a str
 STANDARD_INPUT = "-"  # as the name of a file
 
 COMPRESSIONS = ("", ".gz", ".zst", ".xz")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write this mark before the first line
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-def decode_line(line: bytes) -> str:
-    """Decode one line, without its line feed or carriage return and line feed. Invalid UTF-8 becomes U+FFFD."""
-    return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", errors="replace")
 
 
 def read_lines(path: File) -> Iterator[str]:
     """Read the lines of a local or remote text file, which may be compressed (.gz, .zst, .xz).
 
     The text is split at line feeds only. U+2028, form feeds and lone carriage returns do not end a line, so line
-    numbers agree with `wc -l` and the lines of parallel files stay aligned.
+    numbers agree with `wc -l` and the lines of parallel files stay aligned. Lines that are not UTF-8 are read with
+    U+FFFD for each invalid byte, and counted in one warning.
 
     Raises:
-        DataError: the file is missing, cannot be read, is truncated, or is UTF-16.
+        DataError: the file is missing, cannot be read, is truncated, or is not UTF-8 text but UTF-16 or
+            compressed data, for example.
         MachineError: the package that reads .zst files is needed but not installed.
     """
     with _explain_errors(path), open_binary(path) as stream:
         first = stream.readline().removeprefix(BYTE_ORDER_MARK)
-        if first.startswith(UTF_16):
-            raise DataError(f"{path}: is UTF-16; convert it to UTF-8: iconv -f utf-16 -t utf-8")
-        if first:
-            yield decode_line(first)
-        for line in stream:
-            yield decode_line(line)
+        head = [line for line in (first, stream.readline()) if line]
+        if kind := find_other_kind(b"".join(head)):
+            raise DataError(f"{path}: {kind}")
+        decoder = LineDecoder(name=str(path))
+        try:
+            yield from map(decoder.decode, itertools.chain(head, stream))
+        except GeneratorExit:
+            if decoder.lines > 1:  # a single line is read to test whether a corpus is empty
+                decoder.warn(once=True)
+            raise
+        decoder.warn(once=True)
 
 
 @contextlib.contextmanager

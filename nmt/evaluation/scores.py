@@ -1,6 +1,6 @@
 """Computation of scores of translations, with signatures, confidence intervals and comparisons with a baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -8,6 +8,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.metrics.metric import RESAMPLES, Metric, Scoring
 from nmt.metrics.significance import confidence_interval, paired_p_value, resample_scores
 from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
+from nmt.texts import as_sets, as_texts
 
 if TYPE_CHECKING:
     from nmt.translation.translator import Translator  # which imports torch; scoring texts does not need it
@@ -63,12 +64,12 @@ class Evaluation:
 
 
 def evaluate(
-    system: "Sequence[str] | Translator",
-    references: Sequence[str] | Sequence[Sequence[str]],
+    system: "str | Iterable[str] | Translator",
+    references: str | Iterable[str] | Iterable[Iterable[str]],
     *,
-    source: Sequence[str] | None = None,
-    baseline: Sequence[str] | None = None,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    source: str | Iterable[str] | None = None,
+    baseline: str | Iterable[str] | None = None,
+    metrics: str | Iterable[str] = DEFAULT_METRICS,
     target_language: str = "",
     tokenize: str | None = None,
     lowercase: bool = False,
@@ -81,6 +82,8 @@ def evaluate(
 
     All texts must be ordinary text without tokenization. The figures are the same as in the command `sacrebleu`, with
     1,000 bootstrap resamples and seed 12345.
+
+    Wherever a list of texts is expected, any iterable of strings may be given, and a single string is one text.
 
     Args:
         system: one translation per sentence, or a translator. The translator translates `source` with default options.
@@ -99,29 +102,31 @@ def evaluate(
         DataError: there is nothing to score, or the numbers of lines differ.
         ConfigError: a metric or a tokenizer is unknown, the source is missing, or no target language is chosen for a
             translator with several target languages.
+        TypeError: an argument, or the item of an argument at the position in the message, is not text.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
-    if not references:
-        raise DataError("no references; give at least one set of them")
-    sets = [cast(Sequence[str], references)] if isinstance(references[0], str) else references
-    texts = {"hypotheses": system if isinstance(system, Sequence) else None, "source": source, "baseline": baseline}
+    translator = cast("Translator", system) if hasattr(system, "target_language") else None
+    hypotheses = None if translator else as_texts(cast(Iterable[str], system), "hypotheses")
+    sets = as_sets(references, "references")
+    source = None if source is None else as_texts(source, "source")
+    baseline = None if baseline is None else as_texts(baseline, "baseline")
+    texts: dict[str, list[str] | None] = {"hypotheses": hypotheses, "source": source, "baseline": baseline}
     texts |= {f"references {number}": lines for number, lines in enumerate(sets, start=1)}
     check_lengths([(name, lines) for name, lines in texts.items() if lines is not None])
-    if not isinstance(system, Sequence):
+    if translator:
         if source is None:
             raise ConfigError("source: missing; give the sentences that the translator should translate")
-        target_language = target_language or system.target_language()
+        target_language = target_language or translator.target_language()
     # The metrics are built before the translator runs, so that a missing package is reported without a long wait.
     scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
-    built = [build_metric(name, scoring) for name in dict.fromkeys(metrics)]
+    built = [build_metric(name, scoring) for name in dict.fromkeys(as_texts(metrics, "metrics"))]
     for metric in built:
         if metric.needs_source and source is None:
             raise ConfigError(f"{metric.name}: needs the source sentences; give them, or choose another metric")
-    if isinstance(system, Sequence):
-        hypotheses = system
-    else:
-        to = target_language if target_language in system.data.target_languages else None
-        hypotheses = system.translate(source or [], to=to)
+    if translator:
+        to = target_language if target_language in translator.data.target_languages else None
+        hypotheses = translator.translate(source or [], to=to)
+    assert hypotheses is not None
     present = drop_blank_references(sets)
     scores = tuple(_score(metric, hypotheses, present, source, baseline) for metric in built)
     return Evaluation(sentences=len(hypotheses), references=len(sets), scores=scores)

@@ -14,6 +14,10 @@ WITHOUT_WORDS = frozenset({"th", "lo", "km", "my", "bo", "dz"})
 """The languages that are written without spaces between words, and for which sacreBLEU has no analyzer."""
 
 
+WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+"""The languages that are written without spaces between words and sentences."""
+
+
 def language_code(name: str) -> str:
     """Return the code with two letters by which metrics identify a language: zh for zh-CN, zh_Hant, ZH or zho."""
     first = re.split("[-_]", name.lower())[0]

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from nmt.errors import DataError
 from nmt.metrics.languages import choose_tokenizer, language_code
+from nmt.texts import as_sets, as_texts
 
 RESAMPLES, SEED = 1000, 12345  # the number of resamples and the seed of the bootstrap, as in sacreBLEU
 
@@ -131,8 +133,23 @@ class Metric(Measure, ABC):
         references: Sequence[Sequence[str | None]],
         sources: Sequence[str] | None = None,
     ) -> float:
-        """Compute the score of a corpus. `statistics` describes the arguments."""
-        return self.score_statistics(self.statistics(hypotheses, references, sources))
+        """Compute the score of a corpus. `statistics` describes the arguments. A single string is one text.
+
+        Raises:
+            DataError: the texts have different numbers of lines.
+            TypeError: an argument, or the item of an argument at the position in the message, is not text.
+        """
+        texts = as_texts(hypotheses, "hypotheses")
+        given = [references] if isinstance(references, str) else list(references)
+        flat = all(isinstance(lines, str) for lines in given)
+        sets: list[list[str | None]] = [list(lines) for lines in (as_sets(given, "references") if flat else given)]
+        sources = None if sources is None else as_texts(sources, "sources")
+        if any(len(lines) != len(texts) for lines in [*sets, *([] if sources is None else [sources])]):
+            counts = ", ".join(str(len(lines)) for lines in sets)
+            raise DataError(
+                f"{len(texts)} hypotheses but {counts} references; give a text for each sentence in each set"
+            )
+        return self.score_statistics(self.statistics(texts, sets, sources))
 
     def score_statistics(self, statistics: Sequence[Sequence[float]]) -> float:
         """Compute the score of a corpus from the statistics of its sentences."""
@@ -140,7 +157,8 @@ class Metric(Measure, ABC):
         return self.score_sums([functools.reduce(operator.add, column) for column in zip(*statistics, strict=True)])
 
     def score_sentence(self, hypothesis: str, references: Sequence[str], source: str | None = None) -> float:
-        """Compute the score of one sentence."""
+        """Compute the score of one sentence. A single string is one reference."""
+        references = as_texts(references, "references")
         sources = None if source is None else [source]
         return self.for_sentences.score([hypothesis], [[reference] for reference in references], sources)
 

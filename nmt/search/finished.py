@@ -1,9 +1,8 @@
 """The finished hypotheses of a batch. They are ranked here, and they determine when the search of a sentence ends."""
 
-import heapq
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -41,6 +40,8 @@ class End:
     source_length: int
     row: int
     ended: Ended
+    key: Hashable = None
+    """Equal for hypotheses of which an n-best list holds only the best. None: different from all others."""
 
     @property
     def length(self) -> int:
@@ -61,12 +62,21 @@ class Finished:
         lengths: the number of tokens of each source sentence, EOS counted.
         options: the options of the search.
         rerankers: the steps that turn log P of a hypothesis into its score, in the order in which they are applied.
+        identify: returns equal values for hypotheses of a sentence, given by the index of the sentence and the ids, of
+            which an n-best list holds only the best. By default all hypotheses are different.
     """
 
-    def __init__(self, lengths: Sequence[int], options: SearchOptions, rerankers: Sequence[Reranker]) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        options: SearchOptions,
+        rerankers: Sequence[Reranker],
+        identify: Callable[[int, list[int]], Hashable] | None = None,
+    ) -> None:
         self.lengths = lengths
         self.options = options
         self.rerankers = rerankers
+        self.identify = identify if options.nbest > 1 else None
         self.needs_attention = options.attention or any(reranker.needs_attention for reranker in rerankers)
         self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # (score, end) of each hypothesis
         self._margins = np.full(len(lengths), np.inf)
@@ -94,6 +104,8 @@ class Finished:
                 row=int(ended.rows[index]),
                 ended=ended,
             )
+            if self.identify:
+                end = replace(end, key=self.identify(sentence, end.tokens()))
             score = end.log_probability
             for reranker in self.rerankers:
                 score = reranker.rescore(score, end)
@@ -106,14 +118,14 @@ class Finished:
 
         A live hypothesis is worth extending only if it may still enter the n-best list. Log P only falls as a
         hypothesis grows, and the length is limited, so the rerankers can bound the score of every extension. Unless the
-        search is exact, a sentence is done as soon as `beam` hypotheses have finished.
+        search is exact, a sentence is done as soon as `beam` hypotheses have finished and the list is full.
         """
-        found = self._ends[sentence]
-        if len(found) < self.options.nbest:
+        found, nbest = self._ends[sentence], self.options.nbest
+        if len(found) < nbest or len(best := find_distinct(ranked := self._ranked(sentence), nbest)) < nbest:
             return -np.inf
         if len(found) >= self.options.beam and not self.options.exact:
             return np.inf
-        worst = heapq.nlargest(self.options.nbest, (score for score, _ in found))[-1]
+        worst, _ = ranked[best[-1]]
         longest = self.options.max_length(self.lengths[sentence]) + 1
         for reranker in reversed(self.rerankers):
             worst = reranker.lower_bound(worst, longest)
@@ -137,7 +149,11 @@ class Finished:
         return all(self._ends)
 
     def best(self, sentence: int) -> list[Hypothesis]:
-        """Return the `options.nbest` best hypotheses of a sentence, best first. Equal scores are ordered by ids."""
+        """Return the `options.nbest` best hypotheses of a sentence, best first. Equal scores are ordered by ids.
+
+        Of hypotheses that `identify` considers equal, only the best is returned.
+        """
+        ranked = self._ranked(sentence)
         return [
             Hypothesis(
                 ids=end.tokens(),
@@ -145,12 +161,14 @@ class Finished:
                 score=score,
                 attention=end.attention() if self.options.attention else None,
             )
-            for score, end in self._ranked(sentence)[: self.options.nbest]
+            for score, end in map(ranked.__getitem__, find_distinct(ranked, self.options.nbest))
         ]
 
     def margin(self, sentence: int) -> float:
         """Return the margin of the closest decision that led to the result of `best`, in nats of log P."""
-        scores = [score for score, _ in self._ranked(sentence)[: self.options.nbest + 1]]
+        ranked = self._ranked(sentence)
+        considered = find_distinct(ranked, self.options.nbest + 1)
+        scores = [score for score, _ in ranked[: considered[-1] + 1]]
         tolerance = 1.0 + sum(reranker.tolerance(self.lengths[sentence]) for reranker in self.rerankers)
         gaps = ((better - worse) / tolerance for better, worse in itertools.pairwise(scores))
         return min([float(self._margins[sentence]), *gaps])
@@ -160,3 +178,16 @@ class Finished:
         if any(first == second for (first, _), (second, _) in itertools.pairwise(found)):
             found.sort(key=lambda pair: (-pair[0], pair[1].tokens()))
         return found
+
+
+def find_distinct(ranked: Sequence[tuple[float, End]], count: int) -> list[int]:
+    """Return the positions of the first `count` hypotheses that are not equal to an earlier one."""
+    known: set[Hashable] = set()
+    positions: list[int] = []
+    for position, (_, end) in enumerate(ranked):
+        if len(positions) == count:
+            break
+        if end.key is None or end.key not in known:
+            known.add(end.key)
+            positions.append(position)
+    return positions

@@ -1,7 +1,7 @@
 """The decoding loop: score, constrain, extend, until every sentence is done."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -59,6 +59,7 @@ def decode(
     constraints: Sequence[Constraint[AnySentence]] = (),
     shortlist: Shortlist | None = None,
     strategy: Strategy | None = None,
+    identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
 ) -> list[list[Hypothesis]]:
     """Search the n best translations of each sentence, best first.
 
@@ -76,12 +77,17 @@ def decode(
         constraints: conditions on the translations, in addition to the length bounds in the options.
         shortlist: selects the target tokens that are considered for a sentence. By default all tokens are considered.
         strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
+        identify: returns equal values for hypotheses of a sentence of which an n-best list holds only the best, for
+            example their text. It takes the sentence and the ids of a hypothesis. The search continues until the list
+            is full. By default, all hypotheses are different.
 
     Raises:
         ModelError: a probability from the scorer is NaN.
     """
     strategy = strategy or BeamSearch(options.beam)
-    search = functools.partial(decode_batch, scorer, options=options, constraints=constraints, shortlist=shortlist)
+    search = functools.partial(
+        decode_batch, scorer, options=options, constraints=constraints, shortlist=shortlist, identify=identify
+    )
     found = search(sentences, strategy=strategy)
     results = [found.best(index) for index in range(len(sentences))]
     if len(sentences) > 1:
@@ -101,6 +107,7 @@ def decode_batch(
     constraints: Sequence[Constraint[AnySentence]] = (),
     shortlist: Shortlist | None = None,
     strategy: Strategy,
+    identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
 ) -> Finished:
     """Search a batch once. Return all finished hypotheses, with the margin of each sentence's closest decision."""
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
@@ -111,7 +118,8 @@ def decode_batch(
     all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *constraints]
     started = [constraint.start(sentences, candidates) for constraint in all_constraints]
     rules = [rule for rule in started if rule is not None]
-    finished = Finished(lengths.tolist(), options, build_rerankers(options))
+    distinguish = (lambda index, ids: identify(sentences[index], ids)) if identify else None
+    finished = Finished(lengths.tolist(), options, build_rerankers(options), distinguish)
     beam, state = Beam.start(len(sentences)), scorer.start(source, lengths, candidates)
     while len(beam.sentences):
         prediction, state = scorer.step(_to(scorer.device, beam.last), state)

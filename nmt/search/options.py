@@ -24,7 +24,8 @@ class SearchOptions:
     beam: Annotated[int, Range(1, MAX_ROWS)] = 5
     """Number of hypotheses kept for each sentence; 1 is greedy search."""
     nbest: Annotated[int, Range(1, MAX_ROWS)] = 1
-    """Number of hypotheses returned for each sentence, at most `beam`."""
+    """Number of translations returned for each sentence, at most `beam`. Their texts differ. Of hypotheses with the
+    same text, only the best is returned, and the search of a sentence continues until it has found enough."""
     length_penalty: Annotated[float, Range(0, 10)] = 1.0
     """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. 0 ranks by
     log P, and 1 ranks by the mean log P of a token. EOS counts in the length."""

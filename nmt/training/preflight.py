@@ -1,5 +1,6 @@
 """Checks at the start of a training run, so that a mistake is reported at once and not after an hour."""
 
+import itertools
 import logging
 
 import torch
@@ -9,6 +10,7 @@ from nmt.data.check.findings import Severity
 from nmt.data.check.run import check_corpora
 from nmt.data.check.screen import escape
 from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError, DataError
 from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.build import train_tokenizers
@@ -80,3 +82,18 @@ def _check_corpora(config: Config) -> None:
             faults.append(f"data.{name}: {error}")
     if faults:
         raise DataError("\n".join(faults))
+
+
+def measure_several_sentences(data: DataConfig, lines: int = 10_000) -> float:
+    """Return the share of source lines with several sentences among the first `lines` lines of the training corpora.
+
+    Raises:
+        DataError: A corpus cannot be read.
+    """
+    counts = []
+    for corpus in data.train:
+        language, _ = data.languages(corpus)
+        pairs = itertools.islice(read_pairs(corpus, data), max(1, lines // len(data.train)))
+        texts = (text for pair in pairs if (text := pair.source.strip()))
+        counts += [len(split_sentences(text, language)) for text in texts]
+    return round(sum(count > 1 for count in counts) / max(1, len(counts)), 4)

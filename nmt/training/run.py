@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,7 +29,7 @@ from nmt.training.assemble import build_trainer
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.languages import add_languages
 from nmt.training.log import Log, NoLog, TrainingLog, log_file
-from nmt.training.preflight import check_new_training, check_settings, warn_about_text
+from nmt.training.preflight import check_new_training, check_settings, measure_several_sentences, warn_about_text
 from nmt.training.resume import Checkpoint, Position, find_checkpoint
 from nmt.training.shortlist import add_shortlist_to
 
@@ -52,9 +53,12 @@ def train(
             defines a subclass for each type of fault.
         Interrupted: A signal stopped training. A checkpoint is saved.
         KeyboardInterrupt: A signal arrived before the first update. Nothing is lost.
+        TypeError: `config` is not a `Config`.
     """
     if not os.fspath(output):
         raise ConfigError("the output folder has no name; name a folder")
+    if not isinstance(config, Config):
+        raise TypeError(f"config is a {type(config).__name__}, not a Config; read it with nmt.load_config")
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
@@ -66,6 +70,11 @@ def train(
             stack.enter_context(lock_folder(checkpoints.output))
         folder = processes.once(lambda: _open_output(config, checkpoints, resume))
         checkpoint = Checkpoint.load(folder) if folder else None
+        if checkpoint:
+            several = checkpoint.config.data.several_sentences
+        elif (several := config.data.several_sentences) is None:
+            several = processes.once(lambda: measure_several_sentences(config.data))
+        config = replace(config, data=replace(config.data, several_sentences=several))
         if first:
             stack.enter_context(log_file(checkpoints.output))
         torch.set_num_threads(settings.threads or default_threads(processes.local_size))

@@ -140,7 +140,8 @@ def translate_sets(
 ) -> list[list[str]]:
     """Translate the sentences of each set with a model. `chosen` selects sentences of each set, by default all."""
     translator = Translator([model])
-    return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag) for part in sets]
+    split = model.config.data.single_sentences  # as by default, but without a message in each validation
+    return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag, split=split) for part in sets]
 
 
 def score_sets(

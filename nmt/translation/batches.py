@@ -101,16 +101,26 @@ class BatchSearch:
     def _search(self, batch: Sequence[Segment], options: Options) -> list[list[Hypothesis]]:
         if isinstance(options, SampleOptions):
             return sample(self.scorer, batch, options, constraints=self.constraints, shortlist=self.shortlist)
-        return decode(self.scorer, batch, options, constraints=self.constraints, shortlist=self.shortlist)
+        return decode(
+            self.scorer,
+            batch,
+            options,
+            constraints=self.constraints,
+            shortlist=self.shortlist,
+            identify=self._text,
+        )
+
+    def _text(self, segment: Segment, ids: Sequence[int]) -> str:
+        text = replace_line_breaks(self.tokenizers.target.decode(ids))
+        return upper_case(text, segment.capitals) if segment.capitals else text
 
     def _translation(self, segment: Segment, hypothesis: Hypothesis) -> Translation:
         alignment, attention = [], []
         if hypothesis.attention is not None and segment.ids:
             weights = hypothesis.attention[:-1, : len(segment.ids)]  # without EOS of source and target
             alignment, attention = weights.argmax(dim=-1).tolist(), weights.tolist()
-        text = replace_line_breaks(self.tokenizers.target.decode(hypothesis.ids))
         return Translation(
-            text=upper_case(text, segment.capitals) if segment.capitals else text,
+            text=self._text(segment, hypothesis.ids),
             score=hypothesis.score,
             source_tokens=self.tokenizers.source.tokens(segment.ids),
             tokens=self.tokenizers.target.tokens(hypothesis.ids),

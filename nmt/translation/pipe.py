@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from nmt.data.text_files import BYTE_ORDER_MARK, decode_line
+from nmt.data.encodings import BYTE_ORDER_MARK, LineDecoder, find_other_kind
 from nmt.errors import DataError, MachineError
 from nmt.system.files import reason
 from nmt.translation.request import Request
@@ -65,7 +65,7 @@ def run_pipe(
         max_lines: the maximum number of lines that are translated together.
 
     Raises:
-        DataError: the source cannot be read.
+        DataError: the source cannot be read, or is not UTF-8 text.
         MachineError: the sink cannot be written, for example because a disk is full.
         BrokenPipeError: the reader of the sink has closed it.
     """
@@ -102,8 +102,10 @@ class ReadAhead:
 
         A window ends when the input pauses for PAUSE seconds, or PATIENCE seconds after its first line.
         """
+        decoder = LineDecoder(name="the input")
         while window := self._take():
-            yield [decode_line(line) for line in window]
+            yield [decoder.decode(line) for line in window]
+        decoder.warn()
         if isinstance(self.failure, OSError):
             raise DataError(f"the input cannot be read ({reason(self.failure)}); give text on standard input")
         if self.failure:
@@ -143,9 +145,14 @@ def split_lines(source: Source) -> Iterator[bytes]:
     """Yield each line of a source as soon as it is complete, without its line feed. The last line needs no line feed.
 
     A byte order mark before the first line is dropped. A longer line than MAX_LINE_BYTES is cut with a warning.
+
+    Raises:
+        DataError: the source is not UTF-8 text, but UTF-16 or compressed data, for example.
     """
     number, rest, cutting = 1, b"", False
     while chunk := source.read(CHUNK):
+        if number == 1 and (kind := find_other_kind(rest + chunk)):
+            raise DataError(f"the input {kind}")
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if not cutting:

@@ -11,7 +11,7 @@ class Request:
     """One text to translate, with the settings for this text.
 
     >>> Request("A man rides a horse.", to="de")
-    Request(text='A man rides a horse.', to='de', tag=None, split=False, options=None, name=None)
+    Request(text='A man rides a horse.', to='de', tag=None, split=None, options=None, name=None)
     """
 
     text: str
@@ -22,13 +22,18 @@ class Request:
     tag: str | None = None
     """A tag of training corpora, in whose style the text is translated. The default is the style of the corpora without
     a tag."""
-    split: bool = False
-    """Whether to translate each sentence separately. A model trained on sentences omits most of a longer paragraph. A
-    sentence ends at a full stop or a similar mark before a space, so texts are also split after abbreviations."""
+    split: bool | None = None
+    """Whether to translate each sentence separately. A model trained on sentences omits most of a longer paragraph. By
+    default, sentences are separated if the model was trained on lines of single sentences
+    (`data.several_sentences`)."""
     options: Options | None = None
     """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N", where N is its position in the call, from 1."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise TypeError(f"the text of a Request is {type(self.text).__name__}, not a str")
 
     def segment(self, source: tuple[int, ...], *, capitals: str | None = None) -> "Segment":
         """Return the segment for a part of the text, given as source ids, with tags first and EOS last."""

@@ -1,11 +1,15 @@
 """The division of texts into segments, which are translated separately, and the union of their translations."""
 
+import heapq
+import itertools
 import logging
 import re
 from collections.abc import Sequence
 
 from nmt.config.schema import DataConfig
+from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError
+from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.case import is_capitals, lower_case
@@ -14,8 +18,6 @@ from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
-# Chinese and Japanese sentences have no space between them. Normalization makes ！ and ？ after them ASCII.
-_SENTENCE_END = re.compile(r"(?<=[.!?…।॥؟۔።៕])\s+|(?<=[。！？])\s*|(?<=[\u3040-\u9fff][!?])(?![!?])\s*")
 _SPACE = re.compile(r"\s+")
 
 
@@ -26,11 +28,14 @@ class Segmenter:
         tokenizers: the tokenizers and normalizers of the model.
         data: the data configuration of the model, which contains its languages and tags.
         max_tokens: the maximum number of tokens in a segment, tags not counted.
+        split: whether the sentences of a line are segments if the request does not say so.
     """
 
-    def __init__(self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int) -> None:
+    def __init__(self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int, *, split: bool = False) -> None:
         self.tokenizer, self.normalizer = tokenizers.source, tokenizers.normalizers.source
-        self.data, self.max_tokens = data, max_tokens
+        self.data, self.max_tokens, self.split_default = data, max_tokens, split
+        self.language = data.source_languages[0]
+        self._reported = False  # whether a message has said that a line was split without being asked
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
@@ -45,7 +50,7 @@ class Segmenter:
         """
         tags, text = self._tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
         segments: list[Segment] = []
-        for sentence in _SENTENCE_END.split(text) if request.split else [text]:
+        for sentence in self._split_sentences(text, request, name):
             capitals = None
             if self.data.case_share and is_capitals(sentence):
                 sentence = lower_case(sentence, self.data.source_language)
@@ -56,6 +61,26 @@ class Segmenter:
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
             segments += [request.segment((*tags, *ids, EOS), capitals=capitals) for ids in parts]
         return segments
+
+    def separator(self, request: Request) -> str:
+        """Return the text between the translations of the segments of a request."""
+        language = choose_language(self.data, request.to)
+        return "" if language_code(language) in WITHOUT_SPACES else " "
+
+    def _split_sentences(self, text: str, request: Request, name: str) -> list[str]:
+        """Return the sentences of a text, or the whole text if it should not be split."""
+        if not (self.split_default if request.split is None else request.split):
+            return [text]
+        sentences = [sentence.strip() for sentence in split_sentences(text, self.language)]
+        if request.split is None and len(sentences) > 1 and not self._reported:
+            self._reported = True
+            logger.info(
+                "%s: has %d sentences, each translated separately, because the model was trained on single sentences; "
+                "--no-split (split=False) translates lines as a whole",
+                request.name or name,
+                len(sentences),
+            )
+        return sentences
 
     def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
         """Return the ids of the tags that precede each segment."""
@@ -74,7 +99,7 @@ class Segmenter:
         ids = self.tokenizer.encode(text)
         if len(ids) <= self.max_tokens or len(text) == 1:
             return [ids]
-        middle = find_middle(text)
+        middle = find_middle(text, self.language)
         halves = text[:middle].strip(), text[middle:].strip()
         return [part for half in halves if half for part in self._cut(half)]
 
@@ -92,41 +117,63 @@ def choose_language(data: DataConfig, to: str | None) -> str:
     raise ConfigError(f"{fault}; choose {' or '.join(languages)} (--to)")
 
 
-def find_middle(text: str) -> int:
-    """Return the position at which to cut a text in two.
+def find_middle(text: str, language: str) -> int:
+    """Return the position at which to cut a text of a language in two.
 
     This is the end of a sentence nearest to the middle of the text. In a single sentence it is the space nearest to the
     middle, and in a single word it is the middle itself.
     """
     half = len(text) // 2
-    for boundary in (_SENTENCE_END, _SPACE):
-        if cuts := [match.end() for match in boundary.finditer(text) if 0 < match.end() < len(text)]:
-            return min(cuts, key=lambda cut: abs(cut - half))
-    return half
+    sentence_ends = list(itertools.accumulate(map(len, split_sentences(text, language))))[:-1]
+    spaces = (match.end() for match in _SPACE.finditer(text))
+    cuts = sentence_ends or [end for end in spaces if 0 < end < len(text)]
+    return min(cuts, key=lambda cut: abs(cut - half), default=half)
 
 
-def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]]) -> list[Translation]:
+def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]], separator: str) -> list[Translation]:
     """Join the translations of the segments of a text to translations of the text.
 
-    After a search, a text of several segments has one translation, which joins the best translation of each segment.
-    The n-best lists of the segments do not determine the second best translation of the text. With sampling, sample k
-    of the text joins sample k of each segment.
+    After a search, the best translation of the text joins the best translation of each segment, and an n-best list
+    holds the n best combinations of the lists of the segments. With sampling, sample k of the text joins sample k of
+    each segment.
 
     Args:
         segments: the segments of the text.
         found: the translations of each segment, best first.
+        separator: the text between the translations of two segments.
     """
     if not segments:
         return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
     if len(segments) == 1:
         return found[0]
     if isinstance(segments[0].options, SampleOptions):
-        return [_join(samples) for samples in zip(*found, strict=True)]
-    return [_join([best[0] for best in found])]
+        return [_join(samples, samples, separator) for samples in zip(*found, strict=True)]
+    best = [translations[0] for translations in found]
+    joined = [_join(parts, best, separator) for parts in combine(found, segments[0].options.nbest)]
+    return list({translation.text: translation for translation in reversed(joined)}.values())[::-1]
 
 
-def _join(parts: Sequence[Translation]) -> Translation:
-    """Concatenate translations. The score is the mean of their scores, weighted by number of tokens with EOS."""
+def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Translation, ...]]:
+    """Return the `count` best combinations of a translation of each segment, best first.
+
+    The score of a combination is the mean of the scores of its parts, weighted by the lengths of the best translation
+    of each segment. So it falls whenever a part is replaced by a worse one.
+    """
+    combined: list[tuple[float, tuple[Translation, ...]]] = [(0.0, ())]
+    for translations in found:
+        weight = len(translations[0].tokens) + 1
+        extended = [
+            (score + weight * last.score, (*parts, last)) for score, parts in combined for last in translations[:count]
+        ]
+        combined = heapq.nlargest(count, extended, key=lambda one: one[0])
+    return [parts for _, parts in combined]
+
+
+def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: str) -> Translation:
+    """Concatenate translations.
+
+    The score is the mean of their scores, weighted by the number of tokens, EOS included, of the translations `best`.
+    """
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []
     attention: list[list[float]] = []
@@ -136,10 +183,10 @@ def _join(parts: Sequence[Translation]) -> Translation:
         alignment += [offset + position for position in part.alignment]
         attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
         offset += len(part.source_tokens)
-    length = sum(len(part.tokens) + 1 for part in parts)
+    weights = [len(part.tokens) + 1 for part in best]
     return Translation(
-        text=" ".join(part.text for part in parts if part.text),
-        score=sum(part.score * (len(part.tokens) + 1) for part in parts) / length,
+        text=separator.join(part.text for part in parts if part.text),
+        score=sum(weight * part.score for weight, part in zip(weights, parts, strict=True)) / sum(weights),
         source_tokens=[token for part in parts for token in part.source_tokens],
         tokens=[token for part in parts for token in part.tokens],
         alignment=alignment,

@@ -6,8 +6,10 @@ Batches are searched in this process, or by worker processes on several cores.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +21,7 @@ from nmt.search.options import Options
 from nmt.search.scorer import Scorer
 from nmt.system.machine import choose_device
 from nmt.system.processes import may_start_children
+from nmt.texts import as_list
 from nmt.translation.batches import BatchSearch, max_segments, plan_batches
 from nmt.translation.constraints import build_constraints
 from nmt.translation.load import build_scorers, check_ensemble, choose_shortlist, combine_scorers
@@ -45,7 +48,12 @@ class Translator:
 
     Threads may share a translator. A process that is forked from this one may use the translator too. It searches by
     itself, because the worker processes belong to the process that started them.
+
+    A translator that `load` created can be pickled. The copy is loaded from the same folders with the same arguments,
+    by the process that unpickles it.
     """
+
+    _loader: Callable[[], Self] | None = None  # creates an equal translator; None: the models were given in memory
 
     def __init__(
         self,
@@ -76,7 +84,8 @@ class Translator:
         self.data = models[0].config.data
         self.batch_size = batch_size
         trained = min(model.config.data.max_length for model in models)  # all were trained on sentences this long
-        self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained))
+        single = all(model.config.data.single_sentences for model in models)
+        self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained), split=single)
         self._search = BatchSearch(
             scorer=combine_scorers(models, scorers),
             shortlist=choose_shortlist(models) if shortlist else None,
@@ -126,16 +135,33 @@ class Translator:
         models = [load_model(folder, place) for folder in folders]
         scorers = build_scorers(models, precision) if place.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking and may_start_children() else 0
-        return cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
+        translator = cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
+        # The process that unpickles a copy may have another working directory.
+        places = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
+        translator._loader = partial(
+            cls.load,
+            *places,
+            device=device,
+            precision=precision,
+            shortlist=shortlist,
+            threads=threads,
+            batch_size=batch_size,
+        )
+        return translator
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        if self._loader is None:
+            raise TypeError("a translator of models in memory cannot be pickled; create it with Translator.load")
+        return self._loader, ()
 
     def translate(
         self,
-        texts: Iterable[str | Request],
+        texts: str | Request | Iterable[str | Request],
         options: Options | None = None,
         *,
         to: str | None = None,
         tag: str | None = None,
-        split: bool = False,
+        split: bool | None = None,
     ) -> list[str]:
         """Return the best translation of each text, or its first sample. A blank text has an empty translation.
 
@@ -145,39 +171,42 @@ class Translator:
 
     def nbest(
         self,
-        texts: Iterable[str | Request],
+        texts: str | Request | Iterable[str | Request],
         options: Options | None = None,
         *,
         to: str | None = None,
         tag: str | None = None,
-        split: bool = False,
+        split: bool | None = None,
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, best first, or its samples.
 
-        A text that is too long is translated in parts, and so is a text of several sentences if `split` is set. For
-        such a text, a search returns only one translation.
+        A text that is too long is translated in parts, and so is a text of several sentences, depending on `split`.
 
         Args:
-            texts: the texts to translate. The settings of a `Request` take precedence over the arguments below.
+            texts: the texts to translate, in any iterable. A single string or `Request` is one text. The settings of a
+                `Request` take precedence over the arguments below.
             options: the options of search or sampling; by default `SearchOptions()`.
             to: the target language. It is required if the model has several.
             tag: a tag of training corpora, in whose style the texts are translated.
-            split: whether to translate each sentence separately. A `Request` can set but not unset this.
+            split: whether to translate each sentence separately. The default depends on the training data of the model,
+                see `Request`.
 
         Raises:
             ConfigError: the target language is missing, or the model does not have a language or a tag.
-            TypeError: `texts` is a single string.
+            TypeError: an item of `texts` is neither a string nor a `Request`. The message contains its position.
         """
-        if isinstance(texts, str):
-            raise TypeError("translate a list of texts, not a single string")
-        lines = []
-        for number, text in enumerate(texts, start=1):
+        lines, separators = [], []
+        for number, text in enumerate(as_list(texts, "texts", (str, Request)), start=1):
             request = _complete(Request(text) if isinstance(text, str) else text, options, to, tag, split)
             lines.append(self._segmenter.split(request, f"line {number}"))
+            separators.append(self._segmenter.separator(request))
         # The same segment is searched only once.
         segments = list(dict.fromkeys(segment for line in lines for segment in line))
         found = dict(zip(segments, self._search_segments(segments), strict=True))
-        return [join_segments(line, [found[segment] for segment in line]) for line in lines]
+        return [
+            join_segments(line, [found[segment] for segment in line], separator)
+            for line, separator in zip(lines, separators, strict=True)
+        ]
 
     def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
         """Search the translations of each segment."""
@@ -220,12 +249,14 @@ class Translator:
             self._workers = None
 
 
-def _complete(request: Request, options: Options | None, to: str | None, tag: str | None, split: bool) -> Request:
+def _complete(
+    request: Request, options: Options | None, to: str | None, tag: str | None, split: bool | None
+) -> Request:
     """Return a copy of the request in which each missing setting has the value from the call."""
     return replace(
         request,
         to=to if request.to is None else request.to,
         tag=tag if request.tag is None else request.tag,
-        split=request.split or split,
+        split=split if request.split is None else request.split,
         options=options if request.options is None else request.options,
     )

@@ -114,6 +114,18 @@ def test_scores_with_a_coverage_penalty_are_close_within_a_larger_tolerance() ->
     assert found.margin(0) == pytest.approx(0.7 / (1 + 2.0 * 3))  # each of 3 logarithms varies as log P does
 
 
+def test_of_hypotheses_with_the_same_text_the_best_is_returned() -> None:
+    options = SearchOptions(beam=3, nbest=2, length_penalty=0)
+    found = Finished([3], options, build_rerankers(options), identify=lambda _, ids: sum(ids))
+    for tokens, log_probability in (([4, 6], -1.0), ([5, 5], -1.2), ([6, 4], -0.8)):
+        found.add(end(walk(*tokens), log_probability, live(-0.5)))
+        assert found.select_remaining(live(-0.5)) is None  # three have finished, but the list is not full
+    found.add(end(walk(7), -1.5, live(-0.5)))
+    assert [hypothesis.ids for hypothesis in found.best(0)] == [[6, 4], [7]]
+    assert found.margin(0) == pytest.approx(0.2)
+    assert found.select_remaining(live(-0.5)) is not None
+
+
 class PreferShort:
     """A reranker that a test hands over: a penalty for each token."""
 

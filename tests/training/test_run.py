@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -458,3 +459,12 @@ def test_resuming_minimum_risk_training_is_exact(prefix: Path, tmp_path: Path) -
     for number, change in enumerate(("risk_cost=chrf", "risk_sharpness=0.5", "risk_samples=4", "likelihood_share=0")):
         train(tiny.config(prefix, *mixed, f"training.{change}"), tmp_path / f"other{number}")
         assert weights(tmp_path / f"other{number}") != weights(tmp_path / "whole")
+
+
+def test_training_outside_the_main_thread(prefix: Path, tmp_path: Path) -> None:
+    short = tiny.config(prefix, "training.max_updates=1")
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(train, short, tmp_path / "run").result()
+    assert Translator.load(tmp_path / "run").translate("red cat")
+    with pytest.raises(TypeError, match="config is a str, not a Config"):
+        train("configs/quickstart.yaml", tmp_path / "other")  # type: ignore[arg-type]

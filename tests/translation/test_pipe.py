@@ -1,6 +1,7 @@
 """The pipe: for any input bytes, one output line per input line, in order and in time."""
 
 import errno
+import gzip
 import io
 import logging
 import os
@@ -8,10 +9,10 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nmt.data.text_files import BYTE_ORDER_MARK, decode_line
+from nmt.data.encodings import BYTE_ORDER_MARK, LineDecoder, find_other_kind
 from nmt.errors import DataError, MachineError
 from nmt.translation import pipe
 from nmt.translation.request import Request
@@ -54,8 +55,24 @@ def through(content: bytes, max_lines: int = 4, size: int = 7) -> list[bytes]:
 def test_line_count_is_kept_for_any_bytes(lines: list[bytes], size: int) -> None:
     if lines:
         lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
-    expected = [decode_line(line).upper().encode("utf-8", errors="replace") for line in lines]
-    assert through(b"".join(line + b"\n" for line in lines), size=size) == [*expected, b""]
+    content = b"".join(line + b"\n" for line in lines)
+    assume(not any(find_other_kind(content[:end]) for end in range(len(content) + 1)))
+    decoder = LineDecoder(name="t")
+    expected = [decoder.decode(line).upper().encode("utf-8", errors="replace") for line in lines]
+    assert through(content, size=size) == [*expected, b""]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+def test_what_is_not_utf_8_text_is_refused(size: int) -> None:
+    for content in ("A man.\n".encode("utf-16"), "A man.\n".encode("utf-16-le"), gzip.compress(b"A man.\n" * 9)):
+        with pytest.raises(DataError, match=r"^the input looks like (UTF-16|gzip); "):
+            through(content, size=size)
+
+
+def test_lines_that_are_not_utf_8_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    assert through(b"a\nb\xe4\n\xe4\n", max_lines=1) == [b"A", "B\ufffd".encode(), "\ufffd".encode(), b""]
+    (message,) = caplog.messages
+    assert message.startswith("the input: 2 of 3 lines are not UTF-8, the first is line 2; ")
 
 
 def test_byte_order_mark_is_removed() -> None:

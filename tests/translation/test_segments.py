@@ -31,7 +31,7 @@ FIRST, SECOND, THIRD = part("a b c", -1.0, "x y", [0, 1, 1]), part("d", -3.0, "z
 
 
 def join(*found: list[Translation], options: Options = SearchOptions()) -> list[Translation]:  # noqa: B008
-    return join_segments([Segment(source=(4, EOS), options=options)] * len(found), found)
+    return join_segments([Segment(source=(4, EOS), options=options)] * len(found), found, " ")
 
 
 def test_the_best_of_each_part_are_joined_in_order() -> None:
@@ -67,7 +67,7 @@ def test_a_text_of_one_part_and_of_none() -> None:
     ],
 )
 def test_texts_are_cut_near_the_middle_between_sentences_or_words(text: str, halves: list[str]) -> None:
-    middle = find_middle(text)
+    middle = find_middle(text, "en")
     assert [text[:middle], text[middle:]] == halves
 
 
@@ -122,6 +122,50 @@ def test_sentences_of_a_text_are_segments_if_asked_for(segmenter: Segmenter, cap
     assert len(segmenter.split(Request("three。four", split=True), "line 1")) == 2  # Chinese has no space there
     assert len(segmenter.split(Request("three.four", split=True), "line 1")) == 1
     assert not caplog.messages
+
+
+def test_sentences_are_segments_by_default_if_the_model_was_trained_on_sentences(
+    segmenter: Segmenter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    segmenter.split_default = True
+    text = "one. two. three"
+    assert show(segmenter, Request(text, split=False)) == [text]
+    assert show(segmenter, Request("one")) == ["one"]
+    assert not caplog.messages
+    for _ in range(2):
+        assert show(segmenter, Request(text)) == ["one.", "two.", "three"]
+    (message,) = caplog.messages
+    assert message.startswith("line 1: has 3 sentences, each translated separately, because the model was trained on ")
+
+
+@pytest.mark.parametrize(("language", "separator"), [("de", " "), ("ja", ""), ("zh-TW", ""), ("ko", " ")])
+def test_the_separator_is_that_of_the_target_language(language: str, separator: str) -> None:
+    segmenter = make_segmenter(configure(target_language=language))
+    assert segmenter.separator(Request("one")) == separator
+
+
+def translation(text: str, score: float) -> Translation:
+    return Translation(text=text, score=score, source_tokens=["a"], tokens=text.split(), alignment=[])
+
+
+def test_an_nbest_list_of_several_segments_has_the_best_combinations() -> None:
+    lists = [
+        [translation("a b", -0.1), translation("c", -0.3), translation("d", -0.5)],
+        [translation("e", -0.2), translation("f", -0.25)],
+    ]
+    segments = [Segment(source=(4, 3), options=SearchOptions(nbest=3))] * 2
+    joined = join_segments(segments, lists, " ")
+    assert [(one.text, pytest.approx(one.score)) for one in joined] == [
+        ("a b e", (-0.1 * 3 - 0.2 * 2) / 5),
+        ("a b f", (-0.1 * 3 - 0.25 * 2) / 5),
+        ("c e", (-0.3 * 3 - 0.2 * 2) / 5),
+    ]
+    every = sorted((-3 * a.score - 2 * b.score, f"{a.text} {b.text}") for a in lists[0] for b in lists[1])
+    assert [one.text for one in joined] == [text for _, text in every[:3]]
+    assert join_segments(segments, [lists[0], lists[0]], "")[0].text == "a ba b"
+    one_best = [Segment(source=(4, 3), options=SearchOptions())] * 2
+    assert [one.text for one in join_segments(one_best, [best[:1] for best in lists], " ")] == ["a b e"]
 
 
 def test_segments_have_the_options_of_their_request(segmenter: Segmenter) -> None:
@@ -204,4 +248,4 @@ def test_a_text_without_visible_characters_is_blank(segmenter: Segmenter) -> Non
 def test_full_width_marks_end_sentences(segmenter: Segmenter) -> None:
     for text in ("你好！再见？一。", "你好!再见? 一。", "本当！？はい。"):
         parts = len(segmenter.split(Request(text, split=True), "line 1"))
-        assert parts == (1 if "！？" in text else 3), text
+        assert parts == (2 if "！？" in text else 3), text

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import pickle
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,7 +115,7 @@ def test_workers_get_batches_only_if_there_are_several(model: Path, monkeypatch:
     mapped: list[list[int]] = []
 
     class Counted:
-        count, close = 2, SimpleNamespace(alive=True)
+        count, close, inherited = 2, SimpleNamespace(alive=True), False
 
         def map(self, work: list[list[Segment]]) -> list[list[list[Translation]]]:
             mapped.append([len(batch) for batch in work])
@@ -163,7 +164,7 @@ def test_arguments_of_the_call_are_defaults_of_requests(model: Path) -> None:
     translator = Translator.load(model)
     parts = translator.translate(["red cat.", "blue dog."])
     text = "red cat. blue dog."
-    whole, split = translator.translate([text, Request(text, split=True)])
+    whole, split = translator.translate([Request(text, split=False), Request(text, split=True)])
     assert split == " ".join(parts) != whole
     assert translator.translate([text, Request(text)], split=True) == [split, split]
     unknown: list[dict[str, Any]] = [{"to": "fr"}, {"tag": "<x>"}]
@@ -176,9 +177,33 @@ def test_arguments_of_the_call_are_defaults_of_requests(model: Path) -> None:
     assert translator.target_language() == "de"
 
 
-def test_a_single_string_is_refused(model: Path) -> None:
-    with pytest.raises(TypeError, match="a list of texts"):
-        Translator.load(model).translate("red cat")
+def test_a_string_or_a_request_is_one_text(model: Path) -> None:
+    translator = Translator.load(model)
+    expected = translator.translate(["red cat"])
+    assert translator.translate("red cat") == translator.translate(Request("red cat")) == expected
+    assert translator.translate(np.array(["red cat"])) == translator.translate(t for t in ["red cat"]) == expected
+    assert len(translator.nbest("red cat")) == 1
+    with pytest.raises(TypeError, match=r"texts\[1\] is None, not a str or a Request; correct it or leave it out"):
+        translator.translate(["red cat", None])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="the text of a Request is float, not a str"):
+        Request(math.nan)  # type: ignore[arg-type]
+
+
+def test_translators_and_translations_are_pickled(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(model.parent)
+    translator = Translator.load(model.name, precision="fp32", batch_size=3)
+    content = pickle.dumps(translator)
+    assert len(content) < 1000
+    monkeypatch.chdir(tmp_path)
+    copy = pickle.loads(content)
+    assert copy.batch_size == 3
+    options = SearchOptions(beam=3, nbest=2, attention=True)
+    found = translator.nbest(LINES[:3], options)
+    assert copy.nbest(LINES[:3], options) == found == pickle.loads(pickle.dumps(found))
+    request = Request("red cat", options=options, name="title")
+    assert pickle.loads(pickle.dumps(request)) == request
+    with pytest.raises(TypeError, match=r"create it with Translator\.load"):
+        pickle.dumps(Translator([load_model(model)]))
 
 
 def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
@@ -254,7 +279,8 @@ def test_sentences_of_a_line_are_translated_separately(model: Path, caplog: pyte
     alone = translator.translate(["red cat.", "blue dog?", "green house"])
     line = "red cat.  blue dog? green house "
     assert translator.translate([line, "", "red cat."], split=True) == [" ".join(alone), "", alone[0]]
-    assert translator.translate([line]) != [" ".join(alone)]
+    assert translator.translate([line], split=False) != [" ".join(alone)]
+    assert translator.translate([line]) == [" ".join(alone)]  # the model was trained on single sentences
     assert not caplog.messages
 
 
@@ -263,6 +289,9 @@ def test_nbest(model: Path) -> None:
     scores = [translation.score for translation in best[0]]
     assert scores == sorted(scores, reverse=True)
     assert len({tuple(translation.tokens) for translation in best[0]}) == 3
+    for line in Translator.load(model).nbest(LINES[:20], SearchOptions(beam=8, nbest=8)):
+        texts = [translation.text for translation in line]
+        assert len(set(texts)) == len(texts) == 8
     assert [translation.text for translation in best[1]] == [""]
 
 
@@ -286,7 +315,7 @@ def test_attention_is_returned_on_request(model: Path) -> None:
 
 def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator.load(model)
-    translator._segmenter.max_tokens = 8
+    translator._segmenter.max_tokens, translator._segmenter.split_default = 8, False
     line = "red cat. blue dog. green house."
     options = SearchOptions(attention=True)
     with caplog.at_level(logging.WARNING):

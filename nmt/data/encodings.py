@@ -1,0 +1,119 @@
+"""Recognition of input that is not UTF-8 text: other encodings, compressed files and binary formats."""
+
+import codecs
+import functools
+import logging
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write this mark before the first line
+SAMPLE = 1 << 16  # the number of bytes at the start of a text that are enough to recognize its kind
+
+_DECOMPRESS = "decompress it first: "
+_WIDE = "convert it to UTF-8: iconv -t utf-8 -f "
+# The first bytes of files that people give instead of text, what they look like, and what to do. UTF-32 comes before
+# UTF-16, whose mark its own mark begins with.
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\xff\xfe\0\0", "UTF-32", f"{_WIDE}utf-32"),
+    (b"\0\0\xfe\xff", "UTF-32", f"{_WIDE}utf-32"),
+    (b"\xff\xfe", "UTF-16", f"{_WIDE}utf-16"),
+    (b"\xfe\xff", "UTF-16", f"{_WIDE}utf-16"),
+    (b"\x1f\x8b", "gzip", f"{_DECOMPRESS}gzip -dc"),
+    (b"BZh", "bzip2", f"{_DECOMPRESS}bzip2 -dc"),
+    (b"\xfd7zXZ\0", "xz", f"{_DECOMPRESS}xz -dc"),
+    (b"\x28\xb5\x2f\xfd", "zstd", f"{_DECOMPRESS}zstd -dc"),
+    (b"\x04\x22\x4d\x18", "lz4", f"{_DECOMPRESS}lz4 -dc"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x"),
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it first: unrar x"),
+    (b"PK\x03\x04", "a zip archive or an office document", "unpack it first (unzip -p), or save it as plain text"),
+    (b"PK\x05\x06", "an empty zip archive", "give plain text"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document", "save it as plain text"),
+    (b"%PDF-", "a PDF", "extract its text first: pdftotext"),
+    (b"PAR1", "Parquet", "give plain text"),
+    (b"\x89PNG\r\n", "an image", "give plain text"),
+    (b"\xff\xd8\xff", "an image", "give plain text"),
+    (b"\x7fELF", "a program", "give plain text"),
+)
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # what follows BZh and a digit; text may begin with BZh
+
+
+def find_other_kind(start: bytes) -> str | None:
+    """Return what a text looks like that is not UTF-8, and what to do, or None for UTF-8 and 8-bit encodings.
+
+    Args:
+        start: the first bytes of the text, at most SAMPLE of which are read. Two lines are enough.
+    """
+    start = start[:SAMPLE]
+    for mark, kind, advice in _KINDS:
+        if start.startswith(mark) and (kind != "bzip2" or start[4:].startswith(_BZIP2_BLOCKS)):
+            return f"looks like {kind}; {advice}"
+    if wide := _find_wide_encoding(start):
+        return f"looks like {wide[:6].upper()}; {_WIDE}{wide}"
+    return None
+
+
+def _find_wide_encoding(start: bytes) -> str | None:
+    """Return the name of a UTF-16 or UTF-32 encoding without a byte order mark, or None.
+
+    Every line feed and space of such a text contains zero bytes, which UTF-8 text almost never contains. A text with
+    few of them is only UTF-16 if it is not UTF-8.
+    """
+    zeros = start.count(0)
+    if not zeros or (zeros < len(start) / 5 and _decode_start(start, "utf-8") is not None):
+        return None
+    for encoding in ("utf-32le", "utf-32be", "utf-16le", "utf-16be"):
+        text = _decode_start(start, encoding)
+        if text and "\0" not in text and (text.isascii() or "\n" in text or " " in text):
+            return encoding
+    return None
+
+
+def _decode_start(start: bytes, encoding: str) -> str | None:
+    """Decode bytes whose last character may be cut. Return None if they are not in this encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(start)
+    except UnicodeDecodeError:
+        return None
+
+
+@dataclass(kw_only=True)
+class LineDecoder:
+    """Decodes the lines of a text, and counts the lines that are not UTF-8."""
+
+    name: str
+    """The name of the text in the warning."""
+    lines: int = 0
+    faulty: int = 0
+    """The number of lines that are not UTF-8."""
+    first: int = 0
+    """The number of the first of these lines, from 1."""
+
+    def decode(self, line: bytes) -> str:
+        """Decode the next line. A line feed at its end is removed, and invalid bytes become U+FFFD."""
+        self.lines += 1
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            self.faulty += 1
+            self.first = self.first or self.lines
+            return line.decode(errors="replace")
+
+    def warn(self, *, once: bool = False) -> None:
+        """Log one warning that counts the lines that are not UTF-8, if there are any.
+
+        With `once`, an equal warning is not repeated: training reads the same file several times.
+        """
+        if self.faulty:
+            message = (
+                f"{self.name}: {self.faulty} of {self.lines} lines {'is' if self.faulty == 1 else 'are'} not UTF-8, "
+                f"the first is line {self.first}; invalid bytes are read as U+FFFD; convert the text, "
+                "for example from Latin-1: iconv -f latin1 -t utf-8"
+            )
+            (_warn_once if once else logger.warning)(message)
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning("%s", message)
