@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.tokenizers.case import Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
 
@@ -83,6 +84,8 @@ class Tokenizers:
     target: Tokenizer
     """With a joint vocabulary, `source` and `target` are the same object."""
     normalizers: Normalizers = field(default_factory=Normalizers)
+    truecaser: Truecaser | None = None
+    """Changes the case of source text before it is encoded, or None if case is kept."""
 
 
 def replace_surrogates(text: str) -> str:

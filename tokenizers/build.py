@@ -2,19 +2,23 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ModelError
 from nmt.system.files import reason, saving
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.case import TruecaseLearner, Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.tokenizers.subword import SubwordTokenizer
 from nmt.tokenizers.tags import TaggedTokenizer
 from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
+
+T = TypeVar("T")
 
 _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]] = {
     "unigram": SubwordTokenizer,
@@ -22,8 +26,8 @@ _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]]
     "words": WordTokenizer,
     "characters": CharacterTokenizer,
 }
-NORMALIZATION = "normalization.json"
-_MOST_BYTES = 1 << 20  # the limit of normalization.json
+NORMALIZATION, TRUECASE = "normalization.json", "truecase.json"
+_MOST_BYTES = 1 << 24
 
 
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
@@ -39,18 +43,34 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], 
         DataError: the pairs cannot be read or contain no text.
     """
     normalizers = build_normalizers(config.normalization)
+    learner = TruecaseLearner() if config.truecase else None
+    pairs = _read(itertools.islice(pairs, config.training_lines), normalizers, learner)
     if config.source_model:
         source = target = SubwordTokenizer.adopt(Path(config.source_model), "tokenizer.source_model", config)
         if config.target_model:
             target = SubwordTokenizer.adopt(Path(config.target_model), "tokenizer.target_model", config)
-        return _add_tags(Tokenizers(source=source, target=target, normalizers=normalizers), tags)
-    normalized = ((normalizers.source.normalize(left), normalizers.target.normalize(right)) for left, right in pairs)
-    return _add_tags(dataclasses.replace(_train(config, normalized), normalizers=normalizers), tags)
+        tokenizers = Tokenizers(source=source, target=target)
+        for _ in pairs if learner else ():
+            pass  # only the learner reads the pairs
+    else:
+        tokenizers = _train(config, pairs)
+    truecaser = learner.finish() if learner else None
+    return _add_tags(dataclasses.replace(tokenizers, normalizers=normalizers, truecaser=truecaser), tags)
+
+
+def _read(
+    pairs: Iterable[tuple[str, str]], normalizers: Normalizers, learner: TruecaseLearner | None
+) -> Iterator[tuple[str, str]]:
+    """Yield normalized pairs, and add their sources to the learner."""
+    for source, target in pairs:
+        source = normalizers.source.normalize(source)
+        if learner:
+            learner.add(source)
+        yield source, normalizers.target.normalize(target)
 
 
 def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
     train = _CLASSES[config.kind].train
-    pairs = itertools.islice(pairs, config.training_lines)
     if config.joint:
         joint = train(config, itertools.chain.from_iterable(pairs), "the training text")
         return Tokenizers(source=joint, target=joint)
@@ -103,13 +123,21 @@ def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
             tokenizers.target.save(folder / f"target{tokenizers.target.ending}")
         if tokenizers.normalizers != Normalizers():
             (folder / NORMALIZATION).write_text(tokenizers.normalizers.dump(), encoding="utf-8")
+        if tokenizers.truecaser:
+            (folder / TRUECASE).write_text(tokenizers.truecaser.dump(), encoding="utf-8")
 
 
 def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] = ()) -> Tokenizers:
     """Read the files that `save_tokenizers` wrote, and add tags. Raises ModelError: a file is missing or damaged."""
     tokenizers = _load(config, folder)
     if config.normalization != "none":
-        tokenizers = dataclasses.replace(tokenizers, normalizers=_load_normalizers(folder / NORMALIZATION))
+        tokenizers = dataclasses.replace(
+            tokenizers, normalizers=_load_table(folder / NORMALIZATION, Normalizers.parse, "rules of normalization")
+        )
+    if config.truecase and (folder / TRUECASE).exists():  # text without case has no tables
+        tokenizers = dataclasses.replace(
+            tokenizers, truecaser=_load_table(folder / TRUECASE, Truecaser.parse, "tables of a truecaser")
+        )
     return _add_tags(tokenizers, tags)
 
 
@@ -130,10 +158,9 @@ def _model_files(config: TokenizerConfig) -> list[str]:
     return [f"{name}{ending}" for name in (["tokenizer"] if config.joint else ["source", "target"])]
 
 
-def _load_normalizers(path: Path) -> Normalizers:
+def _load_table(path: Path, parse: Callable[[str], T], what: str) -> T:
+    """Read a table of a model folder. Error messages call its content `what`."""
     try:
-        return Normalizers.parse(read_file(path, _MOST_BYTES).decode())
+        return parse(read_file(path, _MOST_BYTES).decode())
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: not readable rules of normalization ({reason(error)}); copy the model folder again"
-        ) from error
+        raise ModelError(f"{path}: not readable {what} ({reason(error)}); copy the model folder again") from error

@@ -1,64 +1,293 @@
-"""The case of letters: find lines in capitals, and change the case of text.
+"""Truecasing: words in unusual case get the case in which the training text has them (Lita et al. 2003).
 
-A model learns words in the case in which its training text has them. A line in capitals is therefore translated in
-lower case, and its translation is written in capitals. To be robust to the case of other lines, the model sees a share
-of its training sentences in another case (`data.case_share`).
+A model learns words in the case of its training text, and reads all other cases badly. Source text is therefore changed
+before it is tokenized, if its case is unusual: capitals, title case, or lower case throughout. Text in the usual case
+stays as it is, so a model loses nothing and needs no further tokens.
 """
 
+import json
 import re
-from collections.abc import Callable
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Self
 
-# Alphabets whose upper-case letters are the normal ones (Cherokee) or mere ornaments (Georgian) have no case here.
-_WITHOUT_CASE = re.compile("[\u10a0-\u10ff\u13a0-\u13ff\u1c90-\u1cbf\u2d00-\u2d2f\uab70-\uabbf]")
-_LOWER_CASE_ASCII = re.compile("[a-z]")
-_FIRST_LETTERS = re.compile(r"(?<!\S)([^\w\s]*)([^\W\d_])")  # of each word, after quotes and brackets
-_TURKIC = frozenset(("tr", "az", "crh", "kk-latn", "tt-latn"))  # i has the upper case İ, and ı has I
+MAX_WORDS = 50_000  # the number of words in each table
+_USUAL = 0.05  # forms of a word that make at least this share of its occurrences are usual
+_ACRONYM = 3  # so are forms in capitals that occur this often
+_ODD = 0.25  # a line is in title case if a larger share of its words has an unusual form
+_ENDING, _ENDING_WORDS = 3, 5  # the length of an ending, and the number of words from which it is learned
+
+_WORD = re.compile(r"[^\W\d_]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[^\w\s]*\s")
+_CHEROKEE = re.compile("[\u13a0-\u13ff\uab70-\uabbf]")  # is written in letters that Unicode calls upper case
+_DOTLESS = str.maketrans("ı", "i")
+_DOT = "\u0307"  # str.lower gives İ this combining dot
+_TURKIC = frozenset(("tr", "az", "crh", "tt"))  # i has the upper case İ, and ı has I
 
 
 def is_capitals(text: str) -> bool:
     """Return whether a text has at least two upper-case letters and no lower-case letters.
 
-    Letters that have no single upper-case letter (ß, ª) may occur.
+    Letters without an upper-case letter of their own (ß, ª) may occur.
 
     >>> is_capitals("EIN MANN AUF DER STRAßE"), is_capitals("A B C"), is_capitals("I"), is_capitals("42")
     (True, True, False, False)
     """
-    if _LOWER_CASE_ASCII.search(text):
-        return False
-    cased = [letter for letter in _WITHOUT_CASE.sub("", text) if len(letter.upper()) == 1 and letter.isalpha()]
-    lower = any(letter.islower() and letter.upper() != letter for letter in cased)
-    return not lower and sum(letter.isupper() for letter in cased) >= 2
+    upper = 0
+    for letter in text:
+        if letter.islower() and len(letter.upper()) == 1 and letter.upper() != letter:
+            return False
+        upper += letter.isupper() and not _CHEROKEE.match(letter)
+    return upper >= 2
 
 
-def lower_case(text: str, language: str = "") -> str:
-    """Return the text in lower case, by the rules of the language for dotted and dotless i.
+def write_capitals(text: str, language: str) -> str:
+    """Return the text in capitals, by the rules of its language for i and for Greek accents.
 
-    >>> lower_case("ISPARTA İLİ", "tr")
-    'ısparta ili'
+    >>> write_capitals("ısparta ili", "tr"), write_capitals("Straße", "de"), write_capitals("Ελλάδα", "el")
+    ('ISPARTA İLİ', 'STRASSE', 'ΕΛΛΑΔΑ')
     """
-    if language.lower() in _TURKIC:
-        text = text.replace("I", "ı").replace("İ", "i")
-    return text.lower().replace("i\u0307", "i")  # str.lower gives İ a combining dot
-
-
-def upper_case(text: str, language: str = "") -> str:
-    """Return the text in upper case, by the rules of the language for dotted and dotless i.
-
-    >>> upper_case("ısparta ili", "tr"), upper_case("Straße", "de")
-    ('ISPARTA İLİ', 'STRASSE')
-    """
-    if language.lower() in _TURKIC:
+    code = re.split("[-_]", language.lower())[0]
+    if code in _TURKIC:
         text = text.replace("i", "İ")
+    if code == "el":
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).replace("\u0301", ""))
     return text.upper()
 
 
-def title_case(text: str) -> str:
-    """Return the text with the first letter of each word in upper case, and all other letters unchanged.
+def write_title(word: str) -> str:
+    """Return a word with its first letter in upper case and the others in lower case."""
+    return word[:1].title() + word[1:].lower().replace(_DOT, "")
 
-    >>> title_case("a man's \\"big\\" dog")
-    'A Man\\'s "Big" Dog'
+
+def _fold(word: str) -> str:
+    """Return the key of a word in the tables, which is the same for all forms of the word."""
+    return word.casefold().replace(_DOT, "").translate(_DOTLESS)
+
+
+def _drop_accents(key: str) -> str:
+    letters = unicodedata.normalize("NFD", key)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _lower(word: str) -> str:
+    return word.lower().replace(_DOT, "")
+
+
+def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
+    """Yield each word that has a case, and whether it begins a sentence."""
+    end, starts = 0, True
+    for match in _WORD.finditer(line):
+        between = line[end : match.start()]
+        if end or between:
+            starts = bool(_SENTENCE_END.search(between)) or (starts and not end and not re.search(r"\w", between))
+        end = match.end()
+        word = match[0]
+        if word.lower() != word.upper() and not _CHEROKEE.match(word):
+            yield match, starts
+        starts = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truecaser:
+    """Tables of the usual forms of words, and the change of text in unusual case by these tables.
+
+    >>> lines = ["Ein Mann sieht die NATO.", "Die Frau sieht ein Haus.", "Der Mann geht in die Stadt."] * 3
+    >>> truecaser = Truecaser.learn(lines)
+    >>> truecaser.restore("DIE FRAU SIEHT EIN HAUS."), truecaser.restore("der mann sieht die nato")
+    ('Die Frau sieht ein Haus.', 'Der Mann sieht die NATO')
     """
-    return _FIRST_LETTERS.sub(lambda match: match[1] + match[2].title(), text)
+
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The usual forms of words, most frequent first. Words whose only form is the expected one are not listed."""
+    accents: Mapping[str, str] = field(default_factory=dict)
+    """For words without accents, which capitals often lack, the most frequent word that has accents."""
+    title: bool = False
+    """Whether other words are expected in title case, as in German, where most words are nouns."""
+    endings: frozenset[str] = frozenset()
+    """The endings of other words for which the opposite of `title` is expected."""
+    starts: bool = False
+    """Whether sentences begin with a capital."""
+    capitals: bool = False
+    """Whether lines contain a capital, so that a line without any is unusual."""
+    # What has been looked up or found to be usual before.
+    _found: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _usual_starts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _usual_parts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    @classmethod
+    def learn(cls, lines: Iterable[str]) -> "Truecaser | None":
+        """Learn the tables from lines of text. Return None if most lines have no letter that has a case."""
+        learner = TruecaseLearner()
+        for line in lines:
+            learner.add(line)
+        return learner.finish()
+
+    def expect(self, word: str) -> str:
+        """Return the form that is expected of a word without usual forms."""
+        title = self.title != (_fold(word)[-_ENDING:] in self.endings)
+        return write_title(word) if title else _lower(word)
+
+    def restore(self, line: str) -> str:
+        """Return a line in the case of the training text. A line in usual case is returned as it is."""
+        first, *others = line.split(" ")
+        if first in self._usual_starts and self._usual_parts.issuperset(others):
+            return line  # most lines have been seen word for word
+        words = [(match, starts, self._find_usual(match[0])) for match, starts in _find_words(line)]
+        odd = [
+            match[0] not in usual and not (starts and self.starts and match[0] in map(write_title, usual))
+            for match, starts, usual in words
+        ]
+        if not any(odd) and not self.capitals:
+            return line
+        if not any(odd) and (not self.capitals or any(letter.isupper() for letter in first)):
+            self._remember(first, others)
+            return line
+        # In capitals, in a line without capitals, and in title case, the form of a word says nothing.
+        unified = is_capitals(line) or (self.capitals and not any(letter.isupper() for letter in line))
+        titles = not unified and len(words) > 2 and sum(odd) > _ODD * len(words)
+        parts, end = [], 0
+        for (match, starts, usual), unusual in zip(words, odd, strict=True):
+            word = match[0]
+            shouted = len(word) > 1 and word.isupper()
+            if unified or (titles and (unusual or word[0].isupper())) or (unusual and shouted):
+                word = usual[0]
+            if (unified or titles) and starts and self.starts:
+                word = word[:1].title() + word[1:]
+            parts += [line[end : match.start()], word]
+            end = match.end()
+        return "".join([*parts, line[end:]])
+
+    def _remember(self, first: str, others: Sequence[str]) -> None:
+        """Remember the parts of a line in usual case, so that `restore` finds them quickly."""
+        if len(self._usual_parts) < 2 * MAX_WORDS:
+            self._usual_starts.add(first)
+            for part in set(others) - self._usual_parts:
+                if all(match[0] in self._find_usual(match[0]) for match, _ in _find_words(part)):
+                    self._usual_parts.add(part)
+
+    def _find_usual(self, word: str) -> tuple[str, ...]:
+        """Return the usual forms of a word, most frequent first."""
+        found = self._found.get(word)
+        if found is None:
+            form, key = word, _fold(word)
+            if word.isupper() and len(word) > 1 and key in self.accents:
+                form, key = self.accents[key], _fold(self.accents[key])
+            found = self.forms.get(key) or (self.expect(form),)
+            if len(self._found) < 2 * MAX_WORDS:
+                self._found[word] = found
+        return found
+
+    def dump(self) -> str:
+        """Return the tables as JSON, which `parse` reads."""
+        content = {
+            "forms": {key: list(found) for key, found in self.forms.items()},
+            "accents": dict(self.accents),
+            "title": self.title,
+            "endings": sorted(self.endings),
+            "starts": self.starts,
+            "capitals": self.capitals,
+        }
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the result of `dump`. Raises ValueError: the text is something else."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.keys() != {key.name for key in fields(cls) if key.init}:
+            raise ValueError("not the tables of a truecaser")
+        forms, accents, endings = content["forms"], content["accents"], content["endings"]
+        lists = [*forms.values(), endings, list(accents.values())] if _are_dicts(forms, accents) else [None]
+        flags = [content[name] for name in ("title", "starts", "capitals")]
+        if not all(map(_is_list_of_words, lists)) or not all(forms.values()) or not all(type(f) is bool for f in flags):
+            raise ValueError("a table of the truecaser is damaged")
+        return cls(
+            **content | {"forms": {key: tuple(found) for key, found in forms.items()}, "endings": frozenset(endings)}
+        )
 
 
-CHANGES: dict[str, Callable[[str], str]] = {"lower": lower_case, "title": lambda text: title_case(lower_case(text))}
+class TruecaseLearner:
+    """Counts the forms of words in lines of text, from which `finish` makes the tables of a truecaser."""
+
+    def __init__(self) -> None:
+        # Parts of lines between spaces are counted, and words are found in different parts only.
+        self._inner: Counter[str] = Counter()
+        self._first: Counter[str] = Counter()  # parts that begin a sentence
+        self._lines = self._with_case = self._with_capital = 0
+
+    def add(self, line: str) -> None:
+        """Count the words of a line. Lines in capitals are left out."""
+        if is_capitals(line):
+            return
+        lower = line.lower()
+        self._lines += 1
+        self._with_case += lower != line.upper() and not _CHEROKEE.search(line)
+        self._with_capital += lower != line
+        for sentence in _SENTENCE_END.split(line):
+            first, *others = sentence.split() or [""]
+            self._first[first] += 1
+            self._inner.update(others)
+
+    def finish(self) -> Truecaser | None:
+        """Return the truecaser, or None if most lines have no letter that has a case."""
+        if self._with_case * 2 <= self._lines:
+            return None
+        forms: dict[str, Counter[str]] = {}
+        starts: Counter[bool] = Counter()
+        for parts in (self._inner, self._first):
+            for part, occurrences in parts.items():
+                for match, begins_part in _find_words(part):
+                    word, begins = match[0], begins_part and parts is self._first
+                    if begins:
+                        starts[word[0].isupper()] += occurrences
+                    if not begins or word != write_title(word):
+                        forms.setdefault(_fold(word), Counter())[word] += occurrences
+        title, endings = _learn_expectation(forms)
+        expected = Truecaser(title=title, endings=endings)
+        by_count = sorted(forms.items(), key=lambda item: -item[1].total())
+        usual = {key: _choose_forms(found) for key, found in by_count}
+        # The form is compared with what would be expected of capitals, which lack ß.
+        listed = [(key, found) for key, found in usual.items() if found != (expected.expect(found[0].upper()),)]
+        accents: dict[str, str] = {}
+        for key, found in usual.items():
+            if not key.isascii() and (bare := _drop_accents(key)) not in usual:
+                accents.setdefault(bare, found[0])
+        return Truecaser(
+            forms=dict(listed[:MAX_WORDS]),
+            accents=dict(list(accents.items())[:MAX_WORDS]),
+            title=title,
+            endings=endings,
+            starts=starts[True] > 0.9 * starts.total(),
+            capitals=self._with_capital > 0.9 * self._with_case,
+        )
+
+
+def _learn_expectation(forms: Mapping[str, Counter[str]]) -> tuple[bool, frozenset[str]]:
+    """Learn which form is expected of unknown words from the forms of rare words. Return `title` and `endings`."""
+    titles: dict[str, list[bool]] = {}
+    for key, found in forms.items():
+        if found.total() <= 2:
+            titles.setdefault(key[-_ENDING:], []).append(max(found, key=found.__getitem__)[0].isupper())
+    votes = [vote for found in titles.values() for vote in found]
+    title = sum(votes) * 2 > len(votes)
+    different = (ending for ending, found in titles.items() if (sum(found) * 2 > len(found)) != title)
+    return title, frozenset(ending for ending in different if len(titles[ending]) >= _ENDING_WORDS)
+
+
+def _choose_forms(counts: Counter[str]) -> tuple[str, ...]:
+    """Return the usual forms of a word, most frequent first."""
+    return tuple(
+        form
+        for form, count in counts.most_common()
+        if count >= _USUAL * counts.total() or (form.isupper() and len(form) > 1 and count >= _ACRONYM)
+    )
+
+
+def _are_dicts(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _is_list_of_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) and word for word in value)

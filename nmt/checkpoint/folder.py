@@ -6,6 +6,7 @@ A checkpoint is a model folder that also contains the training state, so that tr
     tokenizer.model        the tokenizer, if source and target share it; otherwise source.model and target.model.
                            Some types of tokenizer write .json files instead
     normalization.json     the rules by which text is normalized. It is missing if text stays as it is
+    truecase.json          the usual case of source words. It is missing if the case of text stays as it is
     model.safetensors      the weights for translation. If the training run keeps a moving average of the weights, this
                            is the average. All tensors are float32, except in a folder written by nmt-export, which has
                            int8 matrices NAME and a float32 scale for each row in NAME.scale
@@ -202,6 +203,7 @@ def load_folder_config(folder: Path) -> Config:
         content = decode_yaml(read_file(path, MANIFEST[CONFIG].most), path)
         if isinstance(content, dict) and isinstance(content.get("tokenizer"), dict):
             content["tokenizer"].setdefault("normalization", "none")  # until 0.2.0, text stayed as it was
+            content["tokenizer"].setdefault("truecase", False)  # models of 0.2.0 and before keep the case
         config = parse_config(content, where=str(path), trained=True)
         given = content.get("model") or {}
         missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in given]

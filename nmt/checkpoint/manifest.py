@@ -37,6 +37,7 @@ MANIFEST: dict[str, ManifestFile] = {
     "source.json": ManifestFile(most=MOST_BYTES),
     "target.json": ManifestFile(most=MOST_BYTES),
     "normalization.json": ManifestFile(most=1 << 20),
+    "truecase.json": ManifestFile(most=1 << 24),
     WEIGHTS: ManifestFile(most=4 << 30, required=True),
     SHORTLIST: ManifestFile(most=1 << 30),
     LANGUAGES: ManifestFile(most=200_000),

@@ -96,10 +96,6 @@ class DataConfig:
     """Keep only the first of several identical training pairs within a corpus."""
     drop_overlap: bool = True
     """Leave out training pairs that also occur in `valid` or `held_out`."""
-    case_share: Annotated[float, Range(0, 1)] = 0.0
-    """The share of training sources that are changed to lower case or to Title Case, at random in each epoch. The model
-    then translates text in any case. If this is above 0, a source in capitals is translated in lower case, and its
-    translation is written in capitals."""
     several_sentences: Annotated[float | None, Range(0, 1)] = None
     """The share of source lines that hold several sentences. By default, it is measured at the start of training, on
     the first 10,000 lines of `train`. With less than 0.1, the model is a model of single sentences. It then translates
@@ -179,6 +175,9 @@ class TokenizerConfig:
     signs, and makes all quotes and apostrophes `"` and `'`. The target side keeps its quotes and no-break spaces.
     `nfc` and `nfkc` apply only this Unicode normalization form. `none` changes nothing. Any other value is the path
     of a YAML file with additional rules. The rules are stored in the model folder."""
+    truecase: bool = True
+    """Give source words in unusual case the case that they have in the training text, so that capitals, title case and
+    lower case are translated like ordinary text. A line in capitals has a translation in capitals."""
     training_lines: Annotated[int, Range(1, MANY)] = 1_000_000
     """The largest number of lines per side from which the vocabulary is learned. The lines are taken round-robin from
     the corpora."""

@@ -57,17 +57,12 @@ def open_stores(data: DataConfig, folder: Path) -> list[PairStore]:
     return [PairStore(folder / f"corpus-{index}") for index in range(len(data.train))]
 
 
-def needs_text(config: Config) -> bool:
-    """Return whether training needs the text of the pairs in addition to their ids."""
-    return config.tokenizer.sampling > 0 or config.data.case_share > 0
-
-
 def _write(
     corpus: CorpusConfig, cleaner: Cleaner, draft: Path, fingerprint: Any, config: Config, sizes: tuple[int, int]
 ) -> None:
     """Write the store of one corpus into an empty folder. Raises DataError: cleaning leaves no pair of the corpus."""
     report, seen = CleaningReport(), SeenHashes()
-    with StoreWriter(draft, sizes=sizes, text=needs_text(config)) as writer:
+    with StoreWriter(draft, sizes=sizes, text=config.tokenizer.sampling > 0) as writer:
         for chunk in split_chunks(read_pairs(corpus, config.data), _CHUNK):
             clean = cleaner.clean(chunk, seen)
             writer.add(clean.pairs, clean.sources, clean.targets)
@@ -97,7 +92,7 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
     return {
         "format": _FORMAT,
         "tokenizers": checksums,
-        "text": needs_text(config),
+        "text": config.tokenizer.sampling > 0,
         "languages": [data.source_language, data.target_language],
         "tags": [data.target_tags, *data.tags],
         "limits": [data.max_length, data.max_ratio, data.drop_duplicates],

@@ -5,7 +5,6 @@ depend only on the update and the position of a sentence in the update. So train
 process, in several processes, and with accumulated gradients.
 """
 
-import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,11 +17,10 @@ from torch import Tensor
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.case import CHANGES
 from nmt.types import EOS, PAD, Batch, Ids
 
 # Each use of random numbers has a number here, which is the second part of its seed.
-CORPUS, MIX, UPDATES, SAMPLING, CASE = range(5)
+CORPUS, MIX, UPDATES, SAMPLING = range(4)
 
 
 def make_generator(seed: int, *purpose: int) -> np.random.Generator:
@@ -62,7 +60,7 @@ class IndexedPairs(Protocol):
         """Return the target ids of a pair, without EOS."""
 
     def pair(self, index: int) -> Pair:
-        """Return the text of a pair, which only random segmentation and changes of case need."""
+        """Return the text of a pair, which only sampling needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,18 +114,10 @@ class UpdateOptions:
     sampling: bool
     """Whether each sentence is segmented at random, again in every update. This requires the text of the pairs. Updates
     may then exceed `size.tokens`."""
-    case_share: float = 0.0
-    """The share of sources whose case is changed at random in each update. This requires the text of the pairs. Updates
-    may then exceed `size.tokens`."""
     seed: int
     shares_per_process: int = 1
     """The number of batches of an update that each process computes."""
     world: World = field(default_factory=World)
-
-    @property
-    def needs_text(self) -> bool:
-        """Whether the text of the pairs is needed in addition to their ids."""
-        return self.sampling or self.case_share > 0
 
 
 class BatchMaker:
@@ -138,7 +128,7 @@ class BatchMaker:
     """
 
     def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
-        self._tokenizers, self._options = tokenizers, options
+        self._tokenizers, self._sampling, self._seed = tokenizers, options.sampling, options.seed
         count, rank = options.shares_per_process, options.world.rank
         self._shares, self._own_shares = count * options.world.size, range(count * rank, count * (rank + 1))
 
@@ -153,42 +143,28 @@ class BatchMaker:
         bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
         # Seeds for the source and target of each sentence of the update, whichever process has it.
         seeds: list[list[int]] = []
-        if self._options.sampling:
-            sequence = np.random.SeedSequence((self._options.seed, SAMPLING, *number))
+        if self._sampling:
+            sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
             seeds = sequence.generate_state(2 * len(indices)).reshape(-1, 2).tolist()
-        cases: list[str | None] = [None] * len(indices)
-        if self._options.case_share:
-            random = make_generator(self._options.seed, CASE, *number)
-            changed = random.random(len(indices)) < self._options.case_share
-            kinds = random.choice(list(CHANGES), len(indices)).tolist()
-            cases = [kind if change else None for kind, change in zip(kinds, changed, strict=True)]
         batches = []
         for start, end in ((bounds[share], bounds[share + 1]) for share in self._own_shares):
             if start < end:
-                sides = self._read_ids(pairs, indices[start:end], seeds[start:end], cases[start:end])
+                sides = self._read_ids(pairs, indices[start:end], seeds[start:end])
                 batches.append(make_batch(*sides, first=start, update_sentences=len(indices)))
         return tuple(batches)
 
     def _read_ids(
-        self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]], cases: Sequence[str | None]
-    ) -> tuple[list[Ids], list[Ids]]:
-        """Read the ids of pairs. The source of a pair is changed if it has an entry in `cases`, a key of CHANGES."""
+        self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
+    ) -> tuple[Sequence[Ids], Sequence[Ids]]:
+        if not self._sampling:
+            return [pairs.source(index) for index in indices], [pairs.target(index) for index in indices]
+        texts = [pairs.pair(index) for index in indices]
         source, target = self._tokenizers.source, self._tokenizers.target
-        if self._options.sampling:
-            texts = [_change(pairs.pair(index), case) for index, case in zip(indices, cases, strict=True)]
-            sampled = source.sample([pair.source for pair in texts], [seed for seed, _ in seeds])
-            sources: list[Ids] = [source.encode_tags(pair.tags) + ids for pair, ids in zip(texts, sampled, strict=True)]
-            return sources, [*target.sample([pair.target for pair in texts], [seed for _, seed in seeds])]
-        sources = [pairs.source(index) for index in indices]
-        for position, (index, case) in enumerate(zip(indices, cases, strict=True)):
-            if case:
-                pair = _change(pairs.pair(index), case)
-                sources[position] = source.encode_tags(pair.tags) + source.encode(pair.source)
-        return sources, [pairs.target(index) for index in indices]
-
-
-def _change(pair: Pair, case: str | None) -> Pair:
-    return dataclasses.replace(pair, source=CHANGES[case](pair.source)) if case else pair
+        sampled = source.sample([pair.source for pair in texts], [seed for seed, _ in seeds])
+        return (
+            [source.encode_tags(pair.tags) + ids for pair, ids in zip(texts, sampled, strict=True)],
+            target.sample([pair.target for pair in texts], [seed for _, seed in seeds]),
+        )
 
 
 def make_batch(

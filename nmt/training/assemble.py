@@ -57,7 +57,6 @@ def build_trainer(
     options = UpdateOptions(
         size=size,
         sampling=config.tokenizer.sampling > 0,
-        case_share=config.data.case_share,
         seed=settings.seed,
         shares_per_process=shares,
         world=world,

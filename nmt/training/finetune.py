@@ -30,21 +30,24 @@ _TOKEN_WEIGHTS = {
 def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
     """Return the tokenizers of a model, extended by new symbols of the configuration.
 
-    Return None if the configuration of the tokenizer differs in more than new symbols, `sampling` and `normalization`.
+    Return None if the configuration of the tokenizer differs in more than new symbols, `sampling`, `normalization` and
+    `truecase`.
 
     Raises:
         ConfigError: A new symbol is not allowed.
     """
     before = start.config.tokenizer
     new = tuple(symbol for symbol in config.symbols if symbol not in before.symbols)
-    free = ("sampling", "symbols", "normalization")
+    free = ("sampling", "symbols", "normalization", "truecase")
     same = dataclasses.replace(before, **{name: getattr(config, name) for name in free}) == config
     if not same or len(before.symbols) + len(new) != len(config.symbols):
         return None
-    stored = dataclasses.replace(config, normalization=before.normalization)
+    stored = dataclasses.replace(config, normalization=before.normalization, truecase=before.truecase)
     tokenizers = load_tokenizers(stored, find_model_folder(start.name))
-    if config != stored:
+    if config.normalization != before.normalization:
         tokenizers = dataclasses.replace(tokenizers, normalizers=build_normalizers(config.normalization))
+    if not config.truecase:
+        tokenizers = dataclasses.replace(tokenizers, truecaser=None)
     return add_symbols(tokenizers, new) if new else tokenizers
 
 

@@ -16,7 +16,7 @@ from nmt.search.sampling import sample
 from nmt.search.scorer import Scorer
 from nmt.system.machine import one_thread, return_memory
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.case import upper_case
+from nmt.tokenizers.case import write_capitals
 from nmt.translation.request import Segment, Translation
 
 # The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
@@ -112,7 +112,7 @@ class BatchSearch:
 
     def _text(self, segment: Segment, ids: Sequence[int]) -> str:
         text = replace_line_breaks(self.tokenizers.target.decode(ids))
-        return upper_case(text, segment.capitals) if segment.capitals else text
+        return write_capitals(text, segment.capitals) if segment.capitals else text
 
     def _translation(self, segment: Segment, hypothesis: Hypothesis) -> Translation:
         alignment, attention = [], []

@@ -12,7 +12,7 @@ from nmt.errors import ConfigError
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.case import is_capitals, lower_case
+from nmt.tokenizers.case import is_capitals
 from nmt.translation.request import Request, Segment, Translation
 from nmt.types import EOS
 
@@ -25,7 +25,7 @@ class Segmenter:
     """Splits the texts of requests into segments.
 
     Args:
-        tokenizers: the tokenizers and normalizers of the model.
+        tokenizers: the tokenizers of the model.
         data: the data configuration of the model, which contains its languages and tags.
         max_tokens: the maximum number of tokens in a segment, tags not counted.
         split: whether the sentences of a line are segments if the request does not say so.
@@ -36,6 +36,7 @@ class Segmenter:
         self.data, self.max_tokens, self.split_default = data, max_tokens, split
         self.language = data.source_languages[0]
         self._reported = False  # whether a message has said that a line was split without being asked
+        self.truecaser = tokenizers.truecaser
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
@@ -52,9 +53,9 @@ class Segmenter:
         segments: list[Segment] = []
         for sentence in self._split_sentences(text, request, name):
             capitals = None
-            if self.data.case_share and is_capitals(sentence):
-                sentence = lower_case(sentence, self.data.source_language)
-                capitals = choose_language(self.data, request.to)
+            if self.truecaser:
+                capitals = choose_language(self.data, request.to) if is_capitals(sentence) else None
+                sentence = self.truecaser.restore(sentence)
             parts = [ids for ids in self._cut(sentence) if ids]
             if len(parts) > 1:
                 count = sum(map(len, parts))

@@ -17,7 +17,6 @@ from nmt.data.text_files import read_lines
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import build_metric
 from nmt.search.options import SearchOptions
-from nmt.tokenizers.case import lower_case, title_case, upper_case
 from nmt.translation.translator import Translator
 
 PLAIN, CAPITALS = "plain", "capitals"
@@ -38,6 +37,11 @@ def widen(line: str) -> str:
     return re.sub("[0-9A-Za-z]", lambda match: chr(ord(match[0]) + 0xFEE0), line)
 
 
+def write_titles(line: str) -> str:
+    """Return a line with the first letter of each word in upper case."""
+    return re.sub(r"(?<!\S)([^\w\s]*)(\w)", lambda match: match[1] + match[2].upper(), line)
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     PLAIN: str,
     "no-break spaces": replace_spaces("\u00a0"),
@@ -53,9 +57,9 @@ FORMS: dict[str, Callable[[str], str]] = {
     "marks of direction": lambda line: f"\u200e{line}\u200f",
     "decomposed (NFD)": lambda line: unicodedata.normalize("NFD", line),
     "full-width": widen,
-    CAPITALS: upper_case,
-    "title case": title_case,
-    "lower case": lower_case,
+    CAPITALS: str.upper,
+    "title case": write_titles,
+    "lower case": str.lower,
 }
 
 
@@ -74,7 +78,7 @@ def main() -> None:
     print("| form | BLEU | difference |\n|---|---|---|")
     for name in options.only:
         found = translator.translate(map(FORMS[name], sources), SearchOptions(beam=options.beam))
-        score = metric.score(found, [list(map(upper_case, references)) if name == CAPITALS else references])
+        score = metric.score(found, [list(map(str.upper, references)) if name == CAPITALS else references])
         plain = score if name == PLAIN else plain
         print(f"| {name} | {score:.2f} | {'' if plain is None else f'{score - plain:+.2f}'} |", flush=True)
     print(f"\n{metric.signature(references=1)}")

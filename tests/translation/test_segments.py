@@ -198,28 +198,33 @@ def test_a_tag_for_a_model_without_tags(segmenter: Segmenter) -> None:
         segmenter.split(Request("one", tag="<bt>"), "line 1")
 
 
-class TestCapitals:
-    """A model that was trained on text in any case translates capitals in lower case, and writes capitals."""
+class TestCase:
+    """Source text in unusual case is tokenized in its usual case, and capitals are translated into capitals."""
 
-    TOKENIZERS = train_tokenizers(TokenizerConfig(kind="characters"), [("Ein Mann. ei", "A man.")])
+    LINES = ("Ein Mann sitzt hier.", "Hier sitzt ein Hund.", "Der Mann und ein Hund sind hier.")
 
-    def segments(self, text: str, case_share: float, *, split: bool = False) -> list[Segment]:
-        data = DataConfig(source_language="de", target_language="en", case_share=case_share)
-        return Segmenter(self.TOKENIZERS, data, 100).split(Request(text, split=split), "line 1")
+    def segments(self, text: str, *, truecase: bool = True, split: bool = False) -> list[Segment]:
+        config = TokenizerConfig(kind="characters", truecase=truecase)
+        tokenizers = train_tokenizers(config, [(line + "DEIHMNRSTZ", "A") for line in self.LINES])
+        data = DataConfig(source_language="de", target_language="en")
+        return Segmenter(tokenizers, data, 100).split(Request(text, split=split), "line 1")
 
-    def test_a_line_in_capitals(self) -> None:
-        (capitals,), (plain,) = self.segments("EIN MANN", 0.1), self.segments("ein mann", 0.1)
-        assert (capitals.ids, capitals.capitals) == (plain.ids, "en")
-        assert plain.capitals is None
+    @pytest.mark.parametrize("text", ["EIN MANN SITZT HIER", "ein mann sitzt hier", "Ein Mann Sitzt Hier"])
+    def test_a_line_in_unusual_case(self, text: str) -> None:
+        (segment,), (usual,) = self.segments(text), self.segments("Ein Mann sitzt hier")
+        assert segment.source == usual.source
+        assert segment.capitals == ("en" if text.isupper() else None)
 
     def test_each_sentence_by_itself(self) -> None:
-        assert [segment.capitals for segment in self.segments("EIN MANN. Ein Mann.", 0.1, split=True)] == ["en", None]
-        assert [segment.capitals for segment in self.segments("EIN MANN. Ein Mann.", 0.1)] == [None]
+        found = self.segments("EIN MANN SITZT HIER. Ein Mann sitzt hier.", split=True)
+        assert [segment.capitals for segment in found] == ["en", None]
+        assert found[0].source == found[1].source
+        assert [segment.capitals for segment in self.segments("EIN MANN. Ein Mann sitzt hier.")] == [None]
 
-    def test_other_models_read_capitals(self) -> None:
-        (segment,) = self.segments("EIN MANN", 0.0)
+    def test_truecasing_can_be_switched_off(self) -> None:
+        (segment,), (usual,) = self.segments("EIN MANN", truecase=False), self.segments("Ein Mann", truecase=False)
         assert segment.capitals is None
-        assert segment.ids != self.segments("EIN MANN", 0.1)[0].ids
+        assert segment.source != usual.source
 
 
 def odd_forms(text: str) -> list[str]:
