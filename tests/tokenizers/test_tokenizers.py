@@ -66,7 +66,8 @@ def test_saved_and_loaded_is_the_same(kind: str, joint: bool, tmp_path: Path) ->
         assert new.size == old.size
         assert new.tokens(range(new.size)) == old.tokens(range(old.size))
         assert new.encode_lines(lines) == old.encode_lines(lines)
-    assert len(list(tmp_path.iterdir())) == (2 if joint else 3)
+    assert (after.normalizers, after.truecaser) == (before.normalizers, before.truecaser)
+    assert len(list(tmp_path.iterdir())) == (3 if joint else 4)
 
 
 def test_names_of_saved_files(tmp_path: Path) -> None:
@@ -76,10 +77,10 @@ def test_names_of_saved_files(tmp_path: Path) -> None:
         save_tokenizers(train_tokenizers(settings(kind, joint=joint), PAIRS), folder)
         return sorted(file.name for file in folder.iterdir())
 
-    assert saved("unigram", True) == ["normalization.json", "tokenizer.model"]
-    assert saved("bpe", False) == ["normalization.json", "source.model", "target.model"]
-    assert saved("words", True) == ["normalization.json", "tokenizer.json"]
-    assert saved("characters", False) == ["normalization.json", "source.json", "target.json"]
+    assert saved("unigram", True) == ["normalization.json", "tokenizer.model", "truecase.json"]
+    assert saved("bpe", False) == ["normalization.json", "source.model", "target.model", "truecase.json"]
+    assert saved("words", True) == ["normalization.json", "tokenizer.json", "truecase.json"]
+    assert saved("characters", False) == ["normalization.json", "source.json", "target.json", "truecase.json"]
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])

@@ -462,5 +462,6 @@ def test_a_model_that_learned_longer_lines_translates_them_whole(
     assert [each._segmenter.max_tokens for each in (short, long, both)] == [MAX_SEGMENT_TOKENS, 300, MAX_SEGMENT_TOKENS]
     line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
     for translator in (long, short):
+        caplog.clear()
         translator.translate([line], SearchOptions(beam=1, max_length_factor=0, max_length_extra=5))
         assert len(caplog.records) == (translator is short)
