@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,7 @@ from nmt.config.schema import TokenizerConfig
 from nmt.errors import ModelError
 from nmt.system.files import reason, saving
 from nmt.system.opening import read_file
-from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.tokenizers.case import TruecaseLearner, Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.tokenizers.standard_rules import build_normalizers
@@ -19,6 +20,8 @@ from nmt.tokenizers.tags import TaggedTokenizer
 from nmt.tokenizers.vocabulary import CharacterTokenizer, WordTokenizer
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]] = {
     "unigram": SubwordTokenizer,
@@ -33,13 +36,15 @@ _MOST_BYTES = 1 << 24
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
     """Train tokenizers on the first `training_lines` pairs, or load the SentencePiece models that `config` names.
 
+    If the text does not have `vocabulary_size` different tokens, a warning names the size of the smaller vocabulary.
+
     Args:
         config: the kind and size of the vocabulary.
         pairs: source and target texts. They are normalized here.
         tags: all tags of source sentences, in the order of their ids.
 
     Raises:
-        ConfigError: the vocabulary size does not fit the text, or a file that `config` names cannot be used.
+        ConfigError: the vocabulary size is too small for the text, or a file that `config` names cannot be used.
         DataError: the pairs cannot be read or contain no text.
     """
     normalizers = build_normalizers(config.normalization)
@@ -70,15 +75,26 @@ def _read(
 
 
 def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokenizers:
-    train = _CLASSES[config.kind].train
     if config.joint:
-        joint = train(config, itertools.chain.from_iterable(pairs), "the training text")
+        joint = _train_one(config, itertools.chain.from_iterable(pairs), "the training text")
         return Tokenizers(source=joint, target=joint)
     sides = list(pairs)  # read twice
     return Tokenizers(
-        source=train(config, [source for source, _ in sides], "the source side of the training text"),
-        target=train(config, [target for _, target in sides], "the target side of the training text"),
+        source=_train_one(config, [source for source, _ in sides], "the source side of the training text"),
+        target=_train_one(config, [target for _, target in sides], "the target side of the training text"),
     )
+
+
+def _train_one(config: TokenizerConfig, lines: Iterable[str], what: str) -> Tokenizer:
+    tokenizer = _CLASSES[config.kind].train(config, lines, what)
+    if tokenizer.size < config.vocabulary_size and config.kind != "characters":  # all characters are few
+        logger.warning(
+            "tokenizer.vocabulary_size: %s is more than %s yields; the vocabulary has %s tokens",
+            f"{config.vocabulary_size:,}",
+            what,
+            f"{tokenizer.size:,}",
+        )
+    return tokenizer
 
 
 def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:

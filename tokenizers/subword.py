@@ -143,7 +143,7 @@ class SubwordTokenizer(Tokenizer):
         """Learn a vocabulary from lines of text. Error messages call these lines `what`.
 
         Raises:
-            ConfigError: the vocabulary size or a symbol does not fit the lines.
+            ConfigError: the vocabulary size is too small for the lines, or a symbol cannot be a token.
             DataError: the lines contain no text.
         """
         return cls(_train(config, lines, what), sampling=config.sampling)
@@ -187,7 +187,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             model_writer=model,
             model_type=config.kind,
             vocab_size=config.vocabulary_size,
-            hard_vocab_limit=True,
+            hard_vocab_limit=False,  # with little text, the vocabulary is smaller
             character_coverage=config.character_coverage,
             byte_fallback=config.byte_fallback,
             user_defined_symbols=_symbols(config.symbols),
@@ -238,13 +238,10 @@ def _symbols(symbols: tuple[str, ...]) -> list[str]:
 
 def _explain(message: str, asked: int, what: str) -> ConfigError | DataError:
     """Translate an error message of SentencePiece into an error that names keys of the configuration."""
-    key = f"tokenizer.vocabulary_size: {asked} is too"
-    if match := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", message):
-        return ConfigError(f"{key} large for {what}, which yields at most {match[1]} tokens; choose {match[1]} or less")
     if match := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return ConfigError(
-            f"{key} small for {what}: its characters and the tokens that are always present need {match[1]}; "
-            f"choose {match[1]} or more, or lower tokenizer.character_coverage"
+            f"tokenizer.vocabulary_size: {asked} is too small for {what}: its characters and the tokens that "
+            f"are always present need {match[1]}; choose {match[1]} or more, or lower tokenizer.character_coverage"
         )
     if "sentences_.empty()" in message:
         return DataError(f"{what}: contains no text to learn a vocabulary from; check the files")

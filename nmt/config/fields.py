@@ -15,6 +15,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import types
 import typing
 from pathlib import Path
@@ -119,8 +120,12 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
         if origin is typing.Annotated:
             hint, notes = arguments[0], notes + list(arguments[1:])
         elif origin in (types.UnionType, typing.Union):
-            (hint,) = (argument for argument in arguments if argument is not types.NoneType)
-            optional = True
+            others = [argument for argument in arguments if argument is not types.NoneType]
+            optional |= len(others) < len(arguments)
+            if len(others) > 1:  # text or a number
+                hint = functools.reduce(operator.or_, others)
+                break
+            (hint,) = others
         else:
             break
     for note in notes:

@@ -177,6 +177,9 @@ def _parse_scalar(kind: type, value: Any, key: str, faults: list[Fault]) -> Any:
         if any(category in ("Cc", "Cs") for category in map(unicodedata.category, value)):
             return _report(faults, key, "a text without control characters", value)
         return value
+    if kind == str | int:
+        usable = isinstance(value, str | int) and not isinstance(value, bool)
+        return value if usable else _report(faults, key, "text or a whole number", value)
     if kind is str and isinstance(value, bool | int | float):  # YAML 1.1 reads `no`, the code of Norwegian, as false
         return _report(faults, key, 'text (in quotes where YAML reads it as something else: "no")', value)
     return _report(faults, key, {int: "a whole number", bool: "true or false", str: "text"}[kind], value)

@@ -5,13 +5,14 @@ each `if` is a rule. Its condition is followed by the key and the message of the
 """
 
 import operator
-import re
 from collections.abc import Iterator
 
 from nmt.config.fields import fields_of, format_value
 from nmt.config.parsing import Fault
 from nmt.config.schema import Config, CorpusConfig, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
 from nmt.metrics.standard import METRICS
+
+_MAX_COLUMN = 10_000
 
 
 def find_contradictions(config: Config) -> Iterator[Fault]:
@@ -107,8 +108,12 @@ def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
     unused = {}
     if corpus.dataset is None:
         unused = {"name": "dataset", "split": "dataset"}
-        if not (corpus.path and re.search(r"\.jsonl(\.gz|\.zst|\.xz)?$", corpus.path)):
-            unused |= dict.fromkeys(("source_column", "target_column"), "dataset and .jsonl files")
+        if not corpus.path:
+            unused |= dict.fromkeys(("source_column", "target_column"), "dataset and path")
+    for key in ("source_column", "target_column"):
+        column = getattr(corpus, key)
+        if column == "" or (isinstance(column, int) and not 1 <= column <= _MAX_COLUMN):
+            yield Fault(f"{where}.{key}", f"must be a name or a number from 1 to {_MAX_COLUMN:,}, not {column!r}")
     for key, use in unused.items():
         if getattr(corpus, key) != getattr(CorpusConfig(), key):
             yield Fault(f"{where}.{key}", f"only for {use}; remove it")

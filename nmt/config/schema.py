@@ -25,12 +25,12 @@ class CorpusConfig:
 
     path: str | None = None
     """The common prefix of two text files, or a file that contains both sides. For the prefix `data/train`, the files
-    data/train.en and data/train.de are read, compressed or not. The extensions are the languages. A line of a .tsv file
-    contains source, tab, target. A line of a .jsonl file contains a JSON object with a key for each language. These
-    keys may also be within an object `translation`. Compressed files end in .gz, .zst or .xz. Instead of a path, a URL
-    may be given (s3://, hf://, https://)."""
+    data/train.en and data/train.de are read, compressed or not. The extensions are the languages. A file that contains
+    both sides ends in .tsv, .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf,
+    .xliff or .zip. Compressed files end in .gz, .zst, .xz or .bz2. Instead of a path, a URL may be given (s3://, hf://,
+    https://). Pairs with more than 131,072 characters on a side are left out and counted."""
     source: str | None = None
-    """The file with the source side, instead of `path`. It may be compressed (.gz, .zst, .xz)."""
+    """The file with the source side, instead of `path`. It may be compressed (.gz, .zst, .xz, .bz2)."""
     target: str | None = None
     """The file with the target side. Line N of this file is the translation of line N of `source`."""
     dataset: str | None = None
@@ -39,12 +39,14 @@ class CorpusConfig:
     """The configuration (subset) of the dataset."""
     split: str = "train"
     """The split of the dataset. It may be a slice such as `train[:1000]`, but not with `streaming`."""
-    source_column: str | None = None
-    """The name of the column of the dataset, or of the key in a .jsonl file, that contains the source. The default is
-    the source language. The column or key may be within `translation`."""
-    target_column: str | None = None
-    """The name of the column of the dataset, or of the key in a .jsonl file, that contains the target. The default is
-    the target language. The column or key may be within `translation`."""
+    source_column: str | int | None = None
+    """The column or key that contains the source: a name, or the number of a column, counted from 1. It applies to
+    datasets and to .tsv, .csv, .txt, .jsonl, .json and .parquet files. By default, the name is the source language, one
+    of its variants (de-AT for de), `source` or `src`. A table has a heading row if its first row contains the names of
+    both columns; otherwise the source is column 1. A key may be within `translation`."""
+    target_column: str | int | None = None
+    """The column or key that contains the target, as `source_column`. By default, the name is the target language, one
+    of its variants, `target`, `tgt` or `trg`. Without a heading, the target is column 2."""
     source_language: str | None = None
     """The source language of this corpus. The default is `data.source_language`."""
     target_language: str | None = None
@@ -151,8 +153,8 @@ class TokenizerConfig:
     """The kind of tokens. `unigram` and `bpe` are subwords that SentencePiece learns. `words`, which are separated by
     spaces, and `characters` serve as baselines."""
     vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
-    """The number of tokens in the vocabulary, including the four special tokens and the byte tokens. With `words` and
-    `characters`, it is the largest number of tokens."""
+    """The number of tokens in the vocabulary, including the four special tokens and the byte tokens. If the training
+    text yields fewer tokens, the vocabulary is smaller, and a warning gives its size."""
     joint: bool = True
     """Learn one vocabulary from both sides. If false, each side has its own vocabulary."""
     character_coverage: Annotated[float, Range(0.9, 1), SENTENCEPIECE] = 1.0

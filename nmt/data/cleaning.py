@@ -1,5 +1,6 @@
 """Cleaning of training pairs: choose the pairs to learn from, and count the pairs that are left out for each reason."""
 
+import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,10 +9,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import DataConfig
+from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
 from nmt.data.pair import Pair, encode_pairs, normalize_pairs
-from nmt.data.readers import read_corpora
+from nmt.data.readers import describe, interleave, read_corpora, read_pairs
+from nmt.data.text_files import MAX_SIDE
+from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.normalization import Normalizers
+from nmt.tokenizers.standard_rules import build_normalizers
+
+_VOCABULARY_CHUNK = 1000  # the number of pairs that are filtered at once for a vocabulary
+_CHARACTERS = 8
+_CHUNK_CHARACTERS = 1 << 25  # the number of characters after which a chunk ends, whatever its number of pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +32,8 @@ class CleaningReport:
 
     read: int = 0
     kept: int = 0
+    oversized: int = 0
+    """A side has more characters than readers read of a line."""
     empty: int = 0
     """A side has no text."""
     unreadable: int = 0
@@ -42,6 +53,7 @@ class CleaningReport:
 
     def __str__(self) -> str:
         reasons = {
+            f"with more than {MAX_SIDE:,} characters on a side": self.oversized,
             "with an empty side": self.empty,
             "not in UTF-8": self.unreadable,
             "duplicates": self.duplicates,
@@ -122,21 +134,22 @@ class CleanPairs:
     report: CleaningReport
 
 
-class Cleaner:
-    """An object that leaves out pairs that training should not learn from, and tokenizes the other pairs."""
+class TextFilter:
+    """An object that leaves out pairs by their text alone: unusable sides, duplicates and overlap with test data."""
 
-    def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
-        self._data, self._tokenizers = data, tokenizers
+    def __init__(self, data: DataConfig, normalizers: Normalizers) -> None:
+        self._data, self._normalizers = data, normalizers
         self._held_out: NDArray[np.uint64] | None = None
 
-    def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
-        """Normalize, clean and tokenize pairs.
+    def filter(self, pairs: list[Pair], seen: SeenHashes) -> tuple[list[Pair], CleaningReport]:
+        """Normalize pairs. Return the pairs that are kept, and the counts of all pairs.
 
         Args:
             pairs: the next pairs of a corpus.
             seen: the hashes of earlier pairs of the corpus, which identify duplicates. The hashes of `pairs` are added.
         """
-        normalized = normalize_pairs(pairs, self._tokenizers.normalizers)
+        sized = [pair for pair in pairs if not pair.oversized]
+        normalized = normalize_pairs(sized, self._normalizers)
         texts = [pair for pair in normalized if pair.source.strip() and pair.target.strip()]
         readable = [pair for pair in texts if is_readable(pair)]
 
@@ -146,6 +159,41 @@ class Cleaner:
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(readable), dtype=np.bool_)
         overlap = fresh & contains(self._held_out_hashes(), plain)
         new = list(itertools.compress(readable, fresh & ~overlap))
+        return new, CleaningReport(
+            read=len(pairs),
+            kept=len(new),
+            oversized=len(pairs) - len(sized),
+            empty=len(sized) - len(texts),
+            unreadable=len(texts) - len(readable),
+            duplicates=int((~fresh).sum()),
+            overlap=int(overlap.sum()),
+        )
+
+    def _held_out_hashes(self) -> NDArray[np.uint64]:
+        """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
+        if self._held_out is None:
+            corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
+            pairs = normalize_pairs(read_corpora(corpora, self._data), self._normalizers)
+            hashes = [hash_pairs(chunk, tags=False) for chunk in split_chunks(pairs, 10_000)]
+            self._held_out = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
+        return self._held_out
+
+
+class Cleaner:
+    """An object that leaves out pairs that training should not learn from, and tokenizes the other pairs."""
+
+    def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
+        self._data, self._tokenizers = data, tokenizers
+        self._filter = TextFilter(data, tokenizers.normalizers)
+
+    def clean(self, pairs: list[Pair], seen: SeenHashes) -> CleanPairs:
+        """Normalize, clean and tokenize pairs.
+
+        Args:
+            pairs: the next pairs of a corpus.
+            seen: the hashes of earlier pairs of the corpus, which identify duplicates. The hashes of `pairs` are added.
+        """
+        new, report = self._filter.filter(pairs, seen)
 
         # Drop pairs with lengths outside the limits. Lengths are in tokens, without tags.
         sources, targets = encode_pairs(new, self._tokenizers)
@@ -161,30 +209,69 @@ class Cleaner:
             pairs=[new[i] for i in kept],
             sources=[sources[i] for i in kept],
             targets=[targets[i] for i in kept],
-            report=CleaningReport(
-                read=len(pairs),
+            report=dataclasses.replace(
+                report,
                 kept=len(kept),
-                empty=len(pairs) - len(texts) + int(empty.sum()),
-                unreadable=len(texts) - len(readable),
-                duplicates=int((~fresh).sum()),
-                overlap=int(overlap.sum()),
+                empty=report.empty + int(empty.sum()),
                 long=int(long.sum()),
                 ratio=int(ratio.sum()),
             ),
         )
 
-    def _held_out_hashes(self) -> NDArray[np.uint64]:
-        """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
-        if self._held_out is None:
-            corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
-            pairs = normalize_pairs(read_corpora(corpora, self._data), self._tokenizers.normalizers)
-            hashes = [hash_pairs(chunk, tags=False) for chunk in split_chunks(pairs, 10_000)]
-            self._held_out = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *hashes]))
-        return self._held_out
+
+def read_vocabulary_text(data: DataConfig, config: TokenizerConfig) -> Iterator[Pair]:
+    """Read and normalize the pairs from which a vocabulary is learned, round-robin from the training corpora.
+
+    Pairs that cleaning leaves out are left out here too. Their tokens are not known yet, so pairs are too long, or have
+    too different lengths, only if they certainly exceed the limits or exceed them by far.
+
+    Args:
+        data: the corpora and the limits.
+        config: the kind of the vocabulary and the rules of normalization.
+
+    Raises:
+        DataError: a corpus cannot be read, or no pair is left.
+    """
+    text_filter, report = TextFilter(data, build_normalizers(config.normalization)), CleaningReport()
+
+    def filter_corpus(corpus: CorpusConfig) -> Iterator[Pair]:
+        nonlocal report
+        seen = SeenHashes()
+        for chunk in split_chunks(read_pairs(corpus, data), _VOCABULARY_CHUNK):
+            new, counts = text_filter.filter(chunk, seen)
+            usable = [pair for pair in new if not _exceeds_limits(pair, data, config.kind)]
+            report += dataclasses.replace(counts, kept=len(usable), long=len(new) - len(usable))
+            yield from usable
+
+    yield from interleave([filter_corpus(corpus) for corpus in data.train])
+    if not report.kept:
+        names = ", ".join(describe(corpus) for corpus in data.train)
+        raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
+
+
+def _exceeds_limits(pair: Pair, data: DataConfig, kind: str) -> bool:
+    """Return whether a pair is too long or lopsided, as far as its text shows without a tokenizer."""
+    words = [len(side.split()) for side in pair.sides]
+    if kind == "words":
+        lengths, sizes, tolerance = words, words, 1.0
+    elif kind == "characters":
+        lengths = sizes = [len(side) for side in pair.sides]
+        tolerance = 1.0
+    else:  # a subword is a part of a word, and the mean subword of a line has fewer characters than this
+        lengths = [max(count, len(side) // _CHARACTERS) for count, side in zip(words, pair.sides, strict=True)]
+        sizes, tolerance = [len(side.encode()) for side in pair.sides], 2.0
+    return max(lengths) > data.max_length or max(sizes) > tolerance * data.max_ratio * min(sizes)
 
 
 def split_chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
-    """Yield lists of `size` consecutive pairs. The last list may be shorter."""
-    iterator = iter(pairs)
-    while chunk := list(itertools.islice(iterator, size)):
+    """Yield lists of `size` consecutive pairs, or fewer at the end and where the pairs have very many characters."""
+    chunk: list[Pair] = []
+    characters = 0
+    for pair in pairs:
+        chunk.append(pair)
+        characters += len(pair.source) + len(pair.target)
+        if len(chunk) == size or characters > _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk

@@ -1,19 +1,27 @@
 """Readers of Hugging Face datasets, from the hub or from local files."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nmt.config.schema import CorpusConfig
+from nmt.data.formats import find_format
+from nmt.data.formats.selection import Selection, Sides, find_name
+from nmt.data.text_files import COMPRESSIONS
 from nmt.errors import DataError, MachineError
 from nmt.system.files import is_disk_full
 
 _BLOCK = 1000  # the number of rows that are read at once
 
 # The name of the builder in the package `datasets` for each file name extension.
-_BUILDERS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".arrow": "arrow"}
+_BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
+_TEXT = (".tsv", ".csv", ".jsonl", ".json")  # formats of nmt/data/formats, which also keeps words such as null and NA
+
+Table = Callable[[int], Iterator[Sides | None]]
+"""A function that takes a number of pairs to skip and yields the pairs of a file that follow."""
 
 
 def dataset_files(dataset: str) -> list[Path]:
@@ -30,19 +38,65 @@ def dataset_files(dataset: str) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
 
 
-def dataset_rows(corpus: CorpusConfig, columns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def text_tables(corpus: CorpusConfig, selection: Selection) -> list[Table] | None:
+    """List the parts of a split whose files are local text tables, which the readers of nmt/data/formats read.
+
+    Returns:
+        A function for each part, or None if the package `datasets` must read the dataset.
+
+    Raises:
+        DataError: the dataset or the split does not exist, or a file cannot be read.
+    """
+    path = Path(str(corpus.dataset))
+    files = [str(file) for file in dataset_files(str(path))]
+    if not any(map(_is_text, files)) or _is_saved(path):
+        return None
+    with _explain_errors(corpus), _quiet():
+        import datasets  # slow to import, and not needed for plain files
+
+        splits = {"train": files}
+        if path.is_dir():
+            found = datasets.load_dataset_builder(str(path), corpus.name).config.data_files or {}
+            splits = {str(split): [str(file) for file in names] for split, names in found.items()}
+        if not all(map(_is_text, itertools.chain.from_iterable(splits.values()))):
+            return None
+        if corpus.split in splits:
+            return [partial(_read_slice, [file], selection, 0, None) for file in splits[corpus.split]]
+        # A slice such as train[:1000], or a sum such as train+test.
+        instruction = datasets.ReadInstruction.from_spec(corpus.split)
+        sizes = {
+            split: sum(1 for _ in _read_slice(names, selection, 0, None, 0)) if split in corpus.split else 0
+            for split, names in splits.items()
+        }
+        parts = instruction.to_absolute(sizes)
+        return [partial(_read_slice, splits[part.splitname], selection, part.from_ or 0, part.to) for part in parts]
+
+
+def _is_text(file: str) -> bool:
+    return file.endswith(tuple(ending + compression for ending in _TEXT for compression in COMPRESSIONS))
+
+
+def _read_slice(
+    files: Sequence[str], selection: Selection, begin: int, end: int | None, skip: int
+) -> Iterator[Sides | None]:
+    formats = ((file, find_format(file)) for file in files)
+    pairs = itertools.chain.from_iterable(found.read(file, selection) for file, found in formats if found)
+    return itertools.islice(pairs, begin + skip, end)
+
+
+def dataset_rows(corpus: CorpusConfig, selection: Selection) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of `corpus.dataset`.
 
-    If the dataset has `columns` or a column `translation`, the rows contain only these.
+    If the dataset has the columns of `selection` or a column `translation`, the rows contain only these.
 
     Raises:
         DataError: the dataset or split does not exist, or cannot be read or downloaded.
     """
     with _explain_errors(corpus):
-        yield from _open(corpus, columns)
+        yield from _open(corpus, selection)
 
 
-def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
+def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
     """List the parts of a dataset, which are its files or shards.
 
     Returns:
@@ -52,7 +106,7 @@ def dataset_parts(corpus: CorpusConfig, columns: Sequence[str]) -> list[Callable
         DataError: as in `dataset_rows`.
     """
     with _explain_errors(corpus):
-        rows = _open(corpus, columns)
+        rows = _open(corpus, selection)
         stream = rows.to_iterable_dataset() if hasattr(rows, "to_iterable_dataset") else rows
         count = stream.num_shards
         return [partial(_part_rows, corpus, stream.shard(count, part)) for part in range(count)]
@@ -85,30 +139,34 @@ def _explain_errors(corpus: CorpusConfig) -> Iterator[None]:
         ) from error
 
 
-def _open(corpus: CorpusConfig, columns: Sequence[str]) -> Any:
-    """Open the dataset. Its columns are reduced to `columns` or `translation` if its columns are known."""
+def _open(corpus: CorpusConfig, selection: Selection) -> Any:
+    """Open the dataset. If its columns are known, only the columns of the sides, or `translation`, are kept."""
     with _quiet():
         rows = _load(corpus)
-    present = set(rows.column_names or ())  # some streams have None as column names
-    names = next((list(names) for names in (columns, ["translation"]) if present.issuperset(names)), None)
-    return rows.select_columns(names) if names else rows  # other columns may be large, images for example
+    present = rows.column_names or ()  # some streams have None as column names
+    names = [name for side in selection.sides if (name := find_name(present, side))]
+    if len(names) < 2:
+        names = ["translation"] if "translation" in present else []
+    return rows.select_columns(list(dict.fromkeys(names))) if names else rows  # others may be large, images for example
 
 
 def _load(corpus: CorpusConfig) -> Any:
     import datasets  # slow to import, and not needed for plain files
 
     path = Path(str(corpus.dataset))
-    if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+    if _is_saved(path):
         return _load_saved(path, corpus)
     options: dict[str, Any] = {"split": corpus.split, "streaming": corpus.streaming}
-    kinds = {file.suffix for file in dataset_files(str(path))} & _BUILDERS.keys()
-    if kinds == {".csv"}:
-        options["keep_default_na"] = False  # so that the words NA, None and null are read as text
     if path.is_file():
         if path.suffix not in _BUILDERS:
-            raise ValueError(f"a dataset file must end in one of {', '.join(_BUILDERS)}")
+            raise ValueError(f"a dataset file must end in one of {', '.join((*_BUILDERS, *_TEXT))}")
         return datasets.load_dataset(_BUILDERS[path.suffix], data_files=str(path), **options)
     return datasets.load_dataset(str(corpus.dataset), corpus.name, **options)
+
+
+def _is_saved(path: Path) -> bool:
+    """Return whether `save_to_disk` wrote a folder."""
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
 def _load_saved(path: Path, corpus: CorpusConfig) -> Any:

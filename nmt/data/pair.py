@@ -15,6 +15,8 @@ class Pair:
     target: str
     tags: tuple[str, ...] = ()
     """The tags of the source, for example its target language. Their ids precede the ids of the source text."""
+    oversized: bool = False
+    """Whether a side was too long to be read. Both sides are then empty, and cleaning leaves the pair out."""
 
     @property
     def sides(self) -> tuple[str, str]:

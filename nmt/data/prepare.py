@@ -10,23 +10,30 @@ from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, split_chunks
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.data.text_files import file_version
-from nmt.errors import DataError
-from nmt.system.files import checksum, remove_leftovers, temporary_folder, whole_folder
+from nmt.errors import DataError, ModelError
+from nmt.system.files import (
+    CHECKSUMS,
+    checksum,
+    remove_leftovers,
+    temporary_folder,
+    verify_checksums,
+    whole_folder,
+)
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import save_tokenizers
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # the version of the format: increase it whenever older stores must not be reused
+_FORMAT = 3  # the version of the format: increase it whenever older stores must not be reused
 _CHUNK = 10_000  # the number of pairs that are cleaned and tokenized at once
 
 
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
     """Store each training corpus under `folder`, and log its cleaning report.
 
-    A store is reused if it was made with the same settings and tokenizers, from files with the same path, size and
-    modification time. No other process may use the folder, because unfinished stores that killed processes left in the
-    folder are removed.
+    A store is reused if its checksums are right, and if it was made with the same settings and tokenizers, from files
+    with the same path, size and modification time. No other process may use the folder, because unfinished stores that
+    killed processes left in the folder are removed.
 
     Raises:
         DataError: no corpus is configured, a corpus cannot be read, or cleaning leaves no pair of a corpus.
@@ -73,14 +80,21 @@ def _write(
 
 
 def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:
-    """Open the store of an earlier run if it has this fingerprint. Otherwise return None."""
+    """Open the store of an earlier run if it is whole and has this fingerprint. Otherwise return None."""
     if not (path / DESCRIPTION).is_file():
         return None
     try:
         store = PairStore(path)
-    except DataError:
+        if store.fingerprint != fingerprint:
+            return None
+        unlisted = {file.name for file in path.iterdir()} - verify_checksums(path) - {CHECKSUMS}
+    except (DataError, ModelError) as error:
+        logger.warning("%s is damaged and is prepared again (%s)", path, str(error).partition(";")[0])
         return None
-    return store if store.fingerprint == fingerprint else None
+    if unlisted:
+        logger.warning("%s has files without checksums (%s) and is prepared again", path, ", ".join(sorted(unlisted)))
+        return None
+    return store
 
 
 def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any]:

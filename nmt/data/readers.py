@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any
 
 from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.formats import FORMATS, Columns, Sides, find_format, read_aligned, select_sides
-from nmt.data.huggingface import dataset_files, dataset_parts, dataset_rows
+from nmt.data.formats import FORMATS, find_format
+from nmt.data.formats.aligned import read_aligned
+from nmt.data.formats.selection import Selection, Side, Sides, select_sides
+from nmt.data.huggingface import Table, dataset_files, dataset_parts, dataset_rows, text_tables
 from nmt.data.pair import Pair
 from nmt.data.text_files import COMPRESSIONS, File, find_file
 from nmt.errors import DataError
@@ -26,7 +28,12 @@ def read_round_robin(corpora: Sequence[CorpusConfig], data: DataConfig) -> Itera
     Raises:
         DataError: as in `read_pairs`.
     """
-    unfinished = [read_pairs(corpus, data) for corpus in corpora]
+    return interleave([read_pairs(corpus, data) for corpus in corpora])
+
+
+def interleave(sequences: Sequence[Iterator[Pair]]) -> Iterator[Pair]:
+    """Yield pairs from several iterators round-robin until every iterator has ended."""
+    unfinished = list(sequences)
     while unfinished:
         for pairs in list(unfinished):
             if (pair := next(pairs, None)) is None:
@@ -42,15 +49,17 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
         DataError: a file is missing or cannot be read, or its lines do not form pairs.
         MachineError: the package that reads .zst files is needed but not installed.
     """
-    columns = _columns(corpus, data)
+    selection = make_selection(corpus, data)
     if corpus.dataset is not None:
-        rows = enumerate(dataset_rows(corpus, (columns.source, columns.target)), start=1)
+        if (tables := text_tables(corpus, selection)) is not None:
+            return _add_tags(itertools.chain.from_iterable(read(0) for read in tables), corpus, data)
+        rows = enumerate(dataset_rows(corpus, selection), start=1)
         return _add_tags(
-            (select_sides(row, columns, f"{describe(corpus)}, row {number}") for number, row in rows), corpus, data
+            (select_sides(row, selection, f"{describe(corpus)}, row {number}") for number, row in rows), corpus, data
         )
     files = corpus_files(corpus, data)
-    read = find_format(files[0]) if len(files) == 1 else None
-    return _add_tags(read(files[0], columns) if read else read_aligned(*files), corpus, data)
+    found = find_format(files[0]) if len(files) == 1 else None
+    return _add_tags(found.read(files[0], selection) if found else read_aligned(*files), corpus, data)
 
 
 def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
@@ -67,31 +76,40 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
     if corpus.dataset is None:
         corpus_files(corpus, data)  # report a missing file now, not when the part is read
         return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
-    columns = _columns(corpus, data)
-    parts = dataset_parts(corpus, (columns.source, columns.target))
-    return [partial(_read_part, rows, columns, corpus, data) for rows in parts]
+    selection = make_selection(corpus, data)
+    if (tables := text_tables(corpus, selection)) is not None:
+        return [partial(_read_table, read, corpus, data) for read in tables]
+    return [partial(_read_part, rows, selection, corpus, data) for rows in dataset_parts(corpus, selection)]
 
 
 def _read_part(
     rows: Callable[[int], Iterator[Mapping[str, Any]]],
-    columns: Columns,
+    selection: Selection,
     corpus: CorpusConfig,
     data: DataConfig,
     skip: int,
 ) -> Iterator[Pair]:
     name, numbered = describe(corpus), enumerate(rows(skip), start=skip + 1)
-    sides = (select_sides(row, columns, f"{name}, row {number} of a part") for number, row in numbered)
+    sides = (select_sides(row, selection, f"{name}, row {number} of a part") for number, row in numbered)
     return _add_tags(sides, corpus, data)
 
 
-def _add_tags(sides: Iterator[Sides], corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
+def _read_table(read: Table, corpus: CorpusConfig, data: DataConfig, skip: int) -> Iterator[Pair]:
+    return _add_tags(read(skip), corpus, data)
+
+
+def _add_tags(sides: Iterator[Sides | None], corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
     tags = data.tags_before(data.languages(corpus)[1], corpus.tag)
-    return (Pair(source, target, tags) for source, target in sides)
+    return (Pair(*each, tags) if each else Pair("", "", tags, oversized=True) for each in sides)
 
 
-def _columns(corpus: CorpusConfig, data: DataConfig) -> Columns:
+def make_selection(corpus: CorpusConfig, data: DataConfig) -> Selection:
+    """Return what readers look for in the files of a corpus: its languages and its columns."""
     source, target = data.languages(corpus)
-    return Columns(source=corpus.source_column or source, target=corpus.target_column or target)
+    return Selection(
+        source=Side(role="source", language=source, column=corpus.source_column),
+        target=Side(role="target", language=target, column=corpus.target_column),
+    )
 
 
 def describe(corpus: CorpusConfig) -> str:
@@ -117,15 +135,23 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
         return [*dataset_files(corpus.dataset)]
     if corpus.path is None:
         return [_find(str(corpus.source)), _find(str(corpus.target))]
-    if find_format(corpus.path):
+    found_format = find_format(corpus.path)
+    if not (found_format and found_format.has_columns) and (corpus.source_column or corpus.target_column):
+        raise DataError(
+            f"{describe(corpus)}: source_column and target_column are only for datasets and for files in "
+            f"{', '.join(ending for ending, each in FORMATS.items() if each.has_columns)}; remove them"
+        )
+    if found_format and not found_format.may_be_prefix:
         return [_find(corpus.path)]
     sides = [f"{corpus.path}.{language}" for language in data.languages(corpus)]
     found = [find_file(side) for side in sides]
     missing = [side for side, file in zip(sides, found, strict=True) if file is None]
+    if missing and found_format:
+        return [_find(corpus.path)]
     if missing:
         raise DataError(
             f"{corpus.path}: found no {' and no '.join(missing)} {_APPENDED}; check the path and the languages; "
-            f"a file that holds both sides must end in {' or '.join(FORMATS)}, compressed or not"
+            f"a file that holds both sides must end in {', '.join(FORMATS)}, compressed or not"
         )
     return [file for file in found if file is not None]
 

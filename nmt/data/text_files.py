@@ -1,11 +1,14 @@
 """Functions that find, open and read text files, including compressed and remote files."""
 
+import bz2
 import contextlib
 import gzip
+import io
 import itertools
 import lzma
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,34 +20,73 @@ File = str | Path  # a path on this machine, or a URL, which is always a str
 
 STANDARD_INPUT = "-"  # as the name of a file
 
-COMPRESSIONS = ("", ".gz", ".zst", ".xz")
+COMPRESSIONS = ("", ".gz", ".zst", ".xz", ".bz2")
+MAX_SIDE = 1 << 17  # characters of one side of a pair; no sentence is as long, but a damaged file may be
+MAX_ROW = 1 << 20  # characters of a line that holds both sides, and perhaps other columns
 
 
 def read_lines(path: File) -> Iterator[str]:
-    """Read the lines of a local or remote text file, which may be compressed (.gz, .zst, .xz).
+    """Read the lines of a local or remote text file, which may be compressed (.gz, .zst, .xz, .bz2).
 
     The text is split at line feeds only. U+2028, form feeds and lone carriage returns do not end a line, so line
     numbers agree with `wc -l` and the lines of parallel files stay aligned. Lines that are not UTF-8 are read with
     U+FFFD for each invalid byte, and counted in one warning.
 
     Raises:
-        DataError: the file is missing, cannot be read, is truncated, or is not UTF-8 text but UTF-16 or
-            compressed data, for example.
+        DataError: the file is missing, cannot be read, is truncated, has a line of more than MAX_ROW characters, or is
+            not UTF-8 text but UTF-16 or compressed data, for example.
         MachineError: the package that reads .zst files is needed but not installed.
     """
-    with _explain_errors(path), open_binary(path) as stream:
-        first = stream.readline().removeprefix(BYTE_ORDER_MARK)
-        head = [line for line in (first, stream.readline()) if line]
-        if kind := find_other_kind(b"".join(head)):
-            raise DataError(f"{path}: {kind}")
+    for number, line in enumerate(scan_lines(path, MAX_ROW), start=1):
+        if line is None:
+            raise DataError(f"{path}:{number}: has more than {MAX_ROW:,} characters; split the line or remove it")
+        yield line
+
+
+def scan_lines(path: File, limit: int) -> Iterator[str | None]:
+    """Read the lines of a text file as `read_lines` does, but replace a line of more than `limit` characters by None.
+
+    Such a line is skipped without holding it in memory, so a damaged or malicious file cannot fill the memory.
+
+    Raises:
+        DataError: the file is missing, cannot be read, is truncated, or is not UTF-8 text.
+        MachineError: the package that reads .zst files is needed but not installed.
+    """
+    with explain_errors(path), open_binary(path) as stream:
+        # A BufferedReader splits lines faster than the decompressing classes of the standard library.
+        lines = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream), 1 << 16)
+        read = partial(lines.readline, 4 * limit + 1)  # UTF-8 has at most 4 bytes for a character, and 1 ends the line
         decoder = LineDecoder(name=str(path))
         try:
-            yield from map(decoder.decode, itertools.chain(head, stream))
+            head = [part for part in (read().removeprefix(BYTE_ORDER_MARK), read()) if part]
+            if kind := find_other_kind(b"".join(head)):
+                raise DataError(f"{path}: {kind}")
+            yield from _decode_lines(itertools.chain(head, iter(read, b"")), decoder, limit)
         except GeneratorExit:
             if decoder.lines > 1:  # a single line is read to test whether a corpus is empty
                 decoder.warn(once=True)
             raise
+        finally:
+            if lines is not stream:
+                lines.detach()  # `open_binary` closes the stream
         decoder.warn(once=True)
+
+
+def _decode_lines(parts: Iterator[bytes], decoder: LineDecoder, limit: int) -> Iterator[str | None]:
+    """Decode lines of at most `limit` characters. Longer lines, which may have several parts, become None."""
+    for part in parts:
+        if len(part) <= limit:
+            yield decoder.decode(part)
+            continue
+        first, last = part, part
+        while not last.endswith(b"\n") and (part := next(parts, b"")):
+            last = part
+        if last is first:
+            text = decoder.decode(first)
+            yield text if len(text) <= limit else None
+        else:
+            decoder.lines += 1
+            yield None
 
 
 @contextlib.contextmanager
@@ -63,13 +105,21 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
             stream = stack.enter_context(open(0, "rb", closefd=False))
         else:
             stream = stack.enter_context(open(path, "rb"))
-        if str(path).endswith(".gz"):
+        name = inner_name(path)
+        if name.endswith(".gz"):
             stream = stack.enter_context(gzip.open(stream))
-        elif str(path).endswith(".xz"):
+        elif name.endswith(".xz"):
             stream = stack.enter_context(lzma.open(stream))
-        elif str(path).endswith(".zst"):
+        elif name.endswith(".bz2"):
+            stream = stack.enter_context(bz2.open(stream))
+        elif name.endswith(".zst"):
             stream = stack.enter_context(import_zstd(path).open(stream))
         yield cast(BinaryIO, stream)
+
+
+def inner_name(path: File) -> str:
+    """Return the part of a path or URL that ends like the file itself: of zip://a.de.gz::b.zip, the part before ::."""
+    return str(path).partition("::")[0] if is_url(path) else str(path)
 
 
 def import_zstd(path: File) -> Any:
@@ -101,7 +151,7 @@ def find_file(path: File) -> File | None:
     candidates = [f"{path}{ending}" for ending in COMPRESSIONS]
     if not is_url(path):
         return next((Path(candidate) for candidate in candidates if Path(candidate).is_file()), None)
-    with _explain_errors(path):
+    with explain_errors(path):
         import fsspec
 
         file_system, _ = fsspec.url_to_fs(str(path))
@@ -117,7 +167,7 @@ def file_version(path: File) -> list[str | int]:
     if isinstance(path, Path):
         state = path.stat()
         return [str(path.resolve()), state.st_size, state.st_mtime_ns]
-    with _explain_errors(path):
+    with explain_errors(path):
         import fsspec
 
         file_system, name = fsspec.url_to_fs(path)
@@ -125,7 +175,8 @@ def file_version(path: File) -> list[str | int]:
 
 
 @contextlib.contextmanager
-def _explain_errors(path: File) -> Iterator[None]:
+def explain_errors(path: File) -> Iterator[None]:
+    """Report every error of the block as a DataError with a message of one line that names the file."""
     try:
         yield
     except NmtError:

@@ -9,12 +9,11 @@ import torch
 from nmt.checkpoint.folder import Model, build_network, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
-from nmt.data.cleaning import is_readable
+from nmt.data.cleaning import read_vocabulary_text
 from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
-from nmt.data.readers import read_round_robin
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions
 from nmt.metrics.metric import Scoring
@@ -105,7 +104,7 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
     if not tokenizers:
         if not config.tokenizer.source_model:
             logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-        pairs = filter(is_readable, read_round_robin(config.data.train, config.data))
+        pairs = read_vocabulary_text(config.data, config.tokenizer)
         tokenizers = train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Validation: the loss of a network on the validation corpora, and the scores of its translations."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from statistics import mean
 
 import torch
@@ -23,6 +24,8 @@ from nmt.tokenizers.normalization import Normalizers
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.objective import cross_entropy_loss
 from nmt.translation.translator import Translator
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +129,17 @@ def read_validation_sets(config: Config, normalizers: Normalizers) -> list[Valid
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
     groups = [(corpus,) for corpus in data.valid] if len(kinds) > 1 else [data.valid]
     for corpora in groups:
-        read = islice(read_corpora(corpora, data), config.validation.sentences)
-        pairs = list(normalize_pairs(read, normalizers))
+        # A pair with an empty side cannot be scored. Both sides of a pair that is too long to be read are empty.
+        pairs, incomplete = list[Pair](), 0
+        for pair in normalize_pairs(read_corpora(corpora, data), normalizers):
+            if len(pairs) == config.validation.sentences:
+                break
+            if pair.source.strip() and pair.target.strip():
+                pairs.append(pair)
+            else:
+                incomplete += 1
+        if incomplete:
+            logger.warning("data.valid: %d pairs with an empty or too long side are left out", incomplete)
         if not pairs:
             raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
         _, to = data.languages(corpora[0])

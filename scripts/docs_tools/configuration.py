@@ -9,7 +9,7 @@ from nmt.config.fields import Field, OnlyWith, docs_of, fields_of, format_value,
 from nmt.config.schema import Config, CorpusConfig
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
-SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+SCALARS = {str | int: "text or whole number", str: "text", int: "whole number", float: "number", bool: "true or false"}
 START = """\
 # Configuration
 

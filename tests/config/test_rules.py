@@ -148,8 +148,19 @@ class TestCorpora:
             ({"path": "a", "weight": 0}, ".weight: must be above 0 and at most 1,000,000, not 0"),
             ({"path": "a", "split": "test"}, ".split: only for dataset; remove it"),
             ({"path": "a", "name": "b"}, ".name: only for dataset; remove it"),
-            ({"path": "a.tsv", "source_column": "b"}, ".source_column: only for dataset and .jsonl files; remove it"),
-            ({"path": "a.json", "target_column": "b"}, ".target_column: only for dataset and .jsonl files; remove it"),
+            (
+                {"source": "a", "target": "b", "source_column": 2},
+                ".source_column: only for dataset and path; remove it",
+            ),
+            (
+                {"path": "a.tsv", "target_column": 0},
+                ".target_column: must be a name or a number from 1 to 10,000, not 0",
+            ),
+            (
+                {"path": "a.tsv", "target_column": ""},
+                ".target_column: must be a name or a number from 1 to 10,000, not ''",
+            ),
+            ({"path": "a.tsv", "target_column": True}, ".target_column: must be text or a whole number, not True"),
         ],
     )
     def test_fault(self, corpus: dict[str, object], fault: str) -> None:

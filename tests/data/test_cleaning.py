@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
-from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes, contains, hash_pairs, split_chunks
+from nmt.data.cleaning import (
+    Cleaner,
+    CleaningReport,
+    CleanPairs,
+    SeenHashes,
+    contains,
+    hash_pairs,
+    read_vocabulary_text,
+    split_chunks,
+)
 from nmt.data.pair import Pair
+from nmt.errors import DataError
 from nmt.tokenizers.build import train_tokenizers
 
 
@@ -107,6 +118,47 @@ def test_the_ratio_counts_both_directions_and_its_limit_is_allowed() -> None:
 def test_the_first_reason_counts() -> None:
     found = clean([Pair("a", "x"), Pair("a", "x"), Pair("a b c", "x"), Pair("", "\ufffd")], max_length=2, max_ratio=2.0)
     assert found.report == CleaningReport(read=4, kept=1, empty=1, duplicates=1, long=1)
+
+
+def test_pairs_that_are_too_long_to_be_read_are_counted() -> None:
+    found = clean([Pair("", "", oversized=True), Pair("a", "x"), Pair("", "x")])
+    assert found.report == CleaningReport(read=3, kept=1, oversized=1, empty=1)
+    assert str(found.report).endswith("left out: 1 with more than 131,072 characters on a side, 1 with an empty side")
+
+
+def test_chunks_end_early_where_pairs_are_long() -> None:
+    long = Pair("x" * 20_000_000, "y" * 20_000_000)
+    assert [len(chunk) for chunk in split_chunks([long, long, Pair("a", "b")], 10)] == [1, 1, 1]
+
+
+JUNK = ["z q " * 300, "short", "\ufffd", "", "z" * 50_000]
+
+
+def write_corpora(folder: Path, junk: list[str]) -> DataConfig:
+    """Write a corpus with good pairs and junk, a part of the good pairs again, and a validation set."""
+    good = [f"sentence number {number}\tSatz Nummer {number}" for number in range(50)]
+    bad = [f"{text}\t{'w ' * 150 if text == 'short' else text}" for text in junk]
+    for name, lines in {"train": [*bad, *good, *good[:10]], "valid": good[:5]}.items():
+        (folder / f"{name}.tsv").write_text("".join(f"{line}\n" for line in lines))
+    names = (CorpusConfig(path=str(folder / f"{name}.tsv")) for name in ("train", "valid"))
+    train, valid = names
+    return DataConfig(train=(train, train), valid=(valid,))
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "words", "characters"])
+def test_vocabularies_are_learned_from_cleaned_text(kind: str, tmp_path: Path) -> None:
+    junk = JUNK[:-1] if kind == "words" else JUNK  # the last is a single word
+    found = [pair.sides for pair in read_vocabulary_text(write_corpora(tmp_path, junk), TokenizerConfig(kind=kind))]
+    clean_pairs = [(f"sentence number {number}", f"Satz Nummer {number}") for number in range(5, 50)]
+    assert found == [pair for pair in clean_pairs for _ in range(2)]  # duplicates within a corpus only
+
+
+def test_no_text_for_a_vocabulary_is_an_error_with_counts(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("a\t\n" + "b " * 500 + "\tc\n")
+    with pytest.raises(
+        DataError, match=r"no pair to learn from \(0 of 2 pairs kept; left out: 1 with an empty side, 1 too"
+    ):
+        list(read_vocabulary_text(DataConfig(train=(CorpusConfig(path=str(tmp_path / "t.tsv")),)), TokenizerConfig()))
 
 
 def test_pairs_with_other_tags_are_not_duplicates() -> None:

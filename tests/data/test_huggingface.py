@@ -1,6 +1,7 @@
 """nmt/data/huggingface.py: datasets on this machine in each format, and one-line errors; nothing is downloaded."""
 
 import errno
+import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,7 @@ import datasets
 import pytest
 
 from nmt.config.schema import CorpusConfig, DataConfig
-from nmt.data.huggingface import dataset_rows
-from nmt.data.readers import corpus_files, read_pairs
+from nmt.data.readers import corpus_files, read_pairs, read_parts
 from nmt.errors import DataError, MachineError
 
 DATA = DataConfig(source_language="en", target_language="de")
@@ -125,10 +125,10 @@ def test_a_full_disk_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         except OSError as error:
             raise ValueError("An error occurred while generating the dataset") from error
 
+    path = written(ROWS, tmp_path / "train.parquet")
     monkeypatch.setattr("datasets.load_dataset", fail)
-    (tmp_path / "train.jsonl").write_text('{"en": "a", "de": "b"}\n', encoding="utf-8")
     with pytest.raises(MachineError, match=r"the disk of the cache is full; free some space, or set HF_HOME"):
-        next(iter(dataset_rows(CorpusConfig(dataset=str(tmp_path / "train.jsonl")), ("en", "de"))))
+        read(path)
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -152,3 +152,32 @@ def test_files_of_a_dataset(tmp_path: Path) -> None:
 def test_na_and_null_are_text_in_folders(streaming: bool, tmp_path: Path) -> None:
     written(ROWS, tmp_path / "train-0.csv")
     assert read(tmp_path, streaming=streaming) == PAIRS
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("name", ["train.tsv", "train-00001.csv", "data.jsonl", "train.json"])
+def test_text_tables_of_folders(name: str, ending: str, streaming: bool, tmp_path: Path) -> None:
+    """Quotes in .tsv, the words of missing values, blank lines and null objects."""
+    rows = {
+        ".tsv": 'de\ten\n"eins\tone\n\nnull\tNA\n',
+        ".csv": 'de,en\n"""eins",one\n\nnull,NA\n',
+        ".jsonl": '{"de": "\\"eins", "en": "one"}\nnull\n{"translation": {"en": "NA", "de": "null"}}\n',
+        ".json": '[{"de": "\\"eins", "en": "one"}, null, {"en": "NA", "de": "null"}]',
+    }
+    content = rows[Path(name).suffix].encode()
+    (tmp_path / f"{name}{ending}").write_bytes(gzip.compress(content) if ending else content)
+    pairs = [("one", '"eins'), ("", ""), ("NA", "null")]
+    for dataset in (tmp_path, tmp_path / f"{name}{ending}"):
+        assert read(dataset, streaming=streaming) == pairs
+        assert read(dataset, split="train[1:]", streaming=streaming) == pairs[1:]
+    assert "Unknown split" in fault(tmp_path, split="valid", streaming=streaming)
+
+
+def test_text_tables_by_split_and_part(tmp_path: Path) -> None:
+    for name in ("train-0", "train-1", "test"):
+        (tmp_path / f"{name}.tsv").write_text(f"en\tde\n{name}\tx\n{name}\ty\n")
+    corpus = CorpusConfig(dataset=str(tmp_path), streaming=True)
+    assert [[pair.target for pair in part(1)] for part in read_parts(corpus, DATA)] == [["y"], ["y"]]
+    assert read(tmp_path, split="test") == [("test", "x"), ("test", "y")]
+    assert read(tmp_path, split="train[3:]+test[:1]") == [("train-1", "y"), ("test", "x")]

@@ -262,6 +262,29 @@ class TestReuse:
         (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
         assert kept(store, tokenizers) == CLEAN
 
+    @pytest.mark.parametrize("name", ["source.ids", "target.offsets", "store.json", "checksums.sha256"])
+    def test_edited_store_is_prepared_anew(
+        self,
+        name: str,
+        corpora: Corpora,
+        tokenizers: Tokenizers,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        prepare(settings(corpora), tokenizers, tmp_path / "stores")
+        path = tmp_path / "stores" / "corpus-0" / name
+        content = bytearray(path.read_bytes())
+        content[-1 if name == "store.json" else 0] ^= 1
+        for damaged in (bytes(content), b"" if name == "checksums.sha256" else bytes(content)):
+            path.write_bytes(damaged)
+            caplog.clear()
+            (store,) = prepare(settings(corpora), tokenizers, tmp_path / "stores")
+            assert kept(store, tokenizers) == CLEAN
+            assert "prepared again" in caplog.text
+        caplog.clear()
+        prepare(settings(corpora), tokenizers, tmp_path / "stores")
+        assert "prepared again" not in caplog.text
+
     def test_drafts_of_a_killed_run_are_removed(self, corpora: Corpora, tokenizers: Tokenizers, tmp_path: Path) -> None:
         (tmp_path / "stores" / f"{DRAFT}abc").mkdir(parents=True)
         prepare(settings(corpora), tokenizers, tmp_path / "stores")

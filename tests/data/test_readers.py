@@ -186,22 +186,18 @@ def test_damaged_compression_is_named(tmp_path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize(("bad", "says"), [("no tab", "has no tab"), ("", "has no tab")])
-def test_tsv_line_without_tab_is_named(bad: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "t.tsv").write_text(f"a\tb\nc\td\n{bad}\n")
-    message = fault(path=str(tmp_path / "t.tsv"))
-    assert message.startswith(f"{tmp_path}/t.tsv:3: ")
-    assert says in message
+def test_tsv_line_without_tab_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("a\tb\nc\td\nno tab\n")
+    assert fault(path=str(tmp_path / "t.tsv")).startswith(f"{tmp_path}/t.tsv:3: has no tab")
 
 
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
         ("{", "not valid JSON"),
-        ("", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("1" * 5000, "not valid JSON"),
-        ('["a", "b"]', 'must hold an object, not ["a", "b"]'),
+        ('"a"', 'must hold an object, not "a"'),
         ('{"en": "a", "fr": "b"}', "has no 'de', only 'en', 'fr'"),
         ("{}", "only nothing"),
         ('{"en": "a", "de": 3}', "'de' must be text, not 3; correct it"),
@@ -258,5 +254,7 @@ def test_remote_corpora(tmp_path: Path) -> None:
     assert corpus_files(prefix, DATA) == ["memory://c/t.en", "memory://c/t.de.gz"]
     assert describe(prefix) == "memory://c/t"
     assert fault(path="memory://c/none").startswith("memory://c/none: found no memory://c/none.en and no")
-    assert fault(path="memory://none.tsv").startswith("memory://none.tsv: no such file (nor with .gz, .zst or .xz")
+    assert fault(path="memory://none.tsv").startswith(
+        "memory://none.tsv: no such file (nor with .gz, .zst, .xz or .bz2"
+    )
     files.rm("/", recursive=True)

@@ -128,6 +128,24 @@ def test_training_lines_limits_what_is_learned_from() -> None:
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vocabulary_larger_than_the_text_allows_is_capped(
+    kind: str, joint: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = settings(kind, vocabulary_size=5000, joint=joint)
+    tokenizers = train_tokenizers(config, PAIRS)
+    sizes = {tokenizers.source.size, tokenizers.target.size}
+    assert max(sizes) < 5000
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == (0 if kind == "characters" else 1 if joint else 2)
+    assert all(message.startswith("tokenizer.vocabulary_size: 5,000 is more than") for message in warnings)
+    assert {int(message.split()[-2]) for message in warnings} == (set() if kind == "characters" else sizes)
+    save_tokenizers(tokenizers, tmp_path)
+    loaded = load_tokenizers(config, tmp_path)
+    assert {loaded.source.size, loaded.target.size} == sizes
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_text_is_a_data_error(kind: str) -> None:
     for pairs in ([], [("", "")]):

@@ -52,6 +52,16 @@ def test_contents_of_the_output_folder(config: Config, tmp_path: Path) -> None:
     assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
 
 
+def test_a_capped_vocabulary_resumes_with_the_same_configuration(prefix: Path, tmp_path: Path) -> None:
+    for epochs in (1, 2):
+        config = tiny.config(prefix, "tokenizer.vocabulary_size=4000", f"training.epochs={epochs}")
+        train(config, tmp_path / "run", resume=True)
+    model = load_model(tmp_path / "run" / "best")
+    assert model.config.tokenizer.vocabulary_size == 4000
+    assert model.tokenizers.source.size < 4000
+    assert model.network.source_embedding.weight.shape[0] == model.tokenizers.source.size
+
+
 def test_training_learns_to_translate(prefix: Path, tmp_path: Path) -> None:
     """Word-for-word translation of unseen combinations, which needs attention."""
     sizes = ["model.embedding_size=32", "model.encoder_size=64", "model.decoder_size=64"]

@@ -108,6 +108,10 @@ def test_one_set_or_one_for_each_corpus(prefix: Path) -> None:
         "valid": [str(prefix), {"path": str(prefix), "tag": "<bt>"}],
     }
     assert [each.tag for each in read_validation_sets(parse_config({"data": tagged}), Normalizers())] == [None, "<bt>"]
+    (prefix.parent / "gaps.tsv").write_text("a\tb\n\nc\t\n\td\ne\tf\n")
+    gaps = tiny.config(prefix, f"data.valid={prefix.parent / 'gaps.tsv'}")
+    [complete] = read_validation_sets(gaps, Normalizers())
+    assert [pair.sides for pair in complete.pairs] == [("a", "b"), ("e", "f")]
     (prefix.parent / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="contain no sentence pairs"):
         read_validation_sets(tiny.config(prefix, f"data.valid={prefix.parent / 'empty.tsv'}"), Normalizers())

@@ -1,0 +1,29 @@
+"""Two aligned text files: line N of one file is the translation of line N of the other file."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from nmt.data.formats.selection import Sides
+from nmt.data.text_files import MAX_SIDE, File, scan_lines
+from nmt.errors import DataError
+
+_END: Any = object()  # takes the place of lines after the end of the shorter file
+
+
+def read_aligned(source: File, target: File) -> Iterator[Sides | None]:
+    """Read two aligned files. A pair with a line of more than MAX_SIDE characters is None.
+
+    Raises:
+        DataError: a file cannot be read, or has more lines than the other.
+    """
+    sources, targets = scan_lines(source, MAX_SIDE), scan_lines(target, MAX_SIDE)
+    for number, (left, right) in enumerate(itertools.zip_longest(sources, targets, fillvalue=_END)):
+        if left is _END or right is _END:
+            longer = number + 1 + sum(1 for _ in (targets if left is _END else sources))
+            counts = (number, longer) if left is _END else (longer, number)
+            raise DataError(
+                f"{source} has {counts[0]} lines but {target} has {counts[1]}; "
+                "line N of one must be the translation of line N of the other; correct the files"
+            )
+        yield None if left is None or right is None else (left, right)

@@ -1,0 +1,130 @@
+"""JSON: .jsonl with an object or a list on each line, and .json with a list of them."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nmt.data.formats.selection import Selection, Sides, select_sides
+from nmt.data.text_files import MAX_ROW, File, explain_errors, open_binary, scan_lines
+from nmt.errors import DataError
+
+_BLOCK = 1 << 16  # characters that are read at once
+_LONGEST_LITERAL = 12  # characters, as in \ud83d\ude00, which cannot be parsed when only a part of it has been read
+_SPACE = re.compile(r"[ \t\r\n]*")
+_MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)  # what decides where an item ends; a backslash escapes a character
+
+
+def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
+    """Read a file with a JSON object or list on each line. A blank line is an empty pair.
+
+    Raises:
+        DataError: a line is not JSON, or one of the columns is missing or not text.
+    """
+    for number, line in enumerate(scan_lines(path, MAX_ROW), start=1):
+        if line is None:
+            yield None
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line) if line.strip() else None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: not valid JSON ({error}); a line must hold one object") from error
+        yield select_sides(row, selection, where)
+
+
+def read_json(path: File, selection: Selection) -> Iterator[Sides | None]:
+    """Read a file with a JSON list of objects or lists. A file that begins with an object is read as .jsonl.
+
+    Raises:
+        DataError: the file is not JSON, or one of the columns is missing or not text.
+    """
+    with explain_errors(path), open_binary(path) as stream:
+        items = _Items(io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace"))
+        if not items.startswith("["):
+            yield from read_jsonl(path, selection)
+            return
+        for number, row in enumerate(items.read(path), start=1):
+            yield None if row is _OVERSIZED else select_sides(row, selection, f"{path}, item {number}")
+
+
+_OVERSIZED: Any = object()
+
+
+class _Items:
+    """A reader of the items of a JSON list, which holds little more than one item in memory."""
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._text, self._decoder = text, json.JSONDecoder()
+        self._buffer, self._place, self._ended = "", 0, False
+
+    def startswith(self, mark: str) -> bool:
+        """Skip spaces, and return whether `mark` follows."""
+        self._place = _SPACE.match(self._buffer, self._place).end()  # type: ignore[union-attr]
+        while self._place == len(self._buffer) and not self._ended:
+            self._fill()
+            self._place = _SPACE.match(self._buffer, self._place).end()  # type: ignore[union-attr]
+        return self._buffer.startswith(mark, self._place)
+
+    def _fill(self) -> None:
+        more = self._text.read(_BLOCK)
+        self._buffer, self._place, self._ended = self._buffer[self._place :] + more, 0, not more
+
+    def read(self, path: File) -> Iterator[Any]:
+        """Yield the items of the list, or _OVERSIZED for an item of more than MAX_ROW characters.
+
+        Raises:
+            DataError: the file `path` is not valid JSON.
+        """
+        opening, number = "[", 0
+        while not (number and self.startswith("]")):
+            number += 1
+            if not self.startswith(opening):
+                raise DataError(f"{path}, item {number}: not valid JSON (no {opening} before it); correct it")
+            self._place += 1
+            if number == 1 and self.startswith("]"):
+                return
+            opening = ","
+            self.startswith("")
+            try:
+                item = self._decode()
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}, item {number}: not valid JSON ({error}); correct it") from error
+            yield item
+
+    def _decode(self) -> Any:
+        """Parse one item. Raises ValueError or RecursionError: it is not valid JSON."""
+        while True:
+            try:
+                row, end = self._decoder.raw_decode(self._buffer, self._place)
+            except json.JSONDecodeError as error:
+                cut = error.msg.startswith("Unterminated") or error.pos > len(self._buffer) - _LONGEST_LITERAL
+                if self._ended or not cut:
+                    raise
+            else:
+                if self._ended or end < len(self._buffer):
+                    oversized = end - self._place > MAX_ROW
+                    self._place = end
+                    return _OVERSIZED if oversized else row
+            if len(self._buffer) - self._place > MAX_ROW:
+                self._skip()
+                return _OVERSIZED
+            self._fill()
+
+    def _skip(self) -> None:
+        """Skip an object, list or string without holding it. Raises ValueError: the file ends within it."""
+        depth, quoted, escaped = 0, False, False
+        while not self._ended:
+            mark = ""
+            for match in _MARK.finditer(self._buffer, self._place + escaped):
+                mark = match[0]
+                quoted ^= mark == '"'
+                depth += (mark in "[{") - (mark in "]}") if not quoted else 0
+                if not quoted and not depth and mark in '"]}':
+                    self._place = match.end()
+                    return
+            escaped = mark == "\\"
+            self._place = len(self._buffer)
+            self._fill()
+        raise ValueError("the file ends within it")

@@ -1,0 +1,126 @@
+"""Text tables: .tsv, .csv, and .txt with tabs or with `source ||| target`.
+
+A heading row is recognized if it names both columns: as in `source_column` and `target_column`, by their languages, or
+as source and target. The columns of a table without a heading are numbers, by default 1 and 2.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+from nmt.data.formats.selection import Selection, Sides, find_name, limit_sides, missing_column
+from nmt.data.text_files import MAX_ROW, File, scan_lines
+from nmt.errors import DataError
+
+_BARS = re.compile(r"(?:^| )\|\|\|(?: |$)")
+_NAME = re.compile(r"[A-Za-z][\w-]{0,19}")
+
+Row = tuple[int, list[str] | None]  # the line number and the cells of a row; no cells if the row is too long
+
+
+def read_tsv(path: File, selection: Selection) -> Iterator[Sides | None]:
+    """Read cells separated by tabs. Quotes are part of the text. Raises DataError: a line has too few cells."""
+    lines = enumerate(scan_lines(path, MAX_ROW), start=1)
+    rows = ((number, None if line is None else line.split("\t")) for number, line in lines)
+    return _read_table(rows, selection, path, "tab")
+
+
+def read_txt(path: File, selection: Selection) -> Iterator[Sides | None]:
+    """Read lines `source ||| target`, or cells separated by tabs if the first line has a tab.
+
+    Raises:
+        DataError: a line has too few cells.
+    """
+    lines = scan_lines(path, MAX_ROW)
+    first = list(itertools.islice(lines, 1))
+    tabs = bool(first and first[0] and "\t" in first[0])
+    rows: Iterator[Row] = (
+        (number, None if line is None else line.split("\t") if tabs else _BARS.split(line))
+        for number, line in enumerate(itertools.chain(first, lines), start=1)
+    )
+    return _read_table(rows, selection, path, "tab" if tabs else "|||")
+
+
+def read_csv(path: File, selection: Selection) -> Iterator[Sides | None]:
+    """Read comma-separated cells. If the first line has no comma but a semicolon, semicolons separate the cells.
+
+    Raises:
+        DataError: the quotes of a cell are wrong, or a row has too few cells.
+    """
+    return _read_table(_read_csv_rows(path), selection, path, "comma")
+
+
+def _read_csv_rows(path: File) -> Iterator[Row]:
+    lines = scan_lines(path, MAX_ROW)
+    first = list(itertools.islice(lines, 1))
+    separator = ";" if first and first[0] and "," not in first[0] and ";" in first[0] else ","
+    oversized = False
+
+    def keep_lines() -> Iterator[str]:
+        nonlocal oversized
+        for line in itertools.chain(first, lines):
+            oversized |= line is None
+            yield "\n" if line is None else f"{line}\n"
+
+    rows = csv.reader(keep_lines(), delimiter=separator, strict=True)
+    while True:
+        begin, oversized = rows.line_num + 1, False
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            if rows.line_num > begin or "field limit" not in str(error):
+                raise DataError(
+                    f"{path}:{begin}: not valid CSV ({error}); write a quote within quotes twice, or use .tsv"
+                ) from error
+            row, oversized = [], True
+        if row is None:
+            return
+        yield begin, None if oversized else row
+
+
+def _read_table(rows: Iterator[Row], selection: Selection, path: File, separator: str) -> Iterator[Sides | None]:
+    """Take two columns of a table. Rows without text are empty pairs, and pairs that are too long are None."""
+    first = list(itertools.islice(rows, 1))
+    for _, cells in first:
+        columns, heading = _find_columns(cells or [], selection, path)
+        for number, row in rows if heading else itertools.chain(first, rows):
+            if row is None:
+                yield None
+            elif len(row) > max(columns):
+                yield limit_sides(row[columns[0]], row[columns[1]])
+            elif not "".join(row).strip():
+                yield "", ""
+            else:
+                needs = f"has no {separator}" if len(row) == 1 else f"has {len(row)} columns, not {max(columns) + 1}"
+                raise DataError(
+                    f"{path}:{number}: {needs}; a line must hold source, {separator}, target; correct or remove it"
+                )
+
+
+def _find_columns(first: Sequence[str], selection: Selection, path: File) -> tuple[tuple[int, int], bool]:
+    """Find the columns of both sides, counted from 0, and whether the first row of the table is a heading.
+
+    Raises:
+        DataError: the first row lacks a column that the corpus names, or seems to be a heading for other languages.
+    """
+    where = f"{path}:1"
+    names = [cell.strip() for cell in first]
+    found = [find_name(names, side) for side in selection.sides]
+    named = any(isinstance(side.column, str) for side in selection.sides)
+    expected = named or (any(found) and all(map(_NAME.fullmatch, names)))
+    for side, name in zip(selection.sides, found, strict=True):
+        if expected and name is None and not isinstance(side.column, int):
+            raise missing_column(side, names, where)
+    heading = named or (None not in found and found[0] != found[1])
+    places = [
+        side.column - 1 if isinstance(side.column, int) else names.index(name) if heading and name else default
+        for default, (side, name) in enumerate(zip(selection.sides, found, strict=True))
+    ]
+    for side, place, other in zip(selection.sides, places, reversed(found), strict=True):
+        if heading and isinstance(side.column, int) and other is not None and names.index(other) == place:
+            raise DataError(
+                f"{where}: column {side.column} is {other!r}, so it cannot be the {side.role} in {side.language!r}; "
+                f"correct {side.role}_column or the languages"
+            )
+    return (places[0], places[1]), heading
