@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from nmt.errors import DataError
 
@@ -41,7 +41,7 @@ def as_sets(sets: str | Iterable[str] | Iterable[Iterable[str]], name: str) -> l
     return [as_texts(lines, f"{name}[{index}]") for index, lines in enumerate(items)]
 
 
-def as_list(items: Iterable[T], name: str, kinds: tuple[type[T], ...]) -> list[T]:
+def as_list(items: Any, name: str, kinds: tuple[type[T], ...]) -> list[T]:
     """Return items as a list. A single item is a list of one.
 
     Raises:

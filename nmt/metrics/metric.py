@@ -9,7 +9,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nmt.errors import DataError
 from nmt.metrics.languages import choose_tokenizer, language_code
@@ -140,11 +140,12 @@ class Metric(Measure, ABC):
             TypeError: an argument, or the item of an argument at the position in the message, is not text.
         """
         texts = as_texts(hypotheses, "hypotheses")
-        given = [references] if isinstance(references, str) else list(references)
+        given: list[Any] = [references] if isinstance(references, str) else list(references)
         flat = all(isinstance(lines, str) for lines in given)
         sets: list[list[str | None]] = [list(lines) for lines in (as_sets(given, "references") if flat else given)]
         sources = None if sources is None else as_texts(sources, "sources")
-        if any(len(lines) != len(texts) for lines in [*sets, *([] if sources is None else [sources])]):
+        numbers = [len(lines) for lines in sets] + ([] if sources is None else [len(sources)])
+        if any(number != len(texts) for number in numbers):
             counts = ", ".join(str(len(lines)) for lines in sets)
             raise DataError(
                 f"{len(texts)} hypotheses but {counts} references; give a text for each sentence in each set"

@@ -196,7 +196,8 @@ class Translator:
             TypeError: an item of `texts` is neither a string nor a `Request`. The message contains its position.
         """
         lines, separators = [], []
-        for number, text in enumerate(as_list(texts, "texts", (str, Request)), start=1):
+        given: list[str | Request] = as_list(texts, "texts", (str, Request))
+        for number, text in enumerate(given, start=1):
             request = _complete(Request(text) if isinstance(text, str) else text, options, to, tag, split)
             lines.append(self._segmenter.split(request, f"line {number}"))
             separators.append(self._segmenter.separator(request))

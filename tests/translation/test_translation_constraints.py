@@ -52,7 +52,7 @@ class ForbidFirstToken:
 
 def test_a_constraint_in_the_table_sees_every_segment(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Segment] = []
-    texts = [Request("red cat"), Request("one", options=OPTIONS), "house", ""]
+    texts: list[str | Request] = [Request("red cat"), Request("one", options=OPTIONS), "house", ""]
     plain = Translator([model()]).nbest(texts, OPTIONS)
 
     def build(target: Tokenizer) -> ForbidFirstToken:
