@@ -162,7 +162,9 @@ def test_help_states_defaults_and_meaning(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--beam K number of hypotheses kept for each sentence; 1 is greedy search; default: 5" in text
+    assert (
+        "--beam K number of hypotheses kept for each sentence; 1 is greedy search; from 1 to 1,000; default: 5" in text
+    )
     assert "--top-k K draw among the K most probable tokens; by default among all" in text
 
 
