@@ -1,11 +1,14 @@
 """nmt: recurrent neural machine translation.
 
-This is the whole public API. Names are imported when they are first used, so that `import nmt` does not wait for torch.
+This module is the whole public API. Its imports are lazy: a name is imported only when it is first used. As a result,
+`import nmt` does not import torch, which would be slow.
 """
 
 import importlib
 
-TYPE_CHECKING = False  # typing is slow to import, and Ctrl-C shows a traceback until nmt.commands.start handles it
+# This module does not import `typing`, which is slow. Ctrl-C during an import shows a traceback until
+# nmt.commands.start has set a handler, so the imports before that should be short.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -55,7 +58,7 @@ def __getattr__(name: str) -> "Any":
     if name not in _MODULES:
         raise AttributeError(f"module 'nmt' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value  # the next use does not come here
+    globals()[name] = value  # Python does not call this function again for the same name
     return value
 
 

@@ -6,16 +6,16 @@
     │   ├── DataError       a corpus or a text file: missing, unreadable, misaligned, empty
     │   ├── ModelError      a model folder: missing, incomplete, damaged, or not compatible with another one
     │   └── MachineError    the machine: no such device, a full disk, an optional package that is not installed
-    └── Interrupted         SIGTERM or Ctrl-C ended a training after everything was saved
+    └── Interrupted         SIGTERM or Ctrl-C ended a training run after everything was saved
 
-A message says what, where (file:line or key), what is allowed, and what to do.
+A message says what is wrong, where (the file and line, or the key), what is allowed, and what to do.
 """
 
 
 class NmtError(Exception):
     """Base of all errors raised on purpose."""
 
-    reported = False  # whether another process of the same training prints the message
+    reported = False  # True if another process of the same training run prints the message
 
 
 class UserError(NmtError):
@@ -23,7 +23,7 @@ class UserError(NmtError):
 
 
 class ConfigError(UserError):
-    """A configuration that cannot be used. The message has a line for each fault."""
+    """A configuration that cannot be used. The message has one line for each fault in the configuration."""
 
 
 class DataError(UserError):
@@ -38,8 +38,8 @@ class MachineError(UserError):
     """The machine lacks something: a device, disk space, an optional package."""
 
 
-class Interrupted(NmtError):  # noqa: N818 (it is not an error)
-    """A signal ended a training after everything was saved. `signal` is its number."""
+class Interrupted(NmtError):  # noqa: N818 (an interruption is not an error)
+    """A signal ended a training run after everything was saved. `signal` is the number of the signal."""
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)

@@ -1,4 +1,7 @@
-"""Checks of the texts that callers of the Python API pass, so that a string is never read as a list of letters."""
+"""Checks of the texts that callers of the Python API pass.
+
+A string is always one text. Without these checks, code that expects a list would read a string as a list of letters.
+"""
 
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -10,20 +13,21 @@ T = TypeVar("T")
 
 
 def as_texts(texts: Iterable[str], name: str) -> list[str]:
-    """Return texts as a list of plain strings. A single string is one text.
+    """Return texts as a list of plain strings. A single string becomes a list of one text.
 
     Args:
-        texts: a string, or any iterable of strings: a list, a generator, a numpy array, a column of a data frame.
-        name: the name of the argument in messages.
+        texts: a string, or any iterable of strings, for example a list, a generator or a column of a data frame.
+        name: the name of the caller's argument, for error messages.
 
     Raises:
-        TypeError: `texts` or one of its items has another type. The message contains the position of the item.
+        TypeError: `texts` is neither a string nor an iterable, or one of its items is not a string. In the second case,
+            the message contains the position of the item.
     """
-    return [str.__str__(text) for text in as_list(texts, name, (str,))]  # converts numpy.str_ to str
+    return [str.__str__(text) for text in as_list(texts, name, (str,))]  # `__str__` converts numpy.str_ to str
 
 
 def as_sets(sets: str | Iterable[str] | Iterable[Iterable[str]], name: str) -> list[list[str]]:
-    """Return sets of texts. A list of strings is one set, and a single string is one set of one text.
+    """Return sets of texts as a list of lists. A list of strings is one set. A single string is one set with one text.
 
     Raises:
         DataError: `sets` is empty.
@@ -42,10 +46,10 @@ def as_sets(sets: str | Iterable[str] | Iterable[Iterable[str]], name: str) -> l
 
 
 def as_list(items: Any, name: str, kinds: tuple[type[T], ...]) -> list[T]:
-    """Return items as a list. A single item is a list of one.
+    """Return items as a list. A single item becomes a list of one item.
 
     Raises:
-        TypeError: `items` or one of its items is not of the types `kinds`.
+        TypeError: an item has none of the types in `kinds`, or `items` is not iterable or has no order.
     """
     wanted = " or a ".join(kind.__name__ for kind in kinds)
     if isinstance(items, kinds):
@@ -53,7 +57,7 @@ def as_list(items: Any, name: str, kinds: tuple[type[T], ...]) -> list[T]:
     fault = f"{name} is {_describe(items)}; give a {wanted}, or a list of them"
     if isinstance(items, bytes | bytearray | memoryview):
         raise TypeError(f"{name} is {_describe(items)}; decode it: {name}.decode()")
-    # A set has no order, and iteration over a mapping, a table or a matrix does not yield texts.
+    # A set has no order. Iteration over a mapping, a table or a matrix does not yield texts.
     if isinstance(items, set | frozenset | Mapping) or getattr(items, "ndim", 1) != 1:
         raise TypeError(fault)
     try:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # what reads only text does not wait for torch
+if TYPE_CHECKING:  # torch is slow to import, and commands that only read text do not need it
     import torch
     from torch import Tensor
 
@@ -40,13 +40,13 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Sentence pairs as padded ids. Both sides end with EOS. Neither side starts with BOS, which the decoder adds."""
+    """Sentence pairs as padded ids. Each sentence ends with EOS and does not start with BOS. The decoder adds BOS."""
 
     source: Tensor  # (B, S) int64
     source_lengths: Tensor  # (B,) int64, including EOS
     target: Tensor  # (B, T) int64
     target_lengths: Tensor  # (B,) int64, including EOS
-    # One update of the weights may use several batches, in several processes.
+    # One update of the weights can use several batches, which several processes can share.
     first: int = 0  # the index of this batch's first sentence among all sentences of the update
     update_sentences: int | None = None  # the number of sentences in the update; None: this batch is the whole update
 
@@ -57,12 +57,12 @@ class Batch:
 
     @property
     def target_tokens(self) -> int:
-        """The number of target tokens, including EOS but not padding. Speed and loss are measured per target token."""
+        """The number of target tokens, including EOS but not padding. Speed and loss are given per target token."""
         return int(self.target_lengths.sum())
 
     @property
     def padded_size(self) -> int:
-        """The number of ids on both sides, including padding. Memory use grows with this number."""
+        """The number of source ids and target ids, including padding. Memory use grows with this number."""
         return self.source.numel() + self.target.numel()
 
     def twice(self) -> Batch:
@@ -104,7 +104,7 @@ class Batch:
 
 def pad(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Pad lists of ids with PAD on the right. Return the ids (B, longest length) and the lengths (B,), both int64."""
-    import torch  # slow to import, and what reads only text does not need it
+    import torch  # slow to import, and not needed by the callers of the rest of this module that only read text
 
     lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
     ids = torch.full((len(sequences), int(lengths.max())), PAD, dtype=torch.int64)

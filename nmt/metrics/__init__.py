@@ -1,1 +1,1 @@
-"""Metrics of the quality of translations, and tests of the significance of their scores."""
+"""Metrics that score translations, and tests of whether a difference between two scores is significant."""

@@ -8,31 +8,33 @@ _TWO_LETTERS = {
 }  # fmt: skip
 
 NEED_ANALYZERS = frozenset({"ja", "ko"})
-"""The languages for which sacreBLEU has an analyzer in an extra package, which splits text into words."""
+"""The languages for which sacreBLEU uses a morphological analyzer to split text into words. Each analyzer needs an
+extra package."""
 
 WITHOUT_WORDS = frozenset({"th", "lo", "km", "my", "bo", "dz"})
-"""The languages that are written without spaces between words, and for which sacreBLEU has no analyzer."""
+"""The languages that have no spaces between words, and for which sacreBLEU has no analyzer."""
 
 
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
-"""The languages that are written without spaces between words and sentences."""
+"""The languages that have no spaces between words or between sentences."""
 
 
 def language_code(name: str) -> str:
-    """Return the code with two letters by which metrics identify a language: zh for zh-CN, zh_Hant, ZH or zho."""
+    """Return the two-letter code by which metrics identify a language. For zh-CN, zh_Hant, ZH and zho, this is zh."""
     first = re.split("[-_]", name.lower())[0]
     return _TWO_LETTERS.get(first, first)
 
 
 def choose_tokenizer(language: str, *, analyzers: bool = True) -> str:
-    """Return the name of the tokenizer of sacreBLEU with which BLEU splits text of a language.
+    """Return the name of the sacreBLEU tokenizer that BLEU uses for a language.
 
     >>> [choose_tokenizer(language) for language in ("de", "zh-CN", "jpn", "th")]
     ['13a', 'zh', 'ja-mecab', 'char']
 
     Args:
         language: the code of the language, or an empty string if it is not known.
-        analyzers: whether to use analyzers in extra packages. Without them, text is split into characters.
+        analyzers: whether to use analyzers, which need extra packages. If False, Japanese and Korean text is split into
+            characters.
     """
     code = language_code(language)
     if code in NEED_ANALYZERS:

@@ -1,7 +1,7 @@
 """The base classes of metrics.
 
-A `Measure` is any figure by which models are compared: a metric of translations or the loss of a network. A `Metric`
-scores translations by comparison with human references. The metrics are defined in nmt/metrics/standard.py.
+A `Measure` is any figure by which models are compared. It is either a `Metric` or the `Loss` of a network. A `Metric`
+scores translations by comparison with human references. nmt/metrics/standard.py defines the metrics.
 """
 
 import functools
@@ -15,11 +15,11 @@ from nmt.errors import DataError
 from nmt.metrics.languages import choose_tokenizer, language_code
 from nmt.texts import as_sets, as_texts
 
-RESAMPLES, SEED = 1000, 12345  # the number of resamples and the seed of the bootstrap, as in sacreBLEU
+RESAMPLES, SEED = 1000, 12345  # the number of bootstrap resamples and the random seed, both as in sacreBLEU
 
 
 class Measure:
-    """A figure by which models are compared. Callers use the class and its class methods, without an instance."""
+    """A figure by which models are compared. Callers need no instance, because all methods are class methods."""
 
     name: ClassVar[str]
     """The name in options, configurations and metrics.jsonl, for example `bleu`."""
@@ -39,7 +39,7 @@ class Measure:
 
     @classmethod
     def format(cls, figure: float) -> str:
-        """Format a figure with the usual number of digits."""
+        """Format a figure with the number of digits that is usual for this measure."""
         return f"{figure:.2f}"
 
 
@@ -55,20 +55,20 @@ class Loss(Measure):
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """Options that determine how metrics split and compare text. Each metric ignores options that do not apply."""
+    """Options of metrics that split and compare text. A metric ignores the options that do not apply to it."""
 
     target_language: str = ""
     """The target language. BLEU has tokenizers for zh, ja and ko, and TER counts characters in zh and ja."""
     tokenize: str | None = None
-    """The name of sacreBLEU's tokenizer for BLEU. By default, it is the tokenizer of the target language."""
+    """The name of the sacreBLEU tokenizer that BLEU uses. The default is the tokenizer of the target language."""
     lowercase: bool = False
     """Whether to ignore case. TER always ignores case."""
 
     @staticmethod
     def for_training(target_language: str) -> "Scoring":
-        """Return options for validation and minimum risk training, which need no extra package.
+        """Return the options for validation and minimum risk training. They need no extra package.
 
-        With these options, BLEU splits text into characters in languages that need an analyzer.
+        With these options, BLEU splits Japanese and Korean text into characters, because words would need an analyzer.
         """
         return Scoring(target_language=target_language, tokenize=choose_tokenizer(target_language, analyzers=False))
 
@@ -76,21 +76,22 @@ class Scoring:
 class Metric(Measure, ABC):
     """A metric that scores translations. Scores are percentages.
 
-    A metric computes statistics of each sentence. The score of a corpus is a function of the sums of these statistics.
-    So the bootstrap computes the statistics only once, and sums them for each resample.
+    A metric computes statistics of each sentence, for example the number of matching n-grams. The score of a corpus is
+    a function of the sums of these statistics. The bootstrap therefore computes the statistics only once, and only
+    their sums again for each resample.
     """
 
     needs_source: ClassVar[bool] = False
     """Whether the metric reads the source sentences."""
     segmentations: ClassVar[Mapping[str, str]] = {}
-    """The names of special ways to split text, by language code. In all other languages, the metric splits text at
-    spaces and punctuation."""
+    """The languages in which the metric splits text in a special way. The keys are language codes, and the values are
+    names of these ways. In all other languages, the metric splits text at spaces and punctuation."""
 
     def __init__(self, scoring: Scoring | None = None) -> None:
-        """Build a metric with options.
+        """Build the metric. The default options apply if `scoring` is None.
 
         Raises:
-            ConfigError: the value of an option is unknown.
+            ConfigError: an option has an unknown value.
             MachineError: an option needs a package or a file that is missing on this machine.
         """
         self.scoring = scoring or Scoring()
@@ -106,9 +107,9 @@ class Metric(Measure, ABC):
 
         Args:
             hypotheses: one translation per sentence.
-            references: one or more sets of human translations, each as long as `hypotheses`. An entry is None if the
-                set has no translation of the sentence.
-            sources: the source sentences, for metrics that need them.
+            references: one or more sets of human translations. Each set has an entry for each sentence. The entry is
+                None if the set has no translation of the sentence.
+            sources: the source sentences. Only metrics with `needs_source` read them.
 
         Returns:
             A row of statistics for each sentence, with shape (sentences, statistics).
@@ -116,15 +117,15 @@ class Metric(Measure, ABC):
 
     @abstractmethod
     def score_sums(self, sums: Sequence[float]) -> float:
-        """Compute the score of a corpus from the sums of the statistics over its sentences."""
+        """Compute the score of a corpus. Each statistic is already summed over the sentences of the corpus."""
 
     @abstractmethod
     def signature(self, references: int, resamples: int | None = None) -> str:
-        """Return the signature of the score, which lists all settings that are needed to reproduce the score.
+        """Return the signature of a score, which lists all settings that are needed to reproduce the score.
 
         Args:
-            references: the number of references of each sentence, or -1 if it varies.
-            resamples: the number of resamples of the bootstrap, or None without bootstrap.
+            references: the number of references per sentence, or -1 if this number varies.
+            resamples: the number of bootstrap resamples, or None if the bootstrap was not used.
         """
 
     def score(
@@ -133,11 +134,11 @@ class Metric(Measure, ABC):
         references: Sequence[Sequence[str | None]],
         sources: Sequence[str] | None = None,
     ) -> float:
-        """Compute the score of a corpus. `statistics` describes the arguments. A single string is one text.
+        """Compute the score of a corpus. See `statistics` for the arguments. A single string is accepted as one text.
 
         Raises:
             DataError: the texts have different numbers of lines.
-            TypeError: an argument, or the item of an argument at the position in the message, is not text.
+            TypeError: an argument or one of its items is not text. The message contains the position of the item.
         """
         texts = as_texts(hypotheses, "hypotheses")
         given: list[Any] = [references] if isinstance(references, str) else list(references)
@@ -154,11 +155,11 @@ class Metric(Measure, ABC):
 
     def score_statistics(self, statistics: Sequence[Sequence[float]]) -> float:
         """Compute the score of a corpus from the statistics of its sentences."""
-        # The terms are added one by one, as in sacreBLEU. sum() rounds differently from Python 3.12 on.
+        # Add the numbers one by one, as sacreBLEU does. Since Python 3.12, `sum` rounds differently.
         return self.score_sums([functools.reduce(operator.add, column) for column in zip(*statistics, strict=True)])
 
     def score_sentence(self, hypothesis: str, references: Sequence[str], source: str | None = None) -> float:
-        """Compute the score of one sentence. A single string is one reference."""
+        """Compute the score of one sentence. A single string is accepted as one reference."""
         references = as_texts(references, "references")
         sources = None if source is None else [source]
         return self.for_sentences.score([hypothesis], [[reference] for reference in references], sources)
@@ -180,6 +181,6 @@ class Metric(Measure, ABC):
     def segmentation(cls, target_language: str) -> str:
         """Return the name of the special way in which the metric splits text in a language, or "" for the usual way.
 
-        Texts in languages with different names cannot be scored together.
+        Texts in two languages can be scored together only if this name is the same for both languages.
         """
         return cls.segmentations.get(language_code(target_language), "")

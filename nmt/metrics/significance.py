@@ -1,7 +1,7 @@
 """Confidence intervals and significance tests of scores by bootstrap resampling (Koehn 2004).
 
-The commands `sacrebleu --confidence` and `sacrebleu --paired-bs` report the same figures, because this module draws the
-same resamples and sums them in the same precision.
+This module draws the same resamples as sacreBLEU and adds numbers in the same precision. The figures are therefore the
+same as those of `sacrebleu --confidence` and `sacrebleu --paired-bs`.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,12 @@ Statistics = Sequence[Sequence[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A 95 % confidence interval, which is `mean` ± `margin`."""
+    """A 95 % confidence interval: `mean` ± `margin`."""
 
     mean: float
     """The mean score of the resamples."""
     margin: float
+    """Half the width of the interval."""
 
 
 def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
@@ -34,7 +35,7 @@ def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
     A resample has the same number of sentences as the corpus, drawn from the corpus with replacement.
 
     Args:
-        metric: the metric of the scores.
+        metric: the metric that computed the statistics and now computes the scores.
         statistics: the statistics of each sentence of the corpus.
     """
     sentences = len(statistics)
@@ -46,21 +47,21 @@ def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
 def confidence_interval(scores: Scores) -> Interval:
     """Compute the 95 % confidence interval from the scores of resamples."""
     ordered = np.sort(scores)
-    left_out = len(ordered) // 40  # 2.5 % on each side
+    left_out = len(ordered) // 40  # the lowest 2.5 % and the highest 2.5 % are outside of the interval
     return Interval(mean=float(ordered.mean()), margin=float(ordered[-1 - left_out] - ordered[left_out]) / 2)
 
 
 def paired_p_value(scores: Scores, baseline: Scores, difference: float) -> float:
-    """Test the difference of two systems with the two-sided paired bootstrap test.
+    """Test whether the scores of two systems differ significantly. The test is the two-sided paired bootstrap test.
 
     Args:
-        scores: the scores of the resamples of one system, from `resample_scores`.
-        baseline: the scores of the same resamples of the other system.
-        difference: the difference of the scores of the systems on the whole corpus.
+        scores: the scores of one system on each resample, from `resample_scores`.
+        baseline: the scores of the other system on the same resamples.
+        difference: the score of the one system on the whole corpus minus the score of the other.
 
     Returns:
-        The p-value, which estimates how often chance alone causes a difference of at least this size. It is 1 if
-        `difference` is 0. In this case, sacreBLEU returns the smallest possible p-value.
+        The p-value, which estimates how often chance alone causes a difference of at least this size. For equal scores,
+        the p-value is 1. (sacreBLEU returns the smallest possible p-value for equal scores.)
     """
     if difference == 0:
         return 1.0

@@ -1,7 +1,7 @@
-"""The standard metrics BLEU, chrF, chrF++ and TER, all computed by sacreBLEU (Post 2018).
+"""The standard metrics BLEU, chrF, chrF++ and TER. sacreBLEU (Post 2018) computes all of them.
 
-To add a metric, derive a class from `Metric` and list the class in `METRICS`. `nmt-evaluate --metrics`,
-`validation.metric` and `training.risk_cost` then accept the name of the metric.
+To add a metric, derive a class from `Metric` and list the class in `METRICS`. The option `nmt-evaluate --metrics` and
+the keys `validation.metric` and `training.risk_cost` then accept the name of the metric.
 """
 
 from abc import abstractmethod
@@ -15,13 +15,13 @@ from nmt.metrics.metric import SEED, Loss, Measure, Metric, Scoring
 from nmt.system.files import reason
 
 if TYPE_CHECKING:
-    import sacrebleu  # functions import it when needed, because that takes 0.2 s
+    import sacrebleu  # the import takes 0.2 s, so each function that needs sacrebleu imports it
 
 
 class SacrebleuMetric(Metric):
     """A metric that sacreBLEU computes.
 
-    Like the bootstrap of sacreBLEU, this class calls private methods of sacreBLEU's metrics.
+    This class calls private methods of sacreBLEU's metrics. sacreBLEU's own bootstrap calls the same methods.
     """
 
     def __init__(self, scoring: Scoring | None = None) -> None:
@@ -30,19 +30,19 @@ class SacrebleuMetric(Metric):
 
     @abstractmethod
     def build_scorer(self) -> "sacrebleu.metrics.base.Metric":
-        """Build the object of sacreBLEU that computes the metric."""
+        """Build the sacreBLEU object that computes the metric."""
 
     def statistics(
         self,
         hypotheses: Sequence[str],
         references: Sequence[Sequence[str | None]],
-        sources: Sequence[str] | None = None,  # noqa: ARG002 (these metrics compare with the references alone)
+        sources: Sequence[str] | None = None,  # noqa: ARG002 (these metrics read only the references)
     ) -> Sequence[Sequence[float]]:
         rows: list[list[float]] = self.scorer._extract_corpus_statistics(hypotheses, references)
         return rows
 
     def score_sums(self, sums: Sequence[float]) -> float:
-        score: float = self.scorer._compute_score_from_stats(sums).score  # computed in the precision of the sums
+        score: float = self.scorer._compute_score_from_stats(sums).score  # in the precision of `sums`
         return score
 
     def signature(self, references: int, resamples: int | None = None) -> str:
@@ -55,13 +55,13 @@ class SacrebleuMetric(Metric):
 
 
 class BLEU(SacrebleuMetric):
-    """The metric BLEU: the precision of n-grams, with a brevity penalty (Papineni et al. 2002)."""
+    """The metric BLEU: the precision of n-grams, with a penalty for short translations (Papineni et al. 2002)."""
 
     name, title = "bleu", "BLEU"
     segmentations: ClassVar = {"zh": "zh", **dict.fromkeys(NEED_ANALYZERS | WITHOUT_WORDS, "char")}
 
     def __init__(self, scoring: Scoring | None = None, *, effective_order: bool = False) -> None:
-        """Build the metric. With `effective_order`, n-grams that are longer than the text are ignored."""
+        """Build the metric. `effective_order` ignores n-grams that are longer than the text."""
         self.effective_order = effective_order
         super().__init__(scoring)
 
@@ -92,7 +92,7 @@ class BLEU(SacrebleuMetric):
 
     @cached_property
     def for_sentences(self) -> "BLEU":
-        """The variant that ignores n-grams longer than the text, which would give every short sentence nearly 0."""
+        """The variant that ignores n-grams longer than the text. With them, every short sentence scores nearly 0."""
         return BLEU(self.scoring, effective_order=True)
 
     def words(self, line: str) -> list[str]:
@@ -102,7 +102,7 @@ class BLEU(SacrebleuMetric):
 
 
 class ChrF(SacrebleuMetric):
-    """The metric chrF: the F-score of character n-grams, with twice the weight on recall (Popović 2015)."""
+    """The metric chrF2: the F-score of character n-grams with β = 2, so that recall counts more (Popović 2015)."""
 
     name, title = "chrf", "chrF2"
     word_order = 0
@@ -114,14 +114,14 @@ class ChrF(SacrebleuMetric):
 
 
 class ChrFPlusPlus(ChrF):
-    """The metric chrF++, which counts words and pairs of words in addition to character n-grams (Popović 2017)."""
+    """The metric chrF++. It compares words and pairs of words in addition to character n-grams (Popović 2017)."""
 
     name, title = "chrf++", "chrF2++"
     word_order = 2
 
 
 class TER(SacrebleuMetric):
-    """The metric TER: the number of edits, including shifts of phrases, per reference word (Snover et al. 2006).
+    """The metric TER: the number of edits per reference word (Snover et al. 2006). A shift of a phrase is one edit.
 
     TER can exceed 100 %.
     """
@@ -137,23 +137,23 @@ class TER(SacrebleuMetric):
 
 
 METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (BLEU, ChrF, ChrFPlusPlus, TER)}
-"""All metrics of translations by their names."""
+"""All metrics, by name."""
 
 COSTS = tuple(name for name, metric in METRICS.items() if not metric.needs_source)
-"""The names of metrics that can be the cost in minimum risk training, where the source text is not available."""
+"""The names of the metrics that can be the cost in minimum risk training. The source text is not available there."""
 
 DEFAULT_METRICS = (BLEU.name, ChrF.name, TER.name)
 """The names of the metrics that `nmt-evaluate` reports by default."""
 
 MEASURES: dict[str, type[Measure]] = {**METRICS, Loss.name: Loss}
-"""All measures by which the best checkpoint can be chosen, by their names."""
+"""All measures by which training can choose the best checkpoint, by name."""
 
 
 def build_metric(name: str, scoring: Scoring | None = None) -> Metric:
     """Build the metric with this name.
 
     Raises:
-        ConfigError: the metric or the tokenizer is unknown.
+        ConfigError: there is no metric with this name, or the tokenizer in `scoring` is unknown.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     if name not in METRICS:

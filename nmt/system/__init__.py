@@ -1,1 +1,1 @@
-"""Modules that use the operating system and the hardware, and that are independent of translation."""
+"""Modules that use the operating system and the hardware. They contain nothing that is specific to translation."""

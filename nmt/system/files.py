@@ -1,4 +1,4 @@
-"""Functions that write files and folders atomically, and verify folders with checksums."""
+"""Functions that write files and folders atomically, and functions that verify the checksums of folders."""
 
 import contextlib
 import errno
@@ -14,20 +14,20 @@ from nmt.errors import DataError, MachineError, ModelError
 from nmt.system.opening import open_file, read_file
 
 CHECKSUMS = "checksums.sha256"
-DRAFT = ".nmt-draft-"  # prefix of the names of unfinished files and folders
+DRAFT = ".nmt-draft-"  # the names of unfinished files and folders start with this prefix
 
 _LINE = re.compile("([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]{0,99})")
-_MOST_LISTED = 1 << 20  # bytes of a list of checksums
+_MOST_LISTED = 1 << 20  # the largest size of the file of checksums, in bytes
 _ANY_SIZE = 1 << 62
 
 
 def reason(error: BaseException) -> str:
-    """Return the reason of an error in a few words."""
+    """Describe the cause of an error in a few words, for an error message."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Return whether an error, or the error that caused it, says that a disk or a quota is full."""
+    """Return whether a full disk or an exhausted quota is the cause of an error. Chained errors are examined, too."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
@@ -37,10 +37,13 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def saving(what: str | Path) -> Iterator[None]:
-    """Report a failed write in the block as a MachineError with a message of one line, whose subject is `what`.
+    """Turn an OSError in the block into a MachineError with a message of one line.
+
+    Args:
+        what: the file or folder that the block writes. The message starts with this name.
 
     Raises:
-        MachineError: The disk is full, or `what` cannot be written.
+        MachineError: the disk is full, or `what` cannot be written.
     """
     try:
         yield
@@ -53,9 +56,10 @@ def saving(what: str | Path) -> Iterator[None]:
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file atomically. A temporary file in the same folder is flushed to disk and then renamed.
+    """Write a file atomically: flush a temporary file in the same folder to disk, and then rename the temporary file.
 
-    If `path` is a symbolic link, its target is replaced, and the link is kept. A pipe or a device is written directly.
+    If `path` is a symbolic link, the function keeps the link and replaces the file to which it points. If `path` is a
+    pipe or a device, the content is written directly.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -79,13 +83,15 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Create a folder for the block and remove it afterwards. A process that is forked within the block keeps it.
+    """Create a temporary folder, and remove the folder at the end of the block.
+
+    A process that is forked within the block does not remove the folder.
 
     Args:
-        parent: Where to create the folder; by default, among the temporary files of the system.
+        parent: the folder in which to create the new folder. The default is the system's folder of temporary files.
 
     Raises:
-        MachineError: The folder cannot be created.
+        MachineError: the folder cannot be created.
     """
     owner = os.getpid()
     with saving(parent or "the folder of temporary files"):
@@ -98,20 +104,22 @@ def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def check_new(folder: Path) -> None:
-    """Check that nothing exists at the path of a new folder. Raises DataError: the path exists already."""
+    """Check that a path can be used for a new folder. Raises DataError: something exists at this path."""
     if folder.exists() or folder.is_symlink():
         raise DataError(f"{folder}: exists already; name a new folder")
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Write a folder atomically. The block fills a temporary folder, which then gets checksums and the name `path`.
+    """Write a folder atomically.
 
-    An older folder at `path` is replaced. If the block raises an error, the temporary folder is removed. A process that
-    is killed leaves at most a hidden temporary folder, which `remove_leftovers` deletes.
+    The function yields a temporary folder, which the block fills. At the end of the block, the function adds a file of
+    checksums and renames the temporary folder to `path`. An older folder at `path` is replaced. If the block raises an
+    error, the temporary folder is removed. If the process is killed, a hidden temporary folder may remain.
+    `remove_leftovers` deletes such folders.
 
     Raises:
-        MachineError: The disk is full, or the folder cannot be written.
+        MachineError: the disk is full, or the folder cannot be written.
     """
     with saving(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +129,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             sums = {file.name: checksum(file) for file in draft.iterdir()}
             (draft / CHECKSUMS).write_text(format_checksums(sums), encoding="utf-8")
             for file in draft.iterdir():
-                os.chmod(file, 0o644)  # safetensors makes files that only their owner can read
+                os.chmod(file, 0o644)  # the files that safetensors writes are readable only for their owner
                 _flush(file)
             os.chmod(draft, 0o755)
             shutil.rmtree(path, ignore_errors=True)
@@ -133,7 +141,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Delete the temporary files that killed processes left in a folder. No other process may write there."""
+    """Delete the temporary files and folders that killed processes left in a folder.
+
+    While this function runs, no other process may write into the folder.
+    """
     for draft in parent.glob(f"{DRAFT}*") if parent.is_dir() else ():
         if draft.is_dir() and not draft.is_symlink():
             shutil.rmtree(draft, ignore_errors=True)
@@ -157,38 +168,38 @@ def checksum(path: Path) -> str:
 def add_file(folder: Path, name: str, content: bytes) -> None:
     """Add or replace a file in a folder that `whole_folder` wrote.
 
-    The folder passes `verify_checksums` at any time, even if the process is killed while it writes the file.
+    The folder passes `verify_checksums` at any time, even if the process is killed while this function runs.
 
     Raises:
-        ModelError: The folder has no readable checksums.
-        MachineError: The disk is full, or the folder cannot be written.
+        ModelError: the file of checksums is missing or damaged.
+        MachineError: the disk is full, or the folder cannot be written.
     """
     listed, sealed = _read_checksums(folder)
-    if listed.pop(name, None) is not None or not sealed:  # the checksum of the old file does not fit the new one
+    if listed.pop(name, None) is not None or not sealed:  # the checksum of the old file would not match the new file
         write_whole(folder / CHECKSUMS, format_checksums(listed))
     write_whole(folder / name, content)
     write_whole(folder / CHECKSUMS, format_checksums({**listed, name: checksum(folder / name)}))
 
 
 def format_checksums(sums: Mapping[str, str]) -> str:
-    """Format checksums, given by file name, as `sha256sum -c` reads them.
+    """Format the checksums of files in the format of `sha256sum -c`. The keys of `sums` are file names.
 
-    The last line, a comment, has the number of files and the checksum of the other lines, so that a list that was cut
-    short or changed is noticed.
+    The last line is a comment with the number of files and the checksum of all other lines. With this line,
+    `verify_checksums` detects a list that was cut short or changed.
     """
     lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
     return f"{lines}# {len(sums)} files: {hashlib.sha256(lines.encode()).hexdigest()}\n"
 
 
 def _read_checksums(folder: Path) -> tuple[dict[str, str], bool]:
-    """Read the checksum of each file of a folder.
+    """Read the list of checksums of a folder.
 
     Returns:
-        The checksums by file name, and whether the list has the last line of `format_checksums`. Versions before 0.3.0
-        did not write this line.
+        The checksums by file name, and whether the list ends with the comment that `format_checksums` writes. Versions
+        before 0.3.0 did not write this comment.
 
     Raises:
-        ModelError: the list is missing or damaged, or names a file that is not directly in the folder.
+        ModelError: the list is missing or damaged, or a name in the list is not the name of a file.
     """
     try:
         text = read_file(folder / CHECKSUMS, _MOST_LISTED).decode()
@@ -208,18 +219,19 @@ def verify_checksums(folder: Path, unread: Collection[str] = (), limits: Mapping
     """Check the files of a folder that `whole_folder` wrote.
 
     Args:
-        folder: The folder.
-        unread: Names of files that need not be checked, because the caller does not read them.
-        limits: The names of the files that the caller reads, with the limit of the size of each file in bytes. All
-            other files are ignored. By default, all listed files are checked, whatever their sizes.
+        folder: the folder.
+        unread: the names of files that the caller does not read. These files are not checked.
+        limits: the names of the files that the caller reads, and the largest allowed size of each file in bytes. All
+            other files are ignored. If `limits` is None, all files with a checksum are checked, whatever their sizes.
 
     Returns:
-        The names of all files that have a checksum, of those in `limits`. The caller should ignore any other file in
-        the folder.
+        The names of the files that have a checksum. If `limits` is given, only names in `limits` are returned. The
+        caller should ignore all other files in the folder.
 
     Raises:
-        ModelError: A file is missing, cut short, changed, too large, or not a regular file. Or the list is damaged, or
-            was written before 0.3.0 and lacks a file of `limits` that the folder has.
+        ModelError: a file is missing, cut short, changed, too large, or not a regular file. The error is also raised if
+            the list of checksums is damaged. A list that was written before 0.3.0 is refused if the folder contains a
+            file of `limits` that the list lacks.
     """
     listed, sealed = _read_checksums(folder)
     if limits is not None:

@@ -1,4 +1,4 @@
-"""Locks that let only one process at a time use a folder."""
+"""A lock of a folder, which only one process at a time can hold."""
 
 import contextlib
 import logging
@@ -15,20 +15,23 @@ from nmt.system.files import saving
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
-_HOLDER_BYTES = 300  # more than the number of a process and the name of a machine take
+_HOLDER_BYTES = 300  # enough for the id of a process and the name of a machine
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder while the block runs. The folder is created if it does not exist.
 
-    The operating system holds the lock, so the lock is released when the process ends, even by SIGKILL. The lock file
-    is kept. It names the process and the machine that hold the lock, and is empty when nobody holds it. If it names a
-    process but is not locked, that process was killed. If this function created the folder and the block leaves nothing
-    else in it, the folder is removed. A process that is forked within the block does not release the lock.
+    The operating system releases the lock when the process ends, even if SIGKILL ended the process. The lock file
+    remains in the folder. While the folder is locked, the file contains the id of the process that holds the lock, and
+    the name of the machine. When the lock is released, the file becomes empty. If the file is not empty and the folder
+    is not locked, the process was killed.
+
+    If this function created the folder and the block writes nothing into the folder, the folder is removed. A process
+    that is forked within the block does not release the lock.
 
     Raises:
-        MachineError: Another process holds the lock, or the folder cannot be written.
+        MachineError: another process holds the lock, or the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise MachineError(f"{folder}: is a file; choose another folder")
@@ -51,8 +54,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         if os.getpid() == owner:
-            # The file is removed before the lock is released. If another process has opened the file and then locks it,
-            # that process notices that the file has been removed.
+            # Remove the file before releasing the lock. A process that opened the file before and locks it afterwards
+            # then notices that the file has been removed.
             with contextlib.suppress(OSError):
                 os.truncate(file, 0)
                 if created and os.listdir(folder) == [LOCK]:
@@ -62,10 +65,13 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _take_over(file: Path) -> None:
-    """Write this process and this machine to a lock file that this process has locked. Report a killed holder."""
+    """Write the id of this process and the name of this machine to a lock file that this process has locked.
+
+    If the file still names another process, that process was killed. The function logs this.
+    """
     own = (os.getpid(), platform.node())
     holder = _read_holder(file)
-    if holder == own:  # where the file system has no locks, filelock has written the file
+    if holder == own:  # filelock wrote the file, because the file system has no locks
         return
     if holder:
         log = logger.info if holder[1] == own[1] else logger.warning
@@ -74,7 +80,7 @@ def _take_over(file: Path) -> None:
 
 
 def _read_holder(file: Path) -> tuple[int, str] | None:
-    """Read the number and the machine of the process that holds a lock, or None if the file does not name any."""
+    """Read the process id and the machine name in a lock file. Return None if the file does not contain them."""
     with contextlib.suppress(OSError, ValueError), open(file, "rb") as stream:
         number, host = stream.read(_HOLDER_BYTES).decode("utf-8").split("\n")[:2]
         if host.isprintable() and number.isascii() and number.isdigit():

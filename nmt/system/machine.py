@@ -1,4 +1,4 @@
-"""Functions that choose the device, the number of threads and the precision, and that tune memory allocation."""
+"""Functions that choose the device, the number of threads and the precision, and functions that tune malloc."""
 
 import contextlib
 import ctypes
@@ -13,16 +13,17 @@ import torch
 
 from nmt.errors import MachineError
 
-# In cgroup v2, this file contains the quota and the period in microseconds, or "max 100000" without a quota.
+# In cgroup v2, this file contains the quota of CPU time and the period, both in microseconds. Without a quota, the file
+# contains "max 100000".
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device with the name that `training.device` or `--device` gives: auto, cpu or cuda.
+    """Return the torch device for a value of `training.device` or `--device`: auto, cpu or cuda.
 
     Raises:
-        MachineError: the device is missing.
+        MachineError: the name is cuda, and torch can use no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise MachineError("device cuda: this machine has no GPU that torch can use; choose device cpu or auto")
@@ -32,9 +33,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def default_threads(processes: int) -> int:
-    """Return the default number of CPU threads of each process when `processes` processes train on the machine."""
+    """Return the default number of CPU threads of a process. `processes` is the number of processes on the machine."""
     threads = torch.get_num_threads()
-    if processes == 1:  # torch ignores quotas
+    if processes == 1:  # the default of torch can exceed the quota of a container
         return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
     # With several processes, torchrun sets OMP_NUM_THREADS=1 unless the user has set it.
     return threads if threads > 1 else max(1, cores() // processes)
@@ -43,19 +44,19 @@ def default_threads(processes: int) -> int:
 def cores() -> int:
     """Count the physical cores that this process may use.
 
-    Hardware threads are not counted, because the hardware threads of a core share its arithmetic units. If a container
-    has a quota of CPU time, the result is at most this quota, rounded up to whole cores.
+    Hardware threads are not counted, because the hardware threads of one core share the arithmetic units of the core.
+    If a container has a quota of CPU time, the result is at most this quota, rounded up to whole cores.
     """
     own = count_own_cores()
     try:
         quota, period = CPU_MAX.read_text("ascii").split()
         return min(own, math.ceil(int(quota) / int(period)) or own)
-    except (OSError, ValueError):  # no such file, or no quota is set
+    except (OSError, ValueError):  # there is no such file, or no quota is set
         return own
 
 
 def count_own_cores() -> int:
-    """Physical cores that the process may run on, whatever its quota."""
+    """Count the physical cores on which this process may run. A quota of CPU time is ignored."""
     try:
         paths = [f"/sys/devices/system/cpu/cpu{number}/topology" for number in os.sched_getaffinity(0)]
         return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})
@@ -65,10 +66,10 @@ def count_own_cores() -> int:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread while the block runs, so that results do not depend on the number of threads.
+    """Let torch use one thread while the block runs.
 
-    With several threads, torch splits rows into parts. The last elements of each part are computed by scalar code,
-    which rounds differently.
+    Within the block, results do not depend on torch's number of threads. With several threads, torch splits each row
+    into parts. Scalar code computes the last elements of each part and rounds differently from vector code.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -79,10 +80,10 @@ def one_thread() -> Iterator[None]:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return the dtype of autocast, which is torch.bfloat16, or None to compute in float32 without autocast.
+    """Return the dtype for autocast: torch.bfloat16, or None to compute in float32 without autocast.
 
     Raises:
-        MachineError: bf16 is requested, but this processor cannot run recurrent layers in it.
+        MachineError: the precision is bf16, but the device cannot run recurrent layers in bfloat16.
     """
     if precision == "bf16" and not runs_bf16(device.type):
         raise MachineError(
@@ -93,9 +94,9 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @functools.cache
 def runs_bf16(device_type: str) -> bool:
-    """Return whether recurrent layers run in bfloat16 on a device, natively or emulated.
+    """Return whether a device can run recurrent layers in bfloat16. Emulation counts as well as native instructions.
 
-    On a CPU, they run in bfloat16 only with AVX-512, which oneDNN requires.
+    On a CPU, oneDNN needs AVX-512 to run recurrent layers in bfloat16.
     """
     layer = torch.nn.LSTM(1, 1, device=device_type)
     try:
@@ -114,7 +115,10 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 def product_dtype(like: torch.Tensor) -> torch.dtype:
-    """Return the dtype of matrix products with the tensor: the dtype of autocast if autocast is enabled, or its own."""
+    """Return the dtype of matrix products with the tensor `like`.
+
+    This is the dtype of autocast if autocast is enabled, and the dtype of the tensor otherwise.
+    """
     device = like.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
 
@@ -122,9 +126,9 @@ def product_dtype(like: torch.Tensor) -> torch.dtype:
 def keep_memory() -> None:
     """Let malloc keep large freed blocks for the next batch instead of returning them to the system.
 
-    The activations of a batch take tens of megabytes in a few blocks. By default, glibc requests large blocks from the
-    kernel for each batch, and the kernel clears every page, which takes a quarter of the training time. Call
-    `return_memory` regularly to limit the memory that malloc keeps.
+    The activations of a batch take tens of megabytes in a few blocks. By default, glibc requests such large blocks from
+    the kernel again for each batch. The kernel then clears every page of the blocks, which takes a quarter of the
+    training time. Call `return_memory` regularly to limit the memory that malloc keeps.
     """
     if libc := _glibc():
         libc.mallopt(M_MMAP_MAX, 0)
@@ -132,10 +136,10 @@ def keep_memory() -> None:
 
 
 def return_memory() -> None:
-    """Return the free memory between used blocks to the system.
+    """Return free memory to the system, including free memory between used blocks.
 
-    Batches of varying shapes fragment the memory that malloc keeps after `keep_memory`. Without this function, training
-    took four times the memory that it needs.
+    After `keep_memory`, batches of varying shapes fragment the memory that malloc keeps. Without this function,
+    training used four times the memory that it needs.
     """
     if libc := _glibc():
         libc.malloc_trim(0)

@@ -1,7 +1,7 @@
-"""Lack of memory: recognizing it among the errors of all libraries."""
+"""A function that recognizes out-of-memory errors, whichever library raises them."""
 
-# Words in errors other than MemoryError, from torch on a CPU and on a GPU, C++ and NVIDIA's libraries. The last two are
-# about tensors that no memory could hold.
+# Words in the out-of-memory messages of torch (on a CPU and on a GPU), of C++ and of NVIDIA's libraries. The last two
+# messages are about tensors that are too large for any memory.
 _WORDS = (
     "can't allocate memory",
     "not enough memory",
@@ -11,12 +11,12 @@ _WORDS = (
     "calculation overflowed",
     "multiplication overflow",
 )
-# The whole message of oneDNN if memory is short. If a kernel is missing, it continues with "descriptor".
+# If memory is short, this is oneDNN's whole message. If a kernel is missing, "descriptor" follows in the message.
 _ONEDNN = "could not create a primitive"
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Return whether an error says that there is too little memory."""
+    """Return whether the cause of an error is a lack of memory."""
     message = str(error)
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and (message == _ONEDNN or any(word in message for word in _WORDS))

@@ -1,7 +1,7 @@
-"""Opening files of folders that may come from strangers.
+"""Functions that safely open files in folders that may come from strangers.
 
-A file is opened first, and then the open file is examined. So what was examined is what is read, and a pipe, a device
-or a huge file is refused without waiting for it.
+These functions open a file first and then examine the open file. The examined file is therefore the file that is read,
+even if somebody replaces the file in between. A pipe, a device or a huge file is refused without delay.
 """
 
 import errno
@@ -19,11 +19,11 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_file(path: Path, most: int) -> BufferedReader:
     """Open a regular file of at most `most` bytes.
 
-    A link is followed only if it ends within the folder of the file, or if both are in a cache of the Hugging Face hub
-    and the link ends at a blob of the same repository.
+    If `path` is a symbolic link, the file to which it points must be within the same folder. There is one exception: in a
+    cache of the Hugging Face hub, a link may point to a blob of the same repository.
 
     Raises:
-        ModelError: the file is missing, too large or not a regular file, or a link leaves the folder.
+        ModelError: the file is missing, too large or not a regular file, or `path` is a link that is not allowed.
     """
     try:
         try:
@@ -32,7 +32,7 @@ def open_file(path: Path, most: int) -> BufferedReader:
             if error.errno != errno.ELOOP:
                 raise
             descriptor = os.open(_follow_link(path), _FLAGS)
-    except (OSError, RuntimeError) as error:  # before Python 3.13, circular links are a RuntimeError
+    except (OSError, RuntimeError) as error:  # before Python 3.13, circular links raise a RuntimeError
         reason = error.strerror if isinstance(error, OSError) else "circular links"
         raise ModelError(f"{path}: cannot be read ({reason}); copy the whole folder again") from error
     status = os.fstat(descriptor)
@@ -57,7 +57,7 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def _follow_link(path: Path) -> Path:
-    """Return the file at which a link ends. Raises ModelError: the link leaves its folder."""
+    """Return the file to which a link points. Raises ModelError: the link points out of its folder."""
     folder, target = path.parent.resolve(), path.resolve(strict=True)
     if target.is_relative_to(folder) or _is_hub_link(os.readlink(path), folder, target):
         return target
@@ -69,7 +69,12 @@ def _follow_link(path: Path) -> Path:
 def _is_hub_link(link: str, folder: Path, target: Path) -> bool:
     """Return whether a link is `models--NAME/snapshots/REVISION/FILE -> ../../blobs/CHECKSUM`.
 
-    The last folders are compared after links have been resolved, so the blob is really a file of the same repository.
+    `folder` and `target` contain no links, so the check ensures that the blob belongs to the same repository.
+
+    Args:
+        link: the path to which the link points, as stored in the link.
+        folder: the folder of the link, with all links resolved.
+        target: the file to which the link points, with all links resolved.
     """
     repository = folder.parents[1] if len(folder.parents) > 1 else folder
     return (

@@ -1,6 +1,6 @@
-"""Child processes, which ignore signals and end when their parent ends.
+"""Child processes that ignore SIGINT and SIGTERM, and that end when their parent ends.
 
-If a child is killed, its parent raises an error with a message of one line.
+If a child is killed, the parent raises an error with a message of one line.
 """
 
 import atexit
@@ -26,26 +26,29 @@ from nmt.system.signals import SIGNALS
 
 
 class Child:
-    """A child process, seen from its parent, and the parent's end of a pipe to the child.
+    """The parent's view of a child process: a handle of the process, and the parent's end of a pipe to the child.
 
-    A terminal or a job manager sends SIGINT and SIGTERM to all processes. A child ignores both signals, because its
-    parent decides when the child ends. The child ends at once when the parent closes it, and when the parent ends for
-    any reason.
+    A terminal or a job manager sends SIGINT and SIGTERM to all processes. The child ignores both signals, because the
+    parent decides when the child ends. The child ends at once when the parent calls `close`, and also when the parent
+    ends for any reason.
 
-    A process that is forked later, by anyone, inherits this object, but not the child. There, `close` does nothing, and
-    the pipe is closed, so that the messages of two processes do not mix.
+    If the parent later forks another process, the new process inherits this object, but the child does not belong to
+    the new process. In the new process, `close` does nothing, and the pipe is closed. Otherwise the messages of two
+    processes could mix.
 
     Args:
-        main: The function that the child calls with its end of the pipe and `arguments`. If it raises an exception,
-            `receive` raises the same exception in the parent.
-        method: "fork" shares the parent's memory copy-on-write. It copies the locks of other threads without the
-            threads that would release them, so "fork" is only safe before the parent starts threads. "spawn" starts a
-            new interpreter, and pickles `main` and `arguments`.
-        name: The subject of the message about a killed child, such as "a worker process".
-        advice: The end of this message, which tells the user what to do.
+        main: the function that the child runs. Its arguments are a `Parent` and then `arguments`. If `main` raises an
+            exception, `receive` raises the same exception in the parent.
+        arguments: further arguments of `main`.
+        method: "fork" or "spawn". With "fork", the child shares the parent's memory copy-on-write. The child also
+            inherits locks that other threads hold, but not the threads that would release them. "fork" is therefore
+            only safe before the parent starts threads. "spawn" starts a new interpreter, and pickles `main` and
+            `arguments`.
+        name: what error messages call the child, for example "a worker process".
+        advice: what the user should do if the child was killed. It ends the error message.
 
     Raises:
-        OSError: The system cannot start another process.
+        OSError: the system cannot start another process.
     """
 
     def __init__(
@@ -61,14 +64,16 @@ class Child:
             self._process = context.Process(  # type: ignore[attr-defined]
                 target=_run, args=(main, Parent(child_end), arguments), daemon=True
             )
-            if method == "spawn":  # `start` would start the tracker while signals are blocked, which unblocks them
+            if method == "spawn":
+                # Start the resource tracker now. Otherwise `start` starts it below, and thereby unblocks signals.
                 resource_tracker.ensure_running()
             with child_end, _block_signals():
                 self._process.start()
         except BaseException:
             self.pipe.close()
             raise
-        # The exit handler of multiprocessing sends SIGTERM and waits. `close` is registered later, so it runs first.
+        # The exit handler of multiprocessing sends SIGTERM to the child and waits, but the child ignores SIGTERM.
+        # Handlers run in reverse order, so `close`, which is registered later, runs first and kills the child.
         atexit.register(self.close)
 
     @property
@@ -86,8 +91,8 @@ class Child:
         """Wait for the next object that the child sends.
 
         Raises:
-            MachineError: The child was killed.
-            Exception: The exception that `main` raised in the child, with the child's traceback as a note.
+            MachineError: the child was killed.
+            Exception: `main` raised this exception in the child. A note contains the child's traceback.
         """
         try:
             message, error = self.pipe.recv()
@@ -107,10 +112,10 @@ class Child:
         self.pipe.close()
 
     def disown(self) -> None:
-        """Leave the child to the process that started it. A forked process calls this for each child that it inherits.
+        """Give up the handle of the child, without ending the child.
 
-        The exit handler of multiprocessing ends all processes that are listed as its children, so the child is removed
-        from this list.
+        A forked process calls this method for each child of its parent. The exit handler of multiprocessing ends all
+        processes in a list of children, so this method also removes the child from the list.
         """
         atexit.unregister(self.close)
         self.pipe.close()
@@ -142,7 +147,7 @@ class Parent:
 
 
 def wait_for_any(children: Iterable[Child]) -> list[Child]:
-    """Wait until at least one child has sent an object or has ended. Return all children for which this is true."""
+    """Wait until at least one child has sent an object or has ended. Return all such children."""
     by_pipe = {child.pipe: child for child in children}
     return [by_pipe[pipe] for pipe in wait(list(by_pipe)) if isinstance(pipe, Connection)]
 
@@ -163,21 +168,24 @@ def _disown_children() -> None:
 
 
 def may_start_children() -> bool:
-    """Check whether this process may start children. multiprocessing forbids it to daemons, as in its pools."""
+    """Return whether this process may start children.
+
+    multiprocessing does not let daemonic processes, such as the workers of a pool, start children.
+    """
     return not multiprocessing.current_process().daemon
 
 
 def watch_parent(pid: int, react: Callable[[], None]) -> None:
-    """Call `react` in another thread when the parent of this process, whose process id is `pid`, has ended.
+    """Call `react` in another thread when the parent of this process has ended. `pid` is the parent's process id.
 
-    Linux could send a signal instead (PR_SET_PDEATHSIG), but it would send it when the thread that started this process
-    ends, even if the parent continues.
+    Linux can also send a signal when the parent ends (PR_SET_PDEATHSIG). However, Linux sends this signal when the
+    thread that started this process ends, even if the parent continues.
     """
     threading.Thread(target=_wait_for_end, args=(pid, react), daemon=True).start()
 
 
 def _wait_for_end(pid: int, react: Callable[[], None]) -> None:
-    with contextlib.suppress(AttributeError, OSError):  # not Linux, or the container forbids the call
+    with contextlib.suppress(AttributeError, OSError):  # only Linux has this call, and a container may forbid it
         descriptor = os.pidfd_open(pid)
         if os.getppid() == pid:  # otherwise the parent has ended, and another process may have its id
             poll = select.poll()
@@ -191,26 +199,26 @@ def _wait_for_end(pid: int, react: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
-    """Block SIGINT and SIGTERM while a child starts. The child inherits the block and ends it when it ignores both."""
+    """Block SIGINT and SIGTERM while a child starts. The child inherits the block, and unblocks them in `_run`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():
-            # Python 3.12 warns about a fork of a process with several threads. The threads of numpy's linear algebra
-            # always exist, but they hold no lock that a child needs.
+            # Python 3.12 warns if a process with several threads forks. The threads of numpy's linear algebra library
+            # always exist. They hold no lock that a child needs, so the warning does not apply.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# ---- in the child
+# ---- functions that run in the child
 
 
 def _run(main: Callable[..., None], parent: Parent, arguments: tuple[Any, ...]) -> None:
     process = multiprocessing.parent_process()
     assert process
     assert process.pid
-    watch_parent(process.pid, lambda: os._exit(0))  # at once: no process waits for the result of this one
+    watch_parent(process.pid, lambda: os._exit(0))  # no cleanup: nobody waits for the result
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -221,14 +229,14 @@ def _run(main: Callable[..., None], parent: Parent, arguments: tuple[Any, ...]) 
 
 
 def _make_sendable(error: Exception) -> Exception:
-    """Attach the traceback, which pickling would lose, as a note to an error.
+    """Return an error that can be pickled. Its notes contain the traceback, which pickling would lose.
 
-    An error that cannot be pickled becomes a RuntimeError.
+    If the error itself cannot be pickled, the result is a RuntimeError with the traceback as its message.
     """
     text = traceback.format_exc()
     try:
         error.add_note(text)
         pickle.loads(pickle.dumps(error))
-    except Exception:  # unpickling may fail in the constructor of the error, and pickling may fail in any attribute
+    except Exception:  # pickling can fail in any attribute, and unpickling in the constructor of the error
         return RuntimeError(text)
     return error

@@ -1,4 +1,4 @@
-"""Handlers for SIGINT and SIGTERM: they end the process, interrupt it, or request that training saves and stops."""
+"""Handlers of SIGINT and SIGTERM that end the process, raise an exception, or ask training to save and stop."""
 
 import contextlib
 import os
@@ -14,22 +14,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has arrived. Code that expects KeyboardInterrupt cleans up after SIGTERM, too."""
+    """The exception for SIGTERM. Code that cleans up after KeyboardInterrupt also cleans up after SIGTERM."""
 
 
 class StopSignal:
-    """A record of the last signal that has arrived. `number` is None until a signal arrives."""
+    """A record of the last signal. `number` is the number of the signal, or None if no signal has arrived."""
 
     number: int | None = None
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG001
-    """End the process, as a handler of a signal. Nothing is cleaned up."""
+    """Handle a signal: end the process at once, without any cleanup."""
     os._exit(128 + number)
 
 
 def interrupt(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG001
-    """Raise KeyboardInterrupt or Terminated, as a handler of a signal. The next signal ends the process at once."""
+    """Handle a signal: raise KeyboardInterrupt or Terminated. A second signal ends the process at once."""
     for each in SIGNALS:
         if signal.getsignal(each) is interrupt:
             signal.signal(each, end_at_once)
@@ -38,10 +38,13 @@ def interrupt(number: int, frame: FrameType | None = None) -> None:  # noqa: ARG
 
 @contextlib.contextmanager
 def handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM by `handler`, `end_at_once` or `interrupt`, while the block runs.
+    """Handle SIGINT and SIGTERM with `handler` while the block runs.
 
-    A signal that is ignored, or that a calling program handles, keeps its handler. Only the main thread can handle
-    signals, so in other threads this function does nothing.
+    A signal keeps its handler if the process ignores the signal, or if the handler belongs to a program that calls nmt.
+    Only the main thread can handle signals. In other threads, this function does nothing.
+
+    Args:
+        handler: `end_at_once` or `interrupt`.
     """
     ours = (signal.SIG_DFL, signal.default_int_handler, end_at_once, interrupt)
     main = threading.current_thread() is threading.main_thread()
@@ -56,10 +59,10 @@ def handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator
 
 
 def call_interruptibly(function: Callable[[], T]) -> T:
-    """Call a function that runs native code for a long time, so that a signal interrupts the call at once.
+    """Call a function that runs native code for a long time. A signal interrupts the call at once.
 
-    Python handles signals in the main thread between two instructions of Python, so the function runs in another
-    thread. After an interruption it continues there until the process ends.
+    Python handles signals in the main thread, between two Python instructions. The function therefore runs in another
+    thread. After an interruption, the function continues in that thread until the process ends.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -82,13 +85,13 @@ def call_interruptibly(function: Callable[[], T]) -> T:
 def stop_signals(*, alone: bool = True, say: bool = True) -> Iterator[StopSignal]:
     """Catch SIGINT and SIGTERM while the block runs, so that the training loop can save and stop.
 
-    Only the main thread can handle signals, so in other threads nothing is caught.
+    Only the main thread can handle signals. In other threads, this function catches nothing.
 
     Args:
-        alone: Whether a second signal ends the process at once. This should be False for one of several processes,
-            which may receive each signal twice, from torchrun and from a batch system. torchrun kills processes that do
-            not end in time.
-        say: Whether to report the signal on stderr.
+        alone: whether a second signal ends the process at once. If several processes train together, set this to False,
+            because each process may receive a signal twice: from torchrun and from a batch system. torchrun kills
+            processes that do not end in time.
+        say: whether to report the signal on stderr.
     """
     stop = StopSignal()
 

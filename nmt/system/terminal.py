@@ -1,10 +1,10 @@
-"""Text that is safe to show in a terminal."""
+"""A function that makes text safe to show in a terminal."""
 
 
 def escape_controls(text: str) -> str:
-    r"""Replace control characters and characters without a glyph by escapes such as \x1b. Tabs are kept.
+    r"""Replace control characters and other unprintable characters by escapes such as \x1b. Tabs are kept.
 
-    A terminal would execute control characters, which may come from the name of a file or from a damaged file.
+    A terminal would execute the control characters. They can come from the name of a file or from a damaged file.
     """
     if text.isprintable():
         return text

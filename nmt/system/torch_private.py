@@ -1,6 +1,6 @@
 """All functions that use private or deprecated names of torch.
 
-A new version of torch may break these functions. The tests of their callers would then fail.
+A new version of torch may break these functions. The tests of the code that calls them would then fail.
 """
 
 import warnings
@@ -15,7 +15,7 @@ def pack_int8(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Any:
     """Convert an int8 weight to the layout that `multiply_int8` needs.
 
     Quantized tensors are deprecated in torch, so this function silences a warning. The operators of oneDNN are not
-    deprecated, but take 1.5 times as long for the few rows of a single sentence.
+    deprecated, but for the few rows of a single sentence they take 1.5 times as long.
 
     Args:
         weight: int8 (F, D), where F is the number of outputs.
@@ -47,8 +47,8 @@ def multiply_int8(x: Tensor, packed: Any) -> Tensor:
 
 
 def set_gradient_scale(optimizer: Optimizer, scale: Tensor) -> None:
-    """Let a fused Adam or AdamW divide the gradients by `scale` in its steps, as torch.amp.GradScaler does.
+    """Let a fused Adam or AdamW optimizer divide the gradients by `scale` in each step.
 
-    Separate divisions would read and write all gradients once more.
+    torch.amp.GradScaler uses the same attribute. A separate division would read and write all gradients once more.
     """
     optimizer.grad_scale = scale  # type: ignore[attr-defined]
