@@ -1,7 +1,7 @@
 """Confidence intervals and significance tests of scores by bootstrap resampling (Koehn 2004).
 
-This module draws the same resamples as sacreBLEU and adds numbers in the same precision. The figures are therefore the
-same as those of `sacrebleu --confidence` and `sacrebleu --paired-bs`.
+This module draws the same resamples as sacreBLEU and adds numbers in the same precision. The commands
+`sacrebleu --confidence` and `sacrebleu --paired-bs` therefore report the same figures.
 """
 
 from collections.abc import Sequence

@@ -153,7 +153,7 @@ def build_metric(name: str, scoring: Scoring | None = None) -> Metric:
     """Build the metric with this name.
 
     Raises:
-        ConfigError: there is no metric with this name, or the tokenizer in `scoring` is unknown.
+        ConfigError: the name of the metric or the tokenizer in `scoring` is unknown.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     if name not in METRICS:

@@ -19,8 +19,8 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_file(path: Path, most: int) -> BufferedReader:
     """Open a regular file of at most `most` bytes.
 
-    If `path` is a symbolic link, the file to which it points must be within the same folder. There is one exception: in a
-    cache of the Hugging Face hub, a link may point to a blob of the same repository.
+    If `path` is a symbolic link, the file to which it points must be within the same folder. There is one exception:
+    in a cache of the Hugging Face hub, a link may point to a blob of the same repository.
 
     Raises:
         ModelError: the file is missing, too large or not a regular file, or `path` is a link that is not allowed.
