@@ -1,7 +1,7 @@
 """Updates made from stored corpora, and batches of validation pairs.
 
-An update is the set of pairs from which training computes one step of the optimizer. The order of the updates depends
-only on the seed and the epoch.
+An update is the set of pairs from which training computes one step of the optimizer. The updates of an epoch and their
+order depend only on the corpora, the seed and the number of the epoch.
 """
 
 from bisect import bisect
@@ -37,9 +37,9 @@ class Batches:
     """A source of updates from stored corpora.
 
     Without weights, an epoch contains each pair of each store once. With weights, an epoch has the same total number of
-    pairs, and each store contributes in proportion to its weight. The pairs of a store are drawn from a random
-    permutation. When the permutation ends, in whatever epoch, another one begins. So no pair is repeated before all
-    other pairs of its store have been used.
+    pairs, and each store contributes in proportion to its weight. The pairs of a store are then drawn from a random
+    permutation. A new permutation begins when the last one has ended, even in the middle of an epoch. As a result, all
+    pairs of a store are used before one of them is repeated.
 
     Pairs are shuffled, sorted by length within large parts, and grouped into updates. Then the updates are shuffled.
     The plan of an epoch takes four bytes of memory per pair.
@@ -62,7 +62,7 @@ class Batches:
         self._planned: tuple[int, Plan] | None = None
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """Yield updates from `cursor` on, epoch after epoch, depending only on the seed and the cursor."""
+        """Yield updates from `cursor` on, epoch after epoch. They depend only on seed, cursor and corpora."""
         epoch, first = cursor.epoch, cursor.update
         while True:
             for number in range(first, self.count(epoch)):
@@ -75,7 +75,7 @@ class Batches:
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Return the cursor of the update at the same share of the epoch, where updates now have another size.
+        """Return the cursor at the same share of the epoch, for updates that now have another size.
 
         Some pairs of the epoch are repeated or skipped.
         """
@@ -156,12 +156,13 @@ class _JoinedStores:
 
 
 def make_text_batches(pairs: Sequence[Pair], tokenizers: Tokenizers, batch_tokens: int) -> Iterator[Batch]:
-    """Yield all pairs, including empty pairs, in batches of pairs of similar length. The shortest pairs come first.
+    """Yield all pairs in batches of pairs of similar length, the shortest pairs first. Empty pairs are included.
 
     Args:
         pairs: the text of the pairs.
         tokenizers: the tokenizers of both sides.
-        batch_tokens: the limit of the number of pairs in a batch times the tokens of its longest side, EOS included.
+        batch_tokens: the limit of the size of a batch. The size is the number of pairs times the tokens of the longest
+            side, EOS included.
     """
     if not pairs:
         return

@@ -1,4 +1,4 @@
-"""Cleaning of training pairs: choose the pairs to learn from, and count the pairs that are left out for each reason."""
+"""Cleaning of training pairs. It leaves out pairs that are not worth learning from, and counts them by reason."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ from nmt.tokenizers.standard_rules import build_normalizers
 
 _VOCABULARY_CHUNK = 1000  # the number of pairs that are filtered at once for a vocabulary
 _CHARACTERS = 8
-_CHUNK_CHARACTERS = 1 << 25  # the number of characters after which a chunk ends, whatever its number of pairs
+_CHUNK_CHARACTERS = 1 << 25  # a chunk with more characters ends, however few pairs it has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class CleaningReport:
     read: int = 0
     kept: int = 0
     oversized: int = 0
-    """A side has more characters than readers read of a line."""
+    """A side has more than MAX_SIDE characters, so it was not read."""
     empty: int = 0
     """A side has no text."""
     unreadable: int = 0
@@ -71,7 +71,7 @@ def is_readable(pair: Pair) -> bool:
 
 
 def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64]:
-    """Compute a 64-bit hash of each pair, which is the same in every process.
+    """Compute a 64-bit hash of each pair. The hash of a pair is the same in every process.
 
     Args:
         pairs: the pairs to hash.
@@ -86,9 +86,9 @@ def hash_pairs(pairs: Sequence[Pair], *, tags: bool = True) -> NDArray[np.uint64
 class SeenHashes:
     """A growing set of hashes that takes 8 bytes of memory per hash.
 
-    The set is a list of sorted arrays, called runs. Each run is more than twice as long as the next run. A new run is
-    merged with earlier runs that are too short for this. So there are few runs to search, and each hash is merged only
-    a few times.
+    The set is a list of sorted arrays, called runs. Each run is more than twice as long as the next run. To keep this
+    true, a new run is merged with short earlier runs. As a result, there are few runs to search, and each hash is
+    merged only a few times.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class SeenHashes:
         """Add hashes to the set.
 
         Returns:
-            A mask of the hashes that were new: neither in the set before nor earlier in `hashes`.
+            a mask of the new hashes. A hash is new if it was neither in the set nor earlier in `hashes`.
         """
         first = np.zeros(len(hashes), dtype=np.bool_)
         run, indices = np.unique(hashes, return_index=True)
@@ -126,7 +126,7 @@ def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.
 
 @dataclass(frozen=True, kw_only=True)
 class CleanPairs:
-    """The pairs that cleaning kept, as text and as ids, and the counts of all pairs that were cleaned."""
+    """The pairs that cleaning kept, as text and as token ids. `report` also counts the pairs that were left out."""
 
     pairs: list[Pair]
     sources: list[list[int]]
@@ -135,7 +135,7 @@ class CleanPairs:
 
 
 class TextFilter:
-    """An object that leaves out pairs by their text alone: unusable sides, duplicates and overlap with test data."""
+    """Leaves out pairs for which no tokenizer is needed: unusable pairs, duplicates and overlap with test data."""
 
     def __init__(self, data: DataConfig, normalizers: Normalizers) -> None:
         self._data, self._normalizers = data, normalizers
@@ -153,7 +153,7 @@ class TextFilter:
         texts = [pair for pair in normalized if pair.source.strip() and pair.target.strip()]
         readable = [pair for pair in texts if is_readable(pair)]
 
-        # Drop duplicates, and pairs of the validation and held-out corpora, whatever the tags of these are.
+        # Drop duplicates and pairs of the validation and held-out corpora. The tags of validation pairs do not matter.
         hashes = hash_pairs(readable)
         plain = hash_pairs(readable, tags=False) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(readable), dtype=np.bool_)
@@ -170,7 +170,7 @@ class TextFilter:
         )
 
     def _held_out_hashes(self) -> NDArray[np.uint64]:
-        """Return the sorted hashes of the validation and held-out pairs, or none if `data.drop_overlap` is false."""
+        """Return the sorted hashes of validation and held-out pairs. There are none if `data.drop_overlap` is false."""
         if self._held_out is None:
             corpora = (*self._data.valid, *self._data.held_out) if self._data.drop_overlap else ()
             pairs = normalize_pairs(read_corpora(corpora, self._data), self._normalizers)
@@ -180,7 +180,7 @@ class TextFilter:
 
 
 class Cleaner:
-    """An object that leaves out pairs that training should not learn from, and tokenizes the other pairs."""
+    """Cleans and tokenizes pairs: leaves out pairs that training should not learn from, and tokenizes the others."""
 
     def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
         self._data, self._tokenizers = data, tokenizers
@@ -220,10 +220,10 @@ class Cleaner:
 
 
 def read_vocabulary_text(data: DataConfig, config: TokenizerConfig) -> Iterator[Pair]:
-    """Read and normalize the pairs from which a vocabulary is learned, round-robin from the training corpora.
+    """Read the pairs from which a vocabulary is learned. The pairs are normalized, and are read round-robin.
 
-    Pairs that cleaning leaves out are left out here too. Their tokens are not known yet, so pairs are too long, or have
-    too different lengths, only if they certainly exceed the limits or exceed them by far.
+    Pairs that cleaning leaves out are left out here too, as far as this is known without a tokenizer. The limits of
+    length and ratio are in tokens. A pair is therefore left out only if it surely exceeds them, or exceeds them by far.
 
     Args:
         data: the corpora and the limits.
@@ -250,21 +250,21 @@ def read_vocabulary_text(data: DataConfig, config: TokenizerConfig) -> Iterator[
 
 
 def _exceeds_limits(pair: Pair, data: DataConfig, kind: str) -> bool:
-    """Return whether a pair is too long or lopsided, as far as its text shows without a tokenizer."""
+    """Judge from the text of a pair, without a tokenizer, whether the pair is too long or too lopsided."""
     words = [len(side.split()) for side in pair.sides]
     if kind == "words":
         lengths, sizes, tolerance = words, words, 1.0
     elif kind == "characters":
         lengths = sizes = [len(side) for side in pair.sides]
         tolerance = 1.0
-    else:  # a subword is a part of a word, and the mean subword of a line has fewer characters than this
+    else:  # a subword is at most a word long, and subwords have fewer than _CHARACTERS characters on average
         lengths = [max(count, len(side) // _CHARACTERS) for count, side in zip(words, pair.sides, strict=True)]
         sizes, tolerance = [len(side.encode()) for side in pair.sides], 2.0
     return max(lengths) > data.max_length or max(sizes) > tolerance * data.max_ratio * min(sizes)
 
 
 def split_chunks(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
-    """Yield lists of `size` consecutive pairs, or fewer at the end and where the pairs have very many characters."""
+    """Yield lists of `size` consecutive pairs. The last list, and lists of very long pairs, have fewer pairs."""
     chunk: list[Pair] = []
     characters = 0
     for pair in pairs:

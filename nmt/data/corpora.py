@@ -1,4 +1,4 @@
-"""Functions that make updates from the training corpora that a configuration names."""
+"""Functions that make training updates from the training corpora of a configuration."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _TOKENS = 8192  # the limit of tokens per batch in `read_first_epoch`
 def build_update_source(
     data: DataConfig, stores: Sequence[PairStore], tokenizers: Tokenizers, options: UpdateOptions
 ) -> UpdateSource:
-    """Build the source of the training updates, which reads streams if a corpus is streaming, and stores otherwise."""
+    """Build the source of training updates. It reads streams if a corpus is streaming, and reads stores otherwise."""
     if data.streams:
         return Stream(data, tokenizers=tokenizers, options=options)
     if data.temperature is not None:
@@ -29,7 +29,7 @@ def build_update_source(
 
 
 def read_first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
-    """Yield the training pairs in batches, in the order of the first epoch and without random segmentation."""
+    """Yield the training pairs in batches. They are in the order of the first epoch, without random segmentation."""
     options = UpdateOptions(size=UpdateSize(tokens=_TOKENS), sampling=False, seed=config.training.seed)
     with contextlib.closing(build_update_source(config.data, stores, tokenizers, options).updates(Cursor())) as updates:
         for update in updates:

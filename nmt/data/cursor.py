@@ -1,4 +1,4 @@
-"""Records that describe updates: their size, the processes that share them, and their position in the training data."""
+"""Records about updates: their size, the processes that share them, and their position in the training data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,11 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateSize:
-    """The limits of the size of an update, which consists of the batches of all processes."""
+    """The limits of the size of an update. An update consists of the batches of all processes."""
 
     tokens: int = 0
-    """The limit of the number of pairs times the tokens of the longest side, EOS included. A pair that exceeds this
-    limit becomes an update with one pair."""
+    """The limit of the number of pairs times the tokens of the longest side, EOS included. A pair that alone exceeds
+    this limit becomes its own update."""
     sentences: int | None = None
     """The limit of the number of pairs, or None for no limit."""
 
@@ -29,13 +29,14 @@ class UpdateSize:
 class Cursor:
     """The position in the training data at which an update begins.
 
-    A checkpoint contains the cursor, so its fields can be written as JSON.
+    All fields can be written as JSON, because a checkpoint contains the cursor.
     """
 
     epoch: int = 0
     """The number of the epoch, counted from 0."""
     update: int = 0
-    """The number of the next update, counted from 0 in the epoch, or in the window of a stream."""
+    """The number of the next update, counted from 0. For stored corpora, the count begins with the epoch. For streams,
+    it begins with the window."""
     window: int = 0
     """The number of the window of the stream, counted from 0 in the epoch. It is 0 for stored corpora."""
     stream: dict[str, Any] | None = None
@@ -52,8 +53,9 @@ class Update:
     """The share of an update that one process computes."""
 
     batches: tuple[Batch, ...]
-    """The batches of the process, in order. There may be none if the update has fewer pairs than batches."""
+    """The batches of this process, in order. If the update has few pairs, a process may have no batch."""
     after: Cursor
     """The position at which the next update begins."""
     progress: float | None
-    """The number of epochs done after this update, for example 2.37, or None if the length of an epoch is unknown."""
+    """The number of epochs that are done after this update, for example 2.37. It is None for streams, whose length is
+    unknown."""

@@ -1,4 +1,4 @@
-"""Recognition of input that is not UTF-8 text: other encodings, compressed files and binary formats."""
+"""Functions that recognize input that is not UTF-8 text: other encodings, compressed files and binary formats."""
 
 import codecs
 import functools
@@ -12,8 +12,8 @@ SAMPLE = 1 << 16  # the number of bytes at the start of a text that are enough t
 
 _DECOMPRESS = "decompress it first: "
 _WIDE = "convert it to UTF-8: iconv -t utf-8 -f "
-# The first bytes of files that people give instead of text, what they look like, and what to do. UTF-32 comes before
-# UTF-16, whose mark its own mark begins with.
+# Each entry has the first bytes of a kind of file, the name of this kind, and advice. UTF-32 comes before UTF-16,
+# because its little-endian mark begins with the mark of UTF-16.
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe\0\0", "UTF-32", f"{_WIDE}utf-32"),
     (b"\0\0\xfe\xff", "UTF-32", f"{_WIDE}utf-32"),
@@ -35,14 +35,17 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xd8\xff", "an image", "give plain text"),
     (b"\x7fELF", "a program", "give plain text"),
 )
-_BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # what follows BZh and a digit; text may begin with BZh
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # they follow BZh and a digit; plain text can begin with BZh
 
 
 def find_other_kind(start: bytes) -> str | None:
-    """Return what a text looks like that is not UTF-8, and what to do, or None for UTF-8 and 8-bit encodings.
+    """Describe input that is not text in UTF-8 or an 8-bit encoding.
 
     Args:
-        start: the first bytes of the text, at most SAMPLE of which are read. Two lines are enough.
+        start: the first bytes of the input. At most SAMPLE bytes are read. Two lines are enough.
+
+    Returns:
+        what the input looks like and what the user can do, or None for UTF-8 and 8-bit encodings.
     """
     start = start[:SAMPLE]
     for mark, kind, advice in _KINDS:
@@ -56,8 +59,8 @@ def find_other_kind(start: bytes) -> str | None:
 def _find_wide_encoding(start: bytes) -> str | None:
     """Return the name of a UTF-16 or UTF-32 encoding without a byte order mark, or None.
 
-    Every line feed and space of such a text contains zero bytes, which UTF-8 text almost never contains. A text with
-    few of them is only UTF-16 if it is not UTF-8.
+    In these encodings, every line feed and every space contains zero bytes. UTF-8 text almost never contains zero
+    bytes. A text with few zero bytes is taken for UTF-16 only if it is not valid UTF-8.
     """
     zeros = start.count(0)
     if not zeros or (zeros < len(start) / 5 and _decode_start(start, "utf-8") is not None):
@@ -70,7 +73,7 @@ def _find_wide_encoding(start: bytes) -> str | None:
 
 
 def _decode_start(start: bytes, encoding: str) -> str | None:
-    """Decode bytes whose last character may be cut. Return None if they are not in this encoding."""
+    """Decode bytes that may end within a character. Return None if the bytes are not in this encoding."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(start)
     except UnicodeDecodeError:
@@ -101,9 +104,9 @@ class LineDecoder:
             return line.decode(errors="replace")
 
     def warn(self, *, once: bool = False) -> None:
-        """Log one warning that counts the lines that are not UTF-8, if there are any.
+        """If some lines were not UTF-8, log one warning that counts them.
 
-        With `once`, an equal warning is not repeated: training reads the same file several times.
+        With `once`, the same warning is not repeated. Training needs this, because it reads a file several times.
         """
         if self.faulty:
             message = (

@@ -1,4 +1,4 @@
-"""Readers of Hugging Face datasets, from the hub or from local files."""
+"""Functions that read Hugging Face datasets from the hub or from local files."""
 
 import contextlib
 import itertools
@@ -18,10 +18,11 @@ _BLOCK = 1000  # the number of rows that are read at once
 
 # The name of the builder in the package `datasets` for each file name extension.
 _BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
-_TEXT = (".tsv", ".csv", ".jsonl", ".json")  # formats of nmt/data/formats, which also keeps words such as null and NA
+# nmt/data/formats reads these files, because `datasets` would read words such as null and NA as missing values.
+_TEXT = (".tsv", ".csv", ".jsonl", ".json")
 
 Table = Callable[[int], Iterator[Sides | None]]
-"""A function that takes a number of pairs to skip and yields the pairs of a file that follow."""
+"""A function that reads the pairs of a file. Its argument is the number of pairs to skip at the start."""
 
 
 def dataset_files(dataset: str) -> list[Path]:
@@ -39,10 +40,10 @@ def dataset_files(dataset: str) -> list[Path]:
 
 
 def text_tables(corpus: CorpusConfig, selection: Selection) -> list[Table] | None:
-    """List the parts of a split whose files are local text tables, which the readers of nmt/data/formats read.
+    """List the parts of a split that consists of local text tables. nmt/data/formats reads these files.
 
     Returns:
-        A function for each part, or None if the package `datasets` must read the dataset.
+        a function for each part, or None if the package `datasets` must read the dataset.
 
     Raises:
         DataError: the dataset or the split does not exist, or a file cannot be read.
@@ -62,7 +63,7 @@ def text_tables(corpus: CorpusConfig, selection: Selection) -> list[Table] | Non
             return None
         if corpus.split in splits:
             return [partial(_read_slice, [file], selection, 0, None) for file in splits[corpus.split]]
-        # A slice such as train[:1000], or a sum such as train+test.
+        # The split is a slice such as train[:1000], or a sum such as train+test.
         instruction = datasets.ReadInstruction.from_spec(corpus.split)
         sizes = {
             split: sum(1 for _ in _read_slice(names, selection, 0, None, 0)) if split in corpus.split else 0
@@ -87,7 +88,8 @@ def _read_slice(
 def dataset_rows(corpus: CorpusConfig, selection: Selection) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of `corpus.dataset`.
 
-    If the dataset has the columns of `selection` or a column `translation`, the rows contain only these.
+    If the dataset has the columns of `selection`, the rows contain only these columns. Otherwise, if it has a column
+    `translation`, the rows contain only that column.
 
     Raises:
         DataError: the dataset or split does not exist, or cannot be read or downloaded.
@@ -97,10 +99,10 @@ def dataset_rows(corpus: CorpusConfig, selection: Selection) -> Iterator[Mapping
 
 
 def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
-    """List the parts of a dataset, which are its files or shards.
+    """List the parts of a dataset. Each part is a file or a shard.
 
     Returns:
-        A function for each part. The function takes a number of rows to skip and returns the rows that follow.
+        a function for each part. The function takes the number of rows to skip and returns the rows that follow.
 
     Raises:
         DataError: as in `dataset_rows`.
@@ -114,7 +116,8 @@ def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Callable[[
 
 def _part_rows(corpus: CorpusConfig, part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
     with _explain_errors(corpus):
-        # Reading in blocks is faster than plain iteration, and plain iteration may divide the rows among processes.
+        # Reading in blocks is faster than plain iteration. In addition, plain iteration may divide the rows among
+        # processes.
         for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
             for row in zip(*block.values(), strict=True):
                 yield dict(zip(block, row, strict=True))
@@ -140,7 +143,7 @@ def _explain_errors(corpus: CorpusConfig) -> Iterator[None]:
 
 
 def _open(corpus: CorpusConfig, selection: Selection) -> Any:
-    """Open the dataset. If its columns are known, only the columns of the sides, or `translation`, are kept."""
+    """Open the dataset. If its columns are known, keep only the columns of both sides, or else `translation`."""
     with _quiet():
         rows = _load(corpus)
     present = rows.column_names or ()  # some streams have None as column names
@@ -165,7 +168,7 @@ def _load(corpus: CorpusConfig) -> Any:
 
 
 def _is_saved(path: Path) -> bool:
-    """Return whether `save_to_disk` wrote a folder."""
+    """Return whether a folder was written by `save_to_disk`."""
     return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
@@ -187,7 +190,7 @@ def _load_saved(path: Path, corpus: CorpusConfig) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide the progress bars of `datasets` within the block, because they would disturb the log."""
+    """Hide the progress bars of `datasets` within the block. The bars would disturb the log."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

@@ -1,4 +1,4 @@
-"""A loader that prepares batches in a background process, so that reading, tokenizing and padding cost no time.
+"""A loader that reads, tokenizes and pads batches in a background process, so that training need not wait for them.
 
 Errors and log lines of the background process appear in the training process. Batches are sent as bytes through a pipe.
 torch would send tensors through shared memory, which containers limit to 64 MB by default, and would use a file
@@ -19,12 +19,12 @@ from nmt.data.updates import UpdateSource
 from nmt.system.processes import Child, Parent
 from nmt.types import Batch
 
-_AHEAD = 8  # the number of updates that are made before the training process needs them
+_AHEAD = 8  # the number of updates that are prepared in advance
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")
 
 
 class Loader:
-    """A source of updates that makes the updates of a wrapped source in a background process."""
+    """A source of updates that wraps another source and runs it in a background process."""
 
     def __init__(self, source: UpdateSource) -> None:
         """Wrap `source`, which must be picklable."""
@@ -46,8 +46,9 @@ class Loader:
             NmtError: the wrapped source raised this error.
             MachineError: the background process was killed.
         """
-        # OpenMP and perhaps CUDA have started threads already. A fork would copy the locks of these threads, but not
-        # the threads that release the locks. With a fork server, the training process would not be the parent.
+        # The child is spawned, not forked. OpenMP and perhaps CUDA have already started threads. A fork would copy the
+        # locks that these threads hold, but not the threads that release them. With a fork server, the child would not
+        # be a child of the training process.
         child = Child(
             _make_updates,
             self._source,

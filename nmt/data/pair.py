@@ -14,9 +14,9 @@ class Pair:
     source: str
     target: str
     tags: tuple[str, ...] = ()
-    """The tags of the source, for example its target language. Their ids precede the ids of the source text."""
+    """The tags of the source, such as `<2de>` for the target language. Their ids precede the ids of the source text."""
     oversized: bool = False
-    """Whether a side was too long to be read. Both sides are then empty, and cleaning leaves the pair out."""
+    """Whether a side was too long to be read. Both sides of such a pair are empty, and cleaning leaves the pair out."""
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -25,16 +25,16 @@ class Pair:
 
 
 def normalize_pairs(pairs: Iterable[Pair], normalizers: Normalizers) -> Iterator[Pair]:
-    """Normalize both sides of each pair. Everything that reads pairs does this before it looks at their text."""
+    """Normalize both sides of each pair. All code that reads pairs calls this function before it uses the text."""
     source, target = normalizers.source.normalize, normalizers.target.normalize
     return (Pair(source(pair.source), target(pair.target), pair.tags) for pair in pairs)
 
 
 def encode_pairs(pairs: Sequence[Pair], tokenizers: Tokenizers) -> tuple[list[list[int]], list[list[int]]]:
-    """Encode the tags and the source text, and the target text, of each pair.
+    """Encode each pair. The source ids begin with the ids of the tags.
 
     Returns:
-        The source ids and the target ids of each pair, without EOS.
+        the source ids and the target ids of each pair, without EOS.
     """
     texts = tokenizers.source.encode_lines([pair.source for pair in pairs])
     sources = [tokenizers.source.encode_tags(pair.tags) + ids for pair, ids in zip(pairs, texts, strict=True)]

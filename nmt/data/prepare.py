@@ -1,4 +1,4 @@
-"""Preparation of training corpora: read, clean, tokenize and store them, or reuse the stores of an earlier run."""
+"""Preparation of training corpora. Each corpus is read, cleaned, tokenized and stored, or an old store is reused."""
 
 import logging
 from dataclasses import asdict
@@ -24,16 +24,16 @@ from nmt.tokenizers.build import save_tokenizers
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 3  # the version of the format: increase it whenever older stores must not be reused
+_FORMAT = 3  # the version of the format; increase it when older stores can no longer be reused
 _CHUNK = 10_000  # the number of pairs that are cleaned and tokenized at once
 
 
 def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairStore]:
     """Store each training corpus under `folder`, and log its cleaning report.
 
-    A store is reused if its checksums are right, and if it was made with the same settings and tokenizers, from files
-    with the same path, size and modification time. No other process may use the folder, because unfinished stores that
-    killed processes left in the folder are removed.
+    A store of an earlier run is reused if its checksums are right and its inputs have not changed. The inputs are the
+    settings, the tokenizers, and the path, size and modification time of each file. No other process may use `folder`,
+    because this function removes all unfinished stores, which killed processes leave in the folder.
 
     Raises:
         DataError: no corpus is configured, a corpus cannot be read, or cleaning leaves no pair of a corpus.
@@ -115,6 +115,6 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
 
 
 def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
-    """Return everything that determines the content of a corpus: its settings, and the versions of its local files."""
+    """Return everything that determines the content of a corpus: its settings and the versions of its files."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
     return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}

@@ -1,4 +1,4 @@
-"""Readers of sentence pairs from corpora, which are files in any supported format or Hugging Face datasets."""
+"""Functions that read sentence pairs from corpora. A corpus consists of files, or is a Hugging Face dataset."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ def interleave(sequences: Sequence[Iterator[Pair]]) -> Iterator[Pair]:
 
 
 def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
-    """Read all pairs of a corpus in order, including empty pairs, and add the tags of the corpus.
+    """Read all pairs of a corpus in order, and add the tags of the corpus. Empty pairs are included.
 
     Raises:
         DataError: a file is missing or cannot be read, or its lines do not form pairs.
@@ -63,12 +63,12 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
 
 
 def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
-    """List the parts of a corpus, which can be read in any order.
+    """List the parts of a corpus. The parts can be read in any order.
 
     The parts of a dataset are its files or shards. Every other corpus is a single part.
 
     Returns:
-        A function for each part. The function takes a number of pairs to skip and returns the pairs that follow.
+        a function for each part. The function takes the number of pairs to skip and returns the pairs that follow.
 
     Raises:
         DataError: as in `read_pairs`.
@@ -104,7 +104,7 @@ def _add_tags(sides: Iterator[Sides | None], corpus: CorpusConfig, data: DataCon
 
 
 def make_selection(corpus: CorpusConfig, data: DataConfig) -> Selection:
-    """Return what readers look for in the files of a corpus: its languages and its columns."""
+    """Return the languages and columns that readers look for in the files of a corpus."""
     source, target = data.languages(corpus)
     return Selection(
         source=Side(role="source", language=source, column=corpus.source_column),
@@ -113,7 +113,7 @@ def make_selection(corpus: CorpusConfig, data: DataConfig) -> Selection:
 
 
 def describe(corpus: CorpusConfig) -> str:
-    """Describe a corpus for messages by its files or its dataset, its languages and its tag."""
+    """Describe a corpus for messages. The description names the files or the dataset, the languages and the tag."""
     if corpus.dataset is not None:
         name = " ".join(part for part in (corpus.dataset, corpus.name, corpus.split) if part)
     else:
@@ -126,7 +126,7 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
     """List the files of a corpus.
 
     Returns:
-        The source and the target file, or one file that contains both sides, or the local files of a dataset.
+        the source file and the target file, or one file that contains both sides, or the local files of a dataset.
 
     Raises:
         DataError: a file is missing.

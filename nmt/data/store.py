@@ -1,6 +1,6 @@
 """Stores of cleaned and tokenized pairs on disk.
 
-The files of a store are mapped into memory, so the memory of a process does not grow with the size of the corpus.
+The files of a store are mapped into memory. A process therefore needs the same memory for a large and a small corpus.
 """
 
 import json
@@ -25,15 +25,15 @@ _CHUNK = 1 << 20  # the number of pairs whose lengths are computed at once
 
 
 class PairStore:
-    """A reader of a store, which returns pairs by index as ids, and optionally as text.
+    """A reader of a store. It returns the ids of a pair by its index, and the text if the store contains text.
 
-    The folder of a store contains these files, whose numbers have the byte order of the machine:
+    The folder of a store contains these files. Numbers in them are stored in the byte order of the machine.
 
-    - `source.ids`, `target.ids`: the ids of all pairs, concatenated.
-    - `source.offsets`, `target.offsets`: the start of the ids of each pair, and the end of the last ids.
-    - `text`, `text.offsets` (optional): the text of all pairs in UTF-8 and its offsets. Source and target alternate.
-      Each tag is a line before the source.
-    - `store.json`: the counts of the pairs, and the fingerprint of the inputs and settings of the store.
+    - `source.ids`, `target.ids`: the concatenated ids of all pairs.
+    - `source.offsets`, `target.offsets`: the position of the first id of each pair, and the end of all ids.
+    - `text`, `text.offsets` (optional): the text of all pairs in UTF-8, and the offsets of the sides. Source and target
+      alternate. If a pair has tags, each is stored as its own line before the source sentence.
+    - `store.json`: the counts of the pairs, and a fingerprint of the inputs and settings.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +60,7 @@ class PairStore:
         return self._size
 
     def __reduce__(self) -> tuple[type["PairStore"], tuple[Path]]:
-        return PairStore, (self._folder,)  # another process maps the same files, so pickles need only the path
+        return PairStore, (self._folder,)  # a pickle needs only the path, because another process maps the same files
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the source and target lengths of some pairs in tokens, without EOS."""
@@ -83,7 +83,7 @@ class PairStore:
         return self._target[self._target_offsets[index] : self._target_offsets[index + 1]]
 
     def pair(self, index: int) -> Pair:
-        """Return the text of a pair, which the store contains only if `has_text` is true."""
+        """Return the text of a pair. The store contains text only if `has_text` is true."""
         start, middle, end = (int(offset) for offset in self._text_offsets[2 * index : 2 * index + 3])
         *tags, source = self._text[start:middle].tobytes().decode().split("\n")
         return Pair(source, self._text[middle:end].tobytes().decode(), tuple(tags))
@@ -99,7 +99,7 @@ def _map_file(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
 
 
 class StoreWriter:
-    """A writer that writes a store in chunks into an existing folder.
+    """A writer of a store. It writes the pairs in chunks into an existing folder.
 
     Use the writer in a `with` block, and call `finish` at the end of the block.
     """
@@ -131,7 +131,7 @@ class StoreWriter:
         self._files.close()
 
     def add(self, pairs: Sequence[Pair], sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
-        """Append pairs, given with the ids of both sides."""
+        """Append pairs and the ids of their sides to the store."""
         self._source.extend(_lengths(sources), _flatten(sources, self._dtypes[0]))
         self._target.extend(_lengths(targets), _flatten(targets, self._dtypes[1]))
         if self._text:
@@ -140,7 +140,7 @@ class StoreWriter:
         self._pairs += len(pairs)
 
     def finish(self, report: CleaningReport, fingerprint: Any) -> None:
-        """Write the description of the store, without which the store cannot be opened."""
+        """Write the description of the store. A store without a description cannot be opened."""
         description = {
             "pairs": self._pairs,
             "dtypes": self._dtypes,
@@ -161,7 +161,7 @@ class _Blob:
         offsets.write(np.zeros(1, dtype=np.int64).tobytes())
 
     def extend(self, lengths: NDArray[np.int64], content: bytes) -> None:
-        """Append items, given as their lengths in elements and their concatenated bytes."""
+        """Append items. `lengths` are the numbers of elements, and `content` is the concatenated bytes of all items."""
         self._content.write(content)
         self._offsets.write((self._end + np.cumsum(lengths)).tobytes())
         self._end += int(lengths.sum())

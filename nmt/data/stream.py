@@ -1,8 +1,8 @@
-"""Updates made from streamed corpora, which are read when needed and never stored.
+"""Updates made from streamed corpora. A streamed corpus is read when its pairs are needed, and is never stored.
 
 A stream is read in windows of a fixed number of pairs. Each window is cleaned, tokenized, shuffled, and grouped into
 updates of pairs of similar length, in the same way as a whole stored corpus. The cursor of an update contains the state
-from which the stream is reopened at the start of the update's window.
+of the stream at the start of the window. Training can therefore continue from any update.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ class Stream:
     """A source of updates that reads all corpora of `data.train` as streams.
 
     Without weights, pairs are read from the corpora round-robin until every corpus has ended. With weights, pairs are
-    read in proportion to the weights. A corpus that ends before the other corpora starts again, and the epoch ends when
-    every corpus has ended at least once. Each time that a dataset starts, its files are read in a new random order.
+    read in proportion to the weights. The epoch then ends when every corpus has ended at least once. Until then, a
+    corpus that has ended starts again. Each time that a dataset starts, its files are read in a new random order.
     """
 
     def __init__(self, data: DataConfig, *, tokenizers: Tokenizers, options: UpdateOptions) -> None:
@@ -47,7 +47,7 @@ class Stream:
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:  # noqa: ARG002 - unknown for a stream
-        """Return the cursor of the start of the window, so that some pairs are repeated but no pair is skipped."""
+        """Return the cursor at the start of the window. Some pairs are then repeated, but no pair is skipped."""
         return dataclasses.replace(cursor, update=0)
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
@@ -85,7 +85,7 @@ class Stream:
         """Read the windows that are not empty, from the window of `cursor` on.
 
         Yields:
-            None after each chunk, so that the caller can do other work, and each window when it is complete.
+            each window when it is complete, and None after each chunk. After a None, the caller can do other work.
         """
         rows, cleaner = _Mixture(self._data, self._options.seed, cursor.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(cursor, update=0), CleaningReport()
@@ -103,8 +103,8 @@ class Stream:
                 yield None
             report += window.report
             if ended or number == 0:
-                # The report of the first window, or of an epoch: of the pairs that this process has read, which may be
-                # fewer after a resume.
+                # This is the report of the first window or of a whole epoch. It counts only pairs that this process has
+                # read, so a resumed run counts fewer pairs.
                 names = ", ".join(describe(corpus) for corpus in self._data.train)
                 if ended and not report.kept:
                     raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
@@ -120,7 +120,7 @@ class Stream:
 
 
 class _Prefetch:
-    """A reader that reads a part of the next window after each update, so that training does not wait for it."""
+    """A reader that reads a part of the next window after each update. Training then does not wait for a window."""
 
     def __init__(self, windows: Iterator["_Window | None"], pairs: int) -> None:
         self._windows, self._pairs = windows, pairs
@@ -172,7 +172,7 @@ class _Window:
 
 
 class _Side:
-    """The ids of one side of a window, which are concatenated when they are first read."""
+    """The token ids of one side of a window. The ids are concatenated when they are first read."""
 
     def __init__(self) -> None:
         self._blocks: list[NDArray[np.uint32]] = []
@@ -201,7 +201,7 @@ class _Mixture:
     """A reader that mixes the pairs of all corpora, epoch after epoch."""
 
     def __init__(self, data: DataConfig, seed: int, state: dict[str, Any] | None) -> None:
-        """Open the corpora, and continue from a value that `state` returned earlier, unless it is None."""
+        """Open the corpora. `state` is a result of the method `state`, at which reading continues, or None."""
         states: Sequence[dict[str, Any]] = state["corpora"] if state else [{} for _ in data.train]
         self._corpora = [
             _CorpusReader(corpus, data, (seed, CORPUS, number), **own)
@@ -210,7 +210,7 @@ class _Mixture:
         self._weighted = any(corpus.weight is not None for corpus in data.train)
 
     def state(self) -> dict[str, Any]:
-        """Return the position of the reader, as values that can be written as JSON."""
+        """Return the position of the reader. The values can be written as JSON."""
         return {"corpora": [corpus.state() for corpus in self._corpora]}
 
     def take(self, count: int) -> list[Pair]:
@@ -231,7 +231,7 @@ class _Mixture:
 
 
 class _CorpusReader:
-    """A reader of one corpus, which starts again when the corpus ends. Each time, the parts have a new random order."""
+    """A reader of one corpus. When the corpus ends, the reader starts again, with its parts in a new random order."""
 
     def __init__(
         self,
@@ -269,7 +269,7 @@ class _CorpusReader:
         return {**position, "taken": self.taken, "ended": self.ended}
 
     def due(self) -> float:
-        """Return the priority of this corpus. The corpus with the lowest priority value is read next."""
+        """Return the time at which this corpus is read next. The corpus with the smallest value is read first."""
         return (self.taken + 1) / self._weight
 
     def read(self) -> Pair | None:

@@ -1,4 +1,4 @@
-"""Functions that find, open and read text files, including compressed and remote files."""
+"""Functions that find, open and read text files. The files may be compressed or remote."""
 
 import bz2
 import contextlib
@@ -21,20 +21,20 @@ File = str | Path  # a path on this machine, or a URL, which is always a str
 STANDARD_INPUT = "-"  # as the name of a file
 
 COMPRESSIONS = ("", ".gz", ".zst", ".xz", ".bz2")
-MAX_SIDE = 1 << 17  # characters of one side of a pair; no sentence is as long, but a damaged file may be
-MAX_ROW = 1 << 20  # characters of a line that holds both sides, and perhaps other columns
+MAX_SIDE = 1 << 17  # the limit of one side of a pair in characters; only damaged files have longer lines
+MAX_ROW = 1 << 20  # the limit in characters of a line that contains both sides and perhaps other columns
 
 
 def read_lines(path: File) -> Iterator[str]:
     """Read the lines of a local or remote text file, which may be compressed (.gz, .zst, .xz, .bz2).
 
-    The text is split at line feeds only. U+2028, form feeds and lone carriage returns do not end a line, so line
-    numbers agree with `wc -l` and the lines of parallel files stay aligned. Lines that are not UTF-8 are read with
-    U+FFFD for each invalid byte, and counted in one warning.
+    The text is split at line feeds only. U+2028, form feeds and lone carriage returns do not end a line. Line numbers
+    therefore agree with `wc -l`, and the lines of parallel files stay aligned. In lines that are not UTF-8, U+FFFD
+    replaces the invalid bytes. One warning counts these lines.
 
     Raises:
-        DataError: the file is missing, cannot be read, is truncated, has a line of more than MAX_ROW characters, or is
-            not UTF-8 text but UTF-16 or compressed data, for example.
+        DataError: the file is missing, cannot be read, is truncated, is not text in UTF-8 or an 8-bit encoding, or has
+            a line of more than MAX_ROW characters.
         MachineError: the package that reads .zst files is needed but not installed.
     """
     for number, line in enumerate(scan_lines(path, MAX_ROW), start=1):
@@ -44,18 +44,18 @@ def read_lines(path: File) -> Iterator[str]:
 
 
 def scan_lines(path: File, limit: int) -> Iterator[str | None]:
-    """Read the lines of a text file as `read_lines` does, but replace a line of more than `limit` characters by None.
+    """Read the lines of a text file as `read_lines` does. A line of more than `limit` characters becomes None.
 
-    Such a line is skipped without holding it in memory, so a damaged or malicious file cannot fill the memory.
+    The text of a longer line is never held in memory, so a damaged or malicious file cannot fill the memory.
 
     Raises:
-        DataError: the file is missing, cannot be read, is truncated, or is not UTF-8 text.
+        DataError: the file is missing, cannot be read, is truncated, or is not text in UTF-8 or an 8-bit encoding.
         MachineError: the package that reads .zst files is needed but not installed.
     """
     with explain_errors(path), open_binary(path) as stream:
         # A BufferedReader splits lines faster than the decompressing classes of the standard library.
         lines = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream), 1 << 16)
-        read = partial(lines.readline, 4 * limit + 1)  # UTF-8 has at most 4 bytes for a character, and 1 ends the line
+        read = partial(lines.readline, 4 * limit + 1)  # a UTF-8 character has at most 4 bytes, and a line feed has 1
         decoder = LineDecoder(name=str(path))
         try:
             head = [part for part in (read().removeprefix(BYTE_ORDER_MARK), read()) if part]
@@ -63,7 +63,7 @@ def scan_lines(path: File, limit: int) -> Iterator[str | None]:
                 raise DataError(f"{path}: {kind}")
             yield from _decode_lines(itertools.chain(head, iter(read, b"")), decoder, limit)
         except GeneratorExit:
-            if decoder.lines > 1:  # a single line is read to test whether a corpus is empty
+            if decoder.lines > 1:  # callers that test whether a corpus is empty read only one line
                 decoder.warn(once=True)
             raise
         finally:
@@ -73,7 +73,7 @@ def scan_lines(path: File, limit: int) -> Iterator[str | None]:
 
 
 def _decode_lines(parts: Iterator[bytes], decoder: LineDecoder, limit: int) -> Iterator[str | None]:
-    """Decode lines of at most `limit` characters. Longer lines, which may have several parts, become None."""
+    """Decode lines of at most `limit` characters. Longer lines become None, even if they consist of several parts."""
     for part in parts:
         if len(part) <= limit:
             yield decoder.decode(part)
@@ -118,14 +118,14 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
 
 
 def inner_name(path: File) -> str:
-    """Return the part of a path or URL that ends like the file itself: of zip://a.de.gz::b.zip, the part before ::."""
+    """Return a path, or the part of a URL before `::`. It ends in the name of the file, as in zip://a.de.gz::b.zip."""
     return str(path).partition("::")[0] if is_url(path) else str(path)
 
 
 def import_zstd(path: File) -> Any:
     """Import the zstd module of the standard library or its backport.
 
-    Both report a truncated file, unlike the zstandard package.
+    Both modules report a truncated file. The zstandard package does not.
     """
     try:
         if sys.version_info >= (3, 14):
@@ -143,7 +143,7 @@ def is_url(path: File) -> bool:
 
 
 def find_file(path: File) -> File | None:
-    """Return the file at `path` or at `path` with the extension of a compression, or None if neither exists.
+    """Find the file at `path`, or a compressed file at `path` with .gz, .zst, .xz or .bz2. Return None if none exists.
 
     Raises:
         DataError: a URL cannot be looked up.
@@ -159,9 +159,9 @@ def find_file(path: File) -> File | None:
 
 
 def file_version(path: File) -> list[str | int]:
-    """Return values that change when a file changes.
+    """Return values that identify the content of a file. At least one of them changes when the file changes.
 
-    For a local file, these are the path, the size and the modification time. For a remote file, they are the URL and
+    The values are the path, the size and the modification time of a local file. For a remote file, they are the URL and
     the key that fsspec computes.
     """
     if isinstance(path, Path):
@@ -176,7 +176,7 @@ def file_version(path: File) -> list[str | int]:
 
 @contextlib.contextmanager
 def explain_errors(path: File) -> Iterator[None]:
-    """Report every error of the block as a DataError with a message of one line that names the file."""
+    """Raise a DataError for every other error of the block. Its message is one line that names the file."""
     try:
         yield
     except NmtError:

@@ -1,8 +1,8 @@
 """Functions that group pairs of similar length into updates, and split each update into batches.
 
-Each process computes some of the batches of an update. Updates are planned before they are split, and random numbers
-depend only on the update and the position of a sentence in the update. So training makes the same updates in one
-process, in several processes, and with accumulated gradients.
+Each process computes some of the batches of an update. Updates are planned before they are split into batches. Random
+numbers depend only on the update and on the position of a sentence in the update. As a result, training makes the same
+updates in one process, in several processes, and with accumulated gradients.
 """
 
 from collections.abc import Generator, Sequence
@@ -19,27 +19,27 @@ from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
 from nmt.types import EOS, PAD, Batch, Ids
 
-# Each use of random numbers has a number here, which is the second part of its seed.
+# Each kind of random decision has its own number, which is the second part of the seed of its generator.
 CORPUS, MIX, UPDATES, SAMPLING = range(4)
 
 
 def make_generator(seed: int, *purpose: int) -> np.random.Generator:
-    """Make a random generator for one purpose, given by a use of random numbers such as MIX and further numbers."""
+    """Make a random generator for one purpose. The purpose is a constant such as MIX, followed by other numbers."""
     return np.random.default_rng(np.random.SeedSequence((seed, *purpose)))
 
 
 class UpdateSource(Protocol):
-    """An object that makes the updates of a training run."""
+    """The interface of a source of updates. A training run reads all its updates from one source."""
 
     @property
     def size(self) -> UpdateSize:
         """The limits of the size of an update."""
 
     def updates(self, cursor: Cursor) -> Generator[Update, None, None]:
-        """Yield updates from `cursor` on, epoch after epoch, depending only on the seed and the cursor."""
+        """Yield updates from `cursor` on, epoch after epoch. They depend only on seed, cursor and corpora."""
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Convert a cursor that counts updates of another size into a cursor of this source.
+        """Convert a cursor of a run whose updates had another size into a cursor of this source.
 
         Args:
             cursor: the cursor to convert.
@@ -48,7 +48,7 @@ class UpdateSource(Protocol):
 
 
 class IndexedPairs(Protocol):
-    """A collection of tokenized pairs, which are read by index."""
+    """A collection of tokenized pairs. A pair is read by its index."""
 
     def lengths(self, indices: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the source and target lengths of some pairs in tokens, without EOS."""
@@ -60,7 +60,7 @@ class IndexedPairs(Protocol):
         """Return the target ids of a pair, without EOS."""
 
     def pair(self, index: int) -> Pair:
-        """Return the text of a pair, which only sampling needs."""
+        """Return the text of a pair. Only random segmentation needs the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +112,8 @@ class UpdateOptions:
 
     size: UpdateSize
     sampling: bool
-    """Whether each sentence is segmented at random, again in every update. This requires the text of the pairs. Updates
-    may then exceed `size.tokens`."""
+    """Whether each sentence is segmented into tokens at random each time it is used. Random segmentation requires the
+    text of the pairs. It can make updates larger than `size.tokens`."""
     seed: int
     shares_per_process: int = 1
     """The number of batches of an update that each process computes."""
@@ -121,10 +121,11 @@ class UpdateOptions:
 
 
 class BatchMaker:
-    """An object that makes the batches of one process from the pairs of an update.
+    """Makes the batches of one process from the pairs of an update.
 
-    The pairs, which are sorted by length, are split into batches of nearly equal numbers of consecutive pairs. The
-    first batches belong to the process with rank 0, the next batches to the process with rank 1, and so on.
+    The pairs are sorted by length. Each batch is a run of consecutive pairs, and all batches have nearly the same
+    number of pairs. The first batches belong to the process with rank 0, the next batches to the process with rank 1,
+    and so on.
     """
 
     def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
@@ -138,10 +139,10 @@ class BatchMaker:
         Args:
             pairs: the pairs of the corpora.
             indices: the indices of the pairs of the update.
-            number: the epoch, the window and the number of the update, which seed the random numbers.
+            number: the epoch, the window and the number of the update. These numbers seed the random generator.
         """
         bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
-        # Seeds for the source and target of each sentence of the update, whichever process has it.
+        # Each pair of the update has a seed for each side. The seeds do not depend on the process that has the pair.
         seeds: list[list[int]] = []
         if self._sampling:
             sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
@@ -186,15 +187,15 @@ def make_batch(
 def _pad(sequences: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(sequence) + 1 for sequence in sequences], dtype=np.int64)
     ids = np.full((len(sequences), int(lengths.max())), PAD, dtype=np.int64)
-    # A loop over the rows would take a noticeable part of the time of an update on a fast GPU. The cast is needed
-    # because NumPy converts empty lists to floats.
+    # A loop over the rows would noticeably slow down updates on a fast GPU. The cast is needed because NumPy converts
+    # empty lists to floats.
     ids[np.arange(ids.shape[1]) < lengths[:, None] - 1] = np.concatenate(sequences, dtype=np.int64, casting="unsafe")
     ids[np.arange(len(ids)), lengths - 1] = EOS
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
 def order_by_length(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the indices that sort pairs by target length, and by source length where target lengths are equal.
+    """Return the indices that sort pairs by target length. Pairs of the same target length are sorted by source length.
 
     The sort is stable.
     """
@@ -206,12 +207,12 @@ def split_groups(longest: NDArray[np.int64], tokens: int, sentences: int | None)
 
     Args:
         longest: the number of tokens of the longer side of each pair.
-        tokens: the limit of the number of pairs in a group times the tokens of its longest side. A single pair that
-            exceeds this limit becomes a group.
+        tokens: the limit of the size of a group. The size is the number of pairs times the tokens of the longest side.
+            A single pair that exceeds the limit becomes its own group.
         sentences: the limit of the number of pairs in a group, or None for no limit.
 
     Returns:
-        The bounds 0 = b₀ < b₁ < … = len(longest) of the groups.
+        the bounds 0 = b₀ < b₁ < … = len(longest). Group i contains the pairs from bᵢ to bᵢ₊₁ - 1.
     """
     bounds = [0]
     while bounds[-1] < len(longest):

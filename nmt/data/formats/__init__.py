@@ -1,6 +1,6 @@
-"""The formats of corpora. Each file of this folder reads one kind of format, and FORMATS lists them by file ending.
+"""The formats of corpora. Each file in this folder reads one kind of format. FORMATS lists the formats by file ending.
 
-To add a format, write a file with a function `read(path, selection)` that yields pairs, and add its line to FORMATS.
+To add a format, write a file with a function `read(path, selection)` that yields pairs, and add it to FORMATS.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from nmt.data.formats.xliff import read_xliff
 from nmt.data.text_files import COMPRESSIONS, File, inner_name
 
 Reader = Callable[[File, Selection], Iterator[Sides | None]]
-"""A function that yields the pairs of a file in order, with None in place of a pair with a side that is too long."""
+"""A function that yields the pairs of a file in order. It yields None for a pair that has too long a side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Format:
 
     read: Reader
     has_columns: bool = False
-    """Whether the file has columns or keys that `source_column` and `target_column` can choose."""
+    """Whether files of this format have columns or keys that `source_column` and `target_column` can choose."""
     may_be_prefix: bool = False
     """Whether a path with this ending may also be the common prefix of two aligned files."""
 
@@ -56,4 +56,4 @@ FORMATS: Mapping[str, Format] = {
     ".xliff": Format(read=read_xliff),
     ".zip": Format(read=partial(read_archive, find_reader)),
 }
-"""The formats by file name ending, without that of a compression."""
+"""The formats by file name ending. The ending of a compression may follow."""

@@ -1,4 +1,4 @@
-"""Two aligned text files: line N of one file is the translation of line N of the other file."""
+"""Aligned text files. Line N of one file is the translation of line N of the other file."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from nmt.data.formats.selection import Sides
 from nmt.data.text_files import MAX_SIDE, File, scan_lines
 from nmt.errors import DataError
 
-_END: Any = object()  # takes the place of lines after the end of the shorter file
+_END: Any = object()  # a mark that follows the last line of the shorter file
 
 
 def read_aligned(source: File, target: File) -> Iterator[Sides | None]:
-    """Read two aligned files. A pair with a line of more than MAX_SIDE characters is None.
+    """Read two aligned files. If a line has more than MAX_SIDE characters, None takes the place of its pair.
 
     Raises:
-        DataError: a file cannot be read, or has more lines than the other.
+        DataError: a file cannot be read, or the numbers of lines differ.
     """
     sources, targets = scan_lines(source, MAX_SIDE), scan_lines(target, MAX_SIDE)
     for number, (left, right) in enumerate(itertools.zip_longest(sources, targets, fillvalue=_END)):

@@ -1,4 +1,4 @@
-""".zip: archives with one pair of aligned text files, as OPUS distributes them, or with one file of another format."""
+""".zip archives. An archive contains a pair of aligned text files, as OPUS distributes them, or one other file."""
 
 import re
 import zipfile
@@ -12,7 +12,7 @@ from nmt.errors import DataError
 FindReader = Callable[[File], Callable[[File, Selection], Iterator[Sides | None]] | None]
 
 _COMPRESSION = re.compile(rf"({'|'.join(map(re.escape, COMPRESSIONS[1:]))})$")
-# The language at the end of Corpus.de-en.de, train.de-DE, de.txt, test/de
+# The language at the end of a name such as Corpus.de-en.de, train.de-DE, de.txt or test/de.
 _LANGUAGE = re.compile(r"(?:^|(?<=[./]))(?P<language>[A-Za-z]{2,3}(?:[-_][A-Za-z]{2,4})?)(?:\.txt)?$")
 
 
@@ -20,19 +20,19 @@ def read_archive(find_reader: FindReader, path: File, selection: Selection) -> I
     """Read the only corpus of an archive.
 
     Args:
-        find_reader: finds the reader of a file by its name.
+        find_reader: a function that finds the reader of a file by its name.
         path: the archive.
         selection: the languages and columns to read.
 
     Raises:
-        DataError: the archive cannot be read, or has no corpus or several.
+        DataError: the archive cannot be read, or does not contain exactly one corpus.
     """
     with explain_errors(path), open_binary(path) as stream, zipfile.ZipFile(stream) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
     names = [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))]
     pairs = find_pairs(names, selection)
     if len(pairs) == 1:
-        source, target = (f"zip://{name}::{path}" for name in pairs[0])  # fsspec opens a member by such a URL
+        source, target = (f"zip://{name}::{path}" for name in pairs[0])  # fsspec opens a file of an archive by this URL
         return read_aligned(source, target)
     readers = {name: reader for name in names if (reader := find_reader(name)) and ".txt" not in name}
     if len(readers) == 1 and not pairs:
@@ -44,7 +44,7 @@ def read_archive(find_reader: FindReader, path: File, selection: Selection) -> I
 
 
 def find_pairs(names: Collection[str], selection: Selection) -> list[tuple[str, str]]:
-    """Find the pairs of files whose names differ only in the language, which they end in."""
+    """Find the pairs of files for the two languages. The names of a pair differ only in the language at their end."""
     pairs: dict[str, list[tuple[int, str]]] = {}
     for name in names:
         if match := _LANGUAGE.search(_COMPRESSION.sub("", name)):

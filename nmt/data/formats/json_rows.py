@@ -1,4 +1,4 @@
-"""JSON: .jsonl with an object or a list on each line, and .json with a list of them."""
+"""JSON files. A .jsonl file has an object or a list on each line. A .json file is one list of objects or lists."""
 
 import io
 import json
@@ -10,10 +10,11 @@ from nmt.data.formats.selection import Selection, Sides, select_sides
 from nmt.data.text_files import MAX_ROW, File, explain_errors, open_binary, scan_lines
 from nmt.errors import DataError
 
-_BLOCK = 1 << 16  # characters that are read at once
-_LONGEST_LITERAL = 12  # characters, as in \ud83d\ude00, which cannot be parsed when only a part of it has been read
+_BLOCK = 1 << 16  # the number of characters that are read at once
+# The characters of a literal such as \ud83d\ude00. The parser fails if only a part of a literal has been read.
+_LONGEST_LITERAL = 12
 _SPACE = re.compile(r"[ \t\r\n]*")
-_MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)  # what decides where an item ends; a backslash escapes a character
+_MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)  # quotes, brackets and escaped characters determine where an item ends
 
 
 def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
@@ -53,7 +54,7 @@ _OVERSIZED: Any = object()
 
 
 class _Items:
-    """A reader of the items of a JSON list, which holds little more than one item in memory."""
+    """A reader of the items of a JSON list. It holds little more than one item in memory."""
 
     def __init__(self, text: io.TextIOBase) -> None:
         self._text, self._decoder = text, json.JSONDecoder()
@@ -72,7 +73,7 @@ class _Items:
         self._buffer, self._place, self._ended = self._buffer[self._place :] + more, 0, not more
 
     def read(self, path: File) -> Iterator[Any]:
-        """Yield the items of the list, or _OVERSIZED for an item of more than MAX_ROW characters.
+        """Yield the items of the list. An item of more than MAX_ROW characters becomes _OVERSIZED.
 
         Raises:
             DataError: the file `path` is not valid JSON.
@@ -94,7 +95,7 @@ class _Items:
             yield item
 
     def _decode(self) -> Any:
-        """Parse one item. Raises ValueError or RecursionError: it is not valid JSON."""
+        """Parse one item. Raises ValueError or RecursionError: the item is not valid JSON."""
         while True:
             try:
                 row, end = self._decoder.raw_decode(self._buffer, self._place)
@@ -113,7 +114,7 @@ class _Items:
             self._fill()
 
     def _skip(self) -> None:
-        """Skip an object, list or string without holding it. Raises ValueError: the file ends within it."""
+        """Skip an object, list or string without holding it in memory. Raises ValueError: the file ends within it."""
         depth, quoted, escaped = 0, False, False
         while not self._ended:
             mark = ""

@@ -1,4 +1,4 @@
-""".parquet: tables of the format Apache Parquet, which the package pyarrow reads."""
+""".parquet files: tables in the format Apache Parquet. The package pyarrow reads them."""
 
 import dataclasses
 import itertools
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from nmt.data.formats.selection import Selection, Side, Sides, find_name, missing_column, select_sides
 from nmt.data.text_files import File, explain_errors, open_binary
 
-_BLOCK = 1000  # rows that are read at once
+_BLOCK = 1000  # the number of rows that are read at once
 
 
 def read_parquet(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read two columns of a .parquet file, or two keys of its column `translation`.
+    """Read two columns of a .parquet file, or two keys of the column `translation`.
 
     Raises:
         DataError: the file cannot be read, or a column is missing or not text.
@@ -35,7 +35,7 @@ def read_parquet(path: File, selection: Selection) -> Iterator[Sides | None]:
 
 
 def _name_column(side: Side, names: Sequence[str], where: str) -> Side:
-    """Replace the number of a column by its name. Raises DataError: the table has fewer columns."""
+    """Replace a column number by the name of the column. Raises DataError: the table has fewer columns."""
     if not isinstance(side.column, int):
         return side
     if side.column > len(names):

@@ -1,4 +1,4 @@
-"""The choice of the two sides of a pair among the columns, keys or languages of a file."""
+"""Functions that choose the columns, keys or languages of a file that are the two sides of its pairs."""
 
 import json
 import re
@@ -18,18 +18,18 @@ Sides = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of the pairs of a corpus, as readers look for it in a file."""
+    """A description of one side of a corpus, by which readers find the side in a file."""
 
     role: str
     """`source` or `target`."""
     language: str
     column: str | int | None = None
-    """The name of the column or key, the number of the column from 1, or None to look for the language."""
+    """The name of the column or key, or the number of the column, counted from 1. With None, the language decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Both sides of the pairs of a corpus, as readers look for them in a file."""
+    """A description of both sides of a corpus, by which readers find the sides in a file."""
 
     source: Side
     target: Side
@@ -40,7 +40,11 @@ class Selection:
 
 
 def rank_variant(tag: str, language: str) -> int:
-    """Return how well a language tag fits a language: 3 if equal, 2 for de-AT and de, 1 for de and de-AT, else 0."""
+    """Return how well a language tag fits a language.
+
+    The result is 3 if the two are equal, 2 if the tag is a variant of the language (de-AT for de), 1 if the language is
+    a variant of the tag, and 0 otherwise.
+    """
     tag, language = (name.strip().lower().replace("_", "-") for name in (tag, language))
     if tag == language:
         return 3
@@ -50,7 +54,10 @@ def rank_variant(tag: str, language: str) -> int:
 
 
 def find_name(names: Collection[str], side: Side) -> str | None:
-    """Find the column or key of a side by its name, its language, a variant of its language, or its role."""
+    """Find the name of the column or key of a side.
+
+    If the side names no column, the name is its language, a variant of its language, or its role.
+    """
     if isinstance(side.column, str):
         return side.column if side.column in names else None
     if side.language in names:
@@ -62,12 +69,12 @@ def find_name(names: Collection[str], side: Side) -> str | None:
 
 
 def select_sides(row: Any, selection: Selection, where: str) -> Sides | None:
-    """Return both sides of a row that was read from JSON or a table, or None if a side is too long.
+    """Take both sides from a row of a JSON file or of a table. Return None if a side is too long.
 
     Args:
-        row: a mapping of columns, or a list. A column `translation` may contain a mapping with the columns instead.
-            None, and None in place of a text, means an empty side.
-        selection: the columns to take. Of a list, these are the first two by default.
+        row: a mapping of column names to values, a list, or None for an empty pair. If a value is None, the side is
+            empty. The columns may also be the keys of a mapping in the column `translation`.
+        selection: the columns to take. By default, these are the first two items of a list.
         where: the name of the row in error messages.
 
     Raises:
@@ -87,7 +94,7 @@ def select_sides(row: Any, selection: Selection, where: str) -> Sides | None:
 
 
 def limit_sides(source: str, target: str) -> Sides | None:
-    """Return both sides with spaces instead of line breaks, or None if a side has more than MAX_SIDE characters."""
+    """Replace line breaks by spaces on both sides. Return None if a side has more than MAX_SIDE characters."""
     if max(len(source), len(target)) > MAX_SIDE:
         return None
     return _join_lines(source), _join_lines(target)
@@ -121,7 +128,7 @@ def _select_value(row: Mapping[str, Any], side: Side, where: str) -> str:
 
 
 def missing_column(side: Side, present: Iterable[str], where: str) -> DataError:
-    """Return the error for a column that is not there."""
+    """Return the error for a missing column."""
     return DataError(
         f"{where}: has no {side.column or side.language!r}, only {', '.join(map(repr, present)) or 'nothing'}; "
         "set source_column and target_column of the corpus, or the languages"

@@ -1,7 +1,8 @@
-"""Text tables: .tsv, .csv, and .txt with tabs or with `source ||| target`.
+"""Text tables: .tsv files, .csv files, and .txt files with tabs or with lines `source ||| target`.
 
-A heading row is recognized if it names both columns: as in `source_column` and `target_column`, by their languages, or
-as source and target. The columns of a table without a heading are numbers, by default 1 and 2.
+The first row is a heading if it contains the names of both columns. These names are `source_column` and
+`target_column`, or else the languages or the words source and target. The columns of a table without a heading have
+numbers. By default, the source is column 1 and the target is column 2.
 """
 
 import csv
@@ -16,7 +17,7 @@ from nmt.errors import DataError
 _BARS = re.compile(r"(?:^| )\|\|\|(?: |$)")
 _NAME = re.compile(r"[A-Za-z][\w-]{0,19}")
 
-Row = tuple[int, list[str] | None]  # the line number and the cells of a row; no cells if the row is too long
+Row = tuple[int, list[str] | None]  # the line number and the cells of a row; None if the row is too long
 
 
 def read_tsv(path: File, selection: Selection) -> Iterator[Sides | None]:
@@ -43,7 +44,7 @@ def read_txt(path: File, selection: Selection) -> Iterator[Sides | None]:
 
 
 def read_csv(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read comma-separated cells. If the first line has no comma but a semicolon, semicolons separate the cells.
+    """Read cells separated by commas, or by semicolons if the first line has a semicolon but no comma.
 
     Raises:
         DataError: the quotes of a cell are wrong, or a row has too few cells.
@@ -80,7 +81,7 @@ def _read_csv_rows(path: File) -> Iterator[Row]:
 
 
 def _read_table(rows: Iterator[Row], selection: Selection, path: File, separator: str) -> Iterator[Sides | None]:
-    """Take two columns of a table. Rows without text are empty pairs, and pairs that are too long are None."""
+    """Take two columns of a table. A row without text is an empty pair. A pair that is too long becomes None."""
     first = list(itertools.islice(rows, 1))
     for _, cells in first:
         columns, heading = _find_columns(cells or [], selection, path)
@@ -99,10 +100,10 @@ def _read_table(rows: Iterator[Row], selection: Selection, path: File, separator
 
 
 def _find_columns(first: Sequence[str], selection: Selection, path: File) -> tuple[tuple[int, int], bool]:
-    """Find the columns of both sides, counted from 0, and whether the first row of the table is a heading.
+    """Find the indices of the source and target columns, and whether the first row of the table is a heading.
 
     Raises:
-        DataError: the first row lacks a column that the corpus names, or seems to be a heading for other languages.
+        DataError: the first row lacks a column that `selection` names, or looks like a heading for other languages.
     """
     where = f"{path}:1"
     names = [cell.strip() for cell in first]

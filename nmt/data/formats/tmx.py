@@ -10,9 +10,9 @@ _LISTED = 20  # the number of languages that a message lists
 
 
 def read_tmx(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read the segments of both languages of each translation unit. A language that a unit lacks is an empty side.
+    """Read the segments of both languages in each translation unit. If a unit lacks a language, the side is empty.
 
-    Where a unit has several variants of a language, the variant is read that fits the language of the corpus best.
+    If a unit has several variants of a language, the best match for the language of the corpus is read.
 
     Raises:
         DataError: the file is not XML, declares entities, or has no segment in one of the languages.

@@ -11,10 +11,10 @@ _LANGUAGES = (("source-language", "target-language"), ("srcLang", "trgLang"))
 
 
 def read_xliff(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read the source and the target of each unit (1.2) or segment (2.0). A missing target is an empty side.
+    """Read the source and the target of each unit (1.2) or segment (2.0). If a target is missing, the side is empty.
 
-    The languages that the file declares decide which side is which, so a file of the opposite direction is read too.
-    Alternative translations and notes are not read.
+    The file declares its languages, and they determine which side is the source of the corpus. A file of the opposite
+    direction can therefore be read too. Alternative translations and notes are ignored.
 
     Raises:
         DataError: the file is not XML, declares entities, or none of its parts has the languages of the corpus.
@@ -26,7 +26,7 @@ class _XliffCollector(Collector):
     def __init__(self, selection: Selection) -> None:
         super().__init__()
         self._wanted = tuple(side.language for side in selection.sides)
-        self._order: tuple[str, str] | None = None  # the elements that hold the two sides, None for other languages
+        self._order: tuple[str, str] | None = None  # the element names of both sides; None if the languages do not fit
         self._texts: dict[str, str | None] = {}
         self._declared: dict[str, None] = {}
         self._fits = False
@@ -41,7 +41,7 @@ class _XliffCollector(Collector):
             self.begin_text()
 
     def _choose_order(self, source: str, target: str) -> None:
-        """Compare the declared languages with the languages of the corpus. A target language need not be declared."""
+        """Compare the declared languages with the languages of the corpus. The file need not declare its target."""
         self._declared[f"{source} to {target or 'none'}"] = None
         self._order = None
         for order, wanted in ((("source", "target"), self._wanted), (("target", "source"), self._wanted[::-1])):

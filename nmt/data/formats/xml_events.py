@@ -1,4 +1,4 @@
-"""A reader of XML that can trust no file: it streams, refuses entities, and bounds what it holds in memory."""
+"""A reader of XML files that need not be trusted. It streams, refuses entities, and limits the memory that it uses."""
 
 import html
 from abc import ABC, abstractmethod
@@ -9,19 +9,19 @@ from nmt.data.formats.selection import Sides
 from nmt.data.text_files import MAX_SIDE, File, explain_errors, open_binary
 from nmt.errors import DataError
 
-_BLOCK = 1 << 16  # bytes that are parsed at once
-_MAX_TOKEN = 1 << 22  # bytes of a tag or a comment, which the parser holds in memory
+_BLOCK = 1 << 16  # the number of bytes that are parsed at once
+_MAX_TOKEN = 1 << 22  # the limit of a tag or a comment in bytes; the parser holds it in memory
 _MAX_DEPTH = 200
-_MAX_NAMES = 10_000  # different names of elements and attributes, which the parser never forgets
+_MAX_NAMES = 10_000  # the limit of different element and attribute names; the parser keeps all of them
 
-# Elements whose content is the code of another file format. Other inline elements contain text of the sentence.
+# The content of these elements is code of another file format. Other inline elements contain text of the sentence.
 _CODES = frozenset(("bpt", "ept", "it", "ph", "ut", "sub"))
 
 
 class Collector(ABC):
-    """The part of a reader that knows a format: it finds the text of both sides between the tags.
+    """The base class of collectors. A collector knows one XML format, and collects the pairs from the parsed tags.
 
-    Subclasses call `begin_text` and `end_text` for the elements that hold a side, and append complete pairs to `pairs`.
+    A subclass calls `begin_text` and `end_text` at the tags around a side. It appends each complete pair to `pairs`.
     """
 
     def __init__(self) -> None:
@@ -33,18 +33,18 @@ class Collector(ABC):
 
     @abstractmethod
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """Handle a start tag, when `path` does not yet contain its name."""
+        """Handle a start tag. `path` does not yet contain its name."""
 
     @abstractmethod
     def end(self, name: str) -> None:
-        """Handle an end tag, when `path` no longer contains its name."""
+        """Handle an end tag. `path` no longer contains its name."""
 
     @abstractmethod
     def check(self) -> str | None:
-        """Return what is wrong with the file after its end, or None."""
+        """Return a description of what is wrong with the whole file, or None. It is called at the end of the file."""
 
     def begin_text(self) -> None:
-        """Collect text from here on."""
+        """Start to collect text."""
         self._text, self._size = [], 0
 
     def end_text(self) -> str | None:
@@ -52,7 +52,7 @@ class Collector(ABC):
         text, self._text = "".join(self._text or ()), None
         if self._size > MAX_SIDE:
             return None
-        # Files that are indented for readers have line breaks within sentences.
+        # Indented files have line breaks within sentences.
         return " ".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
 
     def handle_start(self, name: str, attributes: Mapping[str, str]) -> None:
@@ -97,7 +97,7 @@ def read_xml(path: File, collector: Collector) -> Iterator[Sides | None]:
             )
 
         parser.EntityDeclHandler = refuse
-        # Entities of a DTD, which is not read: HTML's are known, and others stay as they are written.
+        # The DTD is not read, so its entities are unknown. Entities of HTML are replaced, and others stay unchanged.
         parser.SkippedEntityHandler = lambda name, _: collector.handle_text(html.unescape(f"&{name};"))
         read, ended = 0, False
         while not ended:
