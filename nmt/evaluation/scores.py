@@ -1,4 +1,4 @@
-"""Computation of scores of translations, with signatures, confidence intervals and comparisons with a baseline."""
+"""Scores of translations, with sacreBLEU's signatures, confidence intervals and comparisons with a baseline."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
 from nmt.texts import as_sets, as_texts
 
 if TYPE_CHECKING:
-    from nmt.translation.translator import Translator  # which imports torch; scoring texts does not need it
+    from nmt.translation.translator import Translator  # this imports torch, which is not needed to score texts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """The comparison of a score with the score of a baseline on the same sentences."""
+    """The comparison of a system with a baseline, by their scores on the same sentences."""
 
     baseline: float
     """The score of the baseline."""
     p_value: float
     """The p-value of the two-sided paired bootstrap test. It estimates how often chance alone causes a difference of at
-    least this size, and is 1 for equal scores."""
+    least this size. For equal scores, it is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Score:
     """The score of a set of translations in one metric."""
 
     name: str
-    """The name of the metric in sacreBLEU: BLEU, chrF2, chrF2++ or TER. Lower scores are better in TER. Higher scores
-    are better in the other metrics."""
+    """The name of the metric in sacreBLEU: BLEU, chrF2, chrF2++ or TER. For TER, lower scores are better. For the other
+    metrics, higher scores are better."""
     score: float
     """The score, from 0 to 100. TER can exceed 100."""
     mean: float
@@ -43,7 +43,7 @@ class Score:
     difference: Difference | None = None
     """The comparison with the baseline, or None without a baseline."""
     sentences: tuple[float, ...] = ()
-    """The score of each sentence. BLEU of a sentence ignores n-grams that are longer than the sentence."""
+    """The score of each sentence. For BLEU, these scores ignore n-grams that are longer than the sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,11 @@ class Evaluation:
     scores: tuple[Score, ...]
 
     def __getitem__(self, metric: str) -> Score:
-        """Return the score in a metric, as in `evaluation["bleu"]`. Raises KeyError: the metric was not computed."""
+        """Return the score in a metric, for example `evaluation["bleu"]`.
+
+        Raises:
+            KeyError: the metric is unknown or was not computed.
+        """
         for score in self.scores:
             if score.name == METRICS[metric].title:
                 return score
@@ -74,35 +78,36 @@ def evaluate(
     tokenize: str | None = None,
     lowercase: bool = False,
 ) -> Evaluation:
-    """Score translations by comparison with human references. Instead of translations, a translator may be given.
+    """Score translations by comparison with human references. A translator can be given instead of translations.
 
     >>> evaluation = evaluate(["Das alte Haus."], ["Das sehr alte Haus."], metrics=["chrf", "ter"])
     >>> f"{evaluation['chrf'].score:.1f}"
     '57.2'
 
-    All texts must be ordinary text without tokenization. The figures are the same as in the command `sacrebleu`, with
-    1,000 bootstrap resamples and seed 12345.
+    The texts must not be tokenized. The command `sacrebleu` reports the same figures, with 1,000 bootstrap resamples
+    and the seed 12345.
 
-    Wherever a list of texts is expected, any iterable of strings may be given, and a single string is one text.
+    Any iterable of strings is accepted as a list of texts. A single string is accepted as one text.
 
     Args:
         system: one translation per sentence, or a translator. The translator translates `source` with default options.
-        references: one reference per sentence, or several sets of references. In several sets, a blank line is not a
-            reference, unless all references of the sentence are blank.
-        source: the source sentences, for a translator and for metrics that need them.
+        references: one reference per sentence, or several sets of references. With several sets, blank references are
+            ignored, unless all references of a sentence are blank.
+        source: the source sentences. A translator and some metrics need them.
         baseline: translations of the same sentences by another system. The differences are tested for significance.
-        metrics: names of metrics, from bleu, chrf, chrf++ and ter.
-        target_language: the code of the target language. The default is the target language of the translator. A
-            translator with several target languages translates into this language. BLEU has special tokenizers for zh,
-            ja and ko, and TER counts characters in zh and ja.
-        tokenize: the name of sacreBLEU's tokenizer for BLEU. The default is the tokenizer of the target language.
+        metrics: names of metrics: bleu, chrf, chrf++ and ter.
+        target_language: the code of the target language. The default is the target language of the translator. If the
+            translator has several target languages, it translates into this language. BLEU has special tokenizers for
+            zh, ja and ko, and TER counts characters in zh and ja.
+        tokenize: the name of the sacreBLEU tokenizer that BLEU uses. The default is the tokenizer of the target
+            language.
         lowercase: whether to ignore case. TER always ignores case.
 
     Raises:
         DataError: there is nothing to score, or the numbers of lines differ.
-        ConfigError: a metric or a tokenizer is unknown, the source is missing, or no target language is chosen for a
-            translator with several target languages.
-        TypeError: an argument, or the item of an argument at the position in the message, is not text.
+        ConfigError: a metric or a tokenizer is unknown, or the source is missing. The error is also raised if the
+            translator has several target languages and none is chosen.
+        TypeError: an argument or one of its items is not text. The message contains the position of the item.
         MachineError: BLEU's tokenizer needs a package or a file that is missing.
     """
     translator = cast("Translator", system) if hasattr(system, "target_language") else None
@@ -117,7 +122,7 @@ def evaluate(
         if source is None:
             raise ConfigError("source: missing; give the sentences that the translator should translate")
         target_language = target_language or translator.target_language()
-    # The metrics are built before the translator runs, so that a missing package is reported without a long wait.
+    # Build the metrics before the translator runs. A missing package is then reported without a long wait.
     scoring = Scoring(target_language=target_language, tokenize=tokenize, lowercase=lowercase)
     built = [build_metric(name, scoring) for name in dict.fromkeys(as_texts(metrics, "metrics"))]
     for metric in built:
@@ -159,7 +164,7 @@ def _score(
 
 
 def drop_blank_references(sets: Sequence[Sequence[str]]) -> list[list[str | None]]:
-    """Replace each blank reference by None, unless all references of the sentence are blank.
+    """Replace each blank reference by None. If all references of a sentence are blank, keep them.
 
     >>> drop_blank_references([["Ein Haus.", ""], ["", ""]])
     [['Ein Haus.', ''], [None, '']]
@@ -169,7 +174,10 @@ def drop_blank_references(sets: Sequence[Sequence[str]]) -> list[list[str | None
 
 
 def check_lengths(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Check that texts, given with their names, are not empty and have equal numbers of lines.
+    """Check that texts are not empty and have equal numbers of lines.
+
+    Args:
+        texts: the name of each text in error messages, and its lines.
 
     Raises:
         DataError: the first text is empty, or another text has a different number of lines.

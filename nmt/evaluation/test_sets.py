@@ -1,4 +1,4 @@
-"""The texts of an evaluation, from files or from the public test sets that sacreBLEU provides, for example WMT's."""
+"""The texts of an evaluation. They are read from files, or from public test sets that sacreBLEU downloads."""
 
 import difflib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nmt.system.files import reason
 
 
 class Text(NamedTuple):
-    """A text, and its name in messages."""
+    """The lines of a text, and the name of the text in messages."""
 
     name: str
     lines: list[str]
@@ -22,18 +22,18 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """All texts of an evaluation. Each is None if it is not given."""
+    """All texts of an evaluation. A text that is not given is None."""
 
     source: Text | None
     """The sentences to translate."""
     references: Sequence[Text]
     """The sets of human translations."""
     hypotheses: Text | None
-    """Finished translations. Without them, models translate."""
+    """Finished translations. If they are not given, models translate the source."""
     baseline: Text | None
     """Translations by another system."""
     frequencies: Text | None
-    """The text in which a report counts words. Its lines need not correspond to the lines of the others."""
+    """The text in which a report counts words. Its lines need not correspond to the lines of the other texts."""
 
     @property
     def reference_sets(self) -> list[list[str]]:
@@ -41,13 +41,13 @@ class Texts:
         return [reference.lines for reference in self.references]
 
     def check(self) -> None:
-        """Check that all texts have equal numbers of lines. Raises DataError: they differ or are 0."""
+        """Check that all texts have equal numbers of lines. Raises DataError: the numbers differ or are 0."""
         texts = (self.hypotheses or self.source, *self.references, self.baseline, self.source)
         check_lengths([text for text in texts if text])
 
 
 def read_text(path: str) -> Text:
-    """Read a text file. Its name in messages is its path. Raises DataError: the file cannot be read."""
+    """Read a text file. The name of the text is the path. Raises DataError: the file cannot be read."""
     return Text(path, list(read_lines(path)))
 
 
@@ -56,10 +56,10 @@ def read_test_set(name: str, language_pair: str) -> tuple[Text, list[Text]]:
 
     Args:
         name: the name of the test set, for example `wmt17`. The command `sacrebleu --list` prints all names.
-        language_pair: the source and the target language, for example `en-de`.
+        language_pair: the codes of the source and the target language, for example `en-de`.
 
     Returns:
-        The source, and the sets of references.
+        The source text, and the sets of references.
 
     Raises:
         DataError: the test set or the language pair is unknown.
@@ -75,7 +75,7 @@ def read_test_set(name: str, language_pair: str) -> tuple[Text, list[Text]]:
         raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
     try:
         source, paths = get_source_file(name, language_pair), get_reference_files(name, language_pair)
-    except (Exception, SystemExit) as error:  # sacrebleu exits on a wrong checksum, and lets errors of archives pass
+    except (Exception, SystemExit) as error:  # sacrebleu exits if a checksum is wrong, and errors in archives can be of any type
         raise MachineError(
             f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
             "check the network, or give the files as --source and --reference"

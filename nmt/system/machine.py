@@ -51,7 +51,7 @@ def cores() -> int:
     try:
         quota, period = CPU_MAX.read_text("ascii").split()
         return min(own, math.ceil(int(quota) / int(period)) or own)
-    except (OSError, ValueError):  # there is no such file, or no quota is set
+    except (OSError, ValueError):  # the file does not exist, or no quota is set
         return own
 
 

@@ -1,1 +1,1 @@
-"""Modules that compute and write the report of `nmt-evaluate --report`, an HTML page with figures and plots."""
+"""Modules that compute and write an HTML page with figures and plots, the report of `nmt-evaluate --report`."""

@@ -24,40 +24,40 @@ from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, ChrF
 from nmt.translation.request import Translation
 
-WORST = 20  # the number of sentences with the lowest scores that are shown
-MAPS, MAX_MAP_TOKENS = 4, 30  # the largest number of heat maps, and the largest number of tokens on each side of a map
+WORST = 20  # the report shows this many sentences, those with the lowest scores
+# The largest number of heat maps, and the largest number of tokens in the source or the translation of a heat map.
+MAPS, MAX_MAP_TOKENS = 4, 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInputs:
-    """The inputs of a report: scored translations, and information about the models that made the translations."""
+    """The inputs of a report: scored translations, and data about the models that made these translations."""
 
     evaluation: Evaluation
     """The scores of `hypotheses`."""
     hypotheses: Sequence[str]
     """One translation per sentence."""
     references: Sequence[Sequence[str]]
-    """One or more sets of references, each as long as `hypotheses`."""
+    """One or more sets of references. Each set has one reference per sentence."""
     scoring: Scoring
-    """The options of the scores of groups of sentences and of single sentences. The report splits text into words with
-    BLEU's tokenizer."""
+    """The options of the metrics that score groups of sentences and single sentences. The report splits text into words
+    with the BLEU tokenizer in these options."""
     source: Sequence[str] | None = None
     translations: Sequence[Translation] = ()
-    """The hypotheses with their attention, if a model made the hypotheses."""
+    """If a model made the hypotheses, these are the hypotheses with their attention."""
     tags: Collection[str] = ()
     """The source tokens that are tags and not words of the text."""
     frequency_text: tuple[str, Sequence[str]] | None = None
-    """The name and the lines of the text in which words are counted. By default, it is the first set of references."""
+    """The name and the lines of the text in which words are counted. None means the first set of references."""
     histories: Sequence[History] = ()
     """The histories of the training runs of the models."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The figures of a report.
+    """The figures of a report about a set of translations.
 
-    They describe a set of translations. If a model made the translations, they also describe its attention and its
-    training.
+    If a model made the translations, the report also describes the attention and the training of the model.
     """
 
     evaluation: Evaluation
@@ -72,7 +72,7 @@ class Report:
     worst: Sequence[ScoredSentence]
     """The sentences with the lowest scores, lowest first."""
     mapped: Sequence[tuple[ScoredSentence, Translation]]
-    """The sentences whose attention is drawn, by increasing score."""
+    """The sentences for which the report draws heat maps of the attention, in order of increasing score."""
     histories: Sequence[History]
 
     @property
@@ -111,7 +111,7 @@ def build_report(inputs: ReportInputs) -> Report:
 def _choose_maps(
     ranked: Sequence[ScoredSentence], translations: Sequence[Translation]
 ) -> list[tuple[ScoredSentence, Translation]]:
-    """Choose at most MAPS short sentences whose ranks are evenly spaced from the lowest to the highest score."""
+    """Choose at most MAPS short sentences for heat maps. Their ranks are evenly spaced, from lowest to highest."""
     pairs = [(sentence, translations[sentence.number - 1]) for sentence in ranked] if translations else []
     small = [
         (sentence, translation)

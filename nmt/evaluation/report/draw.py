@@ -12,12 +12,12 @@ from nmt.metrics.standard import METRICS
 CELL = 0.32  # the width and height of a cell of a heat map, in inches
 COLOR = "#0969da"
 _SETTINGS = {
-    "svg.fonttype": "none",  # write text as text and not as outlines; the reader's browser chooses the font
-    "svg.hashsalt": "nmt",  # write the same file for the same drawing
+    "svg.fonttype": "none",  # write text as text and not as outlines, so that the reader's browser chooses the font
+    "svg.hashsalt": "nmt",  # make equal drawings produce equal files
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.parse_math": False,  # a token may contain a dollar sign
+    "text.parse_math": False,  # do not interpret dollar signs in tokens
 }
 
 
@@ -34,7 +34,7 @@ def draw(paint: Callable[[list[Any]], None], width: float, height: float, *, row
     """Draw a figure and return it as SVG.
 
     Args:
-        paint: a function that draws into a list of axes. The list contains the grid of axes, row by row.
+        paint: a function that draws into a list of axes. The list contains the axes of the grid, row by row.
         width: the width of the figure in inches.
         height: the height of the figure in inches.
         rows: the number of rows in the grid of axes.
@@ -42,7 +42,7 @@ def draw(paint: Callable[[list[Any]], None], width: float, height: float, *, row
     """
     matplotlib, stream = require_matplotlib(), io.StringIO()
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
-        # The fonts of the reader may have glyphs that the fonts of this machine lack.
+        # The reader's fonts can have glyphs that the fonts of this machine lack, so missing glyphs are no fault.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
         paint(list(figure.subplots(rows, columns, squeeze=False).flat))
@@ -90,12 +90,12 @@ def fill_heat_map(
     """Draw a heat map into axes.
 
     Args:
-        axes: the axes of matplotlib to draw into.
+        axes: the matplotlib axes into which to draw.
         weights: the weight of each cell, with shape (rows, columns).
         rows: the labels of the rows.
         columns: the labels of the columns.
-        colors: the name of a color map of matplotlib.
-        bounds: the weights with the first and the last color of the color map.
+        colors: the name of a matplotlib color map.
+        bounds: two weights. The first gets the first color of the color map, and the second gets the last color.
     """
     axes.imshow(weights, cmap=colors, vmin=bounds[0], vmax=bounds[1], aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), [replace_unprintable(label) for label in columns], rotation=90)
@@ -106,10 +106,10 @@ def fill_heat_map(
 
 
 def draw_curves(histories: Sequence[History]) -> str:
-    """Draw the training and validation losses of training runs, and next to them every metric of their validations.
+    """Draw the training and validation losses of training runs, and one more plot for each metric of the validations.
 
     Returns:
-        The SVG of the plots.
+        The plots as one SVG.
     """
     metrics = [metric for metric in METRICS.values() if any(each.series("valid", metric.name)[0] for each in histories)]
 
@@ -128,5 +128,5 @@ def draw_curves(histories: Sequence[History]) -> str:
 
 
 def replace_unprintable(text: str) -> str:
-    """Replace unprintable characters, because XML does not allow control characters."""
+    """Replace unprintable characters. XML, and therefore SVG, does not allow control characters."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

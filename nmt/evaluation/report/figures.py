@@ -1,7 +1,7 @@
-"""Functions that compute the figures of a report, without drawing.
+"""Functions that compute the figures of a report. Other modules draw them.
 
-BLEU's tokenizer splits text into words. If there are several sets of references, the lengths and the words of
-translations are compared with the first set.
+BLEU's tokenizer splits text into words. If there are several sets of references, the lengths and words of translations
+are compared only with the first set.
 """
 
 import itertools
@@ -13,10 +13,10 @@ from nmt.metrics.metric import Metric
 from nmt.metrics.standard import BLEU
 from nmt.translation.request import Translation
 
-LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest number of words of the sentences in each group
-FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest frequency of the words in each group
-SHORT_BELOW = 0.7  # a translation may be incomplete if its length, divided by that of the reference, is below this
-NEGLECTED_BELOW = 0.2  # a source word may be untranslated if its attention, summed over the translation, is below this
+LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest sentence length of each group, in words
+FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest word frequency of each group
+SHORT_BELOW = 0.7  # a translation is short, and perhaps incomplete, below this fraction of the reference's length
+NEGLECTED_BELOW = 0.2  # a source word that receives less attention in all than this is perhaps untranslated
 MAX_REPEATED = 4  # the largest number of words in a repeated n-gram
 _WORD_START = "▁"  # SentencePiece's mark at the start of a word
 
@@ -28,7 +28,7 @@ class LengthGroup:
     """A group of sentences whose references have about the same length, and the scores of the group."""
 
     label: str
-    """The range of the number of words in the reference, for example 6–10."""
+    """The range of the numbers of words in the references, for example 6–10."""
     sentences: int
     bleu: float
     chrf: float
@@ -36,7 +36,7 @@ class LengthGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class FrequencyGroup:
-    """A group of words that are about equally frequent, and counts of their occurrences in translations."""
+    """A group of words that are about equally frequent, and counts of the occurrences of these words."""
 
     label: str
     """The range of the frequencies of the words, for example 5–9."""
@@ -45,7 +45,7 @@ class FrequencyGroup:
     hypothesis: int
     """The number of occurrences in the translations."""
     matched: int
-    """The number of occurrences in the translations that match an occurrence in the reference of the same sentence."""
+    """The number of matches: occurrences in a translation that are also in the reference of the same sentence."""
 
     @property
     def precision(self) -> float:
@@ -63,12 +63,16 @@ class FrequencyGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Repetition:
-    """Counts of repetitions: n-grams that a translation contains more than once and more often than any reference."""
+    """Counts of repetitions of n-grams of one size.
+
+    A repetition is an n-gram that a translation contains more than once and more often than any reference.
+    """
 
     size: int
     """The number of words in an n-gram."""
     surplus: int
-    """The number of repeated occurrences: all after the first one that exceed the number in every reference."""
+    """The number of surplus occurrences of n-grams. In each translation, one occurrence is allowed, or as many as the
+    reference with the most occurrences contains."""
     total: int
     """The number of all n-grams of this size in the translations."""
     sentences: int
@@ -84,7 +88,7 @@ class Lengths:
     reference: int
     """The number of words in the first set of references."""
     short: int
-    """The number of translations whose length is less than SHORT_BELOW times the length of the reference."""
+    """The number of short translations, with less than SHORT_BELOW times the number of words of the reference."""
 
     @property
     def ratio(self) -> float:
@@ -99,7 +103,10 @@ class Coverage:
     attention: tuple[float, ...]
 
     def neglected(self) -> list[str]:
-        """Return the words with letters or digits whose attention is below NEGLECTED_BELOW."""
+        """Return the words that receive less attention than NEGLECTED_BELOW.
+
+        Words without letters or digits are ignored.
+        """
         pairs = zip(self.words, self.attention, strict=True)
         return [word for word, weight in pairs if weight < NEGLECTED_BELOW and any(map(str.isalnum, word))]
 
@@ -109,19 +116,19 @@ class ScoredSentence:
     """A sentence with its references, its translation and the score of the translation."""
 
     number: int
-    """The number of the line, counted from 1."""
+    """The line number, starting from 1."""
     chrf: float
     source: str | None
     references: tuple[str, ...]
     hypothesis: str
     neglected: tuple[str, ...] = ()
-    """The source words with little attention, or none if the attention is not known."""
+    """The source words with little attention. The tuple is empty if the attention is not known."""
 
 
 def group_by_length(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], bleu: BLEU, chrf: Metric
 ) -> list[LengthGroup]:
-    """Group sentences by the number of words in the first reference, and score each group that is not empty."""
+    """Group sentences by the number of words in the first reference, and score each group. Empty groups are omitted."""
     members: dict[int, list[int]] = {}
     for index, line in enumerate(references[0]):
         members.setdefault(_find_group(LENGTHS, len(bleu.words(line))), []).append(index)
@@ -140,13 +147,13 @@ def group_by_frequency(
 ) -> list[FrequencyGroup]:
     """Group words by frequency, and count how many words of each group match the references.
 
-    The number of matches of a word in a sentence is the smaller of its numbers of occurrences in the translation and in
-    the reference. Groups without a word in the references are left out.
+    If a word occurs m times in a translation and n times in the reference, it has min(m, n) matches. The result omits
+    groups of which no word occurs in the references.
 
     Args:
         hypotheses: the words of each translation.
         references: the words of each reference.
-        frequencies: the frequency of each word. Words that are not listed have frequency 0.
+        frequencies: the frequency of each word. All other words have frequency 0.
     """
     ours, theirs, both = Counter[int](), Counter[int](), Counter[int]()
     for hypothesis, reference in zip(hypotheses, references, strict=True):
@@ -168,7 +175,12 @@ def count_words(lines: Iterable[Words]) -> Counter[str]:
 
 
 def count_repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
-    """Count repeated n-grams that no reference contains as often, for n-grams of 1 to MAX_REPEATED words."""
+    """Count the repetitions of n-grams of 1 to MAX_REPEATED words. See `Repetition` for the meaning of the counts.
+
+    Args:
+        hypotheses: the words of each translation.
+        references: the words of each reference, in one or more sets.
+    """
     repetitions = []
     for size in range(1, MAX_REPEATED + 1):
         surplus, total = [], 0
@@ -199,18 +211,18 @@ def compare_lengths(hypotheses: Sequence[Words], references: Sequence[Words]) ->
 
 
 def compute_coverage(translation: Translation, tags: Collection[str] = ()) -> Coverage:
-    """Sum the attention to each source word over the tokens of a translation (called coverage by Tu et al. 2016).
+    """Sum the attention to each source word over the tokens of a translation. Tu et al. 2016 call this sum coverage.
 
     Args:
         translation: a translation with its attention.
-        tags: the source tokens to ignore, because they are not words of the text.
+        tags: the source tokens that are tags and not words of the text. They are ignored.
     """
     indices = [index for index, token in enumerate(translation.source_tokens) if token not in tags]
     tokens = [translation.source_tokens[index] for index in indices]
     received = [sum(weights[index] for weights in translation.attention) for index in indices]
     names: list[str] = []
     attention: list[float] = []
-    marked = any(token.startswith(_WORD_START) for token in tokens)  # False if each token is a word or a character
+    marked = any(token.startswith(_WORD_START) for token in tokens)  # False if tokens are whole words or characters
     for token, weight in zip(tokens, received, strict=True):
         if names and marked and not token.startswith(_WORD_START):
             names[-1], attention[-1] = names[-1] + token, attention[-1] + weight

@@ -1,4 +1,4 @@
-"""The history of a training run, which is read from the file metrics.jsonl in its output folder."""
+"""The history of a training run. It is read from the file metrics.jsonl in the output folder of the run."""
 
 import itertools
 import math
@@ -20,14 +20,14 @@ class History:
     records: Sequence[dict[str, Any]]
 
     def series(self, kind: str, key: str) -> tuple[list[int], list[float]]:
-        """Return the values of a figure at the updates where it was recorded.
+        """Return all recorded values of one figure.
 
         Args:
             kind: the kind of records to read, `train` or `valid`.
             key: the name of the figure in the records. Records without a finite number for this key are ignored.
 
         Returns:
-            The updates, and the value of the figure at each update.
+            The numbers of the updates at which the figure was recorded, and the values of the figure.
         """
         found = [
             (record["update"], record[key])
@@ -38,14 +38,17 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """The duration of training in seconds, validations included."""
-        # Older versions reset the timer at every --resume. A record may then show less time than the previous record.
+        """The duration of training in seconds, including validations."""
+        # Older versions reset the timer at every --resume. If a record shows less time than the previous record, the
+        # timer was reset in between. The sum adds the last time before each reset.
         marks = [float(record.get("seconds", 0)) for record in self.records]
         return sum(mark for mark, following in itertools.pairwise([*marks, -1.0]) if following < mark)
 
 
 def read_history(folder: Path) -> History | None:
-    """Read the history of a training run from its output folder. Return None for a model folder, which has no history.
+    """Read the history of a training run from its output folder. Return None if the folder has no history.
+
+    A model folder that is not an output folder of training has no history.
 
     Raises:
         ModelError: the history cannot be read.

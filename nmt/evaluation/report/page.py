@@ -1,6 +1,6 @@
-"""Functions that write a report as a single HTML page, from the Jinja2 template page.html.j2.
+"""Functions that write a report as a single HTML page. The Jinja2 template of the page is page.html.j2.
 
-Jinja2 escapes all values that are inserted into the template. No other module imports Jinja2.
+Jinja2 escapes all values that the template inserts. No other module imports Jinja2.
 """
 
 import base64
@@ -18,12 +18,12 @@ PAGE = "index.html"
 
 
 def prepare_folder(folder: str) -> None:
-    """Make the folder, and check that a report can be drawn and written to the folder.
+    """Create the folder of a report, and check that a report can be drawn and written.
 
-    This reports an error before the long computation of the scores.
+    Callers use this function before the long computation of the scores, so that errors are reported early.
 
     Raises:
-        MachineError: the folder cannot be made or written, or matplotlib is missing.
+        MachineError: the folder cannot be created or written, or matplotlib is missing.
     """
     require_matplotlib()
     with saving(folder):
@@ -46,7 +46,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Each picture is embedded as an image and not as inline SVG, because the ids in two inline pictures could clash.
+    # Each picture is embedded as an image. Two pictures as inline SVG could contain equal ids.
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     template = environment.get_template("page.html.j2")
     length_groups, frequency_groups = report.length_groups, report.frequency_groups
