@@ -75,7 +75,7 @@ def read_test_set(name: str, language_pair: str) -> tuple[Text, list[Text]]:
         raise DataError(f"{name}: no language pair {language_pair!r}; this test set has {', '.join(pairs)}")
     try:
         source, paths = get_source_file(name, language_pair), get_reference_files(name, language_pair)
-    except (Exception, SystemExit) as error:  # sacrebleu exits if a checksum is wrong, and errors in archives can be of any type
+    except (Exception, SystemExit) as error:  # sacrebleu exits if a checksum is wrong
         raise MachineError(
             f"{name}: sacrebleu cannot download this test set ({reason(error)}); "
             "check the network, or give the files as --source and --reference"
