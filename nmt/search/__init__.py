@@ -1,1 +1,1 @@
-"""Search for the best translations: the decoding loop, beam search, sampling, constraints and scorers."""
+"""The search for translations: the decoding loop, beam search, sampling, constraints, rerankers and scorers."""

@@ -1,12 +1,12 @@
-"""The beam: the unfinished ("live") hypotheses of a batch, and one step that extends each of them by a token.
+"""The beam, which holds the unfinished ("live") hypotheses of a batch, and a function that extends all of them.
 
 Beam search extends the K best hypotheses of each sentence at every step (Graves 2012; Sutskever et al. 2014). All live
-hypotheses have the same length, so they are compared by log P alone. Finished hypotheses differ in length, which their
-scores take into account (nmt/search/finished.py).
+hypotheses have the same length, so log P alone ranks them. Finished hypotheses differ in length, and their scores take
+the length into account (nmt/search/finished.py).
 
-A beam is small, so its arithmetic runs in numpy on the CPU: a numpy operation takes less time than the launch of a GPU
-kernel or the call of a torch operator. The scores of the candidates stay on their device, and only the best are copied
-to the CPU (nmt/search/extensions.py).
+A beam is small, so numpy computes with it on the CPU. For small arrays, a numpy operation takes less time than a torch
+operator or a GPU kernel. The scores of the candidates stay on their device, and only the best scores are copied to the
+CPU (nmt/search/extensions.py).
 """
 
 from dataclasses import dataclass, replace
@@ -27,18 +27,19 @@ Mask = NDArray[np.bool_]
 class Beam:
     """The K live hypotheses of each of B sentences, best first. Row b·K + k is hypothesis k of sentence b.
 
-    A hypothesis consists of its last token and a pointer to the hypothesis in the previous beam that it extends. A step
-    writes only these two and never copies the earlier tokens.
+    A hypothesis is stored as its last token and the row of the hypothesis in the previous beam that it extends. A step
+    writes only the token and the row. It never copies the earlier tokens.
     """
 
-    sentences: Integers  # (B,) indices in the batch of the sentences that are still searched
+    sentences: Integers  # (B,) the sentences that are still searched, as indices in the batch
     log_probabilities: Floats  # (B, K), −∞ in unused slots
     last: Integers  # (N,) the last token of each hypothesis
     length: int  # the number of tokens of each hypothesis
-    before: "Beam | None" = None  # the previous beam, whose hypotheses are one token shorter
+    before: "Beam | None" = None  # the previous beam, in which hypotheses are one token shorter
     origins: Integers  # (N,) the row of `before` that each hypothesis extends
     attention: Tensor | None = None
-    """The attention weights with which the last tokens were predicted, (rows of `before`, S). None: not kept."""
+    """The attention weights from the step that predicted the last tokens, (rows of `before`, S). None if the search
+    does not keep attention weights."""
 
     @staticmethod
     def start(sentences: int) -> "Beam":
@@ -53,7 +54,7 @@ class Beam:
         )
 
     def select(self, sentences: Integers) -> "Beam":
-        """Return a beam with only some of the sentences, given by their indices in this beam."""
+        """Return a beam with only some of the sentences. `sentences` contains their indices in this beam."""
         shape = self.log_probabilities.shape
         return replace(
             self,
@@ -71,7 +72,7 @@ class Beam:
 
     @property
     def moved(self) -> bool:
-        """Whether the scorer's state must be reordered, because a hypothesis extends one from another row."""
+        """Whether a hypothesis extends a hypothesis from another row. The scorer's state must then be reordered."""
         assert self.before is not None
         rows = len(self.before.last)
         return len(self.last) != rows or bool(np.count_nonzero(self.origins != np.arange(rows)))
@@ -81,7 +82,7 @@ class Beam:
         return [beam.last.item(row) for beam, row in self._path(row)]
 
     def weights(self, row: int) -> list[Tensor]:
-        """Return the attention weights (S,) with which each token of the hypothesis in `row` was predicted."""
+        """Return the attention weights (S,) that predicted each token of the hypothesis in `row`."""
         path = ((beam.attention, beam.origins.item(row)) for beam, row in self._path(row))
         return [attention[origin] for attention, origin in path if attention is not None]
 
@@ -97,17 +98,17 @@ class Beam:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The hypotheses of a beam that ended at one step, because EOS was appended to them."""
+    """The hypotheses of a beam that ended at one step, because the step appended EOS to them."""
 
-    beam: Beam  # the beam before EOS
-    rows: Integers  # the row in the beam of each hypothesis that ended
-    log_probabilities: Floats  # log P of each hypothesis that ended, EOS included
-    attention: Tensor | None  # (N, S) the attention weights with which EOS was predicted for all rows of the beam
+    beam: Beam  # the beam before the step
+    rows: Integers  # the rows of the ended hypotheses in the beam
+    log_probabilities: Floats  # log P of each ended hypothesis, including EOS
+    attention: Tensor | None  # (N, S) the attention weights from the step that predicted EOS, for all rows of the beam
 
     def weights(self, row: int) -> Tensor:
-        """Return the attention weights of one hypothesis, EOS included, (T, S).
+        """Return the attention weights of one hypothesis, including EOS, (T, S).
 
-        The search must have kept attention weights.
+        This method is only available if the search keeps attention weights.
         """
         assert self.attention is not None
         return torch.stack([*self.beam.weights(row), self.attention[row]])
@@ -118,8 +119,8 @@ class BeamStep:
     """The result of extending a beam by one token."""
 
     beam: Beam
-    ended: Ended | None  # None: no hypothesis ended
-    margins: Scores | None  # (B,) the margin in log P of the closest decision of each sentence; None: not measured
+    ended: Ended | None  # None if no hypothesis ended
+    margins: Scores | None  # (B,) the margin of the closest decision of each sentence, in log P; None if not measured
 
 
 def extend_beam(
@@ -133,8 +134,9 @@ def extend_beam(
 ) -> BeamStep:
     """Extend every hypothesis by every candidate token and keep the best extensions.
 
-    An extension by EOS ends its hypothesis if it is among the `width` best extensions of its sentence. The `width` best
-    extensions by other tokens form the new beam. If a sentence has fewer, its remaining slots have log P = −∞.
+    A hypothesis ends if its extension by EOS is among the `width` best extensions of the sentence. The `width` best
+    extensions by other tokens form the new beam. If a sentence has fewer such extensions, log P is −∞ in the unused
+    slots.
 
     Args:
         beam: K hypotheses for each sentence.
@@ -142,11 +144,12 @@ def extend_beam(
             The scores are overwritten.
         candidates: the candidate tokens in the columns of `scores`, (sentences of the batch, W).
         width: the maximum number of hypotheses per sentence in the new beam.
-        attention: the attention weights (N, S) with which the scores were computed; None if they need not be kept.
+        attention: the attention weights (N, S) from the step that computed the scores. None if the search does not keep
+            attention weights.
         margins: whether to measure the margins of the decisions.
     """
-    # Log P is taken relative to the best hypothesis of the sentence. It then stays small at any length, so float32 is
-    # precise enough to distinguish the sums.
+    # Subtract log P of the sentence's best hypothesis. The differences stay small at any length, so float32 is precise
+    # enough to distinguish the sums.
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
     ends, others, places = select_extensions(scores, ahead, width + int(margins))
@@ -173,9 +176,10 @@ def extend_beam(
 
 
 def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
-    """Find the extensions by EOS that are among the `width` best of their sentence, as a mask (B, K).
+    """Return a mask (B, K) of the hypotheses that end.
 
-    Return None if there are none, as in most steps.
+    A hypothesis ends if its extension by EOS is among the `width` best extensions of the sentence. Return None if no
+    hypothesis ends, which is so in most steps.
     """
     if not np.count_nonzero(ends > others[:, width - 1, None]):
         return None
@@ -186,9 +190,9 @@ def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
 
 
 def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """Compute the margin in log P of each sentence's closest decision, (B,); ∞ or NaN if there was nothing to decide.
+    """Compute the margin of each sentence's closest decision, in log P, (B,). It is ∞ or NaN without a decision.
 
-    There are three decisions: which extensions by other tokens than EOS are kept, which extensions by EOS end their
+    There are three decisions: which extensions by other tokens than EOS are kept, which extensions by EOS end a
     hypothesis, and which extensions by EOS are dropped.
     """
     margins: Scores = others[:, width - 1] - others[:, width]

@@ -1,7 +1,7 @@
-"""Constraints on the next token. They lower the scores of some tokens before the best extensions are chosen.
+"""Constraints on the next token. They lower the scores of some tokens before the search chooses the best extensions.
 
-A score of −∞ forbids a token. The loop receives the constraints in a list, so a new constraint does not change it. A
-translator's list is in nmt/translation/constraints.py.
+A score of −∞ forbids a token. The decoding loop receives a list of constraints, so a new constraint needs no change of
+the loop. nmt/translation/constraints.py defines the list for translators.
 """
 
 from collections.abc import Sequence
@@ -22,48 +22,50 @@ SentenceType = TypeVar("SentenceType", bound=Sentence, contravariant=True)
 
 
 class Rule(Protocol):
-    """A constraint that has been prepared for one batch."""
+    """A constraint in the form that is applied to one batch."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
         """Lower some of the scores in place.
 
-        The search calls this method once per step, before it extends the hypotheses. A rule may keep a state for each
-        hypothesis. To update that state, it reads `beam.origins`: row r of the beam extends row `beam.origins[r]` of
-        the beam in the previous call.
+        The search calls this method once per step, before it extends the hypotheses. A rule can keep a state for each
+        hypothesis, and update the state with `beam.origins`. The hypothesis in row r of the beam extends the hypothesis
+        in row `beam.origins[r]` of the beam in the previous call.
+
+        A rule must not raise a score. The search relies on the fact that log P never rises as a hypothesis grows. At
+        least one candidate must remain possible.
 
         Args:
             scores: log P of each candidate as the next token of each hypothesis, (B', K, W), with EOS in column 0. B'
-                is the number of sentences in the beam. A rule must not raise a score, because a search may end early
-                only if log P never rises as a hypothesis grows. At least one candidate must remain possible.
+                is the number of sentences in the beam.
             beam: the hypotheses. Row b of `scores` belongs to sentence `beam.sentences[b]` of the batch.
         """
         ...
 
 
 class Constraint(Protocol[SentenceType]):
-    """A condition on translations, such as length bounds, forbidden words, or terms that must appear.
+    """A condition that translations must meet, for example length bounds or terms that must appear.
 
-    The type of the sentences states what the constraint needs to know about a sentence: only its ids (`Sentence`), or
-    also what is asked of its translation (a subclass).
+    The type of the sentences states what a constraint reads. `Sentence` contains only the ids. A subclass also contains
+    what the request for the sentence asks for.
     """
 
     def start(self, sentences: Sequence[SentenceType], candidates: Candidates) -> Rule | None:
         """Return the rule for one batch, or None if the constraint does not affect this batch.
 
-        What the rule does to a sentence must not depend on the other sentences of the batch.
+        The effect of the rule on a sentence must not depend on the other sentences of the batch.
 
         Args:
             sentences: the batch.
-            candidates: the candidate tokens. Column c of the scores of sentence b belongs to the token
+            candidates: the candidate tokens. For sentence b, column c of the scores belongs to the token
                 `candidates.tokens[b, c]`.
         """
         ...
 
 
 class LengthBounds:
-    """The constraint that the number of tokens of a hypothesis is within the bounds in the options.
+    """The constraint that the length of a hypothesis is within the bounds in the options.
 
-    EOS does not count as a token here.
+    The length is the number of tokens, not including EOS.
     """
 
     def __init__(self, options: SearchOptions) -> None:
@@ -75,7 +77,10 @@ class LengthBounds:
 
 
 class LengthRule:
-    """Forbids EOS while a hypothesis is too short, and all tokens except EOS once it has reached its maximum length.
+    """The rule of `LengthBounds`.
+
+    It forbids EOS while a hypothesis is shorter than the minimum. When a hypothesis has reached its maximum length, the
+    rule forbids all tokens except EOS.
 
     Args:
         minimum: the minimum number of tokens of a hypothesis.
@@ -99,7 +104,7 @@ class ForbiddenTokens:
     """The constraint that some tokens of the vocabulary never appear in a translation.
 
     Args:
-        ids: the ids of these tokens.
+        ids: the ids of the forbidden tokens.
     """
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -113,10 +118,10 @@ class ForbiddenTokens:
 
 
 class ForbiddenColumns:
-    """Forbids some candidates of each sentence.
+    """The rule that forbids some candidates of each sentence.
 
     Args:
-        forbidden: a mask that is True at forbidden candidates, (B, W), or (1, W) if it is the same for all sentences.
+        forbidden: a mask that is True at forbidden candidates, (B, W), or (1, W) if all sentences share one row.
     """
 
     def __init__(self, forbidden: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The selection of the best extensions of each sentence's hypotheses, on any device."""
+"""A function that selects the best extensions of the hypotheses of each sentence, on any device."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.search.packed import kernels
 from nmt.types import Integers
 
-# On a CPU, torch.topk takes as long as twenty calls of numpy's argmax, whose speed is limited only by the memory.
+# On a CPU, torch.topk takes as long as twenty calls of numpy's argmax. Only the speed of the memory limits argmax.
 MAX_PASSES = 16
 NEVER = float("-inf")
 
@@ -16,19 +16,19 @@ Scores = NDArray[np.float32]
 
 
 def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores, Scores, Integers]:
-    """Select the extensions by EOS and the `count` best extensions by other tokens.
+    """Select all extensions by EOS, and for each sentence the `count` best extensions by other tokens.
 
     Args:
-        scores: log P of each candidate as the next token, (B, K, W), with EOS in column 0. They are overwritten.
-        ahead: log P of the hypotheses, minus log P of the best hypothesis of their sentence, (B, K).
+        scores: log P of each candidate as the next token, (B, K, W), with EOS in column 0. The tensor is overwritten.
+        ahead: log P of each hypothesis minus log P of the best hypothesis of the same sentence, (B, K).
         count: the number of extensions by other tokens than EOS to select for each sentence.
 
     Returns:
-        Three arrays. Both log P are relative to the best hypothesis of the sentence before the step.
+        Three arrays. As in `ahead`, log P of the best hypothesis of the sentence is subtracted from each log P.
 
         - log P of the extensions by EOS, (B, K)
         - log P of the best extensions by other tokens, best first, (B, count)
-        - the index of each of these extensions in the flattened (K, W) scores of its sentence, (B, count)
+        - the index of each of these best extensions in the flattened (K, W) scores of the sentence, (B, count)
 
         If a sentence has fewer extensions, the remaining columns have log P = −∞ and arbitrary indices.
     """
@@ -40,7 +40,7 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
         places = np.empty((B, count), np.int64)
         kernels.select_extensions(scores.numpy(), ahead, ends, best, places)
         return ends, best, places
-    if K > 1:  # with K = 1, each hypothesis is the best of its sentence, so `ahead` is 0
+    if K > 1:  # if K = 1, each hypothesis is the best of its sentence, and `ahead` is 0
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
     if on_cpu:
         totals = scores.numpy()

@@ -1,4 +1,4 @@
-"""The finished hypotheses of a batch. They are ranked here, and they determine when the search of a sentence ends."""
+"""The finished hypotheses of a batch. This module ranks them and decides when the search of a sentence ends."""
 
 import itertools
 from collections.abc import Callable, Hashable, Sequence
@@ -12,40 +12,41 @@ from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
 from nmt.types import Integers
 
-# To remove finished sentences from the batch, the whole state of the scorer is copied. So they are removed only when
-# they are at least this fraction of the batch.
+# Removing finished sentences from the batch copies the whole state of the scorer. Finished sentences are therefore
+# removed only when they are at least this fraction of the batch.
 LEAVING_FRACTION = 1 / 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hypothesis:
-    """A finished translation, in ids."""
+    """A finished translation of a sentence, as token ids."""
 
     ids: list[int]
     """The tokens of the translation, without BOS and EOS."""
     log_probability: float
-    """Log P of the translation, EOS included."""
+    """Log P of the translation, including EOS."""
     score: float
-    """The score by which hypotheses are ranked. The rerankers compute it from log P, such as log P / length^α."""
+    """The score that ranks the hypothesis. The rerankers compute it from log P, for example as log P / length^α."""
     attention: Tensor | None
-    """The attention weights of each token of the translation and of EOS over the source tokens, (len(ids) + 1, S). None
-    unless the options ask for attention."""
+    """The attention weights over the source tokens, (len(ids) + 1, S). Each token of the translation has a row, and the
+    last row belongs to EOS. None unless the options ask for attention."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The last token of a finished hypothesis. The earlier tokens are collected from the beams only when needed."""
+    """A finished hypothesis, stored as a row of `Ended`. Its tokens are collected from the beams only when needed."""
 
     log_probability: float
     source_length: int
     row: int
     ended: Ended
     key: Hashable = None
-    """Equal for hypotheses of which an n-best list holds only the best. None: different from all others."""
+    """The identity of the hypothesis. An n-best list contains only the best of several hypotheses with equal keys. None
+    means that the hypothesis is different from all others."""
 
     @property
     def length(self) -> int:
-        """The number of tokens of the hypothesis, EOS counted."""
+        """The number of tokens of the hypothesis, including EOS."""
         return self.ended.beam.length + 1
 
     def tokens(self) -> list[int]:
@@ -59,11 +60,12 @@ class Finished:
     """The finished hypotheses of each sentence of a batch.
 
     Args:
-        lengths: the number of tokens of each source sentence, EOS counted.
+        lengths: the number of tokens of each source sentence, including EOS.
         options: the options of the search.
         rerankers: the steps that turn log P of a hypothesis into its score, in the order in which they are applied.
-        identify: returns equal values for hypotheses of a sentence, given by the index of the sentence and the ids, of
-            which an n-best list holds only the best. By default all hypotheses are different.
+        identify: a function that takes the index of a sentence and the ids of a hypothesis. If it returns equal values
+            for several hypotheses of a sentence, an n-best list contains only the best of them. By default, all
+            hypotheses are different.
     """
 
     def __init__(
@@ -80,12 +82,12 @@ class Finished:
         self.needs_attention = options.attention or any(reranker.needs_attention for reranker in rerankers)
         self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # (score, end) of each hypothesis
         self._margins = np.full(len(lengths), np.inf)
-        # A live hypothesis is dropped unless its log P exceeds this bar of its sentence. −∞ keeps all hypotheses, and ∞
-        # means that the sentence is done.
+        # Each sentence has a bar. A live hypothesis is dropped unless its log P exceeds the bar of its sentence. −∞
+        # keeps all hypotheses, and ∞ means that the sentence is done.
         self._bars = np.full(len(lengths), -np.inf)
 
     def add(self, step: BeamStep) -> None:
-        """Record the hypotheses that ended at one step, and the margins of the step. Skip sentences that are done."""
+        """Record the hypotheses that ended at one step, and the margins of the step. Ignore sentences that are done."""
         if step.margins is not None:
             sentences = step.beam.sentences
             open_margins = np.where(self._bars[sentences] < np.inf, step.margins, np.inf)
@@ -116,9 +118,10 @@ class Finished:
     def _compute_bar(self, sentence: int) -> float:
         """Compute the log P that a live hypothesis of a sentence must exceed.
 
-        A live hypothesis is worth extending only if it may still enter the n-best list. Log P only falls as a
-        hypothesis grows, and the length is limited, so the rerankers can bound the score of every extension. Unless the
-        search is exact, a sentence is done as soon as `beam` hypotheses have finished and the list is full.
+        A live hypothesis is worth extending only if it can still enter the n-best list. Log P never rises as a
+        hypothesis grows, and the length is limited. The rerankers can therefore bound the score of every extension.
+        Unless the search is exact, a sentence is done as soon as `beam` hypotheses have finished and the n-best list is
+        full.
         """
         found, nbest = self._ends[sentence], self.options.nbest
         if len(found) < nbest or len(best := find_distinct(ranked := self._ranked(sentence), nbest)) < nbest:
@@ -132,10 +135,10 @@ class Finished:
         return worst
 
     def select_remaining(self, beam: Beam) -> Integers | None:
-        """Return the indices in the beam of the sentences with which the search continues. None means all sentences.
+        """Select the sentences with which the search continues. Return their indices in the beam, or None for all.
 
-        A sentence is done if no live hypothesis exceeds its bar, or if log P is NaN. A sentence that is done may remain
-        in the beam for some steps, and its hypotheses are then ignored.
+        A sentence is done if log P of no live hypothesis exceeds the bar, or if log P is NaN. A sentence that is done
+        can remain in the beam for some steps. The hypotheses of such a sentence are ignored.
         """
         wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]
         count, B = np.count_nonzero(wanted), len(wanted)
@@ -151,7 +154,7 @@ class Finished:
     def best(self, sentence: int) -> list[Hypothesis]:
         """Return the `options.nbest` best hypotheses of a sentence, best first. Equal scores are ordered by ids.
 
-        Of hypotheses that `identify` considers equal, only the best is returned.
+        If `identify` returns equal values for several hypotheses, the result contains only the best of them.
         """
         ranked = self._ranked(sentence)
         return [
@@ -165,7 +168,7 @@ class Finished:
         ]
 
     def margin(self, sentence: int) -> float:
-        """Return the margin of the closest decision that led to the result of `best`, in nats of log P."""
+        """Return the margin of the closest decision on which the result of `best` depends, in nats of log P."""
         ranked = self._ranked(sentence)
         considered = find_distinct(ranked, self.options.nbest + 1)
         scores = [score for score, _ in ranked[: considered[-1] + 1]]
@@ -181,7 +184,7 @@ class Finished:
 
 
 def find_distinct(ranked: Sequence[tuple[float, End]], count: int) -> list[int]:
-    """Return the positions of the first `count` hypotheses that are not equal to an earlier one."""
+    """Return the positions of the first `count` different hypotheses. Hypotheses with equal keys are not different."""
     known: set[Hashable] = set()
     positions: list[int] = []
     for position, (_, end) in enumerate(ranked):

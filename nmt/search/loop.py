@@ -1,4 +1,7 @@
-"""The decoding loop: score, constrain, extend, until every sentence is done."""
+"""The decoding loop. Each step scores the candidates, applies constraints, and extends the hypotheses.
+
+The loop ends when every sentence is done.
+"""
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
@@ -27,7 +30,7 @@ class Strategy(Protocol):
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
-        """Extend the hypotheses by one token. `nmt.search.beam.extend_beam` describes the arguments."""
+        """Extend the hypotheses by one token. See `nmt.search.beam.extend_beam` for the arguments."""
         ...
 
     def restart(self, sentence: int) -> Self:
@@ -61,25 +64,24 @@ def decode(
     strategy: Strategy | None = None,
     identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
 ) -> list[list[Hypothesis]]:
-    """Search the n best translations of each sentence, best first.
+    """Search the n best translations of each sentence. Return them for each sentence, best first.
 
-    The result for a sentence does not depend on the other sentences of the batch, although log P of a hypothesis does:
-    it varies a little with the shape of the batch (`Scorer.tolerance`). This variation can reverse a close decision
-    between two hypotheses and so change a translation. Rounding the scores does not help, because two nearly equal
-    scores can still be rounded to different values. So the search records the margin of the closest decision of each
-    sentence. If the margin is smaller than the tolerance, the sentence is searched again in a batch with no other
-    sentence.
+    The result for a sentence does not depend on the other sentences of the batch. This takes some care, because log P
+    of a hypothesis varies a little with the shape of the batch (`Scorer.tolerance`). The variation can reverse a close
+    decision between two hypotheses, and thereby change a translation. Rounding the scores does not help, because two
+    nearly equal scores can still be rounded to different values. Instead, the search records the margin of the closest
+    decision of each sentence. If the margin is smaller than the tolerance, the sentence is searched again alone.
 
     Args:
         scorer: a model or an ensemble.
         sentences: the batch.
         options: the options of the search.
-        constraints: conditions on the translations, in addition to the length bounds in the options.
-        shortlist: selects the target tokens that are considered for a sentence. By default all tokens are considered.
+        constraints: conditions that translations must meet, in addition to the length bounds in the options.
+        shortlist: limits the target tokens that a translation may contain. By default, all tokens are allowed.
         strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
-        identify: returns equal values for hypotheses of a sentence of which an n-best list holds only the best, for
-            example their text. It takes the sentence and the ids of a hypothesis. The search continues until the list
-            is full. By default, all hypotheses are different.
+        identify: a function that takes a sentence and the ids of a hypothesis, and returns for example the text of the
+            hypothesis. If it returns equal values for several hypotheses of a sentence, an n-best list contains only
+            the best of them, and the search continues until the list is full. By default, all hypotheses are different.
 
     Raises:
         ModelError: a probability from the scorer is NaN.
@@ -98,7 +100,7 @@ def decode(
 
 
 @torch.inference_mode()
-@np.errstate(invalid="ignore")  # −∞ − −∞, the difference between two impossible hypotheses; it is never used
+@np.errstate(invalid="ignore")  # the difference −∞ − −∞ of two impossible hypotheses is NaN, but it is never used
 def decode_batch(
     scorer: Scorer[Any],
     sentences: Sequence[AnySentence],
@@ -130,7 +132,7 @@ def decode_batch(
         step = strategy.extend(beam, scores, columns, attention, margins=len(sentences) > 1)
         finished.add(step)
         remaining = finished.select_remaining(step.beam)
-        # The scorer's state follows the beam. If no row has moved, it stays the same object.
+        # Reorder the scorer's state like the beam, unless no row has moved.
         if remaining is None:
             beam = step.beam
             if beam.moved:

@@ -1,6 +1,6 @@
 """Options of search and sampling.
 
-The commands read the default, the bounds and the meaning of each option from its field. The first sentence of a field's
+Each option is a field with a default, bounds and a docstring, which the commands read. The first sentence of the
 docstring is the help text of the option.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from nmt.config.fields import Range, range_faults
 from nmt.errors import ConfigError
 
-MAX_ROWS = 1000  # hypotheses of a sentence; more would need gigabytes for its scores of the vocabulary
+MAX_ROWS = 1000  # the maximum number of hypotheses per sentence; with more, scores of the vocabulary need gigabytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,25 +24,27 @@ class SearchOptions:
     beam: Annotated[int, Range(1, MAX_ROWS)] = 5
     """Number of hypotheses kept for each sentence; 1 is greedy search."""
     nbest: Annotated[int, Range(1, MAX_ROWS)] = 1
-    """Number of translations returned for each sentence, at most `beam`. Their texts differ. Of hypotheses with the
-    same text, only the best is returned, and the search of a sentence continues until it has found enough."""
+    """Number of translations returned for each sentence, at most `beam`. Their texts differ: if several
+    hypotheses have the same text, only the best is returned. The search of a sentence continues until enough different
+    texts have been found."""
     length_penalty: Annotated[float, Range(0, 10)] = 1.0
-    """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. 0 ranks by
-    log P, and 1 ranks by the mean log P of a token. EOS counts in the length."""
+    """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. With 0,
+    translations are ranked by log P. With 1, they are ranked by the mean log P of a token. The length includes EOS."""
     coverage_penalty: Annotated[float, Range(0, 1000)] = 0.0
-    """Weight β of a penalty for source tokens with little attention; 0 is off. The score of a finished hypothesis is
-    changed by β Σ_s log min(Σ_t a_ts, 1), where a_ts is the attention weight of target token t on source token s (Wu et
-    al. 2016, eq. 14)."""
+    """Weight β of a penalty for source tokens with little attention; 0 is off. The penalty adds
+    β Σ_s log min(Σ_t a_ts, 1) to the score of a finished hypothesis, where a_ts is the attention weight of target token
+    t on source token s (Wu et al. 2016, eq. 14)."""
     min_length: Annotated[int, Range(0, 10_000)] = 1
     """Minimum number of tokens of a translation; 0 allows empty translations."""
     max_length_factor: Annotated[float, Range(0, 1000)] = 2.0
-    """A translation has at most F · source tokens + E tokens. EOS of the source counts. E is `max_length_extra`."""
+    """A translation has at most F · source tokens + E tokens. F is `max_length_factor`, and E is
+    `max_length_extra`. The source tokens include EOS."""
     max_length_extra: Annotated[int, Range(0, 10_000)] = 10
     """The constant E in the maximum length of a translation, F · source tokens + E. F is `max_length_factor`."""
     exact: bool = False
-    """Search until no unfinished hypothesis can score better than the hypotheses returned. By default the search of a
-    sentence ends as soon as `beam` hypotheses have finished. With a length_penalty near 1, this is much faster and the
-    translations are hardly ever worse."""
+    """Search until no unfinished hypothesis can score better than the hypotheses returned. By default, the search of a
+    sentence ends as soon as `beam` hypotheses have finished. If `length_penalty` is near 1, the default is much faster,
+    and its translations are hardly ever worse."""
     attention: bool = False
     """Keep the attention weights of each hypothesis."""
 
@@ -59,10 +61,12 @@ class SearchOptions:
         return self.beam
 
     def max_length(self, source_length: int) -> int:
-        """Return the maximum number of tokens of a hypothesis, EOS not counted.
+        """Return the maximum number of tokens of a hypothesis, not including EOS.
 
-        `source_length` is the number of tokens of the source sentence, EOS counted. The maximum depends on nothing else
-        in the batch, so that a sentence has the same translation in every batch.
+        The maximum does not depend on the rest of the batch, so a sentence has the same translation in every batch.
+
+        Args:
+            source_length: the number of tokens of the source sentence, including EOS.
         """
         return max(1, self.min_length, int(self.max_length_factor * source_length) + self.max_length_extra)
 
@@ -76,7 +80,7 @@ class SampleOptions:
     """
 
     samples: Annotated[int, Range(1, 10 * MAX_ROWS)] = 1
-    """Number of translations drawn for each sentence. Draws are independent, so two may give the same translation."""
+    """Number of translations drawn for each sentence. The draws are independent, so two translations can be equal."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed of the random generators."""
     temperature: Annotated[float, Range(0, 1000)] = 1.0
@@ -87,9 +91,9 @@ class SampleOptions:
     top_k: Annotated[int | None, Range(1, 2**31 - 1)] = None
     """Draw among the K most probable tokens; by default among all."""
     within: SearchOptions = SearchOptions(beam=1)
-    """The bounds of the length, the score, and whether to keep attention weights.
+    """The bounds of the length, the options of the score, and whether to keep attention weights.
 
-    The temperature does not affect log P and the score of a sample.
+    The temperature affects neither log P nor the score of a sample.
     """
 
     def __post_init__(self) -> None:

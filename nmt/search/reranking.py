@@ -1,7 +1,8 @@
-"""Rerankers, which compute the score by which finished hypotheses are ranked. A higher score is better.
+"""Rerankers, which compute the scores that rank finished hypotheses. A higher score is better.
 
-The score of a hypothesis begins as its log P, and each reranker in a list changes the score in turn. To add a reranker,
-write a class in this module and let `build_rerankers` add it to its list. The decoding loop does not change.
+The initial score of a hypothesis is log P. Each reranker in a list then changes the score in turn. To add a reranker,
+write a class in this module, and add an instance of the class to the list in `build_rerankers`. The decoding loop needs
+no change.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ from nmt.search.options import SearchOptions
 
 
 class Scored(Protocol):
-    """The view of a finished hypothesis that rerankers get."""
+    """What rerankers can read of a finished hypothesis."""
 
     @property
     def length(self) -> int:
-        """The number of tokens, EOS counted."""
+        """The number of tokens, including EOS."""
         ...
 
     def tokens(self) -> list[int]:
@@ -26,40 +27,41 @@ class Scored(Protocol):
         ...
 
     def attention(self) -> Tensor:
-        """Return the attention weights, (length, S), EOS included on both sides.
+        """Return the attention weights, (length, S), including EOS of the source and EOS of the target.
 
-        Only a reranker with `needs_attention` may call this method.
+        Only rerankers with `needs_attention` can call this method.
         """
         ...
 
 
 class Reranker(Protocol):
-    """One step of the computation that turns log P of a finished hypothesis into its score."""
+    """One step of the computation of a finished hypothesis's score from log P."""
 
     needs_attention: bool
-    """Whether `rescore` reads attention weights. If it does, the search keeps them."""
+    """Whether `rescore` reads attention weights. If True, the search keeps attention weights."""
 
     def rescore(self, score: float, hypothesis: Scored) -> float:
-        """Return the new score of a hypothesis, computed from the score before this step."""
+        """Return the new score of a hypothesis. `score` is the score before this step."""
         ...
 
     def lower_bound(self, score: float, length: int) -> float:
-        """Return the least input with which `rescore` may return `score` for a hypothesis of at most `length` tokens.
+        """Return a lower bound of the input that `rescore` needs in order to return at least `score`.
 
-        The search drops live hypotheses below this bound. A bound of −∞ is always correct, and drops no hypothesis.
+        The bound must hold for all hypotheses of at most `length` tokens. The search drops live hypotheses below the
+        bound. −∞ is always a correct bound, with which the search drops no hypothesis.
         """
         ...
 
     def tolerance(self, source_length: int) -> float:
-        """Return how much this step adds to the rounding error of a score, as a multiple of `Scorer.tolerance`.
+        """Return how much this step adds to the rounding error of a score.
 
-        `Scorer.tolerance` is the rounding error of log P.
+        The unit is `Scorer.tolerance`, which is the rounding error of log P.
         """
         ...
 
 
 class LengthNormalization:
-    """Divides the score by length^α (Jean et al. 2015). EOS counts in the length."""
+    """Divides the score by length^α (Jean et al. 2015). The length includes EOS."""
 
     needs_attention = False
 
@@ -72,15 +74,15 @@ class LengthNormalization:
     def lower_bound(self, score: float, length: int) -> float:
         return score * float(length**self.exponent)
 
-    def tolerance(self, source_length: int) -> float:  # noqa: ARG002 - division by at least 1
+    def tolerance(self, source_length: int) -> float:  # noqa: ARG002 - division by 1 or more adds no error
         return 0.0
 
 
 class CoveragePenalty:
     """Lowers the score for each source token s with little attention (Wu et al. 2016, eq. 14).
 
-    With the attention weight a_ts of target token t on source token s, the new score is
-    score + β Σ_s log min(Σ_t a_ts, 1).
+    The new score is score + β Σ_s log min(Σ_t a_ts, 1), where a_ts is the attention weight of target token t on source
+    token s.
     """
 
     needs_attention = True
@@ -90,14 +92,14 @@ class CoveragePenalty:
 
     def rescore(self, score: float, hypothesis: Scored) -> float:
         attention = hypothesis.attention()
-        smallest = torch.finfo(attention.dtype).tiny  # without attention, a token has a large but finite penalty
+        smallest = torch.finfo(attention.dtype).tiny  # keeps the penalty of a token without attention finite
         return score + self.weight * float(attention.sum(dim=0).clamp(smallest, 1.0).log().sum())
 
     def lower_bound(self, score: float, length: int) -> float:  # noqa: ARG002 - the penalty never raises a score
         return score
 
     def tolerance(self, source_length: int) -> float:
-        return self.weight * source_length  # the logarithm of each sum varies as much as log P
+        return self.weight * source_length  # the logarithm of each sum has about the same error as log P
 
 
 def build_rerankers(options: SearchOptions) -> Sequence[Reranker]:

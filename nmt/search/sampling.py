@@ -1,6 +1,6 @@
-"""Sampling: translations drawn at random from the model's distribution.
+"""Sampling, which draws translations at random from the model's distribution.
 
-Sampled translations are used for back-translation, for example (Edunov et al. 2018).
+Back-translation, for example, uses sampled translations (Edunov et al. 2018).
 
 Ancestral sampling draws each token from P(token | previous tokens). The Gumbel-max trick draws from a distribution by
 choosing the best of randomly perturbed scores (Gumbel 1954; Maddison et al. 2014, section 2). If the G_j are drawn from
@@ -9,9 +9,9 @@ the standard Gumbel distribution and T is the temperature, then
     argmax_j (log P_j + T · G_j)  has the distribution  P^(1/T) / Σ P^(1/T).
 
 Sampling therefore uses the decoding loop of beam search. As in beam search, a sentence with a close decision is decoded
-again alone (`decode`). This happens once in tens of thousands of draws. If a uniform random number were compared with
-cumulative probabilities instead, close decisions would be far more frequent, because the cumulative probabilities of
-thousands of improbable tokens are nearly equal.
+again alone (`decode`). One in tens of thousands of draws is such a decision. The usual alternative is to compare a
+uniform random number with cumulative probabilities. Close decisions would then be far more frequent, because the
+cumulative probabilities of thousands of improbable tokens are nearly equal.
 """
 
 from collections.abc import Sequence
@@ -45,8 +45,8 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """Draw `options.samples` translations of each sentence at random.
 
-    A sample depends only on the seed, the index of the sample, the ids of the sentence and the model. So a sentence has
-    the same samples in every batch, and its first sample does not depend on the number of samples.
+    A sample depends only on the seed, the index of the sample, the ids of the sentence and the model. A sentence
+    therefore has the same samples in every batch. Its first sample does not depend on the number of samples.
 
     See `decode` for the other arguments and the errors.
     """
@@ -60,11 +60,11 @@ def sample(
 
 
 class GumbelSampling:
-    """A decoding strategy that extends each hypothesis by a token drawn at random. Each sentence has one hypothesis.
+    """The decoding strategy that extends each hypothesis by a random token. Each sentence has one hypothesis.
 
     Args:
-        seeds: the seed of the random generator of each sentence.
-        options: the temperature and `top_k`.
+        seeds: the seed of each sentence's random generator.
+        options: the options of sampling. This class reads the temperature and `top_k`.
     """
 
     def __init__(self, seeds: Sequence[Seed], options: SampleOptions) -> None:
@@ -83,7 +83,8 @@ class GumbelSampling:
         gaps = _forbid_all_but_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)
         if margins:
-            # How far the best is ahead of the second best. `perturbed` is not needed any more, so it is overwritten.
+            # Compute the difference between the best and the second best. `perturbed` is no longer needed, and is
+            # overwritten.
             best = perturbed[rows, columns]
             perturbed[rows, columns] = NEVER
             np.fmin(gaps, best - perturbed.max(axis=1), out=gaps)
@@ -108,8 +109,8 @@ class GumbelSampling:
     def _draw_gumbel(self, sentences: Integers, tokens: Integers) -> Floats:
         """Draw a number from the standard Gumbel distribution for each candidate, (B, W).
 
-        The numbers are −log x, with x from the exponential distribution. The generator of a sentence draws no numbers
-        for columns that only pad the row, so the samples of a sentence do not depend on the rest of the batch.
+        Each number is −log x, where x is drawn from the exponential distribution. The generator of a sentence draws no
+        numbers for the padding of its row. The samples of a sentence therefore do not depend on the rest of the batch.
         """
         exponential = np.ones(tokens.shape)
         counts = 1 + np.count_nonzero(tokens != EOS, axis=1)
@@ -120,9 +121,10 @@ class GumbelSampling:
 
 
 def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
-    """Forbid all but the `count` most probable candidates of each row of `perturbed` (B, W), in place.
+    """Allow only the `count` most probable candidates in each row. Set the others to −∞ in `perturbed` (B, W).
 
-    Return the difference in log P between the last candidate that is allowed and the first that is not, (B,).
+    Return the difference in log P between the least probable allowed candidate and the most probable forbidden one,
+    (B,).
     """
     outside = log_p.shape[1] - (count or log_p.shape[1])
     if outside <= 0:

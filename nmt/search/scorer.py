@@ -1,7 +1,8 @@
-"""Scorers: the interface through which search uses a model. A scorer predicts the probability of each next token.
+"""Scorers, through which search uses a model. A scorer predicts the probabilities of the next tokens.
 
-`ModelScorer` computes with one PyTorch network, `EnsembleScorer` combines several scorers, and `Engine` in
-nmt/search/packed/engine.py computes faster on a CPU.
+- `ModelScorer` computes with one PyTorch network.
+- `EnsembleScorer` combines several scorers.
+- `Engine` in nmt/search/packed/engine.py computes faster on a CPU.
 """
 
 import functools
@@ -22,14 +23,15 @@ from nmt.types import EOS
 
 
 class ScorerState(Protocol):
-    """The state of B sentences and their N = B·K hypotheses. Row b·K + k is hypothesis k of sentence b."""
+    """The state of B sentences and their N = B·K hypotheses. Row b·K + k belongs to hypothesis k of sentence b."""
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> Self:
-        """Return the state of some hypotheses, in a new order.
+        """Return a new state that consists of selected hypotheses of this state.
 
         Args:
-            rows: the row in this state of each hypothesis of the new state, int64. A row may be repeated.
-            sentences: the indices in this state of the sentences of the new state, int64; None keeps all.
+            rows: the selected hypotheses, as rows of this state, in the order of the new state, int64. A row can occur
+                several times.
+            sentences: the sentences of the new state, as indices in this state, int64. None keeps all sentences.
         """
         ...
 
@@ -42,14 +44,14 @@ class Prediction:
     """The probabilities of the next token of each hypothesis."""
 
     log_probabilities: Tensor
-    """Log P of each candidate as the next token, normalized over the candidates, (N, W) float32, contiguous. The caller
-    may overwrite this tensor. The next step invalidates it."""
+    """Log P of each candidate as the next token, (N, W) float32, contiguous. The probabilities of the candidates sum to
+    1. The caller may overwrite this tensor, and the next step of the scorer may overwrite it, too."""
     attention: Tensor
-    """The attention weights over the source tokens, (N, S). Later steps do not change this tensor."""
+    """The attention weights over the source tokens, (N, S). Later steps of the scorer do not change this tensor."""
 
 
 class Scorer(Protocol[State]):
-    """The interface through which search uses a model."""
+    """The interface that search uses to compute with a model."""
 
     @property
     def target_size(self) -> int:
@@ -63,21 +65,29 @@ class Scorer(Protocol[State]):
 
     @property
     def tolerance(self) -> float:
-        """The largest difference of log P of one hypothesis between two batches, in nats."""
+        """The rounding error of log P in nats: how much log P of a hypothesis can differ between two batches."""
         ...
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> State:
-        """Encode the source sentences. Return a state in which each sentence has one empty hypothesis, so that N = B.
+        """Encode the source sentences. In the state that is returned, each sentence has one empty hypothesis (N = B).
 
         Args:
             source: the ids of each sentence, EOS last, (B, S).
-            lengths: the number of ids of each sentence, EOS counted, (B,).
-            candidates: the tokens whose probabilities `step` predicts.
+            lengths: the number of ids of each sentence, including EOS, (B,).
+            candidates: the tokens for which `step` predicts probabilities.
         """
         ...
 
     def step(self, tokens: Tensor, state: State) -> tuple[Prediction, State]:
-        """Append a token to each hypothesis and predict the next tokens. In the first step, `tokens` (N,) are BOS."""
+        """Append a token to each hypothesis and predict the next tokens.
+
+        Args:
+            tokens: the token to append to each hypothesis, (N,). In the first step, all tokens are BOS.
+            state: the state before the step.
+
+        Returns:
+            The prediction, and the state after the step.
+        """
         ...
 
 
@@ -85,17 +95,17 @@ class Scorer(Protocol[State]):
 class CandidateSoftmax:
     """The output layer of a network, restricted to the candidates of a batch."""
 
-    union: CandidateUnion  # of U tokens, the candidates of any sentence of the batch
+    union: CandidateUnion  # the U tokens that are candidates of at least one sentence of the batch
     weight: Tensor  # (U, H), or (U, E) if the network projects its vectors to the embedding size
     bias: Tensor  # (U,)
-    columns: Tensor | None  # (B, S) the candidate column of each source token, if the output layer copies tokens
+    columns: Tensor | None  # (B, S) the column of each source token; None unless the output layer copies tokens
 
     @staticmethod
     def of(network: Seq2Seq, candidates: Candidates, source: Tensor) -> "CandidateSoftmax":
         union = candidates.union()
         weight, bias, tokens = network.output.weight, network.output.bias, union.tokens
         columns = candidates.columns(source) if network.output.copies else None
-        # The whole vocabulary begins with EOS, since the special tokens before it are never candidates.
+        # If all tokens are candidates, the union begins with EOS. The special tokens before EOS are never candidates.
         if len(tokens) == network.target_size - EOS:
             return CandidateSoftmax(union=union, weight=weight[EOS:], bias=bias[EOS:], columns=columns)
         own = {"weight": weight.index_select(0, tokens), "bias": bias.index_select(0, tokens)}
@@ -106,14 +116,14 @@ class CandidateSoftmax:
         return replace(self, union=self.union.select(sentences), columns=columns)
 
     def readout(self, step: Step) -> Readout:
-        """Return the input of the output layer, from the decoder's step for N hypotheses."""
+        """Compute what the output layer receives. The argument is the result of one decoder step for N hypotheses."""
         columns = self.columns
         if columns is not None:
             columns = columns.repeat_interleave(len(step.vectors) // len(columns), dim=0)
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Compute log P of each candidate, (N, W), from the decoder's vectors, (N, H) or (N, E)."""
+        """Compute log P of each candidate, (N, W), from the vectors of the decoder, (N, H) or (N, E)."""
         logits = F.linear(vectors, self.weight, self.bias).float()
         return self.union.distribute(logits).log_softmax(dim=-1)
 
@@ -136,8 +146,8 @@ class ModelState:
 class ModelScorer:
     """A scorer that computes with one PyTorch network."""
 
-    # The rounding error of a row of a matrix product depends on the shape of the batch. In 500 sentences of a trained
-    # model, log P of a hypothesis differs by 2e-6 on average and by at most 1e-5.
+    # The rounding error in a row of a matrix product depends on the shape of the batch. For 500 sentences and a trained
+    # model, log P of a hypothesis differed by 2e-6 on average and by at most 1e-5.
     tolerance = 2e-5
 
     def __init__(self, network: Seq2Seq) -> None:
@@ -163,7 +173,7 @@ class ModelScorer:
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleState:
-    """The state of an `EnsembleScorer`, which consists of the states of its members."""
+    """The state of an `EnsembleScorer`, which contains the state of each member of the ensemble."""
 
     members: tuple[Any, ...]
 
@@ -184,7 +194,7 @@ class EnsembleScorer:
 
     @property
     def tolerance(self) -> float:
-        """The largest tolerance of all members. It may change with torch's number of threads (`Engine.tolerance`)."""
+        """The largest tolerance of all members. It can depend on torch's number of threads (see `Engine.tolerance`)."""
         return max(member.tolerance for member in self.members)
 
     def start(self, source: Tensor, lengths: Tensor, candidates: Candidates) -> EnsembleState:
@@ -193,7 +203,7 @@ class EnsembleScorer:
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Prediction, EnsembleState]:
         steps = [member.step(tokens, inner) for member, inner in zip(self.members, state.members, strict=True)]
         predictions = [prediction for prediction, _ in steps]
-        # Add probabilities in the logarithmic domain, because small ones would underflow.
+        # Add the probabilities as logarithms, because small probabilities would underflow.
         summed = functools.reduce(torch.logaddexp, (prediction.log_probabilities for prediction in predictions))
         mean = Prediction(
             log_probabilities=summed - math.log(len(predictions)),

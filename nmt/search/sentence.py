@@ -1,4 +1,4 @@
-"""The input of a search, which is one record for each sentence."""
+"""The input of a search: one record for each sentence."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,8 +8,8 @@ from typing import TypeVar
 class Sentence:
     """One sentence to translate.
 
-    Search reads only the ids. A subclass may carry what is asked of the translation of this sentence, for constraints
-    to read.
+    The search reads only the ids. A subclass can have more fields, which constraints read: what the request for this
+    sentence asks for.
     """
 
     source: tuple[int, ...]
