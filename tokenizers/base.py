@@ -21,15 +21,15 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer(Protocol):
-    """A tokenizer, which converts text to ids and ids to text.
+    """The interface of a tokenizer. A tokenizer converts text to ids and ids to text.
 
-    Every vocabulary begins with the ids PAD, UNK, BOS and EOS of nmt/types.py. Tokenizers derive from this class, which
+    Every vocabulary begins with the ids PAD, UNK, BOS and EOS of nmt/types.py. Tokenizers derive from this class. It
     implements the methods that most tokenizers share.
     """
 
     @property
     def ending(self) -> str:
-        """The file name extension of the file that `save` writes, with the dot."""
+        """The extension, with the dot, of the file that `save` writes."""
 
     @property
     def size(self) -> int:
@@ -37,11 +37,11 @@ class Tokenizer(Protocol):
 
     @property
     def producible(self) -> NDArray[np.bool_]:
-        """The mask of the ids that a translation may contain: EOS and all ids after EOS, except tags. Shape (size,)."""
+        """The mask of the ids that a translation can contain: EOS and all ids after EOS, except tags. Shape (size,)."""
         return np.arange(self.size) >= EOS
 
     def encode_tags(self, tags: Sequence[str]) -> list[int]:
-        """Return the ids of tags, which precede the ids of a source text. Raises KeyError: a tag is unknown."""
+        """Return the ids of tags. They precede the ids of a source text. Raises KeyError: a tag is unknown."""
         if tags:
             raise KeyError(tags[0])
         return []
@@ -50,10 +50,10 @@ class Tokenizer(Protocol):
         """Return the ids of one line of text, without BOS and EOS."""
 
     def encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each line as `encode` does, but faster than one call of `encode` for each line."""
+        """Return the same ids as `encode` for each line. This is faster than one call of `encode` for each line."""
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Return the ids of a random segmentation of each text, which depends only on the text and its seed.
+        """Segment each text at random and return the ids. The segmentation depends only on the text and its seed.
 
         If the tokenizer does not sample, return the same ids as `encode_lines`.
         """
@@ -62,22 +62,22 @@ class Tokenizer(Protocol):
         """Return the text of ids. PAD, BOS, EOS and tags are skipped, and UNK becomes ⁇."""
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Return the token of each id in the form in which users see it."""
+        """Return the token of each id in the form that users see."""
 
     def vocabulary(self) -> list[str]:
         """Return all tokens in the order of their ids."""
         return self.tokens(range(self.size))
 
     def save(self, path: Path) -> None:
-        """Write everything that is needed to load the tokenizer into one file."""
+        """Write the tokenizer into one file, from which it can be loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenizers:
-    """Everything that turns text of both sides into ids.
+    """The objects that convert text of both sides into ids.
 
-    A line of text is normalized first, by the normalizer of its side, and then encoded by the tokenizer of its side.
-    Tokenizers do not normalize, so that both sides can share one.
+    Each side has a normalizer and a tokenizer. A line is first normalized and then encoded. Normalization is not a part
+    of the tokenizer, so that both sides can share a tokenizer.
     """
 
     source: Tokenizer
@@ -85,7 +85,7 @@ class Tokenizers:
     """With a joint vocabulary, `source` and `target` are the same object."""
     normalizers: Normalizers = field(default_factory=Normalizers)
     truecaser: Truecaser | None = None
-    """Changes the case of source text before it is encoded, or None if case is kept."""
+    """The truecaser, which changes the case of source text before it is encoded. None leaves case unchanged."""
 
 
 def replace_surrogates(text: str) -> str:

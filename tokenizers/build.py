@@ -36,11 +36,11 @@ _MOST_BYTES = 1 << 24
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
     """Train tokenizers on the first `training_lines` pairs, or load the SentencePiece models that `config` names.
 
-    If the text does not have `vocabulary_size` different tokens, a warning names the size of the smaller vocabulary.
+    If the text yields fewer than `vocabulary_size` tokens, the vocabulary is smaller, and a warning gives its size.
 
     Args:
         config: the kind and size of the vocabulary.
-        pairs: source and target texts. They are normalized here.
+        pairs: pairs of source and target texts. This function normalizes them.
         tags: all tags of source sentences, in the order of their ids.
 
     Raises:
@@ -66,7 +66,7 @@ def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], 
 def _read(
     pairs: Iterable[tuple[str, str]], normalizers: Normalizers, learner: TruecaseLearner | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield normalized pairs, and add their sources to the learner."""
+    """Yield normalized pairs, and add each source text to the learner."""
     for source, target in pairs:
         source = normalizers.source.normalize(source)
         if learner:
@@ -78,7 +78,7 @@ def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokeniz
     if config.joint:
         joint = _train_one(config, itertools.chain.from_iterable(pairs), "the training text")
         return Tokenizers(source=joint, target=joint)
-    sides = list(pairs)  # read twice
+    sides = list(pairs)  # a list, because both sides read the pairs
     return Tokenizers(
         source=_train_one(config, [source for source, _ in sides], "the source side of the training text"),
         target=_train_one(config, [target for _, target in sides], "the target side of the training text"),
@@ -87,7 +87,7 @@ def _train(config: TokenizerConfig, pairs: Iterable[tuple[str, str]]) -> Tokeniz
 
 def _train_one(config: TokenizerConfig, lines: Iterable[str], what: str) -> Tokenizer:
     tokenizer = _CLASSES[config.kind].train(config, lines, what)
-    if tokenizer.size < config.vocabulary_size and config.kind != "characters":  # all characters are few
+    if tokenizer.size < config.vocabulary_size and config.kind != "characters":  # a text has few different characters
         logger.warning(
             "tokenizer.vocabulary_size: %s is more than %s yields; the vocabulary has %s tokens",
             f"{config.vocabulary_size:,}",
@@ -100,7 +100,7 @@ def _train_one(config: TokenizerConfig, lines: Iterable[str], what: str) -> Toke
 def _add_tags(tokenizers: Tokenizers, tags: Sequence[str]) -> Tokenizers:
     """Append tags to the source vocabulary.
 
-    A joint vocabulary has the tags on both sides, so that both sides can share embeddings.
+    With a joint vocabulary, both sides get the tags, so that they can share embeddings.
     """
     if not tags:
         return tokenizers
@@ -124,9 +124,10 @@ def add_symbols(tokenizers: Tokenizers, symbols: tuple[str, ...]) -> Tokenizers:
 
 
 def save_tokenizers(tokenizers: Tokenizers, folder: Path) -> None:
-    """Write tokenizer.ENDING into a folder, or source.ENDING and target.ENDING if the vocabulary is not joint.
+    """Write the tokenizers into a folder.
 
-    If the tokenizers come with normalizers, also write normalization.json.
+    A joint tokenizer is written to tokenizer.ENDING. Otherwise, the files are source.ENDING and target.ENDING. If there
+    are rules of normalization or a truecaser, they are written to normalization.json and truecase.json.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -164,18 +165,18 @@ def _load(config: TokenizerConfig, folder: Path) -> Tokenizers:
 
 
 def tokenizer_files(config: TokenizerConfig) -> list[str]:
-    """Return the names of the files that `save_tokenizers` writes."""
+    """Return the names of the files that `save_tokenizers` always writes. The file truecase.json is not included."""
     return [*_model_files(config), *([] if config.normalization == "none" else [NORMALIZATION])]
 
 
 def _model_files(config: TokenizerConfig) -> list[str]:
-    """Return the names of the files of the tokenizers: of the joint one, or of the source and the target."""
+    """Return the file name of the joint tokenizer, or the file names of the source and the target tokenizer."""
     ending = _CLASSES[config.kind].ending
     return [f"{name}{ending}" for name in (["tokenizer"] if config.joint else ["source", "target"])]
 
 
 def _load_table(path: Path, parse: Callable[[str], T], what: str) -> T:
-    """Read a table of a model folder. Error messages call its content `what`."""
+    """Read a table of a model folder. `what` names the content of the table in error messages."""
     try:
         return parse(read_file(path, _MOST_BYTES).decode())
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Truecasing: words in unusual case get the case in which the training text has them (Lita et al. 2003).
+"""Truecasing: words in unusual case get the case that they have in the training text (Lita et al. 2003).
 
-A model learns words in the case of its training text, and reads all other cases badly. Source text is therefore changed
-before it is tokenized, if its case is unusual: capitals, title case, or lower case throughout. Text in the usual case
-stays as it is, so a model loses nothing and needs no further tokens.
+A model learns words in the case of its training text, and translates words in any other case badly. If a source text is
+in capitals, in title case or all in lower case, its case is therefore changed before tokenization. Text in the usual
+case is not changed, so truecasing costs nothing there, and it needs no additional tokens.
 """
 
 import json
@@ -14,23 +14,23 @@ from dataclasses import dataclass, field, fields
 from typing import Self
 
 MAX_WORDS = 50_000  # the number of words in each table
-_USUAL = 0.05  # forms of a word that make at least this share of its occurrences are usual
-_ACRONYM = 3  # so are forms in capitals that occur this often
-_ODD = 0.25  # a line is in title case if a larger share of its words has an unusual form
-_ENDING, _ENDING_WORDS = 3, 5  # the length of an ending, and the number of words from which it is learned
+_USUAL = 0.05  # a form is usual if it makes up at least this share of the occurrences of its word
+_ACRONYM = 3  # a form in capitals is also usual if it occurs at least this often
+_ODD = 0.25  # a line is in title case if more than this share of its words has an unusual form
+_ENDING, _ENDING_WORDS = 3, 5  # the length of an ending, and the least number of words from which it is learned
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[^\w\s]*\s")
-_CHEROKEE = re.compile("[\u13a0-\u13ff\uab70-\uabbf]")  # is written in letters that Unicode calls upper case
+_CHEROKEE = re.compile("[\u13a0-\u13ff\uab70-\uabbf]")  # its ordinary letters are upper case in Unicode
 _DOTLESS = str.maketrans("ı", "i")
-_DOT = "\u0307"  # str.lower gives İ this combining dot
-_TURKIC = frozenset(("tr", "az", "crh", "tt"))  # i has the upper case İ, and ı has I
+_DOT = "\u0307"  # the combining dot, which str.lower adds when it converts İ
+_TURKIC = frozenset(("tr", "az", "crh", "tt"))  # in these languages, the upper case of i is İ, and that of ı is I
 
 
 def is_capitals(text: str) -> bool:
     """Return whether a text has at least two upper-case letters and no lower-case letters.
 
-    Letters without an upper-case letter of their own (ß, ª) may occur.
+    Letters that have no upper case (ß, ª) are allowed.
 
     >>> is_capitals("EIN MANN AUF DER STRAßE"), is_capitals("A B C"), is_capitals("I"), is_capitals("42")
     (True, True, False, False)
@@ -44,7 +44,7 @@ def is_capitals(text: str) -> bool:
 
 
 def write_capitals(text: str, language: str) -> str:
-    """Return the text in capitals, by the rules of its language for i and for Greek accents.
+    """Return a text in capitals. Turkic languages have special rules for i, and Greek has special rules for accents.
 
     >>> write_capitals("ısparta ili", "tr"), write_capitals("Straße", "de"), write_capitals("Ελλάδα", "el")
     ('ISPARTA İLİ', 'STRASSE', 'ΕΛΛΑΔΑ')
@@ -63,7 +63,7 @@ def write_title(word: str) -> str:
 
 
 def _fold(word: str) -> str:
-    """Return the key of a word in the tables, which is the same for all forms of the word."""
+    """Return the key of a word in the tables. All forms of a word have the same key."""
     return word.casefold().replace(_DOT, "").translate(_DOTLESS)
 
 
@@ -77,7 +77,7 @@ def _lower(word: str) -> str:
 
 
 def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
-    """Yield each word that has a case, and whether it begins a sentence."""
+    """Yield each word whose letters have case, and whether the word begins a sentence."""
     end, starts = 0, True
     for match in _WORD.finditer(line):
         between = line[end : match.start()]
@@ -92,7 +92,7 @@ def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Truecaser:
-    """Tables of the usual forms of words, and the change of text in unusual case by these tables.
+    """Changes text in unusual case with the help of tables of the usual forms of words.
 
     >>> lines = ["Ein Mann sieht die NATO.", "Die Frau sieht ein Haus.", "Der Mann geht in die Stadt."] * 3
     >>> truecaser = Truecaser.learn(lines)
@@ -101,18 +101,18 @@ class Truecaser:
     """
 
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The usual forms of words, most frequent first. Words whose only form is the expected one are not listed."""
+    """The usual forms of each word, the most frequent first. Words that have only the expected form are not listed."""
     accents: Mapping[str, str] = field(default_factory=dict)
-    """For words without accents, which capitals often lack, the most frequent word that has accents."""
+    """For words written without accents, as is common in capitals, the most frequent word with accents."""
     title: bool = False
-    """Whether other words are expected in title case, as in German, where most words are nouns."""
+    """Whether title case is expected for words that are not listed. It is in German, where most of them are nouns."""
     endings: frozenset[str] = frozenset()
-    """The endings of other words for which the opposite of `title` is expected."""
+    """The endings of words that are exceptions to `title`."""
     starts: bool = False
-    """Whether sentences begin with a capital."""
+    """Whether most sentences begin with a capital."""
     capitals: bool = False
-    """Whether lines contain a capital, so that a line without any is unusual."""
-    # What has been looked up or found to be usual before.
+    """Whether most lines contain a capital. A line without a capital is then unusual."""
+    # Caches: the forms of words that were looked up, and parts of lines that were found to be in usual case.
     _found: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _usual_starts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _usual_parts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -126,15 +126,15 @@ class Truecaser:
         return learner.finish()
 
     def expect(self, word: str) -> str:
-        """Return the form that is expected of a word without usual forms."""
+        """Return the expected form of a word that is not listed in `forms`."""
         title = self.title != (_fold(word)[-_ENDING:] in self.endings)
         return write_title(word) if title else _lower(word)
 
     def restore(self, line: str) -> str:
-        """Return a line in the case of the training text. A line in usual case is returned as it is."""
+        """Return a line in the case of the training text. A line in usual case is returned unchanged."""
         first, *others = line.split(" ")
         if first in self._usual_starts and self._usual_parts.issuperset(others):
-            return line  # most lines have been seen word for word
+            return line  # this is a fast path: all parts of most lines are in the caches
         words = [(match, starts, self._find_usual(match[0])) for match, starts in _find_words(line)]
         odd = [
             match[0] not in usual and not (starts and self.starts and match[0] in map(write_title, usual))
@@ -145,7 +145,7 @@ class Truecaser:
         if not any(odd) and (not self.capitals or any(letter.isupper() for letter in first)):
             self._remember(first, others)
             return line
-        # In capitals, in a line without capitals, and in title case, the form of a word says nothing.
+        # In a line in capitals, in lower case or in title case, the case of a single word has no meaning.
         unified = is_capitals(line) or (self.capitals and not any(letter.isupper() for letter in line))
         titles = not unified and len(words) > 2 and sum(odd) > _ODD * len(words)
         parts, end = [], 0
@@ -161,7 +161,7 @@ class Truecaser:
         return "".join([*parts, line[end:]])
 
     def _remember(self, first: str, others: Sequence[str]) -> None:
-        """Remember the parts of a line in usual case, so that `restore` finds them quickly."""
+        """Add the parts of a line in usual case to the caches, so that `restore` finds them quickly."""
         if len(self._usual_parts) < 2 * MAX_WORDS:
             self._usual_starts.add(first)
             for part in set(others) - self._usual_parts:
@@ -169,7 +169,7 @@ class Truecaser:
                     self._usual_parts.add(part)
 
     def _find_usual(self, word: str) -> tuple[str, ...]:
-        """Return the usual forms of a word, most frequent first."""
+        """Return the usual forms of a word, the most frequent first."""
         found = self._found.get(word)
         if found is None:
             form, key = word, _fold(word)
@@ -181,7 +181,7 @@ class Truecaser:
         return found
 
     def dump(self) -> str:
-        """Return the tables as JSON, which `parse` reads."""
+        """Return the tables as JSON. `parse` reads this JSON."""
         content = {
             "forms": {key: list(found) for key, found in self.forms.items()},
             "accents": dict(self.accents),
@@ -209,10 +209,10 @@ class Truecaser:
 
 
 class TruecaseLearner:
-    """Counts the forms of words in lines of text, from which `finish` makes the tables of a truecaser."""
+    """Counts the forms of words in lines of text. From the counts, `finish` makes the tables of a truecaser."""
 
     def __init__(self) -> None:
-        # Parts of lines between spaces are counted, and words are found in different parts only.
+        # `add` only counts the parts of lines between spaces. `finish` finds the words in each different part once.
         self._inner: Counter[str] = Counter()
         self._first: Counter[str] = Counter()  # parts that begin a sentence
         self._lines = self._with_case = self._with_capital = 0
@@ -248,7 +248,7 @@ class TruecaseLearner:
         expected = Truecaser(title=title, endings=endings)
         by_count = sorted(forms.items(), key=lambda item: -item[1].total())
         usual = {key: _choose_forms(found) for key, found in by_count}
-        # The form is compared with what would be expected of capitals, which lack ß.
+        # The expected form is computed from the word in capitals, because capitals have no ß.
         listed = [(key, found) for key, found in usual.items() if found != (expected.expect(found[0].upper()),)]
         accents: dict[str, str] = {}
         for key, found in usual.items():
@@ -265,7 +265,7 @@ class TruecaseLearner:
 
 
 def _learn_expectation(forms: Mapping[str, Counter[str]]) -> tuple[bool, frozenset[str]]:
-    """Learn which form is expected of unknown words from the forms of rare words. Return `title` and `endings`."""
+    """Learn from rare words which form to expect of unknown words. Return `title` and `endings` of the truecaser."""
     titles: dict[str, list[bool]] = {}
     for key, found in forms.items():
         if found.total() <= 2:
@@ -277,7 +277,7 @@ def _learn_expectation(forms: Mapping[str, Counter[str]]) -> tuple[bool, frozens
 
 
 def _choose_forms(counts: Counter[str]) -> tuple[str, ...]:
-    """Return the usual forms of a word, most frequent first."""
+    """Return the usual forms of a word, the most frequent first. `counts` are the counts of all its forms."""
     return tuple(
         form
         for form, count in counts.most_common()

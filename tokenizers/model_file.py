@@ -1,8 +1,8 @@
 """Functions that read pieces and scores from SentencePiece .model files, and append symbols to these files.
 
-A .model file is a protobuf message. The sentencepiece package contains generated classes that read the message. Each
-version of the classes requires a matching major version of the protobuf package, at least as new as the generator of
-the classes. This module reads only a few fields, and needs no package.
+A .model file is a protobuf message. The sentencepiece package contains generated classes for this message. They require
+the protobuf package, and each version of the classes requires other versions of protobuf. This module needs no package,
+because it reads only a few fields of the message.
 """
 
 import struct
@@ -26,8 +26,8 @@ class SubwordModel:
 
     kind: str  # unigram, bpe, word or char
     pieces: dict[str, tuple[int, float]]  # the id and the score of each ordinary piece
-    symbols: dict[str, int]  # the ids of strings that are always one token
-    byte_ids: list[int]  # the ids of the 256 bytes; empty if the model has no byte fallback
+    symbols: dict[str, int]  # the id of each string that is always one token
+    byte_ids: list[int]  # the ids of the 256 byte tokens; empty if the model has no byte fallback
 
 
 def read_model(model: bytes) -> SubwordModel:
@@ -53,11 +53,11 @@ def read_model(model: bytes) -> SubwordModel:
 
 
 def append_symbols(model: bytes, symbols: Sequence[str]) -> bytes:
-    """Append symbols, which are strings that are always one token, to the content of a .model file.
+    """Append symbols to the content of a .model file. A symbol is a string that is always one token.
 
-    The symbols must have SentencePiece's spelling of spaces. Their ids follow all earlier ids.
+    Spaces in symbols must be written as ▁, as SentencePiece does. The ids of the symbols follow all earlier ids.
     """
-    # In protobuf, entries of a repeated field may be appended to a complete message.
+    # In protobuf, further entries of a repeated field can be appended to a complete message.
     return model + b"".join(_entry(_PIECE, _entry(_TEXT, symbol.encode()) + _USER_DEFINED_TYPE) for symbol in symbols)
 
 
@@ -102,10 +102,10 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Decode a protobuf varint, which has seven bits per byte, lowest bits first.
+    """Decode a protobuf varint. Each byte has seven bits of the number, and the lowest bits come first.
 
     Returns:
-        The number, and the position after its last byte.
+        the number, and the position after its last byte.
     """
     number = shift = 0
     while True:

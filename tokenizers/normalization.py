@@ -1,6 +1,6 @@
-"""Normalization of text, so that text which looks the same is the same to the network.
+"""Normalization of text. Texts that look the same become the same text, and so have the same translation.
 
-nmt/tokenizers/normalization_rules.py describes the rules, which are data.
+This module applies the rules that nmt/tokenizers/normalization_rules.py describes.
 """
 
 import itertools
@@ -24,7 +24,7 @@ _SPACES = re.compile("  +")
 
 
 class Normalizer:
-    """Normalizes text by rules. For most text this is a search that finds nothing to change.
+    """Normalizes text by rules. This is fast for most text, because a single search finds nothing to change.
 
     >>> Normalizer(Rules(spaces=((0xA0, 0xA0),), form="NFC")).normalize("10\\xa0km")
     '10 km'
@@ -33,17 +33,20 @@ class Normalizer:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._changes = rules != Rules()
-        self._cleaned: dict[str, str] = {}  # what `_clean` has found so far
+        self._cleaned: dict[str, str] = {}  # the results of `_clean` for each character so far
         self._spaces = [ranges for ranges in rules.spaces if ranges != (0x20, 0x20)]
         self._contextual = tuple(ranges for context in rules.keep for ranges in context.characters)
         self._outer = "".join(chr(code) for first, last in rules.trim for code in range(first, last + 1))
         self._long = sorted((key for key in rules.replace if len(key) > 1), key=len, reverse=True)
 
-    # The patterns are compiled when they are needed first. Translation never needs those of the target side.
+    # Each pattern is compiled when it is first needed. Translation never needs the patterns of the target side.
 
     @cached_property
     def _odd(self) -> re.Pattern[str]:
-        """What plain text does not contain. The last character of a long key is in any text that contains the key."""
+        """The pattern of characters that plain text does not contain.
+
+        For a key of several characters, it contains the last character, which is in every text that contains the key.
+        """
         ends = ((ord(key[-1]), ord(key[-1])) for key in self.rules.replace)
         return _compile_search((*self._spaces, *self.rules.remove, *self._contextual, *ends))
 
@@ -74,7 +77,7 @@ class Normalizer:
         return Normalizer, (self.rules,)
 
     def normalize(self, text: str) -> str:
-        """Normalize a text. The result has the characters that `align` returns."""
+        """Normalize a text. The result is the same text as that of `align`."""
         if self._is_plain(text):
             return text
         text = self._cleanable.sub(self._clean, text)
@@ -89,11 +92,11 @@ class Normalizer:
         return replaced.strip(self._outer)
 
     def align(self, text: str) -> tuple[str, Offsets]:
-        """Normalize a text, and find the origin of each character of the result.
+        """Normalize a text, and find the original characters of each character of the result.
 
         Returns:
-            The normalized text, and for each of its characters the start and the end of the characters of `text` from
-            which it comes. Starts and ends never decrease. Deleted characters belong to no character of the result.
+            the normalized text, and a span (start, end) for each of its characters. The character comes from
+            `text[start:end]`. Starts and ends never decrease. Deleted characters are in no span.
         """
         spans: Offsets = [(index, index + 1) for index in range(len(text))]
         if self._is_plain(text):
@@ -113,18 +116,20 @@ class Normalizer:
         return result, spans[start : start + len(result)]
 
     def _is_plain(self, text: str) -> bool:
-        """Return whether normalization certainly does not change a text. This takes about a microsecond."""
+        """Return whether a text surely does not change in normalization. The test takes about a microsecond."""
         if not text or not self._changes:
             return True
         if text[0] in self._outer or text[-1] in self._outer or (self.rules.collapse and "  " in text):
             return False
         if text.isascii() and text.isprintable():
-            return not any(map(text.__contains__, self._odd_ascii))  # few, unless a user has rules for ASCII
+            return not any(map(text.__contains__, self._odd_ascii))  # only rules of users add many ASCII characters
         form = self.rules.form
         return self._odd.search(text) is None and (form is None or unicodedata.is_normalized(form, text))
 
     def _choose_replaceable(self, text: str) -> re.Pattern[str]:
-        """Return the pattern of all keys in a text. The pattern of single characters is much faster."""
+        """Return the pattern that finds all keys in a text. The pattern of single characters is used where possible,
+        because it is much faster.
+        """
         return self._long_or_single if any(key in text for key in self._long) else self._replaceable
 
     def _clean(self, match: re.Match[str]) -> str:
@@ -140,7 +145,7 @@ class Normalizer:
         return self.rules.replace.get(match[0], match[0])
 
     def _filter_run(self, match: re.Match[str]) -> str:
-        """Return the characters of a run of contextual characters that are kept."""
+        """Return the characters to keep of a run of characters that depend on their context."""
         text, kept = match.string, ""
         before = text[match.start() - 1 : match.start()] if match.start() else ""
         for index in range(match.start(), match.end()):
@@ -152,14 +157,14 @@ class Normalizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalizers:
-    """The normalizers of the source and the target side. By default, text stays as it is."""
+    """The normalizers of the source and the target side. By default, they change nothing."""
 
     source: Normalizer = field(default_factory=lambda: Normalizer(Rules()))
     target: Normalizer = field(default_factory=lambda: Normalizer(Rules()))
 
     @classmethod
     def parse(cls, document: str) -> Self:
-        """Read the JSON document of a model folder. Raises ValueError: it is damaged, or of a later format."""
+        """Read the JSON document of a model folder. Raises ValueError: it is damaged or has a later format."""
         try:
             content = json.loads(document)
         except RecursionError as error:
@@ -171,7 +176,7 @@ class Normalizers:
         return cls(**{side: Normalizer(Rules.parse(content[side])) for side in ("source", "target")})
 
     def dump(self) -> str:
-        """Write the JSON document, from which `parse` reads equal rules."""
+        """Return the JSON document. `parse` reads equal rules from this document."""
         sides = {"source": self.source.rules.to_plain(), "target": self.target.rules.to_plain()}
         return json.dumps({"format": FORMAT, **sides}, indent=1) + "\n"
 
@@ -181,7 +186,7 @@ def _write_class(ranges: Sequence[tuple[int, int]]) -> str:
 
 
 def _compile_class(ranges: Sequence[tuple[int, int]]) -> re.Pattern[str]:
-    """Compile a pattern that matches a character in any of the ranges, or nothing if there are none."""
+    """Compile a pattern that matches one character in any of the ranges. Without ranges, it matches nothing."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:
@@ -192,9 +197,10 @@ def _compile_class(ranges: Sequence[tuple[int, int]]) -> re.Pattern[str]:
 
 
 def _compile_search(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
-    """Compile a pattern that matches a character in any of the ranges, and possibly any above the first plane.
+    """Compile a pattern that matches each character in the ranges, and possibly other characters above the first plane.
 
-    `re` looks up a character of the first plane of Unicode in a table, but compares others with each range.
+    `re` looks up characters of the first plane of Unicode in a table, but compares other characters with each range. To
+    save time, ranges above the first plane are therefore extended and merged.
     """
     return _compile_class([(first, LARGEST) if last >= _PLANE else (first, last) for first, last in ranges])
 
@@ -206,7 +212,7 @@ def _find_edits(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str
 
 
 def _apply_edits(edits: Iterable[Edit], text: str, spans: Offsets) -> tuple[str, Offsets]:
-    """Replace parts of a text, and return the result and the spans of its characters."""
+    """Replace parts of a text. Return the result and the span of each of its characters."""
     parts, origins, done = list[str](), Offsets(), 0
     for start, end, replacement in edits:
         parts += [text[done:start], replacement]
@@ -216,9 +222,9 @@ def _apply_edits(edits: Iterable[Edit], text: str, spans: Offsets) -> tuple[str,
 
 
 def _align_form(form: Form, text: str, spans: Offsets) -> tuple[str, Offsets]:
-    """Apply a normalization form, and return the spans of the resulting characters.
+    """Apply a normalization form to a text. Return the result and the span of each of its characters.
 
-    A text can be normalized in parts that begin with a character that never combines with the characters before it.
+    The text is normalized in parts. Each part begins with a character that never combines with the character before it.
     """
     starts = [i for i, character in enumerate(text) if not i or not _combines(form, character)]
     parts, origins = [], Offsets()
@@ -231,7 +237,7 @@ def _align_form(form: Form, text: str, spans: Offsets) -> tuple[str, Offsets]:
 
 
 def _combines(form: Form, character: str) -> bool:
-    """Return whether a character may combine with the character before it: marks, and vowels and finals of Hangul."""
+    """Return whether a character can combine with the character before it. Marks, Hangul vowels and finals can."""
     if character.isascii():
         return False
     first = unicodedata.normalize(_DECOMPOSED[form], character)[:1]

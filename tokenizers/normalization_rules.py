@@ -1,26 +1,28 @@
-"""Rules by which text is normalized.
+"""The rules of text normalization, and the JSON document that contains them.
 
-The rules are data. A model folder contains them as a JSON document with an object for each side:
+A model folder contains the rules as a JSON document with an object for each side:
 
     {"format": 1, "source": RULES, "target": RULES}
 
-RULES are applied in this order. A range is written "2000-200A" or "FEFF", in hexadecimal code points.
+RULES is an object with the following keys, which are applied in this order. A range of characters is written in
+hexadecimal code points, as "2000-200A" or "FEFF".
 
     spaces    ranges of characters that become a space (U+0020)
     remove    ranges of characters that are deleted
-    keep      a list of contexts {"characters", "before", "after"}, each a list of ranges. From left to right, a
-              character that is in `characters` of any context is deleted, unless there is a context with it in
-              `characters`, the previous character of the result in `before`, and the next character of the text in
-              `after`. A context without `before` or without `after` does not restrict that side
+    keep      a list of contexts. A context is an object with the keys `characters`, `before` and `after`, which are
+              lists of ranges. A character that is in `characters` of some context is deleted, unless one such context
+              also has the previous character of the result in `before` and the next character of the text in `after`.
+              If a context lacks `before` or `after`, any character fits. Characters are processed from left to right
     form      "NFC", "NFKC" or null: the Unicode normalization form
-    replace   an object of strings and their replacements. From left to right, the longest string that matches is
-              replaced; replacements are not replaced again. If this changes the text, `form` is applied once more
-    shift     more replacements: {"FF21-FF3A": "A"} replaces each character by the one at the same distance from "A"
+    replace   an object of strings and their replacements. The text is searched from left to right, and the longest
+              string that matches is replaced. Replacements are not searched again. If this step changes the text,
+              `form` is applied once more
+    shift     more replacements, by ranges: {"FF21-FF3A": "A"} replaces FF21 by A, FF22 by B, and so on
     collapse  true: a run of spaces becomes one space
     trim      ranges of characters that are deleted at both ends
 
-nmt/tokenizers/normalization.py implements these steps, nmt/tokenizers/standard_rules.py contains the rules of new
-models, and tests/tokenizers/normalization.json contains test vectors for other implementations.
+nmt/tokenizers/normalization.py applies the rules. nmt/tokenizers/standard_rules.py contains the rules of new models.
+tests/tokenizers/normalization.json contains test vectors for other implementations.
 """
 
 import re
@@ -32,19 +34,19 @@ Form = Literal["NFC", "NFKC"]
 Ranges = tuple[tuple[int, int], ...]
 
 LARGEST = 0x10FFFF
-_MOST = 100_000  # characters in the ranges of a side, since a damaged file may list all of Unicode many times
+_MOST = 100_000  # the limit of characters in the ranges of a side; a damaged file may list all of Unicode many times
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """Characters that are kept between certain other characters, for example joiners between Persian letters."""
+    """A context in which characters are kept. For example, joiners are kept between Persian letters."""
 
     characters: Ranges
     before: Ranges | None = None
     after: Ranges | None = None
 
     def allows(self, character: str, before: str, after: str) -> bool:
-        """Return whether a character is kept between two others, which are empty at the ends of the text."""
+        """Return whether a character is kept between two other characters. These are empty at the ends of the text."""
         return contains(self.characters, character) and all(
             ranges is None or contains(ranges, neighbor)
             for ranges, neighbor in ((self.before, before), (self.after, after))
@@ -53,7 +55,7 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules of one side. `replace` includes the replacements of `shift`."""
+    """The rules of one side. `replace` also contains the replacements of `shift`."""
 
     spaces: Ranges = ()
     remove: Ranges = ()
@@ -95,7 +97,7 @@ class Rules:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the object of the JSON document, from which `parse` reads equal rules."""
+        """Return the rules as an object of the JSON document. `parse` reads equal rules from this object."""
         replace, shift = _find_shifts(self.replace)
         contexts = [
             {
@@ -123,7 +125,7 @@ def contains(ranges: Ranges, character: str) -> bool:
 
 
 def parse_range(text: Any) -> tuple[int, int]:
-    """Read a range such as "2000-200A" or "FEFF". Raises ValueError: it is something else."""
+    """Read a range such as "2000-200A" or "FEFF". Raises ValueError: `text` is not a range."""
     if not isinstance(text, str) or not re.fullmatch(r"[0-9A-F]{1,6}(-[0-9A-F]{1,6})?", text):
         raise ValueError(f"{text!r} is not a range of code points")
     first, _, last = text.partition("-")
@@ -134,14 +136,14 @@ def parse_range(text: Any) -> tuple[int, int]:
 
 
 def parse_ranges(texts: Any) -> Ranges:
-    """Read a list of ranges. Raises ValueError: it is something else."""
+    """Read a list of ranges. Raises ValueError: `texts` is not a list of ranges."""
     if not isinstance(texts, list):
         raise ValueError(f"{texts!r} is not a list of ranges")
     return tuple(map(parse_range, texts))
 
 
 def format_ranges(ranges: Ranges) -> list[str]:
-    """Write ranges so that `parse_ranges` reads them."""
+    """Write ranges as a list that `parse_ranges` reads."""
     return [f"{first:X}" if first == last else f"{first:X}-{last:X}" for first, last in ranges]
 
 
@@ -158,7 +160,7 @@ def _parse_strings(content: Any) -> dict[str, str]:
 
 
 def _find_shifts(replace: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Divide replacements into single ones and ranges of three or more consecutive characters (`shift`)."""
+    """Divide replacements into single replacements and ranges (`shift`). A range has at least three characters."""
     singles, runs = dict[str, str](), list[list[str]]()
     for key in sorted(replace):
         if len(key) > 1 or len(replace[key]) != 1:

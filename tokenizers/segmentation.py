@@ -1,7 +1,8 @@
 """Random segmentation of text: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
 
-SentencePiece samples segmentations too, but version 0.2.3 draws different random numbers in each process, even with the
-same seed. Training could then be neither repeated nor resumed exactly. This module seeds a generator for each text.
+SentencePiece can also sample segmentations. But its version 0.2.3 draws different random numbers in each process, even
+with the same seed, so training could be neither repeated nor resumed exactly. This module seeds a generator for each
+text instead.
 """
 
 import heapq
@@ -17,9 +18,9 @@ from nmt.tokenizers.model_file import SubwordModel
 from nmt.types import UNK
 
 _SPACE = "▁"
-_UNKNOWN_PENALTY = 10.0  # the score of an unknown character is this far below the lowest score, as in SentencePiece
+_UNKNOWN_PENALTY = 10.0  # the lowest score of a piece minus the score of an unknown character, as in SentencePiece
 _CACHED_WORDS = 1 << 15
-_CACHED_LENGTH = 20  # longer words are not cached: in languages without spaces, each sentence is one word
+_CACHED_LENGTH = 20  # longer words are not cached, because in languages without spaces each sentence is one word
 
 Draw = Callable[[], float]  # returns the next random number, uniform in [0, 1)
 
@@ -32,7 +33,8 @@ class Sampler:
 
         Args:
             model: a unigram or BPE model.
-            strength: the exponent α of the probabilities (unigram), or the probability of skipping a merge (BPE).
+            strength: for a unigram model, the exponent α of the probabilities. For BPE, the probability that a merge
+                is skipped.
         """
         kinds: dict[str, type[UnigramSampler | DropoutSampler]] = {"unigram": UnigramSampler, "bpe": DropoutSampler}
         self._segment = kinds[model.kind](model, strength).segment
@@ -68,9 +70,11 @@ class Sampler:
 
 
 class UnigramSampler:
-    """Draws a segmentation x of a word with probability proportional to P(x)^α (Kudo 2018, section 3.2, l = ∞).
+    """Draws segmentations of words. A segmentation x has a probability proportional to P(x)^α.
 
-    Forward filtering, backward sampling. The forward sums of common words are cached.
+    Source: Kudo 2018, section 3.2, with l = ∞.
+
+    The method is forward filtering and backward sampling. The forward sums of common words are cached.
     """
 
     def __init__(self, model: SubwordModel, alpha: float) -> None:
@@ -90,14 +94,14 @@ class UnigramSampler:
         return [id_ for ids in reversed(pieces) for id_ in ids]
 
     def _make_lattice(self, word: str) -> list[tuple[list[float], list[tuple[int, list[int]]]]]:
-        """List the pieces that may end at each position of a word.
+        """List the pieces that can end at each position of a word.
 
         Returns:
-            For each end position, the cumulative weights of the pieces that end there, and the start position and the
-            ids of each piece. The weights of a position are proportional to probabilities.
+            two lists for each end position: the cumulative weights of the pieces that end there, and the start position
+            and the ids of each of these pieces. The weights of a position are proportional to probabilities.
         """
         lattice = []
-        totals = [0.0]  # for each position, the log of the summed weights of all segmentations up to this position
+        totals = [0.0]  # for each position, the log of the total weight of all segmentations up to this position
         for end in range(1, len(word) + 1):
             arcs = self._arcs(word, end)
             weights = [totals[start] + self._alpha * score for start, _, score in arcs]
@@ -108,7 +112,7 @@ class UnigramSampler:
         return lattice
 
     def _arcs(self, word: str, end: int) -> list[tuple[int, list[int], float]]:
-        """Return the start position, the ids and the score of each piece of the word that ends at position `end`."""
+        """List the pieces of a word that end at position `end`. A piece has a start position, ids and a score."""
         pieces = self._model.pieces
         starts = range(max(0, end - self._longest), end)
         found = [(start, pieces[word[start:end]]) for start in starts if word[start:end] in pieces]
@@ -127,8 +131,8 @@ class DropoutSampler:
 
     def segment(self, word: str, draw: Draw) -> list[int]:
         ids, merges = self._cached(word) if len(word) <= _CACHED_LENGTH else self._merge_all(word)
-        # The number of merges before the first skipped merge has a geometric distribution. This number is drawn before
-        # any merge, because most words skip no merge, and their ids are in the cache.
+        # The number of merges before the first skipped merge has a geometric distribution. This number is drawn first.
+        # Most words skip no merge, so their ids can be taken from the cache.
         first = 0
         if merges and self._dropout < 1:
             first = int(math.log(1 - draw()) / math.log(1 - self._dropout))
@@ -138,19 +142,19 @@ class DropoutSampler:
         return self._merge(word, itertools.repeat(False))
 
     def _skips(self, first: int, draw: Draw) -> Iterator[bool]:
-        """Yield whether to skip each merge. The first skipped merge has the index `first`."""
+        """For each merge, yield whether to skip the merge. The first skipped merge has the index `first`."""
         yield from itertools.repeat(False, first)
         yield True
         while True:
             yield draw() < self._dropout
 
     def _merge(self, word: str, skips: Iterator[bool]) -> tuple[list[int], int]:
-        """Merge the characters of a word into pieces. The best merge is done first; among equal merges, the leftmost.
+        """Merge the characters of a word into pieces. The best merge comes first, and the leftmost of equal merges.
 
         Returns:
-            The ids of the word, and the number of merges.
+            the ids of the word, and the number of merges.
         """
-        pieces = list(word)  # a piece is stored at its start position; its other positions hold empty strings
+        pieces = list(word)  # a piece is stored at its start position, and its other positions hold empty strings
         ends = list(range(1, len(word) + 1))  # the end of each piece, indexed by its start
         begins = list(range(len(word)))  # the start of each piece, indexed by its end - 1
         merges = 0
@@ -179,7 +183,7 @@ class DropoutSampler:
 
 
 def _ids(piece: str, model: SubwordModel) -> list[int]:
-    """Return the id of a piece. For an unknown character, return the ids of its bytes, or UNK without byte fallback."""
+    """Return the id of a known piece, or else the ids of its bytes. Without byte fallback, return UNK for its bytes."""
     if piece in model.pieces:
         return [model.pieces[piece][0]]
     return [model.byte_ids[byte] for byte in piece.encode()] if model.byte_ids else [UNK]

@@ -1,4 +1,4 @@
-"""The rules of normalization that a new model gets: the standard rules, and rules that users write on top of them."""
+"""The rules of normalization for new models: the standard rules, and the rules of a user, which are added to them."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -20,14 +20,14 @@ def _ranges(text: str) -> Ranges:
     return tuple(map(parse_range, text.split()))
 
 
-# The separators 1C to 1F are white space for Python, and U+2800 is an empty Braille cell.
+# Python treats the separators 1C to 1F as white space. U+2800 is an empty Braille cell.
 _LINE_SPACES = _ranges("9-D 1C-1F 85 2028-2029")
 _SPACES = (*_LINE_SPACES, *_ranges("20 A0 1680 2000-200A 202F 205F 2800 3000"))
 
-# Controls and everything that Unicode calls "default ignorable": soft hyphen, grapheme joiner, Hangul fillers, Khmer
-# vowels without a form, Mongolian selectors, zero-width space and joiners, marks, embeddings and isolates of
-# direction, word joiner and invisible operators, byte order mark, variation selectors, shorthand and musical format
-# controls, tags. Also marks of annotations, the mark of an embedded object, and noncharacters.
+# Control characters, and all characters that Unicode calls "default ignorable": soft hyphen, grapheme joiner, Hangul
+# fillers, invisible Khmer vowels, Mongolian selectors, zero-width space and joiners, direction controls, word joiner,
+# invisible operators, byte order mark, variation selectors, format controls of shorthand and music, and tags. In
+# addition: annotation marks, the mark of an embedded object, and noncharacters.
 _INVISIBLE = _ranges(
     "0-8 E-1B 7F-84 86-9F AD 34F 61C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FDD0-FDEF "
     "FE00-FE0F FEFF FFA0 FFF0-FFFC FFFE-FFFF 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
@@ -49,8 +49,8 @@ _SOUTHEAST_ASIAN = _ranges(
     "E01-E3A E40-E4E E81-EDF 1000-103F 1050-109F 1780-17B3 17B6-17D3 1980-19DF 1A20-1AAD AA60-AADF"
 )
 
-# Characters that Unicode lists as emoji, without digits and ordinary signs such as ©. The characters of the first table
-# are shown as text without U+FE0F. After any other character, U+FE0F changes nothing.
+# Characters that Unicode lists as emoji, except digits and ordinary signs such as ©. The characters of _TEXT_EMOJI look
+# like text unless U+FE0F follows. After any other character, U+FE0F changes nothing.
 _TEXT_EMOJI = _ranges(
     "2194-2199 21A9-21AA 2328 23CF 23ED-23EF 23F1-23F2 23F8-23FA 25AA-25AB 25B6 25C0 25FB-25FC 2600-2604 260E 2611 "
     "2618 261D 2620 2622-2623 2626 262A 262E-262F 2638-263A 2640 2642 265F-2660 2663 2665-2666 2668 267B 267E 2692 "
@@ -78,30 +78,31 @@ _KEPT = (
     Context(characters=_ranges("FE0F"), before=_ranges("23 2A 30-39"), after=_ranges("20E3")),  # keycaps
     Context(characters=_ranges("E0020-E007F"), before=_ranges("1F3F4 E0020-E007E")),  # flags of regions
 )
-# Where words are written without spaces, the zero-width space allows a line break. Sources have it or not, at random.
+# In languages that write words without spaces, a zero-width space allows a line break. It is kept on the target side.
+# On the source side, it is removed, because some texts have it and others do not.
 _KEPT_IN_TARGETS = Context(characters=_ranges("200B"), before=_SOUTHEAST_ASIAN, after=_SOUTHEAST_ASIAN)
 
-# Quotes, apostrophes, and letters that are written as an apostrophe, such as the ʻokina. Keyboards lack most of them,
-# so people use them interchangeably. What a character means follows from its place in a word or around it.
+# Quotes, apostrophes, and letters that look like an apostrophe, such as the ʻokina. Keyboards lack most of them, so
+# people use them interchangeably. Their position within or around a word shows which one is meant.
 _QUOTES = {"'": "‘’‚‛‹›`´′‵ʹʻʼʽ՚׳ꞌꞋ❛❜\u1fbd\u1fef\u1ffd\u0374", '"': "“”„‟«»″‶ʺ˝ˮ״〝〞〟❝❞"}
-_HYPHENS = {"-": "\u2010\u2011"}  # the hyphen, and the one that prevents a line break
-# Letters that Unicode has twice, as one character and as two.
+_HYPHENS = {"-": "\u2010\u2011"}  # the hyphen and the no-break hyphen
+# Pairs of letters that Unicode also has as a single character.
 _DOUBLE_LETTERS = "\u0132\u0133\u013f\u0140\u01c4\u01c5\u01c6\u01c7\u01c8\u01c9\u01ca\u01cb\u01cc\u01f1\u01f2\u01f3"
 _LIGATURES = _ranges("FB00-FB06 FB13-FB17")
-# Malayalam letters without a vowel, as they were written before Unicode 5.1: consonant, virama, joiner.
+# Malayalam consonants without a vowel. Before Unicode 5.1, they were written as consonant, virama and joiner.
 _CHILLUS = {"ണ": "ൺ", "ന": "ൻ", "ര": "ർ", "ല": "ൽ", "ള": "ൾ", "ക": "ൿ"}
 
-# Blocks with variants of other characters that differ only in width, font, or the form of joined letters.
+# Blocks with variants of other characters. The variants differ only in width, font, or the form of joined letters.
 _VARIANT_BLOCKS = _ranges("2102-2134 213C-2149 FB20-FB29 FB50-FDFF FE50-FEFF FF01-FFEE 1D400-1D7FF 1EE00-1EEFF")
-_RIAL = 0xFDFC  # a sign of currency, which Unicode defines as a variant of the word
+_RIAL = 0xFDFC  # a currency sign, which Unicode defines as a variant of the word rial
 _VARIANTS = ("<wide>", "<narrow>", "<small>", "<font>", "<initial>", "<medial>", "<final>", "<isolated>")
 
 
 def build_normalizers(choice: str) -> Normalizers:
-    """Build the normalizers that `tokenizer.normalization` chooses.
+    """Build normalizers. `choice` is the value of `tokenizer.normalization`.
 
     Raises:
-        ConfigError: the file that it names is missing, or its rules cannot be used.
+        ConfigError: the file with rules that `choice` names is missing, or its rules cannot be used.
     """
     if choice == "none":
         return Normalizers()
@@ -115,7 +116,7 @@ def build_normalizers(choice: str) -> Normalizers:
 
 
 def source_rules() -> Rules:
-    """Return the standard rules of the source side, after which text that means the same is the same."""
+    """Return the standard rules of the source side. They make different spellings of the same text equal."""
     quotes = {character: plain for plain, characters in _QUOTES.items() for character in characters}
     hyphens = {character: plain for plain, characters in _HYPHENS.items() for character in characters}
     variants = {key: quotes.get(value, value) for key, value in _find_variants().items()}
@@ -132,7 +133,9 @@ def source_rules() -> Rules:
 
 
 def target_rules() -> Rules:
-    """Return the standard rules of the target side, which keep quotes, no-break spaces and everything else visible."""
+    """Return the standard rules of the target side. They keep everything visible, including quotes, and all no-break
+    spaces.
+    """
     return Rules(
         spaces=_LINE_SPACES,
         remove=_INVISIBLE,
@@ -145,14 +148,14 @@ def target_rules() -> Rules:
 
 
 def _spellings() -> dict[str, str]:
-    """Return two spellings of the same letters, which look the same: ligatures of Latin and Armenian, and chillus."""
+    """Return replacements of spellings that look the same: Latin and Armenian ligatures, and Malayalam chillus."""
     ligatures = [chr(code) for first, last in _LIGATURES for code in range(first, last + 1)]
     chillus = {f"{consonant}\u0d4d\u200d": chillu for consonant, chillu in _CHILLUS.items()}
     return {key: unicodedata.normalize("NFKC", key) for key in ligatures} | chillus
 
 
 def _find_variants() -> dict[str, str]:
-    """Return the characters of `_VARIANT_BLOCKS` that Unicode defines as variants, and what they are variants of.
+    """Map each character of `_VARIANT_BLOCKS` that Unicode defines as a variant to the text that it is a variant of.
 
     Unicode guarantees that these definitions never change. Forms that include a space are left out.
     """
@@ -190,7 +193,7 @@ def _add_user_rules(path: Path, source: Rules, target: Rules) -> tuple[Rules, Ru
 
 
 def _change(rules: Rules, extra: Any) -> Rules:
-    """Return rules with the additions of a user. They win over the rules of the same characters."""
+    """Add rules of a user to other rules. For the same characters, the rules of the user take precedence."""
     if not isinstance(extra, dict) or not extra.keys() <= {"form", "replace", "remove", "keep"}:
         raise ValueError("the allowed keys are form, replace, remove, keep, and these under source and target")
     form, replace = extra.get("form", rules.form), extra.get("replace") or {}
@@ -208,7 +211,7 @@ def _change(rules: Rules, extra: Any) -> Rules:
     for key, value in replace.items():
         if loop := next((other for other in replace if other in value), None):
             raise ValueError(f"replace: {key!r} becomes {value!r}, which contains {loop!r}, another text to replace")
-    # What the user wants to have in the text must not be changed by the other rules.
+    # The other rules must not change characters that the user wants to have in the text.
     wanted = {*texts["keep"], *"".join(replace.values())}
     own = {**replace, **dict.fromkeys(texts["remove"], "")}
     return Rules(

@@ -22,21 +22,21 @@ from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
-_SPACE = "▁"  # U+2581, SentencePiece's spelling of a space
-_ESCAPE = "\uebb5"  # a private-use character that is unlikely in text
+_SPACE = "▁"  # U+2581, which SentencePiece writes for a space
+_ESCAPE = "\uebb5"  # a private-use character that is unlikely to occur in text
 _ESCAPED = re.compile(f"{_ESCAPE}([01])")
-_SKIPPED_IN_TRAINING = "▅"  # U+2585: SentencePiece does not train on lines that contain it
+_SKIPPED_IN_TRAINING = "▅"  # U+2585; SentencePiece does not train on lines that contain this character
 
 # The learned vocabulary depends on the number of threads. A constant number gives the same vocabulary on every machine.
 _THREADS = 8
-_LONGEST_LINE = 1 << 30  # in bytes: the highest limit of SentencePiece, which skips longer lines without a message
+_LONGEST_LINE = 1 << 30  # in bytes, the highest value that SentencePiece allows; longer lines are skipped silently
 
 
 class SubwordTokenizer(Tokenizer):
     """A tokenizer that uses a SentencePiece model.
 
-    Text is not normalized, and every space is kept. If the model has byte fallback, `decode(encode(text))` is `text`
-    for every text. Without byte fallback, unknown characters decode to ⁇.
+    The tokenizer does not normalize text and keeps every space. With byte fallback, `decode(encode(text))` is equal to
+    `text` for every text. Without byte fallback, unknown characters decode to ⁇.
     """
 
     ending: ClassVar[str] = ".model"
@@ -46,7 +46,7 @@ class SubwordTokenizer(Tokenizer):
 
         Args:
             model: the content of the file.
-            sampling: the strength of sampling, see `sample`; 0 switches sampling off.
+            sampling: the strength of sampling (see `sample`). 0 switches sampling off.
 
         Raises:
             ValueError: the model cannot be used.
@@ -72,7 +72,7 @@ class SubwordTokenizer(Tokenizer):
         return ids
 
     def sample(self, texts: Sequence[str], seeds: Sequence[int]) -> list[list[int]]:
-        """Return the ids of a random segmentation of each text, which depends only on the text and its seed.
+        """Segment each text at random and return the ids. The segmentation depends only on the text and its seed.
 
         A unigram model draws from all segmentations, in proportion to P(segmentation) to the power of `sampling` (Kudo
         2018, section 3.2, l = ∞). BPE skips each merge with probability `sampling` (Provilkov et al. 2020).
@@ -83,7 +83,7 @@ class SubwordTokenizer(Tokenizer):
 
     @cached_property
     def _sampler(self) -> Sampler:
-        return Sampler(read_model(self._model), self._sampling)  # slow to build, and only training needs it
+        return Sampler(read_model(self._model), self._sampling)  # cached, because it is slow to build
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
@@ -94,7 +94,7 @@ class SubwordTokenizer(Tokenizer):
         return pieces
 
     def add_symbols(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
-        """Return a tokenizer with further symbols, whose ids follow all earlier ids.
+        """Return a tokenizer with additional symbols. Their ids follow all earlier ids.
 
         Raises:
             ConfigError: a symbol is a token already, or cannot be a token.
@@ -120,7 +120,7 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def adopt(cls, path: Path, key: str, config: TokenizerConfig) -> "SubwordTokenizer":
-        """Read the .model file that the configuration names under `key`.
+        """Read a .model file that the configuration names. `key` is the key of the configuration for messages.
 
         Raises:
             ConfigError: the file is missing, or its model does not fit the configuration.
@@ -140,7 +140,7 @@ class SubwordTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> "SubwordTokenizer":
-        """Learn a vocabulary from lines of text. Error messages call these lines `what`.
+        """Learn a vocabulary from lines of text. `what` names these lines in error messages.
 
         Raises:
             ConfigError: the vocabulary size is too small for the lines, or a symbol cannot be a token.
@@ -150,14 +150,17 @@ class SubwordTokenizer(Tokenizer):
 
 
 def _escape(text: str) -> str:
-    """Replace each ▁, which SentencePiece would decode to a space. `SubwordTokenizer.decode` restores the text."""
+    """Replace each ▁ in a text, because SentencePiece would decode it to a space.
+
+    `SubwordTokenizer.decode` restores the original text.
+    """
     if text.isascii():
         return text
     return replace_surrogates(text).replace(_ESCAPE, f"{_ESCAPE}0").replace(_SPACE, f"{_ESCAPE}1")
 
 
 def _processor(model: bytes) -> Any:
-    """Build SentencePiece's processor of a model.
+    """Build the SentencePiece processor of a model.
 
     Raises:
         ValueError: the model is damaged, or its special tokens have other ids than in nmt/types.py.
@@ -187,7 +190,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             model_writer=model,
             model_type=config.kind,
             vocab_size=config.vocabulary_size,
-            hard_vocab_limit=False,  # with little text, the vocabulary is smaller
+            hard_vocab_limit=False,  # little text may yield a smaller vocabulary
             character_coverage=config.character_coverage,
             byte_fallback=config.byte_fallback,
             user_defined_symbols=_symbols(config.symbols),
@@ -207,16 +210,16 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             num_threads=_THREADS,
             minloglevel=2,
         )
-        call_interruptibly(train)  # it may take minutes
+        call_interruptibly(train)  # training can take minutes
     except RuntimeError as error:
         raise (failures[0] if failures else _explain(str(error), config.vocabulary_size, what)) from error
     return model.getvalue()
 
 
 def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Iterator[str]:
-    """Yield lines in SentencePiece's spelling.
+    """Yield lines in the form in which SentencePiece reads them.
 
-    Errors raised while reading lines are appended to `failures`, because SentencePiece only reports their text.
+    If reading a line raises an error, the error is appended to `failures`, because SentencePiece reports only its text.
     """
     try:
         for line in lines:
@@ -227,7 +230,7 @@ def _training_text(lines: Iterable[str], failures: list[BaseException]) -> Itera
 
 
 def _symbols(symbols: tuple[str, ...]) -> list[str]:
-    """Return symbols in SentencePiece's spelling. Raises ConfigError: a symbol is empty, special or repeated."""
+    """Return symbols as SentencePiece writes them. Raises ConfigError: a symbol is empty, special or repeated."""
     for symbol in symbols:
         if not symbol or symbol in SPECIAL_TOKENS:
             raise ConfigError(f"tokenizer.symbols: {symbol!r} cannot be a symbol; remove it or choose another string")

@@ -1,4 +1,4 @@
-"""Tags: ids before a sentence that tell the network about the sentence, for example its target language.
+"""Tags. A tag is an id before a source sentence that describes the sentence, for example its target language.
 
 Source: Johnson et al. 2017.
 """
@@ -55,5 +55,5 @@ class TaggedTokenizer(Tokenizer):
         return [self._tags[id_ - size] if id_ >= size else name for id_, name in zip(ids, plain, strict=True)]
 
     def save(self, path: Path) -> None:
-        """Save the wrapped tokenizer only, because the configuration contains the tags."""
+        """Save only the wrapped tokenizer. The tags are not saved, because the configuration contains them."""
         self._inner.save(path)

@@ -1,4 +1,4 @@
-"""Tokenizers without subwords, which serve as baselines. Their vocabulary consists of words or of characters."""
+"""Tokenizers whose vocabulary consists of words or of characters. They serve as baselines."""
 
 import itertools
 import json
@@ -19,8 +19,8 @@ from nmt.types import SPECIAL_TOKENS, UNK
 class VocabularyTokenizer(Tokenizer, ABC):
     """A tokenizer with a fixed vocabulary of units, for example words.
 
-    The vocabulary lists the special tokens first, and then the units by decreasing frequency. Units that are not in the
-    vocabulary become UNK. Subclasses define what a unit is with `split` and `join`.
+    The vocabulary begins with the special tokens. The units follow by decreasing frequency. Units that are not in the
+    vocabulary become UNK. A subclass defines its units by `split` and `join`.
     """
 
     ending: ClassVar[str] = ".json"
@@ -76,7 +76,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
                 raise ValueError("its units are not a list of texts")
             if len(set(units)) != len(units):
                 raise ValueError("it has a unit twice")
-            "".join(units).encode()  # a lone surrogate cannot be written
+            "".join(units).encode()  # fails if a unit has a lone surrogate, which UTF-8 cannot encode
             return cls(units)
         except (ValueError, RecursionError) as error:
             raise ModelError(
@@ -85,7 +85,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     @classmethod
     def train(cls, config: TokenizerConfig, lines: Iterable[str], what: str) -> Self:
-        """Build a vocabulary of the most frequent units. Among equally frequent units, the first to occur is preferred.
+        """Build a vocabulary of the most frequent units. Of equally frequent units, the first in the text is chosen.
 
         Raises:
             DataError: the lines contain no units.
@@ -100,7 +100,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
 class WordTokenizer(VocabularyTokenizer):
     """A tokenizer that splits text into words at spaces.
 
-    Decoding returns single spaces between words, no spaces at either end, and ⁇ for unknown words.
+    A decoded text has single spaces between words and no spaces at its ends. Unknown words become ⁇.
     """
 
     kind: ClassVar[str] = "words"

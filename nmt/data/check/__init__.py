@@ -1,1 +1,1 @@
-"""Checks of corpora: faults of training, validation and held-out text, and the languages of lines."""
+"""Checks that find faults in training, validation and held-out text, and a model that identifies languages."""

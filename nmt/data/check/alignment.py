@@ -1,7 +1,7 @@
-"""The check of alignment: whether line N of the target is the translation of line N of the source.
+"""The check of alignment. In an aligned text, line N of the target is the translation of line N of the source.
 
-The lengths of a sentence and its translation correlate. If a line is missing on one side, each later line meets the
-translation of its neighbor, and the correlation collapses.
+The lengths of sentences correlate with the lengths of their translations. If one side lacks a line, each later line is
+paired with the translation of a neighboring line, and the correlation collapses.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from nmt.data.check.chunks import Chunk, Place
 from nmt.data.check.findings import Finding, Severity
 
-_FEWEST = 150  # pairs of a part; the correlation of fewer says little
-_SPLIT = 4.0  # how far a sum of products wanders before a text is split there, in standard deviations
+_FEWEST = 150  # the smallest number of pairs in a part; the correlation of fewer pairs is unreliable
+_SPLIT = 4.0  # a text is split where the cumulative sum of products deviates by this many standard deviations
 _ALIGNED = 0.4  # the correlation of an aligned text; corpora have 0.6 to 0.95
-_COLLAPSED = 0.2  # the largest correlation of a misaligned part; loose translations of short lines have 0.3 and more
+_COLLAPSED = 0.2  # the largest correlation of a misaligned part; loose translations of short lines have 0.3 or more
 _UNRELATED = 0.15  # below this correlation, the sides of a whole text are not translations
-_DIFFERENCE = 6.0  # standard deviations between the correlations of an aligned and of a misaligned part
-_SHIFTS = 30  # the largest number of missing lines that is looked for
-_REACH = 5 * _FEWEST  # lines in both directions, within which the place of a break is searched for
+_DIFFERENCE = 6.0  # the least difference from the best correlation of the text, in standard deviations
+_SHIFTS = 30  # the largest number of missing lines that the check can find
+_REACH = 5 * _FEWEST  # a break is searched for at most this many lines before and after its estimated place
 _CLIP = 2**16 - 1
 
 Floats = NDArray[np.float64]
@@ -29,28 +29,29 @@ Lengths = NDArray[np.uint16]
 
 @dataclass(frozen=True, kw_only=True)
 class Break:
-    """A part of a text whose sides do not belong together."""
+    """A misaligned part of a text."""
 
     start: int
-    """The index of its first pair."""
+    """The index of the first pair of the part."""
     stop: int
-    """The index after its last pair."""
+    """The index after the last pair of the part."""
     before: float | None
-    """The correlation of lengths where the text is aligned, or None if it is aligned nowhere."""
+    """The correlation of lengths in the aligned parts of the text, or None if no part is aligned."""
     within: float
     """The correlation of lengths in this part."""
     shift: int
-    """The pairs fit if the target is moved by this many lines: line N belongs to target line N + shift. 0: unknown."""
+    """The distance in lines to the right target: line N of the source belongs to line N + shift of the target. 0 means
+    that the distance is unknown."""
 
 
 class Alignment:
-    """Texts whose sides are misaligned, from a line on or as a whole."""
+    """Finds texts that are misaligned as a whole or from some line on."""
 
     def __init__(self) -> None:
         self._lengths: dict[Place, list[tuple[Lengths, Lengths]]] = {}
 
     def add(self, chunk: Chunk) -> None:
-        """Note the lengths of the lines."""
+        """Record the lengths of the lines."""
         source, target = (np.minimum(side.lengths, _CLIP).astype(np.uint16) for side in chunk.sides)
         self._lengths.setdefault(chunk.place, []).append((source, target))
 
@@ -102,7 +103,7 @@ def _describe(found: Break, place: Place, total: int) -> Finding:
 
 
 def find_breaks(source: Lengths, target: Lengths) -> list[Break]:
-    """Find the parts of a text that are misaligned, given the lengths of its lines, each of shape (N,)."""
+    """Find the misaligned parts of a text. `source` and `target` are the lengths of its lines, each of shape (N,)."""
     x, y = np.log1p(source.astype(np.float64)), np.log1p(target.astype(np.float64))
     if len(x) < _FEWEST or not x.std() or not y.std():
         return []
@@ -125,7 +126,7 @@ def find_breaks(source: Lengths, target: Lengths) -> list[Break]:
         if r > _COLLAPSED and not shift:
             continue
         first = _refine(x, y, start, shift) if shift and start else start
-        # A misaligned text is split, too, where the text changes.
+        # `_split` also splits a misaligned part where the kind of text changes, so such parts are joined again.
         same = (
             breaks and (shift == breaks[-1].shift or not shift) and first - breaks[-1].stop < (_REACH if shift else 1)
         )
@@ -144,13 +145,16 @@ def correlate(x: Floats, y: Floats) -> float:
 
 
 def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]:
-    """Split a text where the product of the lengths, and so their correlation, changes (Page's CUSUM)."""
+    """Split a text where the correlation of the lengths changes.
+
+    The method is Page's CUSUM of the products of the standardized lengths.
+    """
     length = stop - start
     if length < 2 * _FEWEST:
         return [(start, stop)]
     a, b = x[start:stop], y[start:stop]
     products = (a - a.mean()) * (b - b.mean()) / max(a.std() * b.std(), 1e-9)
-    products = np.minimum(products, 4.0)  # so that a few very long pairs do not decide
+    products = np.minimum(products, 4.0)  # limits the influence of a few very long pairs
     sums = np.cumsum(products - products.mean())
     inner = np.abs(sums[_FEWEST - 1 : length - _FEWEST])
     place = int(inner.argmax()) + _FEWEST
@@ -160,7 +164,7 @@ def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]
 
 
 def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]:
-    """Find the shift of the target that fits best in a part of a text, and the correlation with this shift."""
+    """Find the shift of the target with the highest correlation in a part of a text. Return both numbers."""
     fits = {}
     for shift in (shift for shift in range(-_SHIFTS, _SHIFTS + 1) if shift):
         first, last = max(start, -shift), min(stop, len(x) - max(shift, 0))
@@ -171,7 +175,7 @@ def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]
 
 
 def _refine(x: Floats, y: Floats, start: int, shift: int) -> int:
-    """Find the line after which a shift fits better than none, near the line `start`."""
+    """Find the line near `start` from which on the text with the shift fits better than the text without it."""
     first, last = max(0, start - _REACH, -shift), min(len(x) - max(shift, 0), start + _REACH)
     ratio = float(np.median(y[:start] - x[:start]))
     plain = np.minimum((y[first:last] - x[first:last] - ratio) ** 2, 4)

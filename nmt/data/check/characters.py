@@ -1,4 +1,4 @@
-"""Checks of characters: those that training text lacks, and variants of apostrophes and quotes."""
+"""Checks of characters that the training text lacks, and of variants of apostrophes and quotes."""
 
 import re
 import unicodedata
@@ -9,20 +9,20 @@ from nmt.data.check.chunks import SIDES, Chunk, Place
 from nmt.data.check.findings import Example, Finding, Severity
 from nmt.data.check.letters import APOSTROPHES
 
-_UNSEEN_WARNING = 0.01  # unseen characters per line from which they cost quality
+_UNSEEN_WARNING = 0.01  # this many unseen characters per line cost quality
 _UNSEEN_FEWEST = 2
-_SHOWN = 8  # characters in a message
-_MIXED = 0.02  # the share of the second most frequent apostrophe from which they count as mixed
-_MIXED_QUOTES = 0.2  # the same for the style of quotes, which training text mixes more often and which costs less
-_FEWEST = 20  # apostrophes or quotes
-_UNUSUAL = 0.05  # an apostrophe with less than this share in training text is unusual there
+_SHOWN = 8  # the number of characters that a message lists
+_MIXED = 0.02  # apostrophes are mixed if all but the most frequent variant have at least this share
+_MIXED_QUOTES = 0.2  # the same share for quotes; mixed quotes are more common and cost less quality
+_FEWEST = 20  # the number of apostrophes or quotes that is enough for a finding
+_UNUSUAL = 0.05  # a variant with a smaller share in the training text is unusual
 
 WITHIN_WORDS = re.compile(rf"(?<=\w)[{APOSTROPHES}](?=\w)")
 _QUOTES = {"straight": '"', "curly": "“”„‟", "angle": "«»‹›"}
 
 
 class UnseenCharacters:
-    """Characters of validation and held-out text that training text never has."""
+    """Finds characters of validation and held-out text that do not occur in the training text."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[Place, int], Counter[str]] = {}
@@ -70,7 +70,7 @@ class UnseenCharacters:
 
 
 def show_character(character: str) -> str:
-    """Return a character for messages: itself if it is in ASCII, otherwise its code and, if visible, itself."""
+    """Return a character in the form that messages show. Other characters than ASCII are shown with their code."""
     code = f"U+{ord(character):04X}"
     if unicodedata.category(character)[0] in "CZM":
         return code
@@ -78,7 +78,7 @@ def show_character(character: str) -> str:
 
 
 class Variants:
-    """Apostrophes and quotes that are written in several ways, within training text or between sets."""
+    """Finds apostrophes and quotes that are written in several ways, in training text or in different sets."""
 
     def __init__(self) -> None:
         self._apostrophes: dict[tuple[Place, int], Counter[str]] = {}
@@ -97,7 +97,10 @@ class Variants:
                     quotes[style] += number
 
     def choose_apostrophes(self) -> tuple[str | None, str | None]:
-        """Return the most frequent apostrophe of each side of the training text, or None if they are not mixed."""
+        """Return the most frequent apostrophe of the training text for each side.
+
+        The result for a side is None if all text of this side has the same apostrophe.
+        """
         chosen: list[str | None] = []
         for side in SIDES:
             counters = [counter for (place, other), counter in self._apostrophes.items() if other == side]
@@ -109,7 +112,7 @@ class Variants:
         return chosen[0], chosen[1]
 
     def report(self) -> Iterable[Finding]:
-        """Report mixed variants in training text, and variants of other sets that are unusual there."""
+        """Report mixed variants in the training text, and variants of other sets that are unusual in training text."""
         for what, counts, least in (
             ("apostrophes", self._apostrophes, _MIXED),
             ("quotes", self._quotes, _MIXED_QUOTES),

@@ -1,4 +1,4 @@
-"""The text that checks read: consecutive pairs of a corpus, and a sample of all pairs."""
+"""The text that checks read: chunks of consecutive pairs, and a sample of all chunks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ SIDES = (0, 1)
 _IDEOGRAPHS = 0x2E80  # the first code point of the scripts of East Asia
 
 CHUNK = 2_000
-"""The number of pairs of a chunk."""
+"""The largest number of pairs in a chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A corpus as findings name it."""
+    """The names that findings have for a corpus, its files and its languages."""
 
     set: Set
     """The key of the configuration that names the corpus."""
     name: str
     """A description of the corpus."""
     files: tuple[str, str]
-    """The names of both sides: two files, or twice the same file or dataset."""
+    """The names of the source and the target file. The two names are equal if one file or dataset has both sides."""
     languages: tuple[str, str]
     """The source and the target language."""
 
     def locate(self, side: int, index: int) -> str:
-        """Return the file and the line number of a line, given its index from 0."""
+        """Return the file name and the line number of the line with this index, as `FILE:NUMBER`."""
         return f"{self.files[side]}:{index + 1}"
 
 
 class Side:
-    """One side of consecutive pairs. Everything that several checks need is computed once."""
+    """One side of consecutive pairs. Values that several checks need are computed only once."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.lines = lines
@@ -57,7 +57,7 @@ class Side:
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """The place in `text` where each line begins."""
+        """The index in `text` at which each line begins."""
         return np.cumsum(self.lengths + 1) - self.lengths - 1
 
     @cached_property
@@ -67,14 +67,14 @@ class Side:
 
     @cached_property
     def letter_counts(self) -> NDArray[np.int64]:
-        """The number of letters and numbers of each line. One of Chinese, Japanese or Korean counts as three."""
+        """The number of letters and digits in each line. A letter of Chinese, Japanese or Korean counts as three."""
         kept = self.letters.codes > APOSTROPHE
         weights = np.where(self.letters.codes[kept] >= _IDEOGRAPHS, 3, 1)
         return np.bincount(self.letters.lines[kept], weights=weights, minlength=len(self.lines)).astype(np.int64)
 
     @cached_property
     def keys(self) -> Keys:
-        """A hash of the letters and numbers of each line."""
+        """A hash of the letters and numbers in each line."""
         return hash_letters(self.letters)
 
     @cached_property
@@ -89,7 +89,7 @@ class Chunk:
 
     place: Place
     first: int
-    """The index of the first pair within its corpus, from 0."""
+    """The index of the first pair in the corpus, counted from 0."""
     sides: tuple[Side, Side]
 
     def __len__(self) -> int:
@@ -97,9 +97,10 @@ class Chunk:
 
 
 class Sample:
-    """Chunks that are spread evenly over all pairs, kept as UTF-8 so that they take little memory.
+    """A sample of chunks that are spread evenly over all pairs. They are kept as UTF-8, which takes little memory.
 
-    While the text fits into `limit` bytes, all chunks are kept. Whenever it does not, every second one is dropped.
+    All chunks are kept while their text has at most `limit` bytes. When the text grows larger, every second chunk is
+    dropped.
     """
 
     def __init__(self, limit: int) -> None:
@@ -109,7 +110,7 @@ class Sample:
         self._kept: list[tuple[int, Place, int, tuple[bytes, bytes]]] = []
 
     def add(self, chunk: Chunk) -> None:
-        """Keep a chunk, unless the sample leaves it out."""
+        """Offer the next chunk to the sample, which keeps every `step`-th chunk."""
         number, self._seen = self._seen, self._seen + 1
         if number % self.step:
             return

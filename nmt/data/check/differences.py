@@ -1,4 +1,4 @@
-"""Checks that compare validation and held-out text with the training text: case, and words that training never has."""
+"""Checks that compare the case and the words of validation and held-out text with the training text."""
 
 import itertools
 from collections import Counter
@@ -11,16 +11,18 @@ from nmt.data.check.chunks import SIDES, Chunk, Place, Side
 from nmt.data.check.findings import Finding, Severity
 from nmt.data.cleaning import SeenHashes
 
-_CASE_DIFFERENCE = 0.5  # between the shares of lines of one kind of case
-_CASE_LINES = 50  # lines with a letter that has case
-_UNSEEN_FACTOR = 2.5  # how many times as many unseen words as in new text of the same kind make a gap
-_UNSEEN_EXTRA = 0.05  # and how many more, as a share of the words
-_UNSEEN_WORDS = 500  # the number of words of a set that is judged
-_BUCKETS = 2**22  # words of training text are counted by hash: 4 MB, exact enough for a million words
+_CASE_DIFFERENCE = 0.5  # the least difference between a set and the training text in the share of one kind of case
+_CASE_LINES = 50  # this many lines with upper-case or lower-case letters are enough for a comparison
+# The share of unseen words is reported if it is this many times the share that is expected in new text of the same kind
+# and also exceeds the expected share by this much.
+_UNSEEN_FACTOR = 2.5
+_UNSEEN_EXTRA = 0.05
+_UNSEEN_WORDS = 500  # this many words in a set are enough for a comparison
+_BUCKETS = 2**22  # words of training text are counted by hash, which takes 4 MB and is accurate for a million words
 
 
 class Case:
-    """Sets whose lines are written in another case than the training text."""
+    """Finds sets that are written in another case than the training text."""
 
     _KINDS = ("begin with a capital letter", "are lower-case", "are ALL CAPS")
 
@@ -42,7 +44,7 @@ class Case:
             self._counts[(chunk.place, side)] = self._counts.get((chunk.place, side), 0) + figures
 
     def report(self) -> Iterable[Finding]:
-        """Report sets in which the share of one kind differs much from the training text."""
+        """Report sets in which the share of one kind of case is very different from the training text."""
         for side in SIDES:
             trained = sum(
                 (counts for (place, other), counts in self._counts.items() if place.set == "train" and other == side),
@@ -68,10 +70,10 @@ class Case:
 
 
 class UnseenWords:
-    """Sets with many words that the training text never has: another domain or another spelling.
+    """Finds sets with many words that do not occur in the training text, because of another domain or spelling.
 
-    The share of unseen words in new text of the same kind is estimated by the words that the training text has once
-    (Good 1953), so that a language with many forms is not taken for a gap.
+    The expected share of unseen words in new text of the same kind is the share of the words that the training text has
+    exactly once (Good 1953). It is higher in languages with many word forms.
     """
 
     def __init__(self) -> None:
@@ -83,7 +85,7 @@ class UnseenWords:
         self._seen = (SeenHashes(), SeenHashes())
 
     def add(self, chunk: Chunk) -> None:
-        """Collect the words of other sets, and cross out those that training text has."""
+        """Collect the words of the other sets, and remove the words that occur in the training text."""
         for side in SIDES:
             words = chunk.sides[side].words
             if chunk.place.set != "train":
@@ -97,7 +99,7 @@ class UnseenWords:
             self._unseen[side].difference_update(words)
             lines = chunk.sides[side].lines
             new = self._seen[side].add(np.fromiter(map(hash, lines), np.int64, len(lines)).view(np.uint64))
-            if not new.all():  # a repeated line makes its rare words look frequent
+            if not new.all():  # repeated lines do not count, because they make rare words look frequent
                 words = Side(list(itertools.compress(lines, new))).words
             counter = Counter(words)
             self._totals[side] += len(words)
@@ -107,7 +109,7 @@ class UnseenWords:
             counts[buckets] = np.minimum(counts[buckets] + numbers, 2)
 
     def report(self) -> Iterable[Finding]:
-        """Report sets with many more unseen words than new text of the same kind."""
+        """Report sets with many more unseen words than expected."""
         for (place, side), counter in self._words.items():
             total = counter.total()
             if self._unseen is None or total < _UNSEEN_WORDS or not self._totals[side]:

@@ -1,4 +1,4 @@
-"""What checks report, and the interface of a check."""
+"""The findings that checks report, and the interface of a check."""
 
 import enum
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from nmt.data.check.chunks import Chunk
 
 
 class Severity(enum.IntEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     NOTE = 1
-    """Training handles it, or it costs little."""
+    """Training handles the fault, or the fault costs little."""
     WARNING = 2
-    """It costs quality, or makes scores wrong."""
+    """The fault costs quality, or makes scores wrong."""
     SEVERE = 3
     """The model cannot learn from this text, or its scores mean nothing."""
 
@@ -30,34 +30,34 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A fault of the text."""
+    """A fault that a check found."""
 
     check: str
-    """The name of the check, for programs."""
+    """The name of the fault, such as `duplicates`. It is meant for programs."""
     severity: Severity
     place: str
-    """The file or the corpus."""
+    """The name of the file or the corpus."""
     message: str
-    """What is wrong, with figures."""
+    """A description of the fault, with figures."""
     advice: str
-    """What to do."""
+    """What the user can do."""
     share: float
-    """The share of the lines that have the fault, which orders findings of one severity."""
+    """The share of lines with the fault. Findings of the same severity are sorted by it."""
     line: int | None = None
-    """The number of the first line with the fault, from 1."""
+    """The number of the first line with the fault, counted from 1."""
     count: int | None = None
     """The number of lines with the fault."""
     examples: tuple[Example, ...] = ()
 
 
 class Check(Protocol):
-    """A check, which reads all chunks once: first those of validation and held-out text, then those of training text.
+    """A check of text. It reads each chunk once. Chunks of validation and held-out text come before training text.
 
-    To add a check, write a class with these methods and list it in CHECKS (nmt/data/check/run.py).
+    To add a check, write a class with these methods and list it in `check_corpora` (nmt/data/check/run.py).
     """
 
     def add(self, chunk: Chunk) -> None:
         """Read the next chunk."""
 
     def report(self) -> Iterable[Finding]:
-        """Report what was found in all chunks."""
+        """Report the faults of all chunks. It is called once, after all chunks have been read."""

@@ -1,7 +1,7 @@
-"""Writing corpora without the faults that a program can repair.
+"""Repair of corpora (`nmt-check --fix`). It writes corpora without the faults that a program can repair.
 
-Characters and spaces are repaired in all text. Pairs are left out of training text only, so that scores on validation
-and held-out text stay comparable.
+Characters and spaces are repaired in all text. Only training text loses pairs, so scores on validation and held-out
+text remain comparable.
 """
 
 import re
@@ -27,8 +27,8 @@ from nmt.data.cleaning import SeenHashes
 from nmt.errors import DataError
 from nmt.system.files import whole_folder
 
-_UNCERTAIN = 10  # pairs on each side of a repaired break, which may still be misaligned
-_MEMORY = 64  # lines that are remembered to repair a shift
+_UNCERTAIN = 10  # the number of pairs before and after a break that are left out, because the break is not exact
+_MEMORY = 64  # the number of latest pairs that are kept, from which shifted lines are taken
 
 Lines = Sequence[str]
 
@@ -36,16 +36,16 @@ Lines = Sequence[str]
 def fix_corpora(data: DataConfig, report: Report, folder: Path) -> list[str]:
     """Write the corpora without the faults that a program can repair.
 
-    Each corpus becomes two text files: FOLDER/train.de and FOLDER/train.en for example, or train-1.de and so on where
-    there are several. The folder is written whole or not at all.
+    Each corpus becomes two text files, for example FOLDER/train.de and FOLDER/train.en. If there are several training
+    corpora, the names begin with train-1, train-2 and so on. The folder is written as a whole or not at all.
 
     Args:
         data: the corpora.
-        report: the report of `check_corpora` about them.
+        report: the report of `check_corpora` about the same corpora.
         folder: the folder to write.
 
     Returns:
-        A line about each corpus.
+        a line about each corpus.
 
     Raises:
         DataError: a corpus cannot be read, or no training pair would be left.
@@ -78,7 +78,10 @@ def fix_corpora(data: DataConfig, report: Report, folder: Path) -> list[str]:
 
 
 def _choose_endings(place: Place) -> tuple[str, str]:
-    """Return the extensions of the two files: the languages, if these are two words that can be part of a file name."""
+    """Return the extensions of the source and the target file.
+
+    These are the languages, unless the languages are equal or cannot be part of a file name.
+    """
     source, target = place.languages
     usable = source != target and all(re.fullmatch(r"[\w-]+", language) for language in place.languages)
     return (source, target) if usable else ("source", "target")
@@ -95,7 +98,7 @@ def _collect_keys(data: DataConfig) -> Keys:
 
 
 def _tolerate_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Yield chunks up to an unreadable line, which the report has named."""
+    """Yield the chunks before an unreadable line. The report already contains this fault."""
     try:
         yield from chunks
     except DataError:
@@ -103,7 +106,7 @@ def _tolerate_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def _realign(chunks: Iterator[Chunk], breaks: Sequence[Break], counts: Counter[str]) -> Iterator[Chunk]:
-    """Leave out misaligned parts, or move the target where the shift is known."""
+    """Move the target of misaligned parts by their shift. Parts of unknown shift are left out."""
     memory: deque[tuple[str, str]] = deque(maxlen=_MEMORY)
     for chunk in chunks:
         sources, targets = [], []
@@ -125,15 +128,22 @@ def _realign(chunks: Iterator[Chunk], breaks: Sequence[Break], counts: Counter[s
 
 
 class _Fixer:
-    """The repair of chunks of one corpus."""
+    """Repairs the chunks of one corpus."""
 
     def __init__(self, data: DataConfig, report: Report, held_out: Keys | None) -> None:
-        """`held_out` holds the keys of pairs that training must not have, or None to keep all pairs."""
+        """Prepare to repair a corpus.
+
+        Args:
+            data: the corpora and the limits.
+            report: the report about all corpora.
+            held_out: for a training corpus, the sorted keys of all validation and held-out pairs. For any other corpus,
+                None, and then all pairs are kept.
+        """
         self._data, self._report, self._held_out = data, report, held_out
         self._seen = SeenHashes()
 
     def fix(self, chunk: Chunk, counts: Counter[str]) -> tuple[Lines, Lines]:
-        """Return the repaired sides of a chunk, and count what was done."""
+        """Return the repaired lines of both sides, and add the number of each repair to `counts`."""
         counts["read"] += len(chunk)
         before = chunk.sides
         sides = tuple(
@@ -168,7 +178,7 @@ class _Fixer:
         return [source[place] for place in places], [target[place] for place in places]
 
     def _exchange(self, chunk: Chunk, counts: Counter[str]) -> tuple[Chunk, NDArray[np.bool_]]:
-        """Exchange the sides of swapped pairs. Return the chunk and the mask of the pairs in another language."""
+        """Exchange the sides of swapped pairs. Return the new chunk, and the mask of pairs with a foreign line."""
         if self._report.identifier is None:
             return chunk, np.zeros(len(chunk), dtype=np.bool_)
         languages = identify_chunk(chunk, self._report.identifier)

@@ -1,10 +1,10 @@
-"""Language identification by naive Bayes over character n-grams, learned from the text of a corpus.
+"""Language identification by naive Bayes over character n-grams. The model is learned from the text of a corpus.
 
-Libraries know a few hundred large languages. A model of this kind knows exactly the languages of its training text,
-however small they are, and is stored with the translation model (languages.safetensors).
+Libraries for language identification know a few hundred large languages. This model knows exactly the languages of its
+training text, including languages that no library knows. A model folder contains it as languages.safetensors.
 
-The features are the 1- to 4-grams within a word, where the ends of the word count as characters. They are hashed into
-buckets. A table holds the log-probability of each bucket in each language, in 8 bits.
+The features are the n-grams of one to four characters within a word. The two ends of a word count as characters. Each
+n-gram is hashed to a bucket. A table contains the log-probability of each bucket in each language, in 8 bits.
 """
 
 import json
@@ -22,7 +22,7 @@ from nmt.errors import ModelError
 from nmt.system.files import reason
 
 OTHER = "other"
-"""The name of the class of texts that are in none of the languages."""
+"""The name of the class for text in none of the languages."""
 
 LINES_PER_LANGUAGE = 50_000  # more lines do not raise the accuracy
 
@@ -30,14 +30,14 @@ _LONGEST = 4  # the length of the longest n-grams
 _TABLE_BYTES = 190_000  # the largest size of the table of all languages
 _STEP = 1 / 16  # the unit of the stored log-probabilities, in nats
 _SMOOTHING = 0.1  # added to the count of each bucket
-_HELD_BACK = 10  # one line in this many is not learned from, and shows the usual score of the language
-_FEW = 100  # of fewer lines, all are learned from
-_WEIGHT = 0.25  # of one n-gram in a probability, because the n-grams that share a letter are not independent
-# A text is in another language if its mean log-probability is this many nats, or this many standard deviations if that
-# is more, below that of the language. Lines of a foreign language lie 1.2 to 2 nats below it (docs/lab/check.md).
+_HELD_BACK = 10  # one line in this many is held back: it gives the usual score of its language
+_FEW = 100  # a language with fewer lines is learned from all lines, including the held-back lines
+_WEIGHT = 0.25  # the weight of an n-gram; it is below 1 because n-grams that share a letter are not independent
+# OTHER has a lower mean log-probability than the usual text of a language. The margin is this many nats, or this many
+# standard deviations if that is more. Foreign lines are 1.2 to 2 nats below the usual text (docs/lab/check.md).
 _MARGIN, _DEVIATIONS = 0.9, 2.0
-_OTHER_PRIOR = -2.0  # the log-probability of OTHER relative to each of the languages, before the text is read
-_CHUNK = 5_000  # lines whose n-grams are computed at once
+_OTHER_PRIOR = -2.0  # the prior log-probability of OTHER, relative to the prior of a language
+_CHUNK = 5_000  # the number of lines that are processed at once
 _METADATA = "nmt"
 
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ class LineScores:
 
 
 class LanguageIdentifier:
-    """A model that tells the languages of a corpus, and all other languages, apart."""
+    """A model that identifies the languages of a corpus. Text in any other language belongs to the class `OTHER`."""
 
     def __init__(
         self, languages: Sequence[str], table: NDArray[np.uint8], usual: Sequence[float], margins: Sequence[float]
@@ -63,10 +63,10 @@ class LanguageIdentifier:
 
         Args:
             languages: the names of the languages.
-            table: negative log-probabilities in units of `_STEP`, shape (languages, buckets). The number of buckets is
-                a power of two.
-            usual: the mean log-probability of an n-gram in held-back lines of each language.
-            margins: how far below `usual` the mean of an n-gram in OTHER is.
+            table: the negative log-probabilities of the buckets in units of `_STEP`, shape (languages, buckets). The
+                number of buckets is a power of two.
+            usual: for each language, the usual log-probability of an n-gram, measured on held-back lines.
+            margins: for each language, the difference between `usual` and the log-probability of an n-gram in OTHER.
         """
         self.languages = tuple(languages)
         self._table, self._bits = table, table.shape[1].bit_length() - 1
@@ -74,10 +74,10 @@ class LanguageIdentifier:
 
     @classmethod
     def learn(cls, texts: Mapping[str, Sequence[str]]) -> Self:
-        """Learn the languages of lines.
+        """Learn a model from lines of each language.
 
         Args:
-            texts: the lines of each language. At most `LINES_PER_LANGUAGE` lines, evenly spread, are used.
+            texts: the lines of each language. At most `LINES_PER_LANGUAGE` evenly spread lines of each are used.
         """
         bits = (_TABLE_BYTES // max(1, len(texts))).bit_length() - 1
         used = {name: lines[:: -(-len(lines) // LINES_PER_LANGUAGE) or 1] for name, lines in texts.items()}
@@ -96,17 +96,17 @@ class LanguageIdentifier:
         return cls(draft.languages, draft._table, usual, margins)
 
     def identify(self, text: str) -> dict[str, float]:
-        """Return the probability of each language, and of `OTHER`, which sum to 1.
+        """Return the probability of each language and of `OTHER`. The probabilities sum to 1.
 
-        The shorter a text, the less certain is the result. For a text without letters it says nothing.
+        The shorter a text, the less certain is the result. For a text without letters, the result has no meaning.
         """
         probabilities = self.identify_lines([text.replace("\n", " ")])[:, 0].tolist()
         return dict(zip((*self.languages, OTHER), probabilities, strict=True))
 
     def identify_lines(self, lines: Sequence[str]) -> Floats:
-        """Return the probabilities of `identify` for many lines, shape (languages + 1, lines). The last row is OTHER.
+        """Return the same probabilities as `identify` for many lines, shape (languages + 1, lines).
 
-        A line must not contain line feeds.
+        The last row is OTHER. Lines must not contain line feeds.
         """
         scores = self.score_lines(lines)
         other = (self._usual - self._margins)[:, None] * scores.counts + _OTHER_PRIOR / _WEIGHT
@@ -117,7 +117,7 @@ class LanguageIdentifier:
         return probabilities
 
     def score_lines(self, lines: Sequence[str]) -> LineScores:
-        """Compute the log-probabilities of lines, which contain no line feeds, in each language."""
+        """Compute the log-probabilities of lines in each language. Lines must not contain line feeds."""
         totals, counts = np.zeros((len(self.languages), len(lines))), np.zeros(len(lines))
         for begin in range(0, len(lines), _CHUNK):
             part = lines[begin : begin + _CHUNK]
@@ -129,13 +129,13 @@ class LanguageIdentifier:
         return LineScores(totals=totals, counts=counts)
 
     def to_bytes(self) -> bytes:
-        """Return the content of a .safetensors file, which `from_bytes` reads."""
+        """Return the model as the content of a .safetensors file. `from_bytes` reads this content."""
         about = {"languages": self.languages, "usual": self._usual.tolist(), "margins": self._margins.tolist()}
         return save({"table": self._table}, metadata={_METADATA: json.dumps(about)})
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> Self:
-        """Read what `to_bytes` returned.
+        """Read the content of a file that `to_bytes` made.
 
         Raises:
             ModelError: the content is damaged. The message contains `where`, the path of the file.
@@ -156,7 +156,7 @@ class LanguageIdentifier:
 
 
 def _learn_row(lines: Sequence[str], bits: int) -> NDArray[np.uint8]:
-    """Compute the row of a language in the table: negative log-probabilities of the buckets, in units of `_STEP`."""
+    """Compute the row of the table for one language: negative log-probabilities of buckets in units of `_STEP`."""
     counts = np.full(2**bits, _SMOOTHING)
     for begin in range(0, len(lines), _CHUNK):
         for buckets, _ in _find_buckets(lines[begin : begin + _CHUNK], bits):
@@ -166,9 +166,9 @@ def _learn_row(lines: Sequence[str], bits: int) -> NDArray[np.uint8]:
 
 
 def _find_buckets(lines: Sequence[str], bits: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
-    """Yield, for each length of n-grams, the buckets of all n-grams and the index of the line of each n-gram.
+    """For each length of n-grams, yield the bucket of each n-gram and the index of its line.
 
-    An n-gram has a space only at its ends, so it never reaches into another line.
+    An n-gram has a space only at its ends, so it never contains letters of two lines.
     """
     letters = read_letters(lines, numbers=False)
     codes, spaces = letters.codes, letters.codes == SPACE

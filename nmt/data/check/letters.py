@@ -1,4 +1,4 @@
-"""Lines of text as arrays of code points, so that a check reads millions of characters at once."""
+"""Lines of text as arrays of code points, with which a check processes millions of characters at once."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 APOSTROPHES = "'`´‘’ʹʼʻˈ′ꞌ＇"
-"""Characters that are used as apostrophes, and as letters in the orthographies of many languages."""
+"""Characters that are used as apostrophes. Many languages use them as letters."""
 
 SPACE, APOSTROPHE, _LINE_FEED = 32, 39, 10
 _KNOWN, _LETTER, _NUMBER, _QUOTE = 1, 2, 4, 8
@@ -21,10 +21,10 @@ _kinds = np.zeros(0x110000, dtype=np.uint8)  # the flags of each code point, or 
 
 @dataclass(frozen=True, kw_only=True)
 class Letters:
-    """The lower-cased letters, marks, numbers and apostrophes of lines, with one space for everything between them."""
+    """The lower-cased letters, marks, numbers and apostrophes of lines. A single space replaces all other text."""
 
     codes: Codes
-    """Code points, shape (N,). The first and the last one are spaces, and no two spaces are neighbors."""
+    """The code points, shape (N,). The first and the last code point are spaces, and no two spaces are adjacent."""
     lines: NDArray[np.int64]
     """The index of the line of each code point, shape (N,)."""
     count: int
@@ -32,9 +32,9 @@ class Letters:
 
 
 def read_letters(lines: Sequence[str], *, numbers: bool) -> Letters:
-    """Convert lines, which contain no line feeds, to their letters, with or without numbers.
+    """Extract the letters of lines, with or without numbers. The lines must not contain line feeds.
 
-    With numbers, letters are folded, so that they compare equal whatever their case was: ß becomes ss.
+    With numbers, case is folded instead of lowered: ß becomes ss. Lines that differ only in case are then equal.
     """
     text = "\n".join(lines)
     text = unicodedata.normalize("NFC", f" {text.casefold() if numbers else text.lower()}\n")
@@ -61,7 +61,7 @@ def _look_up(codes: Codes) -> NDArray[np.uint8]:
 
 
 def hash_letters(letters: Letters) -> Keys:
-    """Compute a 64-bit hash of each line that depends on its letters and numbers alone. It is 0 if there are none."""
+    """Compute a 64-bit hash of the letters and numbers of each line. The hash is 0 if the line has none."""
     kept = (letters.codes != SPACE) & (letters.codes != APOSTROPHE)
     codes, lines = letters.codes[kept].astype(np.uint64), letters.lines[kept]
     starts = np.searchsorted(lines, np.arange(letters.count + 1))

@@ -1,4 +1,4 @@
-"""Checks of single lines and pairs. To add a check of this kind, write a function and list it in RULES."""
+"""Checks that look at one line or one pair at a time. To add such a check, write a function and list it in RULES."""
 
 import itertools
 import re
@@ -17,11 +17,12 @@ from nmt.data.check.findings import Example, Finding, Severity
 _EXAMPLES = 3
 _EMPTY = re.compile(r"(?m)^[^\S\n]*$")
 _ODD_SPACES = re.compile(r"(?m)^[^\S\n]+|[^\S\n]+$|[^\S\n]{2,}|[^\S\n ]")
-# Zero-width characters, soft hyphens, marks of direction and controls. Joiners (200c, 200d) belong to some scripts.
+# Zero-width characters, soft hyphens, direction marks and control characters. Joiners (200c, 200d) are not included,
+# because some scripts need them.
 INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0e-\x1b\x7f-\x9f]")
 _MOJIBAKE = re.compile("Ã[\u0080-\u00bf¼¶¤Ÿ©¨]|â€[\u0080-\u00bf™œ“”\u009d]|Â[\u00a0-\u00bf]")
-_CHARACTERS_PER_TOKEN = 6  # of long tokens, so that a line with more characters has more than `data.max_length` tokens
-_LOPSIDED_LENGTH = 20  # characters of the longer side; the ratio of shorter texts says little
+_CHARACTERS_PER_TOKEN = 6  # tokens are rarely longer, so a line with more characters exceeds `data.max_length` tokens
+_LOPSIDED_LENGTH = 20  # the least length of the longer side in characters; the ratio of shorter texts varies too much
 _UNTRANSLATED_LETTERS = 15  # shorter lines, such as names, may be equal in both languages
 
 Indices = Sequence[int] | NDArray[np.int64]
@@ -30,15 +31,15 @@ Indices = Sequence[int] | NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A fault of single lines."""
+    """A fault that single lines or single pairs can have."""
 
     name: str
     find_lines: Callable[[Side], Indices] | None = None
-    """The function that returns the indices of the lines with the fault, for a fault of single lines."""
+    """For a fault of lines, a function that returns the indices of the lines with the fault."""
     find_pairs: Callable[[Chunk, DataConfig], Indices] | None = None
-    """The function that returns the indices of the pairs with the fault, for a fault of pairs."""
+    """For a fault of pairs, a function that returns the indices of the pairs with the fault."""
     message: str
-    """What follows the number of lines in the message."""
+    """The part of the message that follows the number of lines."""
     advice: str
     severity: Severity
     least: float = 0.0
@@ -50,7 +51,7 @@ class Rule:
 
 
 def find_matches(side: Side, pattern: re.Pattern[str]) -> NDArray[np.int64]:
-    """Return the indices of the lines in which a pattern, which matches no line feed, occurs."""
+    """Return the indices of the lines in which a pattern occurs. The pattern must not match line feeds."""
     places = np.fromiter((match.start() for match in pattern.finditer(side.text)), dtype=np.int64)
     return np.unique(np.searchsorted(side.starts, places, "right") - 1)
 
@@ -87,11 +88,14 @@ def _find_long(chunk: Chunk, data: DataConfig) -> Indices:
 
 
 def find_lopsided(chunk: Chunk, data: DataConfig) -> Indices:
-    """Find pairs with a side that is longer than usual, compared with the other side, by more than `data.max_ratio`."""
+    """Find pairs whose ratio of lengths is unusual.
+
+    The ratio is unusual if it differs from the median ratio of the chunk by more than the factor `data.max_ratio`.
+    """
     source, target = (side.lengths for side in chunk.sides)
     ratios = np.log((source + 1) / (target + 1))
     longer = np.maximum(source, target) >= _LOPSIDED_LENGTH
-    both = np.minimum(source, target) > 0  # empty sides are another fault
+    both = np.minimum(source, target) > 0  # another rule finds empty sides
     return np.flatnonzero(longer & both & (np.abs(ratios - np.median(ratios)) > np.log(data.max_ratio)))
 
 
@@ -184,7 +188,7 @@ RULES = (
 
 
 class LineRules:
-    """The faults that RULES find."""
+    """Finds the faults of RULES."""
 
     def __init__(self, data: DataConfig, rules: Sequence[Rule] = RULES) -> None:
         self._data, self._rules = data, rules
@@ -207,7 +211,7 @@ class LineRules:
                         examples.append((chunk.first + index, chunk.sides[side].lines[index]))
 
     def report(self) -> Iterable[Finding]:
-        """Report the faults that enough lines have."""
+        """Report each fault that occurs in enough lines."""
         rules = {rule.name: rule for rule in self._rules}
         for (name, place, side), count in self._counts.items():
             rule, share = rules[name], count / self._totals[place]

@@ -1,7 +1,7 @@
-"""What is known about languages in advance: their names, scripts and most frequent words.
+"""Tables of the names, scripts and most frequent words of languages.
 
-Most languages of a corpus are learned from its text (nmt/data/check/languages.py). This table serves two ends: to
-recognize a whole file in the wrong language, which learning from that file cannot, and to name a foreign language.
+A corpus itself shows what its languages look like (nmt/data/check/languages.py). The tables have two other uses. They
+recognize that a whole file is in the wrong language, and they give the name of a foreign language.
 """
 
 import re
@@ -61,33 +61,36 @@ _SCRIPTS = {
     "my": "MYANMAR", "ka": "GEORGIAN", "hy": "ARMENIAN", "am": "ETHIOPIC", "chr": "CHEROKEE",
 }  # fmt: skip
 
-# A line is in a foreign language if it has at least this many of its frequent words, if these are this share of all
-# words of the line, and if they are this many times as many as the frequent words of the expected languages.
+# A line is in a foreign language if it has enough frequent words of this language: at least this number, at least this
+# share of all words of the line, and at least this many times the number of frequent words of the expected languages.
 _FOREIGN_HITS, _FOREIGN_SHARE, _FOREIGN_FACTOR = 3, 0.25, 2
 
 _PARTS_OF_CJK = {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HALFWIDTH", "IDEOGRAPHIC"}
 
 
 def short_code(language: str) -> str:
-    """Return the code under which this module knows a language: de for de-AT, deu and German's other codes."""
+    """Return the code that the tables of this module have for a language. For example, it is de for de-AT and deu."""
     code = language_code(language)
     return _CODES.get(code, code)
 
 
 def name_language(language: str) -> str:
-    """Return the name of a language, or its code if this module does not know it."""
+    """Return the name of a language, or the given code if the tables do not contain the language."""
     return FUNCTION_WORDS[short_code(language)][0] if short_code(language) in FUNCTION_WORDS else language
 
 
 def expected_script(language: str) -> str | None:
-    """Return the script of a language, or None if this module does not know it."""
+    """Return the script of a language, or None if the tables do not contain the language."""
     code = short_code(language)
     return _SCRIPTS.get(code, "LATIN" if code in FUNCTION_WORDS else None)
 
 
 @cache
 def script_of(character: str) -> str | None:
-    """Return the script of a letter by its name in Unicode, for example LATIN, or None for anything else."""
+    """Return the script of a letter, for example LATIN. Return None for other characters.
+
+    The script is the first word of the name that the letter has in Unicode.
+    """
     if unicodedata.category(character)[0] != "L":
         return None
     name = re.split("[ -]", unicodedata.name(character, "UNKNOWN"))[0]
@@ -101,7 +104,8 @@ def guess_language(words: Mapping[str, int]) -> tuple[str | None, float]:
         words: the lower-cased words of a text with their counts.
 
     Returns:
-        The code of the language, or None if no word is known, and the share of the words that are its frequent words.
+        the code of the language, and the share of the words that are frequent words of this language. The code is None
+        if the tables contain none of the words.
     """
     total = sum(words.values())
     shares = {code: share_of_words(words, code) for code in FUNCTION_WORDS} if total else {}
@@ -110,11 +114,13 @@ def guess_language(words: Mapping[str, int]) -> tuple[str | None, float]:
 
 
 def guess_foreign(line: str, expected: Collection[str]) -> str | None:
-    """Return the language of a line that is surely in none of the expected languages, by its most frequent words.
+    """Guess the language of a line from the frequent words of each language.
+
+    Return None unless the line is clearly in none of the expected languages.
 
     Args:
         line: the text.
-        expected: the codes of the languages that it may be in, as `short_code` returns them.
+        expected: the expected languages, as codes that `short_code` returns.
     """
     words, known = line.lower().split(), _find_languages()
     hits = [known[word] for word in dict.fromkeys(words) if word in known]
@@ -128,7 +134,7 @@ def guess_foreign(line: str, expected: Collection[str]) -> str | None:
 
 @cache
 def _find_languages() -> dict[str, frozenset[str]]:
-    """Return the languages of which a word is among the most frequent ones."""
+    """For each frequent word, return the languages in which it is frequent."""
     languages: dict[str, set[str]] = {}
     for code, (_, words) in FUNCTION_WORDS.items():
         for word in (word for word in words if len(word) > 1):
@@ -137,6 +143,6 @@ def _find_languages() -> dict[str, frozenset[str]]:
 
 
 def share_of_words(words: Mapping[str, int], code: str) -> float:
-    """Return the share of words that are frequent words of a language."""
+    """Return the share of the words of a text that are frequent words of a language."""
     total = sum(words.values())
     return sum(words.get(word, 0) for word in FUNCTION_WORDS[code][1]) / total if total else 0.0

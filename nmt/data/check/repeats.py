@@ -1,4 +1,4 @@
-"""Checks of text that occurs twice: duplicates, training pairs in validation or test text, boilerplate."""
+"""Checks of repeated text: duplicates, boilerplate, and training pairs in validation or test text."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,18 +11,19 @@ from nmt.data.check.findings import Example, Finding, Severity
 from nmt.data.check.letters import Keys
 from nmt.data.cleaning import SeenHashes, contains
 
-_DUPLICATES = 0.02  # the share of duplicates that is reported: many honest corpora repeat short sentences
-_LEAKS = 0.005  # the share of validation pairs that also occur in training; below it a note, because chance is enough
-_LEAKED_PAIRS = 20  # or this number of pairs
-_SHORT = 15  # letters of both sides; shorter pairs, such as greetings, recur by chance
-_BOILERPLATE = 0.001  # the share of the lines that are one and the same text
-_BOILERPLATE_LENGTH = 20  # characters; shorter lines are words such as "Yes."
+_DUPLICATES = 0.02  # the share of duplicates that is reported; good corpora also repeat some short sentences
+# Leaked pairs are a warning from this share or this number on. Fewer are a note, because they can occur by chance.
+_LEAKS = 0.005
+_LEAKED_PAIRS = 20
+_SHORT = 15  # the least number of letters of both sides; shorter pairs, such as greetings, are repeated by chance
+_BOILERPLATE = 0.001  # a text is boilerplate if at least this share of the lines consists of it
+_BOILERPLATE_LENGTH = 20  # the least length of boilerplate in characters; shorter lines are words such as "Yes."
 _BOILERPLATE_COUNT = 20
 _EXAMPLES = 3
 
 
 class Duplicates:
-    """Pairs that occur several times in the training text."""
+    """Finds pairs that occur several times in the training text."""
 
     def __init__(self) -> None:
         self._seen: dict[Place, SeenHashes] = {}
@@ -31,7 +32,7 @@ class Duplicates:
         self._examples: dict[Place, list[Example]] = {}
 
     def add(self, chunk: Chunk) -> None:
-        """Count the pairs that an earlier pair of the corpus equals."""
+        """Count the pairs that are equal to an earlier pair of the corpus."""
         if chunk.place.set != "train":
             return
         place, sources = chunk.place, chunk.sides[0].lines
@@ -61,10 +62,13 @@ class Duplicates:
 
 
 class Leakage:
-    """Validation or held-out pairs that also occur in the training text, exactly or in their letters and numbers."""
+    """Finds validation and held-out pairs that also occur in the training text.
+
+    Two pairs count as the same if their letters and numbers are the same.
+    """
 
     def __init__(self, *, ignore_exact: bool = False) -> None:
-        """`ignore_exact` leaves out pairs with exactly the same text, which training can leave out itself."""
+        """Prepare to find leaked pairs. `ignore_exact` ignores exact copies, which training leaves out by default."""
         self._ignore_exact = ignore_exact
         self._parts: dict[Place, list[tuple[Keys, NDArray[np.int64]]]] = {}
         self._examples: dict[Place, dict[int, str]] = {}
@@ -73,7 +77,7 @@ class Leakage:
         self._leaks: dict[Place, dict[int, tuple[str, bool]]] = {}
 
     def add(self, chunk: Chunk) -> None:
-        """Note the pairs of validation and held-out text, and look up those of training text."""
+        """Record the pairs of validation and held-out text. Look up the pairs of training text among them."""
         keys, exact = (
             combine_keys(chunk),
             np.fromiter(map(hash, zip(*(side.lines for side in chunk.sides), strict=True)), np.int64, len(chunk)),
@@ -95,7 +99,12 @@ class Leakage:
                     self._leaks[place][line] = (where, same)
 
     def _build_table(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.int64]]:
-        """Return sorted keys, the place and the line of each of them (N, 2), and the hashes of the exact text."""
+        """Build the table of recorded pairs.
+
+        Returns:
+            the sorted keys of the pairs (N,), the index of the set and the line of each pair (N, 2), and the hash of
+            the exact text of each pair (N,).
+        """
         self._places = list(self._parts)
         keys = [np.empty(0, dtype=np.uint64)]
         owners, exacts = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
@@ -109,7 +118,7 @@ class Leakage:
         return joined[order], np.concatenate(owners)[order], np.concatenate(exacts)[order]
 
     def report(self) -> Iterable[Finding]:
-        """Report sets of which pairs occur in the training text."""
+        """Report sets that have pairs in the training text."""
         for place, leaks in self._leaks.items():
             total = sum(len(keys) for keys, _ in self._parts[place])
             if self._ignore_exact:
@@ -144,7 +153,7 @@ class Leakage:
 
 
 def combine_keys(chunk: Chunk) -> Keys:
-    """Return a hash of the letters and numbers of each pair, or 0 for pairs that are short or lack a side."""
+    """Return a hash of the letters and numbers of each pair. It is 0 if a pair is short or has an empty side."""
     source, target = (side.keys for side in chunk.sides)
     pairs: Keys = (source * np.uint64(0x9E3779B97F4A7C15)) ^ target
     lengths = chunk.sides[0].letter_counts + chunk.sides[1].letter_counts
@@ -152,7 +161,7 @@ def combine_keys(chunk: Chunk) -> Keys:
 
 
 class Boilerplate:
-    """Lines that recur very often, such as notices and headings."""
+    """Finds lines that are repeated very often, such as notices and headings."""
 
     def __init__(self, sample: Sample) -> None:
         self._sample = sample

@@ -1,4 +1,4 @@
-"""Checking the corpora of a configuration: one pass over each, all checks, and the findings, worst first.
+"""The function that checks the corpora of a configuration. It reads each corpus once and runs all checks.
 
 To add a check of single lines, list a rule in RULES (nmt/data/check/lines.py). To add any other check, write a class
 with the methods of `Check` (nmt/data/check/findings.py) and list it in `check_corpora`.
@@ -24,45 +24,49 @@ from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.errors import DataError
 
 SAMPLE_BYTES = 64_000_000
-"""The size of the text from which languages are learned. Of more text, an even sample is taken."""
+"""The largest size of the text from which languages are learned, in bytes. Larger text is sampled evenly."""
 
-_QUICK_PAIRS, _QUICK_CHUNKS, _QUICK_STEP = 4_000, 2, 32  # of a quick check; the first chunks are always checked
+# A quick check reads the text of the first _QUICK_CHUNKS chunks of a corpus, and then of one chunk in _QUICK_STEP.
+_QUICK_PAIRS, _QUICK_CHUNKS, _QUICK_STEP = 4_000, 2, 32
 
-SETS: tuple[Set, ...] = ("valid", "held_out", "train")  # training text last, because checks look up the others in it
+# Training text comes last, because checks compare each of its chunks with the other sets.
+SETS: tuple[Set, ...] = ("valid", "held_out", "train")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The findings about corpora, worst first."""
+    """The result of checking corpora. The worst findings come first."""
 
     findings: tuple[Finding, ...]
     pairs: dict[Place, int]
     """The number of pairs of each corpus."""
     step: int
-    """One pair in this many was read by the checks of languages and of boilerplate."""
+    """The checks of languages and of boilerplate read one chunk in this many."""
     identifier: LanguageIdentifier | None = None
-    """The languages of the training text."""
+    """The model of the languages in the training text, or None if the training text is empty."""
     breaks: Mapping[Place, Sequence[Break]] = field(default_factory=dict)
     """The misaligned parts of each corpus."""
     apostrophes: tuple[str | None, str | None] = (None, None)
-    """For each side, the apostrophe to use where the text has several."""
+    """For each side, the apostrophe that replaces all other apostrophes, or None if the side has only one kind."""
 
     @property
     def worst(self) -> Severity | None:
-        """The severity of the worst finding, or None without findings."""
+        """The severity of the worst finding, or None if there are no findings."""
         return max((finding.severity for finding in self.findings), default=None)
 
 
 def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
-    """Check the training, validation and held-out corpora of a configuration. Each of them is read once.
+    """Check the training, validation and held-out corpora of a configuration. Each corpus is read once.
 
     Args:
         data: the corpora, the languages and the limits.
-        quick: whether to look only for faults that cost much, in a part of the text: the lengths of all training pairs,
-            the text of every 32nd 2,000 pairs, and the first 4,000 pairs of streams and of the other sets.
+        quick: whether to look only for costly faults in a part of the text. A quick check reads the lengths of all
+            training pairs, and the text of one chunk in 32. Of streams, validation and held-out text, it reads only the
+            first 4,000 pairs.
 
     Raises:
-        DataError: a corpus is missing, cannot be read, or has no text. A corpus that breaks off is a finding instead.
+        DataError: a corpus is missing, has no text, or cannot be read at all. A corpus that becomes unreadable after
+            some pairs is a finding instead.
         MachineError: the package that reads .zst files is needed but not installed.
     """
     sample = Sample(SAMPLE_BYTES)
@@ -111,13 +115,13 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
 
 
 def locate(corpus: CorpusConfig, data: DataConfig, name: Set) -> Place:
-    """Return how findings name a corpus. Raises DataError: a file is missing."""
+    """Return the names of a corpus and its files for findings. Raises DataError: a file is missing."""
     files = [str(file) for file in corpus_files(corpus, data)] if corpus.dataset is None else [describe(corpus)]
     return Place(set=name, name=describe(corpus), files=(files[0], files[-1]), languages=data.languages(corpus))
 
 
 def read_chunks(corpus: CorpusConfig, data: DataConfig, place: Place, limit: int | None = None) -> Iterator[Chunk]:
-    """Read a corpus in chunks. The pairs before an unreadable one are yielded before the error is raised."""
+    """Read a corpus in chunks. If a pair is unreadable, all pairs before it are yielded before the error is raised."""
     pairs, error = read_pairs(corpus, data), list[DataError]()
 
     def read_until_error() -> Iterator[Pair]:

@@ -1,4 +1,4 @@
-"""The result of checks as a screen for people and as JSON for programs."""
+"""Functions that write the result of checks: as one screen of text for people, and as JSON for programs."""
 
 import dataclasses
 import json
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from nmt.data.check.findings import Finding, Severity
 from nmt.data.check.run import Report
 
-_WIDTH = 100  # characters of a line, after the label
-_LABEL = 9  # characters of the label: severe, warning or note
-_LINES = 40  # of the findings; examples are left out to stay below it
-_EXAMPLES = 2  # of a finding
+_WIDTH = 100  # the width of a line after the label, in characters
+_LABEL = 9  # the width of the label (severe, warning or note), in characters
+_LINES = 40  # the number of lines that fit on a screen; examples are left out if the findings need more
+_EXAMPLES = 2  # the largest number of examples of a finding
 
 
 def write_screen(report: Report) -> str:
-    """Write findings for people, worst first, with examples as long as they fit on one screen."""
+    """Write findings for people, the worst first. Examples are included if they fit on one screen."""
     folder = _find_folder([path for place in report.pairs for path in (place.name, *place.files)])
     sizes = ", ".join(f"{place.name.removeprefix(folder)} ({count:,} pairs)" for place, count in report.pairs.items())
     head = _wrap(f"checked {f'in {folder}: ' if folder else ''}{sizes}", indent="    ")
@@ -39,13 +39,16 @@ def write_screen(report: Report) -> str:
 
 
 def _find_folder(paths: Sequence[str]) -> str:
-    """Return the path of the folder that all paths begin with, with a slash, or nothing."""
-    prefix = os.path.commonprefix(paths)  # noqa: RUF071 - it is cut at its last slash
+    """Return the folder that all paths have in common, with a slash at its end, or an empty string."""
+    prefix = os.path.commonprefix(paths)  # noqa: RUF071 - the prefix is cut at its last slash below
     return prefix[: prefix.rfind("/") + 1]
 
 
 def _write_finding(finding: Finding, examples: int, folder: str, *, advise: bool) -> list[str]:
-    """Write the lines of a finding. A note has one example less than the others, and advice is given only once."""
+    """Write the lines of a finding. A note has one example less than other findings.
+
+    `advise` says whether to write the advice. Findings with the same advice write it only once.
+    """
     lines = _wrap(f"{finding.place.removeprefix(folder)}: {escape(_shorten(finding.message, folder))}")
     for example in finding.examples[: max(0, examples - (finding.severity == Severity.NOTE))]:
         where = f"   {example.where.removeprefix(folder)}  "
@@ -58,7 +61,7 @@ def _write_finding(finding: Finding, examples: int, folder: str, *, advise: bool
 
 
 def _shorten(text: str, folder: str) -> str:
-    """Leave out the folder of file names."""
+    """Remove the common folder from the file names in a text."""
     return text.replace(folder, "") if folder else text
 
 
@@ -67,12 +70,12 @@ def _wrap(text: str, indent: str = "") -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Replace control characters, which a terminal would obey, by their codes."""
+    """Replace control characters by their codes, because a terminal would act on them."""
     return "".join(char if char.isprintable() else f"<{ord(char):04X}>" for char in text)
 
 
 def write_json(report: Report) -> str:
-    """Write everything that was found as one JSON object."""
+    """Write the corpora and all findings as one JSON object."""
     corpora = [
         {"set": place.set, "name": place.name, "files": list(dict.fromkeys(place.files)), "pairs": count}
         for place, count in report.pairs.items()

@@ -1,4 +1,4 @@
-"""Checks of language and script: swapped sides, lines in the wrong language, files in the wrong language."""
+"""Checks of language and script. They find swapped sides, and lines and files in the wrong language."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,31 +21,34 @@ from nmt.data.check.names import (
     short_code,
 )
 
-SURE = 0.99  # the probability of another language from which a line counts
-LETTERS = 20  # shorter lines, such as names, do not tell their language
+SURE = 0.99  # a line counts as foreign if the probability of another language is at least this
+LETTERS = 20  # the language of lines with fewer letters, such as names, is uncertain
 _SWAPPED = 0.002  # the share of swapped pairs that is reported
 _FOREIGN = 0.01  # the share of lines in another language that is reported
-# The same where the language is unknown: there, other sets may be of another domain, which looks like another language.
+# The same share for lines in an unknown language: in training text, and in the other sets. The other sets may have
+# another domain, which looks like another language.
 _UNKNOWN, _UNKNOWN_OTHER_SET = 0.02, 0.3
-_FEWEST = 10  # such lines
+_FEWEST = 10  # the number of swapped pairs or foreign lines that is reported
 _SEVERE = 0.2  # the share of swapped or foreign lines that is severe
-_RELEARN = 0.005  # the share of foreign lines after which the languages are learned again without them
-_KNOWN_SHARE = 0.15  # the share of frequent words by which a text is taken for a language
-_KNOWN_FACTOR = 1.7  # how many times as many frequent words as of the expected language it must have
-_STRANGE_SHARE = 0.3  # the share, where nothing is known about the expected language
-_WORDS = 300  # the number of words from which a whole file is judged
-_NAMED_SHARE = 0.2  # the share of frequent words by which foreign lines are named
+_RELEARN = 0.005  # if more lines are foreign than this share, the languages are learned again without these lines
+# A file is in another language if this share of its words, and this many times the share of the expected language, are
+# frequent words of the other language.
+_KNOWN_SHARE = 0.15
+_KNOWN_FACTOR = 1.7
+_STRANGE_SHARE = 0.3  # the same share if the frequent words of the expected language are unknown
+_WORDS = 300  # the number of words that is enough to judge a whole file
+_NAMED_SHARE = 0.2  # foreign lines get the name of a language if this share of their words is frequent in it
 _EXAMPLES = 3
 
 
 @dataclass
 class _Side:
-    """What is found on one side of a corpus."""
+    """The counts and examples of one side of a corpus."""
 
     lines: int = 0
     words: Counter[str] = field(default_factory=Counter)
     foreign: Counter[str] = field(default_factory=Counter)
-    """The number of lines in each other language of the corpora, or in OTHER."""
+    """The number of lines in each wrong language. The language is one of the corpora, or OTHER."""
     foreign_words: Counter[str] = field(default_factory=Counter)
     """The words of lines in OTHER."""
     examples: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
@@ -54,7 +57,7 @@ class _Side:
 
 @dataclass
 class _Found:
-    """What is found in a corpus."""
+    """The counts and examples of a corpus."""
 
     sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(), _Side()))
     swapped: int = 0
@@ -64,18 +67,18 @@ class _Found:
 
 
 class Languages:
-    """Pairs with swapped sides, and lines and files in the wrong language."""
+    """Finds pairs with swapped sides, and lines and files in the wrong language."""
 
     def __init__(self, sample: Sample) -> None:
         self._sample = sample
         self.identifier: LanguageIdentifier | None = None
-        """The languages of the training text, which `report` learns."""
+        """The model of the languages in the training text, after `report` has learned it."""
 
     def add(self, chunk: Chunk) -> None:
         """Do nothing, because the check reads the sample."""
 
     def report(self) -> Iterable[Finding]:
-        """Learn the languages from the training text, and report the lines that are in another language."""
+        """Learn the languages from the training text. Report lines and files that are in another language."""
         self.identifier = identifier = learn_languages(self._sample)
         if identifier is None:
             return
@@ -92,9 +95,10 @@ class Languages:
 
 
 def learn_languages(sample: Sample) -> LanguageIdentifier | None:
-    """Learn the languages of the training text. Return None if there is no text.
+    """Learn the languages of the training text. Return None if the training text is empty.
 
-    If a share of the lines is then taken for another language, the languages are learned again without these lines.
+    If the model assigns more than a small share of the lines to a wrong language, the languages are learned again
+    without these lines.
     """
     texts: dict[str, list[str]] = defaultdict(list)
     for chunk in sample:
@@ -117,13 +121,13 @@ def learn_languages(sample: Sample) -> LanguageIdentifier | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkLanguages:
-    """The pairs of a chunk that are not in the languages of their corpus. Pairs with little text are in neither."""
+    """The pairs of a chunk that are not in the languages of their corpus. Pairs with little text are not counted."""
 
     swapped: NDArray[np.bool_]
-    """The pairs whose source is in the target language and whose target is in the source language."""
+    """A mask of the pairs whose source is in the target language and whose target is in the source language."""
     foreign: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """For each line of a side, the index of its language in the identifier, after which comes OTHER, or -1 if the line
-    is in the language of its side or in a swapped pair, or if the training text does not have that language."""
+    """For each line of a side, the index of the wrong language of the line in `identifier.languages`. The index after
+    the last language means OTHER. Lines that are not foreign and lines of swapped pairs have the index -1."""
 
 
 def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguages:
@@ -140,7 +144,8 @@ def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguag
         sure = (probabilities[side].max(axis=0) >= SURE) & enough[side] & ~swapped
         winners = probabilities[side].argmax(axis=0)
         found = np.where(sure & (winners != expected[side]) & (expected[side] >= 0), winners, -1)
-        # Many lines of a third language are learned as part of the language of the side. Their frequent words tell.
+        # If the training text has many lines of a third language, the identifier learns them as part of the language of
+        # the side. Their frequent words show that they are foreign.
         for index in np.flatnonzero(enough[side] & ~swapped & (found < 0)).tolist():
             if guess_foreign(chunk.sides[side].lines[index], usual):
                 found[index] = len(identifier.languages)
@@ -173,7 +178,7 @@ def _classify(chunk: Chunk, identifier: LanguageIdentifier, found: _Found) -> No
 
 
 def _judge_file(words: Counter[str], place: Place, side: int) -> Finding | None:
-    """Report a side whose script or most frequent words are those of another language than the configuration says."""
+    """Report a side if its script or its frequent words belong to another language than the configured language."""
     language = place.languages[side]
     if words.total() < _WORDS:
         return None
