@@ -83,8 +83,8 @@ class GumbelSampling:
         gaps = _forbid_all_but_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)
         if margins:
-            # Compute the difference between the best and the second best. `perturbed` is no longer needed, and is
-            # overwritten.
+            # Compute the difference between the best and the second best. This overwrites `perturbed`, which is not
+            # used below.
             best = perturbed[rows, columns]
             perturbed[rows, columns] = NEVER
             np.fmin(gaps, best - perturbed.max(axis=1), out=gaps)

@@ -1,1 +1,4 @@
-"""Packed networks: copies of trained networks optimized for inference on a CPU, in int8, bfloat16 or float32."""
+"""Packed networks, which are copies of trained networks. They are optimized for inference on a CPU.
+
+A packed network computes in int8, bfloat16 or float32.
+"""

@@ -1,14 +1,15 @@
 """The arithmetic of a packed network (nmt/search/packed/engine.py): float32, bfloat16 or int8.
 
 A network consists of matrix products and elementwise operations. The result of an elementwise operation for one row
-does not depend on the rest of the batch. A matrix product in floating point, however, may round the same row
-differently in another batch. With int8 such a rounding error would be amplified, because a difference in the last bit
-can move an activation from one of its 255 levels to the next. `Int8` therefore multiplies integers, whose sums are
-exact in any order. Sums that are held in float32 are exact because they stay below 2²⁴. So a hypothesis has the same
-log P in every batch, except for the rounding of the sum in the softmax.
+does not depend on the rest of the batch. A matrix product in floating point, however, can round the same row
+differently in another batch. In int8, such a rounding error would be amplified, because a difference in the last bit
+can move an activation from one of its 255 levels to the next. `Int8` therefore multiplies integers. Sums of integers
+are exact in any order. Some of these sums are stored in float32, and they are exact because they stay below 2²⁴. As a
+result, log P of a hypothesis is the same in every batch, except for the rounding error of the sum in the softmax.
 
-A _factor_ below is a matrix in the form that is multiplied: unchanged in floating point, rounded to integer levels in
-int8. After the product of two factors, the result is multiplied by a _scale_ that undoes this conversion.
+Two terms are used below. A _factor_ is a matrix that has been converted for a product. In floating point, the factor is
+the matrix itself. In int8, the factor contains the matrix rounded to integer levels. A _scale_ undoes the conversion:
+the product of two factors is multiplied by the scale.
 """
 
 import functools
@@ -28,15 +29,15 @@ from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.types import EOS, Integers
 
 Product = Callable[[Tensor], Tensor]
-"""A function that computes y = W x + b for each row, from x (N, D) to y (N, F), both float32. The caller may overwrite
-the result. F is the number of outputs."""
+"""A function that computes y = W x + b for each row x of a matrix (N, D). The result is (N, F). Both matrices are
+float32. The caller may overwrite the result."""
 
-MAX_EXACT_INTEGER = 2**24  # float32 represents every integer up to this one
-COARSE_TOLERANCE = 5e-2  # nats; the tolerance if a rounding error can move a factor to its next level
+MAX_EXACT_INTEGER = 2**24  # float32 can represent every integer up to this one
+COARSE_TOLERANCE = 5e-2  # nats; the tolerance if a rounding error can move an element of a factor to the next level
 LEVELS = (127, 63, 31, 15)  # the choices for the number of levels on each side of 0
-# A compiled loop is faster than torch's operator up to this number of multiplications and of weights.
+# A compiled loop is faster than torch's operator up to these numbers of multiplications and of weights.
 MAX_COMPILED_PRODUCTS, MAX_COMPILED_WEIGHTS = 2**20, 2**19
-# The number of levels of attention weights, with which the weighted sums of int8 values over a sentence are exact.
+# The number of levels of attention weights. With this number, sums of weighted int8 values over a sentence are exact.
 WEIGHT_LEVELS = 2**16
 
 
@@ -44,59 +45,64 @@ class Arithmetic(ABC):
     """The way in which a packed network computes matrix products."""
 
     tolerance: float
-    """The largest difference of log P of one hypothesis between two batches, in nats (see nmt/search/loop.py)."""
+    """The rounding error of log P in nats: how much log P of a hypothesis can differ between two batches."""
 
     @abstractmethod
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:
-        """Build the function x -> W x + b with the weight W (F, D) and the bias b (F,).
+        """Build a function that computes W x + b.
 
-        `bounded` states that all |x| are at most 1, as for the outputs of a recurrent layer.
+        Args:
+            weight: W, (F, D).
+            bias: b, (F,), or None.
+            bounded: whether all elements of x are guaranteed to be between -1 and 1, like the outputs of a recurrent
+                layer.
         """
 
     @abstractmethod
     def softmax_weights(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> "SoftmaxWeights":
-        """Prepare the weight (V, D) and the bias (V,) of the softmax. `product` explains `bounded`."""
+        """Prepare the weight (V, D) and the bias (V,) of the softmax. See `product` for the meaning of `bounded`."""
 
     def queries(self, x: Tensor, *, bounded: bool) -> tuple[Tensor, Tensor | None]:  # noqa: ARG002
-        """Convert queries (B, K, D) to factors for the product with keys.
+        """Convert queries (B, K, D) to factors for products with keys.
 
-        Return the factors and the scale of their products (B, K, 1). The scale is None if it is the constant `unit`.
+        Return the factors, and the part of the scale that varies by query (B, K, 1). This part is None if the scale
+        consists only of the constant part, which `unit` returns.
         """
         return x, None
 
     def unit(self, terms: int, *, bounded: bool) -> float:  # noqa: ARG002
-        """Return the constant part of the scale of products with factors from `queries`. `terms` is their size D."""
+        """Return the constant part of the scale for factors from `queries`. `terms` is D, the size of a query."""
         return 1.0
 
     def sentences(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert one matrix per sentence (B, S, D), zero at padding, to factors.
+        """Convert matrices to factors. There is one matrix per sentence, (B, S, D), which is zero at padding.
 
-        Return the factors and the scales of their products (B, 1, 1).
+        Return the factors and the scales (B, 1, 1).
         """
         return x, torch.ones(x.size(0), 1, 1)
 
     def weights(self, x: Tensor) -> Tensor:
-        """Convert attention weights to factors for the product with values. The scale is `weight_unit`."""
+        """Convert attention weights to factors for products with values. The scale is `weight_unit`."""
         return x
 
     weight_unit = 1.0
-    """The scale of products with factors from `weights`."""
+    """The scale for factors from `weights`."""
 
 
 class SoftmaxWeights(ABC):
-    """The weights of the softmax, from which the product for the candidates of each batch is built."""
+    """The weights of the softmax. They are used to build a function for each batch, which scores its candidates."""
 
     @abstractmethod
     def product(self, tokens: Tensor) -> Product:
-        """Build the product that computes the scores of `tokens`, whose ids (U,) are in ascending order."""
+        """Build a function that computes the scores of tokens. `tokens` (U,) are ids in ascending order."""
 
     @property
     @abstractmethod
     def all(self) -> Product:
-        """The product that computes the scores of all tokens of the vocabulary from EOS on."""
+        """A function that computes the scores of the whole vocabulary, except for the special tokens before EOS."""
 
     def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
-        """Build the product that computes the scores of the candidates of a batch."""
+        """Build a function that computes the scores of the candidates of a batch."""
         union = candidates.union()
         product = self.all if candidates.counts is None else self.product(union.tokens)
         return SharedProduct(product=product, union=union)
@@ -107,16 +113,16 @@ class CandidateProduct(ABC):
 
     @abstractmethod
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Compute scores (N, W), −∞ in columns without a candidate, from the decoder's vectors (N, D)."""
+        """Compute scores (N, W) from the decoder's vectors (N, D). Columns without a candidate receive −∞."""
 
     @abstractmethod
     def select(self, sentences: Tensor) -> Self:
-        """Return the product for only some of the sentences, given by their rows."""
+        """Return the function for only some of the sentences. `sentences` contains their indices in the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedProduct(CandidateProduct):
-    """One product for the candidates of all sentences. Each sentence then selects the scores of its candidates."""
+    """One product that scores the candidates of all sentences. Each sentence then selects the scores that it needs."""
 
     product: Product
     union: CandidateUnion
@@ -131,7 +137,7 @@ class SharedProduct(CandidateProduct):
 class Float32(Arithmetic):
     """Products in float32, as in training."""
 
-    tolerance = 2e-5  # measured: 2e-6 on average and at most 1e-5, in 500 sentences of a trained model
+    tolerance = 2e-5  # in 500 sentences, log P differed by 2e-6 on average and by at most 1e-5
 
     def product(self, weight: Tensor, bias: Tensor | None, *, bounded: bool) -> Product:  # noqa: ARG002
         weight = weight.contiguous()
@@ -142,7 +148,7 @@ class Float32(Arithmetic):
 
 
 class BFloat16(Arithmetic):
-    """Products in bfloat16 with sums in float32. Everything else is in float32."""
+    """Products of bfloat16 numbers, with sums in float32. All other operations are in float32."""
 
     tolerance = COARSE_TOLERANCE
 
@@ -159,7 +165,7 @@ class BFloat16(Arithmetic):
 class FloatSoftmaxWeights(SoftmaxWeights):
     """Softmax weights in floating point.
 
-    The product for the whole vocabulary is built once. The product for a shortlist is built for each batch.
+    The function for the whole vocabulary is built once. The function for a shortlist is built for each batch.
     """
 
     def __init__(self, arithmetic: Arithmetic, weight: Tensor, bias: Tensor) -> None:
@@ -177,9 +183,9 @@ class FloatSoftmaxWeights(SoftmaxWeights):
 class Int8(Arithmetic):
     """Products of int8 integers. Weights and activations are rounded to 255 levels.
 
-    A weight matrix has a scale for each output. Activations have a scale for each row, which is computed at each step.
-    Activations between -1 and 1, such as the outputs of an LSTM, have a constant scale instead. With the constant
-    scale, neither calibration on example text nor a pass over the activations is needed.
+    A weight matrix has a scale for each output. Activations have a scale for each row. In general, this scale is
+    computed at each step. If activations are between -1 and 1, like the outputs of an LSTM, the scale is constant. A
+    constant scale needs neither calibration on example text nor an additional pass over the activations.
     """
 
     tolerance = 1e-5  # only the sum in the softmax is not exact
@@ -193,7 +199,7 @@ class Int8(Arithmetic):
     weight_unit = 1 / WEIGHT_LEVELS
 
     def __init__(self) -> None:
-        # An operator has a third of the overhead if it gets a 0-dim tensor instead of a Python float.
+        # An operator that gets a 0-dim tensor has a third of the overhead of one that gets a Python float.
         self.weight_levels = torch.tensor(float(WEIGHT_LEVELS))
         self.levels = {levels: torch.tensor(float(levels)) for levels in LEVELS}
 
@@ -216,10 +222,10 @@ class Int8(Arithmetic):
 
 
 class Int8SoftmaxWeights(SoftmaxWeights):
-    """Softmax weights in int8, quantized once.
+    """Softmax weights in int8, which are quantized once.
 
-    A compiled loop reads the rows of the candidates directly. torch's product has to copy and pack these rows for every
-    batch, which takes 2 ms for 1,500 rows of 512 weights.
+    A compiled loop reads the rows of the candidates directly. For torch's int8 product, these rows must be copied and
+    packed for every batch. This takes 2 ms for 1,500 rows of 512 weights.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, *, bounded: bool) -> None:
@@ -257,9 +263,10 @@ class CompiledWeights:
         self.scale = (scale * torch.tensor(float(1 / levels))).numpy()
 
     def multiply(self, x: Tensor, rows: Integers, counts: Integers) -> Tensor:
-        """Compute the outputs (N, W) that each sentence needs, from x (N, D).
+        """Compute W x + b for each row x of a matrix (N, D), with a selection of the rows of W for each sentence.
 
-        Column c of sentence b is output `rows[b, c]` if c is below `counts[b]`, and −∞ otherwise.
+        The result is (N, W). For sentence b, column c of the result belongs to row `rows[b, c]` of the weights if
+        c < `counts[b]`. All other columns are −∞.
         """
         out = np.empty((x.size(0), rows.shape[1]), np.float32)
         kernels.multiply(x.numpy(), self.levels, self.weight, self.scale, self.bias, rows, counts, out)
@@ -268,9 +275,9 @@ class CompiledWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceProducts(CandidateProduct):
-    """A separate product for the candidates of each sentence.
+    """A separate product for each sentence, which scores only the candidates of that sentence.
 
-    With 64 sentences this takes an eighth of the multiplications of `SharedProduct`.
+    For a batch of 64 sentences, the separate products need an eighth of the multiplications of `SharedProduct`.
     """
 
     weights: CompiledWeights
@@ -286,18 +293,19 @@ class SentenceProducts(CandidateProduct):
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a weight (F, D) to integer levels from -127 to 127.
+    """Round a weight matrix (F, D) to integer levels from -127 to 127.
 
-    Return the levels (F, D) as int8, and the scale of each row (F,). The weight is approximately scale · level.
+    Return the levels (F, D) as int8, and the scale of each row (F,). An element of the matrix is approximately its
+    level times the scale of its row.
     """
     scale = _clamp_scale(weight.abs().amax(dim=1)).div_(127)
     return quantize_rows(weight, scale), scale
 
 
 def quantize_rows(weight: Tensor, scale: Tensor) -> Tensor:
-    """Round each row of a matrix (F, D) to integer multiples of its scale (F,). Return these integers as int8.
+    """Divide each row of a matrix (F, D) by a scale (F,), and round to integers. Return the integers as int8.
 
-    The scale of a row must be at least the largest absolute value of the row divided by 127.
+    The scale of a row must be at least the largest absolute value in the row divided by 127.
     """
     return (weight / scale.unsqueeze(1)).round_().to(torch.int8)
 
@@ -316,7 +324,7 @@ def _int8(weight: Tensor, scale: Tensor, bias: Tensor | None, *, bounded: bool) 
 
 
 class BoundedInt8Product:
-    """The product W x + b in int8, where all |x| are at most 1."""
+    """A function that computes W x + b in int8. All elements of x must be between -1 and 1."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self.packed = pack_int8(weight, scale, bias)
@@ -333,9 +341,10 @@ class BoundedInt8Product:
         return multiply_int8(x, self.packed)
 
     def lstm(self, projected: Tensor) -> Tensor | None:
-        """Run an LSTM whose recurrent product U h + b is this product over one sentence.
+        """Run an LSTM over one sentence. This product computes U h + b of the LSTM.
 
-        `projected` holds W x + b of each step (S, 4H). Return the outputs (S, H), or None if there is no compiled loop.
+        `projected` contains W x + b of each step, (S, 4H). Return the outputs (S, H), or None if there is no compiled
+        loop.
         """
         if self.compiled is None:
             return None
@@ -351,7 +360,10 @@ def _clamp_scale(largest: Tensor) -> Tensor:
 
 
 def _exact_levels(terms: int) -> int:
-    """Return the largest number of levels on each side of 0 with which float32 sums of `terms` products are exact."""
+    """Return the largest number of levels on each side of 0 for which float32 sums are exact.
+
+    `terms` is the number of products that are added.
+    """
     return next(levels for levels in LEVELS if levels**2 * terms <= MAX_EXACT_INTEGER)
 
 
@@ -359,7 +371,8 @@ def _exact_levels(terms: int) -> int:
 def check_compiled_product() -> bool:
     """Check whether the compiled product and torch's int8 product give identical results on this machine.
 
-    The inputs include values halfway between two levels and their neighbors, where the rounding may differ.
+    The check uses inputs for which the two can round differently: numbers halfway between two levels, and the nearest
+    float32 numbers below and above.
     """
     halves = (torch.arange(-126.5, 127) / 127).view(-1, 1)
     x = torch.cat([halves, halves.nextafter(torch.ones(1)), halves.nextafter(-torch.ones(1))], dim=1).repeat(1, 11)
@@ -373,7 +386,7 @@ def check_compiled_product() -> bool:
 def multiplies_int8_exactly() -> bool:
     """Check whether torch's int8 products are exact on this machine.
 
-    On older processors the sums of int8 products saturate. Some processors do not support int8 products at all.
+    On older processors, sums of int8 products saturate. Some processors do not support int8 products at all.
     """
     try:
         weight = torch.full((32, 256), 127, dtype=torch.int8)

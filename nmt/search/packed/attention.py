@@ -1,4 +1,4 @@
-"""The attention of a packed network. nmt/search/packed/arithmetic.py explains its factors, scales and levels."""
+"""The attention of a packed network. nmt/search/packed/arithmetic.py explains factors, scales and levels."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,14 +16,14 @@ from nmt.search.packed.cells import tanh_
 from nmt.search.packed.kernels import Bytes, Floats
 from nmt.types import Integers
 
-# The source length is padded to a multiple of this number, so that padding does not change the order of the terms in
-# the sum of the softmax.
+# The source length is padded to a multiple of this number. The order of the additions in the softmax then does not
+# depend on the padding.
 LENGTH_MULTIPLE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Encoder outputs of a batch. They are zero at padding, and S is a multiple of `LENGTH_MULTIPLE`."""
+    """The encoder outputs of a batch. They are zero at padding. S is a multiple of `LENGTH_MULTIPLE`."""
 
     values: Tensor  # (B, S, C)
     mask: Tensor  # (B, S) bool, True at real tokens
@@ -32,7 +32,7 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True)
 class KeysValues:
-    """The keys and values of a batch, as factors with the scales of their products (`Arithmetic`)."""
+    """The keys and values of a batch as factors, and the scales of products with them (see `Arithmetic`)."""
 
     keys: Tensor  # (B, S, A)
     key_scale: Tensor  # (B, 1, 1)
@@ -41,7 +41,7 @@ class KeysValues:
     padding: Tensor  # (B, 1, S), 0 at real tokens and −∞ at padding
 
     def select(self, sentences: Tensor) -> "KeysValues":
-        """The rows of these sentences, (B',) int64."""
+        """Return the rows of the sentences with these indices, (B',) int64."""
         return KeysValues(
             keys=self.keys.index_select(0, sentences),
             key_scale=self.key_scale.index_select(0, sentences),
@@ -53,7 +53,7 @@ class KeysValues:
 
 @dataclass(frozen=True, kw_only=True)
 class Int8KeysValues:
-    """The keys and values of a batch in int8, for a compiled loop."""
+    """The keys and values of a batch in int8, in the form that a compiled loop reads."""
 
     keys: Bytes  # (B, S, A)
     key_scale: Floats  # (B,)
@@ -62,7 +62,7 @@ class Int8KeysValues:
     lengths: Integers  # (B,)
 
     def select(self, sentences: Tensor) -> "Int8KeysValues":
-        """The rows of these sentences, (B',) int64."""
+        """Return the rows of the sentences with these indices, (B',) int64."""
         rows = sentences.numpy()
         return Int8KeysValues(
             keys=self.keys[rows],
@@ -77,7 +77,7 @@ KV = TypeVar("KV", KeysValues, Int8KeysValues)
 
 
 class PackedAttention(ABC, Generic[KV]):
-    """The attention of a packed network, which computes contexts and attention weights at each step."""
+    """The attention of a packed network. It computes contexts and attention weights at each step."""
 
     @abstractmethod
     def start(self, encoded: Encoded) -> KV:
@@ -85,17 +85,17 @@ class PackedAttention(ABC, Generic[KV]):
 
     @abstractmethod
     def __call__(self, hidden: Tensor, attended: KV) -> tuple[Tensor, Tensor]:
-        """Compute the contexts (N, D) and attention weights (N, S) of all hypotheses from the queries (N, H)."""
+        """Compute the contexts (N, D) and attention weights (N, S) of all hypotheses from queries `hidden` (N, H)."""
 
 
 class TorchAttention(PackedAttention[KeysValues]):
-    """Attention that is computed by torch operators.
+    """Attention that uses torch operators.
 
     Args:
         arithmetic: computes the products.
-        values: a product that is applied to the encoder outputs before they are averaged; None averages the encoder
-            outputs themselves. A product that would be applied only to the context can be given here instead. It is
-            then computed once for each source token rather than at each step for each hypothesis.
+        values: a product that computes the values from the encoder outputs. If None, the values are the encoder outputs
+            themselves. If the network multiplies the context by a matrix and uses only the result, this product can be
+            given here. It is then computed once for each source token, instead of at each step for each hypothesis.
         bounded: whether all queries are guaranteed to be between -1 and 1.
     """
 
@@ -118,11 +118,11 @@ class TorchAttention(PackedAttention[KeysValues]):
 
     @abstractmethod
     def keys(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """Compute the keys of a batch (B, S, A) and the scale of the scores (B, 1, 1)."""
+        """Compute the keys of a batch, (B, S, A), and the scale of the scores, (B, 1, 1)."""
 
     @abstractmethod
     def scores(self, query: Tensor, attended: KeysValues) -> Tensor:
-        """Compute the scores (B, K, S) of queries (B, K, H), −∞ at padding."""
+        """Compute the scores (B, K, S) of queries (B, K, H). Scores at padding are −∞."""
 
     def __call__(self, hidden: Tensor, attended: KeysValues) -> tuple[Tensor, Tensor]:
         """See `PackedAttention`."""
@@ -133,7 +133,14 @@ class TorchAttention(PackedAttention[KeysValues]):
 
 
 class PackedDotAttention(TorchAttention):
-    """Dot attention, score = qᵀ k. If `project` is None, the keys are the encoder outputs."""
+    """Dot attention, score = qᵀ k.
+
+    Args:
+        arithmetic: computes the products.
+        values: see `TorchAttention`.
+        bounded: whether all queries are guaranteed to be between -1 and 1.
+        project: the product that computes the keys from the encoder outputs. If None, the keys are the encoder outputs.
+    """
 
     def __init__(
         self, arithmetic: Arithmetic, values: Product | None, *, bounded: bool, project: Product | None
@@ -182,7 +189,7 @@ class CompiledDotAttention(PackedAttention[Int8KeysValues]):
 
 
 class PackedAdditiveAttention(TorchAttention):
-    """Additive attention, score = wᵀ tanh(W q + U v). U v is computed once per batch."""
+    """Additive attention, score = wᵀ tanh(W q + U v). The keys U v are computed once per batch."""
 
     def __init__(
         self,
@@ -254,8 +261,9 @@ def pack_attention(
     Args:
         attention: the attention module of the network.
         arithmetic: computes the products.
-        values: see `TorchAttention`. Multi-head attention has a projection of values and ignores this argument.
-        bounded: two flags. The first states that queries, and the second that encoder outputs, are between -1 and 1.
+        values: see `TorchAttention`. Multi-head attention has its own product for the values and ignores this argument.
+        bounded: two flags. The first states whether all queries are guaranteed to be between -1 and 1. The second
+            states this for the encoder outputs.
     """
     if isinstance(attention, MultiHeadAttention):
         return PackedMultiHeadAttention(attention, arithmetic, bounded=bounded)
@@ -278,7 +286,10 @@ def _to_bytes(x: Tensor, lengths: Integers) -> tuple[Bytes, Floats]:
 
 
 def _project(product: Product | None, encoded: Encoded) -> Tensor:
-    """Apply a product to the encoder outputs at each position, (B, S, D), zero at padding. None leaves them as is."""
+    """Apply a product to the encoder outputs. The result (B, S, D) is zero at padding.
+
+    If the product is None, return the encoder outputs.
+    """
     if product is None:
         return encoded.values
     B, S, _ = encoded.values.shape

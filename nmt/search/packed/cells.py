@@ -1,4 +1,4 @@
-"""The recurrent layers of a packed network. A step is a matrix product for all gates, then elementwise operations."""
+"""The recurrent layers of a packed network. A step multiplies matrices for all gates, and then works elementwise."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from nmt.search.packed.arithmetic import Arithmetic, Product
 from nmt.search.packed.kernels import Floats
 from nmt.types import Integers
 
-# A Python scalar triples the overhead of an operator.
+# With a Python scalar instead of this tensor, an operator has three times the overhead.
 ONE = torch.tensor(1.0)
 
 
@@ -36,9 +36,9 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
     """Compute the LSTM of nmt/model/cells.py with one call of σ for all gates. The gates are overwritten.
 
     Args:
-        gates: the gates before their nonlinearity, in the order i, f, g, o, (…, 4H). The candidate g must be doubled,
+        gates: the gates before the nonlinearity, in the order i, f, g, o, (…, 4H). The candidate g must be doubled,
             because tanh(g) is computed as 2 σ(2 g) - 1.
-        state: h and 2 c, (…, H) each. c is doubled because tanh(c) is computed as 2 σ(2 c) - 1.
+        state: h and 2 c, (…, H) each. The cell state c is doubled, because tanh(c) is computed as 2 σ(2 c) - 1.
 
     Returns:
         The next state, h and 2 c.
@@ -51,10 +51,10 @@ def lstm_(gates: Tensor, state: CellState) -> CellState:
 
 @dataclass(frozen=True, kw_only=True)
 class TableRows:
-    """Selected rows (N, F) of a table. A compiled loop reads them from the table, so they need not be copied."""
+    """Selected rows (N, F) of a table. Compiled loops read the rows directly from the table, without a copy."""
 
     table: Tensor  # (V, F)
-    indices: Tensor | None = None  # (N,) the indices of the rows; None: all, in order
+    indices: Tensor | None = None  # (N,) the indices of the selected rows; None selects all rows in order
 
     def gather(self) -> Tensor:
         """Return the selected rows as one tensor, (N, F)."""
@@ -66,8 +66,8 @@ def compute_next_state(cell: str, inputs: TableRows | None, recurrent: Tensor, s
 
     Args:
         cell: the type of cell.
-        inputs: W x + b. For an LSTM this may be None, if `recurrent` contains it.
-        recurrent: U h + b. This tensor may be overwritten, and so may the table of `inputs`.
+        inputs: W x + b. For an LSTM, this can be None if `recurrent` includes W x + b. The table may be overwritten.
+        recurrent: U h + b. This tensor may be overwritten.
         state: the state before the step.
     """
     if cell == "lstm":
@@ -77,7 +77,7 @@ def compute_next_state(cell: str, inputs: TableRows | None, recurrent: Tensor, s
 
 
 def step_lstm(gates: Tensor, added: TableRows | None, state: CellState) -> CellState:
-    """Apply `lstm_` to the sum of gates (N, 4H) and rows of a table."""
+    """Apply `lstm_` to the sum of `gates` (N, 4H) and the selected rows of a table. None adds nothing."""
     if not kernels.AVAILABLE:
         return lstm_(gates if added is None else gates.add_(added.gather()), state)
     c = state[1].contiguous()
@@ -95,7 +95,7 @@ def _table_and_rows(added: TableRows | None, gates: Tensor) -> tuple[Floats, Int
 
 
 def pack_state(cell: str, state: CellState) -> CellState:
-    """Convert a state of the original network to the form that `compute_next_state` expects."""
+    """Convert a state of the original network to the form that `compute_next_state` expects, in which c is doubled."""
     return (state[0], state[1] * 2.0) if cell == "lstm" else state
 
 
@@ -122,8 +122,8 @@ class PackedLayer:
     Args:
         weights: the weights of the layer.
         arithmetic: computes the products.
-        added: the number of leading inputs whose part of W x + b is not computed here but given to `step`. The token's
-            embedding is such an input: its part is read from a table.
+        added: the number of inputs, counted from the first, for which the caller computes W x + b. The caller passes
+            the result to `step`. For example, W x + b of a token's embedding is read from a table.
         bounded: whether all remaining inputs are guaranteed to be between -1 and 1.
     """
 
@@ -131,7 +131,8 @@ class PackedLayer:
         self.cell = weights.cell
         inputs, recurrent = weights.input[:, added:], weights.recurrent
         bias = torch.zeros_like(weights.input_bias) if added else weights.input_bias
-        # One product is faster than two. But inputs above 1 would need a larger scale, which is too coarse for h.
+        # One product is faster than two. However, inputs outside of [-1, 1] need a larger scale, which is too coarse
+        # for h.
         self.joint = self.cell == "lstm" and bounded and inputs.size(1) > 0
         self.input: Product | None = None
         if self.joint:
@@ -146,8 +147,8 @@ class PackedLayer:
         """Compute the next state.
 
         Args:
-            added: the part of W x + b for the first `added` inputs of the layer (N, F).
-            inputs: the remaining inputs (N, D).
+            added: W x + b for the inputs that the caller computes, (N, F). None if there are no such inputs.
+            inputs: the remaining inputs, (N, D). None if there are no such inputs.
             state: the state before the step.
         """
         if self.joint:

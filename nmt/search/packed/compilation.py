@@ -1,7 +1,7 @@
-"""Compilation of inner loops by Numba, if it is installed, and the cache of compiled loops on disk.
+"""Compilation of inner loops by Numba, if Numba is installed, and a cache of compiled loops on disk.
 
-The cache is disposable: what cannot be read is compiled again. Numba's own cache raises an error if a file is damaged
-or if the disk is full, and runs machine code that is damaged.
+The cache is disposable: a loop that cannot be read from the cache is compiled again. Numba's own cache raises an error
+if a file cannot be unpickled or if the disk is full. It does not notice damaged machine code, and runs such code.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _numba: Any = None
 _FunctionCache: Any = object
 _CacheFile: Any = object
-with contextlib.suppress(ImportError):  # Numba is not installed, or not compatible with this NumPy
+with contextlib.suppress(ImportError):  # Numba is not installed, or is not compatible with the installed NumPy
     import numba as _numba
     from numba.core.caching import FunctionCache as _FunctionCache
     from numba.core.caching import IndexDataCacheFile as _CacheFile
@@ -23,21 +23,23 @@ AVAILABLE = _numba is not None
 
 
 def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
-    """Compile a function at its first call, and cache the machine code. Without Numba, return the function unchanged.
+    """Return a decorator that compiles a function at its first call and caches the machine code.
+
+    Without Numba, the decorator returns the function unchanged.
 
     Args:
         liberties: LLVM's fast-math flags, which permit changes to floating-point operations. `contract` permits one
-            operation for a · b + c. `reassoc` permits a sum to be split into partial sums, which vectors require.
+            instruction for a · b + c. `reassoc` permits partial sums, which vector instructions need.
         options: options of Numba's `njit`.
     """
 
     def decorate(function: Function) -> Function:
         if not AVAILABLE:
             return function
-        # "numpy": division by zero raises no exception, which would prevent vectors.
+        # With the error model "numpy", division by zero raises no exception. Exceptions would prevent vector code.
         settings = {"error_model": "numpy", "fastmath": set(liberties), **options}
         kernel: Any = _numba.njit(**settings)(function)
-        with contextlib.suppress(RuntimeError, OSError):  # no folder is writable, so each process compiles the function
+        with contextlib.suppress(RuntimeError, OSError):  # if no folder is writable, each process compiles the function
             kernel._cache = DisposableCache(function)
         return kernel  # type: ignore[no-any-return]
 
@@ -45,10 +47,10 @@ def compiled(*liberties: str, **options: Any) -> Callable[[Function], Function]:
 
 
 class DisposableCache(_FunctionCache):  # type: ignore[misc]
-    """The cache of a function. Loading and saving never fail.
+    """The cache of a function. Loading and saving never raise an error.
 
     Raises:
-        RuntimeError: no folder for the cache is writable.
+        RuntimeError: no folder for the cache is writable. Only the constructor raises this error.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -60,7 +62,7 @@ class DisposableCache(_FunctionCache):  # type: ignore[misc]
         )
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Return the compiled function for a signature, or None if it is not in the cache or cannot be read."""
+        """Return the compiled function for a signature, or None if the cache has no readable one."""
         try:
             return super().load_overload(signature, target_context)
         except Exception:  # damaged files can raise any error
@@ -73,12 +75,12 @@ class DisposableCache(_FunctionCache):  # type: ignore[misc]
 
 
 class _CheckedFile(_CacheFile):  # type: ignore[misc]
-    """The files of a cache. Each starts with a checksum."""
+    """The files of a cache. Each file starts with a checksum."""
 
     def _load_index(self) -> dict[Any, str]:
         try:
             stamp, overloads = pickle.loads(_read(self._index_path))
-        except Exception:  # it does not exist or is damaged
+        except Exception:  # the index does not exist or is damaged
             return {}
         return overloads if stamp == self._source_stamp else {}
 

@@ -1,4 +1,4 @@
-"""The decoders of packed networks, which compute the steps of nmt/model/decoder.py with fewer and faster products."""
+"""The decoders of packed networks. They compute the steps of nmt/model/decoder.py with fewer and faster products."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ MAX_TABLE_BYTES = 2**27
 
 
 class EmbeddingTable:
-    """A table with W x + b for the embedding x of every token. It is computed once when the model is loaded."""
+    """A table of W x + b for the embedding x of every token. The table is computed once, when the model is loaded."""
 
     def __init__(self, weight: Tensor, bias: Tensor, embedding: Tensor) -> None:
         self.rows = torch.addmm(bias, embedding, weight.t())  # (V, F)
@@ -33,7 +33,7 @@ class EmbeddingTable:
 
 
 class EmbeddingProduct:
-    """The product W x + b for token embeddings x. It is computed at each step, if a table would be too large."""
+    """The product W x + b for token embeddings x, computed at each step. It is used if a table would be too large."""
 
     def __init__(self, product: Product, embedding: Tensor) -> None:
         self.product, self.embedding = product, embedding
@@ -44,7 +44,7 @@ class EmbeddingProduct:
 
 
 class PackedBridge:
-    """The bridge, which computes the first states of the decoder from the outputs of the encoder."""
+    """The bridge, which computes the initial states of the decoder from the outputs of the encoder."""
 
     def __init__(self, decoder: Decoder, config: ModelConfig, arithmetic: Arithmetic, *, bounded: bool) -> None:
         self.arithmetic = arithmetic
@@ -60,7 +60,7 @@ class PackedBridge:
             lengths = encoded.mask.sum(dim=1)
             if self.mean:
                 values, scale = self.arithmetic.sentences(encoded.values)
-                total = values.sum(dim=1) * scale.squeeze(1)  # in int8 a sum of integers, which is exact in any order
+                total = values.sum(dim=1) * scale.squeeze(1)  # in int8, this is an exact sum of integers
                 summary = total / lengths.unsqueeze(1)
             else:
                 summary = final_outputs(encoded.values, lengths)
@@ -71,7 +71,7 @@ class PackedBridge:
 
 
 class PackedDecoder(ABC):
-    """The parts that both packed decoders share: the layers, the attention and the attentional vector h̃.
+    """The base class of the packed decoders, with the layers, the attention and the attentional vector h̃.
 
     Args:
         network: the original network.
@@ -98,8 +98,8 @@ class PackedDecoder(ABC):
         ]
         self.bridge = PackedBridge(decoder, config, arithmetic, bounded=bounded)
         weight, values = decoder.combine.weight, None
-        # If only h̃ uses the context c, the part of W [c; h] for c is computed once for each source token (`values` of
-        # `TorchAttention`).
+        # W [c; h] is the sum of a product with the context c and a product with h. If c is used only here, the product
+        # with c is folded into the values of attention: it is computed once for each source token (`TorchAttention`).
         self.folded = not multi_head and (feeding or len(self.layers) == 1)
         if self.folded:
             C = config.encoder_size
@@ -119,19 +119,26 @@ class PackedDecoder(ABC):
         """Append a token to each hypothesis. Return h̃ (N, H), the attention weights (N, S) and the next state.
 
         Args:
-            tokens: the appended tokens, (N,).
+            tokens: the token to append to each hypothesis, (N,).
             state: the state before the step.
-            attended: the keys and values from `attention.start`.
+            attended: the keys and values, which `attention.start` returns.
         """
 
     def combine_context(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """Compute h̃ = tanh(W [c; h]) from the context c and the hidden vector h."""
+        """Compute h̃ = tanh(W [c; h]) from the context c and the hidden vector h.
+
+        If the product with c is folded into the values of attention, `context` is already the part of W [c; h] for c.
+        """
         if self.folded:
             return add_tanh_(self.combine(hidden), context)
         return tanh_(self.combine(torch.cat([context, hidden], dim=-1)))
 
     def output(self, index: int, below: Tensor | None, state: CellState) -> Tensor:
-        """Compute the output of a layer, with its normalization and its residual connection to the layer below."""
+        """Compute the output of a layer from its state.
+
+        The output includes the layer normalization and the residual connection, if the network has them. `below` is the
+        output of the layer below, or None for the first layer.
+        """
         outputs: Tensor = self.norms[index](state[0])
         return below + outputs if below is not None and self.residual else outputs
 
@@ -168,7 +175,7 @@ class PackedInputFeedingDecoder(PackedDecoder):
 
 
 def pack_decoder(network: Seq2Seq, arithmetic: Arithmetic, *, bounded: bool) -> PackedDecoder:
-    """Pack the decoder of a network. `bounded` states that all outputs of the encoder are between -1 and 1."""
+    """Pack the decoder of a network. `bounded` states whether all outputs of the encoder are between -1 and 1."""
     feeding = isinstance(network.decoder, InputFeedingDecoder)
     return (PackedInputFeedingDecoder if feeding else PackedParallelDecoder)(network, arithmetic, bounded=bounded)
 

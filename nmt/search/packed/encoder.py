@@ -1,4 +1,4 @@
-"""The encoder of a packed network. It computes both directions of a layer together, one step at a time."""
+"""The encoder of a packed network. Both directions of a layer advance together, one time step after another."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,15 @@ from nmt.search.packed.cells import LayerWeights, TableRows, compute_next_state
 
 
 class PackedBidirectionalLayer:
-    """A bidirectional layer."""
+    """A packed bidirectional layer.
+
+    Args:
+        layer: the layer of the original network.
+        arithmetic: computes the products.
+        bounded: whether all inputs are guaranteed to be between -1 and 1.
+    """
 
     def __init__(self, layer: BidirectionalLayer, arithmetic: Arithmetic, *, bounded: bool) -> None:
-        """`bounded` states that all inputs are between -1 and 1."""
         both = [LayerWeights(part) for part in (layer.forward_layer, layer.backward_layer)]
         self.cell, self.size = both[0].cell, layer.forward_layer.hidden_size
         self.states = len(layer.forward_layer.zero_state(torch.zeros(1)))
@@ -26,7 +31,7 @@ class PackedBidirectionalLayer:
     def __call__(self, inputs: Tensor, reversed_inputs: Tensor) -> Tensor:
         """Compute the outputs of both directions, (2, S, B, size of a direction).
 
-        The inputs (S, B, D) are given twice: in order, and with each sentence reversed.
+        `reversed_inputs` contains the same vectors (S, B, D) as `inputs`, but each sentence is reversed.
         """
         S, B, D = inputs.shape
         projected = [
@@ -44,7 +49,7 @@ class PackedBidirectionalLayer:
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
     def _encode_alone(self, projected: list[Tensor]) -> Tensor | None:
-        """Compute the outputs of a single sentence in a compiled loop. Return None if this layer has no such loop."""
+        """Compute the outputs of a single sentence in a compiled loop. Return None if there is no compiled loop."""
         outputs = [
             found
             for product, part in zip(self.recurrent, projected, strict=True)
@@ -54,13 +59,13 @@ class PackedBidirectionalLayer:
 
 
 class PackedEncoder:
-    """The stack of bidirectional layers, from source embeddings to the encoder outputs that attention reads."""
+    """The stack of bidirectional layers. It computes the encoder outputs from embeddings of the source tokens."""
 
     def __init__(self, encoder: Encoder, arithmetic: Arithmetic) -> None:
         self.norms: Sequence[nn.Module] = list(encoder.norms)
         self.residual = encoder.residual
         self.layers = []
-        self.bounded = False  # whether the inputs of the next layer are between -1 and 1; embeddings may be larger
+        self.bounded = False  # whether the inputs of the next layer are between -1 and 1, unlike the embeddings
         for index, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
             assert isinstance(layer, BidirectionalLayer)
             self.layers.append(PackedBidirectionalLayer(layer, arithmetic, bounded=self.bounded))
@@ -71,7 +76,7 @@ class PackedEncoder:
         S = embedded.size(1)
         mask = torch.arange(-(-S // LENGTH_MULTIPLE) * LENGTH_MULTIPLE) < lengths.unsqueeze(1)
         positions = reverse_positions(lengths, S).t()
-        hidden = embedded.transpose(0, 1)  # step by step: (S, B, ·)
+        hidden = embedded.transpose(0, 1)  # (S, B, ·)
         for index, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             forward, backward = layer(hidden, reverse(hidden, positions))
             outputs = norm(torch.cat([forward, reverse(backward, positions)], dim=-1))
@@ -82,5 +87,5 @@ class PackedEncoder:
 
 
 def reverse(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Reverse each sentence of a sequence (S, B, D), given the positions (S, B) from `reverse_positions`."""
+    """Reverse each sentence of a sequence (S, B, D). `positions` (S, B) come from `reverse_positions`, transposed."""
     return sequence[positions, torch.arange(positions.size(1))]

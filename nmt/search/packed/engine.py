@@ -1,7 +1,7 @@
-"""The engine, which is the scorer that computes with a packed network.
+"""The engine, a scorer that computes with a packed network.
 
-A packed network is a copy of a trained network, optimized for inference on a CPU. Search uses it through the interface
-`Scorer`, as it uses every type of network.
+A packed network is a copy of a trained network, optimized for inference on a CPU. The engine implements the interface
+`Scorer`, through which search uses every network.
 """
 
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ from nmt.search.scorer import ModelScorer, Prediction, Scorer
 
 VECTOR_SIZE = 32  # the number of elements that torch's loops process at once
 
-# For each of these keys of the model configuration, the values that can be packed.
+# A network can be packed if each of these keys of its configuration has one of these values.
 PACKABLE: dict[str, tuple[object, ...]] = {
     "cell": ("lstm", "gru", "rnn"),
     "encoder_stack": ("bidirectional",),
@@ -47,7 +47,7 @@ PACKABLE: dict[str, tuple[object, ...]] = {
 
 
 def find_unpackable_part(config: ModelConfig) -> str | None:
-    """Return the first part of a network that cannot be packed, as `model.key=value`. None: all parts can be packed."""
+    """Return the first part of a network that cannot be packed, as `model.key=value`, or None if all can be packed."""
     values = {key: getattr(config, key) for key in PACKABLE}
     return next((f"model.{key}={value}" for key, value in values.items() if value not in PACKABLE[key]), None)
 
@@ -58,8 +58,8 @@ class EngineState:
 
     attended: KeysValues | Int8KeysValues  # B rows
     decoder: DecoderState  # N rows
-    output: CandidateProduct  # of B sentences
-    length: int  # S, without the padding of `LENGTH_MULTIPLE`
+    output: CandidateProduct  # for B sentences
+    length: int  # S, before it is padded to a multiple of `LENGTH_MULTIPLE`
 
     def select(self, rows: Tensor, sentences: Tensor | None = None) -> "EngineState":
         decoder = self.decoder.select(rows)
@@ -77,8 +77,8 @@ class Engine:
             self.device = torch.device("cpu")
             self.target_size = network.target_size
             self.arithmetic = arithmetic
-            # Whether the rows of all matrices fill whole vectors of the processor. torch processes the last elements of
-            # a row that fill no vector in another way, which rounds differently.
+            # Whether each row of all matrices fills whole vectors of the processor. If the last elements of a row do
+            # not fill a vector, torch processes these elements with other code, which rounds differently.
             encoder_size, decoder_size = network.config.encoder_size, network.config.decoder_size
             self.fits = encoder_size % (2 * VECTOR_SIZE) == 0 and decoder_size % VECTOR_SIZE == 0
             self.embedding = network.source_embedding.scaled
@@ -94,9 +94,10 @@ class Engine:
 
     @property
     def tolerance(self) -> float:
-        """The largest difference of log P of one hypothesis between two batches, in nats (`Arithmetic.tolerance`).
+        """The rounding error of log P in nats (see `Arithmetic.tolerance`).
 
-        In int8 it is larger if rows do not fill whole vectors of the processor, or if torch uses several threads.
+        In int8, the error is larger if rows do not fill whole vectors of the processor, or if torch uses several
+        threads.
         """
         if isinstance(self.arithmetic, Int8) and not (self.fits and torch.get_num_threads() == 1):
             return COARSE_TOLERANCE
@@ -129,17 +130,18 @@ def log_softmax_(scores: Tensor) -> Tensor:
 def build_scorer(network: Seq2Seq, precision: str) -> Scorer[Any]:
     """Build the scorer of a network for a CPU.
 
-    This is an `Engine` with a packed copy of the network. If a part of the network cannot be packed, it is a
-    `ModelScorer` with the network itself.
+    The scorer is an `Engine` with a packed copy of the network, or a `ModelScorer` with the network itself if a part of
+    the network cannot be packed.
 
     Args:
         network: a network on the CPU.
-        precision: fp32, bf16, int8 or auto. auto selects int8 if this machine computes it exactly, and fp32 otherwise.
+        precision: fp32, bf16, int8 or auto. auto means int8 if this machine multiplies int8 exactly, and fp32
+            otherwise.
 
     Raises:
         ConfigError: the precision is bf16 or int8, but the network cannot be packed.
-        MachineError: the precision is int8, but this machine does not compute it exactly.
-        ModelError: a weight is not finite, which int8 would hide.
+        MachineError: the precision is int8, but this machine does not multiply int8 exactly.
+        ModelError: a weight is not finite. In int8, this fault would otherwise remain hidden.
     """
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise ModelError("the model's weights are not numbers: its training diverged; use another checkpoint")

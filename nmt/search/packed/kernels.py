@@ -1,11 +1,10 @@
 """The inner loops of translation on a CPU. Numba compiles them if it is installed: `pip install "nmt[fast]"`.
 
-A step of search calls about thirty torch operators. Each call has an overhead of 1 to 2 µs and reads its input from
+A step of search calls about thirty torch operators. Each call has an overhead of 1 to 2 µs and reads its inputs from
 memory again. A compiled loop replaces several operators by one pass over the data. Without Numba, the callers of these
-loops use torch operators instead.
+functions use torch operators instead.
 
-All arrays must be contiguous. All rows are computed by the same code, so the result for a row does not depend on the
-other rows.
+All arrays must be contiguous. The same code computes every row, so the result for a row does not depend on other rows.
 """
 
 from typing import Any
@@ -23,16 +22,16 @@ Shorts = NDArray[np.int16]
 
 _f = np.float32
 _LOG2E = _f(1.44269504)
-_LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # their sum is ln 2; products with the first are exact
-_TO_WHOLE = _f(3 * 2**22)  # adding and then subtracting this rounds a number below 2²² to the nearest integer
-# The number of levels on each side of 0 of activations in 16 bits. Sums of 8,000 products with int8 stay below 2³¹.
+_LN2_HIGH, _LN2_LOW = _f(0.693359375), _f(-2.12194440e-4)  # the sum is ln 2; products with _LN2_HIGH are exact
+_TO_WHOLE = _f(3 * 2**22)  # adding and then subtracting this number rounds x to the nearest integer if |x| < 2²²
+# The number of levels on each side of 0 for activations in 16 bits. Sums of 8,000 products with int8 stay below 2³¹.
 FINE_LEVELS = _f(2047)
 _BLOCK = 64  # the number of elements that `select_extensions` skips at once if the largest of them is too small
 
 
 @compiled("contract", inline="always")
 def _exp(x: Any) -> Any:
-    """Compute eˣ = 2ⁿ eʳ, with a polynomial for eʳ where |r| ≤ ln 2 / 2 (expf of Moshier's Cephes library).
+    """Compute eˣ as 2ⁿ eʳ with |r| ≤ ln 2 / 2. A polynomial computes eʳ, as in `expf` of Moshier's Cephes library.
 
     The error is at most 1 unit in the last place.
     """
@@ -82,7 +81,7 @@ def _exps(row: Floats, out: Floats) -> None:
         out[v] = _exp(row[v] - highest)
 
 
-@compiled("reassoc", "nsz")  # `reassoc` would undo the rounding in `_exp`, so sums have a separate loop
+@compiled("reassoc", "nsz")  # separate from the loop with `_exp`, because `reassoc` would undo the rounding in `_exp`
 def _sum(row: Floats) -> Any:
     total = _f(0)
     for v in range(len(row)):
@@ -102,7 +101,7 @@ def _dot(x: Shorts, y: Bytes) -> Any:
 def _round(x: Floats, levels: Any, out: Shorts) -> None:
     """Round `levels` · x to integers, for x between -1 and 1.
 
-    For 127 levels the rounding is that of torch's int8 product, which computes 127 x + 128 as one fused operation.
+    With 127 levels, torch's int8 product rounds in the same way: it computes 127 x + 128 as one fused operation.
     """
     for d in range(len(x)):
         level = x[d] * levels + _f(128)
@@ -113,7 +112,7 @@ def _round(x: Floats, levels: Any, out: Shorts) -> None:
 def multiply(
     x: Floats, levels: Any, weight: Bytes, scale: Floats, bias: Floats, rows: Integers, counts: Integers, out: Floats
 ) -> None:
-    """Compute W x + b, with a selection of the F rows of W for each sentence.
+    """Compute W x + b for each row x. Each sentence uses a selection of the F rows of W.
 
     With 127 levels, the results are identical to those of torch's int8 product.
 
@@ -121,11 +120,11 @@ def multiply(
         x: the inputs, between -1 and 1, (B·K, D).
         levels: the number of levels on each side of 0 to which x is rounded, float32.
         weight: the integer levels of W, (F, D).
-        scale: the scale of each row of the weight, divided by `levels`, (F,).
+        scale: the scale of each row of W, divided by `levels`, (F,).
         bias: b, (F,).
-        rows: the indices of the rows of W for each sentence, (B, W).
-        counts: the number of these rows that each sentence uses, (B,).
-        out: receives the results, (B·K, W). Columns beyond the count of a sentence receive −∞.
+        rows: the indices of the selected rows of W for each sentence, padded, (B, W).
+        counts: the number of selected rows for each sentence, without padding, (B,).
+        out: receives the results, (B·K, W). Columns at padding receive −∞.
     """
     B, D = len(rows), x.shape[1]
     K = len(x) // B
@@ -146,9 +145,9 @@ def lstm(gates: Floats, added: Floats, rows: Integers, c: Floats, h_next: Floats
     """Compute `lstm_` of nmt/search/packed/cells.py for the gates `gates + added[rows]`.
 
     Args:
-        gates: the first part of the gates, (N, 4H). They are overwritten.
-        added: a table with the second part of the gates, one in each row of size 4H.
-        rows: the row of the table for each row of the gates, (N,).
+        gates: the first summand of the gates, (N, 4H). This array is overwritten.
+        added: a table in which each row of size 4H can be the second summand.
+        rows: the index of the table's row that is added to each row of `gates`, (N,).
         c: the cell states, doubled as in `lstm_`, (N, H).
         h_next, c_next: receive the next states, (N, H).
     """
@@ -158,7 +157,7 @@ def lstm(gates: Floats, added: Floats, rows: Integers, c: Floats, h_next: Floats
         for j in range(4 * H):
             gate[j] = _sigmoid(gate[j] + other[j])
         i, f, g, o = gate[:H], gate[H : 2 * H], gate[2 * H : 3 * H], gate[3 * H :]
-        # At most four arrays in a loop, because the compiler must prove that they do not overlap.
+        # Each loop uses at most four arrays, because the compiler must prove that the arrays do not overlap.
         before, after, output = c[n], c_next[n], h_next[n]
         for j in range(H):
             after[j] = f[j] * before[j] + _f(2) * (i[j] * (_f(2) * g[j] - _f(1)))
@@ -174,7 +173,7 @@ def lstm_sequence(
 
     Args:
         projected: W x + b of each step, (S, 4H).
-        weight, scale, bias, rows, counts: the arguments of `multiply` for the product with U (4H, H), at 127 levels.
+        weight, scale, bias, rows, counts: the arguments with which `multiply` computes U h + b, with 127 levels.
         outputs: receives h of each step, (S, H).
     """
     S, H = outputs.shape
@@ -207,12 +206,12 @@ def attend(
     weights: Floats,
     context: Floats,
 ) -> None:
-    """Compute dot attention for K queries of each sentence. The products of queries and keys use integers.
+    """Compute dot attention for K queries of each sentence. Queries and keys are multiplied as integers.
 
     Args:
         query: the queries, between -1 and 1, (B·K, A).
-        keys, key_scale: the keys of each sentence (B, S, A), and their scale (B,).
-        values, value_scale: the values of each sentence (B, S, D), and their scale (B,).
+        keys, key_scale: the keys of each sentence, (B, S, A), and the scale of the keys, (B,).
+        values, value_scale: the values of each sentence, (B, S, D), and the scale of the values, (B,).
         lengths: the length of each sentence, (B,).
         weights: receives the attention weights, zero at padding, (B·K, S).
         context: receives the weighted mean of the values, (B·K, D).
@@ -278,7 +277,7 @@ def _average(weights: Floats, values: Bytes, scale: Any, length: int, out: Float
 def log_softmax(scores: Floats) -> None:
     """Compute the log-softmax of each row of scores (N, W) in place.
 
-    −∞ at the end of a row is left out of the sum, so that its result does not depend on the number of columns.
+    The sum leaves out any −∞ at the end of a row. The result therefore does not depend on the number of columns.
     """
     powers = np.empty(scores.shape[1], np.float32)
     for n in range(len(scores)):
@@ -294,15 +293,15 @@ def log_softmax(scores: Floats) -> None:
 
 @compiled("contract")
 def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Integers) -> None:
-    """Select the best extensions of each sentence's hypotheses, as `select_extensions` of nmt/search/extensions.py.
+    """Select the best extensions of each sentence's hypotheses. See `select_extensions` in nmt/search/extensions.py.
 
     Args:
-        scores: the scores of the candidates, EOS in column 0, (B, K, W).
-        ahead: the number that is added to all scores of a hypothesis, (B, K).
+        scores: the scores of the candidates, (B, K, W), with EOS in column 0.
+        ahead: the number to add to all scores of each hypothesis, (B, K).
         ends: receives the sums for EOS, (B, K).
         values: receives the largest sums for other tokens, in descending order, (B, count). Equal sums are ordered by
             index. If there are fewer than `count` sums, the remaining values are −∞.
-        places: receives the index of each value in the flattened (K, W) scores of its sentence, (B, count).
+        places: receives the index of each value in the flattened (K, W) scores of the sentence, (B, count).
     """
     B, K, W = scores.shape
     last = values.shape[1] - 1
@@ -324,7 +323,7 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
 
 @compiled()
 def _insert(values: Floats, places: Integers, value: Any, place: Any) -> None:
-    """Insert a value into values in descending order. Drop the last value."""
+    """Insert a value into a list of values in descending order, and drop the last value of the list."""
     index = len(values) - 1
     while index > 0 and value > values[index - 1]:
         values[index], places[index] = values[index - 1], places[index - 1]
@@ -333,10 +332,10 @@ def _insert(values: Floats, places: Integers, value: Any, place: Any) -> None:
 
 
 def compile_loops() -> None:
-    """Compile all loops, or load them from the cache.
+    """Compile all loops, or load compiled loops from the cache.
 
-    Compilation takes some seconds once per machine, and loading takes 0.1 s per process. Call this function before
-    forking, so that child processes share the compiled loops.
+    Compilation takes some seconds, once per machine. Loading takes 0.1 s per process. Call this function before a fork,
+    so that child processes share the compiled loops.
     """
     if not AVAILABLE:
         return
