@@ -105,7 +105,7 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
     """Decode a protobuf varint. Each byte has seven bits of the number, and the lowest bits come first.
 
     Returns:
-        the number, and the position after its last byte.
+        The number, and the position after its last byte.
     """
     number = shift = 0
     while True:

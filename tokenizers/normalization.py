@@ -95,7 +95,7 @@ class Normalizer:
         """Normalize a text, and find the original characters of each character of the result.
 
         Returns:
-            the normalized text, and a span (start, end) for each of its characters. The character comes from
+            The normalized text, and a span (start, end) for each of its characters. The character comes from
             `text[start:end]`. Starts and ends never decrease. Deleted characters are in no span.
         """
         spans: Offsets = [(index, index + 1) for index in range(len(text))]

@@ -97,7 +97,7 @@ class UnigramSampler:
         """List the pieces that can end at each position of a word.
 
         Returns:
-            two lists for each end position: the cumulative weights of the pieces that end there, and the start position
+            Two lists for each end position: the cumulative weights of the pieces that end there, and the start position
             and the ids of each of these pieces. The weights of a position are proportional to probabilities.
         """
         lattice = []
@@ -152,7 +152,7 @@ class DropoutSampler:
         """Merge the characters of a word into pieces. The best merge comes first, and the leftmost of equal merges.
 
         Returns:
-            the ids of the word, and the number of merges.
+            The ids of the word, and the number of merges.
         """
         pieces = list(word)  # a piece is stored at its start position, and its other positions hold empty strings
         ends = list(range(1, len(word) + 1))  # the end of each piece, indexed by its start

@@ -1,1 +1,1 @@
-"""Model folders, and the output folders of training runs that contain them."""
+"""Model folders, and the output folders of training runs, which contain model folders."""

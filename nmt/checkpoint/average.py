@@ -1,6 +1,7 @@
-"""The average of the weights of several models.
+"""Averaging of the weights of several models.
 
-It often translates as well as an ensemble of these models, at the cost of a single model (Junczys-Dowmunt et al. 2016).
+The averaged model often translates as well as an ensemble of the models, at the cost of a single model (Junczys-Dowmunt
+et al. 2016).
 """
 
 import logging
@@ -17,18 +18,19 @@ from nmt.system.files import check_new
 
 logger = logging.getLogger(__name__)
 
-# The cosine of the weights of two models. Within one training run it is above 0.95, and between two runs about 0.02.
+# Two models are related if the cosine of their weights is at least this. The cosine is above 0.95 for models of one
+# training run, and about 0.02 for models of different runs.
 RELATED = 0.5
 
 
 def average(folders: Sequence[str | Path], output: str | Path) -> None:
-    """Write a model folder with the mean of the weights of several models and the configuration of the first model.
+    """Write a model folder with the mean weights of several models. Its configuration is that of the first model.
 
-    The mean is computed in float64 and rounded once. A model whose weights are not related to those in the first model
-    causes a warning, because the mean of independently trained networks hardly translates.
+    The mean is computed in float64 and rounded once. A warning is logged if a model is not related to the first model,
+    because the mean of independently trained networks cannot translate.
 
     Args:
-        folders: model folders, or output folders of training runs, whose best checkpoint is used.
+        folders: model folders, or output folders of training runs. The best checkpoint of a training run is used.
         output: the folder to write. It must not exist.
 
     Raises:
@@ -60,13 +62,13 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:
-    """Compute the cosine between two networks. All weights of a network are taken as one vector."""
+    """Compute the cosine between the weights of two networks. All weights of a network form one vector."""
     a, b = (torch.cat([given[name].flatten() for name in weights]) for given in (weights, others))
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
 def find_newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
-    """Return the newest `count` checkpoints in the output folder of a training run, oldest first.
+    """Return the newest `count` checkpoints in the output folder of a training run, the oldest first.
 
     Raises:
         ModelError: the folder contains fewer checkpoints.
@@ -81,10 +83,10 @@ def find_newest_checkpoints(folder: str | Path, count: int) -> list[Path]:
 
 
 def check_same_kind(first: Model, other: Model) -> None:
-    """Check that two models have networks of the same configuration, and the same vocabularies.
+    """Check that two models have the same architecture, vocabularies and rules of normalization.
 
     Raises:
-        ModelError: they differ.
+        ModelError: the models differ.
     """
     different = [f"model.{key}" for key in first.config.model.list_differences(other.config.model)]
     different += [

@@ -1,7 +1,7 @@
-"""Export of a model to a smaller folder, in which matrices are 8-bit integers with a scale for each row.
+"""Export of a model to a smaller folder. Its matrices are 8-bit integers with a scale for each row.
 
-Loading converts the integers to float32 again (nmt/checkpoint/folder.py). So an exported folder can be used like every
-model folder, except to continue training.
+When the folder is loaded, the integers are converted to float32 (nmt/checkpoint/folder.py). An exported folder can
+therefore be used like any model folder, except to continue training.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from nmt.system.files import check_new, whole_folder
 from nmt.system.opening import read_file
 
 LARGEST = 127  # the largest integer; -128 is not used, so that the range is symmetric
-# The number of bits in the significand of a scale. Its product with an integer of seven bits is exact in float32.
+# The number of bits in the significand of a scale. The product of a scale and a 7-bit integer is then exact in float32.
 SCALE_BITS = 16
 
 
@@ -32,7 +32,7 @@ def export(folder: str | Path, output: str | Path) -> None:
     """Write the model in `folder` to the new folder `output`, with its matrices in int8.
 
     Args:
-        folder: a model folder, or the output folder of a training run, whose best checkpoint is exported.
+        folder: a model folder, or the output folder of a training run. The best checkpoint of a run is exported.
         output: the folder to write. It must not exist.
 
     Raises:
@@ -55,7 +55,7 @@ def export(folder: str | Path, output: str | Path) -> None:
 
 
 def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
-    """Replace each matrix by int8 integers, and add the float32 scale of each row under the matrix's name + `SCALE`.
+    """Replace each matrix by int8 integers, and add the float32 scales of its rows. Their name is NAME + `SCALE`.
 
     Vectors are not changed.
 
@@ -78,8 +78,8 @@ def compute_row_scales(matrix: Tensor) -> Tensor:
     """Compute a scale for each row of a matrix (rows, columns), as a vector (rows,).
 
     The scale is the largest absolute value of the row divided by LARGEST, rounded to SCALE_BITS. The product of a scale
-    and an integer is then exact in float32. So if the loaded weights are quantized again for int8 inference, the
-    integers are the exported ones. A row of zeros, or of values near the smallest float32, has scale 1.
+    and an integer is then exact in float32. If the loaded weights are quantized again for int8 inference, this
+    therefore gives the same integers. A row of zeros, or of values near the smallest float32, has the scale 1.
     """
     exact = matrix.abs().amax(dim=1) / LARGEST
     mantissa, exponent = exact.frexp()

@@ -1,18 +1,18 @@
-"""Model folders, which consist of safetensors, YAML and tokenizer files. Loading a model folder unpickles nothing.
+"""Model folders. They consist of safetensors, YAML and tokenizer files. Loading a model folder unpickles nothing.
 
-A checkpoint is a model folder that also contains the training state, so that training can continue from it:
+A checkpoint is a model folder that also contains the training state, so that training can continue from it. The files:
 
     config.yaml            the whole configuration
-    tokenizer.model        the tokenizer, if source and target share it; otherwise source.model and target.model.
-                           Some types of tokenizer write .json files instead
-    normalization.json     the rules by which text is normalized. It is missing if text stays as it is
-    truecase.json          the usual case of source words. It is missing if the case of text stays as it is
-    model.safetensors      the weights for translation. If the training run keeps a moving average of the weights, this
-                           is the average. All tensors are float32, except in a folder written by nmt-export, which has
-                           int8 matrices NAME and a float32 scale for each row in NAME.scale
-    shortlist.safetensors  the target tokens to consider for each source token. It is added after training, and only if
-                           it does not reduce the quality
-    languages.safetensors  a model that identifies the languages of the training text. It is added after training
+    tokenizer.model        the tokenizer, if source and target share it. Otherwise, the files are source.model and
+                           target.model. Some types of tokenizer write .json files instead
+    normalization.json     the rules of text normalization. The file is missing if text is not normalized
+    truecase.json          the usual case of source words. The file is missing if the case of text is not changed
+    model.safetensors      the weights for translation. They are the moving average of the weights if training keeps
+                           one. All tensors are float32, except in a folder written by nmt-export. There, a matrix NAME
+                           is int8, and the tensor NAME.scale has a float32 scale for each row
+    shortlist.safetensors  the target tokens to consider for each source token. The file is added after training, and
+                           only if the shortlist does not reduce the quality
+    languages.safetensors  a model that identifies the languages of the training text. The file is added after training
     training.safetensors   the current weights and the optimizer's moments           } read only to
     state.json             the position in the data, the best score, the patience    } continue training
     checksums.sha256       the checksums of all these files
@@ -52,26 +52,26 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import load_tokenizers, save_tokenizers, tokenizer_files
 
 _ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
-_SPARE = 1_000_000  # values that may be allocated beyond those in the file
+_SPARE = 1_000_000  # the number of values that may be allocated in addition to the values in the file
 _WIDEST = 4096  # the largest number of target tokens for a source token in a shortlist
-SCALE = ".scale"  # suffix of the tensor with the scale of each row of an int8 matrix
+SCALE = ".scale"  # the end of the name of a tensor with the scales of an int8 matrix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network with everything that it needs to translate text."""
+    """A network, and everything else that is needed to translate text."""
 
     network: Seq2Seq
     tokenizers: Tokenizers
     config: Config
     name: str
-    """The path of the folder as the caller gave it, for messages."""
+    """The path of the folder for messages, in the form that the caller gave."""
     shortlist: Shortlist | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """The state that a training run needs in addition to the model in order to continue."""
+    """The state that a training run needs, in addition to the model, in order to continue."""
 
     tensors: dict[str, Tensor]
     """The current weights and the optimizer's moments."""
@@ -80,23 +80,23 @@ class TrainingState:
 
 
 def build_network(config: Config, tokenizers: Tokenizers) -> Seq2Seq:
-    """Build a network with initial weights, which depend only on the configuration and the sizes of vocabularies."""
+    """Build a network with initial weights. They depend only on the configuration and the sizes of the vocabularies."""
     generator = torch.Generator().manual_seed(config.training.seed)
     sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
     return Seq2Seq(config.model, **sizes, generator=generator)
 
 
 class _SkipInitialization(TorchFunctionMode):
-    """A context in which the parameters of new modules are not initialized, because they are then read from a file.
+    """A context in which the parameters of new modules are not initialized. They are read from a file later.
 
-    Initialization took half of the time of loading a model. The alternative that torch offers, the device "meta", takes
-    even longer, because it imports about a hundred modules.
+    Initialization would take half of the time of loading a model. torch's alternative, the device "meta", takes even
+    longer, because it imports about a hundred modules.
 
     Args:
         most: the number of values for which memory may be allocated.
 
     Raises:
-        MemoryError: the network needs more memory. Nothing of this size is allocated.
+        MemoryError: the network needs more memory. The error is raised before this memory is allocated.
     """
 
     def __init__(self, most: int) -> None:
@@ -119,9 +119,9 @@ def save_model(
     config: Config,
     training: TrainingState | None = None,
 ) -> None:
-    """Write a model folder, and replace an existing folder of this name.
+    """Write a model folder. An existing folder of the same name is replaced.
 
-    After an error, or if the process is killed, the existing folder is unchanged.
+    If an error occurs or the process is killed, the existing folder is unchanged.
 
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
@@ -138,8 +138,8 @@ def save_model(
 def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     """Load a model.
 
-    `folder` is a model folder, or the output folder of a training run, whose best checkpoint is loaded. The files that
-    only training reads are not checked, and may be missing.
+    `folder` is a model folder, or the output folder of a training run. The best checkpoint of a run is loaded. Files
+    that only training reads are not checked, and may be missing.
 
     Raises:
         ModelError: the folder does not exist, or a file in it is missing, damaged or unreadable.
@@ -167,11 +167,11 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
 def find_model_folder(folder: str | Path) -> Path:
     """Find the folder with the files of a model.
 
-    This is `folder` itself if it is a model folder, or its best checkpoint if it is the output folder of a training
-    run.
+    If `folder` is a model folder, the result is `folder` itself. If it is the output folder of a training run, the
+    result is its best checkpoint.
 
     Raises:
-        ModelError: the folder does not exist or holds no model.
+        ModelError: the folder does not exist or contains no model.
     """
     folder = Path(folder)
     if folder.is_symlink() and not folder.exists():
@@ -193,7 +193,7 @@ def find_model_folder(folder: str | Path) -> Path:
 def load_folder_config(folder: Path) -> Config:
     """Load the configuration in a model folder.
 
-    The configuration must contain every key of `model`, because a default may have changed since it was written.
+    The configuration must contain every key of `model`, because defaults may have changed since it was written.
 
     Raises:
         ModelError: the configuration is missing, damaged or incomplete.
@@ -202,8 +202,8 @@ def load_folder_config(folder: Path) -> Config:
     try:
         content = decode_yaml(read_file(path, MANIFEST[CONFIG].most), path)
         if isinstance(content, dict) and isinstance(content.get("tokenizer"), dict):
-            content["tokenizer"].setdefault("normalization", "none")  # until 0.2.0, text stayed as it was
-            content["tokenizer"].setdefault("truecase", False)  # models of 0.2.0 and before keep the case
+            content["tokenizer"].setdefault("normalization", "none")  # version 0.2.0 did not normalize text
+            content["tokenizer"].setdefault("truecase", False)  # version 0.2.0 did not change the case of text
         config = parse_config(content, where=str(path), trained=True)
         given = content.get("model") or {}
         missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in given]
@@ -215,9 +215,9 @@ def load_folder_config(folder: Path) -> Config:
 
 
 def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[str, Tensor], where: Path) -> Seq2Seq:
-    """Build a network for weights that will be copied into it. The sizes in the configuration are compared first.
+    """Build a network without initial weights. The sizes in the configuration are first compared with `weights`.
 
-    The memory that is allocated is at most a small multiple of the size of the weights, whatever the configuration is.
+    For any configuration, the allocated memory is at most a small multiple of the size of the weights.
 
     Raises:
         ModelError: the weights do not fit the configuration. The message contains `where`, the path of the weights.
@@ -230,7 +230,7 @@ def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[st
             raise ModelError(f"{where}: does not fit {CONFIG} and the vocabulary ({shapes}); copy the folder again")
     values = sum(weight.numel() for weight in weights.values())
     try:
-        with _SkipInitialization(most=2 * values + _SPARE):  # a matrix that is then tied to another is allocated, too
+        with _SkipInitialization(most=2 * values + _SPARE):  # twice, because tied matrices are first allocated singly
             return Seq2Seq(
                 config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size, generator=None
             )
@@ -240,10 +240,10 @@ def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[st
 
 
 def check_scales(weights: dict[str, Tensor], where: Path) -> None:
-    """Check that int8 matrices and the scales of their rows fit each other.
+    """Check that the scales of int8 matrices have the right types and shapes.
 
     Raises:
-        ModelError: they do not. The message contains `where`, the path of the file.
+        ModelError: a type or a shape is wrong. The message contains `where`, the path of the file.
     """
     for name in (name for name in weights if name + SCALE in weights):
         matrix, scale = weights[name], weights[name + SCALE]
@@ -253,7 +253,7 @@ def check_scales(weights: dict[str, Tensor], where: Path) -> None:
 
 def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Multiply each int8 matrix by the float32 scales of its rows. All other weights are returned unchanged."""
-    scales = {name + SCALE for name in weights} & weights.keys()  # not every name that ends with SCALE is a scale
+    scales = {name + SCALE for name in weights} & weights.keys()  # names of parameters may also end with SCALE
     return {
         name: weight.float() * weights[name + SCALE].unsqueeze(-1) if name + SCALE in scales else weight
         for name, weight in weights.items()
@@ -262,11 +262,11 @@ def dequantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> None:
-    """Copy weights into a network. Their names are the names that `unique_weights` returns for this network.
+    """Copy weights into a network. Their names must be the names that `unique_weights` returns for this network.
 
     Raises:
-        ModelError: a weight is missing, has a name unknown to the network, or differs in shape or type. The message
-            contains `where`, the path of the file.
+        ModelError: a weight is missing, has an unknown name, or has a wrong shape or type. The message contains
+            `where`, the path of the file.
     """
     parameters = unique_weights(network)
     if different := parameters.keys() ^ weights.keys():
@@ -283,7 +283,7 @@ def load_weights(network: Seq2Seq, weights: dict[str, Tensor], where: Path) -> N
 
 
 def save_shortlist(folder: Path, shortlist: Shortlist) -> None:
-    """Add a shortlist to a model folder, or replace its shortlist. If interrupted, this leaves the folder valid.
+    """Add a shortlist to a model folder, or replace its shortlist. After an interruption, the folder is still valid.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -311,7 +311,7 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
 
 
 def save_languages(folder: Path, languages: LanguageIdentifier) -> None:
-    """Add a language identifier to a model folder, or replace it. If interrupted, this leaves the folder valid.
+    """Add a language identifier to a model folder, or replace it. After an interruption, the folder is still valid.
 
     Raises:
         MachineError: the folder cannot be written.
@@ -320,9 +320,9 @@ def save_languages(folder: Path, languages: LanguageIdentifier) -> None:
 
 
 def load_languages(folder: str | Path) -> LanguageIdentifier | None:
-    """Load the language identifier of a model, or return None if the model has none.
+    """Load the language identifier of a model. Return None if the model has none.
 
-    `folder` is a model folder, or the output folder of a training run. Only this file of the folder is read.
+    `folder` is a model folder, or the output folder of a training run. Only the file of the identifier is read.
 
     Raises:
         ModelError: the folder does not exist, or the file is damaged or cannot be read.

@@ -1,4 +1,4 @@
-"""The manifest of a model folder: all files that nmt reads and copies. Other files in the folder are left alone.
+"""The manifest of a model folder. It lists all files that nmt reads and copies. Other files in the folder are ignored.
 
 To add a file, add a line to `MANIFEST`.
 """
@@ -21,11 +21,11 @@ class ManifestFile:
     """A file of a model folder."""
 
     most: int
-    """The limit of its size in bytes."""
+    """The limit of the size of the file in bytes."""
     reader: Literal["translation", "training"] = "translation"
-    """Who reads the file: everything that uses the model, or only training that continues from it."""
+    """`training` if only training that continues from the model reads the file, and `translation` otherwise."""
     required: bool = False
-    """Whether every folder has the file that the reader can use."""
+    """Whether the file must be present in a folder that its reader uses."""
 
 
 MANIFEST: dict[str, ManifestFile] = {
@@ -47,14 +47,14 @@ MANIFEST: dict[str, ManifestFile] = {
 
 
 def verify_folder(folder: Path, *, training: bool = False) -> set[str]:
-    """Check the files of a model folder that the manifest names.
+    """Check those files of a model folder that the manifest lists.
 
     Args:
         folder: the model folder.
-        training: whether to check the files that only training reads, too.
+        training: whether to check also the files that only training reads.
 
     Returns:
-        The names of the files that were checked. The caller reads and copies no others.
+        The names of the files that were checked. The caller must not read or copy other files.
 
     Raises:
         ModelError: a file is missing, too large, not a regular file, damaged, or not listed in the checksums.

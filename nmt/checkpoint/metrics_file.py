@@ -1,4 +1,4 @@
-"""Reading metrics.jsonl, the measurements of a training run: one JSON object per line."""
+"""A reader of metrics.jsonl, which contains the measurements of a training run as one JSON object per line."""
 
 import json
 import math
@@ -10,18 +10,18 @@ from nmt.system.files import reason
 from nmt.system.opening import read_file
 
 _MOST_BYTES = 256 << 20
-_MOST_COUNT = 2**53  # what JSON represents exactly
+_MOST_COUNT = 2**53  # JSON represents smaller whole numbers exactly
 
 
 class Record(NamedTuple):
-    """A line of metrics.jsonl. The content has the keys `kind` and `update`, and figures."""
+    """A line of metrics.jsonl. Its content has the keys `kind` and `update`, and keys with measurements."""
 
     line: str
     content: dict[str, Any]
 
 
 def read_records(path: Path) -> list[Record]:
-    """Read the records of a training run. Lines that are incomplete, because training was killed, are left out.
+    """Read the records of a training run. Incomplete lines are left out, because a killed process can leave them.
 
     Raises:
         ModelError: the file cannot be read, or a complete line is not a record.
@@ -47,7 +47,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _find_fault(record: dict[str, Any]) -> str:
-    """Return what is wrong with a record in a few words, or an empty text."""
+    """Return a few words about what is wrong with a record, or an empty text."""
     for name, value in {"update": record.get("update"), "epoch": record.get("epoch", 0)}.items():
         if type(value) is not int or not 0 <= value < _MOST_COUNT:
             return f"{name} is not a whole number"

@@ -1,4 +1,4 @@
-"""The output folder of a training run, which contains checkpoints, a link to the best checkpoint, and logs.
+"""The output folder of a training run. It contains checkpoints, a link to the best checkpoint, and logs.
 
 checkpoints/update-00001000/    a model folder that also contains the training state (nmt/checkpoint/folder.py)
 best                            a link to the checkpoint with the best validation score
@@ -24,7 +24,7 @@ _NAME = re.compile("update-([0-9]{8,12})")
 class CheckpointFolder:
     """The checkpoints in the output folder of a training run.
 
-    A checkpoint is identified by its update, the number of parameter updates before it was saved.
+    The number of a checkpoint is its update: the number of updates of the weights before it was saved.
     """
 
     def __init__(self, output: Path) -> None:
@@ -36,7 +36,7 @@ class CheckpointFolder:
         return self.folder / f"update-{update:08d}"
 
     def all(self) -> list[Path]:
-        """Return the folders of all checkpoints, oldest first. Links and folders with other names do not count."""
+        """Return the folders of all checkpoints, the oldest first. Links and folders with other names are ignored."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
             return [self.folder / name for name in sorted(filter(_NAME.fullmatch, names), key=update_of)]
@@ -56,14 +56,14 @@ class CheckpointFolder:
         """
         draft = self.output / f"{DRAFT}{BEST}"
         with saving(self.output / BEST):
-            draft.unlink(missing_ok=True)  # a killed process may have left one
+            draft.unlink(missing_ok=True)  # a killed process may have left a draft
             draft.symlink_to(Path(CHECKPOINTS) / self.path(update).name)
             os.replace(draft, self.output / BEST)
 
     def choose_saved(self, update: int) -> None:
-        """Point the link `best` to the checkpoint of an update, if this checkpoint exists.
+        """Point the link `best` to the checkpoint of an update if this checkpoint exists.
 
-        This repairs the link after a process was killed between saving a checkpoint and choosing it.
+        This repairs the link if a process was killed after it saved a checkpoint and before it changed the link.
         """
         if self.path(update).is_dir():
             self.choose(update)
@@ -75,7 +75,7 @@ class CheckpointFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def drop_after(self, update: int) -> None:
-        """Delete the checkpoints after an update. They are damaged, but would count as the newest."""
+        """Delete the checkpoints after an update. They are damaged, but would be taken for the newest checkpoints."""
         for path in self.all():
             if update_of(path.name) > update:
                 shutil.rmtree(path, ignore_errors=True)
@@ -83,7 +83,7 @@ class CheckpointFolder:
     def newest(self) -> tuple[Path | None, list[str]]:
         """Find the newest checkpoint that is not damaged.
 
-        Return its folder, or None, and a message about each newer checkpoint that is damaged.
+        Return its folder and a message about each newer, damaged checkpoint. The folder is None if there is none.
         """
         messages: list[str] = []
         for path in reversed(self.all()):
@@ -96,7 +96,7 @@ class CheckpointFolder:
 
 
 def update_of(name: str) -> int:
-    """Return the update of a checkpoint, from the name of its folder. Raises ValueError: it is no such name."""
+    """Return the update of a checkpoint from the name of its folder. Raises ValueError: the name has another form."""
     match = _NAME.fullmatch(name)
     if not match:
         raise ValueError(name)

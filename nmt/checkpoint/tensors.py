@@ -1,7 +1,7 @@
-"""Reading and writing .safetensors files.
+"""Functions that read and write .safetensors files.
 
-The package safetensors opens files by name only. Here, the header is checked in the open file, and the tensors are
-views of the same file in memory. So shapes are known, and can be compared, before anything is allocated.
+The package safetensors can only open a file by its name. This module checks the header of an open file, and maps the
+same file into memory. The tensors are views of this memory, so their shapes can be checked before memory is allocated.
 """
 
 import json
@@ -22,7 +22,7 @@ from nmt.errors import ModelError
 from nmt.system.files import reason
 from nmt.system.opening import open_file
 
-MOST_HEADER = 8 << 20  # bytes
+MOST_HEADER = 8 << 20  # the limit of the header in bytes
 _MOST_DIMENSIONS = 8
 
 _TYPES = {
@@ -40,7 +40,7 @@ _TYPES = {
 
 
 class _Entry(NamedTuple):
-    """The description of a tensor in the header. The tensor is at the bytes `begin` to `end` after the header."""
+    """The description of a tensor in the header. `begin` and `end` are counted in bytes from the end of the header."""
 
     name: str
     type: torch.dtype
@@ -50,7 +50,7 @@ class _Entry(NamedTuple):
 
 
 def load_tensors(path: Path, most: int = 1 << 40) -> dict[str, Tensor]:
-    """Load a .safetensors file of at most `most` bytes. The tensors are views of the file, and changes are private.
+    """Load a .safetensors file of at most `most` bytes. The tensors are views of the file. Changes are not written.
 
     Raises:
         ModelError: the file cannot be read, or its header is damaged.
@@ -69,16 +69,16 @@ def _view(content: mmap.mmap, start: int, entry: _Entry) -> Tensor:
     if not count:
         return torch.empty(entry.shape, dtype=entry.type)
     begin = start + entry.begin
-    if begin % entry.type.itemsize:  # safetensors aligns tensors, but other programs need not
+    if begin % entry.type.itemsize:  # safetensors aligns tensors, but other programs may not
         return torch.frombuffer(bytearray(content[begin : start + entry.end]), dtype=entry.type).reshape(entry.shape)
     return torch.frombuffer(content, dtype=entry.type, count=count, offset=begin).reshape(entry.shape)
 
 
 def _read_header(stream: BinaryIO) -> tuple[int, list[_Entry]]:
-    """Read and check the header: tensors have known types, and their bytes cover the rest of the file exactly once.
+    """Read the header. Check that types are known, and that the tensors cover the rest of the file exactly once.
 
     Returns:
-        The length of the header with its own length in bytes, and the tensors in the order of their names in the file.
+        The position in the file at which the tensors begin, and the description of each tensor.
 
     Raises:
         ValueError: the header is damaged.
@@ -106,7 +106,7 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_entry(name: str, entry: Any) -> _Entry:
-    """Check the description of a tensor. Raises ValueError: it is damaged."""
+    """Check the description of a tensor. Raises ValueError: the description is damaged."""
     shown = name if len(name) <= 100 else f"{name[:100]}..."
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{shown} is not described by dtype, shape and data_offsets")
@@ -121,7 +121,7 @@ def _parse_entry(name: str, entry: Any) -> _Entry:
 
 
 def _are_sizes(values: Any) -> bool:
-    """Return whether a JSON value is a list of whole numbers that can be sizes."""
+    """Return whether a JSON value is a list of possible sizes."""
     return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**48 for value in values)
 
 
@@ -133,6 +133,6 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # its text contains the number of the operating system's error
+    except SafetensorError as error:  # the text of this error contains the error number of the operating system
         match = re.search(r"os error (\d+)", str(error))
         raise OSError(int(match[1]) if match else 0, os.strerror(int(match[1])) if match else str(error)) from error

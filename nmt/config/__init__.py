@@ -1,1 +1,1 @@
-"""The configuration: its keys, functions that read it, and rules that concern several keys."""
+"""The configuration: its keys, functions that read a configuration, and rules about several keys."""

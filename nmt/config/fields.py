@@ -26,8 +26,7 @@ from typing import Any
 class Range:
     """A range of finite numbers.
 
-    The range includes the bounds `least` and `most`, and excludes the bounds `above` and `below`. A bound that is None
-    does not limit the range.
+    The bounds `least` and `most` belong to the range. The bounds `above` and `below` do not. None means no bound.
     """
 
     least: float | None = None
@@ -45,7 +44,7 @@ class Range:
         )
 
     def __str__(self) -> str:
-        """Describe the range as in messages and documents: "from 0 to 0.95", "at least 1", "above 0 and below 1"."""
+        """Describe the range in words, for example "from 0 to 0.95", "at least 1" or "above 0 and below 1"."""
         if self.least is not None and self.most is not None:
             return f"from {self.least:,} to {self.most:,}"
         ends = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
@@ -54,7 +53,10 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class OnlyWith:
-    """The note that a field has an effect only if the key `key` (`section.name`) has one of `values`."""
+    """Marks a field that has an effect only if another key has one of the given values.
+
+    `key` is the name of that key, as `section.name`. `why` is a reason for messages.
+    """
 
     key: str
     values: tuple[Any, ...]
@@ -65,7 +67,7 @@ class OnlyWith:
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        """Describe the condition as in messages: "model.cell lstm, gru or rnn"."""
+        """Describe the condition in words, for example "model.cell lstm, gru or rnn"."""
         *others, last = map(format_value, self.values)
         values = f"{', '.join(others)} or {last}" if others else last
         return f"{self.key} {values}" + f" ({self.why})" * bool(self.why)
@@ -73,14 +75,14 @@ class OnlyWith:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOnly:
-    """The note that a field affects training only. The translations of a trained network do not depend on the field."""
+    """Marks a field that affects only training. The translations of a trained network do not depend on the field."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """The note that the value of a field is one of several names that are defined outside of nmt/config.
+    """Marks a field whose value is one of several names. The names are defined outside of nmt/config.
 
-    If the names are defined in the configuration, the type of the field is a `Literal` instead.
+    If the names are written at the field itself, the type of the field is a `Literal` instead.
     """
 
     names: tuple[str, ...]
@@ -113,7 +115,7 @@ def _read_fields(kind: type) -> dict[str, Field]:
 
 
 def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
-    """Split an annotation into type, None, bounds and conditions, which may be nested in any order."""
+    """Split an annotation into its type, None, bounds and conditions. These can be nested in any order."""
     optional, notes = False, list[Any]()
     while True:
         origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -122,7 +124,7 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
         elif origin in (types.UnionType, typing.Union):
             others = [argument for argument in arguments if argument is not types.NoneType]
             optional |= len(others) < len(arguments)
-            if len(others) > 1:  # text or a number
+            if len(others) > 1:  # a key such as `source_column`, which is text or a number
                 hint = functools.reduce(operator.or_, others)
                 break
             (hint,) = others
@@ -143,10 +145,10 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
 
 
 def docs_of(kind: type) -> dict[str, str]:
-    """Read the docstring below each field from the source file, because Python does not keep it at run time.
+    """Read the docstring below each field from the source file. Python does not keep these docstrings at run time.
 
     Returns:
-        The docstring of each field on a single line, by the name of the field.
+        A mapping of the name of each field to its docstring, which is on a single line.
     """
     # inspect.getsource tokenizes the whole file, which takes half of the time of a command's --help.
     module = ast.parse(Path(inspect.getfile(kind)).read_text(encoding="utf-8"))
@@ -175,7 +177,7 @@ def range_faults(options: object) -> list[str]:
 
 
 def format_value(value: Any) -> str:
-    """Format a value as in YAML: true, null, [0.9, 0.98]."""
+    """Format a value as YAML does, for example true, null or [0.9, 0.98]."""
     if isinstance(value, tuple):
         return f"[{', '.join(format_value(item) for item in value)}]"
     import yaml  # this import takes half of the time of a command's --help

@@ -38,7 +38,7 @@ def load_config(path: str | Path, overrides: str | Iterable[str] = ()) -> Config
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML file. Raises ConfigError: the file cannot be read or is not valid YAML."""
     try:
-        with open(path, "rb") as stream:  # it may be a pipe
+        with open(path, "rb") as stream:  # the path may be a pipe
             content = stream.read(4 * MOST_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
@@ -46,7 +46,7 @@ def read_yaml(path: str | Path) -> Any:
 
 
 def decode_yaml(content: bytes, path: str | Path) -> Any:
-    """Parse the content of the YAML file `path`. Raises ConfigError: it is not valid YAML."""
+    """Parse the content of the YAML file `path`. Raises ConfigError: the content is not valid YAML."""
     try:
         return parse_yaml(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -61,8 +61,8 @@ def parse_config(
     Args:
         content: a mapping of sections to mappings of keys to values.
         overrides: strings of the form `section.key=value`, where the value is YAML. A single string is one override.
-        where: the origin of the content, which messages name.
-        trained: whether the configuration belongs to a trained model. If it does, settings without effect are accepted.
+        where: the origin of the content for messages, for example the name of the file.
+        trained: whether the configuration belongs to a trained model. Settings without effect are then accepted.
 
     Raises:
         ConfigError: the configuration has faults. The message has a line for each fault.
@@ -89,5 +89,5 @@ def parse_config(
 
 
 def dump_config(config: Config) -> str:
-    """Write a configuration as YAML with every key, so that `load_config` reads back an equal `Config`."""
+    """Return a configuration as YAML with every key. `load_config` reads an equal `Config` from it."""
     return yaml.safe_dump(to_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)

@@ -20,11 +20,11 @@ from nmt.config.plain_yaml import parse_yaml
 T = TypeVar("T")
 
 LONGEST_TEXT = 4096
-"""The limit of a text value in characters, which is also that of a path on Linux."""
+"""The limit of a text value in characters. Linux has the same limit for paths."""
 MOST_ITEMS = 10_000
-"""The limit of a list in items."""
+"""The largest number of items in a list."""
 _MOST_FAULTS = 100
-_LONGEST_SHOWN = 100  # characters of a value in a message
+_LONGEST_SHOWN = 100  # the limit of a value in a message, in characters
 
 
 class Fault(NamedTuple):
@@ -39,19 +39,19 @@ class Fault(NamedTuple):
 
 
 def to_plain(value: Any) -> Any:
-    """Replace the tuples in nested dicts and sequences by lists, which YAML can write."""
+    """Replace all tuples in a nested value by lists, because YAML cannot write tuples."""
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return [to_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def copy_sections(content: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Copy a configuration and its sections, so that overrides do not change the original."""
+    """Copy the content of a configuration and its sections. Overrides of the copy then do not change the original."""
     return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
 
 
 def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) -> None:
-    """Apply an override `section.key=value`, whose value is YAML, to the content of a configuration."""
+    """Apply an override to the content of a configuration. It has the form `section.key=value`, with a YAML value."""
     name, equals, text = override.partition("=")
     section, dot, key = name.partition(".")
     if not (equals and dot and key):
@@ -77,12 +77,12 @@ def names_of(kind: type) -> str:
 
 
 def describe(value: Any) -> str:
-    """Describe a value for a message. The description contains no control characters, and is short."""
+    """Describe a value for a message. The description is short and contains no control characters."""
     if value is None:
         return "nothing"
     try:
         text = repr(value)
-    except ValueError:  # Python does not write integers of more than 4,300 digits
+    except ValueError:  # Python cannot format integers of more than 4,300 digits
         return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
@@ -90,14 +90,14 @@ def describe(value: Any) -> str:
 def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) -> T:
     """Build a dataclass from a mapping.
 
-    If the type of a field is a tuple of dataclasses, the content may be a single mapping instead of a list of mappings.
-    A string instead of one of these mappings is the value of the first field of its dataclass.
+    Two short forms are allowed. If a field is a tuple of dataclasses, its value may be a single mapping instead of a
+    list of mappings. Each of these mappings may be a string, which is then the value of the first field.
 
     Args:
         kind: the dataclass.
         content: a mapping of keys to values.
         prefix: the path of the keys in messages, such as "", "data." or "data.train[0].".
-        faults: receives all faults. A faulty value is replaced by the default of the field.
+        faults: the list to which all faults are added. The default of a field replaces a faulty value.
     """
     if content is None:
         content = {}
@@ -125,7 +125,7 @@ _FAULTY: Any = object()
 
 
 def _parse_value(field: Field, value: Any, key: str, faults: list[Fault]) -> Any:
-    """Convert a value to the type of the field, and check its range. After a fault, return `_FAULTY`."""
+    """Convert a value to the type of the field, and check its range. Return `_FAULTY` if the value has a fault."""
     if value is None and field.optional:
         return None
     if dataclasses.is_dataclass(field.type):

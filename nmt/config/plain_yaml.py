@@ -1,7 +1,8 @@
-"""A parser of the part of YAML that configurations need, which is safe for files of strangers.
+"""A parser of the part of YAML that configurations need. It is safe to read files of strangers with it.
 
-Anchors, aliases and tags are refused: 371 bytes of aliases can stand for 50 MB. Numbers are decimal. Dates, and the
-octal, hexadecimal, binary and sexagesimal numbers of YAML 1.1, are text. Sizes and depths are limited.
+Anchors, aliases and tags are not allowed, because 371 bytes of aliases can expand to 50 MB. All numbers are decimal.
+Dates, and the octal, hexadecimal, binary and sexagesimal numbers of YAML 1.1, are read as text. Sizes and depths are
+limited.
 """
 
 import re
@@ -11,8 +12,8 @@ import yaml
 from yaml.constructor import ConstructorError
 
 MOST_CHARACTERS = 1 << 18
-"""The limit of a text. The parser reads this much within a few seconds."""
-_MOST_ITEMS = 10_000  # of a list or a mapping
+"""The limit of a YAML text in characters. The parser reads such a text within a few seconds."""
+_MOST_ITEMS = 10_000  # the limit of items in a list or a mapping
 _MOST_LEVELS = 20
 _LONGEST_NUMBER = 100  # in digits
 
@@ -71,7 +72,7 @@ for _tag in ("int", "float"):
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a YAML text. Raises yaml.YAMLError: the text is not valid, or uses what this module refuses."""
+    """Parse a YAML text. Raises yaml.YAMLError: the text is not valid, or has a part that is not allowed here."""
     if len(text) > MOST_CHARACTERS:
         raise yaml.YAMLError(f"more than {MOST_CHARACTERS:,} characters; configurations are shorter")
     try:

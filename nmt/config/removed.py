@@ -1,7 +1,7 @@
-"""Keys and values that older versions of the configuration had, and that have been removed.
+"""Keys and values of older versions of the configuration that have been removed.
 
-The configuration in a model folder of an older version may contain a removed key with the value that switches the key
-off. Every other use of a removed key or value is a fault.
+A model folder of an older version may have a removed key in its configuration, with the value that switches the key
+off. Any other use of a removed key or value is a fault.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 from nmt.config.parsing import Fault
 
 LAST_VERSION = "0.1.0"
-"""The last version with the removed keys and values."""
+"""The last version that had the removed keys and values."""
 
 KEYS: dict[str, object] = {
     "model.mixtures": None,  # every value is allowed, because the key had an effect with `output: mixture` only
@@ -18,19 +18,19 @@ KEYS: dict[str, object] = {
     "training.coverage_loss": 0.0,
     "training.scheduled_sampling": 0.0,
 }
-"""Removed keys, each with the value that switches the key off."""
+"""The removed keys. The value of a key in this table switches the key off."""
 
 VALUES = {"model.cell": ("sru", "ssru"), "model.output": ("mixture", "latent")}
-"""Removed values of keys that have not been removed."""
+"""The removed values of keys that still exist."""
 
 
 def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
-    """Delete removed keys and values from the content of a configuration, and yield a fault for each that is in use.
+    """Delete removed keys and values from the content of a configuration. Yield a fault for each of them that is used.
 
     Args:
-        content: a mapping of sections to mappings of keys to values. It is modified.
-        trained: whether the configuration belongs to a model folder. If it does, a removed key may be present with the
-            value that switches it off.
+        content: a mapping of sections to mappings of keys to values. The mappings are modified.
+        trained: whether the configuration belongs to a model folder. If it does, a removed key may have the value that
+            switches the key off.
     """
     for name, off in KEYS.items():
         section, key = _find(content, name)

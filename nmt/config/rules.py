@@ -1,7 +1,7 @@
-"""Rules that concern several keys of the configuration, or the corpora.
+"""Rules about several keys of the configuration, and rules about corpora.
 
-Bounds and "only with" conditions of single keys are declared at the fields in nmt/config/schema.py. In this module,
-each `if` is a rule. Its condition is followed by the key and the message of the fault.
+Each `if` in this module is a rule. If its condition is true, the rule yields a fault with a key and a message. The
+bounds and "only with" conditions of single keys are declared at the fields in nmt/config/schema.py.
 """
 
 import operator
@@ -31,8 +31,8 @@ def find_contradictions(config: Config) -> Iterator[Fault]:
 def find_idle_settings(config: Config) -> Iterator[Fault]:
     """Find settings that have no effect because of other settings.
 
-    Such a setting is a fault in a new configuration, because a user who sets a key expects an effect. In the
-    configuration of a trained model, the setting is allowed.
+    In a new configuration, such a setting is a fault, because a user who sets a key expects an effect. In the
+    configuration of a trained model, it is allowed.
     """
     yield from check_conditions(config)
     yield from check_idle_data(config.data)
@@ -100,7 +100,7 @@ def check_corpora(data: DataConfig) -> Iterator[Fault]:
 
 
 def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
-    """Check that a corpus has a single source, and no keys that have no effect for this source."""
+    """Check that a corpus has exactly one source of text, and no keys that are meant for another kind of source."""
     if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
         yield Fault(where, "give exactly one of path, source with target, or dataset")
     if (corpus.source is None) != (corpus.target is None):
@@ -120,7 +120,7 @@ def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
 
 
 def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
-    """Check that a tag is one word, and that it is the tag of a training corpus."""
+    """Check that the tag of a corpus is one word, and that a training corpus has the same tag."""
     if corpus.tag is None:
         return
     if where.startswith("data.held_out"):
@@ -160,7 +160,7 @@ def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fau
 
 
 def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
-    """If a stream is read and `max_updates` is not set, refuse settings that need the total number of updates."""
+    """Find settings that need the total number of updates. It is unknown for streams if `max_updates` is not set."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
@@ -201,7 +201,7 @@ def check_conditions(config: Config) -> Iterator[Fault]:
 
 
 def check_idle_data(data: DataConfig) -> Iterator[Fault]:
-    """Check for settings that have no effect without streams, or without several training corpora."""
+    """Find settings that have no effect without streams or without several training corpora."""
     if data.shuffle_buffer != DataConfig().shuffle_buffer and not data.streams:
         yield Fault("data.shuffle_buffer", "only for streaming corpora, and there are none; remove it")
     if data.temperature is not None and len(data.train) < 2:
@@ -209,7 +209,7 @@ def check_idle_data(data: DataConfig) -> Iterator[Fault]:
 
 
 def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
-    """Check for settings that have no effect in a network with one layer on each side."""
+    """Find settings that have no effect in a network with one layer on each side."""
     if model.dropout not in (0, ModelConfig().dropout) and not has_inner_dropout(model):
         yield Fault(
             "model.dropout",
@@ -220,7 +220,7 @@ def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
 
 
 def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
-    """Check for settings that have no effect because the network lacks attention weights or dropout."""
+    """Find settings that have no effect because the network has no attention weights or no dropout."""
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")
     others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.output_dropout)
@@ -232,5 +232,5 @@ def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterato
 
 
 def has_inner_dropout(model: ModelConfig) -> bool:
-    """Return whether `model.dropout` has an effect: between two layers, or within the conditional decoder."""
+    """Return whether `model.dropout` has an effect. It acts between layers, and within the conditional decoder."""
     return max(model.encoder_layers, model.decoder_layers) > 1 or model.decoder == "conditional"

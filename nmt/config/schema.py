@@ -1,8 +1,8 @@
-"""The configuration as frozen dataclasses, which nmt/config/load.py reads from YAML and the command line.
+"""The configuration as frozen dataclasses. nmt/config/load.py reads them from YAML and the command line.
 
-The declaration of a field contains the type, the default and the bounds of a key, and the keys that the key depends on.
-The docstring of the field explains the key. docs/configuration.md is generated from these declarations and docstrings.
-Rules that concern several keys are in nmt/config/rules.py.
+Each key of the configuration is a field. The declaration of the field gives the type, the default and the bounds of the
+key, and the keys that the key depends on. The docstring of the field explains the key. docs/configuration.md is
+generated from these declarations and docstrings. Rules about several keys are in nmt/config/rules.py.
 """
 
 from dataclasses import dataclass, field
@@ -14,58 +14,59 @@ from nmt.metrics.standard import COSTS, MEASURES
 LARGEST = 16_384
 """The largest size of a layer."""
 MANY = 1_000_000_000
-"""The bound of counts that no training run reaches. Every number has a bound, so that none overflows."""
+"""A bound for counts that no training run reaches. Every number has a bound, so that no number can overflow."""
 
 SENTENCEPIECE = OnlyWith("tokenizer.kind", "unigram", "bpe")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """A parallel corpus. A corpus may be written as a string, which is then its `path`."""
+    """A parallel corpus. A corpus can also be written as a string, which is then its `path`."""
 
     path: str | None = None
-    """The common prefix of two text files, or a file that contains both sides. For the prefix `data/train`, the files
-    data/train.en and data/train.de are read, compressed or not. The extensions are the languages. A file that contains
-    both sides ends in .tsv, .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf,
-    .xliff or .zip. Compressed files end in .gz, .zst, .xz or .bz2. Instead of a path, a URL may be given (s3://, hf://,
-    https://). Pairs with more than 131,072 characters on a side are left out and counted."""
+    """The common prefix of two text files, or a file that contains both sides. The prefix `data/train` means the files
+    data/train.en and data/train.de, whose extensions are the languages. A file that contains both sides ends in .tsv,
+    .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf, .xliff or .zip. All files
+    can be compressed, and then end in .gz, .zst, .xz or .bz2. A URL (s3://, hf://, https://) can be given instead of a
+    path. Pairs with more than 131,072 characters on a side are left out and counted."""
     source: str | None = None
-    """The file with the source side, instead of `path`. It may be compressed (.gz, .zst, .xz, .bz2)."""
+    """The file with the source side, instead of `path`. The file may be compressed (.gz, .zst, .xz, .bz2)."""
     target: str | None = None
     """The file with the target side. Line N of this file is the translation of line N of `source`."""
     dataset: str | None = None
-    """A Hugging Face dataset, instead of `path`. It is a name on the hub, or the path of a local folder or file."""
+    """A Hugging Face dataset, instead of `path`: its name on the hub, or the path of a local folder or file."""
     name: str | None = None
     """The configuration (subset) of the dataset."""
     split: str = "train"
-    """The split of the dataset. It may be a slice such as `train[:1000]`, but not with `streaming`."""
+    """The split of the dataset. Without `streaming`, the split may be a slice such as `train[:1000]`."""
     source_column: str | int | None = None
-    """The column or key that contains the source: a name, or the number of a column, counted from 1. It applies to
-    datasets and to .tsv, .csv, .txt, .jsonl, .json and .parquet files. By default, the name is the source language, one
-    of its variants (de-AT for de), `source` or `src`. A table has a heading row if its first row contains the names of
-    both columns; otherwise the source is column 1. A key may be within `translation`."""
+    """The column that contains the source: a name, or a number counted from 1. This key is for datasets and for .tsv,
+    .csv, .txt, .jsonl, .json and .parquet files. In files with objects, the name is a key of the objects, or of an
+    object in their key `translation`. By default, the name is the source language, a variant of the language (de-AT for
+    de), `source` or `src`. A table has a heading if its first row contains the names of both columns. Without a
+    heading, the source is column 1."""
     target_column: str | int | None = None
-    """The column or key that contains the target, as `source_column`. By default, the name is the target language, one
-    of its variants, `target`, `tgt` or `trg`. Without a heading, the target is column 2."""
+    """The column that contains the target, in the same form as `source_column`. By default, the name is the target
+    language, a variant of the language, `target`, `tgt` or `trg`. Without a heading, the target is column 2."""
     source_language: str | None = None
     """The source language of this corpus. The default is `data.source_language`."""
     target_language: str | None = None
     """The target language of this corpus. The default is `data.target_language`. If the training corpora have several
     target languages, `data.target_tags` must be true."""
     tag: str | None = None
-    """A token that is put before each source sentence of this corpus, for example `<bt>` for back-translated text
-    (Caswell et al. 2019). A validation corpus may have the tag of a training corpus. Corpora in `held_out` have no
-    tags."""
+    """A token that is put before each source sentence of this corpus. For example, the tag `<bt>` marks back-translated
+    text (Caswell et al. 2019). A validation corpus can have a tag of the training corpora. Corpora in `held_out` have
+    no tags."""
     streaming: bool = False
-    """For corpora that are larger than the disk. A training corpus with this key is not stored before training. Its
-    pairs are read, cleaned and tokenized when they are needed. If one training corpus is streaming, all training
-    corpora are read in this way. Text files are then read in their order, and duplicates are found only within
-    `shuffle_buffer`. For `valid` and `held_out`, this key is allowed only with `dataset`. The rows are then read while
-    the dataset is downloaded, without storing the dataset first."""
+    """Read the pairs of this training corpus when they are needed, instead of storing all of them before training. This
+    is meant for corpora that are larger than the disk. If one training corpus is streaming, all training corpora are
+    read in this way. Text files are then read in their order, and duplicates are found only within `shuffle_buffer`.
+    For `valid` and `held_out`, this key is allowed only with `dataset`. The dataset is then read while it is
+    downloaded, and is not stored first."""
     weight: Annotated[float | None, Range(most=1_000_000, above=0)] = None
-    """The share of this corpus in the training pairs, relative to the weights of the other corpora. Give every corpus a
-    weight, or none of them. Without weights, corpora are read in proportion to their sizes. The sizes of streams are
-    unknown, so streams without weights are read round-robin until each stream has ended."""
+    """The share of this corpus in the training pairs, relative to the weights of the other corpora. Either all training
+    corpora have a weight, or none has. Without weights, corpora are read in proportion to their sizes. The sizes of
+    streams are unknown, so streams without weights are read round-robin until each stream has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,37 +74,37 @@ class DataConfig:
     """The corpora, and the limits for training pairs."""
 
     source_language: str = "en"
-    """The source language. It is the extension of source files and the key of the source in datasets."""
+    """The source language. Its code is also the extension of source files, and the name of the source column."""
     target_language: str = "de"
-    """The target language. It is the extension of target files and the key of the target in datasets."""
+    """The target language. Its code is also the extension of target files, and the name of the target column."""
     target_tags: bool = False
-    """Put a token that names the target language, such as `<2de>`, before each source sentence, so that one model
-    translates into several languages (Johnson et al. 2017). `nmt-translate --to de` chooses the language."""
+    """Put a token for the target language, such as `<2de>`, before each source sentence. One model can then translate
+    into several languages (Johnson et al. 2017). `nmt-translate --to de` chooses the language."""
     train: tuple[CorpusConfig, ...] = ()
     """The training corpora."""
     temperature: Annotated[float | None, Range(1, 100)] = None
-    """Weight each training corpus with size^(1/temperature), where the size is the number of pairs after cleaning
-    (Arivazhagan et al. 2019). At 1, the corpora are read in proportion to their sizes. Larger values make the shares of
-    the corpora more equal. 5 is usual for languages with very different amounts of text. This key cannot be used with
-    weights."""
+    """Give each training corpus the weight size^(1/temperature) (Arivazhagan et al. 2019). The size is the number of
+    pairs after cleaning. With 1, the corpora are read in proportion to their sizes. Larger values make the shares of
+    the corpora more equal. 5 is usual for languages with very different amounts of text. This key cannot be used
+    together with `weight`."""
     valid: tuple[CorpusConfig, ...] = ()
-    """The validation corpora, whose scores decide which checkpoint is the best."""
+    """The validation corpora. The scores on these corpora decide which checkpoint is the best."""
     held_out: tuple[CorpusConfig, ...] = ()
-    """Further corpora, for example test sets, that only `drop_overlap` uses."""
+    """Other corpora, for example test sets. Only `drop_overlap` uses them."""
     max_length: Annotated[int, Range(1, 100_000)] = 200
-    """Leave out training pairs with more tokens than this on either side."""
+    """Leave out training pairs that have more tokens than this on one side."""
     max_ratio: Annotated[float, Range(1, 1_000_000)] = 6.0
     """Leave out training pairs in which one side has more than this many times the tokens of the other side."""
     drop_duplicates: bool = True
-    """Keep only the first of several identical training pairs within a corpus."""
+    """If a training corpus contains the same pair several times, keep only the first one."""
     drop_overlap: bool = True
     """Leave out training pairs that also occur in `valid` or `held_out`."""
     several_sentences: Annotated[float | None, Range(0, 1)] = None
-    """The share of source lines that hold several sentences. By default, it is measured at the start of training, on
-    the first 10,000 lines of `train`. With less than 0.1, the model is a model of single sentences. It then translates
-    each sentence of a line separately, unless a request or `--no-split` says otherwise."""
+    """The share of source lines that contain several sentences. By default, the share is measured on the first 10,000
+    lines of `train` at the start of training. If it is less than 0.1, the model later translates each sentence of a
+    line separately. A request or `--no-split` can change this."""
     shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
-    """The number of pairs of streams that are read, shuffled and grouped into updates of similar lengths at a time."""
+    """The number of pairs of a stream that are read at a time. These pairs are shuffled and grouped by length."""
 
     @property
     def streams(self) -> bool:
@@ -112,11 +113,11 @@ class DataConfig:
 
     @property
     def single_sentences(self) -> bool:
-        """Whether hardly any source line holds several sentences. False for models that were trained until 0.2.0."""
+        """Whether hardly any source line contains several sentences. False for models of version 0.2.0 or older."""
         return self.several_sentences is not None and self.several_sentences < 0.1
 
     def languages(self, corpus: CorpusConfig) -> tuple[str, str]:
-        """Return the source and the target language of a corpus."""
+        """Return the source language and the target language of a corpus."""
         return corpus.source_language or self.source_language, corpus.target_language or self.target_language
 
     @property
@@ -136,12 +137,12 @@ class DataConfig:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """All tags that a source sentence may have, in the order of their ids: target languages, then corpora."""
+        """All tags that a source sentence can have, in the order of their ids. Tags of target languages come first."""
         languages = (tag for language in self.target_languages for tag in self.tags_before(language, None))
         return tuple(dict.fromkeys((*languages, *self.corpus_tags)))
 
     def tags_before(self, target_language: str, tag: str | None) -> tuple[str, ...]:
-        """Return the tags of a source sentence that has this target language, in a corpus that has this tag."""
+        """Return the tags of a source sentence. `tag` is the tag of its corpus, or None."""
         return (f"<2{target_language}>",) * self.target_tags + ((tag,) if tag is not None else ())
 
 
@@ -150,44 +151,43 @@ class TokenizerConfig:
     """The tokenizer, which splits text into tokens, and the vocabulary."""
 
     kind: Literal["unigram", "bpe", "words", "characters"] = "unigram"
-    """The kind of tokens. `unigram` and `bpe` are subwords that SentencePiece learns. `words`, which are separated by
-    spaces, and `characters` serve as baselines."""
+    """The kind of tokens. `unigram` and `bpe` are subwords that SentencePiece learns. `words` (text between spaces) and
+    `characters` serve as baselines."""
     vocabulary_size: Annotated[int, Range(5, 1_000_000)] = 8000
     """The number of tokens in the vocabulary, including the four special tokens and the byte tokens. If the training
     text yields fewer tokens, the vocabulary is smaller, and a warning gives its size."""
     joint: bool = True
     """Learn one vocabulary from both sides. If false, each side has its own vocabulary."""
     character_coverage: Annotated[float, Range(0.9, 1), SENTENCEPIECE] = 1.0
-    """The share of the characters in the training text for which the vocabulary has tokens. 0.9995 is usual for Chinese
-    and Japanese."""
+    """The share of the characters in the training text that get a token. 0.9995 is usual for Chinese and Japanese."""
     byte_fallback: Annotated[bool, SENTENCEPIECE] = True
-    """Represent a character that is not in the vocabulary by the tokens of its bytes, so that no text is unknown."""
+    """Represent a character that is not in the vocabulary by the tokens of its bytes. No character is then unknown."""
     symbols: Annotated[tuple[str, ...], SENTENCEPIECE] = ()
-    """Strings that are always a single token, for example placeholders. Do not list tags of corpora and target
-    languages here. Tags are added to the vocabulary automatically."""
+    """Strings that are always a single token, for example placeholders. Do not list tags of corpora or of target
+    languages here, because they are added to the vocabulary automatically."""
     sampling: Annotated[float, Range(0, 1), SENTENCEPIECE] = 0.0
-    """The strength of subword regularization in training. 0 switches it off. For `unigram`, it is the smoothing
-    parameter α of sampled segmentations (Kudo 2018), usually 0.1 to 0.5. With smaller values, segmentations vary more,
-    and the model learns more slowly. For `bpe`, it is the dropout rate of merges (Provilkov et al. 2020), usually
-    0.1."""
+    """The strength of subword regularization in training. 0 switches it off. For `unigram`, this value is the smoothing
+    parameter α of sampled segmentations (Kudo 2018). Usual values are 0.1 to 0.5. With smaller values, segmentations
+    vary more, and the model learns more slowly. For `bpe`, this value is the dropout rate of merges (Provilkov et al.
+    2020). 0.1 is usual."""
     normalization: str = "standard"
-    """The rules by which every line is changed before it is tokenized, in training and in translation. `standard`
-    composes accents (NFC), makes every kind of white space one space, and deletes invisible characters, except joiners
-    that a script or an emoji needs. On the source side, it also replaces full-width and other variants of letters and
-    signs, and makes all quotes and apostrophes `"` and `'`. The target side keeps its quotes and no-break spaces.
-    `nfc` and `nfkc` apply only this Unicode normalization form. `none` changes nothing. Any other value is the path
-    of a YAML file with additional rules. The rules are stored in the model folder."""
+    """The rules that change every line before it is tokenized, in training and in translation. `standard` composes
+    accents (NFC), replaces white space by single spaces, and deletes invisible characters. It keeps the joiners that a
+    script or an emoji needs. On the source side, it also replaces variants of letters and signs, such as full-width
+    letters, and all variants of quotes and apostrophes by `"` and `'`. On the target side, it keeps quotes and no-break
+    spaces. `nfc` and `nfkc` apply only this Unicode normalization form. `none` changes nothing. Any other value is the
+    path of a YAML file whose rules are added to the standard rules. The rules are stored in the model folder."""
     truecase: bool = True
-    """Give source words in unusual case the case that they have in the training text, so that capitals, title case and
-    lower case are translated like ordinary text. A line in capitals has a translation in capitals."""
+    """Give source words in unusual case the case that they have in the training text. Text in capitals, in title case
+    or in lower case is then translated like ordinary text. The translation of a line in capitals is in capitals."""
     training_lines: Annotated[int, Range(1, MANY)] = 1_000_000
-    """The largest number of lines per side from which the vocabulary is learned. The lines are taken round-robin from
+    """The largest number of training pairs from which the vocabulary is learned. The pairs are taken round-robin from
     the corpora."""
     source_model: Annotated[str | None, SENTENCEPIECE] = None
-    """A SentencePiece .model file to use instead of learning a vocabulary. If `joint` is true, both sides use it. The
-    model then determines the size, the coverage, the byte tokens and the symbols of the vocabulary."""
+    """A SentencePiece .model file to use instead of learning a vocabulary. If `joint` is true, both sides use this
+    file. The file then determines the size, the coverage, the byte tokens and the symbols of the vocabulary."""
     target_model: Annotated[str | None, SENTENCEPIECE] = None
-    """The .model file of the target side. Use it together with `source_model` if `joint` is false."""
+    """The .model file of the target side. It is needed with `source_model` if `joint` is false."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,72 +196,73 @@ class ModelConfig:
 
     cell: Literal["lstm", "gru", "rnn", "layer_norm_lstm"] = "lstm"
     """The recurrent cell: an LSTM with forget gates (Hochreiter & Schmidhuber 1997), a GRU (Cho et al. 2014) or a plain
-    tanh RNN. `layer_norm_lstm` is an LSTM with layer normalization inside the cell (Ba et al. 2016), which trains in a
+    tanh RNN. `layer_norm_lstm` is an LSTM with layer normalization inside the cell (Ba et al. 2016). It trains in a
     slow loop over time steps."""
     embedding_size: Annotated[int, Range(1, LARGEST)] = 256
     """The size of the embeddings of both sides."""
     embedding_scale: Annotated[float, Range(0.01, 1000)] = 4.0
-    """The factor by which embeddings are multiplied before they enter the network. Weights that are tied to the softmax
-    are small, and recurrent layers learn faster from larger inputs. Vaswani et al. 2017 (section 3.4) use the square
-    root of the embedding size as the factor."""
+    """The factor by which embeddings are multiplied before they enter the network. Embeddings that are tied to the
+    softmax are small, but recurrent layers learn faster from larger inputs. In Vaswani et al. 2017 (section 3.4), the
+    factor is the square root of the embedding size."""
     tied_embeddings: Literal["none", "two_way", "three_way"] = "three_way"
     """The weights that are shared. `two_way`: the target embeddings and the softmax share weights. `three_way`: the
-    source embeddings share the same weights too, which requires a joint vocabulary."""
+    source embeddings share these weights too. `three_way` requires a joint vocabulary."""
     encoder_layers: Annotated[int, Range(1, 32)] = 1
     """The number of layers in the encoder."""
     encoder_stack: Literal["bidirectional", "gnmt", "alternating"] = "bidirectional"
-    """The kind of the encoder layers above the first layer. The first layer is always bidirectional. `bidirectional`:
-    the layers above are bidirectional too. `gnmt`: the layers above read forward only (Wu et al. 2016). `alternating`:
-    the forward and the backward half of a layer each read the output of the opposite half of the layer below (Zhou et
-    al. 2016). With `encoder_transitions`, this is the BiDeep encoder of Miceli Barone et al. 2017."""
+    """The kind of the encoder layers above the first layer, which is always bidirectional. `bidirectional`: these
+    layers are bidirectional too. `gnmt`: these layers only read forward (Wu et al. 2016). `alternating`: the forward
+    half of a layer reads the backward half of the layer below, and the backward half reads the forward half (Zhou et
+    al. 2016). Together with `encoder_transitions`, `alternating` is the BiDeep encoder of Miceli Barone et al. 2017."""
     encoder_size: Annotated[int, Range(2, LARGEST)] = 512
     """The size of the output of an encoder layer. In a bidirectional layer, each direction has half of this size."""
     encoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
-    """The number of cells that an encoder layer applies one after the other within a time step. Only the first cell
-    reads the input of the layer (deep transition: Pascanu et al. 2014; Miceli Barone et al. 2017). With two or more,
-    the encoder trains in a slow loop over time steps."""
+    """The number of cells that an encoder layer applies one after the other in each time step. Only the first cell
+    reads the input of the layer. Source: deep transition (Pascanu et al. 2014; Miceli Barone et al. 2017). With two or
+    more cells, the encoder trains in a slow loop over time steps."""
     decoder_layers: Annotated[int, Range(1, 32)] = 1
     """The number of layers in the decoder."""
     decoder_size: Annotated[int, Range(1, LARGEST)] = 512
     """The size of the output of a decoder layer."""
     decoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
-    """The number of cells that a decoder layer applies one after the other within a time step, as in
+    """The number of cells that a decoder layer applies one after the other in each time step, as with
     `encoder_transitions`. The first layer of the `conditional` decoder has an additional cell before attention."""
     decoder: Literal["input_feeding", "parallel", "conditional"] = "input_feeding"
     """The connection of attention to the decoder layers. `input_feeding`: the attentional vector is part of the input
-    of the next time step (Luong et al. 2015). `parallel`: the first layer computes attention, and the context is part
-    of the input of the layers above (GNMT, Wu et al. 2016). It trains without a loop over time steps, and works best
-    with two layers or more. `conditional`: the first layer applies a cell to the previous token, then computes
-    attention, and then applies a cell to the context (the cGRU of Sennrich et al. 2017, with any cell). The layers
-    above read the output of the first layer and the context."""
+    of the next time step (Luong et al. 2015). `parallel`: attention follows the first layer, and the context is part of
+    the input of the layers above (GNMT, Wu et al. 2016). This decoder trains without a loop over time steps, and works
+    best with two layers or more. `conditional`: the first layer applies one cell to the previous token, computes
+    attention, and applies another cell to the context. The layers above read the output of the first layer and the
+    context. This is the cGRU of Sennrich et al. 2017, with any cell."""
     attention: Literal["dot", "general", "additive", "multi_head", "multi_head_additive"] = "general"
-    """The function that scores a query and an encoder output. `dot` and `general`: Luong et al. 2015. `additive`:
-    Bahdanau et al. 2015. `multi_head`: scaled dot products in several heads, Vaswani et al. 2017.
-    `multi_head_additive`: additive scores in several heads, RNMT+ of Chen et al. 2018. `dot` requires that encoder_size
-    and decoder_size are equal."""
+    """The function that computes the attention score of a query and an encoder output. `dot` and `general`: Luong et
+    al. 2015. `dot` requires that encoder_size and decoder_size are equal. `additive`: Bahdanau et al. 2015.
+    `multi_head`: scaled dot products in several heads (Vaswani et al. 2017). `multi_head_additive`: additive scores in
+    several heads (RNMT+, Chen et al. 2018)."""
     attention_heads: Annotated[
         int, Range(1, 1024), OnlyWith("model.attention", "multi_head", "multi_head_additive")
     ] = 4
-    """The number of attention heads. decoder_size must be a multiple of it."""
+    """The number of attention heads. decoder_size must be a multiple of this number."""
     coverage: Annotated[
         bool,
         OnlyWith("model.attention", "additive"),
         OnlyWith("model.decoder", "input_feeding", "conditional", why="it attends step by step"),
     ] = False
-    """Let the attention score of a source token depend on the sum of its previous attention weights, which tells the
-    decoder what it has translated already (Tu et al. 2016; See et al. 2017)."""
+    """Let the attention score of a source token depend on the sum of its previous attention weights (Tu et al. 2016;
+    See et al. 2017). The sum shows how much of the token has been translated already."""
     context_gate: bool = False
-    """Weigh the context and the decoder state by a gate when the attentional vector is computed (Tu et al. 2017, both
-    sides)."""
+    """Compute the attentional vector with a gate that weighs the context against the decoder state (Tu et al. 2017,
+    the variant "both sides")."""
     output: Literal["softmax", "copy"] = "softmax"
     """The layer that computes probabilities from the attentional vector. `softmax`: a softmax over the target
-    vocabulary. `copy`: the output is drawn from the softmax or copied from the source, with probabilities that a gate
-    computes (pointer-generator, See et al. 2017). `copy` requires a joint vocabulary."""
+    vocabulary. `copy`: a mixture of this softmax and the attention weights of the source tokens, so that tokens can be
+    copied. A gate computes the shares of the two (pointer-generator, See et al. 2017). `copy` requires a joint
+    vocabulary."""
     bridge: Literal["none", "final", "mean"] = "mean"
     """The initial states of the decoder. `none`: the states are zero. `final`: tanh layers compute the states from the
     final outputs of the encoder. `mean`: tanh layers compute the states from the mean of the encoder outputs."""
     residual: bool = True
-    """Add the input of a layer to its output if the sizes are equal, from the second layer up."""
+    """Add the input of each layer to its output if the sizes are equal. The first layer has no such connection."""
     layer_norm: bool = False
     """Normalize the output of each recurrent layer."""
     forget_bias: Annotated[
@@ -269,17 +270,17 @@ class ModelConfig:
     ] = 1.0
     """The initial value of the forget gate's bias (Jozefowicz et al. 2015)."""
     dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.3
-    """The dropout rate of the inputs of recurrent layers above the first layer. It has no effect on a side with one
-    layer. In the `conditional` decoder, it also applies to the context that the first layer reads. The mask is the same
-    for all time steps (Gal & Ghahramani 2016)."""
+    """The dropout rate of the inputs of the recurrent layers above the first layer. An encoder or decoder with one
+    layer has no such inputs. In the `conditional` decoder, dropout also applies to the context that the first layer
+    reads. The mask is the same for all time steps (Gal & Ghahramani 2016)."""
     embedding_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.3
     """The dropout rate of the embeddings of both sides. The mask is the same for all time steps."""
     word_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.0
-    """The share of the input tokens of both sides whose whole embedding is dropped."""
+    """The share of the tokens on both sides whose whole embedding is replaced by zeros."""
     state_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.0
     """The dropout rate of the recurrent state h before each time step. The mask is the same for all time steps (Gal &
-    Ghahramani 2016; Semeniuta et al. 2016). It hardly slows training with `lstm`. Other cells then train in a slow loop
-    over time steps."""
+    Ghahramani 2016; Semeniuta et al. 2016). With `lstm`, training is hardly slower. Other cells then train in a slow
+    loop over time steps."""
     output_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.3
     """The dropout rate of the attentional vector before the softmax. The mask is the same for all time steps."""
 
@@ -299,64 +300,63 @@ class TrainingConfig:
     epochs: Annotated[int, Range(1, MANY)] = 20
     """The number of passes over the training pairs."""
     start_from: str | None = None
-    """The model folder, or the output folder of an earlier training run, from which the initial weights are read
+    """The model folder, or the output folder of an earlier training run, whose weights are the initial weights
     (fine-tuning). `model` must describe the same network as in the earlier training. If `tokenizer` is the same as in
-    the earlier training, the vocabulary is kept. `sampling` may differ, and additional `symbols` become additional
-    tokens. If other keys of `tokenizer` differ, a new vocabulary is learned, and tokens that are in both vocabularies
-    keep their weights."""
+    the earlier training, the vocabulary is kept. The keys `sampling`, `normalization` and `truecase` may differ, and
+    additional `symbols` become additional tokens. If other keys of `tokenizer` differ, a new vocabulary is learned.
+    Tokens that are in both vocabularies then keep their weights."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
     """The parts of the network whose weights are not trained. Weights that are tied to a frozen part are not trained
     either. `attention` is the attention of the decoder."""
     max_updates: Annotated[int | None, Range(1, MANY)] = None
-    """The number of updates after which training stops, even if `epochs` is not reached. The cosine schedule then ends
-    at this update."""
+    """The number of updates after which training stops, even if `epochs` is not reached. The cosine schedule ends at
+    the same update."""
     batch_tokens: Annotated[int, Range(1, 10_000_000)] = 1024
-    """The largest size of a batch in tokens: the number of pairs times the length of the longest side."""
+    """The largest size of a batch in tokens. The size is the number of pairs times the length of the longest side."""
     batch_sentences: Annotated[int | None, Range(1, 1_000_000)] = None
     """The largest number of pairs in a batch, in addition to the limit on tokens."""
     accumulate: Annotated[int, Range(1, 10_000)] = 1
-    """The number of batches whose gradients each process adds up for one update. These batches have equal numbers of
-    pairs, so a batch of long pairs may have up to twice `batch_tokens`."""
+    """The number of batches in one update of each process. Their gradients are added up. These batches have equal
+    numbers of pairs, so a batch of long pairs can have up to twice `batch_tokens`."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     """The optimizer. `adam`: Adam (Kingma & Ba 2015). `adamw`: Adam with decoupled weight decay (Loshchilov & Hutter
-    2019). `muon`: Muon for the matrices between layers, which makes steps of equal size in all directions (Jordan et
-    al. 2024), and `adamw` for all other weights. Muon makes updates slower on a CPU."""
+    2019). `muon`: Muon (Jordan et al. 2024) for the inner matrices, and `adamw` for embeddings, softmax and vectors.
+    Muon makes steps of equal size in all directions of a matrix. It makes updates slower on a CPU."""
     learning_rate: Annotated[float, Range(0, 100)] = 0.002
     """The learning rate at its peak, after warmup."""
     betas: tuple[Annotated[float, Range(0, below=1)], Annotated[float, Range(0, below=1)]] = (0.9, 0.98)
     """The decay rates of the first and the second moment in Adam."""
     weight_decay: Annotated[float | None, Range(0, 100)] = None
-    """The strength of weight decay. With `adamw` and `muon`, each update multiplies the weights by 1 minus this value
-    times the learning rate. The default is then 0.01. With `adam`, each update adds this value times the weights to the
-    gradients. The default is then 0, because gradients per token are much smaller than 0.01 times the weights. Biases
-    and normalization weights do not decay."""
+    """The strength λ of weight decay. With `adamw` and `muon`, each update multiplies the weights by 1 - λ · learning
+    rate. The default is then 0.01. With `adam`, each update adds λ · weights to the gradients. The default is then 0,
+    because gradients per token are much smaller than 0.01 · weights. Biases and normalization weights do not decay."""
     schedule: Literal["constant", "inverse_sqrt", "cosine", "plateau"] = "cosine"
-    """The learning rate after warmup. `constant`: the rate stays at its peak. `inverse_sqrt`: the rate decreases with
-    the inverse square root of the number of updates. `cosine`: the rate follows half a cosine to zero at the end of
-    training. `plateau`: the rate is multiplied by `plateau_factor` after `plateau_patience` validations in a row
-    without improvement."""
+    """The learning rate after warmup. `constant`: the rate stays at its peak. `inverse_sqrt`: the rate is proportional
+    to the inverse square root of the number of updates. `cosine`: the rate falls to zero along half a cosine, which
+    ends with training. `plateau`: the rate is multiplied by `plateau_factor` after `plateau_patience` validations in a
+    row without improvement."""
     warmup: Annotated[int, Range(0, MANY)] = 400
     """The number of updates in which the learning rate rises linearly to its peak."""
     plateau_factor: Annotated[float, Range(0, 1), OnlyWith("training.schedule", "plateau")] = 0.5
     """The factor by which the learning rate is multiplied when validation has stopped improving."""
     plateau_patience: Annotated[int, Range(1, MANY), OnlyWith("training.schedule", "plateau")] = 2
-    """The number of validations without improvement after which the learning rate is reduced."""
+    """The number of validations in a row without improvement after which the learning rate is reduced."""
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """The largest norm of the gradient of an update. A gradient with a larger norm is scaled to this norm. 0 switches
     clipping off."""
     label_smoothing: Annotated[float, Range(0, 0.95)] = 0.1
     """The share of the target probability that is spread evenly over the vocabulary (Szegedy et al. 2016)."""
     r_drop: Annotated[float, Range(0, 1000)] = 0.0
-    """The weight α of R-Drop (Liang et al. 2021), a loss that penalizes differences between two predictions of a token
-    under different dropout. 0 switches R-Drop off. With R-Drop, updates take nearly twice as long."""
+    """The weight α of R-Drop (Liang et al. 2021). This loss penalizes differences between two predictions of a token
+    with different dropout. 0 switches R-Drop off. With R-Drop, updates take nearly twice as long."""
     guided_alignment: Annotated[float, Range(0, 1000)] = 0.0
-    """The weight of guided alignment (Chen et al. 2016), a loss that trains attention to follow a word alignment. 0
-    switches it off. The alignment is computed by IBM model 1, which is learned from the training pairs before the first
+    """The weight of guided alignment (Chen et al. 2016). This loss trains attention to follow a word alignment. 0
+    switches it off. The alignment comes from IBM model 1, which is learned from the training pairs before the first
     update."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """The objective of training. `likelihood`: maximize the likelihood of the human translations. `risk`: minimize the
     expected cost of translations that are sampled from the model (minimum risk training, Shen et al. 2016). `risk`
-    requires a model that was trained with `likelihood`, given by `start_from`. A batch then takes about `risk_samples`
+    requires `start_from`, with a model that was trained with `likelihood`. A batch then takes about `risk_samples`
     times the memory and time."""
     risk_samples: Annotated[int, Range(2, 1000), OnlyWith("training.objective", "risk")] = 16
     """The number of translations that are sampled for each source sentence."""
@@ -364,23 +364,24 @@ class TrainingConfig:
     """The metric that determines the cost of a translation. The cost is the difference between a perfect score and the
     score of the translation."""
     risk_sharpness: Annotated[float, Range(0.0001, 1000), OnlyWith("training.objective", "risk")] = 0.005
-    """The exponent α. Each sample is weighted in proportion to its probability in the model to the power of α."""
+    """The exponent α of the weights of samples. A sample with probability P in the model has a weight proportional to
+    P^α."""
     likelihood_share: Annotated[float, Range(0, 1), OnlyWith("training.objective", "risk")] = 0.0
-    """The share of the likelihood in the loss of risk training (Edunov et al. 2018). `label_smoothing` and other
-    settings of the likelihood affect only this share."""
+    """The share of the likelihood in the loss of risk training (Edunov et al. 2018). Settings of the likelihood, such
+    as `label_smoothing`, affect only this share."""
     ema: Annotated[float, Range(0, 0.999999)] = 0.998
-    """The decay per update of the moving average of the weights. The averaged weights are validated and saved for
-    translation. 0 switches averaging off."""
+    """The decay per update of the moving average of the weights. The averaged weights are the weights that are
+    validated and saved for translation. 0 switches averaging off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """The precision of matrix products in training. `auto` chooses bf16 if the processor or GPU multiplies bf16
-    natively, and fp32 otherwise."""
+    """The precision of matrix products in training. `auto` chooses bf16 if the processor or GPU has native bf16
+    products, and fp32 otherwise."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
-    """The seed of all random generators: for initial weights, the order of the pairs, dropout and sampling."""
+    """The seed of all random numbers: for initial weights, the order of the pairs, dropout and sampling."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """The device on which to train. `auto` chooses the GPU if the machine has one."""
     threads: Annotated[int | None, Range(1, 1024)] = None
-    """The number of CPU threads of each process. By default, all cores are divided among the processes on the machine.
-    A training run can only be resumed exactly with the same number of threads."""
+    """The number of CPU threads of each process. By default, the cores of the machine are divided among its processes.
+    A resumed run gives exactly the same weights only with the same number of threads."""
     log_every: Annotated[int, Range(1, MANY)] = 50
     """The number of updates between two log lines."""
     checkpoint_every: Annotated[int, Range(1, MANY)] = 500
@@ -388,9 +389,9 @@ class TrainingConfig:
     keep_checkpoints: Annotated[int, Range(2, MANY)] = 2
     """The number of newest checkpoints to keep, in addition to the best checkpoint."""
     shortlist: bool = True
-    """After the last update, learn which target tokens are likely for each source token, so that translation need not
-    score the whole vocabulary. This shortlist is saved with the best checkpoint if it costs at most 0.1 BLEU in
-    validation."""
+    """Learn a shortlist after the last update: the likely target tokens of each source token. With a shortlist,
+    translation need not score the whole vocabulary. The shortlist is saved with the best checkpoint if it costs at most
+    0.1 BLEU in validation."""
     tensorboard: bool = False
     """Write TensorBoard events to OUTPUT/tensorboard. This requires the extra `nmt[tensorboard]`."""
 
@@ -403,14 +404,14 @@ class ValidationConfig:
     """The number of updates between two validations. By default, validation follows each epoch."""
     metric: Annotated[str, OneOf(tuple(MEASURES))] = "bleu"
     """The score that decides which checkpoint is the best: a metric of translations, or the loss per token (`loss`).
-    chrF2 (`chrf`) counts characters, so it is suitable for languages with many word forms or without spaces. chrF2++
-    (`chrf++`) counts words too. If the validation corpora have different target languages or tags, the score is the
-    mean of the scores of all corpora. Otherwise, all corpora are scored as one."""
+    chrF2 (`chrf`) compares characters, so it is suitable for languages with many word forms or without spaces. chrF2++
+    (`chrf++`) also compares words. If the validation corpora have different target languages or tags, each corpus is
+    scored separately, and the mean of these scores decides. Otherwise, all corpora are scored as one."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """The beam size of validation translations. 1 is greedy search."""
     sentences: Annotated[int | None, Range(1, MANY)] = None
-    """The largest number of validation pairs. Only the first pairs are used. If the validation corpora have different
-    target languages or tags, this is the number for each corpus."""
+    """The number of validation pairs to use, from the start of the corpora. By default, all pairs are used. If the
+    validation corpora have different target languages or tags, this number applies to each corpus."""
     patience: Annotated[int | None, Range(1, MANY)] = None
     """The number of validations in a row without improvement after which training stops. By default, training does not
     stop early."""

@@ -98,7 +98,7 @@ class SeenHashes:
         """Add hashes to the set.
 
         Returns:
-            a mask of the new hashes. A hash is new if it was neither in the set nor earlier in `hashes`.
+            A mask of the new hashes. A hash is new if it was neither in the set nor earlier in `hashes`.
         """
         first = np.zeros(len(hashes), dtype=np.bool_)
         run, indices = np.unique(hashes, return_index=True)

@@ -45,7 +45,7 @@ def find_other_kind(start: bytes) -> str | None:
         start: the first bytes of the input. At most SAMPLE bytes are read. Two lines are enough.
 
     Returns:
-        what the input looks like and what the user can do, or None for UTF-8 and 8-bit encodings.
+        What the input looks like and what the user can do, or None for UTF-8 and 8-bit encodings.
     """
     start = start[:SAMPLE]
     for mark, kind, advice in _KINDS:

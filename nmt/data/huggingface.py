@@ -43,7 +43,7 @@ def text_tables(corpus: CorpusConfig, selection: Selection) -> list[Table] | Non
     """List the parts of a split that consists of local text tables. nmt/data/formats reads these files.
 
     Returns:
-        a function for each part, or None if the package `datasets` must read the dataset.
+        A function for each part, or None if the package `datasets` must read the dataset.
 
     Raises:
         DataError: the dataset or the split does not exist, or a file cannot be read.
@@ -102,7 +102,7 @@ def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Callable[[
     """List the parts of a dataset. Each part is a file or a shard.
 
     Returns:
-        a function for each part. The function takes the number of rows to skip and returns the rows that follow.
+        A function for each part. The function takes the number of rows to skip and returns the rows that follow.
 
     Raises:
         DataError: as in `dataset_rows`.

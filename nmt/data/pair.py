@@ -34,7 +34,7 @@ def encode_pairs(pairs: Sequence[Pair], tokenizers: Tokenizers) -> tuple[list[li
     """Encode each pair. The source ids begin with the ids of the tags.
 
     Returns:
-        the source ids and the target ids of each pair, without EOS.
+        The source ids and the target ids of each pair, without EOS.
     """
     texts = tokenizers.source.encode_lines([pair.source for pair in pairs])
     sources = [tokenizers.source.encode_tags(pair.tags) + ids for pair, ids in zip(pairs, texts, strict=True)]

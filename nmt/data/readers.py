@@ -68,7 +68,7 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
     The parts of a dataset are its files or shards. Every other corpus is a single part.
 
     Returns:
-        a function for each part. The function takes the number of pairs to skip and returns the pairs that follow.
+        A function for each part. The function takes the number of pairs to skip and returns the pairs that follow.
 
     Raises:
         DataError: as in `read_pairs`.
@@ -126,7 +126,7 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
     """List the files of a corpus.
 
     Returns:
-        the source file and the target file, or one file that contains both sides, or the local files of a dataset.
+        The source file and the target file, or one file that contains both sides, or the local files of a dataset.
 
     Raises:
         DataError: a file is missing.

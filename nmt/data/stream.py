@@ -85,7 +85,7 @@ class Stream:
         """Read the windows that are not empty, from the window of `cursor` on.
 
         Yields:
-            each window when it is complete, and None after each chunk. After a None, the caller can do other work.
+            Each window when it is complete, and None after each chunk. After a None, the caller can do other work.
         """
         rows, cleaner = _Mixture(self._data, self._options.seed, cursor.stream), Cleaner(self._data, self._tokenizers)
         here, report = dataclasses.replace(cursor, update=0), CleaningReport()

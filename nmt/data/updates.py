@@ -212,7 +212,7 @@ def split_groups(longest: NDArray[np.int64], tokens: int, sentences: int | None)
         sentences: the limit of the number of pairs in a group, or None for no limit.
 
     Returns:
-        the bounds 0 = b₀ < b₁ < … = len(longest). Group i contains the pairs from bᵢ to bᵢ₊₁ - 1.
+        The bounds 0 = b₀ < b₁ < … = len(longest). Group i contains the pairs from bᵢ to bᵢ₊₁ - 1.
     """
     bounds = [0]
     while bounds[-1] < len(longest):

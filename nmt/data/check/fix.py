@@ -45,7 +45,7 @@ def fix_corpora(data: DataConfig, report: Report, folder: Path) -> list[str]:
         folder: the folder to write.
 
     Returns:
-        a line about each corpus.
+        A line about each corpus.
 
     Raises:
         DataError: a corpus cannot be read, or no training pair would be left.

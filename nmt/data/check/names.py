@@ -104,7 +104,7 @@ def guess_language(words: Mapping[str, int]) -> tuple[str | None, float]:
         words: the lower-cased words of a text with their counts.
 
     Returns:
-        the code of the language, and the share of the words that are frequent words of this language. The code is None
+        The code of the language, and the share of the words that are frequent words of this language. The code is None
         if the tables contain none of the words.
     """
     total = sum(words.values())

@@ -102,7 +102,7 @@ class Leakage:
         """Build the table of recorded pairs.
 
         Returns:
-            the sorted keys of the pairs (N,), the index of the set and the line of each pair (N, 2), and the hash of
+            The sorted keys of the pairs (N,), the index of the set and the line of each pair (N, 2), and the hash of
             the exact text of each pair (N,).
         """
         self._places = list(self._parts)
