@@ -1,1 +1,4 @@
-"""The neural network: a recurrent encoder and a decoder with attention. Losses are in nmt/training/objective.py."""
+"""The neural network: a recurrent encoder and a decoder with attention.
+
+The losses of training are in nmt/training/objective.py.
+"""

@@ -1,8 +1,8 @@
 """Attention: how much the decoder uses each source token when it predicts a target token.
 
-Every class scores queries (B, Q, D) against keys (B, S, A), which are computed once per source sentence. In training,
-the queries of a sentence are all its target positions. In search, they are its hypotheses at one position. The same
-code serves both, and all hypotheses share the encoded sentence.
+Every class scores queries (B, Q, D) against keys (B, S, A). Keys are computed once per source sentence. In training,
+each target position of a sentence has a query. In search, each hypothesis of a sentence has a query for its next token.
+The same code serves both. All hypotheses of a sentence share its keys and values.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from nmt.system.machine import product_dtype
 
 
 class AttendedMemory(Protocol):
-    """The encoded sentences that attention reads: a `Memory`, or for one time step after another a `StepMemory`."""
+    """The encoded sentences that attention reads: a `Memory` or a `StepMemory`."""
 
     @property
     def keys(self) -> Factor: ...  # (B, S, A)
@@ -32,10 +32,10 @@ class AttendedMemory(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
-    """The encoded sentences when training computes attention one decoder time step at a time.
+    """Encoded sentences for training with a loop over the time steps of the decoder.
 
-    The keys, the values or both are `Repeated`: their gradient is computed in one large product after the last time
-    step.
+    The keys, the values or both are `Repeated`. The gradient of a `Repeated` factor is computed as one large product,
+    after the backward pass of all time steps.
     """
 
     keys: Factor
@@ -44,8 +44,9 @@ class StepMemory:
 
 
 class Attention(nn.Module, ABC):
-    """The base class of attention. It computes keys once per sentence, and then contexts and weights for queries.
+    """The base class of attention.
 
+    `project` computes the keys once per sentence. `forward` computes context vectors and attention weights for queries.
     Some subclasses have a state (B, Q, S), which changes from one time step to the next.
     """
 
@@ -58,22 +59,23 @@ class Attention(nn.Module, ABC):
         """Compute context vectors (B, Q, C) and attention weights (B, Q, S) for queries (B, Q, D)."""
 
     def step_memory(self, memory: Memory) -> AttendedMemory:
-        """Return the encoded sentences in the form that is fastest for attention one time step at a time."""
+        """Return the encoded sentences in the form that is fastest for a loop over time steps in training."""
         return memory
 
     def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
-        """Return the state before the first step, (B, S), or None for an attention without a state."""
+        """Return the state before the first step, (B, S). Return None if this attention has no state."""
         return None
 
     def advance(self, state: Tensor | None, weights: Tensor) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
-        """Return the state (N, S) after a step with attention weights `weights` (N, S)."""
+        """Return the state (N, S) after a step. `weights` (N, S) are the attention weights of the step."""
         return state
 
 
 class ScoredAttention(Attention):
-    """Attention with one score per query and key.
+    """Attention with one score for each pair of a query and a key.
 
-    The weights are a = softmax(scores) over the source tokens, and the context is c = Σ a v for the encoder outputs v.
+    The attention weights are a = softmax(scores) over the source tokens. The context is c = Σ_s a_s v_s, where v_s is
+    the encoder output at source token s.
     """
 
     @abstractmethod
@@ -153,7 +155,7 @@ class AdditiveAttention(ScoredAttention):
 
 
 class HeadsAttention(Attention):
-    """Attention in several heads, each with separate queries, keys and values.
+    """Attention with several heads. Each head has its own queries, keys and values.
 
     The attention weights that `forward` returns are the mean over the heads.
     """
@@ -193,7 +195,7 @@ class HeadsAttention(Attention):
 
 
 class MultiHeadAttention(HeadsAttention):
-    """Scaled dot-product attention in several heads (Vaswani et al. 2017, section 3.2.2)."""
+    """Scaled dot-product attention with several heads (Vaswani et al. 2017, section 3.2.2)."""
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         scale: float = queries.size(-1) ** -0.5
@@ -206,4 +208,4 @@ ATTENTIONS: dict[str, Callable[[ModelConfig], Attention]] = {
     "additive": AdditiveAttention,
     "multi_head": MultiHeadAttention,
 }
-"""The attentions by their names in `model.attention`. nmt/model/parts.py adds parts of published architectures."""
+"""The attention classes by name. `model.attention` is one of these names, or a name that nmt/model/parts.py adds."""

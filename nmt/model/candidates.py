@@ -1,4 +1,4 @@
-"""The candidates of search: the target tokens among which it chooses the next token of a translation.
+"""The candidates: the target tokens from which search chooses the next token of a translation.
 
 The candidates are the whole vocabulary, or a shortlist for each sentence.
 """
@@ -18,19 +18,20 @@ from nmt.types import EOS
 class Candidates:
     """The target tokens that translations may contain, for each sentence of a batch.
 
-    Scores (N, W) have one column for each candidate. If a sentence has fewer than W candidates, padding follows them in
-    its row. Padding has the probability 0, so the probabilities do not depend on the other sentences of the batch.
+    Scores (N, W) have one column for each candidate. If a sentence has fewer than W candidates, the remaining columns
+    are padding. Padding has the probability 0, so the probabilities do not depend on the other sentences of the batch.
     """
 
     tokens: Tensor
-    """(B, W) int64, or (1, W) if all sentences have the same candidates. Each row is ascending from EOS, since PAD, UNK
-    and BOS are never candidates. Padding is EOS."""
+    """The ids of the candidates, (B, W) int64, or (1, W) if all sentences have the same candidates. The ids in a row
+    are in ascending order. They start with EOS, because PAD, UNK and BOS are never candidates. Padding is EOS."""
     counts: Tensor | None
-    """The number of candidates in each row before the padding, (B,) int64. None if all sentences have the same."""
+    """The number of candidates in each row, without padding, (B,) int64. None if all sentences have the same
+    candidates."""
 
     @staticmethod
     def all(size: int, device: torch.device | None = None) -> "Candidates":
-        """Return the whole vocabulary of `size` tokens as candidates of every sentence."""
+        """Return the candidates for search in the whole vocabulary of `size` tokens."""
         return Candidates(tokens=torch.arange(EOS, size, device=device).unsqueeze(0), counts=None)
 
     def select(self, sentences: Tensor) -> "Candidates":
@@ -40,13 +41,14 @@ class Candidates:
         return Candidates(tokens=self.tokens[sentences], counts=self.counts[sentences])
 
     def columns(self, source: Tensor) -> Tensor:
-        """Find the column (B, S) of each source token (B, S) among the candidates of its sentence.
+        """Find the column of each source token (B, S) in the scores of the same sentence. Return the columns, (B, S).
 
-        A token that is not a candidate gets W, the number of columns. Source and target must share one vocabulary.
+        For a token that is not a candidate, the result is W, the number of columns. Source and target must share one
+        vocabulary.
         """
         width = self.tokens.size(1)
         tokens = self.tokens.expand(len(source), width)
-        if self.counts is not None:  # padding must not be found, so it gets an id greater than all others
+        if self.counts is not None:  # give padding an id that no source token has, so that it is never found
             padding = torch.arange(width, device=tokens.device) >= self.counts.unsqueeze(1)
             tokens = tokens.masked_fill(padding, torch.iinfo(tokens.dtype).max)
         columns = torch.searchsorted(tokens.contiguous(), source)
@@ -54,7 +56,7 @@ class Candidates:
         return columns.masked_fill(~found, width)
 
     def union(self) -> "CandidateUnion":
-        """Return the candidates of all sentences together, each token once."""
+        """Return all tokens that are candidates of at least one sentence."""
         if self.counts is None:
             return CandidateUnion(tokens=self.tokens[0], columns=None, padding=None)
         marks = torch.zeros(int(self.tokens.max()) + 1, dtype=torch.bool, device=self.tokens.device)
@@ -66,23 +68,26 @@ class Candidates:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateUnion:
-    """The union of the candidates of all sentences of a batch, U tokens.
+    """The union of the candidates of all sentences of a batch. The union has U tokens.
 
-    One matrix product computes the scores of all these tokens. `distribute` then gathers the scores of each sentence.
+    One matrix product computes the scores of these U tokens. `distribute` then gathers the scores for each sentence.
     """
 
-    tokens: Tensor  # (U,) ascending
-    columns: Tensor | None  # (B, W) the index of each candidate in `tokens`; None: every sentence uses all tokens
+    tokens: Tensor  # (U,) ids in ascending order
+    columns: Tensor | None  # (B, W) the index of each candidate in `tokens`; None if every sentence uses all tokens
     padding: Tensor | None  # (B, W) True at padding
 
     def select(self, sentences: Tensor) -> "CandidateUnion":
-        """Select sentences by their indices, (B',) int64, and return their rows of candidates."""
+        """Return the union for only some of the sentences. `sentences` (B',) int64 are their indices in the batch."""
         if self.columns is None or self.padding is None:
             return self
         return replace(self, columns=self.columns[sentences], padding=self.padding[sentences])
 
     def distribute(self, scores: Tensor) -> Tensor:
-        """Gather the scores (N, W) of each sentence's candidates from scores (N, U) of all tokens. Padding gets −∞."""
+        """Gather the scores (N, W) of each sentence's candidates from scores (N, U) of all tokens.
+
+        Columns at padding receive −∞.
+        """
         if self.columns is None or self.padding is None:
             return scores
         B, W = self.columns.shape
@@ -95,16 +100,18 @@ class CandidateUnion:
 class Shortlist:
     """A lexical shortlist (Jean et al. 2015, section 3.4; Schwenk et al. 2012), which makes search faster.
 
-    The candidates of a sentence are the likely translations of its source tokens, and frequent tokens. They are known
-    before the sentence is translated, and are a small part of the vocabulary.
+    The candidates of a sentence are frequent tokens and the likely translations of the source tokens. These candidates
+    are known before the sentence is translated. They are a small part of the vocabulary.
+
+    Raises:
+        ValueError: an array has the wrong number of dimensions, or contains an id that cannot be a candidate.
     """
 
-    target_size: int  # size of the target vocabulary
-    frequent: NDArray[np.int64]  # one dimension: tokens that are candidates of every sentence
-    best: NDArray[np.int64]  # two dimensions: target tokens for each source token, padded with EOS
+    target_size: int  # the size of the target vocabulary
+    frequent: NDArray[np.int64]  # (tokens,) target tokens that are candidates of every sentence
+    best: NDArray[np.int64]  # (source tokens, tokens) likely translations of each source token, padded with EOS
 
     def __post_init__(self) -> None:
-        """Raises ValueError if an array has the wrong shape, or contains an id that cannot be a candidate."""
         if self.frequent.ndim != 1 or self.best.ndim != 2:
             raise ValueError(f"{self.frequent.ndim} and {self.best.ndim} dimensions instead of 1 and 2")
         ids = np.concatenate([self.frequent, self.best.ravel()])
@@ -112,10 +119,13 @@ class Shortlist:
             raise ValueError(f"tokens {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
 
     def with_source_tokens(self, producible: NDArray[np.bool_]) -> "Shortlist":
-        """Make each source token a candidate for itself if a translation may contain it, for a network that copies.
+        """Add each source token itself to its likely translations, for networks that copy source tokens.
 
-        Source and target must share one vocabulary. `producible` (V,) is True at the tokens that a translation may
-        contain.
+        Source and target must share one vocabulary.
+
+        Args:
+            producible: a mask (V,) that is True at the tokens that a translation may contain. Other tokens are not
+                added.
         """
         itself = np.where(producible, np.arange(len(self.best)), EOS)
         return replace(self, best=np.column_stack([self.best, itself]))
@@ -124,8 +134,8 @@ class Shortlist:
         """Return the candidates of each sentence. They do not depend on the other sentences of the batch.
 
         Args:
-            source: ids (B, S).
-            lengths: (B,), including EOS.
+            source: the ids of each sentence, (B, S).
+            lengths: the number of ids of each sentence, including EOS, (B,).
         """
         ids, B = source.cpu().numpy(), len(source)
         sentences, positions = np.nonzero(np.arange(ids.shape[1]) < lengths.cpu().numpy()[:, None])

@@ -1,10 +1,10 @@
 """The LSTM, the GRU and the plain RNN.
 
-Each runs in three ways with the same weights, and tests ensure that the results are equal:
+Each of them runs in three ways with the same weights. Tests ensure that the results are equal.
 
 - `forward` processes whole sequences, with fused kernels where torch or nmt has them.
-- `step` computes one time step by the textbook equation.
-- `Unrolled` runs through a sequence step by step in training.
+- `step` computes one time step, with the textbook equation.
+- `Unrolled` computes one time step after another in training.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ from nmt.model.layer import Affine, LinearMap, RecurrentLayer, Unrolled, Unrolle
 from nmt.model.state import CellState
 from nmt.system.machine import product_dtype
 
-OWN_SIZE = 384  # hidden size from which `lstm_sequence` is faster than torch's LSTM on a CPU in bfloat16
+OWN_SIZE = 384  # from this hidden size on, `lstm_sequence` is faster than torch's LSTM on a CPU in bfloat16
 
 
 def lstm(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-    """Compute a time step of an LSTM (Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000).
+    """Compute a time step of an LSTM (Hochreiter & Schmidhuber 1997), with a forget gate (Gers et al. 2000).
 
     i, f, o = σ(W x + U h + b);  g = tanh(W x + U h + b);  c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh(c')
 
@@ -42,11 +42,11 @@ def lstm(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 
 
 def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
-    """Compute a time step of a GRU (Cho et al. 2014), with the reset gate after the product as in cuDNN.
+    """Compute a time step of a GRU (Cho et al. 2014). As in cuDNN, the reset gate is applied after the product U h.
 
     r, z = σ(W x + U h + b);  n = tanh(W x + b + r ⊙ (U h + b));  h' = (1 − z) ⊙ n + z ⊙ h
 
-    The shapes are the same as in `lstm`, but with three gates, in the order r, z, n.
+    The shapes are the same as in `lstm`, but there are three gates instead of four, in the order r, z, n.
     """
     (h,) = state
     input_r, input_z, input_n = inputs.chunk(3, dim=-1)
@@ -59,7 +59,7 @@ def gru(inputs: Tensor, recurrent: Tensor, state: CellState) -> CellState:
 def rnn(inputs: Tensor, recurrent: Tensor, _state: CellState) -> CellState:
     """Compute a time step of a plain RNN (Elman 1990): h' = tanh(W x + U h + b).
 
-    The shapes are the same as in `lstm`, but with one gate.
+    The shapes are the same as in `lstm`, but there is one gate instead of four.
     """
     return (torch.tanh(inputs + recurrent),)
 
@@ -69,7 +69,7 @@ FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 
 
 class TorchLayer(RecurrentLayer):
-    """An LSTM, GRU or plain RNN with the weights of torch's layer, whose fused kernels are used where possible."""
+    """An LSTM, GRU or plain RNN. A layer of torch stores the weights. Its fused kernels are used if possible."""
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
         super().__init__(config, hidden_size)
@@ -79,8 +79,8 @@ class TorchLayer(RecurrentLayer):
     def initialize(self, forget_bias: float, generator: Generator) -> None:
         """Draw the initial weights.
 
-        Each gate has Glorot weights for the inputs and an orthogonal matrix for h. All biases are zero, except the
-        biases of an LSTM's forget gates.
+        For each gate, W has Glorot initialization, and U is an orthogonal matrix. All biases are zero, except the
+        biases of the forget gates of an LSTM.
         """
         w_input, w_recurrent, b_input, b_recurrent = self.fused.all_weights[0]
         for gate in w_input.data.view(-1, self.hidden_size, w_input.size(1)):
@@ -90,7 +90,7 @@ class TorchLayer(RecurrentLayer):
         self.initialize_bias(b_input, forget_bias)
 
     def initialize_bias(self, bias: Tensor, forget_bias: float) -> None:
-        """Set the biases (F,) of all gates: `forget_bias` for the forget gates of an LSTM, otherwise zero."""
+        """Set the biases (F,) of the forget gates of an LSTM to `forget_bias`, and all other biases to zero."""
         nn.init.zeros_(bias)
         if self.cell == "lstm":
             nn.init.constant_(bias.data[self.hidden_size : 2 * self.hidden_size], forget_bias)
@@ -121,6 +121,6 @@ class TorchLayer(RecurrentLayer):
             return lstm_sequence(inputs.transpose(0, 1), state, weights, product_dtype(inputs), mask).transpose(0, 1)
         if dropping:
             return super().forward(inputs, state, randomness)
-        first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H): torch puts the layers first
+        first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H); in torch, the first dimension is the layers
         outputs: Tensor = self.fused(inputs, first if len(first) > 1 else first[0])[0]
         return outputs

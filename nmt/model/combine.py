@@ -1,4 +1,4 @@
-"""The attentional vector h̃, which combines the decoder's output and the context of attention."""
+"""The attentional vector h̃, which combines the output of the decoder with the context of attention."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from nmt.config.schema import ModelConfig
 
 Apply = Callable[[nn.Linear, Tensor], Tensor]
-"""A function that applies a linear layer: `apply_linear`, or in training `RepeatedLinears`."""
+"""A function that applies a linear layer: `apply_linear`, or `RepeatedLinears` in a training loop over time steps."""
 
 
 def apply_linear(linear: nn.Linear, inputs: Tensor) -> Tensor:
-    """Return W x + b for the weights of `linear`."""
+    """Return W x + b, where W and b are the weight and the bias of `linear`."""
     return linear(inputs)  # type: ignore[no-any-return]
 
 

@@ -1,9 +1,10 @@
-"""The decoders. Each runs in two ways, and a test ensures that the results are equal:
+"""The decoders. Each of them runs in two ways. A test ensures that the results are equal.
 
     forward(embedded, memory)         all target positions at once, with teacher forcing, for training
     step(embedded, state, memory)     one target position of every hypothesis, for search
 
-Both return attentional vectors h̃ (nmt/model/combine.py), from which the output layer predicts the next tokens.
+Both methods return attentional vectors h̃ (nmt/model/combine.py). The output layer predicts the next tokens from these
+vectors.
 """
 
 from abc import ABC, abstractmethod
@@ -26,10 +27,16 @@ from nmt.system.machine import product_dtype
 
 
 class Bridge(nn.Module):
-    """A layer that computes the initial states of the decoder: tanh(W summary) for the encoder's summary, or zeros."""
+    """A layer that computes the initial states of the decoder.
+
+    The initial states are tanh(W s + b), where s is the summary in `Memory`. Without a bridge, they are zeros.
+
+    Args:
+        config: the architecture.
+        states: the number of tensors in the state of one decoder layer.
+    """
 
     def __init__(self, config: ModelConfig, states: int) -> None:
-        """`states`: the number of tensors in the state of one decoder layer."""
         super().__init__()
         self.layers, self.states, self.size = config.decoder_layers, states, config.decoder_size
         outputs = self.layers * self.states * self.size
@@ -47,12 +54,16 @@ class Bridge(nn.Module):
 
 
 class Decoder(nn.Module, ABC):
-    """The base class of all decoders, with layers, attention and the attentional vector."""
+    """The base class of all decoders, with the layers, the attention and the attentional vector.
+
+    Args:
+        config: the architecture.
+        input_sizes: the input size of each layer, from the bottom up.
+    """
 
     layers: Sequence[RecurrentLayer]
 
     def __init__(self, config: ModelConfig, input_sizes: list[int]) -> None:
-        """`input_sizes`: the input size of each layer, from the bottom up."""
         super().__init__()
         H, transitions = config.decoder_size, config.decoder_transitions
         self.layers = nn.ModuleList(build_layer(config, size, H, transitions) for size in input_sizes)  # type: ignore[assignment]
@@ -69,22 +80,28 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
-        """Decode all target positions from embedded previous tokens (B, T, E)."""
+        """Decode all target positions. `embedded` (B, T, E) are the embeddings of the token before each position."""
 
     @abstractmethod
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
-        """Decode one target position from embedded previous tokens (N, E). Return the result and the next state.
+        """Decode one target position of every hypothesis. Return the result and the next state.
 
-        Row b·K + k is hypothesis k of sentence b.
+        Row b·K + k of a tensor belongs to hypothesis k of sentence b.
+
+        Args:
+            embedded: the embedding of the last token of each hypothesis, (N, E).
+            state: the state before the step.
+            memory: the encoded sentences.
         """
 
     def attend(
         self, hidden: Tensor, memory: AttendedMemory, state: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Attend from queries (N, H) at one target position.
+        """Compute attention for queries (N, H) at one target position.
 
         Returns:
-            The contexts (N, C), the attention weights (N, S), and the next state of attention (N, S) or None.
+            The contexts (N, C), the attention weights (N, S), and the next state of attention (N, S). The state is None
+            if the attention has no state.
         """
         B, S = memory.mask.shape
         query = hidden.view(B, -1, hidden.size(-1))  # (B, K, H)
@@ -93,22 +110,28 @@ class Decoder(nn.Module, ABC):
         return context, weights, self.attention.advance(state, weights)
 
     def add_residual(self, index: int, below: Tensor, outputs: Tensor) -> Tensor:
-        """Add the inputs `below` of a layer to its outputs if the network is residual, except in the first layer."""
+        """In a residual network, add the inputs of a layer (`below`) to its outputs.
+
+        The first layer (`index` 0) has no residual connection.
+        """
         return below + outputs if index and self.residual else outputs
 
 
 class Attended(NamedTuple):
-    """Outputs of the first layer of a `ContextDecoder`, at all target positions (B, T, ·) or at one (N, ·)."""
+    """The outputs of the first layer of a `ContextDecoder`.
 
-    hidden: Tensor  # (…, H) outputs of the recurrent layer
-    context: Tensor  # (…, C) contexts of attention
-    weights: Tensor  # (…, S) attention weights
+    Shapes are (B, T, ·) for all target positions, and (N, ·) for one target position.
+    """
+
+    hidden: Tensor  # (…, H) the outputs of the recurrent layer
+    context: Tensor  # (…, C) the contexts of attention
+    weights: Tensor  # (…, S) the attention weights
 
 
 class ContextDecoder(Decoder):
-    """A decoder whose first layer attends (GNMT, Wu et al. 2016, section 3).
+    """A decoder that attends in its first layer, like GNMT (Wu et al. 2016, section 3).
 
-    The context of attention is part of the input of each layer above.
+    The context of attention is part of the input of each layer above the first.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -119,13 +142,20 @@ class ContextDecoder(Decoder):
     def attend_all(
         self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
     ) -> Attended:
-        """Run the first layer at all target positions of `embedded` (B, T, E), from the initial state."""
+        """Run the first layer at all target positions.
+
+        Args:
+            embedded: the embedding of the token before each position, (B, T, E).
+            state: the initial state.
+            memory: the encoded sentences.
+            randomness: the source of dropout masks. If it is None, nothing is dropped.
+        """
 
     @abstractmethod
     def attend_step(
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[Attended, CellState, Tensor | None]:
-        """Run the first layer at one target position of `embedded` (N, E).
+        """Run the first layer at one target position. See `step` for the arguments.
 
         Returns:
             The outputs, the next state of the layer, and the next state of attention.
@@ -155,7 +185,11 @@ class ContextDecoder(Decoder):
 
 
 class ParallelDecoder(ContextDecoder):
-    """A decoder whose first layer does not use the context of attention, so training needs no loop over time steps."""
+    """A decoder with attention above its first recurrent layer.
+
+    The first layer does not read the context of attention, so all queries are known before attention is computed.
+    Training therefore needs no loop over time steps.
+    """
 
     def attend_all(
         self, embedded: Tensor, state: DecoderState, memory: Memory, randomness: Randomness | None
@@ -173,27 +207,29 @@ class ParallelDecoder(ContextDecoder):
 
 
 class StepLayer(Protocol):
-    """A layer that computes one time step: a `RecurrentLayer`, or in training an `Unrolled` layer."""
+    """A layer that computes one time step: a `RecurrentLayer`, or an `Unrolled` layer in training."""
 
     def step(self, inputs: Tensor, state: CellState) -> CellState: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepWeights:
-    """The weights of one time step: in search the layers themselves, and in training their unrolled forms.
+    """The layers and dropout masks that a decoder uses in every time step.
 
-    The unrolled forms compute the gradients of the weights after the last time step.
+    In training, the layers are unrolled. Unrolled layers compute the gradients of their weights once, after the
+    backward pass of all time steps.
     """
 
     layers: Sequence[StepLayer]
     apply: Apply  # applies the linear layers of the attentional vector
-    masks: Sequence[Tensor | None]  # (N, D) dropout masks for the inputs of each layer
+    masks: Sequence[Tensor | None]  # (N, D) the dropout mask for the inputs of each layer
 
 
 class InputFeedingDecoder(Decoder):
     """A decoder with input feeding (Luong et al. 2015, section 3.3).
 
-    The attentional vector is part of the input of the next step, so that attention depends on its earlier choices.
+    The attentional vector is part of the input of the next step. Attention therefore depends on the attention of
+    earlier steps.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -221,7 +257,7 @@ class InputFeedingDecoder(Decoder):
         return self._advance(embedded, state, memory, weights)
 
     def unroll(self, embedded: Tensor, dtype: torch.dtype, randomness: Randomness | None) -> StepWeights:
-        """The layers' weights and masks for all steps of a sequence."""
+        """Unroll the layers and draw the dropout masks for all time steps of a sequence."""
         H = self.layers[0].hidden_size
         # Each layer above the first has one dropout mask for the whole sequence.
         masks = [step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:]]

@@ -1,7 +1,7 @@
 """Dropout with masks that are the same at all time steps (Gal & Ghahramani 2016).
 
-Functions draw the masks from an argument `randomness`. If it is None, nothing is dropped. The modes of `nn.Module`,
-`train()` and `eval()`, have no effect on dropout.
+Functions draw the masks from the argument `randomness`. If `randomness` is None, nothing is dropped. The methods
+`train` and `eval` of `nn.Module` have no effect on dropout.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,26 @@ from nmt.system.machine import product_dtype
 class Randomness:
     """A source of random numbers for the sentences of a batch.
 
-    A sentence gets numbers by its index among all sentences of an update of the weights. So its dropout masks do not
-    depend on how the update is divided into batches: over processes, over accumulation steps, or for lack of memory.
+    One update of the weights can use several batches, because an update can be divided among processes or accumulation
+    steps, or if memory is short. The random numbers of a sentence depend only on the seed and on the index of the
+    sentence in the update. The dropout masks therefore do not depend on how the update is divided.
     """
 
-    generator: Generator  # on the network's device, with the same seed for each batch of an update
-    first: int = 0  # index of the batch's first sentence in the update
-    sentences: int | None = None  # sentences in the whole update; None: this batch is the update
-    passes: int = 1  # how often the batch repeats its sentences, as a whole; each copy has different masks
+    generator: Generator  # on the device of the network; each batch of an update starts with the same seed
+    first: int = 0  # the index of this batch's first sentence among all sentences of the update
+    sentences: int | None = None  # the number of sentences in the update; None: this batch is the whole update
+    passes: int = 1  # the number of copies of all sentences in the batch; each copy has different masks
 
     def per_sentence(self, like: Tensor, size: int) -> Tensor:
-        """Draw uniform numbers (B, 1, size) for the sentences of `like` (B, T, ·), to use at all time steps."""
+        """Draw uniform numbers (B, 1, size) for use at all time steps of `like` (B, T, ·)."""
         rows = self.passes * self._sentences(like)
         numbers = torch.rand(rows, 1, size, generator=self.generator, device=like.device)
         return self._take_rows(numbers, like)
 
     def per_token(self, like: Tensor) -> Tensor:
         """Draw uniform numbers (B, T, 1), one for each token of `like` (B, T, ·)."""
-        # A separate generator draws them step by step, so that they do not depend on the padding of the batch.
+        # A separate generator draws the numbers of one time step after another. The numbers then do not depend on the
+        # padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
         rows = self.passes * self._sentences(like)
         numbers = torch.rand(like.size(1), rows, 1, generator=torch.Generator().manual_seed(seed))
@@ -43,15 +45,21 @@ class Randomness:
         return like.size(0) // self.passes if self.sentences is None else self.sentences
 
     def _take_rows(self, numbers: Tensor, like: Tensor) -> Tensor:
-        """Select the sentences of this batch from numbers for all sentences of the update, in each pass."""
+        """Select the numbers for the sentences of this batch. `numbers` are for all sentences of the update."""
         rows = slice(self.first, self.first + like.size(0) // self.passes)
         return torch.cat([one_pass[rows] for one_pass in numbers.chunk(self.passes)])
 
 
 def dropout_mask(like: Tensor, size: int, rate: float, randomness: Randomness | None) -> Tensor | None:
-    """Draw a dropout mask (B, 1, size) for all time steps of `like` (B, T, ·), or return None if nothing is dropped.
+    """Draw a dropout mask (B, 1, size) for use at all time steps. Return None if nothing is dropped.
 
-    The values are 0 with probability `rate`, and otherwise 1 / (1 − rate).
+    Each element is 0 with probability `rate`, and 1 / (1 − rate) otherwise.
+
+    Args:
+        like: a tensor (B, T, ·) with the number of sentences, the type and the device of the mask.
+        size: the number of elements of the mask for each sentence.
+        rate: the probability of dropping an element.
+        randomness: the source of random numbers, or None to drop nothing.
     """
     if randomness is None or rate == 0:
         return None
@@ -59,23 +67,26 @@ def dropout_mask(like: Tensor, size: int, rate: float, randomness: Randomness | 
 
 
 def step_mask(like: Tensor, size: int, rate: float, randomness: Randomness | None) -> Tensor | None:
-    """Draw a mask (B, size) like `dropout_mask`, for use at single time steps, in the data type of matrix products."""
+    """Draw a dropout mask (B, size) for use in a loop over time steps. See `dropout_mask` for the arguments.
+
+    The mask has the data type of matrix products with `like`.
+    """
     mask = dropout_mask(like, size, rate, randomness)
     return None if mask is None else mask.squeeze(1).to(product_dtype(like))
 
 
 def apply_mask(inputs: Tensor, mask: Tensor | None) -> Tensor:
-    """Multiply `inputs` by a mask, or return them unchanged if the mask is None."""
+    """Multiply `inputs` by a mask. If the mask is None, return `inputs` unchanged."""
     return inputs if mask is None else inputs * mask
 
 
 def shared_dropout(inputs: Tensor, rate: float, randomness: Randomness | None) -> Tensor:
-    """Drop features of `inputs` (B, T, D), the same features at every time step of a sentence."""
+    """Drop random features of `inputs` (B, T, D). All time steps of a sentence drop the same features."""
     return apply_mask(inputs, dropout_mask(inputs, inputs.size(-1), rate, randomness))
 
 
 def word_dropout(embedded: Tensor, rate: float, randomness: Randomness | None) -> Tensor:
-    """Drop the whole embeddings of random tokens from `embedded` (B, T, E) (Sennrich et al. 2016)."""
+    """Drop random tokens (Sennrich et al. 2016). Their whole embeddings in `embedded` (B, T, E) become zero."""
     if randomness is None or rate == 0:
         return embedded
     return embedded * _to_mask(randomness.per_token(embedded), rate, embedded)

@@ -1,4 +1,4 @@
-"""Embeddings that are multiplied by a constant, which is needed if the output layer shares their weights."""
+"""Scaled embeddings. The scale is needed if the embeddings and the output layer share their weights."""
 
 from torch import Tensor, nn
 
@@ -6,8 +6,9 @@ from torch import Tensor, nn
 class Embedding(nn.Embedding):
     """Token vectors that are multiplied by a constant scale (Vaswani et al. 2017, section 3.4).
 
-    The softmax needs small weights, but recurrent layers learn faster at first if their inputs are large in comparison
-    with their state. With a scale, tied embeddings meet both needs.
+    With tied embeddings, the softmax uses the same weights and needs them to be small. Recurrent layers, however, learn
+    faster at first if their inputs are large compared with their state. The scale makes the inputs larger than the
+    weights.
     """
 
     def __init__(self, tokens: int, size: int, scale: float) -> None:

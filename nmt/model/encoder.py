@@ -1,4 +1,4 @@
-"""The encoder: a stack of recurrent layers, of which the first is bidirectional (Schuster & Paliwal 1997)."""
+"""The encoder, a stack of recurrent layers. The first layer is bidirectional (Schuster & Paliwal 1997)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ class EncoderLayer(Protocol):
     """A layer of the encoder."""
 
     def __call__(self, inputs: Tensor, positions: Tensor, randomness: Randomness | None) -> Tensor:
-        """Compute the outputs (B, S, H) of inputs (B, S, D). `positions` come from `reverse_positions`."""
+        """Compute the outputs (B, S, H) for inputs (B, S, D). `positions` come from `reverse_positions`."""
         ...
 
     def arrange(self, below: Tensor) -> Tensor:
@@ -24,12 +24,16 @@ class EncoderLayer(Protocol):
         ...
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return the outputs (B, H) where the layer finishes reading each sentence, from all outputs (B, S, H)."""
+        """Select the final output for each sentence, (B, H), from all outputs (B, S, H).
+
+        A layer that reads forward has its final output at the last token. A layer that reads backward has its final
+        output at the first token.
+        """
         ...
 
 
 def reverse_positions(lengths: Tensor, longest: int) -> Tensor:
-    """Return positions (B, S) for `reorder` that reverse each sentence and leave the padding in place.
+    """Return positions (B, S) with which `reorder` reverses each sentence. The padding remains in place.
 
     `longest` is S, the length of the longest sentence.
     """
@@ -38,12 +42,15 @@ def reverse_positions(lengths: Tensor, longest: int) -> Tensor:
 
 
 def reorder(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Reorder the time steps of `sequence` (B, S, D). Step t of the result is step `positions[b, t]` of sentence b."""
+    """Reorder the time steps of each sentence of `sequence` (B, S, D).
+
+    For sentence b, step t of the result is step `positions[b, t]` of `sequence`.
+    """
     return sequence.gather(1, positions.unsqueeze(-1).expand(-1, -1, sequence.size(-1)))
 
 
 class BidirectionalLayer(nn.Module):
-    """Two recurrent layers, of which one reads forward and one backward. Their outputs are concatenated."""
+    """Two recurrent layers. One reads forward and the other reads backward. Their outputs are concatenated."""
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         super().__init__()
@@ -60,7 +67,8 @@ class BidirectionalLayer(nn.Module):
     def read(self, forward: Tensor, backward: Tensor, positions: Tensor, randomness: Randomness | None) -> Tensor:
         """Compute the outputs (B, S, H) from the inputs of the forward and the backward layer, (B, S, D) each."""
         zero = self.forward_layer.zero_state(forward)
-        # Reversing each sentence, instead of using packed sequences, allows torch's fused kernels for padded batches.
+        # Reverse each sentence instead of using packed sequences, so that torch's fused kernels for padded batches can
+        # be used.
         reversed_outputs = self.backward_layer(reorder(backward, positions), zero, randomness)
         outputs = self.forward_layer(forward, zero, randomness)
         return torch.cat([outputs, reorder(reversed_outputs, positions)], dim=-1)
@@ -70,11 +78,11 @@ class BidirectionalLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A bidirectional layer with further layers above it, and dropout and residual connections between the layers.
+    """A stack of recurrent layers, with dropout and residual connections between the layers.
 
     Args:
         config: the architecture.
-        above: the class of the layers above the first.
+        above: the class of the layers above the first. The first layer is a `BidirectionalLayer`.
     """
 
     layers: Sequence[EncoderLayer]
@@ -89,7 +97,7 @@ class Encoder(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, embedded: Tensor, lengths: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """Encode embedded source tokens (B, S, E) with lengths (B,) into the outputs of the last layer, (B, S, H)."""
+        """Encode source embeddings (B, S, E) with lengths (B,). Return the outputs of the last layer, (B, S, H)."""
         positions = reverse_positions(lengths, embedded.size(1))
         hidden: Tensor = self.norms[0](self.layers[0](embedded, positions, randomness))
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
@@ -99,25 +107,25 @@ class Encoder(nn.Module):
         return hidden
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return the final output of the last layer in each direction, (B, H), from all its outputs (B, S, H)."""
+        """Select the final outputs of the last layer, (B, H), from all its outputs (B, S, H)."""
         return self.layers[-1].final(outputs, lengths)
 
 
 def final_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Return the final outputs (B, H) of both directions, from outputs (B, S, H).
+    """Select the final outputs of both directions, (B, H), from all outputs (B, S, H).
 
-    These are the forward output at the last token and the backward output at the first token.
+    The forward direction ends at the last token, and the backward direction ends at the first token.
     """
     forward, backward = outputs.chunk(2, dim=-1)
     return torch.cat([last_outputs(forward, lengths), backward[:, 0]], dim=-1)
 
 
 def last_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Return the outputs at the last token, (B, H), from outputs (B, S, H)."""
+    """Select the outputs at the last token of each sentence, (B, H), from all outputs (B, S, H)."""
     return outputs[torch.arange(outputs.size(0), device=outputs.device), lengths - 1]
 
 
 def mean_outputs(outputs: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of outputs (B, S, H) over the tokens where `mask` (B, S) is True, (B, H)."""
+    """Compute the mean (B, H) of outputs (B, S, H) over the tokens at which `mask` (B, S) is True."""
     weights = mask.to(outputs.dtype).unsqueeze(-1)
     return (outputs * weights).sum(dim=1) / weights.sum(dim=1)

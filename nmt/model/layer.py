@@ -1,9 +1,11 @@
-"""The base classes of recurrent layers: one time step in search, whole sequences in training, dropout on the state.
+"""The base classes of recurrent layers. They compute one time step in search and whole sequences in training.
 
-A subclass of `RecurrentLayer` defines its products with weights, `input` and `recurrent`. It also defines how the next
-state follows from them: `project` computes everything that needs no state, and `advance` computes the rest. Search
-multiplies by the weights directly. Training multiplies by the same weights at every time step, and `Unrolled` computes
-the gradients of these weights once, after the last time step.
+A subclass of `RecurrentLayer` defines two kinds of products with weights: `input` multiplies the inputs, and
+`recurrent` multiplies the state h. The subclass also defines how the products give the next state: `project` computes
+everything that does not need the state, and `advance` computes the rest.
+
+Search multiplies by the weights directly. Training multiplies by the same weights at every time step. `Unrolled`
+computes the gradients of these weights once, after the backward pass of all time steps.
 """
 
 from abc import ABC, abstractmethod
@@ -24,9 +26,9 @@ from nmt.system.machine import product_dtype
 
 
 class LinearMap(Protocol):
-    """A function x -> W x + b of each row, from inputs (N, D) to outputs (N, F).
+    """A function that computes W x + b for each row x of inputs (N, D). The outputs are (N, F).
 
-    `Affine` computes it in search, and `RepeatedAffine` in training.
+    `Affine` is the implementation for search, and `RepeatedAffine` is the implementation for training.
     """
 
     def __call__(self, inputs: Tensor, /) -> Tensor: ...
@@ -43,12 +45,14 @@ class Affine(NamedTuple):
 
 
 class RepeatedAffine:
-    """The function W (m ⊙ x) + b at many time steps of training. The gradient of W is computed after the last step.
+    """The function W (m ⊙ x) + b at many time steps of training.
+
+    The gradient of W is computed once, after the backward pass of all time steps.
 
     Args:
         affine: W and b.
         dtype: the type of the product.
-        mask: m, the dropout mask at every step, (N, D), or None.
+        mask: m, a dropout mask (N, D) for all time steps, or None.
     """
 
     def __init__(self, affine: Affine, dtype: torch.dtype, mask: Tensor | None = None) -> None:
@@ -56,7 +60,7 @@ class RepeatedAffine:
 
     @cached_property
     def factor(self) -> Repeated:
-        """The factor Wᵀ. It is created on first use, because `UnrolledLSTM` may use one factor for all its products."""
+        """The factor Wᵀ. It is created on first use, because `UnrolledLSTM.joint` can make it unnecessary."""
         return Repeated(self.affine.weight.to(self.dtype).t())
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
@@ -65,7 +69,7 @@ class RepeatedAffine:
 
 
 def draw_orthogonal(weight: Tensor, generator: Generator) -> None:
-    """Draw the weights U (F, H) as an orthogonal matrix (H, H) for each gate."""
+    """Initialize weights U (F, H) with a random orthogonal matrix (H, H) for each gate."""
     for gate in weight.data.view(-1, weight.size(1), weight.size(1)):
         nn.init.orthogonal_(gate, generator=generator)
 
@@ -74,8 +78,8 @@ class RecurrentLayer(nn.Module, ABC):
     """A recurrent layer in one direction.
 
     Args:
-        config: gives the type of the cell and the rate of the dropout on the state.
-        hidden_size: H.
+        config: the architecture. The layer reads the type of the cell and the dropout rate of the state.
+        hidden_size: the hidden size H.
     """
 
     states: int
@@ -94,27 +98,36 @@ class RecurrentLayer(nn.Module, ABC):
     @property
     @abstractmethod
     def input(self) -> Affine:
-        """The product with the inputs (N, D)."""
+        """The weights that multiply the inputs (N, D)."""
 
     @property
     @abstractmethod
     def recurrent(self) -> list[Affine]:
-        """The products with h (N, H) within a time step, in the order in which they are computed."""
+        """The weights that multiply h (N, H), in the order in which a time step uses them."""
 
     def project(self, inputs: Tensor, product: LinearMap) -> Tensor:
-        """Compute everything that depends only on the inputs (…, D), with a result (…, F)."""
+        """Compute the part of a time step that depends only on the inputs (…, D). Return the result, (…, F).
+
+        `product` multiplies by the weights `input`.
+        """
         return product(inputs)
 
     @abstractmethod
     def advance(self, projected: Tensor, state: CellState, recurrent: Sequence[LinearMap]) -> CellState:
-        """Compute the state after one time step from the result of `project` (N, F) and the products with h."""
+        """Compute the state after one time step.
+
+        Args:
+            projected: the result of `project`, (N, F).
+            state: the state before the step.
+            recurrent: the functions that multiply h by the weights `recurrent`.
+        """
 
     def zero_state(self, like: Tensor) -> CellState:
         """Return a state of zeros with as many rows as `like`."""
         return tuple(like.new_zeros(like.size(0), self.hidden_size) for _ in range(self.states))
 
     def forward(self, inputs: Tensor, state: CellState, randomness: Randomness | None = None) -> Tensor:
-        """Compute the outputs (B, T, H) at all time steps of inputs (B, T, D), from the initial state `state`."""
+        """Compute the outputs (B, T, H) at all time steps of inputs (B, T, D). `state` is the initial state."""
         unrolled, outputs = self.unroll(inputs, randomness), []
         for projected in self.project(inputs.transpose(0, 1), self.input).unbind():
             state = unrolled.advance(projected, state)
@@ -126,14 +139,14 @@ class RecurrentLayer(nn.Module, ABC):
         return self.advance(self.project(inputs, self.input), state, self.recurrent)
 
     def unroll(self, like: Tensor, randomness: Randomness | None) -> "Unrolled":
-        """Return a form of this layer that runs through the sequences of `like` (B, T, ·) step by step in training."""
+        """Return a form of this layer for training that computes one time step after another. See `Unrolled`."""
         return Unrolled(self, like, randomness)
 
     def masks(self, like: Tensor, randomness: Randomness | None) -> list[Tensor | None]:
-        """Draw a dropout mask (B, H) for h in each recurrent product, to use at all time steps of `like` (B, T, ·).
+        """Draw the dropout masks of the state: one mask (B, H) for each of the weights `recurrent`.
 
-        This is the dropout of the state in Gal & Ghahramani 2016, eq. 7. Semeniuta et al. 2016 compare it with
-        alternatives.
+        A mask is used at all time steps of a sequence (Gal & Ghahramani 2016, eq. 7). Semeniuta et al. 2016 compare
+        this kind of dropout with others. `like` is a tensor (B, T, ·) with the same sentences.
         """
         return [step_mask(like, self.hidden_size, self.state_dropout, randomness) for _ in self.recurrent]
 
@@ -142,8 +155,8 @@ class OutputNorm(nn.LayerNorm):
     """Layer normalization (Ba et al. 2016) of the outputs of a layer.
 
     With the initial gain of 0.25, the outputs are about as large as the outputs of an LSTM without normalization. With
-    an initial gain of 1, attention would start with nearly all of its weight on one token, because its scores would be
-    too large. The network would then learn far less.
+    an initial gain of 1, the scores of attention would be too large at first. Nearly all of the attention weight would
+    then be on one token, and the network would learn far less.
     """
 
     def reset_parameters(self) -> None:
@@ -152,14 +165,18 @@ class OutputNorm(nn.LayerNorm):
 
 
 class Unrolled:
-    """A recurrent layer that runs through a sequence step by step in training, without a fused kernel.
+    """A recurrent layer in training that computes one time step after another, without a fused kernel.
 
-    An object is used for one forward and one backward pass. The gradients of the weights are computed after the last
-    step of the backward pass.
+    An object of this class can be used for one forward and one backward pass. The gradients of the weights are computed
+    after the last step of the backward pass.
+
+    Args:
+        layer: the layer with the weights.
+        like: the inputs of the layer, or another tensor (B, T, ·) with the same sentences and time steps.
+        randomness: the source of dropout masks. If it is None, nothing is dropped.
     """
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
-        """`like`: (B, T, ·), the inputs or another tensor with the same number of sentences and time steps."""
         dtype = product_dtype(like)
         self.layer = layer
         self.masks = layer.masks(like, randomness)
@@ -178,9 +195,9 @@ class Unrolled:
 
 
 class UnrolledLSTM(Unrolled):
-    """An unrolled LSTM whose cell has an explicit backward pass (nmt/model/autograd/lstm.py).
+    """An unrolled LSTM. The cell has an explicit backward pass (nmt/model/autograd/lstm.py).
 
-    Where x is not known in advance, `step` computes W x + U h in one product.
+    If x is not known before the step, `step` computes W x + U h as one product.
     """
 
     def __init__(self, layer: RecurrentLayer, like: Tensor, randomness: Randomness | None) -> None:
@@ -192,7 +209,7 @@ class UnrolledLSTM(Unrolled):
 
     @cached_property
     def joint(self) -> Repeated:
-        """The factor of one product that replaces W x and U h: W and U concatenated and transposed, (D + H, 4H)."""
+        """W and U, concatenated and transposed, (D + H, 4H). One product with this factor replaces W x and U h."""
         weights = [affine.weight.to(self.input.dtype) for affine in (self.layer.input, self.layer.recurrent[0])]
         return Repeated(torch.cat(weights, dim=1).t())
 
@@ -205,5 +222,5 @@ class UnrolledLSTM(Unrolled):
         return self.next_state(gates, torch.zeros_like(self.bias), state)
 
     def next_state(self, gates: Tensor, bias: Tensor, state: CellState) -> CellState:
-        """Compute the state after a time step from W x + U h (N, 4H) and the sum of the biases (4H,)."""
+        """Compute the state after a time step. `gates` (N, 4H) are W x + U h, and `bias` (4H,) is added to them."""
         return lstm_cell(gates, bias, state[1])

@@ -1,8 +1,8 @@
-"""The output layer: it computes the log-probabilities of the next tokens from attentional vectors.
+"""The output layer, which computes the log-probabilities of the next tokens from attentional vectors.
 
-Every type of output layer has a weight matrix over the vocabulary, and uses a softmax over scores from this matrix.
-Training normalizes over the whole vocabulary, and search normalizes over the candidates only. So the caller passes the
-softmax as a function.
+Every type of output layer has a weight matrix with a row for each token of the vocabulary. The product of this matrix
+with an attentional vector gives scores, and a softmax normalizes the scores. In training, the softmax is over the whole
+vocabulary. In search, the softmax is only over the candidates. The caller therefore passes the softmax as a function.
 """
 
 from abc import ABC, abstractmethod
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 LogSoftmax = Callable[[Tensor], Tensor]
-"""A function that computes log softmax(W x + b), (R, W), from x (R, D).
+"""A function that computes log softmax(W x + b) for each row x of a matrix (R, D). The result is (R, W).
 
-The softmax is over the candidates of each row, or over the whole vocabulary, where W = V.
+The softmax is over the W candidates of each row, or over the whole vocabulary. In the second case, W = V.
 """
 
 
@@ -27,9 +27,9 @@ class Readout:
     vectors: Tensor  # (R, D)
     attention: Tensor  # (R, S) attention weights over the source tokens
     columns: Tensor | None = None
-    """(R, S) the column of the scores (R, W) that belongs to each source token, or W if no column does.
+    """The column of the scores (R, W) that belongs to each source token, or W if no column belongs to it, (R, S).
 
-    Only output layers that copy source tokens need it.
+    None unless the output layer copies source tokens.
     """
 
     def select(self, rows: Tensor) -> "Readout":
@@ -55,7 +55,10 @@ class OutputLayer(nn.Linear, ABC):
         """Compute the log-probabilities (R, W) of the next tokens, in float32."""
 
     def log_softmax(self, vectors: Tensor) -> Tensor:
-        """Compute log softmax(W x + b) over the whole vocabulary, (R, V), from x (R, D), in float32 or a wider type."""
+        """Compute log softmax(W x + b) over the whole vocabulary, (R, V), for each row x of `vectors` (R, D).
+
+        The result is in float32 or a wider type.
+        """
         scores = self(vectors)
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(dim=-1)  # type: ignore[no-any-return]
 

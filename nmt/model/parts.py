@@ -1,6 +1,6 @@
-"""The parts that the encoder and the decoders share: recurrent layers, attention and the attentional vector.
+"""Functions that build the parts of a network that a configuration names.
 
-Functions here create the parts that a configuration names.
+The parts are recurrent layers, attention, and the layer that computes the attentional vector.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ATTENTIONS: dict[str, Callable[[ModelConfig], Attention]] = {
 
 
 def build_layer(config: ModelConfig, input_size: int, hidden_size: int, transitions: int = 1) -> RecurrentLayer:
-    """Create a recurrent layer with the configured cell, or a layer with deep transitions if `transitions` > 1."""
+    """Create a recurrent layer with the configured cell. If `transitions` > 1, the layer has deep transitions."""
     if transitions > 1:
         return DeepTransitionLayer(config, input_size, hidden_size, transitions)
     return CELLS[config.cell](config, input_size, hidden_size)
@@ -43,5 +43,5 @@ def build_attention(config: ModelConfig) -> Attention:
 
 
 def build_combine(config: ModelConfig) -> Combine | GatedCombine:
-    """Create the configured module that computes the attentional vector."""
+    """Create the configured layer that computes the attentional vector."""
     return GatedCombine(config) if config.context_gate else Combine(config)

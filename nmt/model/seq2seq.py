@@ -22,7 +22,7 @@ STACKS: dict[str, type[BidirectionalLayer] | type[ForwardLayer] | type[Alternati
     "gnmt": ForwardLayer,
     "alternating": AlternatingLayer,
 }
-"""The class of the encoder layers above the first."""
+"""The classes of the encoder layers above the first. The keys are the values of `model.encoder_stack`."""
 
 DECODERS: dict[str, type[InputFeedingDecoder] | type[ParallelDecoder] | type[ConditionalDecoder]] = {
     "input_feeding": InputFeedingDecoder,
@@ -39,7 +39,8 @@ class Seq2Seq(nn.Module):
     Args:
         config: the architecture.
         source_size, target_size: the sizes of the vocabularies. With three-way tying, they must be equal.
-        generator: the random generator for the initial weights, or None if the weights will be loaded.
+        generator: the random generator for the initial weights. None leaves weights uninitialized, for a caller that
+            loads weights.
     """
 
     def __init__(self, config: ModelConfig, *, source_size: int, target_size: int, generator: Generator | None) -> None:
@@ -71,7 +72,7 @@ class Seq2Seq(nn.Module):
                 module.initialize(self.config.forget_bias, generator)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=module.embedding_dim**-0.5, generator=generator)
-        # With a large vocabulary, Glorot initialization would make these weights, and so all scores, too small.
+        # For a large vocabulary, Glorot initialization would make these weights too small, and thereby all scores.
         nn.init.normal_(self.output.weight, std=self.output.in_features**-0.5, generator=generator)
 
     def encode(self, source: Tensor, lengths: Tensor, randomness: Randomness | None = None) -> Memory:
@@ -87,35 +88,40 @@ class Seq2Seq(nn.Module):
         return self.decoder.start(memory)
 
     def step(self, tokens: Tensor, state: DecoderState, memory: Memory) -> Step:
-        """Decode the position after the previous tokens `tokens` (N,), which are BOS in the first step.
+        """Decode one target position of every hypothesis.
 
-        Row b·K + k is hypothesis k of sentence b.
+        Row b·K + k of a tensor belongs to hypothesis k of sentence b.
+
+        Args:
+            tokens: the last token of each hypothesis, (N,). In the first step, all tokens are BOS.
+            state: the state before the step.
+            memory: the encoded sentences.
         """
         decoded, state = self.decoder.step(self.target_embedding(tokens), state, memory)
         return Step(vectors=self.project(decoded.vectors), attention=decoded.attention, state=state)
 
     def forward(self, batch: Batch, randomness: Randomness | None = None) -> Readout:
-        """Run the network with teacher forcing and return a readout with one row per target token, without padding.
+        """Run the network with teacher forcing. Return a readout with one row per target token, without padding.
 
-        The rows have the order of `real_targets`. Dropout masks are drawn from `randomness`. If it is None, nothing is
-        dropped.
+        The rows have the order of `real_targets`. Dropout masks are drawn from `randomness`. If `randomness` is None,
+        nothing is dropped.
         """
         memory = self.encode(batch.source, batch.source_lengths, randomness)
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         embedded = self._embed(self.target_embedding, previous, randomness)  # (B, T, E)
         decoded = self.decoder(embedded, memory, randomness)
         vectors = shared_dropout(decoded.vectors, self.config.output_dropout, randomness)  # (B, T, H)
-        mask = target_mask(batch)  # padding is removed before the softmax
+        mask = target_mask(batch)  # used to remove padding before the softmax
         columns = batch.source.unsqueeze(1).expand_as(decoded.attention)[mask] if self.output.copies else None
         return Readout(vectors=self.project(vectors[mask]), attention=decoded.attention[mask], columns=columns)
 
     def step_readout(self, step: Step, source: Tensor) -> Readout:
-        """Return the readout of a step, one row per hypothesis. `source` (N, S) holds the source ids of each row."""
+        """Return the readout of a step, with one row per hypothesis. `source` (N, S) are the source ids of each row."""
         columns = source if self.output.copies else None
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def predict(self, readout: Readout) -> Tensor:
-        """Compute the log-probabilities of the whole vocabulary, (R, V), in float32 or a wider type."""
+        """Compute log-probabilities over the whole vocabulary, (R, V), in float32 or a wider type."""
         return self.output.log_probabilities(readout, self.output.log_softmax)
 
     def _embed(self, embedding: Embedding, ids: Tensor, randomness: Randomness | None) -> Tensor:
@@ -129,5 +135,5 @@ def target_mask(batch: Batch) -> Tensor:
 
 
 def real_targets(batch: Batch) -> Tensor:
-    """Return the target tokens without padding, (R,), sentence by sentence. The readout predicts these tokens."""
+    """Return the target tokens without padding, (R,), sentence by sentence. Row r of a readout predicts token r."""
     return batch.target[target_mask(batch)]

@@ -1,1 +1,1 @@
-"""Functions with an explicit backward pass, which is faster than autograd or needs less memory."""
+"""Functions with an explicit backward pass. It is faster than the backward pass of autograd, or needs less memory."""

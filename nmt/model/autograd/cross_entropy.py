@@ -1,6 +1,6 @@
 """Loss functions: the cross entropy of a softmax, the divergence of R-Drop, and guided attention.
 
-`cross_entropy` computes softmax, cross entropy and R-Drop in one function with an explicit backward pass.
+`cross_entropy` combines the softmax, the cross entropy and R-Drop. It has an explicit backward pass.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from nmt.system.machine import product_dtype
 
-# Both numbers are even, so that the two rows of each R-Drop pair stay together.
-ROWS = 1024  # rows scored at a time, which limits the size of the scores, the largest tensors of training
-CACHED_ROWS = 32  # rows normalized at a time: their float32 scores fit into the processor's cache
+# The next two numbers must be even, so that the two rows of an R-Drop pair stay together.
+ROWS = 1024  # the number of rows scored at a time; this limits the size of the scores, the largest tensors of training
+CACHED_ROWS = 32  # the number of rows normalized at a time, so that float32 scores fit into the processor's cache
 
 
 def cross_entropy(
@@ -26,8 +26,8 @@ def cross_entropy(
 ) -> Tensor:
     """Compute the label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens.
 
-    The loss is in nats and of type float32. The forward pass also computes the gradient, so that the scores need not be
-    stored. The gradient itself cannot be differentiated.
+    The loss is in nats and has the type float32. The forward pass already computes the gradient, so the scores need not
+    be stored for the backward pass. Second derivatives are not available.
 
     Args:
         vectors: x of each token, without padding, (R, D).
@@ -36,8 +36,8 @@ def cross_entropy(
         targets: the correct token of each row, (R,) int64.
         label_smoothing: ε, the probability that is spread evenly over the vocabulary.
         r_drop: α of R-Drop (Liang et al. 2021, eq. 4), or 0 for no R-Drop. With R-Drop, rows 2i and 2i + 1 must predict
-            the same token under different dropout. If p and q are their distributions, each such pair of rows adds
-            α/2 (KL(p‖q) + KL(q‖p)) to the loss.
+            the same token under different dropout. Each such pair of rows adds α/2 (KL(p‖q) + KL(q‖p)) to the loss,
+            where p and q are the distributions that the two rows predict.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
@@ -47,16 +47,18 @@ def cross_entropy(
 
 
 def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Compute the label-smoothed cross entropy of targets (R,) from log-probabilities (R, V), summed over the rows."""
+    """Compute the label-smoothed cross entropy of targets (R,), summed over the rows of log-probabilities (R, V)."""
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
     of_all = log_probabilities.mean(dim=-1).sum()
     return -(1 - label_smoothing) * of_targets - label_smoothing * of_all if label_smoothing else -of_targets
 
 
 def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
-    """Compute the cross entropy −Σ g log a of attention weights a and alignments g (Chen et al. 2016, eq. 9).
+    """Compute the cross entropy −Σ g log a of attention weights and alignments (Chen et al. 2016, eq. 9).
 
-    Both have the shape (R, S).
+    Args:
+        weights: the attention weights a, (R, S).
+        guide: the alignments g, (R, S).
     """
     return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
 
@@ -100,10 +102,11 @@ class _CrossEntropy(torch.autograd.Function):
 def _normalize(
     scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, r_drop: float, d_bias: Tensor | None
 ) -> Tensor:
-    """Compute the loss of scores (rows, V) plus bias, summed over the rows.
+    """Compute the loss for logits `scores + bias` (rows, V), summed over the rows.
 
-    If `d_bias` is given, add the gradient of the bias to it, and replace the scores by their gradient in place. Without
-    R-Drop, this gradient is p − q, where p is the softmax and q the label-smoothed target distribution.
+    If `d_bias` is not None, the function also computes gradients. It adds the gradient of the bias to `d_bias`, and
+    overwrites `scores` with the gradient of the scores. Without R-Drop, the gradient of the scores is p − q, where p is
+    the softmax and q is the label-smoothed target distribution.
     """
     rest = label_smoothing / scores.size(-1)
     losses = []
@@ -111,7 +114,7 @@ def _normalize(
         biased = z.to(bias.dtype, copy=True).add_(bias)  # faster than adding tensors of two types
         of_target = biased.gather(1, y.unsqueeze(1)).squeeze(1)
         p = biased.softmax(dim=-1)
-        # −log p of the target. p is clamped to the smallest normal float, which bounds the loss but not its gradient.
+        # Compute −log p of the target. Clamping p to the smallest normal float bounds the loss, but not the gradient.
         p_target = p.gather(1, y.unsqueeze(1)).squeeze(1).clamp_(min=torch.finfo(p.dtype).tiny)
         loss = -p_target.log()
         if label_smoothing:  # add the mean of −log p_v over all tokens v, where log p_v = z_v − log Σ exp z
@@ -133,17 +136,21 @@ def _normalize(
 
 
 def divergence(log_p: Tensor) -> Tensor:
-    """Compute KL(p‖q) + KL(q‖p) of rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
+    """Compute KL(p‖q) + KL(q‖p), where p and q are rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
     pairs = log_p.view(-1, 2, log_p.size(-1))
     return (pairs.exp() * (pairs - pairs.flip(1))).sum()
 
 
 def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute `divergence` and its gradient with respect to the logits, from logits (rows, V) and their softmax.
+    """Compute `divergence` and its gradient with respect to the logits.
 
-    For distributions p and q, the divergence is Σ (p − q) (log p − log q). The normalizers of the softmax cancel in
-    this sum. The gradient with respect to the logits of p is p ⊙ (d − Σ p d) + p − q, where d is the logits of p minus
-    the logits of q.
+    For two distributions p and q, the divergence is Σ (p − q) (log p − log q). In this sum, logits can replace log p
+    and log q, because the normalizers of the softmax cancel. Let d be the logits of p minus the logits of q. The
+    gradient with respect to the logits of p is then p ⊙ (d − Σ p d) + p − q.
+
+    Args:
+        logits: the logits, (rows, V). Rows 2i and 2i + 1 are a pair.
+        p: the softmax of the logits, (rows, V).
     """
     V = logits.size(-1)
     pairs, probabilities = logits.view(-1, 2, V), p.view(-1, 2, V)

@@ -2,8 +2,8 @@
 
 This backward pass is faster than autograd for three reasons:
 
-- The gradient of each weight over a whole sequence is one large product instead of a sum of small products.
-- Activations are recomputed instead of stored, so that all data between two products stay in the processor's cache.
+- The gradient of each weight matrix is one large product over the whole sequence instead of a sum of small products.
+- Activations are recomputed instead of stored. The data between two products then stay in the processor's cache.
 - One sigmoid serves all four gates, because tanh(x) = 2 σ(2x) − 1. The tanh of torch takes several times as long.
 """
 
@@ -29,8 +29,8 @@ def lstm_sequence(
         inputs: (T, B, D).
         state: the initial (h, c), (B, H) each.
         weights: W (4H, D), U (4H, H) and the two biases (4H,). The gates have the order i, f, g, o, as in `nn.LSTM`.
-        dtype: the type of the products and the outputs. If it is bfloat16, cell states and activations are float32.
-        mask: the dropout mask by which h is multiplied before the product U h at every time step, (B, H).
+        dtype: the type of the products and the outputs. With bfloat16, cell states and activations are still float32.
+        mask: a dropout mask (B, H), or None. At every time step, h is multiplied by the mask before the product U h.
     """
     outputs: Tensor = _Sequence.apply(inputs, *state, dtype, mask, *weights)  # type: ignore[no-untyped-call]
     return outputs
@@ -117,14 +117,14 @@ class _Cell(torch.autograd.Function):
 
 
 def _add_product(above: Tensor, gates: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the gradient of h: the part from the layer above plus the part from the next step, times the mask."""
+    """Return the gradient of h: the part from the layer above, plus the part from the next step times the mask."""
     if mask is None:
         return torch.addmm(above, gates, weight)
     return torch.addcmul(above, gates @ weight, mask)
 
 
 def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tensor) -> None:
-    """Write h and c (N, H) after one step to `h_out` and `c_out`, given W x + U h (N, 4H) and the previous c."""
+    """Compute one step from W x + U h (N, 4H) and the previous c. Write h and c (N, H) to `h_out` and `c_out`."""
     i, f, half_g, o = _activate(gates, bias).unbind(dim=1)
     torch.mul(f, c, out=c_out).addcmul_(i, _tanh(half_g))
     torch.mul(o, _tanh(_half_tanh(c_out)), out=h_out)
@@ -133,7 +133,7 @@ def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tenso
 def _backward(
     gates: Tensor, bias: Tensor, c: Tensor, next_c: Tensor, d_h: Tensor, d_next_c: Tensor, d_gates_out: Tensor
 ) -> Tensor:
-    """Compute the gradients of one step from the gradients of h and c after it.
+    """Compute the gradients of one step. `d_h` and `d_next_c` are the gradients of h and c after the step.
 
     Write the gradient of the gates (N, 4H) to `d_gates_out`, and return the gradient of the previous c (N, H).
     """
@@ -142,7 +142,7 @@ def _backward(
     d_h = d_h.to(c.dtype)
     half = _half_tanh(next_c)
     d_c = torch.addcmul(d_next_c, d_h * o, _slopes(half), value=4)
-    above = torch.empty_like(activations)  # gradient of each activation
+    above = torch.empty_like(activations)  # the gradient of each activation
     torch.mul(d_c, _tanh(half_g), out=above[:, INPUT])
     torch.mul(d_c, c, out=above[:, FORGET])
     torch.mul(d_c, i, out=above[:, CANDIDATE]).mul_(4.0)
@@ -152,7 +152,10 @@ def _backward(
 
 
 def _activate(gates: Tensor, bias: Tensor) -> Tensor:
-    """Return σ(x) of the input, forget and output gates and σ(2x) of the candidate, (N, 4, H), from gates (N, 4H)."""
+    """Apply the sigmoid to the pre-activations `gates + bias` (N, 4H) and return the result (N, 4, H).
+
+    The result is σ(x) for the input, forget and output gates, and σ(2x) for the candidate.
+    """
     widened = gates.to(_wide_type(gates), copy=True)  # adding tensors of two types is slower
     activations = widened.add_(bias).view(len(gates), 4, -1)
     activations[:, CANDIDATE].mul_(2.0)
@@ -160,20 +163,20 @@ def _activate(gates: Tensor, bias: Tensor) -> Tensor:
 
 
 def _half_tanh(x: Tensor) -> Tensor:
-    """Return σ(2x), from which tanh(x) and its derivative follow cheaply."""
+    """Return σ(2x). The value and the derivative of tanh(x) are cheap to compute from σ(2x)."""
     return (x * 2.0).sigmoid_()
 
 
 def _tanh(half: Tensor) -> Tensor:
-    """Return tanh(x) = 2 σ(2x) − 1 from σ(2x)."""
+    """Compute tanh(x) = 2 σ(2x) − 1. `half` is σ(2x)."""
     return (half * 2.0).sub_(1.0)
 
 
 def _slopes(sigmoids: Tensor) -> Tensor:
-    """Return the derivative σ (1 − σ) of sigmoids. For σ(2x), it is a quarter of the derivative of tanh(x)."""
+    """Return the derivative σ (1 − σ) of sigmoids σ. For σ(2x), this is a quarter of the derivative of tanh(x)."""
     return torch.addcmul(sigmoids, sigmoids, sigmoids, value=-1)
 
 
 def _wide_type(gates: Tensor) -> torch.dtype:
-    """Return the type of cell states and activations: the type of the gates, but at least float32."""
+    """Return the type for cell states and activations: the type of the gates, or float32 if that is wider."""
     return torch.promote_types(gates.dtype, torch.float32)

@@ -1,6 +1,7 @@
-"""Products with the same factor at many time steps, whose gradient is one large product after the last step.
+"""Products with the same factor at many time steps.
 
-Autograd would add a small product for each step, which is slower and rounds after each addition.
+The gradient of the factor is computed as one large product, after the backward pass of all time steps. Autograd would
+add a small product for each step. This would be slower, and would round after each addition.
 """
 
 import weakref
@@ -13,10 +14,12 @@ from torch.autograd.function import once_differentiable
 
 
 class Repeated:
-    """The right factor of products `x @ repeated` at many time steps, for one forward and one backward pass.
+    """The right factor of products `x @ repeated` at many time steps.
+
+    An object of this class can be used for one forward and one backward pass.
 
     Args:
-        factor: a matrix (D, F), or one matrix for each sentence (B, D, F). In the second case x is (B, Q, D).
+        factor: a matrix (D, F), or one matrix for each sentence (B, D, F). In the second case, x is (B, Q, D).
     """
 
     def __init__(self, factor: Tensor) -> None:
@@ -24,8 +27,8 @@ class Repeated:
         self.factor = factor.detach()
         self.lefts: list[Tensor] = []
         self.gradients: list[Tensor] = []
-        # Every product depends on this empty tensor, so autograd asks for its gradient after the gradients of all
-        # products.
+        # Every product depends on this empty tensor. Autograd therefore computes the gradients of all products before
+        # the gradient of this tensor.
         self.handle: Tensor = _Handle.apply(factor, self)  # type: ignore[no-untyped-call]
 
     def __rmatmul__(self, left: Tensor) -> Tensor:
@@ -38,11 +41,14 @@ class Repeated:
 
     @cached_property
     def mT(self) -> "Repeated":  # noqa: N802 (torch's name)
-        """The transposed factor. It is cached, so that all time steps use the same object."""
+        """The transposed factor. This property is cached, so that all time steps use the same object."""
         return Repeated(self._source.mT)
 
     def gradient(self) -> Tensor | None:
-        """Return the gradient of the factor, in the factor's memory layout, or None if no product has a gradient."""
+        """Return the gradient of the factor, or None if no product has a gradient.
+
+        The gradient has the memory layout of the factor.
+        """
         if not self.gradients:
             return None
         lefts, gradients = torch.cat(self.lefts, dim=-2), torch.cat(self.gradients, dim=-2)
@@ -55,15 +61,18 @@ Factor = Tensor | Repeated
 
 
 class RepeatedLinears:
-    """Linear layers that are applied at many time steps, for one forward and one backward pass."""
+    """A function that applies linear layers at many time steps, for one forward and one backward pass.
+
+    Args:
+        dtype: the type of the products.
+    """
 
     def __init__(self, dtype: torch.dtype) -> None:
-        """`dtype`: the type of the products."""
         self.dtype = dtype
         self._factors: dict[nn.Linear, Repeated] = {}
 
     def __call__(self, linear: nn.Linear, inputs: Tensor) -> Tensor:
-        """Return W x + b for the weights of `linear`."""
+        """Return W x + b, where W and b are the weight and the bias of `linear`."""
         if linear not in self._factors:
             self._factors[linear] = Repeated(linear.weight.to(self.dtype).t())
         product = inputs @ self._factors[linear]
@@ -73,7 +82,8 @@ class RepeatedLinears:
 class _Handle(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, factor: Tensor, repeated: Repeated) -> Tensor:
-        ctx.repeated = weakref.ref(repeated)  # the products keep it alive; a strong reference would be a cycle
+        # A strong reference would be a cycle. The products keep the `Repeated` alive.
+        ctx.repeated = weakref.ref(repeated)
         return factor.new_empty(0)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The decoder of Nematus, whose first layer attends between two cells."""
+"""The decoder of Nematus. Its first layer has two cells, and attends between them."""
 
 import torch
 from torch import Tensor
@@ -13,12 +13,12 @@ from nmt.system.machine import product_dtype
 
 
 class ConditionalDecoder(ContextDecoder):
-    """A decoder that attends between two cells of its first layer: the cGRU of Nematus (Sennrich et al. 2017).
+    """A decoder that attends between two cells of its first layer, like the cGRU of Nematus (Sennrich et al. 2017).
 
     s' = cell(previous token, s);  c = attention(s');  s = cell(c, s')
 
-    The cells may be of any type. Further cells may follow these two (Miceli Barone et al. 2017). In training, the
-    layers above the first process all target positions at once.
+    The cells can be of any type. The second cell can have deep transitions (Miceli Barone et al. 2017). In training,
+    the layers above the first process all target positions at once.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -56,9 +56,9 @@ class ConditionalDecoder(ContextDecoder):
         cells: tuple[StepLayer, StepLayer],
         mask: Tensor | None,
     ) -> tuple[Attended, CellState, Tensor | None]:
-        """Compute one time step of the first layer, without layer normalization of its output.
+        """Compute one time step of the first layer, without the layer normalization of its output.
 
-        `mask` (N, C) is the dropout mask for the context as the input of the second cell.
+        `mask` (N, C) is a dropout mask, or None. The context is multiplied by the mask before the second cell.
         """
         first, second = cells
         state = first.step(embedded, state)

@@ -1,4 +1,4 @@
-"""The output layer of a pointer-generator, which may copy source tokens."""
+"""The output layer of a pointer-generator network, which can copy source tokens."""
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ class CopyOutput(OutputLayer):
 
     p(y) = g softmax(W x + b)_y + (1 − g) Σ_{s: source token s is y} a_s;  g = σ(w x + v)
 
-    Here a_s are the attention weights. See et al. compute g from the context and the decoder state. Here g is computed
-    from the attentional vector x, which combines the two.
+    Here a_s is the attention weight of source token s. In the paper, g is computed from the context and the decoder
+    state. This class computes g from the attentional vector x, which combines the context and the decoder state.
     """
 
     copies = True
@@ -26,13 +26,17 @@ class CopyOutput(OutputLayer):
         generated = log_softmax(readout.vectors)
         gate = self.generate(readout.vectors).to(generated.dtype)
         copied = _copy_probabilities(readout, generated.size(-1)).to(generated.dtype)
-        log_copied = copied.clamp_min(torch.finfo(copied.dtype).tiny).log()  # clamped to keep the gradient finite
+        log_copied = copied.clamp_min(torch.finfo(copied.dtype).tiny).log()  # keep the gradient finite
         sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + log_copied)
         return sums.masked_fill(generated.isneginf(), -torch.inf)  # a token that is not a candidate keeps −∞
 
 
 def _copy_probabilities(readout: Readout, width: int) -> Tensor:
-    """Sum the attention weights of the source tokens that equal each candidate, and normalize the sums (R, W)."""
+    """Compute the probability of copying each candidate, (R, W).
+
+    This is the sum of the attention weights of all source tokens that equal the candidate, normalized over the
+    candidates.
+    """
     assert readout.columns is not None
     weights = readout.attention.new_zeros(len(readout.attention), width + 1)
     weights = weights.scatter_add(1, readout.columns, readout.attention)[:, :width]

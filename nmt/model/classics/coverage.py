@@ -1,4 +1,4 @@
-"""Attention with coverage: the scores depend on the attention weights of all previous steps."""
+"""Attention with coverage, in which the scores depend on the attention weights of all previous steps."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class CoverageAttention(AdditiveAttention):
         return self.read(self.score(torch.tanh(sums)).squeeze(-1), memory)
 
     def start(self, memory: Memory) -> Tensor:
-        # At least float32, because adding small weights would not change a sum in bfloat16.
+        # Use at least float32. In bfloat16, adding a small weight would not change the sum.
         return torch.zeros_like(memory.mask, dtype=torch.promote_types(memory.values.dtype, torch.float32))
 
     def advance(self, state: Tensor | None, weights: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class LayerNormLSTM(RecurrentLayer):
 
     (i, f, g, o) = LN(W x) + LN(U h) + b;  c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h' = σ(o) ⊙ tanh(LN(c'))
 
-    LN(W x) and LN(U h) normalize the values of all four gates together.
+    LN(W x) normalizes the values of all four gates together, and so does LN(U h).
     """
 
     states = 2
@@ -29,10 +29,10 @@ class LayerNormLSTM(RecurrentLayer):
         self.norm_cell = nn.LayerNorm(hidden_size)
 
     def initialize(self, forget_bias: float, generator: Generator) -> None:
-        """Draw the initial weights as for an LSTM, but with a small random bias for g.
+        """Draw the initial weights as for an LSTM, except for a small random bias of g.
 
-        With a zero bias, a dropped word at the beginning of a sentence would leave a cell state of zeros. The gradient
-        of LN(c') would then divide by almost zero at every step.
+        With a zero bias, the cell state would remain zero if the first words of a sentence were dropped. The gradient
+        of LN(c') would then divide by almost zero at each of these steps.
         """
         H = self.hidden_size
         nn.init.xavier_uniform_(self.w_input, generator=generator)

@@ -1,4 +1,4 @@
-"""Additive attention in several heads, as in RNMT+."""
+"""Additive attention with several heads, as in RNMT+."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from nmt.model.attention import HeadsAttention
 
 
 class MultiHeadAdditiveAttention(HeadsAttention):
-    """Additive attention in several heads: score = wᵀ tanh(W q + U v) in each head (RNMT+, Chen et al. 2018)."""
+    """Additive attention with several heads (RNMT+, Chen et al. 2018). In each head, score = wᵀ tanh(W q + U v)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)

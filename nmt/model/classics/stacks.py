@@ -1,4 +1,4 @@
-"""Alternatives to bidirectional layers for the encoder layers above the first."""
+"""Encoder layers that can replace the bidirectional layers above the first layer."""
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,11 @@ class ForwardLayer(nn.Module):
 
 
 class AlternatingLayer(BidirectionalLayer):
-    """A forward and a backward recurrent layer, each of which reads the outputs of the opposite direction below it.
+    """A forward and a backward recurrent layer. Each reads the outputs of the opposite direction in the layer below.
 
-    Several such layers form two stacks, and each stack changes direction from layer to layer. Zhou et al. 2016 use one
-    stack. Miceli Barone et al. 2017 use two, and call them BiDeep if the cells have deep transitions.
+    Several such layers form two stacks. In each stack, the direction alternates from layer to layer. Zhou et al. 2016
+    use one stack. Miceli Barone et al. 2017 use two stacks. They call this encoder BiDeep if the cells have deep
+    transitions.
     """
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Deep transitions: several cells run one after another within a time step."""
+"""Recurrent layers with deep transitions, in which several cells run one after another within a time step."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,13 @@ from nmt.model.state import CellState
 
 
 class Transition(nn.Module):
-    """The weights U (F, H) and b (F,) of a cell whose only input is the state."""
+    """The weights U (F, H) and b (F,) of a cell that reads only the state.
+
+    Args:
+        like: U of another cell, with the same shape.
+    """
 
     def __init__(self, like: Tensor) -> None:
-        """`like`: U of another cell, which has the same shape."""
         super().__init__()
         self.weight = nn.Parameter(torch.empty(like.shape))
         self.bias = nn.Parameter(torch.empty(len(like)))
@@ -26,7 +29,7 @@ class Transition(nn.Module):
 class DeepTransitionLayer(TorchLayer):
     """A recurrent layer with deep transitions (Pascanu et al. 2014; for translation, Miceli Barone et al. 2017).
 
-    In each time step, s' = cell(x, s), and then s' = cell(0, s') for each further transition.
+    The first transition of a time step computes s' = cell(x, s). Each further transition computes s' = cell(0, s').
     """
 
     transitions: Sequence[Transition]  # all transitions except the first

@@ -343,8 +343,7 @@ class BoundedInt8Product:
     def lstm(self, projected: Tensor) -> Tensor | None:
         """Run an LSTM over one sentence. This product computes U h + b of the LSTM.
 
-        `projected` contains W x + b of each step, (S, 4H). Return the outputs (S, H), or None if there is no compiled
-        loop.
+        `projected` contains W x + b of each step, (S, 4H). Return the outputs (S, H), or None without a compiled loop.
         """
         if self.compiled is None:
             return None

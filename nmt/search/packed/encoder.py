@@ -49,7 +49,7 @@ class PackedBidirectionalLayer:
         return torch.stack(outputs).view(S, 2, B, self.size).transpose(0, 1)
 
     def _encode_alone(self, projected: list[Tensor]) -> Tensor | None:
-        """Compute the outputs of a single sentence in a compiled loop. Return None if there is no compiled loop."""
+        """Compute the outputs of a single sentence in a compiled loop. Return None if this layer has none."""
         outputs = [
             found
             for product, part in zip(self.recurrent, projected, strict=True)

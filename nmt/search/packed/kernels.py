@@ -114,7 +114,7 @@ def multiply(
 ) -> None:
     """Compute W x + b for each row x. Each sentence uses a selection of the F rows of W.
 
-    With 127 levels, the results are identical to those of torch's int8 product.
+    With 127 levels, torch's int8 product gives identical results.
 
     Args:
         x: the inputs, between -1 and 1, (B·K, D).
