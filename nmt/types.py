@@ -104,7 +104,7 @@ class Batch:
 
 def pad(sequences: list[list[int]]) -> tuple[Tensor, Tensor]:
     """Pad lists of ids with PAD on the right. Return the ids (B, longest length) and the lengths (B,), both int64."""
-    import torch  # slow to import, and not needed by the callers of the rest of this module that only read text
+    import torch  # slow to import, and commands that only read text do not call this function
 
     lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
     ids = torch.full((len(sequences), int(lengths.max())), PAD, dtype=torch.int64)

@@ -84,8 +84,8 @@ def evaluate(
     >>> f"{evaluation['chrf'].score:.1f}"
     '57.2'
 
-    The texts must not be tokenized. The command `sacrebleu` reports the same figures, with 1,000 bootstrap resamples
-    and the seed 12345.
+    All texts must be ordinary text that has not been tokenized. The command `sacrebleu` reports the same figures, with
+    1,000 bootstrap resamples and the seed 12345.
 
     Any iterable of strings is accepted as a list of texts. A single string is accepted as one text.
 

@@ -77,15 +77,15 @@ class Metric(Measure, ABC):
     """A metric that scores translations. Scores are percentages.
 
     A metric computes statistics of each sentence, for example the number of matching n-grams. The score of a corpus is
-    a function of the sums of these statistics. The bootstrap therefore computes the statistics only once, and only
-    their sums again for each resample.
+    a function of the sums of these statistics. The bootstrap therefore computes the statistics only once. For each
+    resample, it only adds them up again.
     """
 
     needs_source: ClassVar[bool] = False
     """Whether the metric reads the source sentences."""
     segmentations: ClassVar[Mapping[str, str]] = {}
-    """The languages in which the metric splits text in a special way. The keys are language codes, and the values are
-    names of these ways. In all other languages, the metric splits text at spaces and punctuation."""
+    """The languages in which the metric splits text in a special way. The keys are language codes, and each value is a
+    name for the special way. In all other languages, the metric splits text at spaces and punctuation."""
 
     def __init__(self, scoring: Scoring | None = None) -> None:
         """Build the metric. The default options apply if `scoring` is None.
@@ -117,7 +117,7 @@ class Metric(Measure, ABC):
 
     @abstractmethod
     def score_sums(self, sums: Sequence[float]) -> float:
-        """Compute the score of a corpus. Each statistic is already summed over the sentences of the corpus."""
+        """Compute the score of a corpus. `sums` contains the sum of each statistic over the sentences of the corpus."""
 
     @abstractmethod
     def signature(self, references: int, resamples: int | None = None) -> str:

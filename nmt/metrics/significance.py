@@ -35,7 +35,7 @@ def resample_scores(metric: Metric, statistics: Statistics) -> Scores:
     A resample has the same number of sentences as the corpus, drawn from the corpus with replacement.
 
     Args:
-        metric: the metric that computed the statistics and now computes the scores.
+        metric: the metric that computed the statistics.
         statistics: the statistics of each sentence of the corpus.
     """
     sentences = len(statistics)

@@ -1,4 +1,4 @@
-"""Attention: how much the decoder uses each source token when it predicts a target token.
+"""Attention, which determines how much the decoder uses each source token when it predicts a target token.
 
 Every class scores queries (B, Q, D) against keys (B, S, A). Keys are computed once per source sentence. In training,
 each target position of a sentence has a query. In search, each hypothesis of a sentence has a query for its next token.

@@ -31,7 +31,7 @@ class Candidates:
 
     @staticmethod
     def all(size: int, device: torch.device | None = None) -> "Candidates":
-        """Return the candidates for search in the whole vocabulary of `size` tokens."""
+        """Return the candidates of a search without a shortlist. `size` is the size of the vocabulary."""
         return Candidates(tokens=torch.arange(EOS, size, device=device).unsqueeze(0), counts=None)
 
     def select(self, sentences: Tensor) -> "Candidates":

@@ -69,7 +69,7 @@ FUSED: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.
 
 
 class TorchLayer(RecurrentLayer):
-    """An LSTM, GRU or plain RNN. A layer of torch stores the weights. Its fused kernels are used if possible."""
+    """An LSTM, GRU or plain RNN. A layer of torch stores the weights and provides fused kernels."""
 
     def __init__(self, config: ModelConfig, input_size: int, hidden_size: int) -> None:
         super().__init__(config, hidden_size)

@@ -23,5 +23,5 @@ class Combine(nn.Linear):
         super().__init__(config.decoder_size + config.encoder_size, config.decoder_size)
 
     def vectors(self, _embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
-        """Compute h̃ (…, H) from embedded previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
+        """Compute h̃ (…, H) from embeddings of previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
         return torch.tanh(apply(self, torch.cat([context, hidden], dim=-1)))

@@ -228,8 +228,8 @@ class StepWeights:
 class InputFeedingDecoder(Decoder):
     """A decoder with input feeding (Luong et al. 2015, section 3.3).
 
-    The attentional vector is part of the input of the next step. Attention therefore depends on the attention of
-    earlier steps.
+    The attentional vector is part of the input of the next step. Attention can therefore take into account which
+    source tokens it used in earlier steps.
     """
 
     def __init__(self, config: ModelConfig) -> None:

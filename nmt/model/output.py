@@ -27,7 +27,7 @@ class Readout:
     vectors: Tensor  # (R, D)
     attention: Tensor  # (R, S) attention weights over the source tokens
     columns: Tensor | None = None
-    """The column of the scores (R, W) that belongs to each source token, or W if no column belongs to it, (R, S).
+    """The column of each source token in the scores (R, W), or W for a token without a column, (R, S).
 
     None unless the output layer copies source tokens.
     """

@@ -46,7 +46,7 @@ class Constraint(Protocol[SentenceType]):
     """A condition that translations must meet, for example length bounds or terms that must appear.
 
     The type of the sentences states what a constraint reads. `Sentence` contains only the ids. A subclass also contains
-    what the request for the sentence asks for.
+    the user's wishes for the translation of the sentence.
     """
 
     def start(self, sentences: Sequence[SentenceType], candidates: Candidates) -> Rule | None:

@@ -64,7 +64,7 @@ def decode(
     strategy: Strategy | None = None,
     identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
 ) -> list[list[Hypothesis]]:
-    """Search the n best translations of each sentence. Return them for each sentence, best first.
+    """Search the n best translations of each sentence. Return a list for each sentence, best translation first.
 
     The result for a sentence does not depend on the other sentences of the batch. This takes some care, because log P
     of a hypothesis varies a little with the shape of the batch (`Scorer.tolerance`). The variation can reverse a close

@@ -35,7 +35,7 @@ class Scored(Protocol):
 
 
 class Reranker(Protocol):
-    """One step of the computation of a finished hypothesis's score from log P."""
+    """One step in computing the score of a finished hypothesis. The first step receives log P as the score."""
 
     needs_attention: bool
     """Whether `rescore` reads attention weights. If True, the search keeps attention weights."""
@@ -45,10 +45,10 @@ class Reranker(Protocol):
         ...
 
     def lower_bound(self, score: float, length: int) -> float:
-        """Return a lower bound of the input that `rescore` needs in order to return at least `score`.
+        """Return a bound below which a score before this step is too low for `rescore` to return at least `score`.
 
-        The bound must hold for all hypotheses of at most `length` tokens. The search drops live hypotheses below the
-        bound. −∞ is always a correct bound, with which the search drops no hypothesis.
+        The bound must be correct for all hypotheses of at most `length` tokens. The search drops live hypotheses below
+        the bound. The bound −∞ is always correct, and drops no hypothesis.
         """
         ...
 

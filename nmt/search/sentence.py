@@ -8,8 +8,8 @@ from typing import TypeVar
 class Sentence:
     """One sentence to translate.
 
-    The search reads only the ids. A subclass can have more fields, which constraints read: what the request for this
-    sentence asks for.
+    The search reads only the ids. A subclass can have more fields for the user's wishes, for example terms that must
+    appear in the translation. Constraints read these fields.
     """
 
     source: tuple[int, ...]

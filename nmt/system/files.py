@@ -199,7 +199,7 @@ def _read_checksums(folder: Path) -> tuple[dict[str, str], bool]:
         before 0.3.0 did not write this comment.
 
     Raises:
-        ModelError: the list is missing or damaged, or a name in the list is not the name of a file.
+        ModelError: the list is missing or damaged, or contains a path instead of a plain file name.
     """
     try:
         text = read_file(folder / CHECKSUMS, _MOST_LISTED).decode()

@@ -94,7 +94,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @functools.cache
 def runs_bf16(device_type: str) -> bool:
-    """Return whether a device can run recurrent layers in bfloat16. Emulation counts as well as native instructions.
+    """Return whether a device can run recurrent layers in bfloat16. Emulated bfloat16 counts, too.
 
     On a CPU, oneDNN needs AVX-512 to run recurrent layers in bfloat16.
     """

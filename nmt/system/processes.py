@@ -199,7 +199,7 @@ def _wait_for_end(pid: int, react: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def _block_signals() -> Iterator[None]:
-    """Block SIGINT and SIGTERM while a child starts. The child inherits the block, and unblocks them in `_run`."""
+    """Block SIGINT and SIGTERM while a child starts. The child unblocks both in `_run`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         with warnings.catch_warnings():

@@ -71,8 +71,8 @@ class Repetition:
     size: int
     """The number of words in an n-gram."""
     surplus: int
-    """The number of surplus occurrences of n-grams. In each translation, one occurrence is allowed, or as many as the
-    reference with the most occurrences contains."""
+    """The number of surplus occurrences of n-grams. A translation can contain an n-gram once, or as often as the
+    reference with the most occurrences. All further occurrences are surplus."""
     total: int
     """The number of all n-grams of this size in the translations."""
     sentences: int

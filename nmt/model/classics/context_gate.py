@@ -24,6 +24,6 @@ class GatedCombine(nn.Module):
         self.gate = nn.Linear(E + H + C, H)
 
     def vectors(self, embedded: Tensor, hidden: Tensor, context: Tensor, apply: Apply = apply_linear) -> Tensor:
-        """Compute h̃ (…, H) from embedded previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
+        """Compute h̃ (…, H) from embeddings of previous tokens (…, E), decoder outputs (…, H) and contexts (…, C)."""
         z = torch.sigmoid(apply(self.gate, torch.cat([embedded, hidden, context], dim=-1)))
         return torch.tanh(torch.lerp(apply(self.hidden, hidden), apply(self.context, context), z))

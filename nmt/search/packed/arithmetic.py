@@ -90,7 +90,7 @@ class Arithmetic(ABC):
 
 
 class SoftmaxWeights(ABC):
-    """The weights of the softmax. They are used to build a function for each batch, which scores its candidates."""
+    """The weights of the softmax. `select_candidates` builds a function that scores the candidates of a batch."""
 
     @abstractmethod
     def product(self, tokens: Tensor) -> Product:

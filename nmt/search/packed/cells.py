@@ -1,4 +1,4 @@
-"""The recurrent layers of a packed network. A step multiplies matrices for all gates, and then works elementwise."""
+"""The recurrent layers of a packed network. A step computes matrix products, and then elementwise operations."""
 
 from dataclasses import dataclass
 
