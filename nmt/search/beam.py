@@ -82,7 +82,7 @@ class Beam:
         return [beam.last.item(row) for beam, row in self._path(row)]
 
     def weights(self, row: int) -> list[Tensor]:
-        """Return the attention weights (S,) that predicted each token of the hypothesis in `row`."""
+        """Return the attention weights (S,) from the prediction of each token of the hypothesis in `row`."""
         path = ((beam.attention, beam.origins.item(row)) for beam, row in self._path(row))
         return [attention[origin] for attention, origin in path if attention is not None]
 

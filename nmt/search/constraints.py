@@ -22,7 +22,7 @@ SentenceType = TypeVar("SentenceType", bound=Sentence, contravariant=True)
 
 
 class Rule(Protocol):
-    """A constraint in the form that is applied to one batch."""
+    """The form of a constraint that applies to one batch."""
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
         """Lower some of the scores in place.
@@ -46,7 +46,7 @@ class Constraint(Protocol[SentenceType]):
     """A condition that translations must meet, for example length bounds or terms that must appear.
 
     The type of the sentences states what a constraint reads. `Sentence` contains only the ids. A subclass also contains
-    the user's wishes for the translation of the sentence.
+    what the user requests for the translation of the sentence.
     """
 
     def start(self, sentences: Sequence[SentenceType], candidates: Candidates) -> Rule | None:

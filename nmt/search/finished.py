@@ -137,7 +137,7 @@ class Finished:
     def select_remaining(self, beam: Beam) -> Integers | None:
         """Select the sentences with which the search continues. Return their indices in the beam, or None for all.
 
-        A sentence is done if log P of no live hypothesis exceeds the bar, or if log P is NaN. A sentence that is done
+        A sentence is done if all live hypotheses are at or below its bar, or if log P is NaN. A sentence that is done
         can remain in the beam for some steps. The hypotheses of such a sentence are ignored.
         """
         wanted = beam.log_probabilities[:, 0] > self._bars[beam.sentences]

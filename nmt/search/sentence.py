@@ -8,7 +8,7 @@ from typing import TypeVar
 class Sentence:
     """One sentence to translate.
 
-    The search reads only the ids. A subclass can have more fields for the user's wishes, for example terms that must
+    The search reads only the ids. A subclass can have fields for what the user requests, for example terms that must
     appear in the translation. Constraints read these fields.
     """
 

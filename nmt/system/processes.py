@@ -65,7 +65,7 @@ class Child:
                 target=_run, args=(main, Parent(child_end), arguments), daemon=True
             )
             if method == "spawn":
-                # Start the resource tracker now. Otherwise `start` starts it below, and thereby unblocks signals.
+                # Start the resource tracker before signals are blocked, because its start unblocks them.
                 resource_tracker.ensure_running()
             with child_end, _block_signals():
                 self._process.start()

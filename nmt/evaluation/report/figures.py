@@ -147,8 +147,8 @@ def group_by_frequency(
 ) -> list[FrequencyGroup]:
     """Group words by frequency, and count how many words of each group match the references.
 
-    If a word occurs m times in a translation and n times in the reference, it has min(m, n) matches. The result omits
-    groups of which no word occurs in the references.
+    If a word occurs m times in a translation and n times in the reference, it has min(m, n) matches. Groups without
+    a word in the references are omitted.
 
     Args:
         hypotheses: the words of each translation.
