@@ -1,1 +1,1 @@
-"""The commands. Each command parses its arguments, calls the library and prints the result."""
+"""The commands. A command parses its arguments, calls the library and prints the result."""

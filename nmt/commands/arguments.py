@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and the parser of all commands."""
+"""The argument parser of all commands, and arguments that several commands share."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ MAX_THREADS = 1024
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Report an error on one line. argparse would print the usage first, which is several screens long."""
+        """Report an error on one line. argparse would first print the usage, which can fill several screens."""
         self.exit(2, f"{self.prog}: error: {escape_controls(message)}; see {self.prog} --help\n")
 
 
@@ -30,7 +30,7 @@ def build_parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], float]:
-    """Return a function that parses an argument as an int or a finite float in a range, for argparse's `type`."""
+    """Return a function for argparse's `type`. It parses an int or a finite float in a range."""
     name = "whole number" if kind is int else "number"
 
     def convert(text: str) -> float:
@@ -43,19 +43,20 @@ def number(kind: type[int] | type[float], allowed: Range) -> Callable[[str], flo
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], float]:
-    """Return a function that parses an argument as an int from `least` to `most`, for argparse's `type`."""
+    """Return a function for argparse's `type`. It parses an int from `least` to `most`."""
     return number(int, Range(least, most))
 
 
 def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str, str]) -> None:
-    """Add options for fields of a dataclass. The range, the default and the help of each option come from its field.
+    """Add a command-line option for each of some fields of a dataclass.
 
-    An option that is not given on the command line is None.
+    The range, the default and the help of an option come from its field. The value of an option that is not given on
+    the command line is None.
 
     Args:
-        group: the group of arguments to which the options are added.
+        group: the group to which the options are added.
         kind: the dataclass.
-        metavars: the name of the value in the help, for each field that becomes an option.
+        metavars: the fields that become options. Each is mapped to the name of its value in the help.
     """
     fields, docs = fields_of(kind), docs_of(kind)
     for name, metavar in metavars.items():
@@ -70,7 +71,7 @@ def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str
 
 
 def given_fields(options: argparse.Namespace, kind: type) -> dict[str, Any]:
-    """Return the values of those fields of a dataclass that are given on the command line."""
+    """Return the values that the command line gives for fields of a dataclass."""
     values = ((name, getattr(options, name, None)) for name in fields_of(kind))
     return {name: value for name, value in values if value is not None}
 
@@ -110,7 +111,7 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
 
 
 def load_translator(options: argparse.Namespace) -> "Translator":
-    """Load the models `options.models` with the options that `add_machine_options` added."""
+    """Load the models of the command line, with the options that `add_machine_options` added."""
     from nmt.system.machine import cores, keep_memory
     from nmt.translation.translator import Translator
 

@@ -10,7 +10,7 @@ NAME = "nmt-average"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a model whose weights are the mean of the weights of several models."""
+    """Average the weights of several models, and write the averaged model."""
     parser = build_parser(
         NAME, "Average the weights of several models of the same architecture into a new model folder."
     )

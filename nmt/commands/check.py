@@ -18,7 +18,7 @@ NAME = "nmt-check"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check the text that a configuration names, or text without a configuration."""
+    """Check the text of a configuration, or text that is named on the command line."""
     parser = build_parser(
         NAME,
         "Check training, validation and held-out text, and print what is wrong, worst first. "
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read_data(options: argparse.Namespace) -> "DataConfig":
-    """Build the data section from a configuration, a corpus or files. Raises ConfigError: the options contradict."""
+    """Build the data section from a configuration, a corpus or files. Raises ConfigError: the options do not fit."""
     from nmt.config.load import parse_config, read_yaml
 
     overrides = [word for word in options.words if re.match(r"[a-z_]+\.[a-z_.]+=", word)]
@@ -101,7 +101,7 @@ def _read_data(options: argparse.Namespace) -> "DataConfig":
 
 
 def _guess_language(path: str, default: str) -> str:
-    """Return the language that the name of a file ends in, as in train.de or train.de.gz."""
+    """Guess the language from the extension of a file, as in train.de or train.de.gz."""
     match = re.search(r"\.([a-z]{2,3}(?:[-_]\w+)?)(?:\.(?:gz|zst|xz))?$", path)
     return match[1] if match and match[1] not in {"txt", "tok", "raw", "tsv"} else default
 

@@ -1,4 +1,4 @@
-"""The command nmt-evaluate, which scores the translations of a model, or finished translations in a file."""
+"""The command nmt-evaluate. It scores the translations of a model, or finished translations in a file."""
 
 import argparse
 import contextlib
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "nmt-evaluate"
 SIGNIFICANT = 0.05
 SEARCH = {"beam": "K", "length_penalty": "A", "coverage_penalty": "B"}
-# Options that need MODEL and cannot be used with --hypothesis.
+# Options for MODEL, which cannot be used with --hypothesis.
 ONLY_MODELS = ("tag", *SEARCH, "precision", "shortlist", "batch_size", "threads", "device")
 
 
@@ -77,15 +77,15 @@ class Output:
 
     hypotheses: list[str]
     target_language: str
-    """The language that chooses tokenizers of metrics, or an empty string if it is not known."""
+    """The target language, which determines the tokenizers of metrics. It is an empty string if it is not known."""
     translations: "Sequence[Translation]" = ()
-    """The hypotheses with their attention, if models have translated."""
+    """The translations with their attention. There are none if the hypotheses come from a file."""
     tags: tuple[str, ...] = ()
     """The tags of the models."""
 
 
 def _read_texts(options: argparse.Namespace) -> "Texts":
-    """Read all texts, and check that they have equal numbers of lines."""
+    """Read all texts. Check that they have the same number of lines."""
     from nmt.evaluation.test_sets import Texts, read_test_set, read_text
 
     source, hypotheses, baseline, frequencies = (
@@ -111,7 +111,7 @@ def _translate(options: argparse.Namespace, texts: "Texts") -> Output:
     with contextlib.closing(translator):
         to = options.to or (named if named in translator.data.target_languages else None)
         language = named or translator.target_language(to)
-        for name in options.metrics:  # report a missing package of a metric before the long wait
+        for name in options.metrics:  # report a missing package of a metric before translation, which can take long
             build_metric(name, _scoring(options, language))
         search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
         translations = [best[0] for best in translator.nbest(texts.source.lines, search, to=to, tag=options.tag)]
@@ -141,7 +141,7 @@ def _write_report(options: argparse.Namespace, texts: "Texts", output: Output, e
 
 
 def _named_target(options: argparse.Namespace) -> str:
-    """Return the target language of --language-pair, or an empty string."""
+    """Return the target language of --language-pair, or an empty string if the option is not given."""
     return (options.language_pair or "").partition("-")[2]
 
 
@@ -199,14 +199,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> list[str]:
-    """Find contradictions between options, which argparse does not find.
+    """Find contradictions between options. argparse itself does not find them.
 
     Args:
         options: the parsed options.
-        only_models: the options of ONLY_MODELS that are given.
+        only_models: those options of ONLY_MODELS that are given.
 
     Returns:
-        A message for each contradiction. The most serious contradictions come first.
+        A message for each contradiction. The most serious contradiction comes first.
     """
     flags = ["--no-shortlist" if name == "shortlist" else f"--{name.replace('_', '-')}" for name in only_models]
     needs_source = any(METRICS[name].needs_source for name in options.metrics)

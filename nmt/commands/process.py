@@ -1,6 +1,6 @@
-"""Functions that run a command: exit status, output to stdout and stderr, and reactions to signals and closed pipes.
+"""Functions that run a command. They handle errors, the exit status, output, signals and closed pipes.
 
-Each command has a function `main` such as this one:
+Each command has a function `main` of this form:
 
     def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser("nmt-translate", "Translate lines.").parse_args(arguments)
@@ -11,8 +11,8 @@ Each command has a function `main` such as this one:
 
         return run("nmt-translate", body)
 
-The exit status is 0 after success, 2 after an error that the user can correct, 1 after a bug, and 128 + N after
-signal N. With NMT_TRACEBACK=1 in the environment, each error is preceded by its traceback.
+The exit status is 0 after success, 2 after an error that the user can correct, 1 after a bug, and 128 + N after signal
+N. With NMT_TRACEBACK=1 in the environment, the traceback of an error is printed before its message.
 """
 
 import contextlib
@@ -36,16 +36,16 @@ TRACEBACK = "NMT_TRACEBACK"
 
 
 def run(name: str, body: Callable[[], int | None], *, lower: str = "the size of the input") -> int:
-    """Run the body of a command, which includes slow imports, and return the exit status.
+    """Run the body of a command and return the exit status. The body also contains the slow imports.
 
-    Each line of a `UserError` is written to stderr as `NAME: error: LINE`. The command ends without a message after
-    Ctrl-C and SIGTERM, and when stdout is closed early, for example by `| head -1`. Any other exception is written on
-    one line, too.
+    Each line of a `UserError` is written to stderr as `NAME: error: LINE`. Any other error is written on one line of
+    this form. After Ctrl-C or SIGTERM, and if the reader of stdout closes it early (`| head -1`), the command ends
+    without a message.
 
     Args:
-        name: The name of the command.
-        body: The work. If it returns a number, this is the exit status.
-        lower: What the user should lower if there is too little memory.
+        name: the name of the command.
+        body: the work of the command. If it returns a number, this number is the exit status.
+        lower: the things that the user should lower if there is too little memory, for the message.
     """
     with _log_to_stderr(name), handle_signals(interrupt):
         try:
@@ -87,14 +87,14 @@ def _explain(error: Exception, lower: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def startup() -> Iterator[None]:
-    """Disable the garbage collector and change the effect of Ctrl-C, while imports run and a model is loaded.
+    """Prepare for imports and the loading of a model: disable the garbage collector, and end at once after Ctrl-C.
 
-    Objects that the block creates live until the process ends, and scanning them takes longer than loading a small
-    model. So the garbage collector ignores these objects after the block, too, both in this process and in workers that
-    the block forks.
+    The objects that the block creates live until the process ends. The garbage collector ignores them during the block
+    and after it, in this process and in workers that the block forks. Scanning these objects would take longer than
+    loading a small model.
 
-    A signal ends the process at once. There is nothing to save yet, and some libraries fail if their import is
-    interrupted.
+    A signal during the block ends the process at once, because some libraries fail if their import is interrupted.
+    There is nothing to save yet.
     """
     gc.disable()
     try:
@@ -126,8 +126,8 @@ def print_result(text: str) -> None:
 
 
 def _print_error(prefix: str, message: str, error: Exception) -> None:
-    """Write each line of a message to stderr, after the traceback if the user asks for it."""
-    if sys.stderr is None:  # it was closed when Python started, and `print` would write to stdout instead
+    """Write each line of a message to stderr. If the user asks for tracebacks, write the traceback first."""
+    if sys.stderr is None:  # stderr was closed when Python started, and `print` would write to stdout instead
         return
     if os.environ.get(TRACEBACK, "0") not in ("", "0"):
         traceback.print_exception(error)
@@ -136,7 +136,7 @@ def _print_error(prefix: str, message: str, error: Exception) -> None:
 
 
 def _flush_or_discard() -> None:
-    """Flush stdout. If this fails, discard the buffer, so that the interpreter does not report the failure at exit."""
+    """Flush stdout. If flushing fails, discard the buffer. Otherwise, Python would report the failure again at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -147,7 +147,7 @@ def _flush_or_discard() -> None:
 
 
 class _Formatter(logging.Formatter):
-    """A formatter that prefixes warnings and errors, but not progress, with the name of the command and the level."""
+    """A formatter that puts the name of the command and the level before each warning and error, but not progress."""
 
     def __init__(self, name: str) -> None:
         super().__init__("%(message)s")
@@ -162,7 +162,7 @@ class _Formatter(logging.Formatter):
 
 @contextlib.contextmanager
 def _log_to_stderr(name: str) -> Iterator[None]:
-    """Write the log lines of nmt with level INFO or higher to stderr while the block runs."""
+    """Write log messages of nmt with level INFO or higher to stderr while the block runs."""
     logger = logging.getLogger("nmt")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(name))

@@ -1,4 +1,4 @@
-"""The entry points of the commands. They handle signals before anything slow is imported."""
+"""The entry points of the commands. They set up signal handlers before any slow import."""
 
 import os
 import signal
@@ -40,7 +40,10 @@ def check() -> "NoReturn":
 
 
 def _start(command: str) -> "NoReturn":
-    """Run a command and end the process with its status. A signal outside of the work ends it without a message."""
+    """Run a command and end the process with its exit status.
+
+    A signal that arrives before or after the command runs ends the process without a message.
+    """
     signals = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_default(number)]
     for number in signals:
         signal.signal(number, lambda number, _: os._exit(128 + number))
@@ -50,24 +53,24 @@ def _start(command: str) -> "NoReturn":
     from nmt.system.signals import Terminated, end_at_once
 
     for number in signals:
-        signal.signal(number, end_at_once)  # the handler that nmt.commands.process replaces during the work
+        signal.signal(number, end_at_once)  # nmt.commands.process replaces this handler while the command runs
     sys.unraisablehook = _report_unraisable
     try:
         status = import_module(f"nmt.commands.{command}").main()
-    except KeyboardInterrupt as error:  # it arrived at the very end of the work
+    except KeyboardInterrupt as error:  # the signal arrived while the command was ending
         status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     if status > 128:
-        os._exit(status)  # native code that was interrupted may still be running in another thread
+        os._exit(status)  # a normal exit could wait for interrupted native code that still runs in another thread
     sys.exit(status)
 
 
 def _is_default(number: int) -> bool:
-    """Whether a signal has the effect that Python gives it. nohup and shell scripts let commands ignore Ctrl-C."""
+    """Return whether a signal has its default effect. In nohup and shell scripts, commands may ignore Ctrl-C."""
     return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
 def _report_unraisable(error: "Any") -> None:
-    """End the process if a signal arrives in a destructor, where Python would ignore it and print a traceback."""
+    """End the process if a signal arrives in a destructor. Python would ignore the signal and print a traceback."""
     if issubclass(error.exc_type, KeyboardInterrupt):
         os._exit(128 + signal.SIGINT)
     sys.__unraisablehook__(error)

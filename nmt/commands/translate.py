@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nmt.translation.request import Translation
 
 NAME = "nmt-translate"
-WINDOW = 16  # the number of batches per process that are read and then sorted by length
+WINDOW = 16  # the number of batches per process that are read together, so that lines can be sorted by length
 SEARCH = {
     "beam": "K", "length_penalty": "A", "coverage_penalty": "B", "max_length_factor": "F", "max_length_extra": "E",
 }  # fmt: skip
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             translator = load_translator(options)
         with contextlib.closing(translator):
             asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
-            translator.nbest([""], **asked)  # report a wrong language or tag before reading input
+            translator.nbest([""], **asked)  # report a wrong language or tag before any input is read
             run_pipe(
                 open_stdin(),
                 open_stdout(),
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_options(options: argparse.Namespace) -> Options:
-    """Build the options of search, or of sampling with --sample."""
+    """Build the options of search. With --sample, build the options of sampling."""
     search = given_fields(options, SearchOptions)
     if not options.sample:
         return SearchOptions(**search, attention=options.json)
@@ -72,7 +72,7 @@ def format_best(translations: "Sequence[Translation]", line: int) -> str:  # noq
 
 
 def format_nbest(translations: "Sequence[Translation]", line: int) -> str:
-    """Format translations as lines in the format of Moses: number of the input line, text, score."""
+    """Format translations in the n-best format of Moses. Each line has the number of the input line, text and score."""
     return "\n".join(f"{line} ||| {translation.text} ||| {translation.score:.4f}" for translation in translations)
 
 
@@ -92,16 +92,16 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
 
 
 def open_stdin() -> BinaryIO:
-    """Open standard input as unbuffered bytes. With a buffer, a thread that waits for input would hold its lock."""
+    """Open standard input as unbuffered bytes. A thread that waits for input would hold the lock of a buffer."""
     if sys.stdin is None:
         raise DataError("standard input is closed; give text on it")
-    # On a non-blocking pipe, an empty pipe would look like the end of the input.
+    # If the pipe were non-blocking, an empty pipe would look like the end of the input.
     os.set_blocking(sys.stdin.fileno(), True)
     return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
 
 
 def open_stdout() -> BinaryIO:
-    """Open standard output as bytes. It is buffered even if Python runs unbuffered, because writes could be partial."""
+    """Open standard output as buffered bytes. Unbuffered writes, as with `python -u`, could be partial."""
     descriptor = standard_output().fileno()
     os.set_blocking(descriptor, True)
     return cast(BinaryIO, open(descriptor, "wb", closefd=False))

@@ -1,1 +1,1 @@
-"""Training: objectives, optimizers, learning rates, validation, logs, checkpoints and the training loop."""
+"""Training: the training loop, objectives, optimizers, learning rates, validation, logs and checkpoints."""

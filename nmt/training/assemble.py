@@ -1,4 +1,4 @@
-"""Building a trainer from a configuration: tokenizers, prepared data, network, objective and validation."""
+"""The functions that build a trainer from a configuration: its tokenizers, data, network, objective and validation."""
 
 import logging
 import math
@@ -43,10 +43,10 @@ def build_trainer(
     processes: Processes,
     checkpoint: Checkpoint | None = None,
 ) -> Trainer:
-    """Build a trainer that is ready to run, from the beginning or from a checkpoint.
+    """Build a trainer that is ready to run. It begins with the first update, or continues from a checkpoint.
 
     Raises:
-        UserError: The data, a vocabulary or the model to start from cannot be used, or there is too little memory.
+        UserError: the data, a vocabulary or the model to start from cannot be used, or there is too little memory.
     """
     settings, world = config.training, processes.world
     start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
@@ -61,7 +61,7 @@ def build_trainer(
         world=world,
     )
     source = build_update_source(config.data, stores, tokenizers, options)
-    # Reading a batch from prepared corpora takes one or two milliseconds, sampling segmentations 100 times as long.
+    # A batch of prepared corpora is read in one or two milliseconds. Sampling segmentations takes 100 times as long.
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
     network = _initialize_network(config, tokenizers, start, device)
@@ -88,7 +88,7 @@ def _prepare_data(
 ) -> tuple[Tokenizers, list[PairStore]]:
     """Load the tokenizers and the encoded corpora. The first process writes them to `folder`, and all processes read.
 
-    The tokenizers of a checkpoint are used if training continues from one. The list is empty for streams.
+    If training continues from a checkpoint, its tokenizers are used. For streams, the list of stores is empty.
     """
     if not checkpoint:
         processes.once(lambda: _write_tokenizers(config, start, folder))
@@ -99,7 +99,11 @@ def _prepare_data(
 
 
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
-    """Write the tokenizers: from the model to start from, as named in the configuration, or newly learned."""
+    """Write the tokenizers into a folder.
+
+    They are the tokenizers of the model to start from, or the SentencePiece models that the configuration names, or are
+    learned from the training text.
+    """
     tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
     if not tokenizers:
         if not config.tokenizer.source_model:
@@ -112,7 +116,7 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
 
 
 def _initialize_network(config: Config, tokenizers: Tokenizers, start: Model | None, device: torch.device) -> Seq2Seq:
-    """Build the network with random weights, or with the weights of the model to start from."""
+    """Build the network with random weights. If there is a model to start from, copy its weights."""
     network = build_network(config, tokenizers).to(device)
     if start:
         adopt_weights(network, tokenizers, start)
@@ -135,10 +139,10 @@ def _log_sizes(network: Seq2Seq, tokenizers: Tokenizers, precision: str, device:
 
 
 def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Checkpoint | None) -> UpdateSize:
-    """Return the size of an update: the configured size times the number of processes.
+    """Return the size of an update. It is the configured size of each process times the number of processes.
 
-    If training is resumed and the configured size has not changed, return the size in the checkpoint. So the updates
-    keep their size if the number of processes changes.
+    If training is resumed and the configured size has not changed, return the size in the checkpoint. The updates then
+    keep their size, even if the number of processes has changed.
     """
     names = ("batch_tokens", "batch_sentences", "accumulate")
     if checkpoint and all(getattr(checkpoint.config.training, name) == getattr(settings, name) for name in names):
@@ -149,9 +153,10 @@ def choose_update_size(settings: TrainingConfig, world: World, checkpoint: Check
 
 
 def count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> int:
-    """Return the number of batches per update and process.
+    """Return the number of batches that each process computes in an update.
 
-    All batches of an update have the same number of pairs. So a batch of long pairs may have twice its share of tokens.
+    All batches of an update have the same number of pairs. A batch of long pairs can therefore have twice its share of
+    tokens.
     """
     shares = math.ceil(size.tokens / (settings.batch_tokens * world.size))
     if settings.batch_sentences and size.sentences:
@@ -160,7 +165,7 @@ def count_shares(settings: TrainingConfig, world: World, size: UpdateSize) -> in
 
 
 def make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSize, shares: int) -> Batch:
-    """Return a batch that is at least as large as any batch in training, unless segmentations are sampled."""
+    """Return a batch that is at least as large as any batch in training. Sampled segmentations can be larger."""
     longest = [store.longest() for store in stores] or [(data.max_length, data.max_length)]  # for streams, the limit
     source, target = map(max, zip(*longest, strict=True))
     pairs = min(size.tokens // (max(source, target) + 1), size.sentences or size.tokens)

@@ -1,18 +1,18 @@
-"""Several processes that train one network together. torchrun starts them, and they communicate by torch.distributed.
+"""Several processes that train one network together. torchrun starts them. They communicate through torch.distributed.
 
     torchrun --nproc-per-node 2 $(which nmt-train) CONFIG --output DIR
 
-Every process holds the whole network and optimizer. For each update, every process computes the gradients of its share
-of the batches. The gradients are summed over the processes, and all processes take the same step. So the weights, the
-position and the learning rate are equal in all processes without further communication. Only the first process writes
-the log, metrics and checkpoints.
+Every process has the whole network and the whole optimizer. In each update, a process computes the gradients of its
+share of the batches. The gradients are summed over the processes, and all processes take the same step. The weights,
+the position and the learning rate are therefore equal in all processes without further communication. Only the first
+process writes the log, metrics and checkpoints.
 
 Gradients are summed in place. Each large tensor is a separate message, and all messages are sent at the same time.
 These alternatives are slower:
 
-- One buffer for all gradients: copying into it costs as much time as the larger messages save.
-- Sharding the optimizer: with gloo, sending the weights takes more time than the saved part of Adam.
-- Summing during the backward pass: on one machine, both use the same cores. With a slow network between machines, a
+- One buffer for all gradients. Copying the gradients into the buffer costs as much time as the larger message saves.
+- Sharding of the optimizer. With gloo, sending the weights takes more time than sharding saves.
+- Summing during the backward pass. On one machine, both need the same cores. If the network between machines is slow, a
   larger `training.accumulate` makes sums less frequent.
 """
 
@@ -40,37 +40,38 @@ from nmt.system.signals import SIGNALS
 
 T = TypeVar("T")
 
-_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun in each process
-_SMALL = 1 << 15  # tensors with fewer numbers share one message, because copying is faster than more messages
-# The first process may take any time to prepare data. The end of a process is noticed at once in spite of the timeout.
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torchrun sets these variables in each process
+_SMALL = 1 << 15  # tensors with fewer numbers are copied into one message, which is faster than many small messages
+# The timeout is long, because the first process can take any time to prepare data. If a process ends, the others notice
+# this at once in spite of the timeout.
 _TIMEOUT = timedelta(days=365)
-_STOP_SECONDS = 30  # as in torchrun
+_STOP_SECONDS = 30  # torchrun waits as long
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """The processes of a training run, and their communication. With one process, every method returns at once.
+    """The processes of a training run and their communication. If there is one process, every method returns at once.
 
-    All processes must call the same methods in the same order. A method raises MachineError if it waits for a process
-    that has ended.
+    All processes must call the same methods in the same order. If a method waits for a process that has ended, it
+    raises MachineError.
     """
 
     world: World = field(default_factory=World)
-    local_rank: int = 0  # rank among the processes on this machine
-    local_size: int = 1  # number of processes on this machine
+    local_rank: int = 0  # the rank among the processes on this machine
+    local_size: int = 1  # the number of processes on this machine
     store: Store | None = None
-    group: dist.ProcessGroup | None = None  # for all messages except gradients: on the CPU, with a long timeout
+    group: dist.ProcessGroup | None = None  # the group for all messages except gradients, on the CPU
 
     @property
     def first(self) -> bool:
-        """Whether this is the first process, which writes the log and checkpoints."""
+        """Whether this process is the first process. The first process writes the log and checkpoints."""
         return self.world.rank == 0
 
     def choose_device(self, device: torch.device) -> torch.device:
         """Return the device for this process. If several processes on a machine use GPUs, each uses a different GPU.
 
         Raises:
-            MachineError: The machine has too few GPUs.
+            MachineError: the machine has too few GPUs.
         """
         if device.type != "cuda" or self.local_size == 1:
             return device
@@ -83,7 +84,7 @@ class Processes:
         return torch.device("cuda", self.local_rank)
 
     def once(self, function: Callable[[], T]) -> T:
-        """Call a function in the first process only, and return its result in all processes. The result is pickled."""
+        """Call a function in the first process only. Return its result in all processes. The result is pickled."""
         value = [function() if self.first else None]
         if self.world.size > 1:
             with _report_lost_process():
@@ -91,7 +92,7 @@ class Processes:
         return value[0]  # type: ignore[return-value]
 
     def gather(self, value: T) -> list[T]:
-        """Collect the values from all processes. Every process returns the whole list, ordered by rank."""
+        """Collect the values of all processes. Every process returns the whole list in the order of the ranks."""
         values: list[Any] = [value] * self.world.size
         if self.world.size > 1:
             with _report_lost_process():
@@ -120,7 +121,7 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def claim(self, what: str) -> bool:
-        """Return whether this process is the first that claims `what`, so that only one process reports it."""
+        """Return whether this process is the first to claim `what`. Only that process then reports it."""
         if self.store is None:
             return True
         try:
@@ -134,13 +135,13 @@ ALONE = Processes()
 
 @contextlib.contextmanager
 def join_processes() -> Iterator[Processes]:
-    """Connect the processes that torchrun started, until the end of the block. Without torchrun, yield `ALONE`.
+    """Connect the processes that torchrun started until the end of the block. Without torchrun, yield `ALONE`.
 
-    If an error leaves the block, it is marked as reported in all processes except one, so that only one prints it. If
-    torchrun is killed, its processes save a checkpoint after the current update, and end.
+    If the block raises an error, only one process prints it. In all other processes, the error is marked as reported.
+    If torchrun is killed, its processes save a checkpoint after the current update and end.
 
     Raises:
-        MachineError: The other processes cannot be reached.
+        MachineError: the other processes cannot be reached.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun is the parent
         watch_parent(os.getppid(), _stop)
@@ -151,14 +152,14 @@ def join_processes() -> Iterator[Processes]:
     try:
         with _mute_progress(not processes.first):
             yield processes
-            processes.barrier()  # so that a clean exit is not mistaken for a crash
+            processes.barrier()  # without it, other processes could take a normal exit for a crash
     except NmtError as error:
-        for number in SIGNALS:  # torchrun ends this process when another one has ended; the message must come first
+        for number in SIGNALS:  # otherwise, torchrun could end this process before it prints its message
             signal.signal(number, signal.SIG_IGN)
-        # Interrupted is raised in all processes after the same update. Other errors may occur in a single process.
+        # All processes raise Interrupted after the same update. Other errors may occur in only one process.
         error.reported = not (processes.first if isinstance(error, Interrupted) else processes.claim("end"))
         raise
-    except BaseException:  # a bug or a signal: each process that it reaches reports it
+    except BaseException:  # this is a bug or a signal, which every process that it reaches reports
         processes.claim("end")
         raise
     finally:
@@ -166,7 +167,7 @@ def join_processes() -> Iterator[Processes]:
 
 
 def _stop() -> None:
-    """Stop this process in the same way as torchrun does after a signal: ask it, and end it if it takes too long."""
+    """Stop this process as torchrun does after a signal: send SIGTERM, and end the process if it takes too long."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_STOP_SECONDS)
     os._exit(128 + signal.SIGTERM)
@@ -177,9 +178,9 @@ def _join() -> Processes:
     with _report_lost_process():
         store, rank, size = next(rendezvous("env://"))
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-        # When torchrun restarts the processes, its store still contains all keys (pytorch issue 135712). So each start
-        # uses a different prefix for its keys. With several machines, the counts of restarts may differ between the
-        # machines and cannot be used as the prefix.
+        # When torchrun restarts the processes, its store still contains the old keys (pytorch issue 135712). Each start
+        # therefore has a different prefix for its keys. Several machines may have different counts of restarts, so
+        # there the count cannot be the prefix.
         start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if local_size == size else "0"
         store = PrefixStore(start, store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
@@ -194,7 +195,7 @@ def _join() -> Processes:
 
 @contextlib.contextmanager
 def _mute_progress(mute: bool) -> Iterator[None]:
-    """Log only warnings if `mute` is True, because the first process logs the progress."""
+    """If `mute` is True, log only warnings. Progress is logged by the first process."""
     logger = logging.getLogger("nmt")
     level = logger.level
     if mute:
@@ -207,7 +208,7 @@ def _mute_progress(mute: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _report_lost_process() -> Iterator[None]:
-    """Replace an error in the communication between processes by MachineError with a clear message."""
+    """Raise MachineError, with a clear message, instead of an error in the communication between processes."""
     try:
         yield
     except RuntimeError as error:  # gloo does not define an error class

@@ -1,4 +1,4 @@
-"""Fine-tuning: initializing a network and its vocabularies from another model, and freezing parts of the network."""
+"""Fine-tuning: functions that initialize a network and its vocabularies from another model, and that freeze parts."""
 
 import dataclasses
 import logging
@@ -18,7 +18,7 @@ from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
-# Weights that have one row per token, and the side of the vocabulary that the tokens belong to.
+# The weights that have one row per token, and the side of these tokens.
 _TOKEN_WEIGHTS = {
     "source_embedding.weight": "source",
     "target_embedding.weight": "target",
@@ -28,13 +28,13 @@ _TOKEN_WEIGHTS = {
 
 
 def reuse_tokenizers(config: TokenizerConfig, start: Model) -> Tokenizers | None:
-    """Return the tokenizers of a model, extended by new symbols of the configuration.
+    """Return the tokenizers of a model, with the new symbols of the configuration.
 
     Return None if the configuration of the tokenizer differs in more than new symbols, `sampling`, `normalization` and
     `truecase`.
 
     Raises:
-        ConfigError: A new symbol is not allowed.
+        ConfigError: a new symbol is not allowed.
     """
     before = start.config.tokenizer
     new = tuple(symbol for symbol in config.symbols if symbol not in before.symbols)
@@ -55,8 +55,8 @@ def check_start(config: ModelConfig, start: str) -> None:
     """Check that a network can be initialized from the model in the folder `start`.
 
     Raises:
-        ModelError: The model is missing or damaged.
-        ConfigError: The networks differ in more than their vocabularies.
+        ModelError: the model is missing or damaged.
+        ConfigError: the networks differ in more than their vocabularies.
     """
     other = load_folder_config(find_model_folder(start)).model
     differences = [
@@ -71,10 +71,10 @@ def check_start(config: ModelConfig, start: str) -> None:
 
 
 def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
-    """Copy the weights of a model into a network that differs at most in its vocabularies.
+    """Copy the weights of a model into a network. The two may differ only in their vocabularies.
 
-    The rows of embeddings and of the output layer are copied to the token with the same name. Tokens that the model
-    does not have keep their initial weights.
+    Rows of the embeddings and of the output layer are copied to the row of the token with the same name. Tokens that
+    the model does not have keep their initial weights.
     """
     weights = unique_weights(start.network)
     ids = {
@@ -91,7 +91,7 @@ def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> Non
 
 
 def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Find the tokens that occur in two vocabularies. Return their ids in the first and in the second vocabulary."""
+    """Find the tokens that two vocabularies have in common. Return their ids in `own` and their ids in `other`."""
     special = list(range(EOS + 1))
     own_names, other_names = (tokenizer.vocabulary()[EOS + 1 :] for tokenizer in (own, other))
     other_ids = {name: number for number, name in enumerate(other_names, start=EOS + 1)}
@@ -101,9 +101,9 @@ def _match_tokens(own: Tokenizer, other: Tokenizer) -> tuple[torch.Tensor, torch
 
 
 def freeze(network: Seq2Seq, parts: Iterable[str]) -> None:
-    """Exclude parts of a network from training. `training.freeze` lists the allowed names of parts.
+    """Exclude parts of a network from training. `training.freeze` explains the names of the parts.
 
-    Weights that a frozen part shares with another part are frozen in both.
+    If a frozen part shares weights with another part, these weights are frozen in both parts.
     """
     modules: dict[str, tuple[nn.Module, ...]] = {
         "embeddings": (network.source_embedding, network.target_embedding),

@@ -1,4 +1,4 @@
-"""Learning to identify the languages of a model, from the lines of its training text."""
+"""The function that learns to identify the languages of a model from its training text."""
 
 import itertools
 from collections import defaultdict
@@ -9,11 +9,11 @@ from nmt.config.schema import DataConfig
 from nmt.data.check.languages import LINES_PER_LANGUAGE, LanguageIdentifier
 from nmt.data.readers import read_pairs
 
-_PAIRS = 4 * LINES_PER_LANGUAGE  # that are read from all corpora together; an even sample of them is learned from
+_PAIRS = 4 * LINES_PER_LANGUAGE  # the number of pairs that are read from all corpora together, and sampled evenly
 
 
 def add_languages(path: Path, data: DataConfig) -> None:
-    """Learn the languages of the training corpora, and store them in a model folder.
+    """Learn to identify the languages of the training corpora. Store the identifier in a model folder.
 
     Raises:
         DataError: a corpus cannot be read.

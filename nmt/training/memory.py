@@ -1,4 +1,4 @@
-"""Splitting batches that do not fit into memory."""
+"""The splitting of batches that do not fit into memory."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,13 +8,13 @@ from nmt.types import EOS, Batch
 
 
 class BatchLimit:
-    """The limit on the size of batches, which is infinite until a batch does not fit into memory."""
+    """The limit of the size of batches. It is infinite until a batch does not fit into memory."""
 
     def __init__(self) -> None:
-        self.too_large: float = float("inf")  # padded size of the smallest batch that did not fit
+        self.too_large: float = float("inf")  # the padded size of the smallest batch that did not fit
 
     def split(self, batches: Iterable[Batch]) -> list[Batch]:
-        """Split batches into halves until none is too large. The pairs and their order stay the same."""
+        """Split batches into halves until no batch is too large. The pairs and their order do not change."""
         parts: list[Batch] = []
         for batch in batches:
             large = batch.padded_size >= self.too_large and batch.sentences > 1
@@ -22,13 +22,13 @@ class BatchLimit:
         return parts
 
     def lower(self, batches: Sequence[Batch]) -> bool:
-        """Lower the limit, after one of these batches, presumably the largest, did not fit into memory.
+        """Lower the limit after one of these batches did not fit into memory. It is assumed to be the largest batch.
 
         Returns:
-            Whether this is the first time.
+            Whether the limit was lowered for the first time.
 
         Raises:
-            MachineError: The largest batch is a single pair.
+            MachineError: the largest batch is a single pair.
         """
         largest = max(batches, key=lambda batch: batch.padded_size)
         if largest.sentences == 1:
@@ -42,5 +42,5 @@ class BatchLimit:
 
 
 def largest_batch(pairs: int, source_tokens: int, target_tokens: int) -> Batch:
-    """Return a batch with arbitrary contents. The lengths of its pairs are given without EOS."""
+    """Return a batch with arbitrary content. The arguments give the lengths of its pairs without EOS."""
     return make_batch([[EOS] * source_tokens] * pairs, [[EOS] * target_tokens] * pairs)

@@ -1,6 +1,6 @@
-"""Training objectives: functions that compute the loss of a batch, summed over its target tokens.
+"""Training objectives. An objective computes the loss of a batch, summed over the target tokens.
 
-All random numbers come from the argument `randomness`. So they do not depend on how an update is divided into batches.
+All random numbers come from the argument `randomness`. They do not depend on how an update is divided into batches.
 """
 
 import dataclasses
@@ -29,11 +29,11 @@ from nmt.training.samples import sample_translations
 from nmt.types import EOS, Batch, pad
 
 Cost = Callable[[str, str], float]
-"""A function that computes the cost of a translation, from 0 to 1, given the translation and the reference."""
+"""A function that computes the cost of a translation, from 0 to 1. It receives the translation and the reference."""
 
 SOFTMAX_ROWS = 256
-"""The number of rows of log-probabilities in memory at a time. The backward pass recomputes them. R-Drop compares pairs
-of rows, so the number is even."""
+"""The number of rows of log-probabilities that are in memory at a time. The backward pass recomputes the rows. The
+number is even, because R-Drop compares pairs of rows."""
 
 
 class Objective(Protocol):
@@ -42,7 +42,7 @@ class Objective(Protocol):
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         """Compute the loss of a batch, summed over the tokens of the references.
 
-        If a loss is defined per sentence, it is multiplied by the number of tokens of the reference.
+        A loss that is defined per sentence is multiplied by the number of tokens of the reference.
         """
         ...
 
@@ -50,9 +50,10 @@ class Objective(Protocol):
 def cross_entropy_loss(
     network: Seq2Seq, readout: Readout, targets: Tensor, label_smoothing: float = 0.0, r_drop: float = 0.0
 ) -> Tensor:
-    """Compute the loss that `cross_entropy` defines, for targets (R,) and any type of output layer.
+    """Compute the loss of targets (R,) that `cross_entropy` defines. The output layer can have any type.
 
-    The loss is the label-smoothed cross entropy, with R-Drop if `r_drop` is not zero, summed over the targets, in nats.
+    The loss is the label-smoothed cross entropy in nats, summed over the targets. If `r_drop` is not zero, R-Drop is
+    added.
     """
     output = network.output
     if isinstance(output, SoftmaxOutput):
@@ -70,19 +71,19 @@ def cross_entropy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood:
-    """Maximum likelihood: the loss is the cross entropy of the references, plus two optional terms.
+    """Maximum likelihood. The loss is the cross entropy of the references, plus two optional terms:
 
     loss = cross entropy with label smoothing [+ R-Drop] [+ guided alignment]
 
-    With R-Drop, the batch runs through the network twice with different dropout, and the loss is the mean of both
-    passes. If `randomness` is None, there is no dropout, and so no second pass.
+    With R-Drop, the network reads the batch twice with different dropout, and the loss is the mean of both passes. If
+    `randomness` is None, dropout is off, and the network reads the batch only once.
     """
 
     label_smoothing: float = 0.0
     r_drop: float = 0.0
     guided_alignment: float = 0.0
     lexicon: Lexicon | None = None
-    """The lexicon that gives the alignments for guided alignment, or None without guided alignment."""
+    """The lexicon for guided alignment, or None if guided alignment is not used."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         if not self.r_drop or randomness is None:
@@ -100,7 +101,7 @@ class Likelihood:
         return self._add_alignment(loss, readout, twice) / 2
 
     def _add_alignment(self, loss: Tensor, readout: Readout, batch: Batch) -> Tensor:
-        """Add −λ Σ g log a to the loss, for alignments g and attention weights a (Chen et al. 2016).
+        """Add −λ Σ g log a to the loss, where g are alignments and a are attention weights (Chen et al. 2016).
 
         λ is `guided_alignment`.
         """
@@ -122,14 +123,14 @@ class Likelihood:
 
 @dataclass(frozen=True, kw_only=True)
 class Risk:
-    """Minimum risk (Shen et al. 2016), interpolated with the likelihood (Edunov et al. 2018).
+    """Minimum risk training (Shen et al. 2016), interpolated with the likelihood (Edunov et al. 2018).
 
-    The risk is the expected cost of the translation of a sentence, Σ_y Q(y) cost(y) with Q ∝ P^α. The sum is over a few
-    translations y that are sampled from the model. Equal samples count once. The reference is not one of the samples,
+    The risk of a sentence is the expected cost of its translation, Σ_y Q(y) cost(y) with Q ∝ P^α. The sum is over a few
+    translations y that are sampled from the model. Equal samples count once. The reference is not added to the samples,
     because the model might never produce it.
 
-    Samples are drawn and scored without dropout. The effect of dropout, summed over the tokens, would be larger than
-    the differences between the samples.
+    Samples are drawn and scored without dropout. Otherwise, the effect of dropout, summed over the tokens, would be
+    larger than the differences between the samples.
     """
 
     tokenizer: Tokenizer
@@ -137,7 +138,7 @@ class Risk:
     cost: Cost
     samples: int
     sharpness: float
-    """α, the exponent of the probabilities."""
+    """The exponent α of the probabilities."""
     likelihood_share: float
     likelihood: Likelihood
 
@@ -152,9 +153,9 @@ class Risk:
         return loss
 
     def expected_cost(self, network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
-        """Compute Σ_y Q(y) cost(y) times the number of reference tokens, summed over the sentences.
+        """Compute Σ_y Q(y) cost(y) of each sentence, times its number of reference tokens. Return the sum.
 
-        `candidates` contains K translations y for each sentence, as ids without EOS.
+        `candidates` contains K translations y of each sentence, as ids without EOS.
         """
         references = [
             ids[: length - 1] for ids, length in zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
@@ -170,14 +171,15 @@ class Risk:
 
 
 def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
-    """Compute log P(y | x), (B, K), of K translations y for each source sentence x, given as ids without EOS."""
+    """Compute log P(y | x), (B, K), for K translations y of each source sentence x. `candidates` have no EOS."""
     B, K = len(candidates), len(candidates[0])
     target, lengths = (tensor.to(batch.source.device) for tensor in pad([[*y, EOS] for ys in candidates for y in ys]))
     rows = torch.arange(B, device=batch.source.device).repeat_interleave(K)
     forced = Batch(
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
-    # The scores of all tokens would be by far the largest tensors of training, so the backward pass recomputes them.
+    # The scores of the whole vocabulary would be by far the largest tensors in training, so they are not stored. The
+    # backward pass recomputes them.
     parts = zip(network(forced).split(ROWS), torch.split(real_targets(forced), ROWS), strict=True)
     scores = [
         checkpoint(_target_scores, network, *part, use_reentrant=False, preserve_rng_state=False) for part in parts

@@ -20,13 +20,14 @@ _NOT_NEGATIVE = ("exp_avg_sq", "step")
 
 
 def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer]:
-    """Create Adam or AdamW for all weights, or Muon for the inner matrices and AdamW for the other weights.
+    """Create the optimizers: Adam or AdamW for all weights, or Muon for the inner matrices and AdamW for the others.
 
     Weight decay applies to matrices, but not to vectors.
     """
     decay = WEIGHT_DECAY[config.optimizer] if config.weight_decay is None else config.weight_decay
     by_muon: list[nn.Parameter] = []
-    if config.optimizer == "muon":  # not for embeddings and softmax, most of whose rows have no gradient in an update
+    # Muon is not used for embeddings and softmax, because most of their rows have no gradient in an update.
+    if config.optimizer == "muon":
         outer = {network.source_embedding.weight, network.target_embedding.weight, network.output.weight}
         learning = (parameter for parameter in network.parameters() if parameter.requires_grad)
         by_muon = [parameter for parameter in learning if parameter.dim() == 2 and parameter not in outer]
@@ -38,13 +39,14 @@ def build_optimizers(network: Seq2Seq, config: TrainingConfig) -> list[Optimizer
     ]
     kind = Adam if config.optimizer == "adam" else AdamW
     optimizers: list[Optimizer] = [kind(groups, lr=config.learning_rate, betas=config.betas, eps=1e-9, fused=True)]
-    if by_muon:  # its steps are scaled to the size of Adam's (Liu et al. 2025), so that both use the same learning rate
+    # The steps of Muon are scaled to the size of Adam's steps (Liu et al. 2025), so that both use one learning rate.
+    if by_muon:
         optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
 
 
 def make_step(optimizers: Sequence[Optimizer], *, rate: float, scale: Tensor) -> None:
-    """Update the weights with the gradients divided by `scale`, and free the gradients."""
+    """Update the weights, and free the gradients. The gradients are first divided by `scale`."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -66,7 +68,7 @@ def _moments(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
-    """Return the moments of the optimizers, with names `optimizer.MOMENT.PARAMETER`."""
+    """Return the moments of the optimizers. Their names are `optimizer.MOMENT.PARAMETER`."""
     return {
         f"{_PREFIX}{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
@@ -88,14 +90,14 @@ def restore_optimizers(
 
     Args:
         optimizers: the optimizers of `build_optimizers`.
-        network: the network whose weights they update.
-        tensors: the moments. torch trusts their shapes and types, so they are checked first.
-        complete: whether every weight that is trained must have its moments. If false, a weight without any moment
-            starts without moments, for example because it was frozen before.
-        where: the origin of the tensors, for messages.
+        network: the network whose weights the optimizers update.
+        tensors: the moments. Their shapes and types are checked first, because torch does not check them.
+        complete: whether every trained weight must have moments. If false, a weight may start without moments, for
+            example because it was frozen before.
+        where: the origin of the tensors for messages.
 
     Raises:
-        ModelError: a moment is missing, or has another name, shape, type or value than an optimizer can have saved.
+        ModelError: a moment is missing, or has a name, shape, type or value that an optimizer cannot have saved.
     """
     names = {parameter: name for name, parameter in network.named_parameters()}
     check_moments(tensors, {name: parameter.shape for parameter, name in names.items()}, where)
@@ -112,10 +114,10 @@ def restore_optimizers(
 
 
 def check_moments(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], where: str) -> None:
-    """Check the names, shapes, types and values of moments. `shapes` are those of the weights by name.
+    """Check the names, shapes, types and values of moments. `shapes` maps the name of each weight to its shape.
 
     Raises:
-        ModelError: an optimizer cannot have saved a tensor. The message contains `where`.
+        ModelError: an optimizer cannot have saved one of the tensors. The message contains `where`.
     """
     for name, tensor in ((name, tensor) for name, tensor in tensors.items() if name.startswith(_PREFIX)):
         moment, _, weight = name.removeprefix(_PREFIX).partition(".")
@@ -133,11 +135,11 @@ def check_moments(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size
 class MovingAverage:
     """The exponential moving average of the weights.
 
-    After each update, average ← d · average + (1 − d) · weights. In update n, d = min(decay, (1 + n) / (10 + n)). So d
-    is small at first, and the average soon forgets the initial weights.
+    After each update, average ← d · average + (1 − d) · weights. In update n, d = min(decay, (1 + n) / (10 + n)). At
+    first, d is small, so the average soon forgets the initial weights.
 
     Args:
-        average: the average by parameter name. It starts as the initial weights and is updated in place.
+        average: the average of each parameter by name. It starts with the initial weights and is updated in place.
         decay: the largest value of d.
     """
 

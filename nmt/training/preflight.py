@@ -1,4 +1,4 @@
-"""Checks at the start of a training run, so that a mistake is reported at once and not after an hour."""
+"""Checks at the start of a training run. They report a mistake at once, and not after an hour."""
 
 import itertools
 import logging
@@ -20,15 +20,15 @@ from nmt.training.log import import_event_writer
 
 logger = logging.getLogger(__name__)
 
-_WARNINGS = 5  # about the text, at most
+_WARNINGS = 5  # the largest number of warnings about the text
 
 
 def check_settings(config: Config, device: torch.device) -> None:
     """Check the settings that can be checked without reading files.
 
     Raises:
-        ConfigError: No corpus is named.
-        MachineError: The machine lacks bfloat16 or an optional package that the configuration asks for.
+        ConfigError: no corpus is named.
+        MachineError: the machine lacks bfloat16 or an optional package that the configuration asks for.
     """
     for name in ("train", "valid"):
         if not getattr(config.data, name):
@@ -42,9 +42,9 @@ def check_new_training(config: Config) -> None:
     """Check the corpora and models that a new training run needs.
 
     Raises:
-        ConfigError: A vocabulary, the rules of normalization or the model to start from cannot be used.
-        DataError: Corpora are missing or empty.
-        ModelError: The model to start from is missing or damaged.
+        ConfigError: a vocabulary, the rules of normalization or the model to start from cannot be used.
+        DataError: corpora are missing or empty.
+        ModelError: the model to start from is missing or damaged.
     """
     _check_corpora(config)
     build_normalizers(config.tokenizer.normalization)
@@ -55,11 +55,11 @@ def check_new_training(config: Config) -> None:
 
 
 def warn_about_text(data: DataConfig) -> None:
-    """Log the worst faults of the text that a quick check finds, as at most five warnings.
+    """Check the text quickly. Log its worst faults, as at most five warnings.
 
     Raises:
-        DataError: A corpus cannot be read.
-        MachineError: A file needs a package that is not installed.
+        DataError: a corpus cannot be read.
+        MachineError: a file needs a package that is not installed.
     """
     found = [finding for finding in check_corpora(data, quick=True).findings if finding.severity >= Severity.WARNING]
     for finding in found[:_WARNINGS]:
@@ -70,7 +70,7 @@ def warn_about_text(data: DataConfig) -> None:
 
 
 def _check_corpora(config: Config) -> None:
-    """Report all missing and empty corpora in one error. Datasets are not opened, because they may be downloaded."""
+    """Report all missing and empty corpora in one error. Datasets are not opened, because this might download them."""
     data, faults = config.data, []
     used = {"train": data.train, "valid": data.valid, "held_out": data.held_out if data.drop_overlap else ()}
     for name, corpus in ((name, corpus) for name, corpora in used.items() for corpus in corpora):
@@ -85,10 +85,12 @@ def _check_corpora(config: Config) -> None:
 
 
 def measure_several_sentences(data: DataConfig, lines: int = 10_000) -> float:
-    """Return the share of source lines with several sentences among the first `lines` lines of the training corpora.
+    """Return the share of source lines that contain several sentences.
+
+    The share is measured on the first `lines` lines. Each training corpus contributes the same number of lines.
 
     Raises:
-        DataError: A corpus cannot be read.
+        DataError: a corpus cannot be read.
     """
     counts = []
     for corpus in data.train:

@@ -1,4 +1,4 @@
-"""Resuming a training run: its position, the checkpoint to continue from, and the settings that must not change."""
+"""Functions that resume a training run: they find the checkpoint and check that the settings have not changed."""
 
 import dataclasses
 import json
@@ -18,31 +18,31 @@ from nmt.errors import ConfigError, ModelError
 
 logger = logging.getLogger(__name__)
 
-_MOST = 2**53  # what JSON represents exactly
+_MOST = 2**53  # JSON represents smaller whole numbers exactly
 _MOST_PROCESSES = 100_000
 
 
 @dataclass
 class Position:
-    """The progress of a training run, saved as JSON in checkpoints."""
+    """The progress of a training run. Checkpoints contain it as JSON."""
 
-    update: int = 0  # number of updates of the weights so far
-    size: UpdateSize = field(default_factory=UpdateSize)  # intended size of each update
-    cursor: Cursor = field(default_factory=Cursor)  # where the next update begins in the training data
-    epochs_done: float | None = 0.0  # including the fraction of the current epoch; None if unknown, as for streams
-    best: float | None = None  # best value of `validation.metric` so far
-    best_update: int = 0  # update after which `best` was measured
-    stale: int = 0  # number of validations since the last improvement
-    plateau: int = 0  # like `stale`, but also reset when the plateau schedule cuts the learning rate
-    cuts: int = 0  # how often the plateau schedule has cut the learning rate
+    update: int = 0  # the number of updates of the weights so far
+    size: UpdateSize = field(default_factory=UpdateSize)  # the limits of the size of each update
+    cursor: Cursor = field(default_factory=Cursor)  # the position in the training data at which the next update begins
+    epochs_done: float | None = 0.0  # including the fraction of the current epoch; None for streams
+    best: float | None = None  # the best value of `validation.metric` so far
+    best_update: int = 0  # the update after which `best` was measured
+    stale: int = 0  # the number of validations since the last improvement
+    plateau: int = 0  # like `stale`, but also set to 0 when the plateau schedule cuts the learning rate
+    cuts: int = 0  # the number of times that the plateau schedule has cut the learning rate
 
     @property
     def epoch(self) -> int:
-        """The epoch of the latest update, from 1, or 0 before the first update."""
+        """The number of the epoch of the latest update, counted from 1. It is 0 before the first update."""
         return self.cursor.epoch if self.cursor.starts_epoch else self.cursor.epoch + 1
 
     def has_ended(self, config: Config) -> bool:
-        """Return whether a limit in the configuration is reached: epochs, updates or patience."""
+        """Return whether training has reached a limit of the configuration: epochs, updates or patience."""
         settings, patience = config.training, config.validation.patience
         return (
             self.cursor.epoch >= settings.epochs
@@ -55,7 +55,7 @@ class Position:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Parse the result of `to_json`. Raises ModelError if the text is damaged or written by another version."""
+        """Parse the result of `to_json`. Raises ModelError: the text is damaged or was written by another version."""
         try:
             content = json.loads(text)
             position = cls(**{**content, "cursor": Cursor(**content["cursor"]), "size": UpdateSize(**content["size"])})
@@ -69,7 +69,7 @@ class Position:
         return position
 
     def find_faults(self) -> Iterator[str]:
-        """Yield the names of values that no training run saves. JSON has no types, so any value may be in the file."""
+        """Yield the names of values that a training run cannot have saved. A damaged file may contain any value."""
         cursor, size = self.cursor, self.size
         counts = {"update": self.update, "best_update": self.best_update, "stale": self.stale, "plateau": self.plateau}
         counts |= {"cuts": self.cuts, "epoch": cursor.epoch, "window": cursor.window, "size": size.tokens}
@@ -97,7 +97,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Load a checkpoint. Raises ModelError if the folder is damaged or was saved by another version of nmt."""
+        """Load a checkpoint. Raises ModelError: the folder is damaged or was saved by another version of nmt."""
         state, config = load_training_state(folder), load_folder_config(folder)
         position = Position.from_json(state.progress)
         share = config.training.batch_tokens * config.training.accumulate
@@ -115,10 +115,10 @@ class Checkpoint:
         return cls(folder=folder, config=config, state=state, position=position)
 
     def position_under(self, config: Config) -> Position:
-        """Return the position from which training continues with a configuration.
+        """Return the position from which training continues if it now has this configuration.
 
-        If the configuration changes how validation scores are computed, new scores cannot be compared with the best
-        score so far. Then the best score and the counts of validations without improvement are reset.
+        If validation scores are now computed in another way, new scores cannot be compared with the best score so far.
+        The best score and the counts of validations without improvement are then reset.
         """
         before, now = self.config.validation, config.validation
         if (before.metric, before.beam, before.sentences) == (now.metric, now.beam, now.sentences):
@@ -148,7 +148,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
     """Return the folder of the newest undamaged checkpoint, or None if none exists.
 
     Raises:
-        ConfigError: The data, tokenizer, model or seed of the configuration differ from the checkpoint.
+        ConfigError: the data, tokenizer, model or seed of the configuration differ from the checkpoint.
     """
     folder, complaints = checkpoints.newest()
     for complaint in complaints:
@@ -172,7 +172,7 @@ def find_checkpoint(config: Config, checkpoints: CheckpointFolder) -> Path | Non
 
 
 def _format(value: object) -> str:
-    """Format a configuration value like YAML. Of a corpus, show only the keys that differ from their defaults."""
+    """Format a configuration value in the style of YAML. A corpus is shown without keys that have their default."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_format, value))}]"
     if not isinstance(value, CorpusConfig):

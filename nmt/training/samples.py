@@ -1,4 +1,4 @@
-"""Sampling translations in training.
+"""The sampling of translations in training.
 
 A sample depends only on the weights, the source sentence and the random numbers of this sentence.
 """
@@ -16,10 +16,10 @@ from nmt.types import BOS, EOS, Batch
 
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
-    """Disable gradients like torch.no_grad, and clear the cache of autocast at the end of the block.
+    """Disable gradients as torch.no_grad does. At the end of the block, clear the cache of autocast.
 
-    The cache contains weights that were cast without a gradient. If they were used later, the weights would receive no
-    gradient.
+    The cache contains weights that the block cast without a gradient. If training used these weights later, they would
+    receive no gradient.
     """
     with torch.no_grad():
         try:
@@ -31,23 +31,23 @@ def without_gradients() -> Iterator[None]:
 def sample_translations(
     network: Seq2Seq, batch: Batch, randomness: Randomness, count: int, producible: Tensor
 ) -> list[list[list[int]]]:
-    """Sample translations of each sentence, token by token, from the probabilities of the network without dropout.
+    """Sample translations of each sentence from the network, token by token and without dropout.
 
-    A sample has at most ten tokens more than twice the length of the reference.
+    The length limit of a sample is twice the length of the reference plus ten tokens.
 
     Args:
         network: the network.
         batch: the source sentences and references.
         randomness: the source of random numbers.
         count: the number of samples per sentence.
-        producible: mask (V,), True at the tokens that a translation may contain.
+        producible: the mask (V,) of the tokens that a translation can contain.
 
     Returns:
-        `count` samples for each sentence, as ids without EOS.
+        A list of `count` samples for each sentence, as ids without EOS.
     """
     limits = 2 * batch.target_lengths + 10
     with without_gradients():
-        # A uniform number for each step and row, (steps, N).
+        # Draw a uniform random number for each step and row, (steps, N).
         steps = int(limits.max())
         numbers = randomness.per_token(torch.empty(batch.sentences, steps * count, 1, device=batch.source.device))
         numbers = numbers.view(batch.sentences, steps, count).transpose(0, 1).flatten(1)
@@ -60,7 +60,7 @@ def sample_translations(
 
 
 def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Tensor) -> Tensor:
-    """Sample tokens (N, T) with the uniform numbers (steps, N), until all rows have ended or for all steps.
+    """Sample tokens (N, T) with uniform random numbers (steps, N). Sampling stops early if all rows have ended.
 
     The tokens after the first EOS of a row are undefined.
     """
@@ -81,9 +81,9 @@ def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Te
 
 
 def _draw_tokens(scores: Tensor, numbers: Tensor, producible: Tensor) -> Tensor:
-    """Draw one token per row: the first token whose cumulative probability exceeds the random number in `numbers` (N,).
+    """Draw one token per row: the first token whose cumulative probability exceeds the random number of the row.
 
-    The probabilities are the softmax of scores (N, V) over producible tokens.
+    `numbers` (N,) are the random numbers. The probabilities are the softmax of `scores` (N, V) over producible tokens.
     """
     scores = scores.masked_fill(~producible, -torch.inf)
     cumulative = scores.softmax(dim=-1).cumsum(dim=-1)

@@ -1,4 +1,4 @@
-"""Learning rates: a linear warm-up and one of four schedules. They depend only on the progress of training."""
+"""Learning rates: a linear warm-up, followed by one of four schedules. They depend only on the progress of training."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from nmt.config.schema import TrainingConfig
 class Progress:
     """The progress of training before an update."""
 
-    update: int  # number of the update, from 1
-    share: float  # fraction of training that is done, 0 to 1
-    cuts: int  # how often the plateau schedule has cut the learning rate
+    update: int  # the number of the update, counted from 1
+    share: float  # the fraction of training that is done, from 0 to 1
+    cuts: int  # the number of times that the plateau schedule has cut the learning rate
 
 
 def learning_rate(config: TrainingConfig, progress: Progress) -> float:
@@ -23,7 +23,7 @@ def learning_rate(config: TrainingConfig, progress: Progress) -> float:
             factor = math.sqrt(max(config.warmup, 1) / max(progress.update, config.warmup, 1))
         case "cosine":  # half a cosine from 1 to 0 (Loshchilov & Hutter 2017, without restarts)
             factor = 0.5 * (1 + math.cos(math.pi * min(progress.share, 1.0)))
-        case "plateau":  # one cut whenever validation has stopped improving
+        case "plateau":  # one cut each time that validation has stopped improving
             factor = config.plateau_factor**progress.cuts
         case "constant":
             factor = 1.0

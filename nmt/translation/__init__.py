@@ -1,1 +1,1 @@
-"""Translation of text to text: the translator, its requests and batches, and its worker processes."""
+"""Translation of text: the translator, its requests and batches, and its worker processes."""

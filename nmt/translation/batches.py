@@ -1,4 +1,4 @@
-"""The grouping of segments into batches, and the translation of one batch."""
+"""Functions that group segments into batches, and the search of one batch."""
 
 import contextlib
 import itertools
@@ -19,28 +19,29 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.case import write_capitals
 from nmt.translation.request import Segment, Translation
 
-# The maximum number of segments and hypotheses in a batch. The data of larger batches does not fit the CPU's caches.
+# The maximum numbers of segments and of hypotheses in a batch. The data of larger batches would not fit into the caches
+# of a CPU.
 MAX_SEGMENTS, MAX_ROWS = 96, 640
-MOST_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, whatever batch size the user asks for
+MOST_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, even if the user asks for larger batches
 MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
-# Processes share the segments if each gets at least this many. Smaller batches take about as long as larger ones.
+# Processes share the segments of a call if each process gets at least this many. Smaller batches take about as long.
 MIN_SHARE = 4
-# Unused memory is returned to the system after this number of hypotheses, which halves the memory use.
+# Unused memory is returned to the system after this number of hypotheses. This halves the memory use.
 TRIM_ROWS = 1280
 
 
 def max_segments(options: Options, batch_size: int | None) -> int:
-    """Return the maximum number of segments in a batch, `batch_size`. By default the number depends on the options."""
+    """Return the maximum number of segments in a batch. It is `batch_size`, or by default depends on the options."""
     if batch_size:
         return max(1, min(batch_size, MOST_ROWS // options.rows))
     return max(1, min(MAX_SEGMENTS, MAX_ROWS // options.rows))
 
 
 def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes: int) -> list[list[int]]:
-    """Divide segments into batches of similar length, longest first. Return the indices of the segments in each batch.
+    """Divide segments into batches of similar length, the longest first. Return the indices of the segments by batch.
 
-    All segments of a batch have the same options. If there are few segments, they are divided into a batch for each
-    process, as long as every batch has about MIN_SHARE segments.
+    All segments of a batch have the same options. If there are few segments, each process gets one batch. But a batch
+    has at least about MIN_SHARE segments, so some processes may get no batch.
     """
     by_options: dict[Options, list[int]] = {}
     for index in sorted(range(len(segments)), key=lambda index: len(segments[index].source), reverse=True):
@@ -56,16 +57,16 @@ def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes:
 
 
 def divide(lengths: Sequence[int], count: int) -> list[range]:
-    """Divide the positions in `lengths` into at most `count` consecutive ranges with similar sums of lengths."""
+    """Divide the indices of `lengths` into at most `count` consecutive ranges. Their sums of lengths are similar."""
     ends = list(itertools.accumulate(lengths))
     shares = [int((end - length / 2) * max(count, 1) / ends[-1]) for end, length in zip(ends, lengths, strict=True)]
     return [range(bisect_left(shares, share), bisect_right(shares, share)) for share in sorted(set(shares))]
 
 
 def cut(positions: range, lengths: Sequence[int], size: int) -> Iterator[range]:
-    """Cut `positions` into ranges of at most `size` segments and MAX_BATCH_TOKENS tokens.
+    """Cut a range of segments into smaller ranges of at most `size` segments and MAX_BATCH_TOKENS tokens.
 
-    A segment of more than MAX_BATCH_TOKENS tokens has a range to itself.
+    A segment of more than MAX_BATCH_TOKENS tokens gets its own range.
     """
     while positions:
         end = max(1, min(size, MAX_BATCH_TOKENS // lengths[positions[0]]))  # the first segment is the longest
@@ -81,16 +82,16 @@ class BatchSearch:
     shortlist: Shortlist | None
     tokenizers: Tokenizers
     constraints: Sequence[Constraint[Segment]]
-    single_thread: bool  # whether torch must use only one thread, because each core is used by another process
+    single_thread: bool  # whether torch must use only one thread, because other processes use the other cores
     rows: int = 0  # the number of hypotheses since unused memory was last returned
 
     def __call__(self, batch: Sequence[Segment]) -> list[list[Translation]]:
-        """Return the n best translations of each segment, or its samples."""
+        """Return a list of translations for each segment: the n best translations, or the samples."""
         options = batch[0].options
         with one_thread() if self.single_thread else contextlib.nullcontext():
             found = self._search(batch, options)
         self.rows += len(batch) * options.rows
-        if self.rows >= TRIM_ROWS:  # batches of different shapes fragment the memory
+        if self.rows >= TRIM_ROWS:  # memory must be returned because batches of different shapes fragment it
             self.rows = 0
             return_memory()
         return [

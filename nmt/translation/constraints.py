@@ -1,7 +1,8 @@
-"""The constraints on the translations of a translator.
+"""The constraints that a translator applies to its translations.
 
-To add a constraint that a request can ask for, add its field to `Request` and to `Segment` (nmt/translation/request.py)
-and write the constraint in this module. Then add the function that builds it to CONSTRAINTS.
+To add a constraint that a request can ask for, first add a field to `Request` and to `Segment`
+(nmt/translation/request.py). Then write the constraint in this module, and add the function that builds it to
+CONSTRAINTS.
 """
 
 from collections.abc import Callable
@@ -15,14 +16,14 @@ from nmt.types import EOS
 
 
 def forbid_tags(target: Tokenizer) -> ForbiddenTokens:
-    """Build the constraint against tags and all other tokens that the tokenizer cannot produce from text."""
+    """Build the constraint that forbids tags and all other tokens that the tokenizer never produces from text."""
     special = np.arange(target.size) < EOS  # these tokens are never candidates
     return ForbiddenTokens(np.flatnonzero(~target.producible & ~special).tolist())
 
 
 CONSTRAINTS: tuple[Callable[[Tokenizer], Constraint[Segment]], ...] = (forbid_tags,)
-"""The functions that build the constraints on every translation, from the tokenizer of the target side. The bounds of
-the length are not among them. They are part of every search."""
+"""The functions that build the constraints of a translator from the tokenizer of the target side. The limits of the
+length of a translation are not included, because every search applies them."""
 
 
 def build_constraints(target: Tokenizer) -> list[Constraint[Segment]]:

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
-    """Build a scorer for each model, for a CPU and in this precision. See `build_scorer` for the errors."""
+    """Build a scorer for each model, with a precision for CPUs. See `build_scorer` for the errors."""
     with one_thread():  # precomputed tables must not depend on the number of threads
         scorers = [build_scorer(model.network, precision) for model in models]
     if unknown := dict.fromkeys(part for model in models if (part := find_unpackable_part(model.config.model))):
@@ -24,7 +24,7 @@ def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
 
 
 def combine_scorers(models: Sequence[Model], scorers: Sequence[Scorer[Any]] | None) -> Scorer[Any]:
-    """Combine the scorers of all models into one. If `scorers` is None, the models themselves score, in PyTorch."""
+    """Combine the scorers of all models into one scorer. If `scorers` is None, PyTorch computes the scores."""
     members = scorers or [ModelScorer(model.network) for model in models]
     return members[0] if len(members) == 1 else EnsembleScorer(members)
 
@@ -34,7 +34,7 @@ def check_ensemble(models: Sequence[Model]) -> None:
 
     Raises:
         ConfigError: `models` is empty.
-        ModelError: their languages or their vocabularies differ.
+        ModelError: the languages, the vocabularies or the rules of normalization of the models differ.
     """
     if not models:
         raise ConfigError("no model given; name at least one model folder")
@@ -54,9 +54,9 @@ def check_ensemble(models: Sequence[Model]) -> None:
 
 
 def choose_shortlist(models: Sequence[Model]) -> Shortlist | None:
-    """Return the shortlist of the first model that has one, or None.
+    """Return the first shortlist that one of the models has. Return None if no model has a shortlist.
 
-    If any of the models copies source tokens, the source tokens of each sentence are added to its shortlist.
+    If one of the models copies source tokens, the shortlist of a sentence also contains its source tokens.
     """
     shortlist = next((model.shortlist for model in models if model.shortlist), None)
     copies = any(model.network.output.copies for model in models)

@@ -1,7 +1,7 @@
 """Translation of a stream of lines. The output has one line for each input line, in the same order.
 
-While the input is faster than translation, lines are translated in batches. When the input pauses, the lines that have
-been read are translated at once.
+If lines arrive faster than they can be translated, they are translated in batches. When the input pauses, all lines
+that have been read are translated immediately.
 
 bytes -> thread that splits lines -> bounded queue -> windows of lines -> requests -> translations -> bytes
 """
@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHUNK = 1 << 16  # the number of bytes read at once
-MAX_LINE_BYTES = 1 << 20  # the rest of a longer line is dropped
-MAX_AHEAD_BYTES = 1 << 23  # the reader waits while the queue holds this many bytes
-PAUSE = 0.01  # the number of seconds without a new line that counts as a pause of the input
-PATIENCE = 0.2  # the maximum number of seconds that a line waits for more lines, if the input does not pause
+CHUNK = 1 << 16  # the number of bytes that are read at once
+MAX_LINE_BYTES = 1 << 20  # the limit of a line; the rest of a longer line is dropped
+MAX_AHEAD_BYTES = 1 << 23  # the reader waits while the queue contains this many bytes
+PAUSE = 0.01  # the input pauses if no line arrives for this many seconds
+PATIENCE = 0.2  # the maximum number of seconds that a line waits for more lines while the input does not pause
 
 
 class Source(Protocol):
     """An unbuffered source of bytes.
 
-    `read` returns the bytes that are available, at least one, or no bytes at the end. The source must not be buffered,
-    because a buffered reader waits until its buffer is full, and holds a lock while it waits.
+    `read` waits for at least one byte and returns all bytes that are available. At the end of the input, it returns
+    b"". The source must not be buffered. A buffered reader waits until its buffer is full, and holds a lock meanwhile.
     """
 
     def read(self, size: int, /) -> bytes | None: ...
@@ -54,20 +54,21 @@ def run_pipe(
     show: Callable[[T, int], str],
     max_lines: int = 1024,
 ) -> None:
-    """Translate every line of `source` into `sink`.
+    """Translate every line of a source, and write the translations to a sink.
 
     Args:
         source: the lines to translate.
         sink: the destination for the translations.
-        translate: returns a translation for each request. A request has the text of a line, and the name "line N".
-        show: returns the text to write, from a translation and the number of its line, counted from 1. A line feed is
-            added to this text.
+        translate: a function that returns a translation for each request. Each request has the text of a line and the
+            name "line N".
+        show: a function that returns the text to write. It receives a translation and the number of its line, counted
+            from 1. A line feed is added to the text.
         max_lines: the maximum number of lines that are translated together.
 
     Raises:
-        DataError: the source cannot be read, or is not UTF-8 text.
+        DataError: the source cannot be read, or is not text in UTF-8 or an 8-bit encoding.
         MachineError: the sink cannot be written, for example because a disk is full.
-        BrokenPipeError: the reader of the sink has closed it.
+        BrokenPipeError: the program that reads the sink has closed it.
     """
     done = 0
     for window in ReadAhead(source, max_lines).windows():
@@ -85,7 +86,7 @@ def run_pipe(
 
 
 class ReadAhead:
-    """A reader of lines. A thread reads them into a queue with a maximum number of lines and bytes."""
+    """A reader of lines. A thread reads the lines into a queue, whose lines and bytes are limited."""
 
     def __init__(self, source: Source, max_lines: int) -> None:
         self.max_lines = max_lines
@@ -98,9 +99,9 @@ class ReadAhead:
         threading.Thread(target=self._read, args=(source,), daemon=True).start()
 
     def windows(self) -> Iterator[list[str]]:
-        """Yield the lines in windows of at most `max_lines`.
+        """Yield windows of at most `max_lines` lines.
 
-        A window ends when the input pauses for PAUSE seconds, or PATIENCE seconds after its first line.
+        A window ends if no line arrives for PAUSE seconds, or PATIENCE seconds after its first line.
         """
         decoder = LineDecoder(name="the input")
         while window := self._take():
@@ -119,7 +120,7 @@ class ReadAhead:
                     self.queue.append(line)
                     self.bytes += len(line)
                     self.changed.notify_all()
-        except BaseException as error:  # raised again by `windows`, in the main thread
+        except BaseException as error:  # `windows` raises this error again in the main thread
             self.failure = error
         finally:
             with self.changed:
@@ -127,7 +128,7 @@ class ReadAhead:
                 self.changed.notify_all()
 
     def _take(self) -> list[bytes]:
-        """Wait for the next window and return its lines. The window is empty at the end of the source."""
+        """Wait for the next window and return its lines. At the end of the source, the window is empty."""
         with self.changed:
             self.changed.wait_for(lambda: self.queue or self.ended)
             latest = time.monotonic() + PATIENCE
@@ -142,12 +143,12 @@ class ReadAhead:
 
 
 def split_lines(source: Source) -> Iterator[bytes]:
-    """Yield each line of a source as soon as it is complete, without its line feed. The last line needs no line feed.
+    """Yield each line of a source, without its line feed, as soon as it is complete. The last line needs no line feed.
 
-    A byte order mark before the first line is dropped. A longer line than MAX_LINE_BYTES is cut with a warning.
+    A byte order mark before the first line is dropped. A line of more than MAX_LINE_BYTES is cut, with a warning.
 
     Raises:
-        DataError: the source is not UTF-8 text, but UTF-16 or compressed data, for example.
+        DataError: the source is not text in UTF-8 or an 8-bit encoding. It may be compressed data, for example.
     """
     number, rest, cutting = 1, b"", False
     while chunk := source.read(CHUNK):

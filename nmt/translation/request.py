@@ -1,4 +1,4 @@
-"""The records of a text on its way through the translator: `Request`, `Segment`, `Translation`."""
+"""The records that pass through the translator: `Request`, `Segment` and `Translation`."""
 
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -8,72 +8,71 @@ from nmt.search.sentence import Sentence
 
 @dataclass(frozen=True)
 class Request:
-    """One text to translate, with the settings for this text.
+    """A text to translate, with the settings for this text.
 
     >>> Request("A man rides a horse.", to="de")
     Request(text='A man rides a horse.', to='de', tag=None, split=None, options=None, name=None)
     """
 
     text: str
-    """Plain text of any length, read as one line."""
+    """Plain text of any length. It is treated as one line."""
     _: KW_ONLY
     to: str | None = None
-    """The target language. It is required if the model has several."""
+    """The target language. It is required if the model has several target languages."""
     tag: str | None = None
-    """A tag of training corpora, in whose style the text is translated. The default is the style of the corpora without
-    a tag."""
+    """A tag of training corpora. The text is translated in the style of these corpora. By default, it is translated in
+    the style of the corpora without a tag."""
     split: bool | None = None
-    """Whether to translate each sentence separately. A model trained on sentences omits most of a longer paragraph. By
-    default, sentences are separated if the model was trained on lines of single sentences
-    (`data.several_sentences`)."""
+    """Whether to translate each sentence separately. By default, sentences are translated separately if the model was
+    trained on lines of single sentences (`data.several_sentences`). Such a model omits most of a longer paragraph."""
     options: Options | None = None
     """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
     name: str | None = None
-    """The name of this text in warnings. The default is "line N", where N is its position in the call, from 1."""
+    """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise TypeError(f"the text of a Request is {type(self.text).__name__}, not a str")
 
     def segment(self, source: tuple[int, ...], *, capitals: str | None = None) -> "Segment":
-        """Return the segment for a part of the text, given as source ids, with tags first and EOS last."""
+        """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
         return Segment(source=source, options=self.options or SearchOptions(), capitals=capitals)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment(Sentence):
-    """The unit that a search translates, which is a whole text, a sentence, or a part of a long sentence.
+    """The unit that a search translates: a whole text, a sentence, or a part of a long sentence.
 
-    It carries everything that its request asks of search. Equal segments of a call are searched once.
+    A segment contains all settings of its request that matter to search. Equal segments of a call are searched once.
     """
 
     options: Options
     """The options of search or sampling."""
     capitals: str | None = None
-    """The target language if the translation is to be written in capitals, and otherwise None."""
+    """The target language if the translation must be written in capitals. Otherwise, None."""
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """The source ids, with tags first and without EOS."""
+        """The source ids without EOS. Tags come first."""
         return self.source[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
-    """One translation of one text. If the text was translated in parts, their translations are concatenated."""
+    """One translation of a text. If a text is translated in parts, the translations of its parts are concatenated."""
 
     text: str
-    """Plain text, always a single line."""
+    """Plain text on a single line."""
     score: float
-    """The score by which n-best lists are ordered. With a length penalty of 1, the score is the mean log-probability of
-    a token. Samples are not ordered by score."""
+    """The score of the translation. N-best lists are ordered by score, but samples are not. With a length penalty of 1,
+    the score is the mean log-probability of a token."""
     source_tokens: list[str]
-    """The tokens of the source, with its tags first."""
+    """The tokens of the source. Tags come first."""
     tokens: list[str]
     """The tokens of the translation."""
     alignment: list[int]
     """For each token of the translation, the index of the source token with the largest attention weight. The list is
     empty unless the options ask for attention."""
     attention: list[list[float]] = field(default_factory=list)
-    """For each token of the translation, its attention weights over `source_tokens`. They sum to less than 1, because
+    """For each token of the translation, the attention weights of `source_tokens`. Their sum is less than 1, because
     EOS of the source has the remaining weight. The list is empty unless the options ask for attention."""

@@ -1,4 +1,4 @@
-"""The division of texts into segments, which are translated separately, and the union of their translations."""
+"""The division of texts into segments that are translated separately, and the joining of their translations."""
 
 import heapq
 import itertools
@@ -27,23 +27,23 @@ class Segmenter:
     Args:
         tokenizers: the tokenizers of the model.
         data: the data configuration of the model, which contains its languages and tags.
-        max_tokens: the maximum number of tokens in a segment, tags not counted.
-        split: whether the sentences of a line are segments if the request does not say so.
+        max_tokens: the maximum number of tokens in a segment, without tags.
+        split: the default of `Request.split`: whether each sentence of a text is a segment.
     """
 
     def __init__(self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int, *, split: bool = False) -> None:
         self.tokenizer, self.normalizer = tokenizers.source, tokenizers.normalizers.source
         self.data, self.max_tokens, self.split_default = data, max_tokens, split
         self.language = data.source_languages[0]
-        self._reported = False  # whether a message has said that a line was split without being asked
+        self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
-        """Split the text of a request into segments, in order. The list is empty if the text is blank.
+        """Split the text of a request into segments. If the text is blank, there are none.
 
         Args:
-            request: the text to translate and its settings.
+            request: the text to translate, and its settings.
             name: the name of the text in warnings, if the request has no name.
 
         Raises:
@@ -64,7 +64,7 @@ class Segmenter:
         return segments
 
     def separator(self, request: Request) -> str:
-        """Return the text between the translations of the segments of a request."""
+        """Return the text that separates the translations of two segments: a space, or nothing in some languages."""
         language = choose_language(self.data, request.to)
         return "" if language_code(language) in WITHOUT_SPACES else " "
 
@@ -84,7 +84,7 @@ class Segmenter:
         return sentences
 
     def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
-        """Return the ids of the tags that precede each segment."""
+        """Return the ids of the tags for a target language and a tag. They precede the ids of each segment."""
         if (to, tag) not in self._tags:
             if tag is not None and tag not in self.data.corpus_tags:
                 choice = "leave it out, the model has no tags"
@@ -96,7 +96,7 @@ class Segmenter:
         return self._tags[to, tag]
 
     def _cut(self, text: str) -> list[list[int]]:
-        """Tokenize a text. Cut it in half until no part has more than `max_tokens`, and return the ids of each part."""
+        """Tokenize a text and return the ids of its parts. A part with more than `max_tokens` tokens is halved."""
         ids = self.tokenizer.encode(text)
         if len(ids) <= self.max_tokens or len(text) == 1:
             return [ids]
@@ -119,10 +119,10 @@ def choose_language(data: DataConfig, to: str | None) -> str:
 
 
 def find_middle(text: str, language: str) -> int:
-    """Return the position at which to cut a text of a language in two.
+    """Return the position at which to cut a text into two halves.
 
-    This is the end of a sentence nearest to the middle of the text. In a single sentence it is the space nearest to the
-    middle, and in a single word it is the middle itself.
+    The position is the end of a sentence that is nearest to the middle of the text. In a single sentence, it is the
+    space nearest to the middle. In a single word, it is the middle itself.
     """
     half = len(text) // 2
     sentence_ends = list(itertools.accumulate(map(len, split_sentences(text, language))))[:-1]
@@ -132,16 +132,15 @@ def find_middle(text: str, language: str) -> int:
 
 
 def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]], separator: str) -> list[Translation]:
-    """Join the translations of the segments of a text to translations of the text.
+    """Join the translations of the segments of a text into translations of the whole text.
 
-    After a search, the best translation of the text joins the best translation of each segment, and an n-best list
-    holds the n best combinations of the lists of the segments. With sampling, sample k of the text joins sample k of
-    each segment.
+    After a search, the translations of the text are the n best combinations of translations of its segments. With
+    sampling, sample k of the text consists of sample k of each segment.
 
     Args:
         segments: the segments of the text.
-        found: the translations of each segment, best first.
-        separator: the text between the translations of two segments.
+        found: the translations of each segment, the best first.
+        separator: the text to put between the translations of two segments.
     """
     if not segments:
         return [Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])]
@@ -155,10 +154,11 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
 
 
 def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Translation, ...]]:
-    """Return the `count` best combinations of a translation of each segment, best first.
+    """Return the `count` best combinations, the best first. A combination has one translation of each segment.
 
-    The score of a combination is the mean of the scores of its parts, weighted by the lengths of the best translation
-    of each segment. So it falls whenever a part is replaced by a worse one.
+    The score of a combination is the weighted mean of the scores of its parts. The weight of a part is the length of
+    the best translation of its segment. The weights are the same for all combinations, so a combination with a worse
+    part has a lower score.
     """
     combined: list[tuple[float, tuple[Translation, ...]]] = [(0.0, ())]
     for translations in found:
@@ -173,7 +173,8 @@ def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Transl
 def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: str) -> Translation:
     """Concatenate translations.
 
-    The score is the mean of their scores, weighted by the number of tokens, EOS included, of the translations `best`.
+    The score is the weighted mean of the scores of the parts. The weight of a part is the number of tokens, EOS
+    included, of the translation in `best` for the same segment.
     """
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []

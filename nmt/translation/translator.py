@@ -1,8 +1,8 @@
-"""The translator, which translates a list of texts and returns the translations in the same order.
+"""The translator. It translates a list of texts and returns the translations in the same order.
 
 texts -> requests -> segments -> batches -> search -> translations of segments -> translations of texts
 
-Batches are searched in this process, or by worker processes on several cores.
+Batches are searched in this process, or in worker processes on several cores.
 """
 
 import logging
@@ -31,7 +31,7 @@ from nmt.translation.workers import Workers, can_fork
 
 logger = logging.getLogger(__name__)
 
-MAX_SEGMENT_TOKENS = 200  # the maximum for a segment; an LSTM trained on sentences translates longer segments badly
+MAX_SEGMENT_TOKENS = 200  # the limit of a segment; an LSTM trained on sentences translates longer segments badly
 
 
 class Translator:
@@ -46,14 +46,14 @@ class Translator:
     >>> translator.translate([Request("A man.", to="de"), Request("A man.", to="fr")])  # doctest: +SKIP
     ['Ein Mann.', 'Un homme.']
 
-    Threads may share a translator. A process that is forked from this one may use the translator too. It searches by
-    itself, because the worker processes belong to the process that started them.
+    Several threads can share a translator. A forked process can use the translator of its parent too. It then searches
+    without the worker processes, which belong to the parent.
 
-    A translator that `load` created can be pickled. The copy is loaded from the same folders with the same arguments,
-    by the process that unpickles it.
+    A translator that `load` created can be pickled. The process that unpickles it loads the models again, from the same
+    folders and with the same arguments.
     """
 
-    _loader: Callable[[], Self] | None = None  # creates an equal translator; None: the models were given in memory
+    _loader: Callable[[], Self] | None = None  # creates an equal translator; None if the models were not loaded here
 
     def __init__(
         self,
@@ -64,26 +64,26 @@ class Translator:
         shortlist: bool = True,
         workers: int = 0,
     ) -> None:
-        """Create a translator from models that are already in memory. `load` reads them from folders.
+        """Create a translator from models that are already in memory. `load` reads models from folders.
 
         Args:
             models: one model, or the members of an ensemble.
-            scorers: the scorer of each model. By default PyTorch computes in the precision of the weights.
+            scorers: the scorer of each model. By default, PyTorch computes the scores in the precision of the weights.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
             shortlist: whether to use the shortlist of the first model that has one.
-            workers: the number of worker processes that search batches, which are forked immediately. With 0, batches
+            workers: the number of worker processes that search batches. They are forked immediately. With 0, batches
                 are searched in this process.
 
         Raises:
             ConfigError: `models` is empty.
-            ModelError: the languages or the vocabularies of the models differ.
+            ModelError: the languages, the vocabularies or the rules of normalization of the models differ.
             MachineError: the system cannot start the workers.
         """
         check_ensemble(models)
         self.tokenizers = models[0].tokenizers
         self.data = models[0].config.data
         self.batch_size = batch_size
-        trained = min(model.config.data.max_length for model in models)  # all were trained on sentences this long
+        trained = min(model.config.data.max_length for model in models)  # all models have learned sentences this long
         single = all(model.config.data.single_sentences for model in models)
         self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained), split=single)
         self._search = BatchSearch(
@@ -110,21 +110,22 @@ class Translator:
         """Create a translator from the models in folders.
 
         Args:
-            folders: one model folder or output folder of nmt-train, or one for each member of an ensemble.
-            device: auto, cpu or cuda. auto selects a GPU if the machine has one.
-            precision: the precision of matrix products, which is fp32, bf16, int8 or auto. auto selects the fastest
+            folders: a model folder or the output folder of nmt-train. For an ensemble, one folder for each model.
+            device: `auto`, `cpu` or `cuda`. `auto` selects a GPU if the machine has one.
+            precision: the precision of matrix products: `auto`, `fp32`, `bf16` or `int8`. `auto` selects the fastest
                 precision that does not reduce the quality.
             shortlist: whether to use the shortlist of the first model that has one.
-            threads: the number of CPU cores to use; by default one. If the device is a CPU on Linux, several cores are
-                used by worker processes, and torch is set to one thread. The workers are forked immediately, and ended
-                by `close`. On other systems torch is set to this number of threads. A worker of a multiprocessing pool
-                may not start processes, so it uses one core.
+            threads: the number of CPU cores to use, by default one. On Linux with the device `cpu`, each of several
+                cores gets a worker process with one torch thread. The workers are forked immediately, and `close` ends
+                them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool cannot start
+                processes, so it uses one core.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
-            ModelError: a folder is missing or damaged, or the languages or the vocabularies of the models differ.
-            MachineError: the device is cuda and the machine has no GPU, or it does not compute int8 exactly.
-            ConfigError: the device does not support the precision, or a model does not.
+            ModelError: a folder is missing or damaged, or the languages, the vocabularies or the rules of normalization
+                of the models differ.
+            MachineError: the device is `cuda` but the machine has no GPU, or the machine does not compute int8 exactly.
+            ConfigError: the device or a model does not support the precision.
         """
         place = choose_device(device)
         if place.type == "cuda" and precision not in ("auto", "fp32"):
@@ -136,7 +137,7 @@ class Translator:
         scorers = build_scorers(models, precision) if place.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking and may_start_children() else 0
         translator = cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
-        # The process that unpickles a copy may have another working directory.
+        # Paths are made absolute, because the process that unpickles a copy may have another working directory.
         places = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
         translator._loader = partial(
             cls.load,
@@ -163,7 +164,7 @@ class Translator:
         tag: str | None = None,
         split: bool | None = None,
     ) -> list[str]:
-        """Return the best translation of each text, or its first sample. A blank text has an empty translation.
+        """Return the best translation of each text, or the first sample. The translation of a blank text is empty.
 
         See `nbest` for the arguments and errors.
         """
@@ -178,22 +179,23 @@ class Translator:
         tag: str | None = None,
         split: bool | None = None,
     ) -> list[list[Translation]]:
-        """Return the n best translations of each text, best first, or its samples.
+        """Return the n best translations of each text, the best first. With sampling, return the samples of each text.
 
-        A text that is too long is translated in parts, and so is a text of several sentences, depending on `split`.
+        A text that is too long is translated in parts. If `split` is true, each sentence is translated separately.
 
         Args:
-            texts: the texts to translate, in any iterable. A single string or `Request` is one text. The settings of a
+            texts: an iterable of the texts to translate. A single string or `Request` is one text. The settings of a
                 `Request` take precedence over the arguments below.
-            options: the options of search or sampling; by default `SearchOptions()`.
-            to: the target language. It is required if the model has several.
-            tag: a tag of training corpora, in whose style the texts are translated.
-            split: whether to translate each sentence separately. The default depends on the training data of the model,
-                see `Request`.
+            options: the options of search or sampling. The default is `SearchOptions()`.
+            to: the target language. It is required if the model has several target languages.
+            tag: a tag of training corpora. The texts are translated in the style of these corpora.
+            split: whether to translate each sentence separately. The default depends on the training data of the model
+                (see `Request.split`).
 
         Raises:
             ConfigError: the target language is missing, or the model does not have a language or a tag.
-            TypeError: an item of `texts` is neither a string nor a `Request`. The message contains its position.
+            TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
+                item.
         """
         lines, separators = [], []
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
@@ -201,7 +203,7 @@ class Translator:
             request = _complete(Request(text) if isinstance(text, str) else text, options, to, tag, split)
             lines.append(self._segmenter.split(request, f"line {number}"))
             separators.append(self._segmenter.separator(request))
-        # The same segment is searched only once.
+        # Equal segments are searched only once.
         segments = list(dict.fromkeys(segment for line in lines for segment in line))
         found = dict(zip(segments, self._search_segments(segments), strict=True))
         return [
@@ -210,7 +212,7 @@ class Translator:
         ]
 
     def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
-        """Search the translations of each segment."""
+        """Search translations of segments. Return a list of translations for each segment."""
         workers = self._workers
         if workers and workers.inherited:
             workers = self._workers = None
@@ -244,7 +246,7 @@ class Translator:
         return choose_language(self.data, to)
 
     def close(self) -> None:
-        """End the worker processes, if there are any. The translator can still be used, and then searches by itself."""
+        """End the worker processes, if there are any. The translator can still be used, and then needs no workers."""
         if self._workers:
             self._workers.close()
             self._workers = None
@@ -253,7 +255,7 @@ class Translator:
 def _complete(
     request: Request, options: Options | None, to: str | None, tag: str | None, split: bool | None
 ) -> Request:
-    """Return a copy of the request in which each missing setting has the value from the call."""
+    """Return a copy of a request. Settings that the request lacks are taken from the arguments of the call."""
     return replace(
         request,
         to=to if request.to is None else request.to,

@@ -1,15 +1,15 @@
-"""Worker processes, which apply a function to many arguments on several cores.
+"""Worker processes. They apply a function to many arguments on several cores.
 
-Workers are forked. So the objects that the function uses, such as a model, are shared copy-on-write and never pickled.
-A fork copies a lock that another thread holds, but not the thread that would release the lock. So workers must be
-started before the caller starts threads.
+Workers are forked, so they share the objects that the function uses, such as a model, copy-on-write. These objects are
+never pickled. Workers must be started before the caller starts threads. Otherwise, a fork could copy a lock that
+another thread holds, but not the thread that would release it.
 
-concurrent.futures is not used, because it cannot end running work, so Ctrl-C would wait for it. Its threads also print
-tracebacks if workers end first. multiprocessing.Pool is not used, because it hangs if a worker is killed. In this
-module the parent has no threads. It sends each worker one argument at a time through a pipe, and notices that a worker
-was killed because the pipe ends.
+The parent needs no threads for the workers. It sends each worker one argument at a time through a pipe. If a worker is
+killed, its pipe ends, and the parent notices this. concurrent.futures is not used, because it cannot end running work:
+Ctrl-C would wait for the work. Its threads also print tracebacks if workers end first. multiprocessing.Pool is not
+used, because it hangs if a worker is killed.
 
-Workers belong to the process that started them. A process that is forked later cannot use them, and does not end them.
+Workers belong to the process that started them. A process that is forked later can neither use them nor end them.
 """
 
 import gc
@@ -31,15 +31,15 @@ Result = TypeVar("Result")
 
 
 def can_fork() -> bool:
-    """Check whether this system supports workers. On macOS a fork is not safe, because of libraries that torch uses."""
+    """Return whether this system supports workers. On macOS, a fork is not safe with the libraries that torch uses."""
     return sys.platform == "linux"
 
 
 class Workers(Generic[Argument, Result]):
-    """Processes that wait for work. Each uses one torch thread.
+    """A number of processes that wait for work. Each process uses one torch thread.
 
     Args:
-        work: the function to apply. Its arguments and results are pickled, but the function itself is not.
+        work: the function to apply. The arguments and the results are pickled, but the function is not.
         count: the number of processes.
 
     Raises:
@@ -51,7 +51,7 @@ class Workers(Generic[Argument, Result]):
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, _end, self._children)
-        """End the workers, even if they are busy, and wait until they have ended. `close.alive` is False afterwards."""
+        """End the workers, even if they are busy, and wait for their end. After that, `close.alive` is False."""
         try:
             for _ in range(count):
                 advice = "use fewer threads or smaller batches"
@@ -68,18 +68,18 @@ class Workers(Generic[Argument, Result]):
 
     @property
     def inherited(self) -> bool:
-        """Whether a fork has copied this object into another process, which cannot use the workers."""
+        """Whether this process is a fork of the process that started the workers. It cannot use them."""
         return os.getpid() != self._owner
 
     def map(self, arguments: Sequence[Argument]) -> list[Result]:
-        """Apply the function to each argument and return the results in order.
+        """Apply the function to each argument. Return the results in the order of the arguments.
 
-        Workers get the arguments in order. If the arguments with the most work come first, all workers finish at about
-        the same time. An error or Ctrl-C closes the workers.
+        Workers receive the arguments in order. If the arguments that take longest come first, all workers finish at
+        about the same time. An error or Ctrl-C closes the workers.
 
         Raises:
             MachineError: a worker was killed.
-            RuntimeError: the workers are closed or inherited, or an error that the function raised cannot be pickled.
+            RuntimeError: the workers are closed or inherited, or the function raised an error that cannot be pickled.
             Exception: the function raised this error.
         """
         if self.inherited:
@@ -96,7 +96,7 @@ class Workers(Generic[Argument, Result]):
     def _map(self, arguments: Sequence[Argument]) -> list[Result]:
         waiting = iter(enumerate(arguments))
         results: dict[int, Result] = {}
-        busy: dict[Child, int] = {}  # the index of the argument on which each worker works
+        busy: dict[Child, int] = {}  # for each busy worker, the index of its current argument
         idle = list(self._children)
         while len(results) < len(arguments):
             for child, (index, argument) in zip(idle, waiting, strict=False):
@@ -114,10 +114,10 @@ def _end(children: list[Child]) -> None:
 
 
 def _serve(parent: Parent, work: Callable[[Any], Any]) -> None:
-    """Run in a worker. Receive arguments and send the results."""
-    # The garbage collector then ignores inherited objects. It would write to their memory, which would end the sharing.
+    """Run in a worker: receive arguments and send the results."""
+    # The garbage collector must ignore inherited objects. If it wrote to their memory, they would no longer be shared.
     gc.freeze()
-    gc.enable()  # the parent may have disabled it, as nmt.commands.process.startup does
-    torch.set_num_threads(1)  # with more, torch would wait for threads that a fork does not copy
+    gc.enable()  # the parent may have disabled the garbage collector, as nmt.commands.process.startup does
+    torch.set_num_threads(1)  # with more threads, torch would wait for threads that a fork does not copy
     while True:
         parent.send(work(parent.receive()))
