@@ -105,7 +105,7 @@ class Truecaser:
     accents: Mapping[str, str] = field(default_factory=dict)
     """For words written without accents, as is common in capitals, the most frequent word with accents."""
     title: bool = False
-    """Whether title case is expected for words that are not listed. It is in German, where most of them are nouns."""
+    """Whether title case is expected for words that are not listed. This is so in German, where most are nouns."""
     endings: frozenset[str] = frozenset()
     """The endings of words that are exceptions to `title`."""
     starts: bool = False

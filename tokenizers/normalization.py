@@ -45,7 +45,7 @@ class Normalizer:
     def _odd(self) -> re.Pattern[str]:
         """The pattern of characters that plain text does not contain.
 
-        For a key of several characters, it contains the last character, which is in every text that contains the key.
+        For a key of several characters, the pattern has only the last character. Every text with the key contains it.
         """
         ends = ((ord(key[-1]), ord(key[-1])) for key in self.rules.replace)
         return _compile_search((*self._spaces, *self.rules.remove, *self._contextual, *ends))
@@ -77,7 +77,7 @@ class Normalizer:
         return Normalizer, (self.rules,)
 
     def normalize(self, text: str) -> str:
-        """Normalize a text. The result is the same text as that of `align`."""
+        """Normalize a text. `align` returns the same text."""
         if self._is_plain(text):
             return text
         text = self._cleanable.sub(self._clean, text)
@@ -127,9 +127,7 @@ class Normalizer:
         return self._odd.search(text) is None and (form is None or unicodedata.is_normalized(form, text))
 
     def _choose_replaceable(self, text: str) -> re.Pattern[str]:
-        """Return the pattern that finds all keys in a text. The pattern of single characters is used where possible,
-        because it is much faster.
-        """
+        """Return a pattern that finds all keys in a text. The pattern of single characters is used if it is enough."""
         return self._long_or_single if any(key in text for key in self._long) else self._replaceable
 
     def _clean(self, match: re.Match[str]) -> str:
@@ -164,7 +162,7 @@ class Normalizers:
 
     @classmethod
     def parse(cls, document: str) -> Self:
-        """Read the JSON document of a model folder. Raises ValueError: it is damaged or has a later format."""
+        """Read the JSON document of a model folder. Raises ValueError: it is damaged, or its format is not FORMAT."""
         try:
             content = json.loads(document)
         except RecursionError as error:

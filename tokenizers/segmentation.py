@@ -183,7 +183,7 @@ class DropoutSampler:
 
 
 def _ids(piece: str, model: SubwordModel) -> list[int]:
-    """Return the id of a known piece, or else the ids of its bytes. Without byte fallback, return UNK for its bytes."""
+    """Return the id of a known piece. An unknown character has the ids of its bytes, or UNK without byte fallback."""
     if piece in model.pieces:
         return [model.pieces[piece][0]]
     return [model.byte_ids[byte] for byte in piece.encode()] if model.byte_ids else [UNK]

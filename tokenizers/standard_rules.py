@@ -133,9 +133,7 @@ def source_rules() -> Rules:
 
 
 def target_rules() -> Rules:
-    """Return the standard rules of the target side. They keep everything visible, including quotes, and all no-break
-    spaces.
-    """
+    """Return the standard rules of the target side. They keep no-break spaces, quotes and all other visible text."""
     return Rules(
         spaces=_LINE_SPACES,
         remove=_INVISIBLE,

@@ -55,7 +55,7 @@ def export(folder: str | Path, output: str | Path) -> None:
 
 
 def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tensor]:
-    """Replace each matrix by int8 integers, and add the float32 scales of its rows. Their name is NAME + `SCALE`.
+    """Replace each matrix NAME by int8 integers, and add the float32 scales of its rows as NAME + `SCALE`.
 
     Vectors are not changed.
 

@@ -55,7 +55,7 @@ class Range:
 class OnlyWith:
     """Marks a field that has an effect only if another key has one of the given values.
 
-    `key` is the name of that key, as `section.name`. `why` is a reason for messages.
+    `key` is the name of that key, as `section.name`. `why` is a reason that messages give.
     """
 
     key: str

@@ -160,7 +160,7 @@ def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fau
 
 
 def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
-    """Find settings that need the total number of updates. It is unknown for streams if `max_updates` is not set."""
+    """Find settings that need the number of updates. For streams without `max_updates`, this number is unknown."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")

@@ -20,7 +20,7 @@ from nmt.tokenizers.standard_rules import build_normalizers
 
 _VOCABULARY_CHUNK = 1000  # the number of pairs that are filtered at once for a vocabulary
 _CHARACTERS = 8
-_CHUNK_CHARACTERS = 1 << 25  # a chunk with more characters ends, however few pairs it has
+_CHUNK_CHARACTERS = 1 << 25  # a chunk ends when it has more characters than this, even if it has few pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class CleanPairs:
 
 
 class TextFilter:
-    """Leaves out pairs for which no tokenizer is needed: unusable pairs, duplicates and overlap with test data."""
+    """Cleans pairs without a tokenizer: leaves out unusable pairs, duplicates and pairs of the test data."""
 
     def __init__(self, data: DataConfig, normalizers: Normalizers) -> None:
         self._data, self._normalizers = data, normalizers
@@ -180,7 +180,7 @@ class TextFilter:
 
 
 class Cleaner:
-    """Cleans and tokenizes pairs: leaves out pairs that training should not learn from, and tokenizes the others."""
+    """Cleans pairs and tokenizes the pairs that remain."""
 
     def __init__(self, data: DataConfig, tokenizers: Tokenizers) -> None:
         self._data, self._tokenizers = data, tokenizers

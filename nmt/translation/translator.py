@@ -115,10 +115,10 @@ class Translator:
             precision: the precision of matrix products: `auto`, `fp32`, `bf16` or `int8`. `auto` selects the fastest
                 precision that does not reduce the quality.
             shortlist: whether to use the shortlist of the first model that has one.
-            threads: the number of CPU cores to use, by default one. On Linux with the device `cpu`, each of several
-                cores gets a worker process with one torch thread. The workers are forked immediately, and `close` ends
-                them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool cannot start
-                processes, so it uses one core.
+            threads: the number of CPU cores to use, by default one. On Linux, and if the device is a CPU, several cores
+                are used by worker processes with one torch thread each. The workers are forked immediately, and `close`
+                ends them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool cannot
+                start processes, so it uses one core.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
@@ -212,7 +212,7 @@ class Translator:
         ]
 
     def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
-        """Search translations of segments. Return a list of translations for each segment."""
+        """Translate segments. Return a list of translations for each segment."""
         workers = self._workers
         if workers and workers.inherited:
             workers = self._workers = None

@@ -18,7 +18,7 @@ _SPLIT = 4.0  # a text is split where the cumulative sum of products deviates by
 _ALIGNED = 0.4  # the correlation of an aligned text; corpora have 0.6 to 0.95
 _COLLAPSED = 0.2  # the largest correlation of a misaligned part; loose translations of short lines have 0.3 or more
 _UNRELATED = 0.15  # below this correlation, the sides of a whole text are not translations
-_DIFFERENCE = 6.0  # the least difference from the best correlation of the text, in standard deviations
+_DIFFERENCE = 6.0  # a misaligned part has a correlation at least this many standard deviations below the best part
 _SHIFTS = 30  # the largest number of missing lines that the check can find
 _REACH = 5 * _FEWEST  # a break is searched for at most this many lines before and after its estimated place
 _CLIP = 2**16 - 1
@@ -164,7 +164,7 @@ def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]
 
 
 def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]:
-    """Find the shift of the target with the highest correlation in a part of a text. Return both numbers."""
+    """Find the shift of the target with the highest correlation in a part. Return the shift and the correlation."""
     fits = {}
     for shift in (shift for shift in range(-_SHIFTS, _SHIFTS + 1) if shift):
         first, last = max(start, -shift), min(stop, len(x) - max(shift, 0))
@@ -175,7 +175,7 @@ def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]
 
 
 def _refine(x: Floats, y: Floats, start: int, shift: int) -> int:
-    """Find the line near `start` from which on the text with the shift fits better than the text without it."""
+    """Find the exact line of a break near the line `start`. From this line on, the shifted target fits better."""
     first, last = max(0, start - _REACH, -shift), min(len(x) - max(shift, 0), start + _REACH)
     ratio = float(np.median(y[:start] - x[:start]))
     plain = np.minimum((y[first:last] - x[first:last] - ratio) ** 2, 4)

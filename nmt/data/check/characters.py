@@ -14,7 +14,7 @@ _UNSEEN_FEWEST = 2
 _SHOWN = 8  # the number of characters that a message lists
 _MIXED = 0.02  # apostrophes are mixed if all but the most frequent variant have at least this share
 _MIXED_QUOTES = 0.2  # the same share for quotes; mixed quotes are more common and cost less quality
-_FEWEST = 20  # the number of apostrophes or quotes that is enough for a finding
+_FEWEST = 20  # this many apostrophes or quotes are enough for a finding
 _UNUSUAL = 0.05  # a variant with a smaller share in the training text is unusual
 
 WITHIN_WORDS = re.compile(rf"(?<=\w)[{APOSTROPHES}](?=\w)")
@@ -70,7 +70,7 @@ class UnseenCharacters:
 
 
 def show_character(character: str) -> str:
-    """Return a character in the form that messages show. Other characters than ASCII are shown with their code."""
+    """Return a character in the form that messages show. Characters outside of ASCII are shown with their code."""
     code = f"U+{ord(character):04X}"
     if unicodedata.category(character)[0] in "CZM":
         return code

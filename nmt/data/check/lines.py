@@ -47,7 +47,7 @@ class Rule:
     fewest: int = 1
     """The smallest number of lines that is reported."""
     severe: float = 2.0
-    """The share of the lines from which the fault is severe."""
+    """The fault is severe if at least this share of the lines has it."""
 
 
 def find_matches(side: Side, pattern: re.Pattern[str]) -> NDArray[np.int64]:

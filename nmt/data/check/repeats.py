@@ -11,8 +11,9 @@ from nmt.data.check.findings import Example, Finding, Severity
 from nmt.data.check.letters import Keys
 from nmt.data.cleaning import SeenHashes, contains
 
-_DUPLICATES = 0.02  # the share of duplicates that is reported; good corpora also repeat some short sentences
-# Leaked pairs are a warning from this share or this number on. Fewer are a note, because they can occur by chance.
+_DUPLICATES = 0.02  # the smallest share of duplicates that is reported; good corpora also repeat short sentences
+# From this share or this number of leaked pairs on, the finding is a warning. Fewer leaked pairs are only a note,
+# because they can occur by chance.
 _LEAKS = 0.005
 _LEAKED_PAIRS = 20
 _SHORT = 15  # the least number of letters of both sides; shorter pairs, such as greetings, are repeated by chance

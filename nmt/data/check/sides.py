@@ -23,20 +23,20 @@ from nmt.data.check.names import (
 
 SURE = 0.99  # a line counts as foreign if the probability of another language is at least this
 LETTERS = 20  # the language of lines with fewer letters, such as names, is uncertain
-_SWAPPED = 0.002  # the share of swapped pairs that is reported
-_FOREIGN = 0.01  # the share of lines in another language that is reported
-# The same share for lines in an unknown language: in training text, and in the other sets. The other sets may have
-# another domain, which looks like another language.
+_SWAPPED = 0.002  # the smallest share of swapped pairs that is reported
+_FOREIGN = 0.01  # the smallest share of lines in another language that is reported
+# The smallest shares of lines in an unknown language that are reported: in training text, and in the other sets. The
+# other sets may have another domain, which looks like another language.
 _UNKNOWN, _UNKNOWN_OTHER_SET = 0.02, 0.3
-_FEWEST = 10  # the number of swapped pairs or foreign lines that is reported
-_SEVERE = 0.2  # the share of swapped or foreign lines that is severe
+_FEWEST = 10  # the smallest number of swapped pairs or foreign lines that is reported
+_SEVERE = 0.2  # from this share of swapped or foreign lines on, the fault is severe
 _RELEARN = 0.005  # if more lines are foreign than this share, the languages are learned again without these lines
 # A file is in another language if this share of its words, and this many times the share of the expected language, are
 # frequent words of the other language.
 _KNOWN_SHARE = 0.15
 _KNOWN_FACTOR = 1.7
 _STRANGE_SHARE = 0.3  # the same share if the frequent words of the expected language are unknown
-_WORDS = 300  # the number of words that is enough to judge a whole file
+_WORDS = 300  # this many words are enough to judge a whole file
 _NAMED_SHARE = 0.2  # foreign lines get the name of a language if this share of their words is frequent in it
 _EXAMPLES = 3
 
