@@ -13,7 +13,7 @@ from nmt.tokenizers.case import Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
 
-INVISIBLE = frozenset((PAD, BOS, EOS))  # ids that decode to no text
+SILENT_IDS = frozenset((PAD, BOS, EOS))  # ids that decode to no text
 MOST_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
 UNKNOWN_TEXT = "⁇"  # the text that UNK decodes to, as in SentencePiece
 

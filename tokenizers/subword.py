@@ -17,7 +17,7 @@ from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
-from nmt.tokenizers.base import INVISIBLE, MOST_BYTES, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import MOST_BYTES, SILENT_IDS, Tokenizer, replace_surrogates
 from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
@@ -86,7 +86,7 @@ class SubwordTokenizer(Tokenizer):
         return Sampler(read_model(self._model), self._sampling)  # cached, because it is slow to build
 
     def decode(self, ids: Sequence[int]) -> str:
-        text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in INVISIBLE])
+        text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in SILENT_IDS])
         return _ESCAPED.sub(lambda match: _SPACE if match[1] == "1" else _ESCAPE, text)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:

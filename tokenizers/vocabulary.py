@@ -12,7 +12,7 @@ from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
-from nmt.tokenizers.base import INVISIBLE, MOST_BYTES, UNKNOWN_TEXT, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import MOST_BYTES, SILENT_IDS, UNKNOWN_TEXT, Tokenizer, replace_surrogates
 from nmt.types import SPECIAL_TOKENS, UNK
 
 
@@ -55,7 +55,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
         return self.encode_lines(texts)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self.join(UNKNOWN_TEXT if id_ == UNK else self._shown[id_] for id_ in ids if id_ not in INVISIBLE)
+        return self.join(UNKNOWN_TEXT if id_ == UNK else self._shown[id_] for id_ in ids if id_ not in SILENT_IDS)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._shown[id_] for id_ in ids]

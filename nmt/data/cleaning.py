@@ -104,7 +104,7 @@ class SeenHashes:
         run, indices = np.unique(hashes, return_index=True)
         known = np.zeros(len(run), dtype=np.bool_)
         for earlier in self._runs:
-            known |= contains(earlier, run)
+            known |= contains_hashes(earlier, run)
         first[indices[~known]] = True
         self._merge(run[~known])
         return first
@@ -115,7 +115,7 @@ class SeenHashes:
         self._runs.append(run)
 
 
-def contains(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def contains_hashes(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return a mask of the hashes that are in a sorted run."""
     if not len(run):
         return np.zeros(len(hashes), dtype=np.bool_)
@@ -157,7 +157,7 @@ class TextFilter:
         hashes = hash_pairs(readable)
         plain = hash_pairs(readable, tags=False) if self._data.tags else hashes
         fresh = seen.add(hashes) if self._data.drop_duplicates else np.ones(len(readable), dtype=np.bool_)
-        overlap = fresh & contains(self._held_out_hashes(), plain)
+        overlap = fresh & contains_hashes(self._held_out_hashes(), plain)
         new = list(itertools.compress(readable, fresh & ~overlap))
         return new, CleaningReport(
             read=len(pairs),

@@ -8,7 +8,7 @@ from typing import Any
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.formats import FORMATS, find_format
 from nmt.data.formats.aligned import read_aligned
-from nmt.data.formats.selection import Selection, Side, Sides, select_sides
+from nmt.data.formats.selection import Selection, SideColumn, Sides, select_sides
 from nmt.data.huggingface import Table, dataset_files, dataset_parts, dataset_rows, text_tables
 from nmt.data.pair import Pair
 from nmt.data.text_files import COMPRESSIONS, File, find_file
@@ -107,8 +107,8 @@ def make_selection(corpus: CorpusConfig, data: DataConfig) -> Selection:
     """Return the languages and columns that readers look for in the files of a corpus."""
     source, target = data.languages(corpus)
     return Selection(
-        source=Side(role="source", language=source, column=corpus.source_column),
-        target=Side(role="target", language=target, column=corpus.target_column),
+        source=SideColumn(role="source", language=source, column=corpus.source_column),
+        target=SideColumn(role="target", language=target, column=corpus.target_column),
     )
 
 

@@ -15,7 +15,7 @@ from nmt.config.load import parse_config
 from nmt.config.schema import DataConfig
 from nmt.data.check.alignment import find_breaks
 from nmt.data.check.findings import Finding, Severity
-from nmt.data.check.run import Report, check_corpora
+from nmt.data.check.run import CheckReport, check_corpora
 from nmt.data.check.screen import escape, write_json, write_screen
 
 TRAIN = 3000
@@ -40,19 +40,19 @@ def read_config(folder: Path, source: str = "en", target: str = "de") -> DataCon
     return parse_config({"data": {"source_language": source, "target_language": target, **paths}}).data
 
 
-def check(texts: Texts, folder: Path, **languages: str) -> Report:
+def check(texts: Texts, folder: Path, **languages: str) -> CheckReport:
     for name, lines in texts.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return check_corpora(read_config(folder, **languages))
 
 
-def only(report: Report, name: str) -> Finding:
+def only(report: CheckReport, name: str) -> Finding:
     """Return the finding of a check, of which there must be exactly one."""
     (finding,) = [finding for finding in report.findings if finding.check == name]
     return finding
 
 
-def names(report: Report) -> set[str]:
+def names(report: CheckReport) -> set[str]:
     return {finding.check for finding in report.findings}
 
 

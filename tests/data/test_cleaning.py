@@ -16,7 +16,7 @@ from nmt.data.cleaning import (
     CleaningReport,
     CleanPairs,
     SeenHashes,
-    contains,
+    contains_hashes,
     hash_pairs,
     read_vocabulary_text,
     split_chunks,
@@ -51,7 +51,7 @@ def test_memory_of_seen_hashes() -> None:
 @settings(deadline=None, max_examples=50)
 @given(run=st.sets(st.integers(0, 30)), hashes=st.lists(st.integers(0, 30)))
 def test_contains_is_membership(run: set[int], hashes: list[int]) -> None:
-    found = contains(np.array(sorted(run), dtype=np.uint64), np.array(hashes, dtype=np.uint64))
+    found = contains_hashes(np.array(sorted(run), dtype=np.uint64), np.array(hashes, dtype=np.uint64))
     assert found.tolist() == [number in run for number in hashes]
 
 

@@ -39,7 +39,7 @@ class Place:
         return f"{self.files[side]}:{index + 1}"
 
 
-class Side:
+class SideLines:
     """One side of consecutive pairs. Values that several checks need are computed only once."""
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ class Chunk:
     place: Place
     first: int
     """The index of the first pair in the corpus, counted from 0."""
-    sides: tuple[Side, Side]
+    sides: tuple[SideLines, SideLines]
 
     def __len__(self) -> int:
         return len(self.sides[0].lines)
@@ -124,5 +124,5 @@ class Sample:
 
     def __iter__(self) -> Iterator[Chunk]:
         for _, place, first, texts in self._kept:
-            source, target = (Side(text.decode("utf-8", "surrogatepass").split("\n")) for text in texts)
+            source, target = (SideLines(text.decode("utf-8", "surrogatepass").split("\n")) for text in texts)
             yield Chunk(place=place, first=first, sides=(source, target))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.check.chunks import SIDES, Chunk, Place, Side
+from nmt.data.check.chunks import SIDES, Chunk, Place, SideLines
 from nmt.data.check.findings import Finding, Severity
 from nmt.data.cleaning import SeenHashes
 
@@ -100,7 +100,7 @@ class UnseenWords:
             lines = chunk.sides[side].lines
             new = self._seen[side].add(np.fromiter(map(hash, lines), np.int64, len(lines)).view(np.uint64))
             if not new.all():  # repeated lines do not count, because they make rare words look frequent
-                words = Side(list(itertools.compress(lines, new))).words
+                words = SideLines(list(itertools.compress(lines, new))).words
             counter = Counter(words)
             self._totals[side] += len(words)
             buckets = np.fromiter(map(hash, counter), dtype=np.int64, count=len(counter)) & (_BUCKETS - 1)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from nmt.config.schema import DataConfig
 from nmt.data.check.alignment import Break
 from nmt.data.check.characters import WITHIN_WORDS
-from nmt.data.check.chunks import SIDES, Chunk, Place, Side
+from nmt.data.check.chunks import SIDES, Chunk, Place, SideLines
 from nmt.data.check.letters import Keys
 from nmt.data.check.lines import INVISIBLE, Indices, find_lopsided, find_untranslated
 from nmt.data.check.repeats import combine_keys
-from nmt.data.check.run import SETS, Report, locate, read_chunks
+from nmt.data.check.run import SETS, CheckReport, locate, read_chunks
 from nmt.data.check.sides import identify_chunk
 from nmt.data.cleaning import SeenHashes
 from nmt.errors import DataError
@@ -33,7 +33,7 @@ _MEMORY = 64  # the number of latest pairs that are kept, from which shifted lin
 Lines = Sequence[str]
 
 
-def fix_corpora(data: DataConfig, report: Report, folder: Path) -> list[str]:
+def fix_corpora(data: DataConfig, report: CheckReport, folder: Path) -> list[str]:
     """Write the corpora without the faults that a program can repair.
 
     Each corpus becomes two text files, for example FOLDER/train.de and FOLDER/train.en. If there are several training
@@ -124,13 +124,13 @@ def _realign(chunks: Iterator[Chunk], breaks: Sequence[Break], counts: Counter[s
                 source, target = (earlier[0], target) if part.shift > 0 else (source, earlier[1])
             sources.append(source)
             targets.append(target)
-        yield Chunk(place=chunk.place, first=chunk.first, sides=(Side(sources), Side(targets)))
+        yield Chunk(place=chunk.place, first=chunk.first, sides=(SideLines(sources), SideLines(targets)))
 
 
 class _Fixer:
     """Repairs the chunks of one corpus."""
 
-    def __init__(self, data: DataConfig, report: Report, held_out: Keys | None) -> None:
+    def __init__(self, data: DataConfig, report: CheckReport, held_out: Keys | None) -> None:
         """Prepare to repair a corpus.
 
         Args:
@@ -147,7 +147,7 @@ class _Fixer:
         counts["read"] += len(chunk)
         before = chunk.sides
         sides = tuple(
-            Side([fix_line(line, self._report.apostrophes[side]) for line in before[side].lines]) for side in SIDES
+            SideLines([fix_line(line, self._report.apostrophes[side]) for line in before[side].lines]) for side in SIDES
         )
         changed = sum(
             old != new for side in SIDES for old, new in zip(before[side].lines, sides[side].lines, strict=True)
@@ -188,7 +188,7 @@ class _Fixer:
         counts["exchanged"] += int(languages.swapped.sum())
         pairs = zip(chunk.sides[0].lines, chunk.sides[1].lines, languages.swapped.tolist(), strict=True)
         source, target = zip(*((b, a) if exchange else (a, b) for a, b, exchange in pairs), strict=True)
-        return Chunk(place=chunk.place, first=chunk.first, sides=(Side(source), Side(target))), foreign
+        return Chunk(place=chunk.place, first=chunk.first, sides=(SideLines(source), SideLines(target))), foreign
 
 
 def fix_line(line: str, apostrophe: str | None) -> str:

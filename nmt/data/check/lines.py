@@ -1,4 +1,4 @@
-"""Checks that look at one line or one pair at a time. To add such a check, write a function and list it in RULES."""
+"""Checks that look at one line or one pair at a time. To add such a check, list a fault in LINE_FAULTS."""
 
 import itertools
 import re
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.schema import DataConfig
-from nmt.data.check.chunks import SIDES, Chunk, Place, Side
+from nmt.data.check.chunks import SIDES, Chunk, Place, SideLines
 from nmt.data.check.findings import Example, Finding, Severity
 
 _EXAMPLES = 3
@@ -30,11 +30,11 @@ Indices = Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class LineFault:
     """A fault that single lines or single pairs can have."""
 
     name: str
-    find_lines: Callable[[Side], Indices] | None = None
+    find_lines: Callable[[SideLines], Indices] | None = None
     """For a fault of lines, a function that returns the indices of the lines with the fault."""
     find_pairs: Callable[[Chunk, DataConfig], Indices] | None = None
     """For a fault of pairs, a function that returns the indices of the pairs with the fault."""
@@ -50,35 +50,35 @@ class Rule:
     """The fault is severe if at least this share of the lines has it."""
 
 
-def find_matches(side: Side, pattern: re.Pattern[str]) -> NDArray[np.int64]:
+def find_matches(side: SideLines, pattern: re.Pattern[str]) -> NDArray[np.int64]:
     """Return the indices of the lines in which a pattern occurs. The pattern must not match line feeds."""
     places = np.fromiter((match.start() for match in pattern.finditer(side.text)), dtype=np.int64)
     return np.unique(np.searchsorted(side.starts, places, "right") - 1)
 
 
-def _find_empty(side: Side) -> Indices:
+def _find_empty(side: SideLines) -> Indices:
     return find_matches(side, _EMPTY)
 
 
-def _find_spaces(side: Side) -> Indices:
+def _find_spaces(side: SideLines) -> Indices:
     return np.setdiff1d(find_matches(side, _ODD_SPACES), _find_empty(side))
 
 
-def _find_invisible(side: Side) -> Indices:
+def _find_invisible(side: SideLines) -> Indices:
     return find_matches(side, INVISIBLE)
 
 
-def _find_mojibake(side: Side) -> Indices:
+def _find_mojibake(side: SideLines) -> Indices:
     return find_matches(side, _MOJIBAKE)
 
 
-def _find_decomposed(side: Side) -> Indices:
+def _find_decomposed(side: SideLines) -> Indices:
     if unicodedata.is_normalized("NFC", side.text):
         return ()
     return [index for index, line in enumerate(side.lines) if not unicodedata.is_normalized("NFC", line)]
 
 
-def _find_unreadable(side: Side) -> Indices:
+def _find_unreadable(side: SideLines) -> Indices:
     return [index for index, line in enumerate(side.lines) if "\ufffd" in line] if "\ufffd" in side.text else ()
 
 
@@ -95,7 +95,7 @@ def find_lopsided(chunk: Chunk, data: DataConfig) -> Indices:
     source, target = (side.lengths for side in chunk.sides)
     ratios = np.log((source + 1) / (target + 1))
     longer = np.maximum(source, target) >= _LOPSIDED_LENGTH
-    both = np.minimum(source, target) > 0  # another rule finds empty sides
+    both = np.minimum(source, target) > 0  # another check finds empty sides
     return np.flatnonzero(longer & both & (np.abs(ratios - np.median(ratios)) > np.log(data.max_ratio)))
 
 
@@ -105,8 +105,8 @@ def find_untranslated(chunk: Chunk, data: DataConfig) -> Indices:  # noqa: ARG00
     return np.flatnonzero((source.keys == target.keys) & (source.letter_counts >= _UNTRANSLATED_LETTERS))
 
 
-RULES = (
-    Rule(
+LINE_FAULTS = (
+    LineFault(
         name="untranslated",
         find_pairs=find_untranslated,
         message="have the same text on both sides",
@@ -116,7 +116,7 @@ RULES = (
         fewest=3,
         severe=0.2,
     ),
-    Rule(
+    LineFault(
         name="unreadable",
         find_lines=_find_unreadable,
         message="are not UTF-8",
@@ -124,7 +124,7 @@ RULES = (
         severity=Severity.WARNING,
         severe=0.05,
     ),
-    Rule(
+    LineFault(
         name="mojibake",
         find_lines=_find_mojibake,
         message="have letters of a wrong encoding",
@@ -132,7 +132,7 @@ RULES = (
         severity=Severity.WARNING,
         fewest=3,
     ),
-    Rule(
+    LineFault(
         name="decomposed",
         find_lines=_find_decomposed,
         message="have letters and accents as separate characters (not NFC)",
@@ -141,7 +141,7 @@ RULES = (
         least=0.001,
         fewest=3,
     ),
-    Rule(
+    LineFault(
         name="empty",
         find_lines=_find_empty,
         message="have no text",
@@ -150,7 +150,7 @@ RULES = (
         least=0.001,
         severe=0.3,
     ),
-    Rule(
+    LineFault(
         name="lopsided",
         find_pairs=find_lopsided,
         message="have one side that is many times as long as the other, compared with the other pairs",
@@ -159,7 +159,7 @@ RULES = (
         least=0.01,
         severe=0.3,
     ),
-    Rule(
+    LineFault(
         name="long",
         find_pairs=_find_long,
         message="have a side that is probably longer than data.max_length",
@@ -167,7 +167,7 @@ RULES = (
         severity=Severity.NOTE,
         least=0.002,
     ),
-    Rule(
+    LineFault(
         name="spaces",
         find_lines=_find_spaces,
         message="begin or end with spaces, or have double or unusual spaces",
@@ -175,7 +175,7 @@ RULES = (
         severity=Severity.NOTE,
         least=0.02,
     ),
-    Rule(
+    LineFault(
         name="invisible",
         find_lines=_find_invisible,
         message="have invisible characters",
@@ -187,11 +187,11 @@ RULES = (
 )
 
 
-class LineRules:
-    """Finds the faults of RULES."""
+class LineFaults:
+    """Finds the faults of LINE_FAULTS."""
 
-    def __init__(self, data: DataConfig, rules: Sequence[Rule] = RULES) -> None:
-        self._data, self._rules = data, rules
+    def __init__(self, data: DataConfig, faults: Sequence[LineFault] = LINE_FAULTS) -> None:
+        self._data, self._faults = data, faults
         self._totals: Counter[Place] = Counter()
         self._counts: Counter[tuple[str, Place, int]] = Counter()
         self._examples: dict[tuple[str, Place, int], list[tuple[int, str]]] = {}
@@ -199,12 +199,12 @@ class LineRules:
     def add(self, chunk: Chunk) -> None:
         """Count the lines with each fault."""
         self._totals[chunk.place] += len(chunk)
-        for rule in self._rules:
-            found = [(side, rule.find_lines(chunk.sides[side])) for side in SIDES] if rule.find_lines else []
-            found += [(0, rule.find_pairs(chunk, self._data))] if rule.find_pairs else []
+        for fault in self._faults:
+            found = [(side, fault.find_lines(chunk.sides[side])) for side in SIDES] if fault.find_lines else []
+            found += [(0, fault.find_pairs(chunk, self._data))] if fault.find_pairs else []
             for side, indices in found:
                 if len(indices):
-                    key = (rule.name, chunk.place, side)
+                    key = (fault.name, chunk.place, side)
                     self._counts[key] += len(indices)
                     examples = self._examples.setdefault(key, [])
                     for index in map(int, itertools.islice(indices, _EXAMPLES - len(examples))):
@@ -212,19 +212,19 @@ class LineRules:
 
     def report(self) -> Iterable[Finding]:
         """Report each fault that occurs in enough lines."""
-        rules = {rule.name: rule for rule in self._rules}
+        faults = {fault.name: fault for fault in self._faults}
         for (name, place, side), count in self._counts.items():
-            rule, share = rules[name], count / self._totals[place]
-            if share < rule.least or count < rule.fewest:
+            fault, share = faults[name], count / self._totals[place]
+            if share < fault.least or count < fault.fewest:
                 continue
             examples = self._examples[(name, place, side)]
-            things = "pairs" if rule.find_pairs else "lines"
+            things = "pairs" if fault.find_pairs else "lines"
             yield Finding(
                 check=name,
-                severity=Severity.SEVERE if share >= rule.severe else rule.severity,
-                place=place.name if rule.find_pairs else place.files[side],
-                message=f"{count:,} of {self._totals[place]:,} {things} ({share:.1%}) {rule.message}",
-                advice=rule.advice,
+                severity=Severity.SEVERE if share >= fault.severe else fault.severity,
+                place=place.name if fault.find_pairs else place.files[side],
+                message=f"{count:,} of {self._totals[place]:,} {things} ({share:.1%}) {fault.message}",
+                advice=fault.advice,
                 share=share,
                 line=examples[0][0] + 1,
                 count=count,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nmt.data.check.chunks import SIDES, Chunk, Place, Sample
 from nmt.data.check.findings import Example, Finding, Severity
 from nmt.data.check.letters import Keys
-from nmt.data.cleaning import SeenHashes, contains
+from nmt.data.cleaning import SeenHashes, contains_hashes
 
 _DUPLICATES = 0.02  # the smallest share of duplicates that is reported; good corpora also repeat short sentences
 # From this share or this number of leaked pairs on, the finding is a warning. Fewer leaked pairs are only a note,
@@ -89,7 +89,7 @@ class Leakage:
         if self._table is None:
             self._table = self._build_table()
         known, owners, exacts = self._table
-        for index in np.flatnonzero(contains(known, keys) & (keys > 0)).tolist():
+        for index in np.flatnonzero(contains_hashes(known, keys) & (keys > 0)).tolist():
             where = chunk.place.locate(0, chunk.first + index)
             first, last = np.searchsorted(known, keys[index], "left"), np.searchsorted(known, keys[index], "right")
             for row in range(int(first), int(last)):

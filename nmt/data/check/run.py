@@ -1,7 +1,7 @@
 """The function that checks the corpora of a configuration. It reads each corpus once and runs all checks.
 
-To add a check of single lines, list a rule in RULES (nmt/data/check/lines.py). To add any other check, write a class
-with the methods of `Check` (nmt/data/check/findings.py) and list it in `check_corpora`.
+To add a check of single lines, list a fault in LINE_FAULTS (nmt/data/check/lines.py). To add any other check, write a
+class with the methods of `Check` (nmt/data/check/findings.py) and list it in `check_corpora`.
 """
 
 import itertools
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.check.alignment import Alignment, Break
 from nmt.data.check.characters import UnseenCharacters, Variants
-from nmt.data.check.chunks import CHUNK, Chunk, Place, Sample, Set, Side
+from nmt.data.check.chunks import CHUNK, Chunk, Place, Sample, Set, SideLines
 from nmt.data.check.differences import Case, UnseenWords
 from nmt.data.check.findings import Check, Finding, Severity
 from nmt.data.check.languages import LanguageIdentifier
-from nmt.data.check.lines import LineRules
+from nmt.data.check.lines import LineFaults
 from nmt.data.check.repeats import Boilerplate, Duplicates, Leakage
 from nmt.data.check.sides import Languages
 from nmt.data.cleaning import split_chunks
@@ -34,7 +34,7 @@ SETS: tuple[Set, ...] = ("valid", "held_out", "train")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class CheckReport:
     """The result of checking corpora. The worst findings come first."""
 
     findings: tuple[Finding, ...]
@@ -55,7 +55,7 @@ class Report:
         return max((finding.severity for finding in self.findings), default=None)
 
 
-def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
+def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
     """Check the training, validation and held-out corpora of a configuration. Each corpus is read once.
 
     Args:
@@ -76,7 +76,7 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
         variants,
         Leakage(ignore_exact=quick and data.drop_overlap),
         Case(),
-        LineRules(data),
+        LineFaults(data),
     ]
     if not quick:
         checks += [UnseenWords(), UnseenCharacters(), Boilerplate(sample), Duplicates()]
@@ -104,7 +104,7 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> Report:
     for check in (alignment, *checks):
         findings += check.report()
     findings.sort(key=lambda finding: (-finding.severity, -finding.share, finding.check, finding.place))
-    return Report(
+    return CheckReport(
         findings=tuple(findings),
         pairs=pairs,
         step=sample.step,
@@ -133,7 +133,7 @@ def read_chunks(corpus: CorpusConfig, data: DataConfig, place: Place, limit: int
     first = 0
     for chunk in split_chunks(read_until_error(), CHUNK):
         source, target = zip(*(pair.sides for pair in chunk), strict=True)
-        yield Chunk(place=place, first=first, sides=(Side(source), Side(target)))
+        yield Chunk(place=place, first=first, sides=(SideLines(source), SideLines(target)))
         first += len(chunk)
     if error:
         raise error[0]

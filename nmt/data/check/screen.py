@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from nmt.data.check.findings import Finding, Severity
-from nmt.data.check.run import Report
+from nmt.data.check.run import CheckReport
 
 _WIDTH = 100  # the width of a line after the label, in characters
 _LABEL = 9  # the width of the label (severe, warning or note), in characters
@@ -15,7 +15,7 @@ _LINES = 40  # the number of lines that fit on a screen; examples are left out i
 _EXAMPLES = 2  # the largest number of examples of a finding
 
 
-def write_screen(report: Report) -> str:
+def write_screen(report: CheckReport) -> str:
     """Write findings for people, the worst first. Examples are included if they fit on one screen."""
     folder = _find_folder([path for place in report.pairs for path in (place.name, *place.files)])
     sizes = ", ".join(f"{place.name.removeprefix(folder)} ({count:,} pairs)" for place, count in report.pairs.items())
@@ -74,7 +74,7 @@ def escape(text: str) -> str:
     return "".join(char if char.isprintable() else f"<{ord(char):04X}>" for char in text)
 
 
-def write_json(report: Report) -> str:
+def write_json(report: CheckReport) -> str:
     """Write the corpora and all findings as one JSON object."""
     corpora = [
         {"set": place.set, "name": place.name, "files": list(dict.fromkeys(place.files)), "pairs": count}

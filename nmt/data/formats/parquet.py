@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from nmt.data.formats.selection import Selection, Side, Sides, find_name, missing_column, select_sides
+from nmt.data.formats.selection import Selection, SideColumn, Sides, find_name, missing_column, select_sides
 from nmt.data.text_files import File, explain_errors, open_binary
 
 _BLOCK = 1000  # the number of rows that are read at once
@@ -34,7 +34,7 @@ def read_parquet(path: File, selection: Selection) -> Iterator[Sides | None]:
             yield select_sides(row, selection, f"{path}, row {number}")
 
 
-def _name_column(side: Side, names: Sequence[str], where: str) -> Side:
+def _name_column(side: SideColumn, names: Sequence[str], where: str) -> SideColumn:
     """Replace a column number by the name of the column. Raises DataError: the table has fewer columns."""
     if not isinstance(side.column, int):
         return side

@@ -17,7 +17,7 @@ Sides = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class SideColumn:
     """A description of one side of a corpus, by which readers find the side in a file."""
 
     role: str
@@ -31,11 +31,11 @@ class Side:
 class Selection:
     """A description of both sides of a corpus, by which readers find the sides in a file."""
 
-    source: Side
-    target: Side
+    source: SideColumn
+    target: SideColumn
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> tuple[SideColumn, SideColumn]:
         return self.source, self.target
 
 
@@ -53,7 +53,7 @@ def rank_variant(tag: str, language: str) -> int:
     return int(bool(tag) and language.startswith(tag) and bool(_SUBTAGS.fullmatch(language, len(tag))))
 
 
-def find_name(names: Collection[str], side: Side) -> str | None:
+def find_name(names: Collection[str], side: SideColumn) -> str | None:
     """Find the name of the column or key of a side.
 
     If the side names no column, the name is its language, a variant of its language, or its role.
@@ -104,7 +104,7 @@ def _join_lines(text: str) -> str:
     return text.replace("\r\n", " ").replace("\n", " ") if "\n" in text else text
 
 
-def _select_item(row: Sequence[Any], number: int, side: Side, where: str) -> str:
+def _select_item(row: Sequence[Any], number: int, side: SideColumn, where: str) -> str:
     if isinstance(side.column, str):
         raise DataError(f"{where}: is a list, which has no {side.column!r}; give {side.role}_column as a number")
     number = side.column or number
@@ -113,7 +113,7 @@ def _select_item(row: Sequence[Any], number: int, side: Side, where: str) -> str
     return _check_text(row[number - 1], number, where)
 
 
-def _select_value(row: Mapping[str, Any], side: Side, where: str) -> str:
+def _select_value(row: Mapping[str, Any], side: SideColumn, where: str) -> str:
     if isinstance(side.column, int):
         raise DataError(f"{where}: is an object, whose keys have no number; give {side.role}_column as a name")
     inner = row.get("translation")
@@ -127,7 +127,7 @@ def _select_value(row: Mapping[str, Any], side: Side, where: str) -> str:
     raise missing_column(side, inner if isinstance(inner, Mapping) else row, where)
 
 
-def missing_column(side: Side, present: Iterable[str], where: str) -> DataError:
+def missing_column(side: SideColumn, present: Iterable[str], where: str) -> DataError:
     """Return the error for a missing column."""
     return DataError(
         f"{where}: has no {side.column or side.language!r}, only {', '.join(map(repr, present)) or 'nothing'}; "

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from nmt.data.formats.selection import Selection, Side, Sides, rank_variant
+from nmt.data.formats.selection import Selection, SideColumn, Sides, rank_variant
 from nmt.data.formats.xml_events import Collector, read_xml
 from nmt.data.text_files import File
 
@@ -57,7 +57,7 @@ class _TmxCollector(Collector):
             self.pairs.append(None if source is None or target is None else (source, target))
 
     def check(self) -> str | None:
-        missing: list[Side] = [side for side, found in zip(self._sides, self._found, strict=True) if not found]
+        missing: list[SideColumn] = [side for side, found in zip(self._sides, self._found, strict=True) if not found]
         if not missing or not self._languages:
             return None
         return (
