@@ -201,7 +201,7 @@ class _Mixture:
     """A reader that mixes the pairs of all corpora, epoch after epoch."""
 
     def __init__(self, data: DataConfig, seed: int, state: dict[str, Any] | None) -> None:
-        """Open the corpora. `state` is a result of the method `state`, at which reading continues, or None."""
+        """Open the corpora. `state` is an earlier result of the method `state`, to continue reading there, or None."""
         states: Sequence[dict[str, Any]] = state["corpora"] if state else [{} for _ in data.train]
         self._corpora = [
             _CorpusReader(corpus, data, (seed, CORPUS, number), **own)
@@ -269,7 +269,7 @@ class _CorpusReader:
         return {**position, "taken": self.taken, "ended": self.ended}
 
     def due(self) -> float:
-        """Return the time at which this corpus is read next. The corpus with the smallest value is read first."""
+        """Return the position of this corpus in the reading order. The corpus with the smallest value is read next."""
         return (self.taken + 1) / self._weight
 
     def read(self) -> Pair | None:

@@ -46,7 +46,7 @@ def read_lines(path: File) -> Iterator[str]:
 def scan_lines(path: File, limit: int) -> Iterator[str | None]:
     """Read the lines of a text file as `read_lines` does. A line of more than `limit` characters becomes None.
 
-    The text of a longer line is never held in memory, so a damaged or malicious file cannot fill the memory.
+    A longer line is never held in memory as a whole, so a damaged or malicious file cannot fill the memory.
 
     Raises:
         DataError: the file is missing, cannot be read, is truncated, or is not text in UTF-8 or an 8-bit encoding.
@@ -118,7 +118,7 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
 
 
 def inner_name(path: File) -> str:
-    """Return a path, or the part of a URL before `::`. It ends in the name of the file, as in zip://a.de.gz::b.zip."""
+    """Return the part of a path or URL that ends in the name of the file: of zip://a.de::b.zip, the part zip://a.de."""
     return str(path).partition("::")[0] if is_url(path) else str(path)
 
 
@@ -143,7 +143,7 @@ def is_url(path: File) -> bool:
 
 
 def find_file(path: File) -> File | None:
-    """Find the file at `path`, or a compressed file at `path` with .gz, .zst, .xz or .bz2. Return None if none exists.
+    """Find the file at `path`, or at `path` with .gz, .zst, .xz or .bz2 appended. Return None if there is no such file.
 
     Raises:
         DataError: a URL cannot be looked up.
@@ -176,7 +176,7 @@ def file_version(path: File) -> list[str | int]:
 
 @contextlib.contextmanager
 def explain_errors(path: File) -> Iterator[None]:
-    """Raise a DataError for every other error of the block. Its message is one line that names the file."""
+    """Convert each error of the block to a DataError. Its message is one line that names the file."""
     try:
         yield
     except NmtError:
