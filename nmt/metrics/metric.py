@@ -42,6 +42,11 @@ class Measure:
         """Format a figure with the number of digits that is usual for this measure."""
         return f"{figure:.2f}"
 
+    @classmethod
+    def describe(cls, figure: float) -> str:
+        """Return the title and a figure for a message, for example `BLEU 34.20`."""
+        return f"{cls.title} {cls.format(figure)}"
+
 
 class Loss(Measure):
     """The cross entropy of the human translations, in nats per token."""

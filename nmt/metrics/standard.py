@@ -4,6 +4,7 @@ To add a metric, derive a class from `Metric` and list the class in `METRICS`. T
 the keys `validation.metric` and `training.risk_cost` then accept the name of the metric.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -136,6 +137,38 @@ class TER(SacrebleuMetric):
         return sacrebleu.TER(normalized=characters, asian_support=characters)
 
 
+class Auto(Measure):
+    """The measure that chooses checkpoints by default: BLEU where it is at least 10, and chrF2 elsewhere.
+
+    A low BLEU counts few n-grams of three and four words, so it depends on a handful of sentences, and chrF2 orders
+    checkpoints better. In languages that BLEU scores by characters, chrF2 always decides.
+
+    One figure orders all checkpoints: BLEU, or a tenth of chrF2, which is below 10. So every checkpoint with a BLEU of
+    at least 10 is better than every other checkpoint.
+    """
+
+    name, title = "auto", "BLEU or chrF2"
+    least_bleu: ClassVar[float] = 10.0
+
+    @classmethod
+    def combine(cls, bleu: float, chrf: float, *, by_characters: bool) -> float:
+        """Compute the figure of a checkpoint from its BLEU and its chrF2, both in percent.
+
+        Args:
+            bleu: the BLEU of the checkpoint.
+            chrf: its chrF2.
+            by_characters: whether BLEU scores the target language, or one of several, by characters.
+        """
+        if bleu >= cls.least_bleu and not by_characters:
+            return bleu
+        return min(chrf / 10, math.nextafter(cls.least_bleu, 0))  # a perfect chrF2 is below a BLEU of 10 too
+
+    @classmethod
+    def describe(cls, figure: float) -> str:
+        """Return the name and the value of the metric that the figure was computed from."""
+        return BLEU.describe(figure) if figure >= cls.least_bleu else ChrF.describe(10 * figure)
+
+
 METRICS: dict[str, type[Metric]] = {metric.name: metric for metric in (BLEU, ChrF, ChrFPlusPlus, TER)}
 """All metrics, by name."""
 
@@ -145,7 +178,7 @@ COSTS = tuple(name for name, metric in METRICS.items() if not metric.needs_sourc
 DEFAULT_METRICS = (BLEU.name, ChrF.name, TER.name)
 """The names of the metrics that `nmt-evaluate` reports by default."""
 
-MEASURES: dict[str, type[Measure]] = {**METRICS, Loss.name: Loss}
+MEASURES: dict[str, type[Measure]] = {Auto.name: Auto, **METRICS, Loss.name: Loss}
 """All measures by which training can choose the best checkpoint, by name."""
 
 

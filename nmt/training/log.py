@@ -17,7 +17,7 @@ from tqdm import tqdm
 from nmt.checkpoint.metrics_file import read_records
 from nmt.checkpoint.run_folder import LOG_FILE, METRICS_FILE
 from nmt.errors import MachineError
-from nmt.metrics.standard import MEASURES
+from nmt.metrics.standard import MEASURES, Auto
 from nmt.system.files import saving, write_whole
 
 logger = logging.getLogger(__name__)
@@ -125,11 +125,13 @@ class TrainingLog:
         """Measure the speed from now on, so that it excludes the time for validation and saving."""
         self.clock, self.timed = time.perf_counter(), 0
 
-    def validation(self, *, update: int, epoch: int, values: dict[str, float], best: bool) -> None:
-        """Record the results of a validation. `best` tells whether it is the best validation so far."""
+    def validation(self, *, update: int, epoch: int, values: dict[str, float], best: str | None) -> None:
+        """Record the results of a validation. `best` names the score that is the best so far, or is None."""
         self._record("valid", update, epoch, values)
-        figures = "  ".join(_format_figure(name, value) for name, value in values.items())
-        self.say(f"validation after update {update} (epoch {epoch}): {figures}{'  best so far' if best else ''}")
+        # The figure of `Auto` is one of the other scores in another form.
+        figures = "  ".join(_format_figure(name, value) for name, value in values.items() if name != Auto.name)
+        verdict = f"  best so far ({best})" if best else ""
+        self.say(f"validation after update {update} (epoch {epoch}): {figures}{verdict}")
         self.restart_clock()
 
     def say(self, line: str) -> None:

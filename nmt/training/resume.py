@@ -15,6 +15,7 @@ from nmt.checkpoint.run_folder import CheckpointFolder, update_of
 from nmt.config.schema import Config, CorpusConfig
 from nmt.data.cursor import Cursor, UpdateSize
 from nmt.errors import ConfigError, ModelError
+from nmt.metrics.standard import Auto
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Position:
     size: UpdateSize = field(default_factory=UpdateSize)  # the limits of the size of each update
     cursor: Cursor = field(default_factory=Cursor)  # the position in the training data at which the next update begins
     epochs_done: float | None = 0.0  # including the fraction of the current epoch; None for streams
-    best: float | None = None  # the best value of `validation.metric` so far
+    best: float | None = None  # the best value of the measure `validation.metric` so far
     best_update: int = 0  # the update after which `best` was measured
     stale: int = 0  # the number of validations since the last improvement
     plateau: int = 0  # like `stale`, but also set to 0 when the plateau schedule cuts the learning rate
@@ -113,6 +114,15 @@ class Checkpoint:
                 f"{folder / TRAINING_STATE}: {fault} does not fit the folder; resume from another checkpoint"
             )
         return cls(folder=folder, config=config, state=state, position=position)
+
+    def keep_settings(self, config: Config) -> Config:
+        """Return a configuration with the choices of the checkpoint in place of those that nmt makes by default."""
+        data = dataclasses.replace(config.data, several_sentences=self.config.data.several_sentences)
+        validation, metric = config.validation, self.config.validation.metric
+        if validation.metric == Auto.name != metric:  # the default of earlier versions was bleu
+            logger.info("validation.metric: the best checkpoint is chosen by %s, as before", metric)
+            validation = dataclasses.replace(validation, metric=metric)
+        return dataclasses.replace(config, data=data, validation=validation)
 
     def position_under(self, config: Config) -> Position:
         """Return the position from which training continues if it now has this configuration.

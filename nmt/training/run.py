@@ -21,6 +21,7 @@ from nmt.checkpoint.manifest import LANGUAGES, SHORTLIST, verify_folder
 from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
+from nmt.metrics.standard import MEASURES
 from nmt.system.files import remove_leftovers, saving
 from nmt.system.locks import LOCK, lock_folder
 from nmt.system.machine import choose_device, default_threads, keep_memory
@@ -70,13 +71,13 @@ def train(
             stack.enter_context(lock_folder(checkpoints.output))
         folder = processes.once(lambda: _open_output(config, checkpoints, resume))
         checkpoint = Checkpoint.load(folder) if folder else None
-        if checkpoint:
-            several = checkpoint.config.data.several_sentences
-        elif (several := config.data.several_sentences) is None:
-            several = processes.once(lambda: measure_several_sentences(config.data))
-        config = replace(config, data=replace(config.data, several_sentences=several))
         if first:
             stack.enter_context(log_file(checkpoints.output))
+        if checkpoint:
+            config = checkpoint.keep_settings(config)
+        elif config.data.several_sentences is None:
+            several = processes.once(lambda: measure_several_sentences(config.data))
+            config = replace(config, data=replace(config.data, several_sentences=several))
         torch.set_num_threads(settings.threads or default_threads(processes.local_size))
         keep_memory()
 
@@ -99,7 +100,9 @@ def train(
                 with log:
                     trainer.run(log, stop)
             position = trainer.position
-            best = f"best {config.validation.metric} {position.best:.4g} at update {position.best_update}"
+            assert position.best is not None  # training ends with a validation
+            score = MEASURES[config.validation.metric].describe(position.best)
+            best = f"best {score} at update {position.best_update}"
             logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / "best")
 
         # Add a shortlist to the best checkpoint. The model is saved already, so a signal may stop this at any time.

@@ -20,7 +20,7 @@ from nmt.data.corpora import read_first_epoch
 from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
-from nmt.metrics.standard import BLEU
+from nmt.metrics.standard import BLEU, ChrF
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SearchOptions
 from nmt.system.files import temporary_folder
@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 _MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are probably not translations
 _RARE = 10  # source tokens that occur less often may be parts of names or numbers, so they may also be copied
-_COST = 0.1  # the largest loss of BLEU on the validation pairs with which a shortlist is stored
+_COST = 0.1  # the largest loss of chrF2 on the validation pairs with which a shortlist is stored
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
-    """Learn a shortlist for a trained model. Store it in the model folder if it lowers BLEU by at most 0.1.
+    """Learn a shortlist for a trained model. Store it in the model folder if it lowers chrF2 by at most 0.1.
 
     Args:
         folder: A model folder, or the output folder of nmt-train, in which case its best checkpoint is used.
@@ -85,14 +85,18 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
     if alone > shortlist.target_size / 2:
         return False, f"{sizes}, not kept: too many to save time"
 
-    def score(shortlist: Shortlist | None) -> float:
+    def score(shortlist: Shortlist | None) -> dict[str, float]:
         hypotheses = translate_sets(dataclasses.replace(model, shortlist=shortlist), sets, options)
-        return score_sets(sets, hypotheses)[BLEU.name]
+        return score_sets(sets, hypotheses, (ChrF.name, BLEU.name))
 
     before, after = score(None), score(shortlist)
-    kept = after >= before - _COST
-    verdict = "kept" if kept else f"not kept: it costs more than {_COST} BLEU"
-    return kept, f"{sizes}, BLEU {after:.2f} with it, {before:.2f} without, {verdict}"
+    kept = after[ChrF.name] >= before[ChrF.name] - _COST
+    verdict = "kept" if kept else f"not kept: it costs more than {_COST} {ChrF.title}"
+    scores = (
+        f"{metric.describe(after[metric.name])} with it, {metric.format(before[metric.name])} without"
+        for metric in (ChrF, BLEU)
+    )
+    return kept, ", ".join([sizes, *scores, verdict])
 
 
 def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> float:

@@ -251,7 +251,8 @@ class Trainer:
             if better:
                 self.checkpoints.choose(position.update)
             self.checkpoints.prune(settings.training.keep_checkpoints)
-        log.validation(update=position.update, epoch=position.epoch, values=values, best=better)
+        best = measure.describe(figure) if better else None
+        log.validation(update=position.update, epoch=position.epoch, values=values, best=best)
 
     # ---- saving and resuming
 

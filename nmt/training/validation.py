@@ -15,7 +15,7 @@ from nmt.data.pair import Pair, encode_pairs, normalize_pairs
 from nmt.data.readers import describe, read_corpora
 from nmt.errors import DataError
 from nmt.metrics.metric import Scoring
-from nmt.metrics.standard import BLEU, METRICS
+from nmt.metrics.standard import BLEU, METRICS, Auto, ChrF
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.search.options import SearchOptions
 from nmt.system.machine import autocast_dtype
@@ -83,11 +83,18 @@ class Validator:
         pairs = short or pairs  # there must be some loss, so if every pair is too long, it is over all
         self.batches = list(make_text_batches(pairs[self.own], tokenizers, config.training.batch_tokens))
         # BLEU is always reported. If the loss chooses the best checkpoint, no other metric is needed.
-        names = dict.fromkeys((BLEU.name, config.validation.metric))
+        metric = config.validation.metric
+        names = dict.fromkeys((BLEU.name, ChrF.name if metric == Auto.name else metric))
         self.metrics = [name for name in names if name in METRICS]
+        self.by_characters = any(BLEU.segmentation(part.to) for part in self.sets)
 
     def __call__(self, network: Seq2Seq) -> dict[str, float]:
-        """Evaluate a network. Return `loss` per target token in nats, `perplexity`, and the scores of `score_sets`."""
+        """Evaluate a network.
+
+        Returns:
+            The `loss` per target token in nats, the `perplexity`, the scores of `score_sets`, and the figure of the
+            measure `Auto` if that chooses the best checkpoint.
+        """
         share = self.judge_share(network)
         shares = self.processes.gather(share)
         return self.processes.once(lambda: self._combine(shares))
@@ -114,7 +121,11 @@ class Validator:
             for parts in zip(*(share.hypotheses for share in shares), strict=True)
         ]
         perplexity = float(torch.tensor(loss).exp())  # infinite where math.exp would raise OverflowError
-        return {"loss": loss, "perplexity": perplexity, **score_sets(self.sets, hypotheses, self.metrics)}
+        scores = score_sets(self.sets, hypotheses, self.metrics)
+        if self.config.validation.metric == Auto.name:
+            bleu, chrf = scores[BLEU.name], scores[ChrF.name]
+            scores[Auto.name] = Auto.combine(bleu, chrf, by_characters=self.by_characters)
+        return {"loss": loss, "perplexity": perplexity, **scores}
 
 
 def read_validation_sets(config: Config, normalizers: Normalizers) -> list[ValidationSet]:

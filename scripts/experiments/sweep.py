@@ -162,11 +162,11 @@ def table(study: optuna.Study, keys: Sequence[str], measure: type[Measure]) -> s
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.intermediate_values]
     scored = [(measure.best(trial.intermediate_values.values()), trial) for trial in trials]
     scored.sort(key=lambda pair: pair[0], reverse=measure.higher_is_better)
-    head = ["trial", measure.name, "validations", "minutes", *(f"`{key}`" for key in keys)]
+    head = ["trial", "best", "validations", "minutes", *(f"`{key}`" for key in keys)]
     rows = [
         [
             str(trial.number),
-            f"{figure:.4g}",
+            measure.describe(figure),
             f"{len(trial.intermediate_values)}{', stopped' if trial.state is optuna.trial.TrialState.PRUNED else ''}",
             f"{trial.user_attrs.get('minutes', 0):.0f}",
             *(

@@ -7,12 +7,14 @@ from typing import Any, get_args
 
 import pytest
 import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nmt.config.fields import fields_of
 from nmt.config.schema import TrainingConfig, ValidationConfig
 from nmt.metrics.languages import language_code
 from nmt.metrics.metric import Loss, Measure, Metric, Scoring
-from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, ChrF, ChrFPlusPlus
+from nmt.metrics.standard import BLEU, DEFAULT_METRICS, MEASURES, METRICS, TER, Auto, ChrF, ChrFPlusPlus
 
 HYPOTHESES = ["Ein Mann reitet auf dem Pferd.", "", "Zwei Hunde laufen durch den Schnee", "ein Kind"]
 REFERENCES = ["Ein Mann reitet auf einem braunen Pferd.", "Ja.", "Zwei Hunde rennen durch den Schnee.", "Ein Kind"]
@@ -29,7 +31,7 @@ def test_names_and_titles() -> None:
     assert [metric.name for metric in SCORERS] == ["bleu", "chrf", "chrf++", "ter"]
     assert [metric.title for metric in SCORERS] == ["BLEU", "chrF2", "chrF2++", "TER"]
     assert {metric.name: metric for metric in SCORERS}.items() <= METRICS.items()
-    assert list(MEASURES) == [*METRICS, "loss"]
+    assert list(MEASURES) == ["auto", *METRICS, "loss"]
     assert DEFAULT_METRICS == ("bleu", "chrf", "ter")
 
 
@@ -56,7 +58,7 @@ def test_score_is_computed_from_sums_over_sentences(metric: type[Metric]) -> Non
 
 
 def test_higher_is_better_except_for_loss_and_ter() -> None:
-    measures: list[type[Measure]] = [*SCORERS, Loss]
+    measures: list[type[Measure]] = [*SCORERS, Loss, Auto]
     for measure in measures:
         higher = measure not in (Loss, TER)
         assert measure.is_better(2.0, 1.0) == higher
@@ -161,6 +163,47 @@ def test_the_configuration_offers_every_metric() -> None:
         for kind, key in ((ValidationConfig, "metric"), (TrainingConfig, "risk_cost"))
     }
     assert choices == {"metric": tuple(MEASURES), "risk_cost": tuple(METRICS)}
+
+
+PERCENT = st.floats(0, 100)
+
+
+@given(ours=st.tuples(PERCENT, PERCENT), theirs=st.tuples(PERCENT, PERCENT))
+def test_auto_orders_by_bleu_from_10_on_and_by_chrf_below(
+    ours: tuple[float, float], theirs: tuple[float, float]
+) -> None:
+    (bleu, chrf), (other_bleu, other_chrf) = ours, theirs
+    better = Auto.is_better(Auto.combine(*ours, by_characters=False), Auto.combine(*theirs, by_characters=False))
+    if bleu >= 10 and other_bleu >= 10:
+        assert better == (bleu > other_bleu)
+    elif bleu < 10 and other_bleu < 10:
+        assert better <= (chrf > other_chrf)
+        assert better or chrf - other_chrf < 1e-9  # division rounds
+    else:
+        assert better == (bleu >= 10)
+
+
+@given(bleu=PERCENT, chrf=PERCENT, others=st.tuples(PERCENT, PERCENT))
+def test_auto_ignores_bleu_of_characters(bleu: float, chrf: float, others: tuple[float, float]) -> None:
+    figures = [Auto.combine(*pair, by_characters=True) for pair in ((bleu, chrf), others)]
+    assert Auto.is_better(*figures) <= (chrf > others[1])
+    assert figures[0] == Auto.combine(0.0, chrf, by_characters=True) < 10
+
+
+@given(bleu=PERCENT, chrf=PERCENT, by_characters=st.booleans())
+def test_auto_describes_the_metric_that_it_took(bleu: float, chrf: float, by_characters: bool) -> None:
+    described = Auto.describe(Auto.combine(bleu, chrf, by_characters=by_characters))
+    title, figure = described.split(" ")
+    assert title == ("BLEU" if bleu >= 10 and not by_characters else "chrF2")
+    assert float(figure) == pytest.approx(bleu if title == "BLEU" else chrf, abs=0.006)
+
+
+def test_messages_about_figures() -> None:
+    assert Auto.describe(34.2) == "BLEU 34.20"
+    assert Auto.describe(10.0) == "BLEU 10.00"
+    assert Auto.describe(1.89) == "chrF2 18.90"
+    assert Auto.describe(Auto.combine(0.0, 100.0, by_characters=False)) == "chrF2 100.00"
+    assert (TER.describe(50.0), Loss.describe(2.34567)) == ("TER 50.00", "loss 2.346")
 
 
 def test_names_of_metrics_import_no_heavy_package() -> None:

@@ -31,8 +31,8 @@ def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
 def test_sweep_sorts_trials_and_continues(tmp_path: Path) -> None:
     space = {"training.learning_rate": {"from": 0.0001, "to": 0.01, "log": True}, "model.dropout": [0.1, 0.2]}
     head, _, *trials = rows(sweep(tmp_path, space, "--trials", "2"))
-    assert head == ["trial", "loss", "validations", "minutes", "`training.learning_rate`", "`model.dropout`"]
-    losses = [float(row[1]) for row in trials]
+    assert head == ["trial", "best", "validations", "minutes", "`training.learning_rate`", "`model.dropout`"]
+    losses = [float(row[1].removeprefix("loss ")) for row in trials]
     assert losses == sorted(losses)
     assert {row[0] for row in trials} == {"0", "1"}
     assert {row[2] for row in trials} == {"2"}

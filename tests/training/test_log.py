@@ -25,12 +25,14 @@ def test_records_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCap
     with TrainingLog(tmp_path, update=0, every=2, bar=False, tensorboard=False) as log:
         for update, loss in enumerate([20.0, 30.0, 40.0, 40.0], start=1):
             show(log, update, loss)
-        log.validation(update=4, epoch=1, values={"loss": 2.0, "bleu": float("nan"), "bleu en-fr": 1.23}, best=True)
+        log.validation(
+            update=4, epoch=1, values={"loss": 2.0, "bleu": float("nan"), "bleu en-fr": 1.23}, best="BLEU nan"
+        )
     kinds = [(record["kind"], record["update"], record["loss"]) for record in records(tmp_path)]
     assert kinds == [("train", 2, 2.5), ("train", 4, 4.0), ("valid", 4, 2.0)]
     assert records(tmp_path)[-1]["bleu"] is None  # NaN is not JSON
     assert "40%  epoch 1  update 4  loss 4.000" in caplog.text
-    assert "loss 2  BLEU nan  BLEU en-fr 1.23  best so far" in caplog.text
+    assert "loss 2  BLEU nan  BLEU en-fr 1.23  best so far (BLEU nan)" in caplog.text
 
 
 def test_restarting_the_clock_keeps_the_sums(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_restarting_the_clock_keeps_the_sums(tmp_path: Path) -> None:
                 log.restart_clock()
                 assert log.timed == 0
             if update == 3:
-                log.validation(update=3, epoch=1, values={"loss": 2.0}, best=True)
+                log.validation(update=3, epoch=1, values={"loss": 2.0}, best="loss 2")
     assert [record["loss"] for record in records(tmp_path)] == [2.0, 3.5]
 
 
@@ -119,7 +121,7 @@ def test_the_speed_is_of_the_time_since_the_clock_was_restarted(
         show(log, 1)
         show(log, 2)  # 20 tokens in 2 seconds
         now = 110.0
-        log.validation(update=2, epoch=1, values={"loss": 2.0}, best=True)
+        log.validation(update=2, epoch=1, values={"loss": 2.0}, best="loss 2")
         now = 115.0
         show(log, 3)
         show(log, 4)  # 20 tokens in 5 seconds, the validation excluded
@@ -181,8 +183,17 @@ def test_figures_are_shown_as_their_metric_formats_them(
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
     with TrainingLog(tmp_path, update=0, every=1, bar=False, tensorboard=False) as log:
-        log.validation(update=1, epoch=2, values={name: value}, best=False)
+        log.validation(update=1, epoch=2, values={name: value}, best=None)
     assert caplog.messages == [f"validation after update 1 (epoch 2): {shown}"]
+
+
+def test_the_log_names_the_metric_that_decided(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    values = {"bleu": 3.5, "chrf": 18.9, "auto": 1.89}
+    with TrainingLog(tmp_path, update=0, every=1, bar=False, tensorboard=False) as log:
+        log.validation(update=1, epoch=2, values=values, best="chrF2 18.90")
+    assert caplog.messages == ["validation after update 1 (epoch 2): BLEU 3.50  chrF2 18.90  best so far (chrF2 18.90)"]
+    assert records(tmp_path)[-1]["auto"] == 1.89
 
 
 def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +212,7 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("nmt.training.log.import_event_writer", lambda: Writer)
     with TrainingLog(tmp_path, update=3, every=1, bar=False, tensorboard=True) as log:
         show(log, 4)
-        log.validation(update=4, epoch=1, values={"loss": 2.0, "bleu": 3.0}, best=True)
+        log.validation(update=4, epoch=1, values={"loss": 2.0, "bleu": 3.0}, best="BLEU 3.00")
     assert calls[0] == ("open", str(tmp_path / "tensorboard"), 4)
     assert {("train/loss", 2.0, 4), ("train/learning_rate", 0.1, 4), ("valid/bleu", 3.0, 4)} <= set(calls)
     assert calls[-1] == ("close",)

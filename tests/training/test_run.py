@@ -98,11 +98,25 @@ def test_beam_of_validation(prefix: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert {call.kwargs["beam"] for call in build.call_args_list} == {3}
 
 
-@pytest.mark.parametrize("metric", ["loss", "bleu", "chrf"])
-def test_metric_of_validation(prefix: Path, tmp_path: Path, metric: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("metric", "title"), [("loss", "loss"), ("bleu", "BLEU"), ("chrf", "chrF2"), ("auto", "chrF2")]
+)
+def test_metric_of_validation(
+    prefix: Path, tmp_path: Path, metric: str, title: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "nmt")
     train(tiny.config(prefix, f"validation.metric={metric}"), tmp_path / "run")
-    assert f"best {metric} " in caplog.text
+    [best] = re.findall(rf"; best {title} ([\d.]+) at update \d+", caplog.text)
+    assert f"best so far ({title} {best})" in caplog.text
+
+
+def test_the_default_metric_chooses_by_chrf_where_bleu_is_low(prefix: Path, tmp_path: Path) -> None:
+    train(tiny.config(prefix, "validation.metric=auto", "validation.every=3"), tmp_path / "run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    records = [record for record in map(json.loads, lines) if record["kind"] == "valid"]
+    assert all(record["bleu"] < 10 for record in records)
+    best = max(records, key=lambda record: (record["chrf"], -record["update"]))
+    assert (tmp_path / "run" / "best").resolve().name == f"update-{best['update']:08}"
 
 
 def test_max_length_excludes_pairs(prefix: Path, tmp_path: Path) -> None:
@@ -241,6 +255,20 @@ def test_patience_starts_over_with_another_metric(
     assert CheckpointFolder(tmp_path / "run").all()[-1].name > begun
 
 
+def test_a_resumed_run_keeps_its_metric(prefix: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Earlier versions had another default."""
+    caplog.set_level(logging.INFO, "nmt")
+    train(tiny.config(prefix, "validation.metric=bleu"), tmp_path / "run")
+    train(tiny.config(prefix, "validation.metric=auto", "training.epochs=4"), tmp_path / "run", resume=True)
+    assert "validation.metric: the best checkpoint is chosen by bleu, as before" in caplog.text
+    assert len(re.findall(r"; best BLEU [\d.]+ at update", caplog.text)) == 2
+    newest, _ = CheckpointFolder(tmp_path / "run").newest()
+    assert newest
+    assert load_model(newest).config.validation.metric == "bleu"
+    train(tiny.config(prefix, "validation.metric=chrf", "training.epochs=5"), tmp_path / "run", resume=True)
+    assert re.search(r"; best chrF2 [\d.]+ at update", caplog.text)
+
+
 def test_kill_before_the_link_to_the_best_is_repaired(config: Config, tmp_path: Path) -> None:
     train(config, tmp_path / "run")
     chosen = (tmp_path / "run" / "best").readlink()
@@ -325,7 +353,7 @@ def test_the_lock_is_held_until_the_end(config: Config, tmp_path: Path, monkeypa
     refused = []
 
     def check() -> None:
-        with pytest.raises(MachineError, match="another process"), lock_folder(tmp_path / "run"):
+        with pytest.raises(MachineError, match="is using this folder"), lock_folder(tmp_path / "run"):
             pass
         refused.append(True)
 

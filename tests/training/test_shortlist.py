@@ -133,7 +133,9 @@ def test_the_best_checkpoint_gets_a_shortlist(
     assert shortlist
     assert (len(shortlist.frequent), shortlist.best.shape[1]) == (2, 2)
     assert re.search(
-        r"shortlist: \d+ of \d+ tokens for a sentence, \d+ for 64, BLEU .+ with it, .+, kept;", caplog.text
+        r"shortlist: \d+ of \d+ tokens for a sentence, \d+ for 64, chrF2 [\d.]+ with it, [\d.]+ without, "
+        r"BLEU [\d.]+ with it, [\d.]+ without, kept;",
+        caplog.text,
     )
     assert not (tmp_path / "run" / "prepared").exists()
     train(config, tmp_path / "run", resume=True)
@@ -208,13 +210,27 @@ def test_a_shortlist_that_costs_too_much_is_not_kept(
         "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=0)
     )
     train(config, tmp_path / "run")
-    assert "not kept: it costs more than 0.1 BLEU" in caplog.text
+    assert "not kept: it costs more than 0.1 chrF2" in caplog.text
     assert load_model(tmp_path / "run").shortlist is None
     monkeypatch.setattr(
         "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=1, best=2)
     )
     assert add_shortlist(tmp_path / "run")
     assert load_model(tmp_path / "run").shortlist
+
+
+@pytest.mark.parametrize(("metric", "loss", "kept"), [("chrf", 0.09, True), ("chrf", 0.11, False), ("bleu", 5.0, True)])
+def test_a_shortlist_is_kept_if_chrf_falls_by_at_most_a_tenth(
+    prefix: Path, tmp_path: Path, metric: str, loss: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny.config(prefix, "training.shortlist=false"), tmp_path / "run")
+    before = {"chrf": 50.0, "bleu": 30.0}
+    scores = iter([before, {**before, metric: before[metric] - loss}])
+    monkeypatch.setattr("nmt.training.shortlist.score_sets", lambda *_: next(scores))
+    monkeypatch.setattr(
+        "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=2, best=2)
+    )
+    assert add_shortlist(tmp_path / "run") == kept
 
 
 def test_a_shortlist_that_is_not_short_is_not_kept(

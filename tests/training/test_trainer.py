@@ -23,6 +23,7 @@ from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
 from nmt.errors import Interrupted, ModelError, UserError
+from nmt.metrics.standard import Auto
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.signals import StopSignal
 from nmt.tokenizers.build import train_tokenizers
@@ -213,6 +214,19 @@ def test_higher_bleu_is_better(factory: Factory) -> None:
     trainer.validate = lambda network: {"loss": 0.0, "bleu": next(figures)}
     go(trainer)
     assert (trainer.position.best, trainer.position.best_update) == (3.0, 2)
+
+
+def test_auto_decides_on_patience_and_the_plateau_schedule(factory: Factory) -> None:
+    """Three improvements by chrF2, one by BLEU, and two validations that are worse: by BLEU, and by chrF2."""
+    settings = ("validation.metric=auto", "validation.every=1", "validation.patience=2", "training.epochs=100")
+    plateau = ("training.schedule=plateau", "training.plateau_patience=2")
+    trainer = factory.trainer(factory.config(*settings, *plateau))
+    scores = [(3.0, 15.0), (2.0, 18.0), (1.0, 18.9), (10.5, 17.0), (10.4, 40.0), (9.9, 60.0), (99.0, 99.0)]
+    figures = (Auto.combine(*pair, by_characters=False) for pair in scores)
+    trainer.validate = lambda network: {"loss": 0.0, "auto": next(figures)}
+    go(trainer)
+    assert (trainer.position.update, trainer.position.cuts) == (6, 1)
+    assert (trainer.position.best, trainer.position.best_update) == (10.5, 4)
 
 
 def test_plateau_schedule_lowers_the_learning_rate(factory: Factory) -> None:

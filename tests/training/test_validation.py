@@ -228,6 +228,43 @@ def test_chrf_chooses_checkpoints_if_configured(prefix: Path, model: Path) -> No
     assert figures[1] == pytest.approx({**figures[0], "chrf": mean(each), **named})
 
 
+@pytest.mark.parametrize(("language", "by_characters"), [("fr", False), ("zh", True), ("th", True), ("ja", True)])
+@pytest.mark.parametrize("good", [False, True])
+def test_auto_is_the_mean_bleu_or_chrf_of_the_sets(
+    prefix: Path, model: Path, language: str, by_characters: bool, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = load_model(model)
+    source, target = (prefix.with_suffix(ending).read_bytes() for ending in (".en", ".fr"))
+    prefix = prefix.parent / "one"
+    prefix.with_suffix(".en").write_bytes(source)
+    prefix.with_suffix(f".{language}").write_bytes(target)
+    corpora = f"[{prefix}, {{path: {prefix}, tag: <bt>}}]"
+    data = (f"data.train={corpora}", f"data.valid={corpora}", f"data.target_language={language}")
+    config = tiny.config(prefix, *data, "validation.metric=auto")
+    first, second = read_validation_sets(config, Normalizers())
+    hypotheses = [first.references if good else ["un chat rouge"] * 8, ["un chien et six"] * len(second.pairs)]
+    monkeypatch.setattr("nmt.training.validation.translate_sets", lambda *_: hypotheses)
+    figures = Validator(config, judged.tokenizers, torch.device("cpu"))(judged.network)
+    for name in ("bleu", "chrf"):
+        each = [part.score(name, lines) for part, lines in zip((first, second), hypotheses, strict=True)]
+        assert figures[name] == pytest.approx(mean(each))
+    assert (figures["bleu"] > 10) >= good
+    assert by_characters or (figures["bleu"] > 10) == good
+    assert figures["auto"] == (figures["bleu"] if good and not by_characters else figures["chrf"] / 10)
+
+
+@pytest.mark.parametrize(("language", "by_characters"), [("fr", False), ("zh-TW", True)])
+def test_auto_is_chrf_if_one_of_several_languages_is_scored_by_characters(
+    prefix: Path, language: str, by_characters: bool
+) -> None:
+    prefix.with_suffix(f".{language}").write_bytes(prefix.with_suffix(".fr").read_bytes())
+    corpora = f"[{prefix}, {{path: {prefix}, target_language: {language}}}]"
+    config = settings(prefix, f"data.train={corpora}", f"data.valid={corpora}")
+    assert config.validation.metric == "auto"
+    tokenizers = train_tokenizers(config.tokenizer, GERMAN.items(), ["<2de>", f"<2{language}>"])
+    assert Validator(config, tokenizers, torch.device("cpu")).by_characters == by_characters
+
+
 def test_training_logs_the_mean_and_each_figure(prefix: Path, model: Path) -> None:
     records = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()]
     figures = [record for record in records if record["kind"] == "valid"]
