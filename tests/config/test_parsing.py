@@ -117,6 +117,7 @@ def find_needed(name: str) -> list[str]:
     special = {
         "data.shuffle_buffer": ["data.train=[{dataset: d, streaming: true}]", "training.schedule=constant"],
         "data.temperature": ["data.train=[a, b]"],
+        "model.attention_heads": ["model.attention=multi_head", "model.encoder_size=1024", "model.decoder_size=1024"],
         "model.dropout": ["model.decoder_layers=2"],
         "tokenizer.target_model": ["tokenizer.source_model=m", "tokenizer.joint=false", "model.tied_embeddings=none"],
     }

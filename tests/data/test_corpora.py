@@ -57,7 +57,7 @@ def test_weights_are_those_of_the_corpora(prefix: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("temperature", "shares"), [("null", (100, 4)), ("1", (100, 4)), ("2", (87, 17)), ("1e9", (52, 52))]
+    ("temperature", "shares"), [("null", (100, 4)), ("1", (100, 4)), ("2", (87, 17)), ("100", (53, 51))]
 )
 def test_temperature_makes_weights_from_sizes(temperature: str, shares: tuple[int, int], tmp_path: Path) -> None:
     """√100 to √4 is 5 to 1: of the 104 pairs of an epoch, 87 and 17."""
