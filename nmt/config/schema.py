@@ -404,13 +404,13 @@ class ValidationConfig:
     """The number of updates between two validations. By default, validation follows each epoch."""
     metric: Annotated[str, OneOf(tuple(MEASURES))] = "auto"
     """The score that decides which checkpoint is the best: a metric of translations, or the loss per token (`loss`).
-    `auto` compares checkpoints by BLEU if their BLEU is at least 10, and by chrF2 if it is lower, because a low BLEU
-    depends on few sentences. Every checkpoint of the first kind is better than every checkpoint of the second kind. If
-    the target language, or one of several, is scored by characters (Chinese, Japanese, Korean, Thai, Lao, Khmer,
-    Burmese, Tibetan and Dzongkha), `auto` is chrF2. A resumed run keeps the metric that it was begun with if this is
-    `auto`. chrF2 (`chrf`) compares characters, so it is suitable for languages with many word forms or without spaces.
-    chrF2++ (`chrf++`) also compares words. If the validation corpora have different target languages or tags, each
-    corpus is scored separately, and the mean of these scores decides. Otherwise, all corpora are scored as one."""
+    `auto` compares checkpoints with a BLEU of at least 10 by BLEU, and all other checkpoints by chrF2, because a low
+    BLEU depends on few sentences. A checkpoint with a BLEU of at least 10 is always better than one with less. If a
+    target language is scored by characters (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and
+    Dzongkha), `auto` is chrF2 for all checkpoints. If a run is resumed with `auto`, it keeps its earlier metric. chrF2
+    (`chrf`) compares characters, so it is suitable for languages with many word forms or without spaces. chrF2++
+    (`chrf++`) also compares words. If the validation corpora have different target languages or tags, each corpus is
+    scored separately, and the mean of these scores decides. Otherwise, all corpora are scored as one."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """The beam size of validation translations. 1 is greedy search."""
     sentences: Annotated[int | None, Range(1, MANY)] = None

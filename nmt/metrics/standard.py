@@ -138,13 +138,13 @@ class TER(SacrebleuMetric):
 
 
 class Auto(Measure):
-    """The measure that chooses checkpoints by default: BLEU where it is at least 10, and chrF2 elsewhere.
+    """The measure that chooses checkpoints by default: BLEU if it is at least 10, and chrF2 otherwise.
 
-    A low BLEU counts few n-grams of three and four words, so it depends on a handful of sentences, and chrF2 orders
-    checkpoints better. In languages that BLEU scores by characters, chrF2 always decides.
+    A low BLEU counts few n-grams of three and four words, so it depends on a handful of sentences. chrF2 then orders
+    checkpoints better. For languages that BLEU scores by characters, chrF2 always decides.
 
-    One figure orders all checkpoints: BLEU, or a tenth of chrF2, which is below 10. So every checkpoint with a BLEU of
-    at least 10 is better than every other checkpoint.
+    A single figure orders all checkpoints: BLEU, or a tenth of chrF2. A tenth of chrF2 is below 10, so every checkpoint
+    with a BLEU of at least 10 is better than all other checkpoints.
     """
 
     name, title = "auto", "BLEU or chrF2"
@@ -156,12 +156,12 @@ class Auto(Measure):
 
         Args:
             bleu: the BLEU of the checkpoint.
-            chrf: its chrF2.
-            by_characters: whether BLEU scores the target language, or one of several, by characters.
+            chrf: the chrF2 of the checkpoint.
+            by_characters: whether BLEU scores one of the target languages by characters.
         """
         if bleu >= cls.least_bleu and not by_characters:
             return bleu
-        return min(chrf / 10, math.nextafter(cls.least_bleu, 0))  # a perfect chrF2 is below a BLEU of 10 too
+        return min(chrf / 10, math.nextafter(cls.least_bleu, 0))  # even a perfect chrF2 stays below a BLEU of 10
 
     @classmethod
     def describe(cls, figure: float) -> str:

@@ -1,4 +1,4 @@
-"""The log of a training run: a progress bar or log lines, metrics.jsonl, and TensorBoard events."""
+"""The log of a training run. It consists of a progress bar or log lines, metrics.jsonl, and TensorBoard events."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 class EventWriter(Protocol):
-    """The methods of TensorBoard's SummaryWriter that are used here."""
+    """The methods of TensorBoard's SummaryWriter that this module uses."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
     def close(self) -> None: ...
 
 
 class NoLog:
-    """The log of all processes except the first. It discards everything."""
+    """The log of all processes except the first process. It discards everything."""
 
     def __enter__(self) -> "NoLog":
         return self
@@ -49,17 +49,17 @@ class TrainingLog:
     """A context manager that records and shows the progress of a training run.
 
     Args:
-        output: the output folder, where metrics.jsonl and tensorboard/ are written.
+        output: the output folder. metrics.jsonl and tensorboard/ are written into this folder.
         update: the number of the last update before the run is resumed, or 0. Records of later updates are removed,
-            because these updates will be repeated.
-        every: the number of updates between two records. A record averages over these updates.
+            because training repeats these updates.
+        every: the number of updates between two records. A record contains the means over these updates.
         bar: whether to draw a progress bar on a terminal instead of writing log lines.
         tensorboard: whether to write TensorBoard events.
     """
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
         self.path = output / METRICS_FILE
-        self.seconds_before = self._drop_after(update)  # seconds that earlier processes of this run took
+        self.seconds_before = self._drop_after(update)  # the seconds that this run took before it was resumed
         self.every = every
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
@@ -67,7 +67,7 @@ class TrainingLog:
         self.writer = import_event_writer()(str(output / "tensorboard"), purge_step=update + 1) if tensorboard else None
         self.loss, self.tokens, self.norm, self.updates = 0.0, 0, 0.0, 0
         self.began = self.clock = time.perf_counter()
-        self.timed = 0  # target tokens since the clock was restarted
+        self.timed = 0  # the number of target tokens since the clock was restarted
         self.first_progress: float | None = None
 
     def __enter__(self) -> "TrainingLog":
@@ -81,7 +81,7 @@ class TrainingLog:
             self.writer.close()
 
     def _drop_after(self, update: int) -> float:
-        """Remove the records of updates after `update`. Return the seconds in the last record that is left."""
+        """Remove the records of updates after `update`. Return the seconds of the last remaining record."""
         if not os.path.lexists(self.path):
             return 0.0
         kept = [record for record in read_records(self.path) if record.content["update"] <= update]
@@ -94,8 +94,8 @@ class TrainingLog:
         """Record one update of the weights.
 
         Args:
-            update: the number of the update, from 1.
-            epoch: the number of the epoch, from 1.
+            update: the number of the update, counted from 1.
+            epoch: the number of the epoch, counted from 1.
             progress: the fraction of training that is done, from 0 to 1.
             loss: the loss, summed over the target tokens.
             tokens: the number of target tokens.
@@ -122,11 +122,14 @@ class TrainingLog:
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """Measure the speed from now on, so that it excludes the time for validation and saving."""
+        """Restart the measurement of the speed. The time for validation and saving is then not counted."""
         self.clock, self.timed = time.perf_counter(), 0
 
     def validation(self, *, update: int, epoch: int, values: dict[str, float], best: str | None) -> None:
-        """Record the results of a validation. `best` names the score that is the best so far, or is None."""
+        """Record the results of a validation.
+
+        If they are the best results so far, `best` is the text that shows their score. Otherwise, it is None.
+        """
         self._record("valid", update, epoch, values)
         # The figure of `Auto` is one of the other scores in another form.
         figures = "  ".join(_format_figure(name, value) for name, value in values.items() if name != Auto.name)
@@ -135,7 +138,7 @@ class TrainingLog:
         self.restart_clock()
 
     def say(self, line: str) -> None:
-        """Log a line, above the progress bar if there is one."""
+        """Log a line. If there is a progress bar, the line appears above the bar."""
         if not self.bar.disable:
             self.bar.clear()
         logger.info(line)
@@ -164,12 +167,12 @@ Log = TrainingLog | NoLog
 
 @contextlib.contextmanager
 def log_file(output: Path) -> Iterator[None]:
-    """Also write all log messages of nmt to OUTPUT/train.log, with date and time, until the end of the block.
+    """Until the end of the block, also write all log messages of nmt to OUTPUT/train.log, with date and time.
 
-    Messages that do not fit on the disk are dropped. A checkpoint that does not fit is an error.
+    Messages that do not fit on the disk are dropped, because only checkpoints must not be lost.
 
     Raises:
-        MachineError: The file cannot be opened.
+        MachineError: the file cannot be opened.
     """
     with saving(output / LOG_FILE):
         handler = _LogFile(output / LOG_FILE, encoding="utf-8")
@@ -186,13 +189,13 @@ def log_file(output: Path) -> Iterator[None]:
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Report an error in a message of nmt, but not a full disk, with the traceback of logging."""
+        """Ignore errors of the disk. Any other error is a faulty message of nmt, which logging reports as usual."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
 
 
 def _format_figure(name: str, value: float) -> str:
-    """Format one result of a validation for the log. `name` is `METRIC`, or `METRIC SET` for one of several sets."""
+    """Format one result of a validation for the log. `name` is `METRIC`, or `METRIC SET` if there are several sets."""
     metric, *rest = name.split(" ", maxsplit=1)
     if metric not in MEASURES:
         return f"{name} {value:.4g}"
@@ -200,7 +203,7 @@ def _format_figure(name: str, value: float) -> str:
 
 
 def import_event_writer() -> Callable[..., EventWriter]:
-    """Import and return TensorBoard's class SummaryWriter. Raises MachineError if TensorBoard is not installed."""
+    """Import and return TensorBoard's class SummaryWriter. Raises MachineError: TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

@@ -1,11 +1,11 @@
-"""A training run, which turns parallel text into a model folder.
+"""A training run. It turns parallel text into a model folder.
 
-OUTPUT/best               link to the best checkpoint so far, which nmt-translate reads
+OUTPUT/best               a link to the best checkpoint so far, which nmt-translate reads
 OUTPUT/checkpoints/       the best and the newest checkpoints
 OUTPUT/metrics.jsonl      loss, speed and validation scores, one JSON object per line
-OUTPUT/train.log          log messages
-OUTPUT/prepared/          cleaned and tokenized corpora, removed at the end
-OUTPUT/.lock              locked while a process writes to OUTPUT
+OUTPUT/train.log          the log messages
+OUTPUT/prepared/          the cleaned and tokenized corpora, which are removed at the end
+OUTPUT/.lock              a file that is locked while a process writes to OUTPUT
 """
 
 import contextlib
@@ -43,17 +43,18 @@ def train(
     """Train a model, or resume a training run that was stopped.
 
     Args:
-        config: The configuration. To resume a run, data, tokenizer, model and seed must not change.
-        output: The output folder. Only one training run at a time may use it.
-        resume: Whether to continue from the newest undamaged checkpoint in `output`, if there is one.
-        bar: Whether to draw a progress bar on stderr instead of writing log lines there.
-        processes: The processes that train together, from `join_processes`. All must have access to `output`.
+        config: the configuration. A resumed run must keep its data, tokenizer, model and seed.
+        output: the output folder. Only one training run at a time can use this folder.
+        resume: whether to continue from the newest undamaged checkpoint in `output`, if there is one.
+        bar: whether to draw a progress bar on stderr instead of writing log lines there.
+        processes: the processes that train together, as `join_processes` returns them. All of them must have access to
+            `output`.
 
     Raises:
-        UserError: The configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
-            defines a subclass for each type of fault.
-        Interrupted: A signal stopped training. A checkpoint is saved.
-        KeyboardInterrupt: A signal arrived before the first update. Nothing is lost.
+        UserError: the configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
+            defines a subclass for each kind of fault.
+        Interrupted: a signal stopped training. A checkpoint has been saved.
+        KeyboardInterrupt: a signal arrived before the first update. Nothing is lost.
         TypeError: `config` is not a `Config`.
     """
     if not os.fspath(output):
@@ -63,7 +64,8 @@ def train(
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
-        # Check everything before the work begins. Only the first process writes, so only it needs the lock.
+        # Check everything before the work begins. The first process needs the lock, because it is the only one that
+        # writes.
         device = processes.choose_device(choose_device(settings.device))
         check_settings(config, device)
         if first:
@@ -81,7 +83,7 @@ def train(
         torch.set_num_threads(settings.threads or default_threads(processes.local_size))
         keep_memory()
 
-        # Train, unless the checkpoint was saved at the end of training.
+        # Train, unless the checkpoint is the last one of a finished training run.
         position = checkpoint.position_under(config) if checkpoint else Position()
         if position.has_ended(config):
             advice = "to continue, raise the limit that ended it, such as training.epochs"
@@ -105,12 +107,12 @@ def train(
             best = f"best {score} at update {position.best_update}"
             logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / "best")
 
-        # Add a shortlist to the best checkpoint. The model is saved already, so a signal may stop this at any time.
+        # Add a shortlist to the best checkpoint. The model is saved already, so a signal can stop this at any time.
         processes.once(lambda: _finish(config, checkpoints))
 
 
 def check_links(output: Path) -> None:
-    """Check that no file in the output folder is a link to another place, where training would write or delete.
+    """Check that no file in the output folder is a link. Training would write or delete files outside the folder.
 
     Raises:
         ConfigError: a file is a link.
@@ -123,7 +125,7 @@ def check_links(output: Path) -> None:
 
 
 def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) -> Path | None:
-    """Prepare the output folder. Return the checkpoint to continue from, or None for a new run."""
+    """Prepare the output folder. Return the checkpoint from which to continue. For a new run, return None."""
     if checkpoints.all() and not resume:
         raise ConfigError(
             f"{checkpoints.output}: already contains a training run; "
@@ -142,7 +144,8 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
     """Add a shortlist and the languages to the best checkpoint, and remove the prepared data.
 
-    A rejected shortlist is not recorded, so it is learned and evaluated again if the finished run is resumed.
+    If a shortlist is rejected, this is not recorded. If the finished run is resumed, the shortlist is therefore learned
+    and evaluated again.
     """
     best, prepared = checkpoints.best(), checkpoints.output / "prepared"
     if best:

@@ -1,8 +1,9 @@
-"""Learning a shortlist for a trained model: the target tokens that are candidates for each source token.
+"""The learning of a shortlist for a trained model. A shortlist lists the likely target tokens for each source token.
 
 IBM model 1 learns the shortlist from the training pairs. The shortlist is stored if translations of the validation
-pairs are about as good with it as without it. Learning shortlists from the attention weights of a trained model is not
-better: they contain as many correct tokens and give no higher BLEU, but learning them takes thirty times as long.
+pairs with the shortlist are about as good as without it. A shortlist can also be learned from the attention weights of
+the trained model. Such a shortlist contains as many correct tokens and gives no higher BLEU, but learning it takes
+thirty times as long.
 """
 
 import dataclasses
@@ -32,27 +33,27 @@ from nmt.types import EOS, Batch, Integers, pad
 
 logger = logging.getLogger(__name__)
 
-_MIN_COUNT = 0.5  # pairs of tokens with a lower expected count are probably not translations
-_RARE = 10  # source tokens that occur less often may be parts of names or numbers, so they may also be copied
-_COST = 0.1  # the largest loss of chrF2 on the validation pairs with which a shortlist is stored
+_MIN_COUNT = 0.5  # two tokens with a lower expected count are probably not translations of each other
+_RARE = 10  # source tokens that occur less often may belong to names or numbers, so copying them is allowed
+_COST = 0.1  # a shortlist is stored if it costs at most this much chrF2 on the validation pairs
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     """Learn a shortlist for a trained model. Store it in the model folder if it lowers chrF2 by at most 0.1.
 
     Args:
-        folder: A model folder, or the output folder of nmt-train, in which case its best checkpoint is used.
-        config: The configuration that names the corpora and the validation settings. By default, it is the
-            configuration with which the model was trained.
+        folder: a model folder, or the output folder of nmt-train. The best checkpoint of an output folder is used.
+        config: the configuration with the corpora and the validation settings. By default, it is the configuration
+            with which the model was trained.
 
     Returns:
         Whether the shortlist is stored.
 
     Raises:
-        ModelError: The model is missing or damaged.
-        DataError: A corpus cannot be read.
-        ConfigError: `config` has different languages or tags from the model.
-        MachineError: The model folder or its parent folder cannot be written.
+        ModelError: the model is missing or damaged.
+        DataError: a corpus cannot be read.
+        ConfigError: `config` has other languages or tags than the model.
+        MachineError: the model folder or its parent folder cannot be written.
     """
     path = find_model_folder(folder)
     with temporary_folder(path.parent) as prepared:
@@ -60,7 +61,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
-    """Add a shortlist like `add_shortlist`. Prepared corpora are read from the folder `prepared`, or written to it."""
+    """Add a shortlist as `add_shortlist` does. `prepared` is the folder of the prepared corpora, old or new."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:
@@ -78,7 +79,7 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
 
 
 def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], options: SearchOptions) -> tuple[bool, str]:
-    """Decide whether to store a shortlist. Return the decision, and the measurements as text."""
+    """Decide whether to store a shortlist. Return the decision, and a text with the measurements."""
     sources, _ = encode_pairs([pair for each in sets for pair in each.pairs], model.tokenizers)
     alone, together = (_mean_size(shortlist, sources, batch) for batch in (1, 64))
     sizes = f"{alone:.0f} of {shortlist.target_size} tokens for a sentence, {together:.0f} for 64"
@@ -100,7 +101,7 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
 
 
 def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> float:
-    """Return the mean number of candidates of batches of `batch` sentences with similar lengths."""
+    """Return the mean number of candidates of a batch. Batches have `batch` sentences of similar lengths."""
     ids = sorted(([*ids, EOS] for ids in sources), key=len)
     parts = [ids[begin : begin + batch] for begin in range(0, len(ids), batch)]
     return statistics.mean(len(shortlist.candidates(*pad(part)).union().tokens) for part in parts)
@@ -109,13 +110,13 @@ def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> fl
 def learn_shortlist(
     batches: Iterable[Batch], tokenizers: Tokenizers, *, frequent: int = 100, best: int = 30
 ) -> Shortlist:
-    """Learn a shortlist of the most frequent target tokens, and of the likely translations of each source token.
+    """Learn a shortlist. It contains the most frequent target tokens and the likely translations of each source token.
 
     Args:
-        batches: The training pairs. Pairs of a batch should have similar lengths. About 100,000 pairs are read.
-        tokenizers: The tokenizers of the ids in the batches.
-        frequent: The number of frequent tokens, which are candidates for every sentence.
-        best: The largest number of further candidates for each source token.
+        batches: the training pairs. Pairs of a batch should have similar lengths. About 100,000 pairs are read.
+        tokenizers: the tokenizers of the ids in the batches.
+        frequent: the number of frequent tokens, which are candidates for every sentence.
+        best: the largest number of other candidates for each source token.
     """
     used = list(take_for_lexicon(batches))
     occurrences = _count_tokens([batch.target.numpy() for batch in used], tokenizers.target)
@@ -135,7 +136,7 @@ def learn_shortlist(
 
 
 def _count_tokens(ids: Sequence[Integers], tokenizer: Tokenizer) -> Integers:
-    """Count how often each token occurs. The counts of special tokens are set to 0."""
+    """Count how often each token occurs. Special tokens get the count 0."""
     counts = np.zeros(tokenizer.size, dtype=np.int64)
     for part in ids:
         counts += np.bincount(part.ravel(), minlength=tokenizer.size)
@@ -144,9 +145,9 @@ def _count_tokens(ids: Sequence[Integers], tokenizer: Tokenizer) -> Integers:
 
 
 def _find_namesakes(tokenizers: Tokenizers) -> Integers:
-    """Return the target token with the same name as each source token.
+    """For each source token, return the target token with the same name.
 
-    The result is EOS for special tokens, for tags, and for source tokens without such a target token.
+    Special tokens, tags, and source tokens without such a target token get EOS.
     """
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     producible = tokenizers.target.producible
@@ -155,9 +156,9 @@ def _find_namesakes(tokenizers: Tokenizers) -> Integers:
 
 
 def _build_table(rows: Integers, tokens: Integers, size: int, width: int) -> Integers:
-    """Build a table (size, width) of the first `width` tokens of each row, padded with EOS.
+    """Build a table (size, width). Each row has the first `width` of its tokens, and is padded with EOS.
 
-    `rows` and `tokens` give the row of each token. `rows` must be sorted.
+    `rows` contains the row of each token in `tokens`, and must be sorted.
     """
     columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
     kept = columns < width

@@ -1,8 +1,8 @@
-"""The training loop: updates of the weights, validation, checkpoints, and exact resuming after any interruption.
+"""The training loop. It updates the weights, validates, saves checkpoints, and resumes exactly after an interruption.
 
 All random choices depend only on the seed and the position. The pairs of an update depend on the seed and the cursor in
-the data. Dropout masks depend on the seed and the number of the update. So a checkpoint needs no states of random
-generators, but only the weights, the moments of the optimizers and the position.
+the data. Dropout masks depend on the seed and the number of the update. A checkpoint therefore needs only the weights,
+the moments of the optimizers and the position. It needs no states of random generators.
 """
 
 import contextlib
@@ -41,13 +41,13 @@ from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 
-_RETURN_MEMORY_EVERY = 50  # updates: often enough to limit memory use, and rarely enough to cost no time
+_RETURN_MEMORY_EVERY = 50  # in updates; this limits the memory use and takes hardly any time
 
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
-"""A function that computes the validation results of a network, by name.
+"""A function that computes the validation results of a network. It returns a mapping of names to results.
 
-The result with the name `validation.metric` selects the best checkpoint.
+The result whose name is the value of `validation.metric` decides which checkpoint is the best.
 """
 
 
@@ -55,14 +55,15 @@ class Trainer:
     """Trains one network.
 
     Args:
-        network: The network with its initial weights, on the device for training.
-        source: The training pairs.
-        tokenizers: The tokenizers, to be saved in checkpoints.
-        config: The configuration.
-        validate: A function to validate the network that is saved, which is the moving average if there is one.
-        checkpoints: The folder for checkpoints.
-        objective: The loss to minimize. By default, it is the cross entropy of the references.
-        processes: The processes that train together. Only the first one saves checkpoints.
+        network: the network with its initial weights, on the device for training.
+        source: the source of the updates.
+        tokenizers: the tokenizers. They are saved in checkpoints.
+        config: the configuration.
+        validate: the function that validates the network to be saved. This network is the moving average if there is
+            one.
+        checkpoints: the folder for checkpoints.
+        objective: the loss to minimize. By default, it is the likelihood that the configuration describes.
+        processes: the processes that train together. Only the first process saves checkpoints.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Trainer:
         self.limit = BatchLimit()
         self.saved_update = -1
         self.stop = StopSignal()
-        # The signal that any process received before the end of the latest update.
+        # The signal that one of the processes received before the end of the latest update.
         self.stop_everywhere: int | None = None
 
     # ---- the loop
@@ -100,8 +101,8 @@ class Trainer:
         """Train until a limit of the configuration is reached.
 
         Raises:
-            Interrupted: A signal was received (`stop`). A checkpoint is saved.
-            UserError: The loss or the gradient is infinite or not a number.
+            Interrupted: `stop` received a signal. A checkpoint has been saved.
+            UserError: the loss or the gradient is infinite or not a number.
         """
         self.stop = stop
         with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
@@ -116,25 +117,25 @@ class Trainer:
                     log.restart_clock()
                 if (number := self._get_signal()) and not self.position.has_ended(self.config):
                     self.save()
-                    self.processes.barrier()  # torchrun ends all processes when one has ended, even while it saves
+                    self.processes.barrier()  # when one process has ended, torchrun would end others that still save
                     raise Interrupted(
                         f"stopped after update {self.position.update}; --resume continues from there", number
                     )
 
     def _get_signal(self) -> int | None:
-        """Return the signal that stops training, the same in all processes, or None."""
+        """Return the signal that stops training, or None. The result is the same in all processes."""
         return self.stop.number if self.processes.world.size == 1 else self.stop_everywhere
 
     def progress(self) -> float:
         """Return the fraction of training that is done, from 0 to 1."""
         settings, position = self.config.training, self.position
         updates = position.update / settings.max_updates if settings.max_updates else 0.0
-        if position.epochs_done is None:  # for streams, only whole epochs are known
+        if position.epochs_done is None:  # for streams, only the number of whole epochs is known
             return updates if settings.max_updates else position.cursor.epoch / settings.epochs
         return max(position.epochs_done / settings.epochs, updates)
 
     def update_weights(self, update: Update, log: Log) -> None:
-        """Update the weights once, with the clipped gradient of the loss per target token."""
+        """Update the weights once. The gradient is that of the loss per target token, and is clipped."""
         position, settings = self.position, self.config.training
         progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
         rate = learning_rate(settings, progress)
@@ -142,7 +143,7 @@ class Trainer:
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         for name, figure in (("loss", loss), ("gradient's norm", norm)):
-            if not math.isfinite(figure):  # the weights are still good
+            if not math.isfinite(figure):  # the weights have not been updated yet, so they are still good
                 raise UserError(
                     f"the {name} is {figure} at update {position.update + 1}; "
                     "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
@@ -166,19 +167,19 @@ class Trainer:
         )
 
     def probe(self, largest: Batch) -> None:
-        """Compute the gradients of the largest possible batch and discard them, to test whether it fits into memory.
+        """Test whether the largest possible batch fits into memory. Its gradients are computed and discarded.
 
         Raises:
-            MachineError: There is too little memory for a single pair.
+            MachineError: there is too little memory for a single pair.
         """
         weights = list(self.network.parameters())
-        moments = [torch.empty_like(weight) for weight in weights + weights]  # as large as the state of the optimizer
+        moments = [torch.empty_like(weight) for weight in weights + weights]  # takes as much memory as the optimizer
         self._compute_gradients([largest])
         del moments
         self.network.zero_grad(set_to_none=True)
 
     def _compute_gradients(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """Call `accumulate_gradients`, and split batches that do not fit into memory.
+        """Compute gradients as `accumulate_gradients` does. Batches that do not fit into memory are split.
 
         Splitting changes neither the dropout masks nor the sums.
         """
@@ -189,8 +190,9 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_shortage(error):
                     raise
-            # This is outside the `except` block, where the traceback would keep the failed batch in memory.
-            self.network.zero_grad(set_to_none=True)  # the gradients of some batches have been added already
+            # This code is outside of the `except` block, because there the traceback would keep the failed batch in
+            # memory. The gradients of some batches may have been added already, so they are deleted.
+            self.network.zero_grad(set_to_none=True)
             if self.limit.lower(batches) and self.processes.claim("memory"):
                 logger.warning(
                     "there is too little memory for the largest batches, so they are split; "
@@ -208,7 +210,7 @@ class Trainer:
         losses = []
         seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
-            self.generator.manual_seed(int(seed[0]))  # the same for all batches, see `Randomness`
+            self.generator.manual_seed(int(seed[0]))  # all batches have the same seed, as `Randomness` explains
             randomness = Randomness(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
                 loss = self.objective(self.network, batch, randomness)
@@ -217,12 +219,12 @@ class Trainer:
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 
     def _sum_over_processes(self, loss: float, tokens: int) -> tuple[float, int]:
-        """Sum gradients, loss and the number of target tokens over all processes, and exchange received signals."""
+        """Sum gradients, losses and numbers of target tokens over all processes. Exchange received signals."""
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
         for parameter in (parameter for parameter in self.network.parameters() if parameter.requires_grad):
-            if parameter.grad is None:  # this process has no pair in this update
+            if parameter.grad is None:  # this happens if this process has no pair in the update
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
         signals = [float(self.stop.number == number) for number in SIGNALS]
@@ -257,7 +259,7 @@ class Trainer:
     # ---- saving and resuming
 
     def save(self) -> None:
-        """Write a checkpoint of the current position, unless it is saved already."""
+        """Write a checkpoint of the current position, unless this checkpoint already exists."""
         if self.saved_update == self.position.update:
             return
         if self.processes.first:

@@ -1,4 +1,4 @@
-"""Validation: the loss of a network on the validation corpora, and the scores of its translations."""
+"""Validation. It computes the loss of a network on the validation corpora, and the scores of its translations."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSet:
-    """Validation pairs with the same target language and tag, whose translations are scored together."""
+    """Validation pairs with the same target language and tag. Their translations are scored together."""
 
     name: str
     pairs: list[Pair]
@@ -47,7 +47,7 @@ class ValidationSet:
         return [pair.target for pair in self.pairs]
 
     def score(self, metric: str, hypotheses: Sequence[str]) -> float:
-        """Compute the score of translations of the sources. `metric` is the name of a metric in `METRICS`."""
+        """Score translations of the sources. `metric` is the name of a metric in `METRICS`."""
         return METRICS[metric](Scoring.for_training(self.to)).score(hypotheses, [self.references], self.sources)
 
 
@@ -63,24 +63,24 @@ class Share:
 
 
 class Validator:
-    """Evaluates networks on the validation corpora.
+    """A function object that evaluates networks on the validation corpora.
 
-    The loss includes only pairs with at most `data.max_length` tokens on each side, as in training, because longer
-    pairs might not fit into memory. The scores include all pairs. Each of N processes evaluates every Nth pair, and all
-    processes return the same results.
+    As in training, the loss includes only pairs with at most `data.max_length` tokens on each side, because longer
+    pairs might not fit into memory. The scores include all pairs. If there are N processes, each process evaluates
+    every Nth pair. All processes return the same results.
     """
 
     def __init__(
         self, config: Config, tokenizers: Tokenizers, device: torch.device, processes: Processes = ALONE
     ) -> None:
-        """Read the validation corpora. Raises DataError if a validation set has no pairs."""
+        """Read the validation corpora. Raises DataError: a validation set has no pairs."""
         self.config, self.tokenizers, self.device, self.processes = config, tokenizers, device, processes
         self.sets = processes.once(lambda: read_validation_sets(config, tokenizers.normalizers))
         self.own = slice(processes.world.rank, None, processes.world.size)
         pairs = [pair for part in self.sets for pair in part.pairs]
         sides = zip(*encode_pairs(pairs, tokenizers), strict=True)
         short = [pair for pair, side in zip(pairs, sides, strict=True) if max(map(len, side)) <= config.data.max_length]
-        pairs = short or pairs  # there must be some loss, so if every pair is too long, it is over all
+        pairs = short or pairs  # if every pair is too long, the loss includes all pairs
         self.batches = list(make_text_batches(pairs[self.own], tokenizers, config.training.batch_tokens))
         # BLEU is always reported. If the loss chooses the best checkpoint, no other metric is needed.
         metric = config.validation.metric
@@ -92,15 +92,15 @@ class Validator:
         """Evaluate a network.
 
         Returns:
-            The `loss` per target token in nats, the `perplexity`, the scores of `score_sets`, and the figure of the
-            measure `Auto` if that chooses the best checkpoint.
+            The `loss` per target token in nats, the `perplexity`, and the scores of `score_sets`, by name. If
+            `validation.metric` is `auto`, the result also contains the value of the measure `Auto`.
         """
         share = self.judge_share(network)
         shares = self.processes.gather(share)
         return self.processes.once(lambda: self._combine(shares))
 
     def judge_share(self, network: Seq2Seq) -> Share:
-        """The loss and the translations of the pairs that belong to this process."""
+        """Compute the loss and the translations of the pairs of this process."""
         dtype, loss = autocast_dtype(self.config.training.precision, self.device), 0.0
         for batch in (batch.to(self.device) for batch in self.batches):
             with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
@@ -115,7 +115,7 @@ class Validator:
 
     def _combine(self, shares: Sequence[Share]) -> dict[str, float]:
         loss = sum(share.loss for share in shares) / sum(share.tokens for share in shares)
-        # Of each set, every process has translated every Nth line.
+        # Each of N processes has translated every Nth line of a set.
         hypotheses = [
             [line for turn in zip_longest(*parts) for line in turn if line is not None]
             for parts in zip(*(share.hypotheses for share in shares), strict=True)
@@ -131,10 +131,10 @@ class Validator:
 def read_validation_sets(config: Config, normalizers: Normalizers) -> list[ValidationSet]:
     """Read and normalize the validation corpora.
 
-    They form one set, or one set for each corpus if target languages or tags differ.
+    If all corpora have the same target language and tag, they form one set. Otherwise, each corpus is a set.
 
     Raises:
-        DataError: A set has no pairs.
+        DataError: a set has no pairs.
     """
     data, sets = config.data, []
     kinds = {(data.languages(corpus)[1], corpus.tag) for corpus in data.valid}
@@ -161,19 +161,19 @@ def read_validation_sets(config: Config, normalizers: Normalizers) -> list[Valid
 def translate_sets(
     model: Model, sets: Sequence[ValidationSet], options: SearchOptions, chosen: slice = slice(None)
 ) -> list[list[str]]:
-    """Translate the sentences of each set with a model. `chosen` selects sentences of each set, by default all."""
+    """Translate the sentences of each set with a model. `chosen` selects sentences of a set. By default, it is all."""
     translator = Translator([model])
-    split = model.config.data.single_sentences  # as by default, but without a message in each validation
+    split = model.config.data.single_sentences  # the default, but an explicit value logs no message
     return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag, split=split) for part in sets]
 
 
 def score_sets(
     sets: Sequence[ValidationSet], hypotheses: Sequence[Sequence[str]], metrics: Sequence[str] = (BLEU.name,)
 ) -> dict[str, float]:
-    """Score the translations `hypotheses` of each set with each metric.
+    """Score the translations of each set with each metric. `hypotheses` contains the translations of each set.
 
-    The result `METRIC` is the mean score over the sets. If there are several sets, the result `METRIC NAME` is the
-    score of the set NAME.
+    The result named `METRIC` is the mean score of all sets. If there are several sets, the result named `METRIC NAME`
+    is the score of the set NAME.
     """
     figures = {}
     for metric in metrics:
