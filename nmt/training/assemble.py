@@ -86,7 +86,7 @@ def build_trainer(
 def _prepare_data(
     config: Config, folder: Path, processes: Processes, start: Model | None, checkpoint: Checkpoint | None
 ) -> tuple[Tokenizers, list[PairStore]]:
-    """Load the tokenizers and the encoded corpora. The first process writes them to `folder`, and all processes read.
+    """Load the tokenizers and the encoded corpora. The first process first writes them to `folder`.
 
     If training continues from a checkpoint, its tokenizers are used. For streams, the list of stores is empty.
     """

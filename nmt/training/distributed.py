@@ -135,7 +135,7 @@ ALONE = Processes()
 
 @contextlib.contextmanager
 def join_processes() -> Iterator[Processes]:
-    """Connect the processes that torchrun started until the end of the block. Without torchrun, yield `ALONE`.
+    """Connect the processes that torchrun started. Disconnect them after the block. Without torchrun, yield `ALONE`.
 
     If the block raises an error, only one process prints it. In all other processes, the error is marked as reported.
     If torchrun is killed, its processes save a checkpoint after the current update and end.

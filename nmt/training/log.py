@@ -189,7 +189,7 @@ def log_file(output: Path) -> Iterator[None]:
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore errors of the disk. Any other error is a faulty message of nmt, which logging reports as usual."""
+        """Ignore errors of the disk. Any other error is a fault of nmt, which logging reports with a traceback."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
 

@@ -116,7 +116,7 @@ class Checkpoint:
         return cls(folder=folder, config=config, state=state, position=position)
 
     def keep_settings(self, config: Config) -> Config:
-        """Return a configuration that keeps settings of the checkpoint that nmt has chosen by itself."""
+        """Replace settings that nmt chooses itself by the choices in the checkpoint. Return the new configuration."""
         data = dataclasses.replace(config.data, several_sentences=self.config.data.several_sentences)
         validation, metric = config.validation, self.config.validation.metric
         if validation.metric == Auto.name != metric:  # the default of earlier versions was bleu

@@ -64,8 +64,7 @@ def train(
     checkpoints = CheckpointFolder(Path(output))
     settings, first = config.training, processes.first
     with contextlib.ExitStack() as stack:
-        # Check everything before the work begins. The first process needs the lock, because it is the only one that
-        # writes.
+        # Check everything before the work begins. Only the first process writes files, so only this process locks them.
         device = processes.choose_device(choose_device(settings.device))
         check_settings(config, device)
         if first:
@@ -112,7 +111,7 @@ def train(
 
 
 def check_links(output: Path) -> None:
-    """Check that no file in the output folder is a link. Training would write or delete files outside the folder.
+    """Check that no file in the output folder is a link. Through a link, training could change files elsewhere.
 
     Raises:
         ConfigError: a file is a link.

@@ -61,7 +61,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
 
 
 def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
-    """Add a shortlist as `add_shortlist` does. `prepared` is the folder of the prepared corpora, old or new."""
+    """Add a shortlist as `add_shortlist` does. The folder `prepared` may already contain prepared corpora."""
     began = time.perf_counter()
     model = load_model(path, choose_device(config.training.device))
     if config.data.tags != model.config.data.tags:

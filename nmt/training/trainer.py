@@ -117,7 +117,7 @@ class Trainer:
                     log.restart_clock()
                 if (number := self._get_signal()) and not self.position.has_ended(self.config):
                     self.save()
-                    self.processes.barrier()  # when one process has ended, torchrun would end others that still save
+                    self.processes.barrier()  # when one process ends, torchrun ends the others, even while they save
                     raise Interrupted(
                         f"stopped after update {self.position.update}; --resume continues from there", number
                     )
@@ -135,7 +135,7 @@ class Trainer:
         return max(position.epochs_done / settings.epochs, updates)
 
     def update_weights(self, update: Update, log: Log) -> None:
-        """Update the weights once. The gradient is that of the loss per target token, and is clipped."""
+        """Update the weights once, with the gradient of the loss per target token. The gradient is clipped."""
         position, settings = self.position, self.config.training
         progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
         rate = learning_rate(settings, progress)

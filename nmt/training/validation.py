@@ -161,7 +161,7 @@ def read_validation_sets(config: Config, normalizers: Normalizers) -> list[Valid
 def translate_sets(
     model: Model, sets: Sequence[ValidationSet], options: SearchOptions, chosen: slice = slice(None)
 ) -> list[list[str]]:
-    """Translate the sentences of each set with a model. `chosen` selects sentences of a set. By default, it is all."""
+    """Translate sentences of each set with a model. `chosen` selects the sentences. By default, all are translated."""
     translator = Translator([model])
     split = model.config.data.single_sentences  # the default, but an explicit value logs no message
     return [translator.translate(part.sources[chosen], options, to=part.to, tag=part.tag, split=split) for part in sets]
