@@ -143,7 +143,7 @@ def is_url(path: File) -> bool:
 
 
 def find_file(path: File) -> File | None:
-    """Find the file at `path`, or at `path` with .gz, .zst, .xz or .bz2 appended. Return None if there is no such file.
+    """Find the file at `path`, or at `path` with .gz, .zst, .xz or .bz2 appended. Return None if no file exists.
 
     Raises:
         DataError: a URL cannot be looked up.
