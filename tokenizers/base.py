@@ -14,7 +14,7 @@ from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
 
 SILENT_IDS = frozenset((PAD, BOS, EOS))  # ids that decode to no text
-MOST_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
+MAX_TOKENIZER_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
 UNKNOWN_TEXT = "⁇"  # the text that UNK decodes to, as in SentencePiece
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -30,7 +30,7 @@ _CLASSES: dict[str, type[SubwordTokenizer | WordTokenizer | CharacterTokenizer]]
     "characters": CharacterTokenizer,
 }
 NORMALIZATION, TRUECASE = "normalization.json", "truecase.json"
-_MOST_BYTES = 1 << 24
+MAX_NORMALIZATION_BYTES, MAX_TRUECASE_BYTES = 1 << 20, 1 << 24
 
 
 def train_tokenizers(config: TokenizerConfig, pairs: Iterable[tuple[str, str]], tags: Sequence[str] = ()) -> Tokenizers:
@@ -149,11 +149,15 @@ def load_tokenizers(config: TokenizerConfig, folder: Path, tags: Sequence[str] =
     tokenizers = _load(config, folder)
     if config.normalization != "none":
         tokenizers = dataclasses.replace(
-            tokenizers, normalizers=_load_table(folder / NORMALIZATION, Normalizers.parse, "rules of normalization")
+            tokenizers,
+            normalizers=_load_table(
+                folder / NORMALIZATION, MAX_NORMALIZATION_BYTES, Normalizers.parse, "rules of normalization"
+            ),
         )
     if config.truecase and (folder / TRUECASE).exists():  # text without case has no tables
         tokenizers = dataclasses.replace(
-            tokenizers, truecaser=_load_table(folder / TRUECASE, Truecaser.parse, "tables of a truecaser")
+            tokenizers,
+            truecaser=_load_table(folder / TRUECASE, MAX_TRUECASE_BYTES, Truecaser.parse, "tables of a truecaser"),
         )
     return _add_tags(tokenizers, tags)
 
@@ -175,9 +179,9 @@ def _model_files(config: TokenizerConfig) -> list[str]:
     return [f"{name}{ending}" for name in (["tokenizer"] if config.joint else ["source", "target"])]
 
 
-def _load_table(path: Path, parse: Callable[[str], T], what: str) -> T:
+def _load_table(path: Path, max_bytes: int, parse: Callable[[str], T], what: str) -> T:
     """Read a table of a model folder. `what` names the content of the table in error messages."""
     try:
-        return parse(read_file(path, _MOST_BYTES).decode())
+        return parse(read_file(path, max_bytes).decode())
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not readable {what} ({reason(error)}); copy the model folder again") from error

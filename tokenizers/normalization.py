@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from nmt.tokenizers.normalization_rules import LARGEST, Form, Rules, contains
+from nmt.tokenizers.normalization_rules import MAX_CODE_POINT, Form, Rules, contains
 
 Offsets = list[tuple[int, int]]
 Edit = tuple[int, int, str]  # the start and the end of a part of a text, and its replacement
@@ -200,7 +200,7 @@ def _compile_search(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
     `re` looks up characters of the first plane of Unicode in a table, but compares other characters with each range. To
     save time, ranges above the first plane are therefore extended and merged.
     """
-    return _compile_class([(first, LARGEST) if last >= _PLANE else (first, last) for first, last in ranges])
+    return _compile_class([(first, MAX_CODE_POINT) if last >= _PLANE else (first, last) for first, last in ranges])
 
 
 def _find_edits(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> Iterator[Edit]:

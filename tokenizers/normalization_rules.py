@@ -33,8 +33,9 @@ from typing import Any, Literal, Self
 Form = Literal["NFC", "NFKC"]
 Ranges = tuple[tuple[int, int], ...]
 
-LARGEST = 0x10FFFF
-_MOST = 100_000  # the limit of characters in the ranges of a side; a damaged file may list all of Unicode many times
+MAX_CODE_POINT = 0x10FFFF
+# The limit of characters in the ranges of a side. A damaged file may list all of Unicode many times.
+_MAX_LISTED_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,11 @@ class Rules:
         keep = tuple(_parse_context(context) for context in content["keep"])
         shift = {parse_range(name): text for name, text in _parse_strings(content["shift"]).items()}
         listed = (*spaces, *remove, *trim, *shift, *(ranges for context in keep for ranges in context.characters))
-        if sum(last - first + 1 for first, last in listed) > _MOST:
-            raise ValueError(f"the rules of a side list more than {_MOST:,} characters")
+        if sum(last - first + 1 for first, last in listed) > _MAX_LISTED_CHARACTERS:
+            raise ValueError(f"the rules of a side list more than {_MAX_LISTED_CHARACTERS:,} characters")
         replace = _parse_strings(content["replace"])
         for (begin, end), text in shift.items():
-            if len(text) != 1 or ord(text) + end - begin > LARGEST:
+            if len(text) != 1 or ord(text) + end - begin > MAX_CODE_POINT:
                 raise ValueError(f"{text!r} cannot be the first replacement of a range")
             replace |= {chr(begin + i): chr(ord(text) + i) for i in range(end - begin + 1)}
         return cls(
@@ -130,7 +131,7 @@ def parse_range(text: Any) -> tuple[int, int]:
         raise ValueError(f"{text!r} is not a range of code points")
     first, _, last = text.partition("-")
     begin, end = int(first, 16), int(last or first, 16)
-    if not begin <= end <= LARGEST:
+    if not begin <= end <= MAX_CODE_POINT:
         raise ValueError(f"{text!r} is not a range of code points")
     return begin, end
 

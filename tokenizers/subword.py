@@ -17,7 +17,7 @@ from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
-from nmt.tokenizers.base import MOST_BYTES, SILENT_IDS, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, Tokenizer, replace_surrogates
 from nmt.tokenizers.model_file import append_symbols, read_model
 from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
@@ -29,7 +29,7 @@ _SKIPPED_IN_TRAINING = "▅"  # U+2585; SentencePiece does not train on lines th
 
 # The learned vocabulary depends on the number of threads. A constant number gives the same vocabulary on every machine.
 _THREADS = 8
-_LONGEST_LINE = 1 << 30  # in bytes, the highest value that SentencePiece allows; longer lines are skipped silently
+_MAX_LINE_BYTES = 1 << 30  # in bytes, the highest value that SentencePiece allows; longer lines are skipped silently
 
 
 class SubwordTokenizer(Tokenizer):
@@ -112,7 +112,7 @@ class SubwordTokenizer(Tokenizer):
     def load(cls, path: Path, sampling: float = 0.0) -> "SubwordTokenizer":
         """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
-            return cls(read_file(path, MOST_BYTES), sampling=sampling)
+            return cls(read_file(path, MAX_TOKENIZER_BYTES), sampling=sampling)
         except ValueError as error:
             raise ModelError(
                 f"{path}: not a readable tokenizer ({reason(error)}); copy the model folder again"
@@ -206,7 +206,7 @@ def _train(config: TokenizerConfig, lines: Iterable[str], what: str) -> bytes:
             remove_extra_whitespaces=False,
             input_sentence_size=0,
             shuffle_input_sentence=False,
-            max_sentence_length=_LONGEST_LINE,
+            max_sentence_length=_MAX_LINE_BYTES,
             num_threads=_THREADS,
             minloglevel=2,
         )

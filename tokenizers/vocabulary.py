@@ -12,7 +12,7 @@ from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
-from nmt.tokenizers.base import MOST_BYTES, SILENT_IDS, UNKNOWN_TEXT, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, UNKNOWN_TEXT, Tokenizer, replace_surrogates
 from nmt.types import SPECIAL_TOKENS, UNK
 
 
@@ -68,7 +68,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
     def load(cls, path: Path, sampling: float = 0.0) -> Self:  # noqa: ARG003 - words have one segmentation
         """Read a file that `save` wrote. Raises ModelError: the file is missing or damaged."""
         try:
-            content = json.loads(read_file(path, MOST_BYTES))
+            content = json.loads(read_file(path, MAX_TOKENIZER_BYTES))
             if not isinstance(content, dict) or content.get("kind") != cls.kind:
                 raise ValueError(f"it does not contain {cls.kind}")
             units = content.get("units")

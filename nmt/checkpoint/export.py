@@ -23,7 +23,7 @@ from nmt.search.packed.engine import find_unpackable_part
 from nmt.system.files import check_new, whole_folder
 from nmt.system.opening import read_file
 
-LARGEST = 127  # the largest integer; -128 is not used, so that the range is symmetric
+MAX_INT8 = 127  # the largest integer; -128 is not used, so that the range is symmetric
 # The number of bits in the significand of a scale. The product of a scale and a 7-bit integer is then exact in float32.
 SCALE_BITS = 16
 
@@ -47,10 +47,10 @@ def export(folder: str | Path, output: str | Path) -> None:
     path = find_model_folder(folder)
     if part := find_unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
-    weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].most)), path / WEIGHTS)
+    weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)), path / WEIGHTS)
     with whole_folder(output) as draft:
         for name in verify_folder(path) - {WEIGHTS}:
-            (draft / name).write_bytes(read_file(path / name, MANIFEST[name].most))
+            (draft / name).write_bytes(read_file(path / name, MANIFEST[name].max_bytes))
         save_tensors(draft / WEIGHTS, weights)
 
 
@@ -77,11 +77,11 @@ def quantize_matrices(weights: dict[str, Tensor], where: Path) -> dict[str, Tens
 def compute_row_scales(matrix: Tensor) -> Tensor:
     """Compute a scale for each row of a matrix (rows, columns), as a vector (rows,).
 
-    The scale is the largest absolute value of the row divided by LARGEST, rounded to SCALE_BITS. The product of a scale
-    and an integer is then exact in float32. If the loaded weights are quantized again for int8 inference, this
+    The scale is the largest absolute value of the row divided by MAX_INT8, rounded to SCALE_BITS. The product of a
+    scale and an integer is then exact in float32. If the loaded weights are quantized again for int8 inference, this
     therefore gives the same integers. A row of zeros, or of values near the smallest float32, has the scale 1.
     """
-    exact = matrix.abs().amax(dim=1) / LARGEST
+    exact = matrix.abs().amax(dim=1) / MAX_INT8
     mantissa, exponent = exact.frexp()
     rounded = ((mantissa * 2**SCALE_BITS).round() / 2**SCALE_BITS).ldexp(exponent)
     return torch.where(exact < torch.finfo(torch.float32).tiny * 2**SCALE_BITS, 1.0, rounded)

@@ -53,7 +53,7 @@ from nmt.tokenizers.build import load_tokenizers, save_tokenizers, tokenizer_fil
 
 _ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
 _SPARE = 1_000_000  # the number of values that may be allocated in addition to the values in the file
-_WIDEST = 4096  # the largest number of target tokens for a source token in a shortlist
+_MAX_TARGETS = 4096  # the largest number of target tokens for a source token in a shortlist
 SCALE = ".scale"  # the end of the name of a tensor with the scales of an int8 matrix
 
 
@@ -93,15 +93,15 @@ class _SkipInitialization(TorchFunctionMode):
     longer, because it imports about a hundred modules.
 
     Args:
-        most: the number of values for which memory may be allocated.
+        max_values: the number of values for which memory may be allocated.
 
     Raises:
         MemoryError: the network needs more memory. The error is raised before this memory is allocated.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_values: int) -> None:
         super().__init__()
-        self._left = most
+        self._left = max_values
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in _ALLOCATIONS:
@@ -150,7 +150,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     if lacking := next((name for name in tokenizer_files(config.tokenizer) if name not in files), None):
         raise ModelError(f"{path}: {CHECKSUMS} does not list {lacking}; copy the whole folder again")
     tokenizers = load_tokenizers(config.tokenizer, path, config.data.tags)
-    weights = load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].most)
+    weights = load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)
     check_scales(weights, path / WEIGHTS)
     network = build_empty_network(config, tokenizers, weights, path / WEIGHTS)
     load_weights(network, dequantize(weights), path / WEIGHTS)
@@ -200,7 +200,7 @@ def load_folder_config(folder: Path) -> Config:
     """
     path = folder / CONFIG
     try:
-        content = decode_yaml(read_file(path, MANIFEST[CONFIG].most), path)
+        content = decode_yaml(read_file(path, MANIFEST[CONFIG].max_bytes), path)
         if isinstance(content, dict) and isinstance(content.get("tokenizer"), dict):
             content["tokenizer"].setdefault("normalization", "none")  # version 0.2.0 did not normalize text
             content["tokenizer"].setdefault("truecase", False)  # version 0.2.0 did not change the case of text
@@ -230,7 +230,8 @@ def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[st
             raise ModelError(f"{where}: does not fit {CONFIG} and the vocabulary ({shapes}); copy the folder again")
     values = sum(weight.numel() for weight in weights.values())
     try:
-        with _SkipInitialization(most=2 * values + _SPARE):  # twice, because tied matrices are first allocated singly
+        # Twice the values, because tied matrices are first allocated singly.
+        with _SkipInitialization(max_values=2 * values + _SPARE):
             return Seq2Seq(
                 config.model, source_size=tokenizers.source.size, target_size=tokenizers.target.size, generator=None
             )
@@ -298,10 +299,10 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
     Raises:
         ModelError: the file cannot be read, or does not fit the vocabularies.
     """
-    tensors = load_tensors(path, MANIFEST[SHORTLIST].most)
+    tensors = load_tensors(path, MANIFEST[SHORTLIST].max_bytes)
     try:
-        if any(tensor.dtype != torch.int32 or tensor.shape[1:].numel() > _WIDEST for tensor in tensors.values()):
-            raise ValueError(f"not int32, or wider than {_WIDEST}")
+        if any(tensor.dtype != torch.int32 or tensor.shape[1:].numel() > _MAX_TARGETS for tensor in tensors.values()):
+            raise ValueError(f"not int32, or wider than {_MAX_TARGETS}")
         frequent, best = tensors["frequent"].long().numpy(), tensors["best"].long().numpy()
         if len(best) != tokenizers.source.size:
             raise ValueError(f"{len(best)} source tokens instead of {tokenizers.source.size}")
@@ -327,10 +328,10 @@ def load_languages(folder: str | Path) -> LanguageIdentifier | None:
     Raises:
         ModelError: the folder does not exist, or the file is damaged or cannot be read.
     """
-    path, most = find_model_folder(folder), MANIFEST[LANGUAGES].most
-    if LANGUAGES not in verify_checksums(path, limits={LANGUAGES: most}):
+    path, max_bytes = find_model_folder(folder), MANIFEST[LANGUAGES].max_bytes
+    if LANGUAGES not in verify_checksums(path, limits={LANGUAGES: max_bytes}):
         return None
-    return LanguageIdentifier.from_bytes(read_file(path / LANGUAGES, most), str(path / LANGUAGES))
+    return LanguageIdentifier.from_bytes(read_file(path / LANGUAGES, max_bytes), str(path / LANGUAGES))
 
 
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:
@@ -344,6 +345,6 @@ def load_training_state(folder: Path) -> TrainingState:
     Raises:
         ModelError: a file is missing or damaged.
     """
-    content = read_file(folder / TRAINING_STATE, MANIFEST[TRAINING_STATE].most)
-    tensors = load_tensors(folder / TRAINING_WEIGHTS, MANIFEST[TRAINING_WEIGHTS].most)
+    content = read_file(folder / TRAINING_STATE, MANIFEST[TRAINING_STATE].max_bytes)
+    tensors = load_tensors(folder / TRAINING_WEIGHTS, MANIFEST[TRAINING_WEIGHTS].max_bytes)
     return TrainingState(tensors=tensors, progress=content.decode("utf-8", "replace"))

@@ -9,7 +9,8 @@ from typing import Literal
 
 from nmt.errors import ModelError
 from nmt.system.files import CHECKSUMS, verify_checksums
-from nmt.tokenizers.base import MOST_BYTES
+from nmt.tokenizers.base import MAX_TOKENIZER_BYTES
+from nmt.tokenizers.build import MAX_NORMALIZATION_BYTES, MAX_TRUECASE_BYTES, NORMALIZATION, TRUECASE
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 SHORTLIST, LANGUAGES = "shortlist.safetensors", "languages.safetensors"
@@ -20,7 +21,7 @@ TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
 class ManifestFile:
     """A file of a model folder."""
 
-    most: int
+    max_bytes: int
     """The limit of the size of the file in bytes."""
     reader: Literal["translation", "training"] = "translation"
     """`training` if only training that continues from the model reads the file, and `translation` otherwise."""
@@ -29,20 +30,20 @@ class ManifestFile:
 
 
 MANIFEST: dict[str, ManifestFile] = {
-    CONFIG: ManifestFile(most=1 << 20, required=True),
-    "tokenizer.model": ManifestFile(most=MOST_BYTES),
-    "source.model": ManifestFile(most=MOST_BYTES),
-    "target.model": ManifestFile(most=MOST_BYTES),
-    "tokenizer.json": ManifestFile(most=MOST_BYTES),
-    "source.json": ManifestFile(most=MOST_BYTES),
-    "target.json": ManifestFile(most=MOST_BYTES),
-    "normalization.json": ManifestFile(most=1 << 20),
-    "truecase.json": ManifestFile(most=1 << 24),
-    WEIGHTS: ManifestFile(most=4 << 30, required=True),
-    SHORTLIST: ManifestFile(most=1 << 30),
-    LANGUAGES: ManifestFile(most=200_000),
-    TRAINING_WEIGHTS: ManifestFile(most=16 << 30, reader="training", required=True),
-    TRAINING_STATE: ManifestFile(most=16 << 20, reader="training", required=True),
+    CONFIG: ManifestFile(max_bytes=1 << 20, required=True),
+    "tokenizer.model": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    "source.model": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    "target.model": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    "tokenizer.json": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    "source.json": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    "target.json": ManifestFile(max_bytes=MAX_TOKENIZER_BYTES),
+    NORMALIZATION: ManifestFile(max_bytes=MAX_NORMALIZATION_BYTES),
+    TRUECASE: ManifestFile(max_bytes=MAX_TRUECASE_BYTES),
+    WEIGHTS: ManifestFile(max_bytes=4 << 30, required=True),
+    SHORTLIST: ManifestFile(max_bytes=1 << 30),
+    LANGUAGES: ManifestFile(max_bytes=200_000),
+    TRAINING_WEIGHTS: ManifestFile(max_bytes=16 << 30, reader="training", required=True),
+    TRAINING_STATE: ManifestFile(max_bytes=16 << 20, reader="training", required=True),
 }
 
 
@@ -60,7 +61,7 @@ def verify_folder(folder: Path, *, training: bool = False) -> set[str]:
         ModelError: a file is missing, too large, not a regular file, damaged, or not listed in the checksums.
     """
     wanted = {name: file for name, file in MANIFEST.items() if training or file.reader == "translation"}
-    found = verify_checksums(folder, limits={name: file.most for name, file in wanted.items()})
+    found = verify_checksums(folder, limits={name: file.max_bytes for name, file in wanted.items()})
     for name, file in wanted.items():
         if file.required and name not in found:
             raise ModelError(f"{folder}: {CHECKSUMS} does not list {name}; copy the whole folder again")

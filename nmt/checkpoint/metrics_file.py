@@ -9,8 +9,8 @@ from nmt.errors import ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
 
-_MOST_BYTES = 256 << 20
-_MOST_COUNT = 2**53  # JSON represents smaller whole numbers exactly
+_MAX_METRICS_BYTES = 256 << 20
+_MAX_JSON_INTEGER = 2**53  # JSON represents smaller whole numbers exactly
 
 
 class Record(NamedTuple):
@@ -28,7 +28,7 @@ def read_records(path: Path) -> list[Record]:
     """
     records = []
     try:
-        lines = read_file(path, _MOST_BYTES).decode("utf-8").split("\n")
+        lines = read_file(path, _MAX_METRICS_BYTES).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: cannot be read ({reason(error)}); restore the file, or move it away") from error
     for number, line in enumerate(lines, start=1):
@@ -49,10 +49,10 @@ def read_records(path: Path) -> list[Record]:
 def _find_fault(record: dict[str, Any]) -> str:
     """Return a few words about what is wrong with a record, or an empty text."""
     for name, value in {"update": record.get("update"), "epoch": record.get("epoch", 0)}.items():
-        if type(value) is not int or not 0 <= value < _MOST_COUNT:
+        if type(value) is not int or not 0 <= value < _MAX_JSON_INTEGER:
             return f"{name} is not a whole number"
     seconds = record.get("seconds", 0)
-    if type(seconds) not in (int, float) or not 0 <= seconds < _MOST_COUNT:
+    if type(seconds) not in (int, float) or not 0 <= seconds < _MAX_JSON_INTEGER:
         return "seconds is not a number"
     for name, value in record.items():
         if name != "kind" and value is not None and not (type(value) in (int, float) and abs(value) < math.inf):

@@ -22,8 +22,8 @@ from nmt.errors import ModelError
 from nmt.system.files import reason
 from nmt.system.opening import open_file
 
-MOST_HEADER = 8 << 20  # the limit of the header in bytes
-_MOST_DIMENSIONS = 8
+MAX_HEADER_BYTES = 8 << 20  # the limit of the header in bytes
+_MAX_DIMENSIONS = 8
 
 _TYPES = {
     "F64": torch.float64,
@@ -49,13 +49,13 @@ class _Entry(NamedTuple):
     end: int
 
 
-def load_tensors(path: Path, most: int = 1 << 40) -> dict[str, Tensor]:
-    """Load a .safetensors file of at most `most` bytes. The tensors are views of the file. Changes are not written.
+def load_tensors(path: Path, max_bytes: int = 1 << 40) -> dict[str, Tensor]:
+    """Load a .safetensors file of at most `max_bytes`. The tensors are views of the file. Changes are not written.
 
     Raises:
         ModelError: the file cannot be read, or its header is damaged.
     """
-    with open_file(path, most) as stream:
+    with open_file(path, max_bytes) as stream:
         try:
             start, entries = _read_header(stream)
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -85,7 +85,7 @@ def _read_header(stream: BinaryIO) -> tuple[int, list[_Entry]]:
     """
     total = os.fstat(stream.fileno()).st_size
     length = int.from_bytes(stream.read(8), "little")
-    if not 2 <= length <= min(MOST_HEADER, total - 8):
+    if not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
         raise ValueError(f"its header cannot have {length:,} bytes")
     content = json.loads(stream.read(length), object_pairs_hook=_refuse_repeated_keys)
     if not isinstance(content, dict):
@@ -113,7 +113,7 @@ def _parse_entry(name: str, entry: Any) -> _Entry:
     shape, offsets, kind = entry["shape"], entry["data_offsets"], entry["dtype"]
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ValueError(f"{shown} has an unknown type")
-    if not _are_sizes(shape) or len(shape) > _MOST_DIMENSIONS or not _are_sizes(offsets) or len(offsets) != 2:
+    if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS or not _are_sizes(offsets) or len(offsets) != 2:
         raise ValueError(f"{shown} has an impossible shape or place")
     if math.prod(shape) * _TYPES[kind].itemsize != offsets[1] - offsets[0]:
         raise ValueError(f"{shown} has another number of bytes than its shape")

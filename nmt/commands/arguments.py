@@ -12,7 +12,7 @@ from nmt.system.terminal import escape_controls
 if TYPE_CHECKING:
     from nmt.translation.translator import Translator
 
-MAX_BATCH = 100_000
+MAX_BATCH_SIZE = 100_000
 MAX_THREADS = 1024
 
 
@@ -95,9 +95,9 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--batch-size",
-        type=whole_number(1, MAX_BATCH),
+        type=whole_number(1, MAX_BATCH_SIZE),
         metavar="B",
-        help=f"sentences translated at once, at most {MAX_BATCH:,}; default: by the beam",
+        help=f"sentences translated at once, at most {MAX_BATCH_SIZE:,}; default: by the beam",
     )
     group.add_argument(
         "--threads",

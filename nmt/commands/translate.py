@@ -19,7 +19,7 @@ from nmt.commands.arguments import (
 )
 from nmt.commands.process import run, standard_output, startup
 from nmt.errors import DataError
-from nmt.search.options import MAX_ROWS, Options, SampleOptions, SearchOptions
+from nmt.search.options import MAX_ROWS_PER_SENTENCE, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from nmt.translation.request import Translation
@@ -120,7 +120,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_language_options(parser.add_argument_group("languages"))
     output = parser.add_argument_group("output, by default the best translation of each line")
     output.add_argument(
-        "--nbest", type=whole_number(1, MAX_ROWS), metavar="N", help="the N best: line ||| text ||| score"
+        "--nbest", type=whole_number(1, MAX_ROWS_PER_SENTENCE), metavar="N", help="the N best: line ||| text ||| score"
     )
     output.add_argument(
         "--json", action="store_true", help="a JSON object for each line: texts, scores, tokens, alignments"

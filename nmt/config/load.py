@@ -16,7 +16,7 @@ from nmt.config.parsing import (
     names_of,
     to_plain,
 )
-from nmt.config.plain_yaml import MOST_CHARACTERS, parse_yaml
+from nmt.config.plain_yaml import MAX_YAML_CHARACTERS, parse_yaml
 from nmt.config.removed import drop_removed
 from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
@@ -39,7 +39,7 @@ def read_yaml(path: str | Path) -> Any:
     """Read a YAML file. Raises ConfigError: the file cannot be read or is not valid YAML."""
     try:
         with open(path, "rb") as stream:  # the path may be a pipe
-            content = stream.read(4 * MOST_CHARACTERS + 1)
+            content = stream.read(4 * MAX_YAML_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({reason(error)}); check the path of the configuration") from error
     return decode_yaml(content, path)

@@ -19,12 +19,12 @@ from nmt.config.plain_yaml import parse_yaml
 
 T = TypeVar("T")
 
-LONGEST_TEXT = 4096
+MAX_TEXT_CHARACTERS = 4096
 """The limit of a text value in characters. Linux has the same limit for paths."""
-MOST_ITEMS = 10_000
+MAX_LIST_ITEMS = 10_000
 """The largest number of items in a list."""
-_MOST_FAULTS = 100
-_LONGEST_SHOWN = 100  # the limit of a value in a message, in characters
+_MAX_FAULTS = 100
+_MAX_SHOWN_CHARACTERS = 100  # the limit of a value in a message, in characters
 
 
 class Fault(NamedTuple):
@@ -84,7 +84,7 @@ def describe(value: Any) -> str:
         text = repr(value)
     except ValueError:  # Python cannot format integers of more than 4,300 digits
         return "a number of thousands of digits"
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}..."
 
 
 def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) -> T:
@@ -108,9 +108,9 @@ def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) ->
     values = {}
     for key, value in content.items():
         if key not in fields:
-            if len(faults) == _MOST_FAULTS:
+            if len(faults) == _MAX_FAULTS:
                 break
-            if not isinstance(key, str) or not key.isprintable() or len(key) > _LONGEST_SHOWN:
+            if not isinstance(key, str) or not key.isprintable() or len(key) > _MAX_SHOWN_CHARACTERS:
                 faults.append(Fault(f"{prefix}{describe(key)}", f"unknown key; allowed are {names_of(kind)}"))
                 continue
             near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
@@ -151,8 +151,8 @@ def _parse_tuple(arguments: tuple[Any, ...], value: Any, key: str, faults: list[
         return _report(faults, key, "a list", value)
     else:
         items = value
-    if len(items) > MOST_ITEMS:
-        return _report(faults, key, f"a list of at most {MOST_ITEMS:,}", value)
+    if len(items) > MAX_LIST_ITEMS:
+        return _report(faults, key, f"a list of at most {MAX_LIST_ITEMS:,}", value)
     if arguments[-1] is not Ellipsis and len(items) != len(arguments):
         return _report(faults, key, f"a list of {len(arguments)}", value)
     field = read_hint(item)
@@ -172,8 +172,8 @@ def _parse_scalar(kind: type, value: Any, key: str, faults: list[Fault]) -> Any:
     if kind is bool and isinstance(value, bool):
         return value
     if kind is str and isinstance(value, str):
-        if not value.strip() or len(value) > LONGEST_TEXT:
-            return _report(faults, key, f"a text of 1 to {LONGEST_TEXT:,} characters", value)
+        if not value.strip() or len(value) > MAX_TEXT_CHARACTERS:
+            return _report(faults, key, f"a text of 1 to {MAX_TEXT_CHARACTERS:,} characters", value)
         if any(category in ("Cc", "Cs") for category in map(unicodedata.category, value)):
             return _report(faults, key, "a text without control characters", value)
         return value

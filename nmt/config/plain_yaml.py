@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-MOST_CHARACTERS = 1 << 18
+MAX_YAML_CHARACTERS = 1 << 18
 """The limit of a YAML text in characters. The parser reads such a text within a few seconds."""
-_MOST_ITEMS = 10_000  # the limit of items in a list or a mapping
-_MOST_LEVELS = 20
-_LONGEST_NUMBER = 100  # in digits
+_MAX_NODE_ITEMS = 10_000  # the limit of items in a list or a mapping
+_MAX_LEVELS = 20
+_MAX_DIGITS = 100  # the limit of digits in a number
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,13 +32,13 @@ class _Loader(yaml.SafeLoader):
             )
         if event.tag is not None:
             raise ConstructorError(None, None, "tags (!...) are not allowed; write the plain value", event.start_mark)
-        if self.levels == _MOST_LEVELS:
-            raise ConstructorError(None, None, f"more than {_MOST_LEVELS} levels", event.start_mark)
+        if self.levels == _MAX_LEVELS:
+            raise ConstructorError(None, None, f"more than {_MAX_LEVELS} levels", event.start_mark)
         self.levels += 1
         node: yaml.Node | None = super().compose_node(parent, index)
         self.levels -= 1
-        if isinstance(node, yaml.CollectionNode) and len(node.value) > _MOST_ITEMS:
-            raise ConstructorError(None, None, f"more than {_MOST_ITEMS:,} items", node.start_mark)
+        if isinstance(node, yaml.CollectionNode) and len(node.value) > _MAX_NODE_ITEMS:
+            raise ConstructorError(None, None, f"more than {_MAX_NODE_ITEMS:,} items", node.start_mark)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -53,8 +53,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float:
         text = node.value
-        if len(text) > _LONGEST_NUMBER:
-            raise ConstructorError(None, None, f"a number of more than {_LONGEST_NUMBER} digits", node.start_mark)
+        if len(text) > _MAX_DIGITS:
+            raise ConstructorError(None, None, f"a number of more than {_MAX_DIGITS} digits", node.start_mark)
         if node.tag == "tag:yaml.org,2002:int":
             return int(text)
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
@@ -73,8 +73,8 @@ for _tag in ("int", "float"):
 
 def parse_yaml(text: str) -> Any:
     """Parse a YAML text. Raises yaml.YAMLError: the text is not valid, or has a part that is not allowed here."""
-    if len(text) > MOST_CHARACTERS:
-        raise yaml.YAMLError(f"more than {MOST_CHARACTERS:,} characters; configurations are shorter")
+    if len(text) > MAX_YAML_CHARACTERS:
+        raise yaml.YAMLError(f"more than {MAX_YAML_CHARACTERS:,} characters; configurations are shorter")
     try:
         return yaml.load(text, _Loader)
     except (ValueError, RecursionError) as error:

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from nmt.config.fields import OneOf, OnlyWith, Range, TrainingOnly, fields_of
 from nmt.metrics.standard import COSTS, MEASURES
 
-LARGEST = 16_384
+MAX_LAYER_SIZE = 16_384
 """The largest size of a layer."""
-MANY = 1_000_000_000
+MAX_COUNT = 1_000_000_000
 """A bound for counts that no training run reaches. Every number has a bound, so that no number can overflow."""
 
 SENTENCEPIECE = OnlyWith("tokenizer.kind", "unigram", "bpe")
@@ -180,7 +180,7 @@ class TokenizerConfig:
     truecase: bool = True
     """Give source words in unusual case the case that they have in the training text. Text in capitals, in title case
     or in lower case is then translated like ordinary text. The translation of a line in capitals is in capitals."""
-    training_lines: Annotated[int, Range(1, MANY)] = 1_000_000
+    training_lines: Annotated[int, Range(1, MAX_COUNT)] = 1_000_000
     """The largest number of training pairs from which the vocabulary is learned. The pairs are taken round-robin from
     the corpora."""
     source_model: Annotated[str | None, SENTENCEPIECE] = None
@@ -198,7 +198,7 @@ class ModelConfig:
     """The recurrent cell: an LSTM with forget gates (Hochreiter & Schmidhuber 1997), a GRU (Cho et al. 2014) or a plain
     tanh RNN. `layer_norm_lstm` is an LSTM with layer normalization inside the cell (Ba et al. 2016). It trains in a
     slow loop over time steps."""
-    embedding_size: Annotated[int, Range(1, LARGEST)] = 256
+    embedding_size: Annotated[int, Range(1, MAX_LAYER_SIZE)] = 256
     """The size of the embeddings of both sides."""
     embedding_scale: Annotated[float, Range(0.01, 1000)] = 4.0
     """The factor by which embeddings are multiplied before they enter the network. Embeddings that are tied to the
@@ -214,7 +214,7 @@ class ModelConfig:
     layers are bidirectional too. `gnmt`: these layers only read forward (Wu et al. 2016). `alternating`: the forward
     half of a layer reads the backward half of the layer below, and the backward half reads the forward half (Zhou et
     al. 2016). Together with `encoder_transitions`, `alternating` is the BiDeep encoder of Miceli Barone et al. 2017."""
-    encoder_size: Annotated[int, Range(2, LARGEST)] = 512
+    encoder_size: Annotated[int, Range(2, MAX_LAYER_SIZE)] = 512
     """The size of the output of an encoder layer. In a bidirectional layer, each direction has half of this size."""
     encoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """The number of cells that an encoder layer applies one after the other in each time step. Only the first cell
@@ -222,7 +222,7 @@ class ModelConfig:
     more cells, the encoder trains in a slow loop over time steps."""
     decoder_layers: Annotated[int, Range(1, 32)] = 1
     """The number of layers in the decoder."""
-    decoder_size: Annotated[int, Range(1, LARGEST)] = 512
+    decoder_size: Annotated[int, Range(1, MAX_LAYER_SIZE)] = 512
     """The size of the output of a decoder layer."""
     decoder_transitions: Annotated[int, Range(1, 32), OnlyWith("model.cell", "lstm", "gru", "rnn")] = 1
     """The number of cells that a decoder layer applies one after the other in each time step, as with
@@ -297,7 +297,7 @@ class ModelConfig:
 class TrainingConfig:
     """The optimizer, its schedule and the training loop."""
 
-    epochs: Annotated[int, Range(1, MANY)] = 20
+    epochs: Annotated[int, Range(1, MAX_COUNT)] = 20
     """The number of passes over the training pairs."""
     start_from: str | None = None
     """The model folder, or the output folder of an earlier training run, whose weights are the initial weights
@@ -308,7 +308,7 @@ class TrainingConfig:
     freeze: tuple[Literal["embeddings", "encoder", "decoder", "attention", "softmax"], ...] = ()
     """The parts of the network whose weights are not trained. Weights that are tied to a frozen part are not trained
     either. `attention` is the attention of the decoder."""
-    max_updates: Annotated[int | None, Range(1, MANY)] = None
+    max_updates: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of updates after which training stops, even if `epochs` is not reached. The cosine schedule ends at
     the same update."""
     batch_tokens: Annotated[int, Range(1, 10_000_000)] = 1024
@@ -335,11 +335,11 @@ class TrainingConfig:
     to the inverse square root of the number of updates. `cosine`: the rate falls to zero along half a cosine, which
     ends with training. `plateau`: the rate is multiplied by `plateau_factor` after `plateau_patience` validations in a
     row without improvement."""
-    warmup: Annotated[int, Range(0, MANY)] = 400
+    warmup: Annotated[int, Range(0, MAX_COUNT)] = 400
     """The number of updates in which the learning rate rises linearly to its peak."""
     plateau_factor: Annotated[float, Range(0, 1), OnlyWith("training.schedule", "plateau")] = 0.5
     """The factor by which the learning rate is multiplied when validation has stopped improving."""
-    plateau_patience: Annotated[int, Range(1, MANY), OnlyWith("training.schedule", "plateau")] = 2
+    plateau_patience: Annotated[int, Range(1, MAX_COUNT), OnlyWith("training.schedule", "plateau")] = 2
     """The number of validations in a row without improvement after which the learning rate is reduced."""
     clip_norm: Annotated[float, Range(0, 1_000_000)] = 1.0
     """The largest norm of the gradient of an update. A gradient with a larger norm is scaled to this norm. 0 switches
@@ -382,11 +382,11 @@ class TrainingConfig:
     threads: Annotated[int | None, Range(1, 1024)] = None
     """The number of CPU threads of each process. By default, the cores of the machine are divided among its processes.
     A resumed run gives exactly the same weights only with the same number of threads."""
-    log_every: Annotated[int, Range(1, MANY)] = 50
+    log_every: Annotated[int, Range(1, MAX_COUNT)] = 50
     """The number of updates between two log lines."""
-    checkpoint_every: Annotated[int, Range(1, MANY)] = 500
+    checkpoint_every: Annotated[int, Range(1, MAX_COUNT)] = 500
     """The number of updates between two checkpoints. In addition, each validation saves a checkpoint."""
-    keep_checkpoints: Annotated[int, Range(2, MANY)] = 2
+    keep_checkpoints: Annotated[int, Range(2, MAX_COUNT)] = 2
     """The number of newest checkpoints to keep, in addition to the best checkpoint."""
     shortlist: bool = True
     """Learn a shortlist after the last update: the likely target tokens of each source token. With a shortlist,
@@ -400,7 +400,7 @@ class TrainingConfig:
 class ValidationConfig:
     """Validation during training, which compares checkpoints."""
 
-    every: Annotated[int | None, Range(1, MANY)] = None
+    every: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of updates between two validations. By default, validation follows each epoch."""
     metric: Annotated[str, OneOf(tuple(MEASURES))] = "auto"
     """The score that decides which checkpoint is the best: a metric of translations, or the loss per token (`loss`).
@@ -413,10 +413,10 @@ class ValidationConfig:
     scored separately, and the mean of these scores decides. Otherwise, all corpora are scored as one."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """The beam size of validation translations. 1 is greedy search."""
-    sentences: Annotated[int | None, Range(1, MANY)] = None
+    sentences: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of validation pairs to use, from the start of the corpora. By default, all pairs are used. If the
     validation corpora have different target languages or tags, this number applies to each corpus."""
-    patience: Annotated[int | None, Range(1, MANY)] = None
+    patience: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of validations in a row without improvement after which training stops. By default, training does not
     stop early."""
 

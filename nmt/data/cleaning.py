@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
 from nmt.data.pair import Pair, encode_pairs, normalize_pairs
 from nmt.data.readers import describe, interleave, read_corpora, read_pairs
-from nmt.data.text_files import MAX_SIDE
+from nmt.data.text_files import MAX_SIDE_CHARACTERS
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.normalization import Normalizers
@@ -33,7 +33,7 @@ class CleaningReport:
     read: int = 0
     kept: int = 0
     oversized: int = 0
-    """A side has more than MAX_SIDE characters, so it was not read."""
+    """A side has more than MAX_SIDE_CHARACTERS, so it was not read."""
     empty: int = 0
     """A side has no text."""
     unreadable: int = 0
@@ -53,7 +53,7 @@ class CleaningReport:
 
     def __str__(self) -> str:
         reasons = {
-            f"with more than {MAX_SIDE:,} characters on a side": self.oversized,
+            f"with more than {MAX_SIDE_CHARACTERS:,} characters on a side": self.oversized,
             "with an empty side": self.empty,
             "not in UTF-8": self.unreadable,
             "duplicates": self.duplicates,

@@ -12,7 +12,7 @@ from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
 from nmt.types import Batch
 
-_TOKENS = 8192  # the limit of tokens per batch in `read_first_epoch`
+_MAX_BATCH_TOKENS = 8192  # the limit of tokens per batch in `read_first_epoch`
 
 
 def build_update_source(
@@ -30,7 +30,7 @@ def build_update_source(
 
 def read_first_epoch(config: Config, tokenizers: Tokenizers, stores: Sequence[PairStore]) -> Iterator[Batch]:
     """Yield the training pairs in batches. They are in the order of the first epoch, without random segmentation."""
-    options = UpdateOptions(size=UpdateSize(tokens=_TOKENS), sampling=False, seed=config.training.seed)
+    options = UpdateOptions(size=UpdateSize(tokens=_MAX_BATCH_TOKENS), sampling=False, seed=config.training.seed)
     with contextlib.closing(build_update_source(config.data, stores, tokenizers, options).updates(Cursor())) as updates:
         for update in updates:
             yield from update.batches

@@ -21,8 +21,8 @@ File = str | Path  # a path on this machine, or a URL, which is always a str
 STANDARD_INPUT = "-"  # as the name of a file
 
 COMPRESSIONS = ("", ".gz", ".zst", ".xz", ".bz2")
-MAX_SIDE = 1 << 17  # the limit of one side of a pair in characters; only damaged files have longer lines
-MAX_ROW = 1 << 20  # the limit in characters of a line that contains both sides and perhaps other columns
+MAX_SIDE_CHARACTERS = 1 << 17  # the limit of one side of a pair in characters; only damaged files have longer lines
+MAX_ROW_CHARACTERS = 1 << 20  # the limit in characters of a line that contains both sides and perhaps other columns
 
 
 def read_lines(path: File) -> Iterator[str]:
@@ -34,12 +34,14 @@ def read_lines(path: File) -> Iterator[str]:
 
     Raises:
         DataError: the file is missing, cannot be read, is truncated, is not text in UTF-8 or an 8-bit encoding, or has
-            a line of more than MAX_ROW characters.
+            a line of more than MAX_ROW_CHARACTERS.
         MachineError: the package that reads .zst files is needed but not installed.
     """
-    for number, line in enumerate(scan_lines(path, MAX_ROW), start=1):
+    for number, line in enumerate(scan_lines(path, MAX_ROW_CHARACTERS), start=1):
         if line is None:
-            raise DataError(f"{path}:{number}: has more than {MAX_ROW:,} characters; split the line or remove it")
+            raise DataError(
+                f"{path}:{number}: has more than {MAX_ROW_CHARACTERS:,} characters; split the line or remove it"
+            )
         yield line
 
 

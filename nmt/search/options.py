@@ -10,7 +10,8 @@ from typing import Annotated
 from nmt.config.fields import Range, range_faults
 from nmt.errors import ConfigError
 
-MAX_ROWS = 1000  # the maximum number of hypotheses per sentence; with more, scores of the vocabulary need gigabytes
+MAX_ROWS_PER_SENTENCE = 1000
+"""The maximum number of hypotheses for each sentence. With more, scores of the vocabulary need gigabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,9 @@ class SearchOptions:
         ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
-    beam: Annotated[int, Range(1, MAX_ROWS)] = 5
+    beam: Annotated[int, Range(1, MAX_ROWS_PER_SENTENCE)] = 5
     """Number of hypotheses kept for each sentence; 1 is greedy search."""
-    nbest: Annotated[int, Range(1, MAX_ROWS)] = 1
+    nbest: Annotated[int, Range(1, MAX_ROWS_PER_SENTENCE)] = 1
     """Number of translations returned for each sentence, at most `beam`. Their texts differ: if several
     hypotheses have the same text, only the best is returned. The search of a sentence continues until enough different
     texts have been found."""
@@ -79,7 +80,7 @@ class SampleOptions:
         ConfigError: a value is out of its bounds, or two values contradict each other.
     """
 
-    samples: Annotated[int, Range(1, 10 * MAX_ROWS)] = 1
+    samples: Annotated[int, Range(1, 10 * MAX_ROWS_PER_SENTENCE)] = 1
     """Number of translations drawn for each sentence. The draws are independent, so two translations can be equal."""
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
     """Seed of the random generators."""

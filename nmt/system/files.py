@@ -17,7 +17,7 @@ CHECKSUMS = "checksums.sha256"
 DRAFT = ".nmt-draft-"  # the names of unfinished files and folders start with this prefix
 
 _LINE = re.compile("([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]{0,99})")
-_MOST_LISTED = 1 << 20  # the largest size of the file of checksums, in bytes
+_MAX_CHECKSUMS_BYTES = 1 << 20  # the largest size of the file of checksums, in bytes
 _ANY_SIZE = 1 << 62
 
 
@@ -202,7 +202,7 @@ def _read_checksums(folder: Path) -> tuple[dict[str, str], bool]:
         ModelError: the list is missing or damaged, or contains a path instead of a plain file name.
     """
     try:
-        text = read_file(folder / CHECKSUMS, _MOST_LISTED).decode()
+        text = read_file(folder / CHECKSUMS, _MAX_CHECKSUMS_BYTES).decode()
         *lines, rest = text.split("\n")
         sealed = bool(lines) and lines[-1].startswith("#")
         found = [_LINE.fullmatch(line) for line in (lines[:-1] if sealed else lines)]

@@ -16,8 +16,8 @@ from nmt.errors import ModelError
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_file(path: Path, most: int) -> BufferedReader:
-    """Open a regular file of at most `most` bytes.
+def open_file(path: Path, max_bytes: int) -> BufferedReader:
+    """Open a regular file of at most `max_bytes`.
 
     If `path` is a symbolic link, the file to which it points must be within the same folder. There is one exception:
     in a cache of the Hugging Face hub, a link may point to a blob of the same repository.
@@ -39,19 +39,19 @@ def open_file(path: Path, most: int) -> BufferedReader:
     fault = None
     if not stat.S_ISREG(status.st_mode):
         fault = "not a regular file; copy the whole folder again"
-    elif status.st_size > most:
-        fault = f"has {status.st_size:,} bytes, but at most {most:,} are allowed; do not use this folder"
+    elif status.st_size > max_bytes:
+        fault = f"has {status.st_size:,} bytes, but at most {max_bytes:,} are allowed; do not use this folder"
     if fault:
         os.close(descriptor)
         raise ModelError(f"{path}: {fault}")
     return os.fdopen(descriptor, "rb")
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """Read a regular file of at most `most` bytes. Raises ModelError: see `open_file`."""
-    with open_file(path, most) as stream:
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Read a regular file of at most `max_bytes`. Raises ModelError: see `open_file`."""
+    with open_file(path, max_bytes) as stream:
         try:
-            return stream.read(most)
+            return stream.read(max_bytes)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}); copy the whole folder again") from error
 

@@ -20,7 +20,7 @@ from nmt.training.log import import_event_writer
 
 logger = logging.getLogger(__name__)
 
-_WARNINGS = 5  # the largest number of warnings about the text
+_MAX_WARNINGS = 5  # the largest number of warnings about the text
 
 
 def check_settings(config: Config, device: torch.device) -> None:
@@ -62,10 +62,10 @@ def warn_about_text(data: DataConfig) -> None:
         MachineError: a file needs a package that is not installed.
     """
     found = [finding for finding in check_corpora(data, quick=True).findings if finding.severity >= Severity.WARNING]
-    for finding in found[:_WARNINGS]:
+    for finding in found[:_MAX_WARNINGS]:
         logger.warning("%s: %s", finding.place, escape(finding.message))
     if found:
-        more = f"{len(found) - _WARNINGS} more faults, " if len(found) > _WARNINGS else ""
+        more = f"{len(found) - _MAX_WARNINGS} more faults, " if len(found) > _MAX_WARNINGS else ""
         logger.info("nmt-check shows %sexamples and what to do; give it the same configuration and overrides", more)
 
 

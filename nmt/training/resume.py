@@ -19,8 +19,8 @@ from nmt.metrics.standard import Auto
 
 logger = logging.getLogger(__name__)
 
-_MOST = 2**53  # JSON represents smaller whole numbers exactly
-_MOST_PROCESSES = 100_000
+_MAX_JSON_INTEGER = 2**53  # JSON represents smaller whole numbers exactly
+_MAX_PROCESSES = 100_000
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Position:
             if not _is_count(count):
                 yield name
         done, best = self.epochs_done, self.best
-        if done is not None and not (type(done) in (int, float) and 0 <= done < _MOST):
+        if done is not None and not (type(done) in (int, float) and 0 <= done < _MAX_JSON_INTEGER):
             yield "epochs_done"
         if best is not None and type(best) not in (int, float):
             yield "best"
@@ -106,7 +106,7 @@ class Checkpoint:
         faults = {
             "update": position.update != update_of(folder.name),
             "best_update": position.best_update > position.update,
-            "size": position.size.tokens % share != 0 or not 1 <= position.size.tokens // share <= _MOST_PROCESSES,
+            "size": position.size.tokens % share != 0 or not 1 <= position.size.tokens // share <= _MAX_PROCESSES,
             "stream": stream is not None and len(stream["corpora"]) != len(config.data.train),
         }
         if fault := next((name for name, wrong in faults.items() if wrong), None):
@@ -137,7 +137,7 @@ class Checkpoint:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _MOST
+    return type(value) is int and 0 <= value < _MAX_JSON_INTEGER
 
 
 def _is_stream(state: Any) -> bool:

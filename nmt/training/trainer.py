@@ -282,7 +282,8 @@ class Trainer:
         if position.size != size:
             cursor = self.source.convert(cursor, (position.epochs_done or 0.0) - cursor.epoch)
         self.position = dataclasses.replace(position, size=size, cursor=cursor)
-        weights, tensors = load_tensors(checkpoint.folder / WEIGHTS, MANIFEST[WEIGHTS].most), checkpoint.state.tensors
+        tensors = checkpoint.state.tensors
+        weights = load_tensors(checkpoint.folder / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)
         prefix = "weights."
         if unknown := [name for name in tensors if not name.startswith((prefix, "optimizer."))]:
             raise ModelError(

@@ -21,8 +21,8 @@ from nmt.translation.request import Segment, Translation
 
 # The maximum numbers of segments and of hypotheses in a batch. The data of larger batches would not fit into the caches
 # of a CPU.
-MAX_SEGMENTS, MAX_ROWS = 96, 640
-MOST_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, even if the user asks for larger batches
+MAX_SEGMENTS_PER_BATCH, MAX_ROWS_PER_BATCH = 96, 640
+MAX_CUSTOM_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, even if the user asks for larger batches
 MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
 # Processes share the segments of a call if each process gets at least this many. Smaller batches take about as long.
 MIN_SHARE = 4
@@ -33,8 +33,8 @@ TRIM_ROWS = 1280
 def max_segments(options: Options, batch_size: int | None) -> int:
     """Return the maximum number of segments in a batch. It is `batch_size`, or by default depends on the options."""
     if batch_size:
-        return max(1, min(batch_size, MOST_ROWS // options.rows))
-    return max(1, min(MAX_SEGMENTS, MAX_ROWS // options.rows))
+        return max(1, min(batch_size, MAX_CUSTOM_ROWS // options.rows))
+    return max(1, min(MAX_SEGMENTS_PER_BATCH, MAX_ROWS_PER_BATCH // options.rows))
 
 
 def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes: int) -> list[list[int]]:

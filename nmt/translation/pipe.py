@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHUNK = 1 << 16  # the number of bytes that are read at once
+CHUNK_BYTES = 1 << 16  # the number of bytes that are read at once
 MAX_LINE_BYTES = 1 << 20  # the limit of a line; the rest of a longer line is dropped
 MAX_AHEAD_BYTES = 1 << 23  # the reader waits while the queue contains this many bytes
 PAUSE = 0.01  # the input pauses if no line arrives for this many seconds
@@ -151,7 +151,7 @@ def split_lines(source: Source) -> Iterator[bytes]:
         DataError: the source is not text in UTF-8 or an 8-bit encoding. It may be compressed data, for example.
     """
     number, rest, cutting = 1, b"", False
-    while chunk := source.read(CHUNK):
+    while chunk := source.read(CHUNK_BYTES):
         if number == 1 and (kind := find_other_kind(rest + chunk)):
             raise DataError(f"the input {kind}")
         *lines, rest = (rest + chunk).split(b"\n")

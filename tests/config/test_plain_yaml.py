@@ -8,7 +8,7 @@ from fuzzing.mutations import BOMB
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config.plain_yaml import MOST_CHARACTERS, parse_yaml
+from nmt.config.plain_yaml import MAX_YAML_CHARACTERS, parse_yaml
 
 SCALARS = st.one_of(
     st.none(),
@@ -42,7 +42,7 @@ def test_odd_types_of_yaml_are_text(text: str) -> None:
         ("{a: " * 50_000, "more than 20 levels"),
         ("{" + ", ".join(f"k{i}: 1" for i in range(12_000)) + "}", "more than 10,000 items"),
         ("9" * 100_000, "more than 100 digits"),
-        ("a" * (MOST_CHARACTERS + 1), "more than 262,144 characters"),
+        ("a" * (MAX_YAML_CHARACTERS + 1), "more than 262,144 characters"),
         ("!!set {a}", "tags .* are not allowed"),
         ("? [a]\n: b", "a key must be a word"),
         ("{a: 1, a: 2}", "a is given twice"),

@@ -282,7 +282,7 @@ def test_the_screen_is_short_and_safe(texts: Texts, tmp_path: Path) -> None:
 
 def test_a_large_corpus_is_sampled(texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.data.check.run.SAMPLE_BYTES", 100_000)
-    monkeypatch.setattr("nmt.data.check.run.CHUNK", 100)
+    monkeypatch.setattr("nmt.data.check.run.MAX_CHUNK_PAIRS", 100)
     texts["train.de"][::2] = texts["train.en"][::2]
     report = check(texts, tmp_path)
     assert report.step > 1

@@ -25,7 +25,7 @@ from nmt.data.formats import FORMATS, find_format
 from nmt.data.formats.selection import rank_variant
 from nmt.data.pair import Pair
 from nmt.data.readers import corpus_files, read_pairs
-from nmt.data.text_files import MAX_ROW, MAX_SIDE, import_zstd
+from nmt.data.text_files import MAX_ROW_CHARACTERS, MAX_SIDE_CHARACTERS, import_zstd
 from nmt.errors import DataError
 
 DATA = DataConfig(source_language="en", target_language="de")
@@ -207,7 +207,7 @@ class TestTables:
         assert read(path) == [("a house", 'ein "Haus"; groß')]
         assert ":2: not valid CSV" in fault(write(tmp_path / "u.csv", 'en,de\n"a" b,c\n'))
         assert ":2: not valid CSV" in fault(write(tmp_path / "v.csv", 'en,de\n"a,b\nc,d\n'))
-        long = f'en,de\n{"x" * (MAX_SIDE + 1)},y\n"{"x" * (MAX_ROW * 5)}",y\na,b\n'
+        long = f'en,de\n{"x" * (MAX_SIDE_CHARACTERS + 1)},y\n"{"x" * (MAX_ROW_CHARACTERS * 5)}",y\na,b\n'
         assert read(write(tmp_path / "w.csv", long)) == [OVERSIZED, OVERSIZED, ("a", "b")]
 
     def test_txt_with_bars_or_tabs(self, tmp_path: Path) -> None:
@@ -245,8 +245,8 @@ class TestJson:
 
     def test_long_items_are_skipped(self, tmp_path: Path) -> None:
         rows = [
-            {"en": 'a"]}\\' * MAX_ROW, "de": ["x"]},
-            {"en": "a" * (MAX_SIDE + 1), "de": "b"},
+            {"en": 'a"]}\\' * MAX_ROW_CHARACTERS, "de": ["x"]},
+            {"en": "a" * (MAX_SIDE_CHARACTERS + 1), "de": "b"},
             {"en": "c", "de": "d"},
         ]
         expected = [OVERSIZED, OVERSIZED, ("c", "d")]
@@ -335,7 +335,7 @@ class TestXml:
         assert read(path) == [("a\xa0b&unknown;", "c")]
 
     def test_long_segments_are_skipped(self, tmp_path: Path) -> None:
-        long = tuv("en", "x" * (5 * MAX_ROW)) + tuv("de", "y")
+        long = tuv("en", "x" * (5 * MAX_ROW_CHARACTERS)) + tuv("de", "y")
         path = write(tmp_path / "t.tmx", tmx(long, tuv("en", "a") + tuv("de", "b")))
         assert read(path) == [OVERSIZED, ("a", "b")]
 
@@ -388,8 +388,8 @@ def test_parquet_columns(tmp_path: Path) -> None:
 
 
 def test_long_lines_are_skipped_with_their_partners(tmp_path: Path) -> None:
-    write(tmp_path / "t.en.gz", gzip.compress(b"x" * 50_000_000 + b"\nb\n" + b"c" * MAX_SIDE + b"\n"))
-    write(tmp_path / "t.de", "y\nz\n" + "d" * (MAX_SIDE + 1))
+    write(tmp_path / "t.en.gz", gzip.compress(b"x" * 50_000_000 + b"\nb\n" + b"c" * MAX_SIDE_CHARACTERS + b"\n"))
+    write(tmp_path / "t.de", "y\nz\n" + "d" * (MAX_SIDE_CHARACTERS + 1))
     data = DataConfig(target_tags=True)
     pairs = list(read_pairs(CorpusConfig(path=str(tmp_path / "t")), data))
     skipped = Pair("", "", ("<2de>",), oversized=True)

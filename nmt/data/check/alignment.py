@@ -19,7 +19,7 @@ _ALIGNED = 0.4  # the correlation of an aligned text; corpora have 0.6 to 0.95
 _COLLAPSED = 0.2  # the largest correlation of a misaligned part; loose translations of short lines have 0.3 or more
 _UNRELATED = 0.15  # below this correlation, the sides of a whole text are not translations
 _DIFFERENCE = 6.0  # a misaligned part has a correlation at least this many standard deviations below the best part
-_SHIFTS = 30  # the largest number of missing lines that the check can find
+_MAX_SHIFT = 30  # the largest number of missing lines that the check can find
 _REACH = 5 * _FEWEST  # a break is searched for at most this many lines before and after its estimated place
 _CLIP = 2**16 - 1
 
@@ -166,7 +166,7 @@ def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]
 def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]:
     """Find the shift of the target with the highest correlation in a part. Return the shift and the correlation."""
     fits = {}
-    for shift in (shift for shift in range(-_SHIFTS, _SHIFTS + 1) if shift):
+    for shift in (shift for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1) if shift):
         first, last = max(start, -shift), min(stop, len(x) - max(shift, 0))
         if last - first >= _FEWEST:
             fits[shift] = correlate(x[first:last], y[first + shift : last + shift])

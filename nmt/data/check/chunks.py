@@ -17,7 +17,7 @@ SIDES = (0, 1)
 
 _IDEOGRAPHS = 0x2E80  # the first code point of the scripts of East Asia
 
-CHUNK = 2_000
+MAX_CHUNK_PAIRS = 2_000
 """The largest number of pairs in a chunk."""
 
 

@@ -26,8 +26,8 @@ OTHER = "other"
 
 LINES_PER_LANGUAGE = 50_000  # more lines do not raise the accuracy
 
-_LONGEST = 4  # the length of the longest n-grams
-_TABLE_BYTES = 190_000  # the largest size of the table of all languages
+_MAX_NGRAM_LENGTH = 4  # the length of the longest n-grams
+_MAX_TABLE_BYTES = 190_000  # the largest size of the table of all languages
 _STEP = 1 / 16  # the unit of the stored log-probabilities, in nats
 _SMOOTHING = 0.1  # added to the count of each bucket
 _HELD_BACK = 10  # one line in this many is held back: it gives the usual score of its language
@@ -79,7 +79,7 @@ class LanguageIdentifier:
         Args:
             texts: the lines of each language. At most `LINES_PER_LANGUAGE` evenly spread lines of each are used.
         """
-        bits = (_TABLE_BYTES // max(1, len(texts))).bit_length() - 1
+        bits = (_MAX_TABLE_BYTES // max(1, len(texts))).bit_length() - 1
         used = {name: lines[:: -(-len(lines) // LINES_PER_LANGUAGE) or 1] for name, lines in texts.items()}
         rows = [
             _learn_row([line for i, line in enumerate(lines) if i % _HELD_BACK or len(lines) < _FEW], bits)
@@ -173,7 +173,7 @@ def _find_buckets(lines: Sequence[str], bits: int) -> Iterator[tuple[NDArray[np.
     letters = read_letters(lines, numbers=False)
     codes, spaces = letters.codes, letters.codes == SPACE
     hashes = codes
-    for length in range(1, _LONGEST + 1):
+    for length in range(1, _MAX_NGRAM_LENGTH + 1):
         if length > 1:
             hashes = hashes[:-1] * np.uint32(0x01000193) + codes[length - 1 :]
         count = len(hashes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.check.alignment import Alignment, Break
 from nmt.data.check.characters import UnseenCharacters, Variants
-from nmt.data.check.chunks import CHUNK, Chunk, Place, Sample, Set, SideLines
+from nmt.data.check.chunks import MAX_CHUNK_PAIRS, Chunk, Place, Sample, Set, SideLines
 from nmt.data.check.differences import Case, UnseenWords
 from nmt.data.check.findings import Check, Finding, Severity
 from nmt.data.check.languages import LanguageIdentifier
@@ -131,7 +131,7 @@ def read_chunks(corpus: CorpusConfig, data: DataConfig, place: Place, limit: int
             error.append(raised)
 
     first = 0
-    for chunk in split_chunks(read_until_error(), CHUNK):
+    for chunk in split_chunks(read_until_error(), MAX_CHUNK_PAIRS):
         source, target = zip(*(pair.sides for pair in chunk), strict=True)
         yield Chunk(place=place, first=first, sides=(SideLines(source), SideLines(target)))
         first += len(chunk)

@@ -12,7 +12,7 @@ from nmt.data.check.run import CheckReport
 _WIDTH = 100  # the width of a line after the label, in characters
 _LABEL = 9  # the width of the label (severe, warning or note), in characters
 _LINES = 40  # the number of lines that fit on a screen; examples are left out if the findings need more
-_EXAMPLES = 2  # the largest number of examples of a finding
+_MAX_EXAMPLES = 2  # the largest number of examples of a finding
 
 
 def write_screen(report: CheckReport) -> str:
@@ -22,7 +22,7 @@ def write_screen(report: CheckReport) -> str:
     head = _wrap(f"checked {f'in {folder}: ' if folder else ''}{sizes}", indent="    ")
     if not report.findings:
         return "\n".join([*head, "nothing found"])
-    for examples in reversed(range(_EXAMPLES + 1)):
+    for examples in reversed(range(_MAX_EXAMPLES + 1)):
         lines, told = list[str](), set[str]()
         for finding in report.findings:
             lines += _write_finding(finding, examples, folder, advise=finding.advice not in told)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from nmt.data.formats.selection import Selection, Sides, select_sides
-from nmt.data.text_files import MAX_ROW, File, explain_errors, open_binary, scan_lines
+from nmt.data.text_files import MAX_ROW_CHARACTERS, File, explain_errors, open_binary, scan_lines
 from nmt.errors import DataError
 
 _BLOCK = 1 << 16  # the number of characters that are read at once
 # The characters of a literal such as \ud83d\ude00. The parser fails if only a part of a literal has been read.
-_LONGEST_LITERAL = 12
+_MAX_LITERAL_LENGTH = 12
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)  # quotes, brackets and escaped characters determine where an item ends
 
@@ -23,7 +23,7 @@ def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
     Raises:
         DataError: a line is not JSON, or one of the columns is missing or not text.
     """
-    for number, line in enumerate(scan_lines(path, MAX_ROW), start=1):
+    for number, line in enumerate(scan_lines(path, MAX_ROW_CHARACTERS), start=1):
         if line is None:
             yield None
             continue
@@ -73,7 +73,7 @@ class _Items:
         self._buffer, self._place, self._ended = self._buffer[self._place :] + more, 0, not more
 
     def read(self, path: File) -> Iterator[Any]:
-        """Yield the items of the list. An item of more than MAX_ROW characters becomes _OVERSIZED.
+        """Yield the items of the list. An item of more than MAX_ROW_CHARACTERS becomes _OVERSIZED.
 
         Raises:
             DataError: the file `path` is not valid JSON.
@@ -100,15 +100,15 @@ class _Items:
             try:
                 row, end = self._decoder.raw_decode(self._buffer, self._place)
             except json.JSONDecodeError as error:
-                cut = error.msg.startswith("Unterminated") or error.pos > len(self._buffer) - _LONGEST_LITERAL
+                cut = error.msg.startswith("Unterminated") or error.pos > len(self._buffer) - _MAX_LITERAL_LENGTH
                 if self._ended or not cut:
                     raise
             else:
                 if self._ended or end < len(self._buffer):
-                    oversized = end - self._place > MAX_ROW
+                    oversized = end - self._place > MAX_ROW_CHARACTERS
                     self._place = end
                     return _OVERSIZED if oversized else row
-            if len(self._buffer) - self._place > MAX_ROW:
+            if len(self._buffer) - self._place > MAX_ROW_CHARACTERS:
                 self._skip()
                 return _OVERSIZED
             self._fill()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.data.text_files import MAX_SIDE
+from nmt.data.text_files import MAX_SIDE_CHARACTERS
 from nmt.errors import DataError
 from nmt.tokenizers.base import replace_surrogates
 
@@ -94,8 +94,8 @@ def select_sides(row: Any, selection: Selection, where: str) -> Sides | None:
 
 
 def limit_sides(source: str, target: str) -> Sides | None:
-    """Replace line breaks by spaces on both sides. Return None if a side has more than MAX_SIDE characters."""
-    if max(len(source), len(target)) > MAX_SIDE:
+    """Replace line breaks by spaces on both sides. Return None if a side has more than MAX_SIDE_CHARACTERS."""
+    if max(len(source), len(target)) > MAX_SIDE_CHARACTERS:
         return None
     return _join_lines(source), _join_lines(target)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from nmt.data.formats.selection import Selection, Sides, find_name, limit_sides, missing_column
-from nmt.data.text_files import MAX_ROW, File, scan_lines
+from nmt.data.text_files import MAX_ROW_CHARACTERS, File, scan_lines
 from nmt.errors import DataError
 
 _BARS = re.compile(r"(?:^| )\|\|\|(?: |$)")
@@ -22,7 +22,7 @@ Row = tuple[int, list[str] | None]  # the line number and the cells of a row; No
 
 def read_tsv(path: File, selection: Selection) -> Iterator[Sides | None]:
     """Read cells separated by tabs. Quotes are part of the text. Raises DataError: a line has too few cells."""
-    lines = enumerate(scan_lines(path, MAX_ROW), start=1)
+    lines = enumerate(scan_lines(path, MAX_ROW_CHARACTERS), start=1)
     rows = ((number, None if line is None else line.split("\t")) for number, line in lines)
     return _read_table(rows, selection, path, "tab")
 
@@ -33,7 +33,7 @@ def read_txt(path: File, selection: Selection) -> Iterator[Sides | None]:
     Raises:
         DataError: a line has too few cells.
     """
-    lines = scan_lines(path, MAX_ROW)
+    lines = scan_lines(path, MAX_ROW_CHARACTERS)
     first = list(itertools.islice(lines, 1))
     tabs = bool(first and first[0] and "\t" in first[0])
     rows: Iterator[Row] = (
@@ -53,7 +53,7 @@ def read_csv(path: File, selection: Selection) -> Iterator[Sides | None]:
 
 
 def _read_csv_rows(path: File) -> Iterator[Row]:
-    lines = scan_lines(path, MAX_ROW)
+    lines = scan_lines(path, MAX_ROW_CHARACTERS)
     first = list(itertools.islice(lines, 1))
     separator = ";" if first and first[0] and "," not in first[0] and ";" in first[0] else ","
     oversized = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from xml.parsers import expat
 
 from nmt.data.formats.selection import Sides
-from nmt.data.text_files import MAX_SIDE, File, explain_errors, open_binary
+from nmt.data.text_files import MAX_SIDE_CHARACTERS, File, explain_errors, open_binary
 from nmt.errors import DataError
 
 _BLOCK = 1 << 16  # the number of bytes that are parsed at once
@@ -48,9 +48,9 @@ class Collector(ABC):
         self._text, self._size = [], 0
 
     def end_text(self) -> str | None:
-        """Return the text since `begin_text` without markup, or None if it has more than MAX_SIDE characters."""
+        """Return the text since `begin_text` without markup, or None if it has more than MAX_SIDE_CHARACTERS."""
         text, self._text = "".join(self._text or ()), None
-        if self._size > MAX_SIDE:
+        if self._size > MAX_SIDE_CHARACTERS:
             return None
         # Indented files have line breaks within sentences.
         return " ".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
@@ -73,7 +73,7 @@ class Collector(ABC):
     def handle_text(self, text: str) -> None:
         if self._text is not None and not self._codes:
             self._size += len(text)
-            if self._size <= MAX_SIDE:
+            if self._size <= MAX_SIDE_CHARACTERS:
                 self._text.append(text)
 
 

@@ -17,7 +17,7 @@ LENGTHS = (1, 6, 11, 16, 21, 31, 41, 61)  # the smallest sentence length of each
 FREQUENCIES = (0, 1, 2, 3, 5, 10, 100, 1000)  # the smallest word frequency of each group
 SHORT_BELOW = 0.7  # a translation is short, and perhaps incomplete, below this fraction of the reference's length
 NEGLECTED_BELOW = 0.2  # a source word that receives less attention in all than this is perhaps untranslated
-MAX_REPEATED = 4  # the largest number of words in a repeated n-gram
+MAX_REPEATED_WORDS = 4  # the largest number of words in a repeated n-gram
 _WORD_START = "▁"  # SentencePiece's mark at the start of a word
 
 Words = list[str]
@@ -175,14 +175,14 @@ def count_words(lines: Iterable[Words]) -> Counter[str]:
 
 
 def count_repetitions(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[Repetition]:
-    """Count the repetitions of n-grams of 1 to MAX_REPEATED words. See `Repetition` for the meaning of the counts.
+    """Count the repetitions of n-grams of 1 to MAX_REPEATED_WORDS. See `Repetition` for the meaning of the counts.
 
     Args:
         hypotheses: the words of each translation.
         references: the words of each reference, in one or more sets.
     """
     repetitions = []
-    for size in range(1, MAX_REPEATED + 1):
+    for size in range(1, MAX_REPEATED_WORDS + 1):
         surplus, total = [], 0
         for hypothesis, *others in zip(hypotheses, *references, strict=True):
             counts = Counter(_ngrams(hypothesis, size))
