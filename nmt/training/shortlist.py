@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 _MIN_COUNT = 0.5  # two tokens with a lower expected count are probably not translations of each other
 _RARE = 10  # source tokens that occur less often may belong to names or numbers, so copying them is allowed
-_MAX_BLEU_LOSS = 0.1  # a shortlist is stored if it costs at most this much chrF2 on the validation pairs
+_MAX_CHRF_LOSS = 0.1  # a shortlist is stored if it costs at most this much chrF2 on the validation pairs
 
 
 def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
@@ -91,8 +91,8 @@ def _judge(shortlist: Shortlist, model: Model, sets: list[ValidationSet], option
         return score_sets(sets, hypotheses, (ChrF.name, BLEU.name))
 
     before, after = score(None), score(shortlist)
-    kept = after[ChrF.name] >= before[ChrF.name] - _MAX_BLEU_LOSS
-    verdict = "kept" if kept else f"not kept: it costs more than {_MAX_BLEU_LOSS} {ChrF.title}"
+    kept = after[ChrF.name] >= before[ChrF.name] - _MAX_CHRF_LOSS
+    verdict = "kept" if kept else f"not kept: it costs more than {_MAX_CHRF_LOSS} {ChrF.title}"
     scores = (
         f"{metric.describe(after[metric.name])} with it, {metric.format(before[metric.name])} without"
         for metric in (ChrF, BLEU)

@@ -347,7 +347,7 @@ def test_a_shortlist_is_learned_and_judged_for_all_languages(
     monkeypatch.setattr(
         "nmt.training.shortlist.learn_shortlist", functools.partial(learn_shortlist, frequent=0, best=2)
     )
-    monkeypatch.setattr("nmt.training.shortlist._MAX_BLEU_LOSS", 10)
+    monkeypatch.setattr("nmt.training.shortlist._MAX_CHRF_LOSS", 10)
     assert add_shortlist(model, settings(prefix))
     assert "BLEU" in caplog.text
     check_languages(Translator.load(model))
