@@ -101,7 +101,7 @@ def check_corpora(data: DataConfig) -> Iterator[Fault]:
 
 def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
     """Check that a corpus has exactly one source of text, and no keys that are meant for another kind of source."""
-    if sum(place is not None for place in (corpus.path, corpus.source, corpus.dataset)) != 1:
+    if sum(text is not None for text in (corpus.path, corpus.source, corpus.dataset)) != 1:
         yield Fault(where, "give exactly one of path, source with target, or dataset")
     if (corpus.source is None) != (corpus.target is None):
         yield Fault(where, "source and target go together; give both files")

@@ -119,8 +119,8 @@ def contains_hashes(run: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> NDAr
     """Return a mask of the hashes that are in a sorted run."""
     if not len(run):
         return np.zeros(len(hashes), dtype=np.bool_)
-    places = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
-    found: NDArray[np.bool_] = run[places] == hashes
+    indices = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+    found: NDArray[np.bool_] = run[indices] == hashes
     return found
 
 

@@ -152,8 +152,8 @@ def extend_beam(
     # enough to distinguish the sums.
     best = beam.log_probabilities[:, :1]
     ahead = (beam.log_probabilities - best).astype(np.float32)
-    ends, others, places = select_extensions(scores, ahead, width + int(margins))
-    origins, columns = np.divmod(places[:, :width], candidates.shape[1])
+    ends, others, indices = select_extensions(scores, ahead, width + int(margins))
+    origins, columns = np.divmod(indices[:, :width], candidates.shape[1])
     origins += beam.first_rows
     is_ended = _find_ended(ends, others, width)
     ended = None

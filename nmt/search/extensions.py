@@ -37,9 +37,9 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
     if on_cpu and kernels.AVAILABLE:
         ends = np.empty((B, K), np.float32)
         best = np.empty((B, count), np.float32)
-        places = np.empty((B, count), np.int64)
-        kernels.select_extensions(scores.numpy(), ahead, ends, best, places)
-        return ends, best, places
+        indices = np.empty((B, count), np.int64)
+        kernels.select_extensions(scores.numpy(), ahead, ends, best, indices)
+        return ends, best, indices
     if K > 1:  # if K = 1, each hypothesis is the best of its sentence, and `ahead` is 0
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
     if on_cpu:

@@ -76,8 +76,8 @@ class Lexicon:
         """
         source, target = batch.source.cpu().numpy(), batch.target.cpu().numpy()
         keys = source[:, None, :] * self.target_size + target[:, :, None]  # (B, T, S)
-        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        weights = np.where(self.keys[places] == keys, self.probabilities[places], 0.0)
+        indices = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        weights = np.where(self.keys[indices] == keys, self.probabilities[indices], 0.0)
         weights *= np.exp(-_DIAGONAL * _diagonal_distances(batch))
         weights /= np.maximum(weights.sum(axis=2, keepdims=True), _TINY)
         return torch.from_numpy(weights.astype(np.float32)).to(batch.source.device)
@@ -113,21 +113,21 @@ class _IndexedBatch:
     """The different pairs of a source and a target token in a batch, and the positions at which they occur."""
 
     keys: Integers  # (L,) the pairs of tokens, encoded as in `Lexicon.keys`
-    places: NDArray[np.int32]  # (B, T, S) for each target and source position, the index in `keys` of their tokens
+    indices: NDArray[np.int32]  # (B, T, S) for each target and source position, the index in `keys` of their tokens
 
     @staticmethod
     def of(batch: Batch, target_size: int) -> "_IndexedBatch":
         keys = batch.source.numpy()[:, None, :] * target_size + batch.target.numpy()[:, :, None]
-        distinct, places = np.unique(keys.ravel(), return_inverse=True)
-        return _IndexedBatch(keys=distinct, places=places.reshape(keys.shape).astype(np.int32))
+        distinct, indices = np.unique(keys.ravel(), return_inverse=True)
+        return _IndexedBatch(keys=distinct, indices=indices.reshape(keys.shape).astype(np.int32))
 
     def expected_counts(self, probabilities: Floats) -> Floats:
         """Compute how often the source token of each pair is expected to generate its target token, (L,).
 
         `probabilities` (L,) are the probabilities of the pairs.
         """
-        weights = probabilities[self.places]
+        weights = probabilities[self.indices]
         weights /= np.maximum(weights.sum(axis=2, keepdims=True), _TINY)
-        return np.bincount(self.places.ravel(), weights.ravel(), minlength=len(self.keys)).astype(
+        return np.bincount(self.indices.ravel(), weights.ravel(), minlength=len(self.keys)).astype(
             np.float64, copy=False
         )

@@ -103,13 +103,13 @@ def restore_optimizers(
     check_moments(tensors, {name: parameter.shape for parameter, name in names.items()}, where)
     for optimizer in optimizers:
         for weight in _weights(optimizer):
-            places = {moment: f"{_PREFIX}{moment}.{names[weight]}" for moment in _moments(optimizer)}
-            lacking = [place for place in places.values() if place not in tensors]
-            if lacking and (len(lacking) < len(places) or (complete and weight.requires_grad)):
+            keys = {moment: f"{_PREFIX}{moment}.{names[weight]}" for moment in _moments(optimizer)}
+            lacking = [key for key in keys.values() if key not in tensors]
+            if lacking and (len(lacking) < len(keys) or (complete and weight.requires_grad)):
                 raise ModelError(f"{where}: lacks {lacking[0]}; resume from another checkpoint")
             if not lacking:
                 optimizer.state[weight] = {
-                    moment: tensors[place].to(weight.device, copy=True) for moment, place in places.items()
+                    moment: tensors[key].to(weight.device, copy=True) for moment, key in keys.items()
                 }
 
 

@@ -135,8 +135,8 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
         check_new_training(config)
     with saving(checkpoints.output):
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
-    for place in (checkpoints.output, checkpoints.folder):
-        remove_leftovers(place)
+    for directory in (checkpoints.output, checkpoints.folder):
+        remove_leftovers(directory)
     return folder
 
 

@@ -127,21 +127,21 @@ class Translator:
             MachineError: the device is `cuda` but the machine has no GPU, or the machine does not compute int8 exactly.
             ConfigError: the device or a model does not support the precision.
         """
-        place = choose_device(device)
-        if place.type == "cuda" and precision not in ("auto", "fp32"):
+        torch_device = choose_device(device)
+        if torch_device.type == "cuda" and precision not in ("auto", "fp32"):
             raise ConfigError(f"precision {precision}: only on a CPU; choose device cpu, or precision auto or fp32")
-        forking = place.type == "cpu" and can_fork()
+        forking = torch_device.type == "cpu" and can_fork()
         if threads:
             torch.set_num_threads(1 if forking else threads)
-        models = [load_model(folder, place) for folder in folders]
-        scorers = build_scorers(models, precision) if place.type == "cpu" else None
+        models = [load_model(folder, torch_device) for folder in folders]
+        scorers = build_scorers(models, precision) if torch_device.type == "cpu" else None
         workers = threads if threads and threads > 1 and forking and may_start_children() else 0
         translator = cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
         # Paths are made absolute, because the process that unpickles a copy may have another working directory.
-        places = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
+        paths = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
         translator._loader = partial(
             cls.load,
-            *places,
+            *paths,
             device=device,
             precision=precision,
             shortlist=shortlist,

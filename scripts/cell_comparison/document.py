@@ -186,7 +186,7 @@ def _length_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
 def _gates(gates: Mapping[str, Any]) -> dict[str, Any]:
     pieces, forward = gates["pieces"], gates["forward"]
     means = {name: sum(forward[name]) / len(pieces) for name in ("forget", "input", "output")}
-    order = sorted(range(len(pieces)), key=lambda place: forward["forget"][place])
+    order = sorted(range(len(pieces)), key=lambda index: forward["forget"][index])
     shown = listed(f"{name} {value:.2f}" for name, value in means.items())
     statement = (
         f"In the forward layer, the mean gates over units and tokens are: {shown}. The layer forgets most at "

@@ -37,8 +37,8 @@ def gradients(studies: Studies) -> str:
     """Relative gradient norm by distance, a row for each task, before and after training."""
 
     def paint(axes: list[Any]) -> None:
-        places = [(name, moment) for name in studies for moment in MOMENTS]
-        for panel, (name, moment) in zip(axes, places, strict=True):
+        contents = [(name, moment) for name in studies for moment in MOMENTS]
+        for panel, (name, moment) in zip(axes, contents, strict=True):
             for cell, results in studies[name].items():
                 for part, line in zip(results[0][moment], ("-", "--"), strict=False):
                     label = NAMES[cell] + (", c" if part == "c" else "")

@@ -75,7 +75,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class _CaseFolder:
     """The folder of a case: the working folder, and beside it what the case must leave alone."""
 
     outer: Path
@@ -86,8 +86,8 @@ class _Place:
 
 
 @contextlib.contextmanager
-def working_folder(keep: Path | None = None) -> Iterator[_Place]:
-    """Make an empty working folder with a canary beside it. It is removed afterwards, unless `keep` names its place."""
+def working_folder(keep: Path | None = None) -> Iterator[_CaseFolder]:
+    """Make an empty working folder with a canary beside it. It is removed afterwards, unless `keep` names it."""
     with contextlib.ExitStack() as stack:
         outer = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nmt-fuzz-")))
         if keep:
@@ -95,18 +95,18 @@ def working_folder(keep: Path | None = None) -> Iterator[_Place]:
             outer.mkdir(parents=True)
         (outer / CANARY).write_text(CANARY, encoding="utf-8")
         (outer / "work").mkdir()
-        yield _Place(outer=outer)
+        yield _CaseFolder(outer=outer)
 
 
-def run_case(case: Case, place: _Place) -> Verdict:
+def run_case(case: Case, folder: _CaseFolder) -> Verdict:
     """Run a case in a forked child, and judge its end."""
-    outcome, hung, leftover = _run(case, place)
+    outcome, hung, leftover = _run(case, folder)
     detail = "\n".join(outcome.stderr.splitlines()[-12:])
-    fault = _judge(case, outcome, place, hung=hung, leftover=leftover)
+    fault = _judge(case, outcome, folder, hung=hung, leftover=leftover)
     return Verdict(name=case.name, status=outcome.status, fault=fault, detail=detail)
 
 
-def _judge(case: Case, outcome: Outcome, place: _Place, *, hung: bool, leftover: bool) -> str | None:
+def _judge(case: Case, outcome: Outcome, folder: _CaseFolder, *, hung: bool, leftover: bool) -> str | None:
     """Return the most severe fault of an outcome, or None."""
     if hung:
         return f"hang: no end within {case.seconds:g} s"
@@ -114,7 +114,7 @@ def _judge(case: Case, outcome: Outcome, place: _Place, *, hung: bool, leftover:
         return f"crash: {signal.Signals(-outcome.status).name}"
     if "Traceback (most recent call last)" in outcome.stderr:
         return "traceback"
-    if outside := _find_outside(place):
+    if outside := _find_outside(folder):
         return f"file outside: {outside}"
     if outcome.megabytes > case.megabytes:
         return f"memory: {outcome.megabytes:.0f} MB"
@@ -129,26 +129,26 @@ def _judge(case: Case, outcome: Outcome, place: _Place, *, hung: bool, leftover:
     return case.check(outcome)
 
 
-def _find_outside(place: _Place) -> str | None:
+def _find_outside(folder: _CaseFolder) -> str | None:
     """Return the name of a file that was made, changed or removed beside the working folder, or None."""
     expected = {CANARY, "work", "tmp", "stdin", "stdout", "stderr", "memory"}
-    found = set(os.listdir(place.outer))
-    canary = place.outer / CANARY
+    found = set(os.listdir(folder.outer))
+    canary = folder.outer / CANARY
     if CANARY not in found or canary.read_text(encoding="utf-8", errors="replace") != CANARY:
         return CANARY
     return next(iter(sorted(found ^ expected)), None)
 
 
-def _run(case: Case, place: _Place) -> tuple[Outcome, bool, bool]:
+def _run(case: Case, folder: _CaseFolder) -> tuple[Outcome, bool, bool]:
     """Run a case. Return its outcome, whether it hung, and whether it left processes behind."""
-    (place.outer / "stdin").write_bytes(case.stdin)
-    (place.outer / "tmp").mkdir()
+    (folder.outer / "stdin").write_bytes(case.stdin)
+    (folder.outer / "tmp").mkdir()
     sys.stdout.flush()
     sys.stderr.flush()
     start = time.monotonic()
     pid = os.fork()
     if not pid:
-        _run_child(case, place)
+        _run_child(case, folder)
     hung = not _wait(pid, case.seconds)
     if hung:
         _kill_group(pid)
@@ -157,11 +157,11 @@ def _run(case: Case, place: _Place) -> tuple[Outcome, bool, bool]:
     _kill_group(pid)
     outcome = Outcome(
         status=os.waitstatus_to_exitcode(status),
-        stdout=(place.outer / "stdout").read_bytes() if (place.outer / "stdout").exists() else b"",
-        stderr=(place.outer / "stderr").read_text(encoding="utf-8", errors="replace"),
+        stdout=(folder.outer / "stdout").read_bytes() if (folder.outer / "stdout").exists() else b"",
+        stderr=(folder.outer / "stderr").read_text(encoding="utf-8", errors="replace"),
         seconds=time.monotonic() - start,
-        megabytes=usage.ru_maxrss / 1024 - float((place.outer / "memory").read_text(encoding="ascii")),
-        folder=place.work,
+        megabytes=usage.ru_maxrss / 1024 - float((folder.outer / "memory").read_text(encoding="ascii")),
+        folder=folder.work,
     )
     return outcome, hung, leftover
 
@@ -191,17 +191,17 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _run_child(case: Case, place: _Place) -> None:
+def _run_child(case: Case, folder: _CaseFolder) -> None:
     """Run a case in the child, and end the child. This function does not return."""
     status = 1
     try:
         os.setsid()
         faulthandler.disable()
         resident = _limit_memory(case.megabytes)
-        (place.outer / "memory").write_text(f"{resident}", encoding="ascii")
-        _redirect(place)
-        os.chdir(place.work)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(place.outer / "tmp")
+        (folder.outer / "memory").write_text(f"{resident}", encoding="ascii")
+        _redirect(folder)
+        os.chdir(folder.work)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder.outer / "tmp")
         status = case.act() or 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
@@ -214,11 +214,11 @@ def _run_child(case: Case, place: _Place) -> None:
         os._exit(status)
 
 
-def _redirect(place: _Place) -> None:
+def _redirect(folder: _CaseFolder) -> None:
     """Connect the standard streams of the child with files."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        descriptor = os.open(place.outer / name, os.O_RDONLY if not number else flags, 0o600)
+        descriptor = os.open(folder.outer / name, os.O_RDONLY if not number else flags, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the end of the child

@@ -66,8 +66,8 @@ def run_part(
     with tempfile.TemporaryDirectory(prefix="nmt-fuzz-shared-") as shared:
         make = PARTS[name].prepare(Path(shared))
         for number in numbers:
-            with working_folder(keep) as place:
-                verdict = run_case(make(random.Random(f"{name} {seed} {number}"), place.work), place)
+            with working_folder(keep) as folder:
+                verdict = run_case(make(random.Random(f"{name} {seed} {number}"), folder.work), folder)
             verdicts.append(verdict)
             if verdict.fault:
                 show(f"{name} {number}: {verdict.fault}: {verdict.name}")

@@ -77,7 +77,7 @@ def _paint_panel(panel: Any, setting: Setting, points: Sequence[Point]) -> None:
 
         # A name is above its point, or below it if the nearest other point is above.
         nearest = min((other for other in points if other is not point), key=distance, default=point)
-        place = {"xytext": (0, -6), "va": "top"} if nearest.bleu > point.bleu else {"xytext": (0, 6), "va": "bottom"}
+        offset = {"xytext": (0, -6), "va": "top"} if nearest.bleu > point.bleu else {"xytext": (0, 6), "va": "bottom"}
         panel.annotate(
-            point.name, (point.speed, point.bleu), textcoords="offset points", ha="center", color=color, **place
+            point.name, (point.speed, point.bleu), textcoords="offset points", ha="center", color=color, **offset
         )

@@ -143,8 +143,8 @@ class Clock:
 def timed(clock: Clock, parts: Mapping[str, str]) -> Iterator[None]:
     """Count the time of functions while the block runs."""
     with ExitStack() as stack:
-        for place, part in parts.items():
-            module, name = place.split(":")
+        for function_name, part in parts.items():
+            module, name = function_name.split(":")
             *path, last = name.split(".")
             owner = functools.reduce(getattr, path, importlib.import_module(module))
             stack.enter_context(patch.object(owner, last, clock.timed(part, vars(owner)[last])))

@@ -14,8 +14,8 @@ from fuzzing.main import PARTS, Part, run_part, summarize
 
 
 def judge(act: Callable[[], int | None], **settings: float) -> str | None:
-    with working_folder() as place:
-        return run_case(Case(name="a case", act=act, **settings), place).fault  # type: ignore[arg-type]
+    with working_folder() as folder:
+        return run_case(Case(name="a case", act=act, **settings), folder).fault  # type: ignore[arg-type]
 
 
 def print_error(text: str) -> int:

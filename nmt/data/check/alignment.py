@@ -157,10 +157,10 @@ def _split(x: Floats, y: Floats, start: int, stop: int) -> list[tuple[int, int]]
     products = np.minimum(products, 4.0)  # limits the influence of a few very long pairs
     sums = np.cumsum(products - products.mean())
     inner = np.abs(sums[_FEWEST - 1 : length - _FEWEST])
-    place = int(inner.argmax()) + _FEWEST
+    cut = int(inner.argmax()) + _FEWEST
     if inner.max() < _SPLIT / 2 * products.std() * np.sqrt(length):
         return [(start, stop)]
-    return _split(x, y, start, start + place) + _split(x, y, start + place, stop)
+    return _split(x, y, start, start + cut) + _split(x, y, start + cut, stop)
 
 
 def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]:

@@ -174,8 +174,8 @@ class _Fixer:
             counts[name] += int((mask & kept).sum())
             kept &= ~mask
         counts["kept"] += int(kept.sum())
-        places = np.flatnonzero(kept).tolist()
-        return [source[place] for place in places], [target[place] for place in places]
+        indices = np.flatnonzero(kept).tolist()
+        return [source[index] for index in indices], [target[index] for index in indices]
 
     def _exchange(self, chunk: Chunk, counts: Counter[str]) -> tuple[Chunk, NDArray[np.bool_]]:
         """Exchange the sides of swapped pairs. Return the new chunk, and the mask of pairs with a foreign line."""

@@ -177,7 +177,7 @@ def _find_buckets(lines: Sequence[str], bits: int) -> Iterator[tuple[NDArray[np.
         if length > 1:
             hashes = hashes[:-1] * np.uint32(0x01000193) + codes[length - 1 :]
         count = len(hashes)
-        inside = [spaces[place : place + count] for place in (range(1, length - 1) if length > 1 else (0,))]
+        inside = [spaces[offset : offset + count] for offset in (range(1, length - 1) if length > 1 else (0,))]
         valid = ~np.logical_or.reduce(inside) if inside else np.ones(count, dtype=np.bool_)
         owners = letters.lines[min(1, length - 1) :][:count]
         buckets = (hashes ^ np.uint32(length * 0x9E3779B1 & 0xFFFFFFFF)) * np.uint32(0x85EBCA6B)

@@ -65,8 +65,8 @@ def hash_letters(letters: Letters) -> Keys:
     kept = (letters.codes != SPACE) & (letters.codes != APOSTROPHE)
     codes, lines = letters.codes[kept].astype(np.uint64), letters.lines[kept]
     starts = np.searchsorted(lines, np.arange(letters.count + 1))
-    places = np.arange(len(codes), dtype=np.uint64) - starts[lines].astype(np.uint64)
-    mixed = codes * np.uint64(0x9E3779B97F4A7C15) + places * np.uint64(0xD6E8FEB86659FD93)
+    positions = np.arange(len(codes), dtype=np.uint64) - starts[lines].astype(np.uint64)
+    mixed = codes * np.uint64(0x9E3779B97F4A7C15) + positions * np.uint64(0xD6E8FEB86659FD93)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(29)
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(mixed, dtype=np.uint64)])

@@ -52,8 +52,8 @@ class LineFault:
 
 def find_matches(side: SideLines, pattern: re.Pattern[str]) -> NDArray[np.int64]:
     """Return the indices of the lines in which a pattern occurs. The pattern must not match line feeds."""
-    places = np.fromiter((match.start() for match in pattern.finditer(side.text)), dtype=np.int64)
-    return np.unique(np.searchsorted(side.starts, places, "right") - 1)
+    starts = np.fromiter((match.start() for match in pattern.finditer(side.text)), dtype=np.int64)
+    return np.unique(np.searchsorted(side.starts, starts, "right") - 1)
 
 
 def _find_empty(side: SideLines) -> Indices:

@@ -58,19 +58,19 @@ class _Items:
 
     def __init__(self, text: io.TextIOBase) -> None:
         self._text, self._decoder = text, json.JSONDecoder()
-        self._buffer, self._place, self._ended = "", 0, False
+        self._buffer, self._index, self._ended = "", 0, False
 
     def startswith(self, mark: str) -> bool:
         """Skip spaces, and return whether `mark` follows."""
-        self._place = _SPACE.match(self._buffer, self._place).end()  # type: ignore[union-attr]
-        while self._place == len(self._buffer) and not self._ended:
+        self._index = _SPACE.match(self._buffer, self._index).end()  # type: ignore[union-attr]
+        while self._index == len(self._buffer) and not self._ended:
             self._fill()
-            self._place = _SPACE.match(self._buffer, self._place).end()  # type: ignore[union-attr]
-        return self._buffer.startswith(mark, self._place)
+            self._index = _SPACE.match(self._buffer, self._index).end()  # type: ignore[union-attr]
+        return self._buffer.startswith(mark, self._index)
 
     def _fill(self) -> None:
         more = self._text.read(_BLOCK)
-        self._buffer, self._place, self._ended = self._buffer[self._place :] + more, 0, not more
+        self._buffer, self._index, self._ended = self._buffer[self._index :] + more, 0, not more
 
     def read(self, path: File) -> Iterator[Any]:
         """Yield the items of the list. An item of more than MAX_ROW_CHARACTERS becomes _OVERSIZED.
@@ -83,7 +83,7 @@ class _Items:
             number += 1
             if not self.startswith(opening):
                 raise DataError(f"{path}, item {number}: not valid JSON (no {opening} before it); correct it")
-            self._place += 1
+            self._index += 1
             if number == 1 and self.startswith("]"):
                 return
             opening = ","
@@ -98,17 +98,17 @@ class _Items:
         """Parse one item. Raises ValueError or RecursionError: the item is not valid JSON."""
         while True:
             try:
-                row, end = self._decoder.raw_decode(self._buffer, self._place)
+                row, end = self._decoder.raw_decode(self._buffer, self._index)
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated") or error.pos > len(self._buffer) - _MAX_LITERAL_LENGTH
                 if self._ended or not cut:
                     raise
             else:
                 if self._ended or end < len(self._buffer):
-                    oversized = end - self._place > MAX_ROW_CHARACTERS
-                    self._place = end
+                    oversized = end - self._index > MAX_ROW_CHARACTERS
+                    self._index = end
                     return _OVERSIZED if oversized else row
-            if len(self._buffer) - self._place > MAX_ROW_CHARACTERS:
+            if len(self._buffer) - self._index > MAX_ROW_CHARACTERS:
                 self._skip()
                 return _OVERSIZED
             self._fill()
@@ -118,14 +118,14 @@ class _Items:
         depth, quoted, escaped = 0, False, False
         while not self._ended:
             mark = ""
-            for match in _MARK.finditer(self._buffer, self._place + escaped):
+            for match in _MARK.finditer(self._buffer, self._index + escaped):
                 mark = match[0]
                 quoted ^= mark == '"'
                 depth += (mark in "[{") - (mark in "]}") if not quoted else 0
                 if not quoted and not depth and mark in '"]}':
-                    self._place = match.end()
+                    self._index = match.end()
                     return
             escaped = mark == "\\"
-            self._place = len(self._buffer)
+            self._index = len(self._buffer)
             self._fill()
         raise ValueError("the file ends within it")

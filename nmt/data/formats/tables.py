@@ -114,14 +114,14 @@ def _find_columns(first: Sequence[str], selection: Selection, path: File) -> tup
         if expected and name is None and not isinstance(side.column, int):
             raise missing_column(side, names, where)
     heading = named or (None not in found and found[0] != found[1])
-    places = [
+    columns = [
         side.column - 1 if isinstance(side.column, int) else names.index(name) if heading and name else default
         for default, (side, name) in enumerate(zip(selection.sides, found, strict=True))
     ]
-    for side, place, other in zip(selection.sides, places, reversed(found), strict=True):
-        if heading and isinstance(side.column, int) and other is not None and names.index(other) == place:
+    for side, column, other in zip(selection.sides, columns, reversed(found), strict=True):
+        if heading and isinstance(side.column, int) and other is not None and names.index(other) == column:
             raise DataError(
                 f"{where}: column {side.column} is {other!r}, so it cannot be the {side.role} in {side.language!r}; "
                 f"correct {side.role}_column or the languages"
             )
-    return (places[0], places[1]), heading
+    return (columns[0], columns[1]), heading

@@ -292,7 +292,7 @@ def log_softmax(scores: Floats) -> None:
 
 
 @compiled("contract")
-def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, places: Integers) -> None:
+def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Floats, indices: Integers) -> None:
     """Select the best extensions of each sentence's hypotheses. See `select_extensions` in nmt/search/extensions.py.
 
     Args:
@@ -301,14 +301,14 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
         ends: receives the sums for EOS, (B, K).
         values: receives the largest sums for other tokens, in descending order, (B, count). Equal sums are ordered by
             index. If there are fewer than `count` sums, the remaining values are −∞.
-        places: receives the index of each value in the flattened (K, W) scores of the sentence, (B, count).
+        indices: receives the index of each value in the flattened (K, W) scores of the sentence, (B, count).
     """
     B, K, W = scores.shape
     last = values.shape[1] - 1
     for b in range(B):
-        value, place = values[b], places[b]
+        value, index = values[b], indices[b]
         value[:] = _f(-np.inf)
-        place[:] = 0
+        index[:] = 0
         for k in range(K):
             row, more = scores[b, k], ahead[b, k]
             ends[b, k] = row[0] + more
@@ -318,17 +318,17 @@ def select_extensions(scores: Floats, ahead: Floats, ends: Floats, values: Float
                     continue
                 for c in range(start, end):
                     if row[c] + more > value[last]:
-                        _insert(value, place, row[c] + more, k * W + c)
+                        _insert(value, index, row[c] + more, k * W + c)
 
 
 @compiled()
-def _insert(values: Floats, places: Integers, value: Any, place: Any) -> None:
+def _insert(values: Floats, indices: Integers, value: Any, index: Any) -> None:
     """Insert a value into a list of values in descending order, and drop the last value of the list."""
-    index = len(values) - 1
-    while index > 0 and value > values[index - 1]:
-        values[index], places[index] = values[index - 1], places[index - 1]
-        index -= 1
-    values[index], places[index] = value, place
+    rank = len(values) - 1
+    while rank > 0 and value > values[rank - 1]:
+        values[rank], indices[rank] = values[rank - 1], indices[rank - 1]
+        rank -= 1
+    values[rank], indices[rank] = value, index
 
 
 def compile_loops() -> None:
@@ -339,7 +339,7 @@ def compile_loops() -> None:
     """
     if not AVAILABLE:
         return
-    wide, row, place, length = (
+    wide, row, index, length = (
         np.zeros((1, 4), np.float32),
         np.zeros((1, 1), np.float32),
         np.zeros(1, np.int64),
@@ -348,11 +348,11 @@ def compile_loops() -> None:
     weight, numbers = np.zeros((4, 1), np.int8), np.ones(4, np.float32)
     rows, counts = np.arange(4)[None], np.array([4])
     multiply(row, FINE_LEVELS, weight, numbers, numbers, rows, counts, wide)
-    lstm(wide, wide, place, row, row, row)
+    lstm(wide, wide, index, row, row, row)
     lstm_sequence(wide, weight, numbers, numbers, rows, counts, row)
     add_tanh(row, row)
     values = np.zeros((1, 1, 1), np.int8)
     to_bytes(row[None], length, values, numbers)
     attend(row, values, numbers, values, numbers, length, row, row)
     log_softmax(wide)
-    select_extensions(wide[None], row, row, row, place[None])
+    select_extensions(wide[None], row, row, row, index[None])

@@ -187,8 +187,8 @@ def test_best_scores_equal_a_stable_sort(sentences: int, beam: int, columns: int
     scores = random.integers(-5, 3, (sentences, beam, columns)).astype(np.float32)
     scores[scores == -5] = -np.inf
     ahead = random.integers(-2, 1, (sentences, beam)).astype(np.float32)
-    ends, values, places = empty(sentences, beam), empty(sentences, count), np.zeros((sentences, count), np.int64)
-    kernels.select_extensions(scores, ahead, ends, values, places)
+    ends, values, indices = empty(sentences, beam), empty(sentences, count), np.zeros((sentences, count), np.int64)
+    kernels.select_extensions(scores, ahead, ends, values, indices)
     totals = scores + ahead[:, :, None]
     np.testing.assert_array_equal(ends, totals[:, :, 0])
     totals[:, :, 0] = -np.inf
@@ -197,7 +197,7 @@ def test_best_scores_equal_a_stable_sort(sentences: int, beam: int, columns: int
     best = np.take_along_axis(totals, expected, axis=1)
     found = best.shape[1]
     np.testing.assert_array_equal(values[:, :found], best)
-    np.testing.assert_array_equal(np.where(best > -np.inf, places[:, :found], expected), expected)
+    np.testing.assert_array_equal(np.where(best > -np.inf, indices[:, :found], expected), expected)
     assert (values[:, found:] == -np.inf).all()
 
 
