@@ -1,4 +1,4 @@
-"""Writes docs/cells.md from the templates in text/. Statements about the figures are computed from the figures."""
+"""Write docs/cells.md from the templates in text/. Statements about the figures are computed from the figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from tabulate import tabulate
 
-from cell_comparison.figures import MASTERED, Studies, accuracies, mastered, reach
+from cell_comparison.figures import MASTERED, Studies, average_accuracies, find_mastered_distance, reach
 from cell_comparison.memory import Settings
 from cell_comparison.pictures import MOMENTS
 from cell_comparison.sizes import LEARNING_RATES, NAMES
@@ -21,7 +21,7 @@ SHOWN = (1, 5, 10, 25, 50, 100)  # distances of gradients in tables
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where the figures come from."""
+    """The command, the commit and the machine that produced the figures."""
 
     command: str
     commit: str
@@ -37,7 +37,7 @@ def document(
     gates: Mapping[str, Any] | None,
     origin: Origin,
 ) -> str:
-    """The whole page; the parts that need a corpus only where there was one."""
+    """Write the whole page. Without a corpus, the parts that need one are left out."""
     parts: list[tuple[str, dict[str, Any]]] = [("start", {}), ("memory", _memory(studies, settings, seeds))]
     if translations:
         parts.append(("translation", _translation(translations)))
@@ -59,8 +59,8 @@ def document(
 def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> dict[str, Any]:
     rates = (f"{name} {LEARNING_RATES[cell]}" for cell, name in NAMES.items())
     return vars(settings) | {
-        "seeds": listed(map(str, seeds)),
-        "rates": listed(rates),
+        "seeds": join_words(map(str, seeds)),
+        "rates": join_words(rates),
         "sizes": _sizes(studies),
         "tables": [_accuracy_table(name, cells) for name, cells in studies.items()],
         "statements": [_mastery(name, cells) for name, cells in studies.items()],
@@ -74,11 +74,11 @@ def _memory(studies: Studies, settings: Settings, seeds: Sequence[int]) -> dict[
 def _sizes(studies: Studies) -> str:
     cells = next(iter(studies.values()))
     shown = (f"{NAMES[cell]} {each[0]['size']} ({each[0]['parameters']:,})" for cell, each in cells.items())
-    return f"Units, and in brackets parameters, in the task of {TASKS[next(iter(studies))].title}: {listed(shown)}."
+    return f"Units, and in brackets parameters, in the task of {TASKS[next(iter(studies))].title}: {join_words(shown)}."
 
 
 def _accuracy_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    points = {cell: accuracies(results) for cell, results in cells.items()}
+    points = {cell: average_accuracies(results) for cell, results in cells.items()}
     distances = list(next(iter(points.values())))
     rows = (
         [NAMES[cell], *(f"{100 * value:.0f} ± {100 * deviation:.0f}" for value, deviation in each.values())]
@@ -88,9 +88,11 @@ def _accuracy_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]])
 
 
 def _mastery(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Up to which distance each cell does a task."""
-    reached = {cell: mastered(results) for cell, results in cells.items()}
-    shown = listed(f"{NAMES[cell]} {'none' if distance is None else distance}" for cell, distance in reached.items())
+    """State the distance up to which each cell solves a task."""
+    reached = {cell: find_mastered_distance(results) for cell, results in cells.items()}
+    shown = join_words(
+        f"{NAMES[cell]} {'none' if distance is None else distance}" for cell, distance in reached.items()
+    )
     task = TASKS[name].title
     return f"- The longest tested distance up to which {MASTERED:.0%} of the answers are right, {task}: {shown}."
 
@@ -107,7 +109,7 @@ def _gradient_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]])
 
 
 def _gradient_statement(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]], moment: str) -> str:
-    """Whose gradient reaches farthest at the greatest distance."""
+    """State which cells have the largest and the smallest gradient at the longest distance."""
     last = {cell: reach(results, moment)[-1] for cell, results in cells.items()}
     distance = len(next(iter(cells.values()))[0][moment]["h"]) - 1
     best, worst = max(last, key=lambda cell: last[cell]), min(last, key=lambda cell: last[cell])
@@ -133,7 +135,7 @@ def _translation(translations: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 def _one_or_all(translations: Mapping[str, Mapping[str, Any]], key: str) -> str:
-    return listed(dict.fromkeys(str(model[key]) for model in translations.values()))
+    return join_words(dict.fromkeys(str(model[key]) for model in translations.values()))
 
 
 def _score_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
@@ -159,7 +161,7 @@ def _score_table(translations: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _ranking(translations: Mapping[str, Mapping[str, Any]]) -> str:
-    """Who is best on the test set, and whether by more than chance may give."""
+    """State which cell is best on the test set, and whether chance can explain its lead."""
     scores = {cell: model[TEST]["scores"][0] for cell, model in translations.items()}
     first, second, *_ = sorted(scores, key=lambda cell: -scores[cell]["score"])
     gap, margin = scores[first]["score"] - scores[second]["score"], scores[first]["margin"]
@@ -187,7 +189,7 @@ def _gates(gates: Mapping[str, Any]) -> dict[str, Any]:
     pieces, forward = gates["pieces"], gates["forward"]
     means = {name: sum(forward[name]) / len(pieces) for name in ("forget", "input", "output")}
     order = sorted(range(len(pieces)), key=lambda index: forward["forget"][index])
-    shown = listed(f"{name} {value:.2f}" for name, value in means.items())
+    shown = join_words(f"{name} {value:.2f}" for name, value in means.items())
     statement = (
         f"In the forward layer, the mean gates over units and tokens are: {shown}. The layer forgets most at "
         f"`{pieces[order[0]]}` (mean forget gate {forward['forget'][order[0]]:.2f}) and least at `{pieces[order[-1]]}` "
@@ -196,8 +198,8 @@ def _gates(gates: Mapping[str, Any]) -> dict[str, Any]:
     return {"statement": statement, "units": len(gates["units"])}
 
 
-def listed(items: Iterable[str]) -> str:
-    """One, two and three."""
+def join_words(items: Iterable[str]) -> str:
+    """Join words as in `one, two and three`."""
     *first, last = items
     return f"{', '.join(first)} and {last}" if first else last
 

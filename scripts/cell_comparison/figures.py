@@ -1,4 +1,4 @@
-"""Means over seeds of what the networks of the small tasks showed, and what follows from them."""
+"""Means over seeds of the results on the small tasks, and figures that follow from them."""
 
 from collections.abc import Mapping, Sequence
 from statistics import geometric_mean, mean, stdev
@@ -7,12 +7,12 @@ from typing import Any
 Studies = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
 """Task to cell to one result of `memory.study` for each seed."""
 
-LEAST = 1e-300  # what a gradient that is zero counts as in a geometric mean
+LEAST = 1e-300  # replaces a gradient of zero in a geometric mean
 MASTERED = 0.9  # accuracy
 
 
-def accuracies(results: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
-    """Mean and standard deviation over the seeds by distance, from 0 to 1."""
+def average_accuracies(results: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
+    """Compute the mean and the standard deviation of the accuracy over the seeds, from 0 to 1, by distance."""
     by_distance = {
         int(distance): [each["accuracy"][distance] for each in results] for distance in results[0]["accuracy"]
     }
@@ -21,10 +21,10 @@ def accuracies(results: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, f
     }
 
 
-def mastered(results: Sequence[Mapping[str, Any]]) -> int | None:
-    """The longest distance up to which the mean accuracy is MASTERED at least at every tested distance."""
+def find_mastered_distance(results: Sequence[Mapping[str, Any]]) -> int | None:
+    """Find the longest distance up to which the mean accuracy is at least MASTERED at every tested distance."""
     reached = None
-    for distance, (accuracy, _) in sorted(accuracies(results).items()):
+    for distance, (accuracy, _) in sorted(average_accuracies(results).items()):
         if accuracy < MASTERED:
             break
         reached = distance
@@ -32,12 +32,12 @@ def mastered(results: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def reach(results: Sequence[Mapping[str, Any]], moment: str, part: str = "h") -> list[float]:
-    """Gradient norm at each distance over that at distance 0, the geometric mean over the seeds.
+    """Compute the gradient norm at each distance relative to distance 0, as a geometric mean over the seeds.
 
     Args:
-        results: of one cell.
+        results: the results of one cell.
         moment: `before` or `after` training.
-        part: of the state, `h` or `c`.
+        part: the part of the state, `h` or `c`.
     """
     norms = [each[moment][part] for each in results]
     return [

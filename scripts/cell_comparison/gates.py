@@ -1,4 +1,4 @@
-"""What the gates of an LSTM encoder do along a sentence."""
+"""The values of the gates of an LSTM encoder along a sentence."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from nmt.model.cells import lstm
 from nmt.model.encoder import BidirectionalLayer
 from nmt.types import EOS
 
-UNITS = 12  # shown one by one
+UNITS = 12  # the number of units that are shown one by one
 
 
 def gates(layer: Any, inputs: Tensor) -> dict[str, Tensor]:
-    """Forget, input and output gates, cell states and outputs (T, H) of an LSTM layer along inputs (T, D)."""
+    """Compute the forget, input and output gates, cell states and outputs (T, H) of an LSTM layer for inputs (T, D)."""
     w_input, w_recurrent, b_input, b_recurrent = layer.fused.all_weights[0]
     state = layer.zero_state(inputs[:1])
     seen: dict[str, list[Tensor]] = {name: [] for name in ("forget", "input", "output", "cell", "hidden")}
@@ -30,9 +30,10 @@ def gates(layer: Any, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def read_sentence(folder: str, sentence: str) -> dict[str, Any]:
-    """Pieces of the sentence, means of the gates over the units in both directions, and some units of the forward one.
+    """Return the tokens of a sentence, the means of the gates in both directions, and some units of the forward layer.
 
-    The mean of the cell state is that of its absolute value. The units shown are those whose cell state varies most.
+    The means are over the units. For the cell state, this is the mean of the absolute value. The units shown are those
+    whose cell state varies most.
     """
     model = load_model(folder)
     if model.config.model.cell != "lstm":
@@ -55,5 +56,5 @@ def read_sentence(folder: str, sentence: str) -> dict[str, Any]:
 
 
 def means(seen: dict[str, Tensor]) -> dict[str, list[float]]:
-    """Over the units, for each piece."""
+    """Compute the means over the units for each token."""
     return {name: seen[name].abs().mean(dim=1).tolist() for name in ("forget", "input", "output", "cell")}

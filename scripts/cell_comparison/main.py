@@ -1,11 +1,11 @@
-"""Compares the plain RNN, the GRU and the LSTM at equal parameters, and writes docs/cells.md and its drawings.
+"""Compare the plain RNN, the GRU and the LSTM at equal parameters, and write docs/cells.md and its drawings.
 
     scripts/compare-cells DIR --output docs                                  all of it; DIR holds Multi30k's files
     scripts/compare-cells --output docs                                      only what needs no corpus
     scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with models trained before
 
-DIR holds train, val and test_2016_flickr, each .en and .de, plain, .gz or .zst. What is done is kept in the folder
---work, and the same command continues where it was stopped.
+DIR contains train, val and test_2016_flickr, each with .en and .de, plain, .gz or .zst. Finished parts are kept in the
+folder --work, and the same command continues where it was stopped.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import torch
 from translate_benchmark.processes import processor
 
 from cell_comparison import gates, memory, pictures, translation
-from cell_comparison.document import Origin, document, listed
+from cell_comparison.document import Origin, document, join_words
 from cell_comparison.memory import Settings
 from cell_comparison.sizes import CELLS, LEARNING_RATES
 from cell_comparison.tasks import TASKS
-from cell_comparison.work import Job, commits, results
+from cell_comparison.work import Job, list_commits, results
 from nmt.checkpoint.folder import find_model_folder
 from nmt.commands.arguments import whole_number
 from nmt.commands.process import run
@@ -81,7 +81,7 @@ def compare(options: argparse.Namespace) -> None:
         seen = gates.read_sentence(model_folder(options, "lstm"), options.sentence)
         groups = {cell: model[translation.TEST]["lengths"] for cell, model in translations.items()}
         drawn |= {"lengths": pictures.lengths(groups), "gates": pictures.gates(seen), "units": pictures.units(seen)}
-    page = document(studies, settings, seeds, translations, seen, origin(options, commits(jobs, options.work)))
+    page = document(studies, settings, seeds, translations, seen, origin(options, list_commits(jobs, options.work)))
     write(options.output, page, drawn)
 
 
@@ -120,7 +120,7 @@ def translation_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def checksums(options: argparse.Namespace, cell: str) -> str:
-    """Of a model that was trained before."""
+    """Read the checksums of a model that is already trained."""
     path = find_model_folder(model_folder(options, cell)) / CHECKSUMS
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
@@ -130,12 +130,12 @@ def model_folder(options: argparse.Namespace, cell: str) -> str:
 
 
 def origin(options: argparse.Namespace, commits: list[str]) -> Origin:
-    """How to make the page again. Names of this machine's folders stay out."""
+    """Describe how to produce the page again. The names of local folders are left out."""
     command = "scripts/compare-cells" + (" DIR_OF_MULTI30K" if options.corpus else "") + " --output docs"
     command += " --models RNN GRU LSTM" if options.models else ""
     command += f' --sentence "{options.sentence}"' if options.sentence != SENTENCE else ""
     machine = f"{processor()}, Python {platform.python_version()}"
-    return Origin(command=command, commit=listed(commits), machine=machine, torch=torch.__version__)
+    return Origin(command=command, commit=join_words(commits), machine=machine, torch=torch.__version__)
 
 
 def current_commit() -> str:

@@ -1,4 +1,4 @@
-"""A recurrent layer that learns a task, and how far back its gradient reaches."""
+"""Train a recurrent layer on a task, and measure how far back its gradient reaches."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ FORGET_BIAS = 1.0  # as in translation models
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How networks learn and are tested."""
+    """The settings for training and testing the networks."""
 
     size: int = 64
-    """Of the LSTM; the other cells get the size that makes as many parameters."""
+    """The size of the LSTM. The other cells have the size with the same number of parameters."""
     embedding: int = 16
     updates: int = 2000
     batch: int = 32
     learning_rate: float = 0.003
     clip_norm: float = 1.0
     longest: int = 50
-    """Greatest distance in training."""
+    """The longest distance in training."""
     distances: tuple[int, ...] = (5, 10, 20, 30, 50, 75, 100, 200, 400)
-    """Of the test."""
+    """The distances in the test."""
     tested: int = 512
-    """Sequences for each distance of the test."""
+    """The number of test sequences for each distance."""
     reach: int = 100
-    """Distance over which gradients are followed."""
+    """The distance up to which gradients are measured."""
     followed: int = 64
-    """Sequences over which their norms are averaged."""
+    """The number of sequences over which the norms of gradients are averaged."""
 
 
 class Reader(nn.Module):
-    """Ids to scores of answers: embedding, one recurrent layer, a linear readout."""
+    """A network of an embedding, one recurrent layer and a linear readout. It maps ids to scores of answers."""
 
     def __init__(self, task: Task, cell: Any, size: int, embedding: int, generator: Generator | None) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Reader(nn.Module):
             nn.init.zeros_(self.readout.bias)
 
     def forward(self, ids: Tensor, answers: int) -> Tensor:
-        """Scores (B, A, outputs) at the last A steps of ids (B, T)."""
+        """Return the scores (B, A, outputs) at the last A steps of ids (B, T)."""
         embedded = self.embedding(ids)
         outputs = self.layer(embedded, self.layer.zero_state(embedded[:, 0]))
         scores: Tensor = self.readout(outputs[:, -answers:])
@@ -66,7 +66,7 @@ def parameters(task: Task, cell: str, size: int, embedding: int) -> int:
 
 
 def study(task_name: str, cell: str, seed: int, settings: Settings) -> dict[str, Any]:
-    """What one network of one seed shows: accuracy by distance, and gradients before and after training."""
+    """Train one network. Return its accuracy by distance, and its gradients before and after training."""
     task = TASKS[task_name]
     wanted = parameters(task, "lstm", settings.size, settings.embedding)
     size = equal_size(lambda size: parameters(task, cell, size, settings.embedding), wanted)
@@ -83,7 +83,7 @@ def study(task_name: str, cell: str, seed: int, settings: Settings) -> dict[str,
 
 
 def learn(network: Reader, task: Task, seed: int, settings: Settings) -> None:
-    """Train by Adam; each batch has its own distance, at most `settings.longest`."""
+    """Train with Adam. Each batch has its own distance, at most `settings.longest`."""
     generator = Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     for _ in range(settings.updates):
@@ -98,16 +98,17 @@ def learn(network: Reader, task: Task, seed: int, settings: Settings) -> None:
 
 @torch.no_grad()
 def accuracy(network: Reader, task: Task, distance: int, settings: Settings) -> float:
-    """Share of right answers at a distance. All networks are asked the same."""
+    """Compute the share of correct answers at a distance. All networks are tested on the same sequences."""
     ids, answers = task.draw(distance, settings.tested, Generator().manual_seed(distance))
     return float((network(ids, answers.size(1)).argmax(dim=-1) == answers).double().mean())
 
 
 def gradient_norms(network: Reader, task: Task, settings: Settings) -> dict[str, list[float]]:
-    """‖∂L_T / ∂s_{T−d}‖ for d = 0, 1, ..., the mean over sequences: of each part s of the state, h and in an LSTM c.
+    """Compute ‖∂L_T / ∂s_{T−d}‖ for d = 0, 1, ..., as means over sequences, for each part s of the state.
 
-    L_T is the loss at the last step only. The gradient of c includes its effect on h in the same step, h = o ⊙ tanh(c).
-    In float64, so that gradients too small for float32 remain visible.
+    The parts are h and, in an LSTM, c. L_T is the loss at the last step only. The gradient of c includes its effect on
+    h in the same step, h = o ⊙ tanh(c).
+    The gradients are computed in float64, because some are too small for float32.
     """
     ids, answers = task.draw(settings.reach, settings.followed, Generator().manual_seed(0))
     exact = Reader(task, network.layer.cell, network.layer.hidden_size, network.embedding.embedding_dim, None).double()
@@ -122,7 +123,7 @@ def gradient_norms(network: Reader, task: Task, settings: Settings) -> dict[str,
 
 
 def unroll(network: Reader, ids: Tensor) -> list[tuple[Tensor, ...]]:
-    """The states after each step, by the cell's own equations."""
+    """Compute the state after each step with the equations of the cell."""
     state = network.layer.zero_state(network.embedding(ids[:, 0]))
     states = []
     for embedded in network.embedding(ids).unbind(dim=1):
@@ -132,7 +133,7 @@ def unroll(network: Reader, ids: Tensor) -> list[tuple[Tensor, ...]]:
 
 
 def quick() -> Settings:
-    """Settings for a look at whether everything works, in seconds: nothing is learned."""
+    """Return settings for a test of a few seconds. The networks learn nothing."""
     return dataclasses.replace(
         Settings(), size=32, updates=2, longest=6, distances=(4, 8), tested=8, reach=8, followed=2
     )

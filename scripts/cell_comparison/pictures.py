@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cell_comparison.figures import Studies, accuracies, reach
+from cell_comparison.figures import Studies, average_accuracies, reach
 from cell_comparison.sizes import NAMES
 from cell_comparison.tasks import TASKS
 from nmt.evaluation.report.draw import draw, fill_heat_map
@@ -14,12 +14,12 @@ FLOOR = 1e-16  # of relative gradients drawn
 
 
 def memory(studies: Studies, longest: int) -> str:
-    """Accuracy by distance, a panel for each task."""
+    """Draw the accuracy by distance, in a panel for each task."""
 
     def paint(axes: list[Any]) -> None:
         for panel, (name, cells) in zip(axes, studies.items(), strict=True):
             for cell, results in cells.items():
-                points = accuracies(results)
+                points = average_accuracies(results)
                 values, deviations = zip(*points.values(), strict=True)
                 style = {"color": COLOURS[cell], "label": NAMES[cell], "marker": ".", "capsize": 2}
                 panel.errorbar(list(points), values, yerr=deviations, **style)
@@ -34,7 +34,7 @@ def memory(studies: Studies, longest: int) -> str:
 
 
 def gradients(studies: Studies) -> str:
-    """Relative gradient norm by distance, a row for each task, before and after training."""
+    """Draw the relative gradient norm by distance, before and after training, in a row for each task."""
 
     def paint(axes: list[Any]) -> None:
         contents = [(name, moment) for name in studies for moment in MOMENTS]
@@ -52,7 +52,7 @@ def gradients(studies: Studies) -> str:
 
 
 def lengths(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """BLEU of each cell by the length of the reference."""
+    """Draw the BLEU of each cell by the length of the reference."""
 
     def paint(axes: list[Any]) -> None:
         for cell, each in groups.items():
@@ -65,7 +65,7 @@ def lengths(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def gates(seen: Mapping[str, Any]) -> str:
-    """Means of the gates in both directions, piece by piece."""
+    """Draw the means of the gates in both directions, token by token."""
     rows = {"forget": "forget gate", "input": "input gate", "output": "output gate", "cell": "|cell state|"}
 
     def paint(axes: list[Any]) -> None:
@@ -77,7 +77,7 @@ def gates(seen: Mapping[str, Any]) -> str:
 
 
 def units(seen: Mapping[str, Any]) -> str:
-    """Forget gates and cell states of single units, piece by piece."""
+    """Draw the forget gates and cell states of single units, token by token."""
     names = [f"unit {number}" for number in seen["units"]]
     largest = max(abs(value) for row in seen["cell"] for value in row)
 

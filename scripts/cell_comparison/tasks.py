@@ -1,6 +1,6 @@
-"""Two small tasks that ask for memory over a distance, with sequences drawn from a seed.
+"""Two small tasks that require memory over a distance, with random sequences.
 
-Distance is the number of steps from the one that reads something to the one that must know it.
+The distance is the number of steps between the step that reads an item and the step that must know it.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,29 @@ THAT, VERB = 4 * KINDS, 4 * KINDS + 1
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Sequences to read, and what to say at their last steps."""
+    """A task: random sequences, and the answers that are expected at their last steps."""
 
     title: str
     inputs: int
-    """Different ids that are read."""
+    """The number of different input ids."""
     outputs: int
-    """Different answers."""
+    """The number of different answers."""
     least: int
-    """Shortest distance."""
+    """The shortest distance."""
     draw: Callable[[int, int, Generator], tuple[Tensor, Tensor]]
-    """From distance, number of sequences B and a generator: ids (B, T), and the answers (B, A) at the last A steps."""
+    """Draws B sequences from a distance, B and a generator: ids (B, T), and the answers (B, A) at the last A steps."""
 
     @property
     def chance(self) -> float:
-        """Accuracy of a guess."""
+        """The accuracy of guessing."""
         return 1 / self.outputs
 
 
 def copy(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Symbols, blanks, and a sign to repeat the symbols (after Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016)."""
+    """Draw symbols, blanks, and a sign to repeat the symbols.
+
+    The task is from Hochreiter & Schmidhuber (1997) and Arjovsky et al. (2016).
+    """
     symbols = torch.randint(SYMBOLS, (count, COPIED), generator=generator)
     rest = torch.full((count, distance), BLANK)
     rest[:, distance - COPIED] = GO  # read at the step that says the first symbol

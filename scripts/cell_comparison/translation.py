@@ -1,4 +1,4 @@
-"""Translation models of each cell at equal parameters: trained, and scored."""
+"""Train and score translation models of each cell with equal numbers of parameters."""
 
 import dataclasses
 import os
@@ -29,23 +29,23 @@ VOCABULARY = 6000  # of the networks that are compared in size, whose embeddings
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How the models are trained. All but the cell and the sizes of its layers is the same."""
+    """The training configuration of the models. Only the cell and the sizes of its layers differ."""
 
     config: str
-    """The configuration for a cell."""
+    """The path of the configuration of one cell."""
     overrides: tuple[str, ...] = ()
 
     def of(self, cell: str) -> list[str]:
-        """The overrides for a cell: with another than the configuration's, sizes that make as many parameters."""
+        """Return the overrides for a cell. The sizes for another cell give the same number of parameters."""
         model = load_config(self.config, self.overrides).model
         if cell == model.cell:
             return list(self.overrides)
         wanted = parameters(model)
-        size = equal_size(lambda size: parameters(_resized(model, cell, size)), wanted)
+        size = equal_size(lambda size: parameters(_resize(model, cell, size)), wanted)
         return [*self.overrides, f"model.cell={cell}", f"model.decoder_size={size}", f"model.encoder_size={2 * size}"]
 
 
-def _resized(model: ModelConfig, cell: str, size: int) -> ModelConfig:
+def _resize(model: ModelConfig, cell: str, size: int) -> ModelConfig:
     return dataclasses.replace(model, cell=cell, decoder_size=size, encoder_size=2 * size)  # type: ignore[arg-type]
 
 
@@ -70,7 +70,7 @@ def train_and_score(cell: str, config: str, overrides: Sequence[str], corpus: st
 
 
 def score(cell: str, corpus: str, folder: str) -> dict[str, Any]:
-    """What a trained model shows: scores, BLEU by length on the test set, parameters and training time."""
+    """Return the scores of a trained model, its BLEU by length on the test set, its size and its training time."""
     config = load_folder_config(find_model_folder(folder))
     if config.model.cell != cell:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Keep finished results in a folder, so that a comparison continues where it was stopped."""
+"""Run jobs and keep their results in a folder, so that a comparison continues where it was stopped."""
 
 import contextlib
 import json
@@ -18,36 +18,38 @@ from nmt.system.files import saving, write_whole
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One piece of work: a function of `settings` whose result is JSON."""
+    """A call of a function with `settings`. The result can be written as JSON."""
 
     name: str
     function: Callable[..., Any]
     settings: Mapping[str, Any]
     depends: Mapping[str, Any] = field(default_factory=dict)
-    """What the result depends on besides."""
+    """Other values that the result depends on."""
 
 
 def results(jobs: Sequence[Job], folder: Path, processes: int, commit: str = "") -> dict[str, Any]:
-    """The result of each job by its name. Kept results of the same settings are reused, new ones are kept."""
+    """Return the result of each job by name. Kept results with the same settings are reused. New results are kept."""
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    found = {job.name: kept for job in jobs if (kept := _kept(job, folder)) is not None}
+    found = {job.name: kept for job in jobs if (kept := _load_kept(job, folder)) is not None}
     missing = [job for job in jobs if job.name not in found]
     for job, result, seconds in _run(missing, processes):
-        write_whole(_path(job, folder), json.dumps({"settings": _given(job), "result": result, "commit": commit}))
+        write_whole(
+            _path(job, folder), json.dumps({"settings": _describe_input(job), "result": result, "commit": commit})
+        )
         found[job.name] = result
         print(f"{job.name}: {seconds:.0f} s", file=sys.stderr, flush=True)
     return found
 
 
-def commits(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """The commits of the kept results."""
+def list_commits(jobs: Sequence[Job], folder: Path) -> list[str]:
+    """List the commits that produced the kept results."""
     kept = (json.loads(_path(job, folder).read_text(encoding="utf-8")) for job in jobs)
     return sorted({content["commit"] for content in kept})
 
 
 def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Any, float]]:
-    """Jobs as they are done."""
+    """Run the jobs, and yield each with its result and its seconds when it is done."""
     if processes == 1 or len(jobs) < 2:
         for job in jobs:
             yield job, *_work(job)
@@ -69,15 +71,15 @@ def _path(job: Job, folder: Path) -> Path:
     return folder / f"{job.name}.json"
 
 
-def _kept(job: Job, folder: Path) -> Any:
-    """The result of an earlier run with the same settings, or None."""
+def _load_kept(job: Job, folder: Path) -> Any:
+    """Load the result of an earlier run with the same settings, or return None."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         content = json.loads(_path(job, folder).read_text(encoding="utf-8"))
-        if content["settings"] == _given(job) and "commit" in content:
+        if content["settings"] == _describe_input(job) and "commit" in content:
             return content["result"]
     return None
 
 
-def _given(job: Job) -> Any:
-    """What a job was given, as JSON gives it back."""
+def _describe_input(job: Job) -> Any:
+    """Return the settings and dependencies of a job as they are after a round trip through JSON."""
     return json.loads(json.dumps({**job.settings, **job.depends}, default=vars))

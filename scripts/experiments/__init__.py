@@ -1,1 +1,1 @@
-"""What scripts/sweep and scripts/ablate share."""
+"""Experiments that train or score models: scripts/ablate, scripts/sweep, scripts/closest and scripts/score-forms."""

@@ -1,11 +1,11 @@
-"""Train a configuration as it is and with each of several changes, and print a table of what each change gains.
+"""Train a configuration as it is and with each of several changes, and print a table of the gain of each change.
 
     scripts/ablate configs/multi30k-fast.yaml configs/experiments/ablations.yaml --seeds 1 2 --output runs/ablations \\
         data.train=DIR/train data.valid=DIR/val training.epochs=8 training.threads=1 > table.md
 
-The second file names changes: `layer norm: [model.layer_norm=true]`. Every change is trained with every seed, and so
-is the configuration as it is. Finished training runs are kept, so the same command continues where it stopped, even if
-a change was added. Figures are from the best validation of each training run. The table goes to standard output.
+The second file names changes: `layer norm: [model.layer_norm=true]`. The unchanged configuration and each change are
+trained with every seed. Finished training runs are kept, so the same command continues where it stopped, even if a
+change was added. Figures are from the best validation of each training run. The table is written to standard output.
 """
 
 import argparse
@@ -30,7 +30,7 @@ BASE = "as it is"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a change, a figure for each seed."""
+    """The results of a change, with a figure for each seed."""
 
     change: str
     overrides: tuple[str, ...]
@@ -44,11 +44,11 @@ def main() -> None:
     exit_on_signals()
     changes: dict[str, list[str]] = {BASE: [], **read_changes(options.changes)}
     if options.only:
-        changes = {name: changes[name] for name in (BASE, *chosen(options.only, changes))}
+        changes = {name: changes[name] for name in (BASE, *check_names(options.only, changes))}
     for overrides in changes.values():
         load_config(options.config, [*options.overrides, *overrides])
     train_all(options, changes)
-    print(table([measured(options, name, overrides) for name, overrides in changes.items()]))
+    print(format_table([measure_change(options, name, overrides) for name, overrides in changes.items()]))
 
 
 def parse() -> argparse.Namespace:
@@ -70,7 +70,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_changes(path: Path) -> dict[str, list[str]]:
-    """The overrides of each change. Raises ConfigError."""
+    """Read the overrides of each change. Raises ConfigError: the file has another form."""
     changes = read_yaml(path)
     lists = isinstance(changes, dict) and all(isinstance(overrides, list) for overrides in changes.values())
     if not lists or not all(isinstance(one, str) for overrides in changes.values() for one in overrides):
@@ -80,7 +80,7 @@ def read_changes(path: Path) -> dict[str, list[str]]:
     return {str(name): overrides for name, overrides in changes.items()}
 
 
-def chosen(names: list[str], changes: dict[str, list[str]]) -> list[str]:
+def check_names(names: list[str], changes: dict[str, list[str]]) -> list[str]:
     unknown = [name for name in names if name not in changes]
     if unknown:
         raise ConfigError(f"--only {unknown[0]}: no such change; there are {', '.join(changes)}")
@@ -88,12 +88,12 @@ def chosen(names: list[str], changes: dict[str, list[str]]) -> list[str]:
 
 
 def train_all(options: argparse.Namespace, changes: dict[str, list[str]]) -> None:
-    """Train every change with every seed, as far as that is not done. Raises MachineError: one failed."""
+    """Train every change with every seed, unless this is done already. Raises MachineError: a training run failed."""
     runs = [(name, overrides, seed) for name, overrides in changes.items() for seed in options.seeds]
     begun: list[Training] = []
     with ThreadPoolExecutor(options.processes) as pool:
         try:
-            list(pool.map(lambda run: train(options, begun, *run), runs))  # after a failure none begins any more
+            list(pool.map(lambda run: train(options, begun, *run), runs))  # after a failure, no other run begins
         except SystemExit:
             for training in begun:
                 training.stop()
@@ -101,7 +101,7 @@ def train_all(options: argparse.Namespace, changes: dict[str, list[str]]) -> Non
 
 
 def train(options: argparse.Namespace, begun: list[Training], change: str, overrides: list[str], seed: int) -> None:
-    output = folder(options, change, seed)
+    output = find_folder(options, change, seed)
     given = [*options.overrides, *overrides, f"training.seed={seed}"]
     done, settings = output / "done", dump_config(load_config(options.config, given))
     if done.exists():
@@ -116,12 +116,12 @@ def train(options: argparse.Namespace, begun: list[Training], change: str, overr
     print(f"{change}, seed {seed}: {' '.join(f'{figure:.2f}' for figure in figures)}", file=sys.stderr)
 
 
-def folder(options: argparse.Namespace, change: str, seed: int) -> Path:
+def find_folder(options: argparse.Namespace, change: str, seed: int) -> Path:
     return Path(options.output / f"{change} {seed}".replace("/", "-"))
 
 
-def measured(options: argparse.Namespace, change: str, overrides: list[str]) -> Result:
-    runs = [validations(folder(options, change, seed)) for seed in options.seeds]
+def measure_change(options: argparse.Namespace, change: str, overrides: list[str]) -> Result:
+    runs = [validations(find_folder(options, change, seed)) for seed in options.seeds]
     return Result(
         change=change,
         overrides=tuple(overrides),
@@ -131,8 +131,8 @@ def measured(options: argparse.Namespace, change: str, overrides: list[str]) -> 
     )
 
 
-def table(results: list[Result]) -> str:
-    """Markdown: the first result is what the others are compared with."""
+def format_table(results: list[Result]) -> str:
+    """Format the results as Markdown. The others are compared with the first result."""
     base = results[0]
     heads = ["change", "BLEU", "gain", "loss", "minutes", "overrides"]
     rows = []

@@ -1,7 +1,7 @@
-"""Of the n-best translations of each line on standard input (nmt-translate --nbest N) the one closest to its reference.
+"""Select the translation closest to its reference from each n-best list on standard input (nmt-translate --nbest N).
 
-Closest by sentence BLEU: sequence-level interpolation (Kim & Rush 2016, section 3.3), for a corpus to distil a model
-with. Among equals it is the model's favourite.
+The closest translation has the highest sentence BLEU. A model can be distilled with such a corpus: sequence-level
+interpolation (Kim & Rush 2016, section 3.3). Of equally close translations, the most probable is selected.
 
     nmt-translate MODEL --nbest 5 < train.en | scripts/closest train.de > distilled.de
 """
@@ -28,21 +28,25 @@ def main() -> None:
     for stream in (sys.stdin, sys.stdout):
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(encoding="utf-8", newline="\n")
-    for text in closest(sys.stdin, read_lines(options.reference), metric):
+    for text in select_closest(sys.stdin, read_lines(options.reference), metric):
         print(text)
 
 
-def closest(nbest: Iterable[str], references: Iterable[str], metric: Metric) -> Iterator[str]:
-    """The best of each group of lines `number ||| text ||| score`, of which there must be one for each reference."""
-    groups = itertools.groupby(map(parts, nbest), key=lambda line: line[0])
+def select_closest(nbest: Iterable[str], references: Iterable[str], metric: Metric) -> Iterator[str]:
+    """Yield the best text of each group of lines `number ||| text ||| score`.
+
+    Raises:
+        DataError: a line has another form, or the number of groups differs from the number of references.
+    """
+    groups = itertools.groupby(map(split_line, nbest), key=lambda line: line[0])
     for number, (group, reference) in enumerate(itertools.zip_longest(groups, references), start=1):
         if group is None or reference is None or group[0] != number:
             raise DataError(f"line {number}: translations and references do not pair up; give both for the same lines")
         yield max((text for _, text in group[1]), key=lambda text: metric.score_sentence(text, [reference]))
 
 
-def parts(line: str) -> tuple[int, str]:
-    """Number and text; the text may hold anything, ||| included."""
+def split_line(line: str) -> tuple[int, str]:
+    """Return the number and the text of a line. The text can contain anything, even |||."""
     number, _, rest = line.partition(" ||| ")
     text, bars, _ = rest.rpartition(" ||| ")
     if not (number.isdecimal() and bars):

@@ -1,7 +1,7 @@
 """Scores of a model on text in other forms: other spaces, invisible characters, decomposed letters, other case.
 
-Each form is a change of the source that a reader hardly sees, or that leaves the meaning as it is. The table shows how
-many points of BLEU the change costs. The reference stays as it is, but for capitals it is in capitals too.
+Each form changes the source in a way that a reader hardly sees, or that does not change its meaning. The table shows
+how many points of BLEU the change costs. The reference is not changed, except that it is in capitals if the source is.
 
     scripts/score-forms runs/m30k --source test.de --reference test.en
 """

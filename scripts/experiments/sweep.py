@@ -5,9 +5,9 @@
 
 The second file gives for each key the values to choose from, or a range {from: 0.1, to: 0.5}, optionally with
 step: 0.1 or log: true. The tree-structured Parzen estimator (Bergstra et al. 2011) chooses the values. A trial that is
-worse than the median of the others at the same validation is stopped. OUTPUT/study.log keeps all trials: the same
+worse than the median of the others at the same validation is stopped. OUTPUT/study.log contains all trials. The same
 command continues with them, and several processes can share them if they are started one after the other. The table,
-best first, goes to standard output. Needs the extra `sweep`.
+best first, is written to standard output. The script requires the extra `sweep`.
 """
 
 import argparse
@@ -43,8 +43,8 @@ def main() -> None:
     options = parse()
     exit_on_signals()
     space = read_space(options.space)
-    first = {key: ends(choice)[0] for key, choice in space.items()}
-    tried = [{**first, key: value} for key, choice in space.items() for value in ends(choice)]
+    first = {key: list_values(choice)[0] for key, choice in space.items()}
+    tried = [{**first, key: value} for key, choice in space.items() for value in list_values(choice)]
     configs = [load_config(options.config, [*options.overrides, *overrides(values)]) for values in tried]
     measure = MEASURES[configs[0].validation.metric]
     study = open_study(options.output, measure, options.seed)
@@ -54,9 +54,9 @@ def main() -> None:
         changed = [*options.overrides, *overrides(values)]
         return run(Training(options.config, changed, options.output / f"trial-{trial.number}"), trial, measure)
 
-    if ended(study) < options.trials:
+    if count_ended_trials(study) < options.trials:
         study.optimize(objective, callbacks=[MaxTrialsCallback(options.trials, states=ENDED)])
-    print(table(study, list(space), measure))
+    print(format_table(study, list(space), measure))
 
 
 def parse() -> argparse.Namespace:
@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_space(path: Path) -> dict[str, Any]:
-    """What to vary. Raises ConfigError."""
+    """Read the keys to vary and their values. Raises ConfigError: a choice has another form or an impossible range."""
     space = read_yaml(path)
     if not isinstance(space, dict) or not space:
         raise ConfigError(f"{path}: must hold keys such as training.learning_rate, each with a list or a range")
@@ -101,8 +101,8 @@ def is_range(choice: Any) -> bool:
     return all(isinstance(number, int | float) for number in numbers)
 
 
-def ends(choice: Any) -> list[Any]:
-    """Values of a choice: all of a list, of a range the least and the greatest."""
+def list_values(choice: Any) -> list[Any]:
+    """Return all values of a list, or the smallest and the largest value of a range."""
     return choice if isinstance(choice, list) else [choice["from"], choice["to"]]
 
 
@@ -120,7 +120,7 @@ def overrides(values: Mapping[str, Any]) -> list[str]:
 
 
 def open_study(output: Path, measure: type[Measure], seed: int) -> optuna.Study:
-    """The study in a folder, new or old."""
+    """Open the study in a folder, or create it."""
     output.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name="sweep",
@@ -136,13 +136,13 @@ def open_study(output: Path, measure: type[Measure], seed: int) -> optuna.Study:
     return study
 
 
-def ended(study: optuna.Study) -> int:
-    """The number of finished trials, without interrupted ones."""
+def count_ended_trials(study: optuna.Study) -> int:
+    """Count the trials that were completed or stopped early. Interrupted trials are not included."""
     return len(study.get_trials(deepcopy=False, states=ENDED))
 
 
 def run(training: Training, trial: optuna.Trial, measure: type[Measure]) -> float:
-    """The best validation figure of a training, which is stopped where it is not worth its time."""
+    """Run a trial and return its best validation figure. A poor trial is stopped early."""
     began = time.monotonic()
     reported: list[float] = []
     try:
@@ -157,8 +157,8 @@ def run(training: Training, trial: optuna.Trial, measure: type[Measure]) -> floa
     return measure.best(reported)
 
 
-def table(study: optuna.Study, keys: Sequence[str], measure: type[Measure]) -> str:
-    """Markdown of all trials, best first."""
+def format_table(study: optuna.Study, keys: Sequence[str], measure: type[Measure]) -> str:
+    """Format all trials as Markdown, best first."""
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.intermediate_values]
     scored = [(measure.best(trial.intermediate_values.values()), trial) for trial in trials]
     scored.sort(key=lambda pair: pair[0], reverse=measure.higher_is_better)

@@ -1,4 +1,4 @@
-"""Run a training as a process, and read its validation figures while it runs."""
+"""Training runs as processes, whose validation figures are read while they run."""
 
 import json
 import signal
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from nmt.errors import MachineError
 
-PAUSE = 0.5  # seconds between two looks at a training's figures
+PAUSE = 0.5  # the number of seconds after which the figures are read again
 
 
 class Training:
-    """nmt-train with a configuration and overrides, writing to a folder. Leaving its context ends it.
+    """A process of nmt-train with a configuration and overrides. The process ends with its context.
 
-    What it says goes to OUTPUT/log.
+    Its output is appended to the file `log` in the output folder.
     """
 
     def __init__(self, config: str, overrides: Sequence[str], output: Path) -> None:
@@ -24,8 +24,8 @@ class Training:
         output.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "nmt.commands.train", config, *overrides, "--output", str(output), "--resume"]
         with (output / "log").open("a", encoding="utf-8") as log:
-            # In a separate session Ctrl-C does not reach it: it gets one signal from here. A second would keep it from
-            # saving.
+            # In a separate session, Ctrl-C does not reach the process, and it receives a single signal from `stop`. A
+            # second signal would prevent it from saving.
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def __enter__(self) -> "Training":
@@ -36,11 +36,11 @@ class Training:
         self.process.wait()
 
     def stop(self) -> None:
-        """Let it save and stop."""
+        """Tell the process to save a checkpoint and to stop."""
         self.process.terminate()
 
     def figures(self, metric: str) -> Iterator[float]:
-        """Its validation figures, as they come, until it ends. Raises MachineError: it failed."""
+        """Yield each validation figure until the process ends. Raises MachineError: the training run failed."""
         seen, running = 0, True
         while running:
             running = self.process.poll() is None
@@ -54,15 +54,15 @@ class Training:
 
 
 def exit_on_signals() -> None:
-    """Let signals end this program by SystemExit, and so the trainings that it waits for."""
+    """Raise SystemExit at a signal, so that the training runs that this program waits for are stopped too."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def validations(output: Path) -> list[dict[str, float]]:
-    """The figures of all validations of a training so far."""
+    """Read the figures of all validations of a training run so far."""
     path = output / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    entries = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may still be under way
+    entries = [json.loads(line) for line in lines if line.endswith("\n")]  # the last line may be incomplete
     return [entry for entry in entries if entry["kind"] == "valid"]

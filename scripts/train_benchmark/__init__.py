@@ -1,1 +1,1 @@
-"""What scripts/bench-train measures with."""
+"""The benchmark of training, scripts/bench-train."""

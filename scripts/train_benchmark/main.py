@@ -1,10 +1,10 @@
-"""Measures training: target tokens per second and peak memory of a configuration, against others, all in one run.
+"""Compare the target tokens per second and the peak memory of training configurations and other toolkits.
 
     scripts/bench-train configs/bench-std.yaml data.train=DIR/train data.valid=DIR/val --variant model.decoder=parallel
 
-One thread, one core, and a GPU where training.device finds one. Each contender is a separate process; they take
-turns, and the median of the rounds counts. Tokens are target pieces and one end of sentence each, no padding; start,
-validation and the first updates are left out.
+Each contender is a process with one thread on one core, and a GPU if training.device finds one. The contenders take
+turns, and the result is the median of the rounds. Tokens are target tokens and one end of sentence per sentence,
+without padding. Start, validation and the first updates are not measured.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def table(speeds: dict[str, list[float]], memory: dict[str, list[float]]) -> Non
 
 
 def train(arguments: Sequence[str], updates: int, cores: Sequence[int]) -> tuple[float, float]:
-    """Tokens per second and peak memory in MiB (of one process) of nmt-train."""
+    """Run nmt-train. Return its tokens per second and the peak memory of one process in MiB."""
     with tempfile.TemporaryDirectory() as folder:
         settings = [f"training.max_updates={WARM_UP + updates}", "training.log_every=10", "training.threads=1"]
         program = [sys.executable, "-m", "nmt.commands.train"]
@@ -144,14 +144,14 @@ def train(arguments: Sequence[str], updates: int, cores: Sequence[int]) -> tuple
 
 
 def throughput(command: Sequence[str], core: int) -> tuple[str, float, float]:
-    """What a command says in its last line."""
+    """Run a command. Return the name, the speed and the peak memory in its last line."""
     output, _ = run(command, [core])
     _, name, speed, peak = output.strip().splitlines()[-1].split()
     return name, float(speed), float(peak)
 
 
 def run(command: Sequence[str], cores: Sequence[int]) -> tuple[str, float]:
-    """Run a command on these cores, one thread each. Returns its output and its peak memory in MiB."""
+    """Run a command on these cores, one thread each. Return its output and its peak memory in MiB."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -167,11 +167,11 @@ def run(command: Sequence[str], cores: Sequence[int]) -> tuple[str, float]:
         return output.read(), usage.ru_maxrss / 1024
 
 
-# ---- the yardstick
+# ---- the reference
 
 
 def run_plain(config: Config, updates: int) -> None:
-    """Train the plain network and say how fast that was."""
+    """Train the plain network and print its speed."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizers, batches = load(config, Path(folder))
         device = choose_device(config.training.device)
@@ -192,7 +192,7 @@ def run_plain(config: Config, updates: int) -> None:
 
 
 def load(config: Config, folder: Path) -> tuple[Tokenizers, Iterator[Batch]]:
-    """The training's own batches, endless."""
+    """Return the tokenizers, and an endless iterator over the batches of the training."""
     tokenizers = train_tokenizers(
         config.tokenizer, (pair.sides for pair in read_round_robin(config.data.train, config.data)), config.data.tags
     )
@@ -213,7 +213,7 @@ def load(config: Config, folder: Path) -> tuple[Tokenizers, Iterator[Batch]]:
 
 
 def show_profile(config: Config, updates: int) -> None:
-    """Seconds of an update by part, and its matrix products against what the machine can do with them."""
+    """Print the seconds of each part of an update, and compare its matrix products with the machine's limit."""
     keep_memory()
     with tempfile.TemporaryDirectory() as folder:
         tokenizers, batches = load(config, Path(folder))
@@ -260,7 +260,7 @@ def update(
     dtype: torch.dtype | None,
     parts: Parts,
 ) -> None:
-    """An update as the trainer makes it."""
+    """Run an update as the trainer does."""
     device = batch.source.device
     randomness = Randomness(generator=torch.Generator(device).manual_seed(1))
     with parts.part("forward and loss"), torch.autocast(device.type, dtype, enabled=dtype is not None):

@@ -1,4 +1,4 @@
-"""Where the time of an update goes, and how near its matrix products come to what the machine can do."""
+"""Measure the parts of an update, and compare its matrix products with the machine's limit."""
 
 import time
 from collections import Counter
@@ -23,7 +23,7 @@ Shape = tuple[int, int, int, int]  # of a product: batch, rows, inner size, colu
 
 
 class Products(TorchDispatchMode):
-    """Counts the matrix products that run in its block, by shape."""
+    """A context that counts matrix products by shape."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -44,7 +44,7 @@ class Products(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _layer(self, inputs: Tensor, recurrent: Tensor, *, backward: bool) -> None:
-        """The products inside torch's fused LSTM: inputs (T, B, D), recurrent weight (4H, H)."""
+        """Count the products inside the fused LSTM of torch: inputs (T, B, D), recurrent weight (4H, H)."""
         T, B, D = inputs.shape
         G, H = recurrent.shape
         if backward:
@@ -57,12 +57,12 @@ class Products(TorchDispatchMode):
             self.shapes[1, B, H, G] += T
 
     def operations(self) -> float:
-        """Multiplications and additions."""
+        """Return the number of multiplications and additions."""
         return sum(2.0 * b * m * k * n * count for (b, m, k, n), count in self.shapes.items())
 
 
 def ceiling(shapes: Counter[Shape], dtype: torch.dtype, device: torch.device) -> float:
-    """Seconds that these products take when nothing else runs, each shape by itself, its best time."""
+    """Measure the seconds of these products if each shape runs alone at its best time."""
     return sum(count * _best(shape, dtype, device) for shape, count in shapes.items())
 
 
@@ -83,7 +83,7 @@ def _seconds(function: Callable[[], object]) -> float:
 
 
 def now() -> float:
-    """The time in seconds, once the GPU, if there is one, has done all it was given."""
+    """Return the time in seconds after all operations of the GPU, if there is one, have finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -91,7 +91,7 @@ def now() -> float:
 
 @dataclass
 class Parts:
-    """Seconds by part of an update, one figure for each batch."""
+    """The seconds of each part of an update, with a value for each batch."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
@@ -108,9 +108,9 @@ class Parts:
 def by_part(
     network: Seq2Seq, batches: Sequence[Batch], dtype: torch.dtype | None, smoothing: float
 ) -> dict[str, float]:
-    """Seconds forward and backward of encoder, decoder, attention and softmax, each run by itself on real batches.
+    """Measure the seconds of encoder, decoder, attention and softmax, forward and backward, on real batches.
 
-    The decoder's figure holds the attention's.
+    Each part runs alone. The seconds of the decoder include the attention.
     """
     device = network.output.weight.device
     parts, randomness = Parts(), Randomness(generator=torch.Generator(device).manual_seed(1))

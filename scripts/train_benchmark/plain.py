@@ -1,6 +1,6 @@
-"""The yardstick: the same architecture as one would write it with `nn.LSTM`, float32, eager, nothing tuned.
+"""The reference: the same architecture, written plainly with `nn.LSTM` in float32, without compilation or tuning.
 
-Packed sequences, a loop over time for input feeding, elementwise dropout, logits of the whole batch,
+It has packed sequences, a loop over time for input feeding, elementwise dropout, logits of the whole batch,
 `F.cross_entropy`, Adam.
 """
 
@@ -33,7 +33,7 @@ class PlainSeq2Seq(nn.Module):
         self.dropout, self.output = nn.Dropout(config.dropout), nn.Linear(H, target_size)
 
     def forward(self, batch: Batch, label_smoothing: float) -> Tensor:
-        """The cross entropy, summed over the target pieces."""
+        """Return the cross entropy, summed over the target tokens."""
         embedded = self.dropout(self.source(batch.source) * self.scale)
         packed = pack_padded_sequence(embedded, batch.source_lengths.cpu(), batch_first=True, enforce_sorted=False)
         values, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)

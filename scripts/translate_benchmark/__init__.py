@@ -1,1 +1,1 @@
-"""What scripts/bench-translate measures with."""
+"""The benchmark of translation on a CPU, scripts/bench-translate."""

@@ -1,4 +1,4 @@
-"""Our contenders: a model folder at a precision, with its shortlist or without, inside a process and as a process."""
+"""Measure models of nmt at each precision, with and without a shortlist, inside a process and as a process."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ WARM_UP = 64  # sentences that are translated before the clock starts
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """How a model is run."""
+    """A model and the options with which it translates."""
 
     name: str
     folder: str
@@ -36,7 +36,7 @@ class Contender:
     threads: int
 
     def command(self, *arguments: str) -> list[str]:
-        """nmt-translate, whose own shortlist is on unless told otherwise."""
+        """Return a command line of nmt-translate, which uses the shortlist by default."""
         program = [sys.executable, "-m", "nmt.commands.translate", self.folder, "--device", "cpu"]
         off = [] if self.shortlist else ["--no-shortlist"]
         return [*program, "--precision", self.precision, "--threads", str(self.threads), *off, *arguments]
@@ -49,7 +49,7 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What to measure inside a process."""
+    """A request to measure a contender inside a process."""
 
     contender: Contender
     settings: list[Setting]
@@ -58,22 +58,22 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:
-    """What is translated."""
+    """A test set."""
 
-    __test__ = False  # not a test, whatever pytest thinks of its name
+    __test__ = False  # pytest must not collect this class because of its name
 
     source: list[str]
     reference: list[str]
     target_language: str
 
     def bleu(self, translations: Sequence[str]) -> tuple[float, str]:
-        """BLEU and its signature."""
+        """Compute BLEU. Return the score and its signature."""
         metric = BLEU(Scoring(target_language=self.target_language))
         return metric.score(translations, [self.reference]), metric.signature(references=1)
 
 
 def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:
-    """Every model in every way to run it, and with and without its shortlist if it has one. Raises ModelError."""
+    """Combine all models, precisions and threads, with and without a shortlist if there is one. Raises ModelError."""
     names = [Path(folder).resolve().name for folder in folders]
     result = []
     for folder, name in zip(folders, names, strict=True):
@@ -87,13 +87,13 @@ def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Seque
 
 
 def measure(contender: Contender, settings: Sequence[Setting], test: TestSet, program: str) -> list[Speed]:
-    """One round of a contender, with a warning where the process and the library translate differently.
+    """Measure one round of a contender. If the process and the library translate differently, log a warning.
 
     Args:
-        contender: the model and how to run it.
-        settings: of the round.
-        test: what to translate.
-        program: scripts/bench-translate, which does the part inside a process.
+        contender: the model and its options.
+        settings: the settings of the round.
+        test: the test set.
+        program: the path of scripts/bench-translate, which runs the part inside a process.
 
     Raises:
         DataError: a process failed.
@@ -105,7 +105,7 @@ def measure(contender: Contender, settings: Sequence[Setting], test: TestSet, pr
 
 
 def _measure_process(contender: Contender, setting: Setting, test: TestSet, inside: dict[str, Any]) -> Speed:
-    """nmt-translate beside what was measured inside a process."""
+    """Measure nmt-translate, and combine the result with the measurements inside a process."""
     alone = ["--batch-size", "1"] if setting.alone else []
     text = "".join(f"{line}\n" for line in test.source)
     done = run(contender.command("--beam", str(setting.beam), *alone), text)
@@ -128,7 +128,7 @@ def _measure_process(contender: Contender, setting: Setting, test: TestSet, insi
 
 
 def start(contender: Contender, line: str) -> float:
-    """Seconds from the start of nmt-translate to its first line."""
+    """Measure the seconds from the start of nmt-translate to its first line."""
     return first_answer(contender.command(), line)
 
 
@@ -136,15 +136,15 @@ def start(contender: Contender, line: str) -> float:
 
 
 def measure_inside(order: str) -> str:
-    """What `measure` ordered, done in this process: for each setting seconds, tokens and translations."""
+    """Carry out an order of `measure` in this process. Return the seconds, tokens and translations of each setting."""
     content = json.loads(order)
     keep_memory()  # as nmt-translate does
     translator = Contender(**content["contender"]).load()
-    results = [_timed(translator, Setting(**setting), content["source"]) for setting in content["settings"]]
+    results = [_measure_setting(translator, Setting(**setting), content["source"]) for setting in content["settings"]]
     return json.dumps(results)
 
 
-def _timed(translator: Translator, setting: Setting, source: Sequence[str]) -> dict[str, Any]:
+def _measure_setting(translator: Translator, setting: Setting, source: Sequence[str]) -> dict[str, Any]:
     translate(translator, setting, source[:WARM_UP])
     begin = time.perf_counter()
     found = translate(translator, setting, source)
@@ -154,7 +154,7 @@ def _timed(translator: Translator, setting: Setting, source: Sequence[str]) -> d
 
 
 def translate(translator: Translator, setting: Setting, source: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Texts and pieces of the best translations."""
+    """Return the texts and tokens of the best translations."""
     options = SearchOptions(beam=setting.beam)
     batches = [[line] for line in source] if setting.alone else [source]
     found = [best for batch in batches for best in translator.nbest(batch, options)]

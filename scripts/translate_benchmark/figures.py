@@ -1,4 +1,4 @@
-"""What was measured: speeds, memory and BLEU by contender and setting, kept for making tables and plots again."""
+"""The measured speeds, memory and BLEU of each contender and setting. They are saved for later tables and plots."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,16 +13,16 @@ from nmt.system.files import write_whole
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Setting:
-    """How sentences are translated."""
+    """The options with which the test set is translated."""
 
     beam: int
-    """1 is greedy."""
+    """1 is greedy search."""
     alone: bool
-    """One sentence at a time, so that the speed tells the latency; else in batches, as fast as it goes."""
+    """Whether sentences are translated one at a time, to measure the latency, or in batches at full speed."""
 
     @staticmethod
     def parse(text: str) -> "Setting":
-        """BEAM:full or BEAM:1. Raises DataError."""
+        """Parse BEAM:full or BEAM:1. Raises DataError: the text has another form."""
         beam, _, batch = text.partition(":")
         if not beam.isdigit() or int(beam) < 1 or batch not in ("full", "1"):
             raise DataError(f"{text}: a setting is BEAM:full or BEAM:1, 5:full for example")
@@ -36,25 +36,25 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """One contender at one setting in one round. What another toolkit does not say is None."""
+    """The speed of one contender at one setting in one round. Values that another toolkit does not report are None."""
 
     contender: str
     setting: Setting
     ours: bool
     sentences_per_second: float
-    """Without start and loading."""
+    """The speed without start and loading."""
     tokens_per_second: float | None = None
-    """Target pieces and one end of sentence each."""
+    """The tokens are the target tokens and one end of sentence for each sentence."""
     whole_sentences_per_second: float | None = None
-    """Of the whole process."""
+    """The speed of the whole process."""
     peak_mib: float | None = None
-    """VmHWM of the whole process."""
+    """The VmHWM of the whole process."""
     bleu: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Seconds from the start of a process to its first translated line, or to its end where it only imports torch."""
+    """Seconds from the start of a process to its first line, or to its end if it only imports torch."""
 
     contender: str
     seconds: float
@@ -62,22 +62,22 @@ class Start:
 
 @dataclass(kw_only=True)
 class Figures:
-    """All that one run of the benchmark found, in the order in which it was found."""
+    """The results of one run of the benchmark, in the order of the measurements."""
 
     machine: str = ""
     test_set: str = ""
     signature: str = ""
-    """sacrebleu's."""
+    """The signature of sacreBLEU."""
     speeds: list[Speed] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Replace what was saved before. Raises MachineError: the file cannot be written."""
+        """Save the figures, and replace an existing file. Raises MachineError: the file cannot be written."""
         write_whole(path, json.dumps(asdict(self), indent=1))
 
     @staticmethod
     def load(paths: Iterable[str]) -> "Figures":
-        """Read the figures of one or more files. Ratios between files come from different runs. Raises DataError."""
+        """Read the figures of one or more files. Raises DataError: a file is damaged."""
         result = Figures()
         for path in paths:
             try:
@@ -93,7 +93,7 @@ class Figures:
         return list(dict.fromkeys(speed.setting for speed in self.speeds))
 
     def of(self, setting: Setting) -> dict[str, "Rounds"]:
-        """The contenders at one setting."""
+        """Return the rounds of each contender at one setting."""
         rounds: dict[str, list[Speed]] = {}
         for speed in self.speeds:
             if speed.setting == setting:
@@ -106,14 +106,14 @@ def _speed(content: dict[str, Any]) -> Speed:
 
 
 class Rounds:
-    """One contender at one setting, round by round."""
+    """All rounds of one contender at one setting."""
 
     def __init__(self, speeds: Sequence[Speed]) -> None:
         self.speeds = speeds
         self.ours = speeds[0].ours
 
     def values(self, name: str) -> list[float]:
-        """A field of all rounds; empty where it was not measured."""
+        """Return the values of a field in all rounds in which it was measured."""
         return [getattr(speed, name) for speed in self.speeds if getattr(speed, name) is not None]
 
     def median(self, name: str) -> float | None:
@@ -121,23 +121,23 @@ class Rounds:
         return median(values) if values else None
 
     def times(self, other: "Rounds") -> float:
-        """How many times as fast as another: the median of the ratios, each from one round."""
+        """Return how many times as fast this contender is as another: the median of the ratios of all rounds."""
         field_name = "sentences_per_second"
         return median(a / b for a, b in zip(self.values(field_name), other.values(field_name), strict=False))
 
 
 def parse_speeds(name: str, output: str, sentences: int) -> list[Speed]:
-    """What another toolkit's command printed.
+    """Parse the output of the command of another toolkit.
 
     Args:
-        name: of the contender.
-        output: of the command; of interest are lines such as
+        name: the name of the contender.
+        output: the output of the command. Only such lines are read:
             `SPEED beam=5 batch=64 sentences_per_second=59.9 bleu=34.1 peak_MiB=500 whole_seconds=20.2`. The last three
             are optional, as are `tokens_per_second=` and, if the command translated fewer than all, `sentences=`.
-        sentences: of the test set.
+        sentences: the number of sentences in the test set.
 
     Raises:
-        DataError: no such line, or one that says too little.
+        DataError: there is no such line, or a line lacks a value.
     """
     lines = [line for line in output.splitlines() if line.startswith("SPEED ")]
     if not lines:

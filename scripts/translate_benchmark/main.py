@@ -1,14 +1,14 @@
-"""Measures translation on a CPU: sentences and tokens per second, memory, start and BLEU, of models and other toolkits.
+"""Measure translation on a CPU: the speed, memory, start-up time and BLEU of models and of other toolkits.
 
     taskset -c 0 scripts/bench-translate runs/a runs/b --source test.en --reference test.de --precision fp32 int8 \\
         --against OpenNMT-py=./translate-opennmt-py.sh --rounds 3 --json speeds.json --plot speeds.svg > speeds.md
     taskset -c 0 scripts/bench-translate runs/a --source test.en --reference test.de --profile \\
         --precision int8 --settings 5:full
 
-Every model runs at every precision, without its shortlist and with it, at every setting: inside a process that has
-loaded it and is warm, and as nmt-translate, loading included. The contenders take turns, round by round, so that
-ratios come from one run. The core is the caller's choice. Tables go to standard output as Markdown, progress to
-standard error.
+Every model runs at every precision and every setting, with and without its shortlist. It runs inside a warm process
+that has loaded it, and as nmt-translate, including loading. The contenders take turns in each round, so that ratios
+come from one run. The caller chooses the core. Tables are written to standard output as Markdown, and progress is
+written to standard error.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def measure_all(options: argparse.Namespace) -> Figures:
         test_set=f"{Path(options.source).name}, {len(test.source)} sentences",
         signature=test.bleu(test.source)[1],
     )
-    run(IMPORT_TORCH)  # from the disk into memory
+    run(IMPORT_TORCH)  # read torch from the disk into memory
     for number_of_round in range(1, options.rounds + 1):
         say(f"round {number_of_round}")
         add_starts(figures, ours, test.source[0])

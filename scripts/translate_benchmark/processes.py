@@ -1,4 +1,4 @@
-"""Commands as processes: how long they take, how much memory they need, when they first answer; the processor."""
+"""Run commands as processes, and measure their time, their memory and the time to their first line."""
 
 import contextlib
 import os
@@ -17,22 +17,22 @@ from nmt.errors import DataError, MachineError
 
 Stream = IO[bytes] | int
 
-PAUSE = 0.02  # seconds between two looks at a process's memory
+PAUSE = 0.02  # seconds between two measurements of the memory of a process
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A process that has ended well."""
+    """The result of a successful process."""
 
     output: str
     seconds: float
     peak_mib: float
-    """VmHWM, including worker processes; pages that they share count for each."""
+    """The VmHWM, including worker processes. Shared pages count once for each process."""
 
 
 def run(command: Sequence[str], text: str = "") -> Done:
-    """Give a command a text on standard input and wait for its end. Raises DataError: it failed."""
+    """Run a command with a text on standard input. Raises DataError: the command failed."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         given.write(text.encode())
         given.seek(0)
@@ -46,17 +46,17 @@ def run(command: Sequence[str], text: str = "") -> Done:
 
 
 def first_answer(command: Sequence[str], line: str) -> float:
-    """Seconds from the start of a command to the first line that it answers with, its input still open.
+    """Measure the seconds from the start of a command to its first line of output. Its input remains open.
 
     Raises:
-        DataError: it failed.
+        DataError: the command failed.
     """
     with tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         process = _start(command, subprocess.PIPE, subprocess.PIPE, errors)
         assert process.stdin is not None
         assert process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended without reading, and does not answer either
+        with contextlib.suppress(BrokenPipeError):  # the process ended without reading; the check below reports it
             process.stdin.write(f"{line}\n".encode())
             process.stdin.flush()
         answer = process.stdout.readline()
@@ -75,7 +75,7 @@ def _start(command: Sequence[str], given: Stream, output: Stream, errors: Stream
 
 
 def _watch(process: subprocess.Popen[bytes]) -> float:
-    """Wait for the end; returns the peak memory in MiB. A killed benchmark takes the process with it."""
+    """Wait for the end of a process. Return its peak memory in MiB. If the benchmark is stopped, kill the process."""
     peak = 0.0
     try:
         while process.poll() is None:
@@ -90,7 +90,7 @@ def _watch(process: subprocess.Popen[bytes]) -> float:
 
 
 def high_water(pid: int) -> float:
-    """The peak memory so far of a process in MiB; 0 when it has ended."""
+    """Read the peak memory of a process so far in MiB, or return 0 if the process has ended."""
     try:
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text("ascii", errors="replace"))
     except OSError:
@@ -111,7 +111,7 @@ def _content(file: IO[bytes]) -> str:
 
 
 def processor() -> str:
-    """Its name."""
+    """Return the name of the processor."""
     found = (
         re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
     )

@@ -1,4 +1,4 @@
-"""Where translation spends its time, and how near the products of the decoding loop come to the machine's limit."""
+"""Measure the parts of the translation time, and compare the products of the decoding loop with the machine's limit."""
 
 import functools
 import importlib
@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.search.packed import kernels
 
-LOOP = "search"  # the part that is left of the decoding loop when the parts inside it are taken away
+LOOP = "search"  # the decoding loop without the parts inside it
 REST = "rest"
 
 PARTS = {
@@ -43,28 +43,28 @@ PARTS = {
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.decode": "tokenizer",
     "nmt.tokenizers.vocabulary:VocabularyTokenizer.tokens": "tokenizer",
 }
-"""Functions by module and name, and the part that their time belongs to, without the functions here that they call."""
+"""The part of each function, by module and name. The time of a function excludes calls of the other functions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One translation of a test set, taken apart."""
+    """The time and the operations of one translation of a test set."""
 
     sentences: int
     seconds: float
-    """Of the whole, without loading."""
+    """The seconds of the translation without loading."""
     loop: float
-    """Seconds of it in the decoding loop, encoder included."""
+    """The seconds in the decoding loop, including the encoder."""
     parts: dict[str, float]
-    """Seconds by part; measuring them takes some time itself, so they add up to a little more than `seconds`."""
+    """The seconds of each part. Measuring takes time itself, so their sum is a little larger than `seconds`."""
     operations: dict[str, float]
-    """Multiplications and additions of the loop's matrix products by the type of their factors."""
+    """The multiplications and additions in the matrix products of the loop, by the type of the factors."""
     ceiling: float
-    """Seconds that these products take when each shape runs alone, again and again: its best time."""
+    """The seconds of these products if each shape runs alone at its best time."""
 
 
 def profile(translate: Callable[[], object], sentences: int) -> Profile:
-    """Take a translation apart. `translate` must do the same whenever it is called."""
+    """Profile a translation. `translate` must do the same at each call."""
     translate()
     plain = _by_part(translate, {name: part for name, part in PARTS.items() if part == LOOP})
     parts = _by_part(translate, PARTS)
@@ -81,7 +81,7 @@ def profile(translate: Callable[[], object], sentences: int) -> Profile:
 
 
 def report(found: Profile) -> str:
-    """As Markdown."""
+    """Format a profile as Markdown."""
     total = sum(found.parts.values())
     rows = [
         [name, f"{1000 * seconds / found.sentences:.3f}", f"{100 * seconds / total:.1f} %"]
@@ -111,20 +111,20 @@ def report(found: Profile) -> str:
 
 @dataclass
 class Clock:
-    """Seconds by part, each without the parts inside it."""
+    """The seconds of each part without the parts inside it."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     inside: list[str] = field(default_factory=lambda: [REST])
     latest: float = field(default_factory=time.perf_counter)
 
     def turn(self) -> None:
-        """What has passed belongs to the innermost part."""
+        """Add the time since the last call to the innermost part."""
         now = time.perf_counter()
         self.seconds[self.inside[-1]] += now - self.latest
         self.latest = now
 
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its time counted for a part."""
+    def time_function(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that its time is added to a part."""
 
         @functools.wraps(function)
         def wrapper(*arguments: Any, **options: Any) -> Any:
@@ -140,20 +140,20 @@ class Clock:
 
 
 @contextmanager
-def timed(clock: Clock, parts: Mapping[str, str]) -> Iterator[None]:
-    """Count the time of functions while the block runs."""
+def time_functions(clock: Clock, parts: Mapping[str, str]) -> Iterator[None]:
+    """Measure the time of functions while the block runs."""
     with ExitStack() as stack:
         for function_name, part in parts.items():
             module, name = function_name.split(":")
             *path, last = name.split(".")
             owner = functools.reduce(getattr, path, importlib.import_module(module))
-            stack.enter_context(patch.object(owner, last, clock.timed(part, vars(owner)[last])))
+            stack.enter_context(patch.object(owner, last, clock.time_function(part, vars(owner)[last])))
         yield
 
 
 def _by_part(translate: Callable[[], object], parts: Mapping[str, str]) -> dict[str, float]:
     clock = Clock()
-    with timed(clock, parts):
+    with time_functions(clock, parts):
         clock.latest = time.perf_counter()
         translate()
         clock.turn()
@@ -166,9 +166,9 @@ FACTORS = {
     **dict.fromkeys(("aten::mm", "aten::bmm", "aten::_int_mm"), (0, 1)),
     **dict.fromkeys(("aten::addmm", "aten::addmm_", "aten::baddbmm", "aten::baddbmm_"), (1, 2)),
 }
-"""Operators by name, and which of their arguments are multiplied: (..., m, k) and (..., k, n)."""
+"""The indices of the arguments that each operator multiplies: (..., m, k) and (..., k, n)."""
 LAYERS = ("aten::linear", "quantized::linear", "onednn::qlinear")
-"""How the names of operators begin that multiply vectors (..., k), their first argument, to (..., n)."""
+"""The prefixes of operators that map vectors (..., k), their first argument, to (..., n)."""
 
 
 def _of_multiply(
@@ -198,15 +198,15 @@ class Calls:
     """All calls of one operator at one shape."""
 
     operations: float
-    """Of each."""
+    """The operations of one call."""
     kind: str
     again: Callable[[], object]
-    """Makes the first of them again."""
+    """Repeats the first call."""
     count: int = 0
 
 
 class Products(TorchDispatchMode):
-    """Counts the matrix products that run in its block."""
+    """A context that counts matrix products."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -216,7 +216,7 @@ class Products(TorchDispatchMode):
         kwargs = kwargs or {}
         name = func._schema.name
         if name not in FACTORS and (not name.startswith(LAYERS) or name.endswith("prepack")):
-            with self:  # matmul and the like come whole where nothing is recorded for gradients
+            with self:  # without gradients, matmul and similar operators are not decomposed
                 inner = func.decompose(*args, **kwargs)
             return func(*args, **kwargs) if inner is NotImplemented else inner
         result = func(*args, **kwargs)
@@ -229,25 +229,25 @@ class Products(TorchDispatchMode):
 
     @contextmanager
     def compiled(self) -> Iterator[None]:
-        """Count the products of compiled loops too while the block runs."""
+        """Count also the products of compiled loops while the block runs."""
         with ExitStack() as stack:
             for name in LOOPS:
-                stack.enter_context(patch.object(kernels, name, self._counted(name, vars(kernels)[name])))
+                stack.enter_context(patch.object(kernels, name, self._wrap_loop(name, vars(kernels)[name])))
             yield
 
-    def _counted(self, name: str, loop: Callable[..., None]) -> Callable[..., None]:
+    def _wrap_loop(self, name: str, loop: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(loop)
         def wrapper(*args: Any) -> None:
             loop(*args)
             operations = LOOPS[name](*args)
             key = (name, "int8", *(np.shape(arg) for arg in args), operations)
-            # Its arguments may be buffers that are written again.
+            # The arguments are copied, because they may be buffers that are overwritten.
             self._count(key, operations, functools.partial(loop, *(np.copy(arg) for arg in args)))
 
         return wrapper
 
     def operations(self) -> dict[str, float]:
-        """Multiplications and additions by the type of the factors."""
+        """Return the multiplications and additions by the type of the factors."""
         counted: defaultdict[str, float] = defaultdict(float)
         for call in self.calls.values():
             counted[call.kind] += call.count * call.operations
@@ -255,12 +255,12 @@ class Products(TorchDispatchMode):
 
     @torch.inference_mode()
     def ceiling(self) -> float:
-        """Seconds of all products when each shape runs alone, hot, at its best time."""
+        """Measure the seconds of all products if each shape runs alone at its best time."""
         return sum(call.count * _best(call) for call in self.calls.values())
 
 
 def _product(name: str, args: Sequence[Any], result: Tensor) -> tuple[float, tuple[Any, ...]]:
-    """Operations of a product, and what tells it from others: operator, type, shapes, strides of what is multiplied."""
+    """Return the operations of a product, and its key: the operator, type, shapes and strides of the factors."""
     if name in FACTORS:
         left, right = (args[index] for index in FACTORS[name])
         kind = str(left.dtype).removeprefix("torch.")

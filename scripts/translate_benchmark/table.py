@@ -1,4 +1,4 @@
-"""Figures as Markdown: a table for each setting, and one of starts."""
+"""Format figures as Markdown: a table for each setting, and a table of start-up times."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from translate_benchmark.figures import Figures, Rounds, Setting
 
-TORCH = "import torch"  # what starts are compared with
+TORCH = "import torch"  # start-up times are compared with this command
 NOTES = """- sentences/s and tokens/s are without start and loading; tokens are target pieces and one end of sentence
   each. The whole process is start, loading and translation of the test set. Medians, with the least and the most of the
   rounds in brackets.
@@ -17,7 +17,7 @@ NOTES = """- sentences/s and tokens/s are without start and loading; tokens are 
 
 
 def document(figures: Figures) -> str:
-    """All tables, with what one needs to know to read them."""
+    """Format all tables with their notes."""
     tables = [f"### {setting.title}\n\n{speeds(figures, setting)}" for setting in figures.settings()]
     if figures.starts:
         tables.append(f"### Start to first translated line\n\n{starts(figures)}")
@@ -26,7 +26,7 @@ def document(figures: Figures) -> str:
 
 
 def speeds(figures: Figures, setting: Setting) -> str:
-    """One setting: BLEU and speeds, and how many times as fast ours are as others (as the first if all are ours)."""
+    """Format BLEU, speeds, and the ratios to other toolkits at one setting. Without others, the first is the base."""
     contenders = figures.of(setting)
     others = [name for name, rounds in contenders.items() if not rounds.ours] or list(contenders)[:1]
     heads = ["contender", "BLEU", "sentences/s", "tokens/s", "whole process, sentences/s", "MiB"]
@@ -49,7 +49,7 @@ def _speeds_row(name: str, rounds: Rounds, others: Sequence[Rounds]) -> list[str
 
 
 def starts(figures: Figures) -> str:
-    """Seconds to the first translated line, also as a multiple of importing torch."""
+    """Format the seconds to the first translated line, also as a multiple of the time to import torch."""
     seconds: dict[str, list[float]] = {}
     for start in figures.starts:
         seconds.setdefault(start.contender, []).append(start.seconds)
@@ -64,12 +64,12 @@ def _times(values: Sequence[float], others: Sequence[float]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """Median (least to most)."""
+    """Format the median, and the range in parentheses."""
     if not values:
         return ""
     return f"**{number(median(values))}** ({number(min(values))} to {number(max(values))})"
 
 
 def number(value: float) -> str:
-    """With three digits at least."""
+    """Format a number with at least three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 pytest.importorskip("matplotlib")
 
 from cell_comparison import memory, translation
-from cell_comparison.document import Origin, document, listed
-from cell_comparison.figures import accuracies, mastered, reach
+from cell_comparison.document import Origin, document, join_words
+from cell_comparison.figures import average_accuracies, find_mastered_distance, reach
 from cell_comparison.gates import gates, read_sentence
 from cell_comparison.memory import Reader, Settings, gradient_norms, parameters, study
 from cell_comparison.sizes import CELLS, TOLERANCE, equal_size
@@ -233,10 +233,10 @@ def result(**accuracy: float) -> dict[str, Any]:
 
 def test_means_deviations_and_what_is_mastered() -> None:
     found = [result(_5=1.0, _10=0.9, _20=0.5, _40=1.0), result(_5=0.9, _10=0.95, _20=0.7, _40=1.0)]
-    assert accuracies(found)[20] == pytest.approx((0.6, 0.2 / 2**0.5))
-    assert accuracies(found[:1])[20] == (0.5, 0)
-    assert mastered(found) == 10
-    assert mastered([result(_5=0.5, _10=1.0)]) is None
+    assert average_accuracies(found)[20] == pytest.approx((0.6, 0.2 / 2**0.5))
+    assert average_accuracies(found[:1])[20] == (0.5, 0)
+    assert find_mastered_distance(found) == 10
+    assert find_mastered_distance([result(_5=0.5, _10=1.0)]) is None
 
 
 def test_gradients_are_relative_and_their_mean_geometric() -> None:
@@ -327,7 +327,7 @@ def test_page_contains_the_figures(models: list[str], corpus: Path) -> None:
 
 
 def test_format_list() -> None:
-    assert [listed(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+    assert [join_words(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
 def compare(*arguments: str) -> subprocess.CompletedProcess[str]:

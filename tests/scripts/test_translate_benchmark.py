@@ -16,7 +16,7 @@ from torch import nn
 from translate_benchmark import plot, processes
 from translate_benchmark.contenders import Contender, contenders, translate
 from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
-from translate_benchmark.profile import PARTS, Clock, Products, profile, report, timed
+from translate_benchmark.profile import PARTS, Clock, Products, profile, report, time_functions
 from translate_benchmark.table import document, number, starts
 
 from nmt.checkpoint.folder import find_model_folder, load_model, save_shortlist
@@ -218,8 +218,8 @@ def test_time_is_counted_for_the_innermost_part(monkeypatch: pytest.MonkeyPatch)
     ticks = count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     clock = Clock(latest=-1.0)
-    inner = clock.timed("inner", lambda: None)
-    clock.timed("outer", lambda: [inner(), inner()])()
+    inner = clock.time_function("inner", lambda: None)
+    clock.time_function("outer", lambda: [inner(), inner()])()
     clock.turn()
     assert clock.seconds == {"rest": 2, "outer": 3, "inner": 2}
 
@@ -239,7 +239,7 @@ def test_products_of_compiled_loops_are_counted() -> None:
 
 def test_functions_are_timed_inside_the_block_only() -> None:
     clock, before = Clock(), tiny.randomness
-    with timed(clock, {"tiny:randomness": "part"}):
+    with time_functions(clock, {"tiny:randomness": "part"}):
         tiny.randomness()
         assert tiny.randomness is not before
     assert tiny.randomness is before
