@@ -15,6 +15,7 @@ from nmt.config import removed
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.search.packed.engine import PACKABLE
+from nmt.tokenizers.standard_rules import build_normalizers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -88,9 +89,13 @@ def test_files_in_backticks_are_there(page: Path) -> None:
 
 
 @pages
-def test_configurations_are_valid(page: Path) -> None:
+def test_configurations_are_valid(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
-        parse_config(yaml.safe_load(block))
+        if "replace" in yaml.safe_load(block):
+            (tmp_path / "rules.yaml").write_text(block, encoding="utf-8")
+            build_normalizers(str(tmp_path / "rules.yaml"))
+        else:
+            parse_config(yaml.safe_load(block))
 
 
 @pages

@@ -42,7 +42,7 @@ class Score:
     """The signature of sacreBLEU, which lists all settings that are needed to reproduce the score."""
     difference: Difference | None = None
     """The comparison with the baseline, or None without a baseline."""
-    sentences: tuple[float, ...] = ()
+    sentences: Sequence[float] = ()
     """The score of each sentence. For BLEU, these scores ignore n-grams that are longer than the sentence."""
 
 
@@ -158,7 +158,7 @@ def _score(
         mean=interval.mean,
         margin=interval.margin,
         signature=metric.signature(-1 if any(None in lines for lines in references) else len(references), RESAMPLES),
-        sentences=tuple(metric.for_sentences.score_sums(row) for row in statistics),
+        sentences=[metric.for_sentences.score_sums(row) for row in statistics],
         difference=difference,
     )
 

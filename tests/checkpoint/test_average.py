@@ -34,7 +34,7 @@ def test_the_mean_of_the_last_checkpoints(run: Path, tmp_path: Path) -> None:
     assert len(parts) == 3
     for name, mean in weights(tmp_path / "mean").items():
         torch.testing.assert_close(mean, torch.stack([part[name] for part in parts]).mean(dim=0))
-    names = {"config.yaml", "tokenizer.json", "normalization.json", "model.safetensors"}
+    names = {"config.yaml", "tokenizer.json", "normalization.json", "truecase.json", "model.safetensors"}
     assert verify_checksums(tmp_path / "mean") == names
     assert load_model(tmp_path / "mean").config == load_model(run).config
 

@@ -64,7 +64,8 @@ def test_quantizing_dequantized_rows_gives_the_same_integers(values: np.ndarray)
 def test_an_exported_model_is_small_and_translates_like_the_original(model: Path, tmp_path: Path) -> None:
     assert main(["--format", "int8", str(model), str(tmp_path / "small")]) == 0
     names = {path.name for path in (tmp_path / "small").iterdir()}
-    models = {"tokenizer.model", "normalization.json", "model.safetensors", "shortlist.safetensors"}
+    models = {"tokenizer.model", "normalization.json", "truecase.json"}
+    models |= {"model.safetensors", "shortlist.safetensors", "languages.safetensors"}
     assert names == {"config.yaml", *models, "checksums.sha256"}
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (model / "best", tmp_path / "small")]
     assert sizes[1] < 0.35 * sizes[0]  # vectors are a larger part of a tiny model than of a real one

@@ -74,6 +74,7 @@ def test_files_have_safe_formats(folder: Path) -> None:
         "config.yaml",
         "tokenizer.json",
         "normalization.json",
+        "truecase.json",
         "model.safetensors",
         "training.safetensors",
         "state.json",

@@ -148,7 +148,8 @@ def test_an_incomplete_list(folder: Path) -> None:
         with pytest.raises(ModelError, match="copy the whole folder again"):
             load_model(folder)
     path.write_text("".join(lines), encoding="utf-8")  # as older versions wrote it
-    assert verify_folder(folder) == {"config.yaml", "model.safetensors", "tokenizer.json"}
+    rules = {"normalization.json", "truecase.json"}
+    assert verify_folder(folder) == {"config.yaml", "model.safetensors", "tokenizer.json", *rules}
 
 
 SIZES: list[dict[str, Any]] = [

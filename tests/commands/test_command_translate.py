@@ -110,7 +110,7 @@ def test_sampling_options_change_the_output(model: Path) -> None:
     [
         (["--sample", "--beam", "5"], "--beam is for search"),
         (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample"),
-        (["--sample", "--temperature", "-1"], "must be a number, at least 0"),
+        (["--sample", "--temperature", "-1"], "must be a number, from 0 to 1,000"),
     ],
 )
 def test_sampling_options_that_do_not_go_together(

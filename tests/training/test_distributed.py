@@ -354,7 +354,7 @@ def torchrun(
 
 
 def messages_in(lines: list[str]) -> list[str]:
-    return [line for line in lines if line.startswith("nmt-train: ")]
+    return [line for line in lines if line.startswith("nmt-train: ") and "warning: " not in line]
 
 
 def test_torchrun_is_stopped_by_a_signal(prefix: Path, tmp_path: Path) -> None:
