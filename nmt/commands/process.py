@@ -60,7 +60,8 @@ def run(name: str, body: Callable[[], int | None], *, lower: str = "the size of 
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
         except Interrupted as error:
-            _print_error(name, str(error), error)
+            if not error.reported:
+                _print_error(name, str(error), error)
             return 128 + error.signal
         except Exception as error:
             status, message = _explain(error, lower)
