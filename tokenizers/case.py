@@ -265,7 +265,7 @@ class TruecaseLearner:
 
 
 def _learn_expectation(forms: Mapping[str, Counter[str]]) -> tuple[bool, frozenset[str]]:
-    """Learn from rare words which form to expect of unknown words. Return `title` and `endings` of the truecaser."""
+    """Learn from rare words which case unknown words usually have. Return `title` and `endings` of the truecaser."""
     titles: dict[str, list[bool]] = {}
     for key, found in forms.items():
         if found.total() <= 2:

@@ -1,8 +1,8 @@
 """Functions that read pieces and scores from SentencePiece .model files, and append symbols to these files.
 
 A .model file is a protobuf message. The sentencepiece package contains generated classes for this message. They require
-the protobuf package, and each version of the classes requires other versions of protobuf. This module needs no package,
-because it reads only a few fields of the message.
+the protobuf package, and different versions of the classes require different versions of protobuf. This module needs no
+package, because it reads only a few fields of the message.
 """
 
 import struct

@@ -190,7 +190,7 @@ def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
 
 
 def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """Compute the margin of each sentence's closest decision, in log P, (B,). It is ∞ or NaN without a decision.
+    """Compute the margin of each sentence's closest decision, in log P, (B,). It is ∞ or NaN if there is none.
 
     There are three decisions: which extensions by other tokens than EOS are kept, which extensions by EOS end a
     hypothesis, and which extensions by EOS are dropped.

@@ -138,7 +138,7 @@ def join_processes() -> Iterator[Processes]:
     """Connect the processes that torchrun started. Disconnect them after the block. Without torchrun, yield `ALONE`.
 
     If the block raises an error, only one process prints it. In all other processes, the error is marked as reported.
-    If torchrun is killed, its processes save a checkpoint after the current update and end.
+    If torchrun is killed, its processes finish the current update, save a checkpoint, and exit.
 
     Raises:
         MachineError: the other processes cannot be reached.

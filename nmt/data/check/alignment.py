@@ -175,7 +175,7 @@ def find_shift(x: Floats, y: Floats, start: int, stop: int) -> tuple[int, float]
 
 
 def _refine(x: Floats, y: Floats, start: int, shift: int) -> int:
-    """Find the exact line of a break near the line `start`. From this line on, the shifted target fits better."""
+    """Find the exact line, near the line `start`, from which the shifted target fits better than the unshifted one."""
     first, last = max(0, start - _REACH, -shift), min(len(x) - max(shift, 0), start + _REACH)
     ratio = float(np.median(y[:start] - x[:start]))
     plain = np.minimum((y[first:last] - x[first:last] - ratio) ** 2, 4)

@@ -137,13 +137,13 @@ class _Fixer:
             data: the corpora and the limits.
             report: the report about all corpora.
             held_out: for a training corpus, the sorted keys of all validation and held-out pairs. For any other corpus,
-                None, and then all pairs are kept.
+                this is None, which means that all pairs are kept.
         """
         self._data, self._report, self._held_out = data, report, held_out
         self._seen = SeenHashes()
 
     def fix(self, chunk: Chunk, counts: Counter[str]) -> tuple[Lines, Lines]:
-        """Return the repaired lines of both sides, and add the number of each repair to `counts`."""
+        """Return the repaired lines of both sides, and count in `counts` how often each kind of repair was made."""
         counts["read"] += len(chunk)
         before = chunk.sides
         sides = tuple(

@@ -188,7 +188,7 @@ LINE_FAULTS = (
 
 
 class LineFaults:
-    """Finds the faults of LINE_FAULTS."""
+    """Finds the faults that LINE_FAULTS lists, which show in a single line."""
 
     def __init__(self, data: DataConfig, faults: Sequence[LineFault] = LINE_FAULTS) -> None:
         self._data, self._faults = data, faults

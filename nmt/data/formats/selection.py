@@ -18,7 +18,7 @@ Sides = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class SideColumn:
-    """A description of one side of a corpus, by which readers find the side in a file."""
+    """A description of one side of a corpus, with which the reader of a format finds the side in a file."""
 
     role: str
     """`source` or `target`."""
@@ -29,7 +29,7 @@ class SideColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A description of both sides of a corpus, by which readers find the sides in a file."""
+    """A description of both sides of a corpus, with which the reader of a format finds the sides in a file."""
 
     source: SideColumn
     target: SideColumn

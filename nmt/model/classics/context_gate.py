@@ -13,7 +13,7 @@ class GatedCombine(nn.Module):
     h̃ = tanh(z ⊙ C c + (1 − z) ⊙ (U h + b));  z = σ(G [e; h; c] + g)
 
     Here e is the embedding of the previous token, h is the output of the decoder, and c is the context. For each token,
-    the gate z weights the source sentence against the translation so far.
+    the gate z weighs the source sentence against the translation so far.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -99,7 +99,7 @@ class SoftmaxWeights(ABC):
     @property
     @abstractmethod
     def all(self) -> Product:
-        """A function that computes the scores of the whole vocabulary, except for the special tokens before EOS."""
+        """A function that computes the scores of all tokens but the special tokens whose ids are lower than EOS."""
 
     def select_candidates(self, candidates: Candidates) -> "CandidateProduct":
         """Build a function that computes the scores of the candidates of a batch."""
