@@ -309,12 +309,8 @@ def test_faults(prefix: Path, config: Config, tmp_path: Path) -> None:
     )
     faulty(empty, output, DataError, message)
     assert not output.exists()
-    faulty(
-        tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=5000"),
-        output,
-        ConfigError,
-        "vocabulary_size",
-    )
+    too_small = tiny.config(prefix, "tokenizer.kind=unigram", "tokenizer.vocabulary_size=270")
+    faulty(too_small, output, ConfigError, "vocabulary_size: 270 is too small")
     (tmp_path / "file").write_text("")
     faulty(config, tmp_path / "file", MachineError, "is a file")
     train(config, output)
