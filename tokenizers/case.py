@@ -5,6 +5,7 @@ in capitals, in title case or all in lower case, its case is therefore changed b
 case is not changed, so truecasing costs nothing there, and it needs no additional tokens.
 """
 
+import itertools
 import json
 import re
 import unicodedata
@@ -67,15 +68,6 @@ def _fold(word: str) -> str:
     return word.casefold().replace(_DOT, "").translate(_DOTLESS)
 
 
-def _drop_accents(key: str) -> str:
-    letters = unicodedata.normalize("NFD", key)
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
-
-
-def _lower(word: str) -> str:
-    return word.lower().replace(_DOT, "")
-
-
 def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
     """Yield each word whose letters have case, and whether the word begins a sentence."""
     end, starts = 0, True
@@ -128,7 +120,7 @@ class Truecaser:
     def expect(self, word: str) -> str:
         """Return the expected form of a word that is not listed in `forms`."""
         title = self.title != (_fold(word)[-_ENDING:] in self.endings)
-        return write_title(word) if title else _lower(word)
+        return write_title(word) if title else word.lower().replace(_DOT, "")
 
     def restore(self, line: str) -> str:
         """Return a line in the case of the training text. A line in usual case is returned unchanged."""
@@ -199,9 +191,11 @@ class Truecaser:
         if not isinstance(content, dict) or content.keys() != {key.name for key in fields(cls) if key.init}:
             raise ValueError("not the tables of a truecaser")
         forms, accents, endings = content["forms"], content["accents"], content["endings"]
-        lists = [*forms.values(), endings, list(accents.values())] if _are_dicts(forms, accents) else [None]
-        flags = [content[name] for name in ("title", "starts", "capitals")]
-        if not all(map(_is_list_of_words, lists)) or not all(forms.values()) or not all(type(f) is bool for f in flags):
+        sound = isinstance(forms, dict) and isinstance(accents, dict) and isinstance(endings, list)
+        sound = sound and all(isinstance(found, list) and found for found in forms.values())
+        sound = sound and all(type(content[name]) is bool for name in ("title", "starts", "capitals"))
+        words = itertools.chain(endings, accents.values(), *forms.values()) if sound else ()
+        if not sound or not all(isinstance(word, str) and word for word in words):
             raise ValueError("a table of the truecaser is damaged")
         return cls(
             **content | {"forms": {key: tuple(found) for key, found in forms.items()}, "endings": frozenset(endings)}
@@ -252,7 +246,8 @@ class TruecaseLearner:
         listed = [(key, found) for key, found in usual.items() if found != (expected.expect(found[0].upper()),)]
         accents: dict[str, str] = {}
         for key, found in usual.items():
-            if not key.isascii() and (bare := _drop_accents(key)) not in usual:
+            bare = "".join(letter for letter in unicodedata.normalize("NFD", key) if not unicodedata.combining(letter))
+            if bare != key and bare not in usual:
                 accents.setdefault(bare, found[0])
         return Truecaser(
             forms=dict(listed[:MAX_WORDS]),
@@ -283,11 +278,3 @@ def _choose_forms(counts: Counter[str]) -> tuple[str, ...]:
         for form, count in counts.most_common()
         if count >= _USUAL * counts.total() or (form.isupper() and len(form) > 1 and count >= _ACRONYM)
     )
-
-
-def _are_dicts(*values: object) -> bool:
-    return all(isinstance(value, dict) for value in values)
-
-
-def _is_list_of_words(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) and word for word in value)

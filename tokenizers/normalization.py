@@ -179,10 +179,6 @@ class Normalizers:
         return json.dumps({"format": FORMAT, **sides}, indent=1) + "\n"
 
 
-def _write_class(ranges: Sequence[tuple[int, int]]) -> str:
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
-
-
 def _compile_class(ranges: Sequence[tuple[int, int]]) -> re.Pattern[str]:
     """Compile a pattern that matches one character in any of the ranges. Without ranges, it matches nothing."""
     merged: list[tuple[int, int]] = []
@@ -191,7 +187,8 @@ def _compile_class(ranges: Sequence[tuple[int, int]]) -> re.Pattern[str]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], last))
         else:
             merged.append((first, last))
-    return re.compile(f"[{_write_class(merged)}]" if merged else "(?!)")
+    spelled = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in merged)
+    return re.compile(f"[{spelled}]" if merged else "(?!)")
 
 
 def _compile_search(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:

@@ -22,7 +22,7 @@ from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
 from nmt.errors import ConfigError
 from nmt.system.files import reason
-from nmt.texts import as_texts
+from nmt.system.texts import as_texts
 
 
 def load_config(path: str | Path, overrides: str | Iterable[str] = ()) -> Config:

@@ -8,7 +8,7 @@ from nmt.errors import ConfigError, DataError
 from nmt.metrics.metric import RESAMPLES, Metric, Scoring
 from nmt.metrics.significance import confidence_interval, paired_p_value, resample_scores
 from nmt.metrics.standard import DEFAULT_METRICS, METRICS, build_metric
-from nmt.texts import as_sets, as_texts
+from nmt.system.texts import as_sets, as_texts
 
 if TYPE_CHECKING:
     from nmt.translation.translator import Translator  # this imports torch, which is not needed to score texts

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from nmt.errors import DataError
 from nmt.metrics.languages import choose_tokenizer, language_code
-from nmt.texts import as_sets, as_texts
+from nmt.system.texts import as_sets, as_texts
 
 RESAMPLES, SEED = 1000, 12345  # the number of bootstrap resamples and the random seed, both as in sacreBLEU
 

@@ -21,7 +21,7 @@ from nmt.search.options import Options
 from nmt.search.scorer import Scorer
 from nmt.system.machine import choose_device
 from nmt.system.processes import may_start_children
-from nmt.texts import as_list
+from nmt.system.texts import as_list
 from nmt.translation.batches import BatchSearch, max_segments, plan_batches
 from nmt.translation.constraints import build_constraints
 from nmt.translation.load import build_scorers, check_ensemble, choose_shortlist, combine_scorers

@@ -36,7 +36,7 @@ BOMB = "\n".join(
     ["a: &a [x, x, x, x, x, x, x, x, x]"]
     + [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in itertools.pairwise("abcdefghi")]
 )
-"""Nine levels of aliases, which stand for 9⁹ strings."""
+"""Nine levels of aliases, which expand to 9⁹ strings."""
 
 
 def flip_bits(content: bytes, draw: random.Random) -> bytes:

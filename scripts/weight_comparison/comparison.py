@@ -39,7 +39,7 @@ def overrides(recipe: Recipe, updates: int) -> list[str]:
 
 
 def differences(old: Path, new: Path) -> tuple[int, tuple[str, ...]]:
-    """Return the number of tensors in two files, and the names of those that differ in a bit or are missing in one."""
+    """Return the number of tensors in two files, and the names of the tensors that are not equal in both."""
     one, other = ({name: (a.dtype, a.shape, a.tobytes()) for name, a in load_file(path).items()} for path in (old, new))
     names = sorted(one.keys() | other.keys())
     return len(names), tuple(name for name in names if one.get(name) != other.get(name))

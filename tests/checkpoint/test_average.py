@@ -71,7 +71,7 @@ def test_averaging_independent_models_warns(run: Path, tmp_path: Path, capsys: p
         train(config, tmp_path / name)
         capsys.readouterr()
         assert main([str(run), str(tmp_path / name), "--output", str(tmp_path / f"mean-{name}")]) == 0
-        assert load_languages(tmp_path / f"mean-{name}")  # those of the first model
+        assert load_languages(tmp_path / f"mean-{name}")  # of the first model
         assert (": not related to " in capsys.readouterr().err) == (name == "other")
 
 

@@ -56,22 +56,6 @@ def find_matches(side: SideLines, pattern: re.Pattern[str]) -> NDArray[np.int64]
     return np.unique(np.searchsorted(side.starts, starts, "right") - 1)
 
 
-def _find_empty(side: SideLines) -> Indices:
-    return find_matches(side, _EMPTY)
-
-
-def _find_spaces(side: SideLines) -> Indices:
-    return np.setdiff1d(find_matches(side, _ODD_SPACES), _find_empty(side))
-
-
-def _find_invisible(side: SideLines) -> Indices:
-    return find_matches(side, INVISIBLE)
-
-
-def _find_mojibake(side: SideLines) -> Indices:
-    return find_matches(side, _MOJIBAKE)
-
-
 def _find_decomposed(side: SideLines) -> Indices:
     if unicodedata.is_normalized("NFC", side.text):
         return ()
@@ -126,7 +110,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="mojibake",
-        find_lines=_find_mojibake,
+        find_lines=lambda side: find_matches(side, _MOJIBAKE),
         message="have letters of a wrong encoding",
         advice="repair the file, for example with ftfy",
         severity=Severity.WARNING,
@@ -143,7 +127,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="empty",
-        find_lines=_find_empty,
+        find_lines=lambda side: find_matches(side, _EMPTY),
         message="have no text",
         advice="nothing in training, which leaves them out; look for lost text if there are many",
         severity=Severity.NOTE,
@@ -169,7 +153,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="spaces",
-        find_lines=_find_spaces,
+        find_lines=lambda side: np.setdiff1d(find_matches(side, _ODD_SPACES), find_matches(side, _EMPTY)),
         message="begin or end with spaces, or have double or unusual spaces",
         advice="replace them by single spaces (--fix does)",
         severity=Severity.NOTE,
@@ -177,7 +161,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="invisible",
-        find_lines=_find_invisible,
+        find_lines=lambda side: find_matches(side, INVISIBLE),
         message="have invisible characters",
         advice="remove them (--fix does)",
         severity=Severity.NOTE,

@@ -11,7 +11,7 @@ from nmt.config.load import parse_config
 from nmt.errors import DataError, Interrupted
 from nmt.evaluation.scores import evaluate
 from nmt.metrics.standard import BLEU
-from nmt.texts import as_sets, as_texts
+from nmt.system.texts import as_sets, as_texts
 
 
 def count_up() -> Iterator[str]:
