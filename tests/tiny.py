@@ -8,13 +8,13 @@ import torch
 
 from nmt.config.load import parse_config
 from nmt.config.schema import Config, ModelConfig
+from nmt.data.batch import Batch, pad
 from nmt.model.cells import TorchLayer
 from nmt.model.dropout import Randomness
 from nmt.model.layer import RecurrentLayer
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.machine import runs_bf16
 from nmt.training.objective import Likelihood
-from nmt.types import Batch, pad
 
 needs_bf16 = pytest.mark.skipif(not runs_bf16("cpu"), reason="this processor has no recurrent layers in bfloat16")
 

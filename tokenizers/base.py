@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt.tokenizers.case import Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
@@ -36,9 +33,9 @@ class Tokenizer(Protocol):
         """The number of ids in the vocabulary."""
 
     @property
-    def producible(self) -> NDArray[np.bool_]:
-        """The mask of the ids that a translation can contain: EOS and all ids after EOS, except tags. Shape (size,)."""
-        return np.arange(self.size) >= EOS
+    def producible(self) -> range:
+        """The ids that a translation can contain: EOS and all ids after EOS, except tags."""
+        return range(EOS, self.size)
 
     def encode_tags(self, tags: Sequence[str]) -> list[int]:
         """Return the ids of tags. They precede the ids of a source text. Raises KeyError: a tag is unknown."""

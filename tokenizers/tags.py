@@ -6,9 +6,6 @@ Source: Johnson et al. 2017.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt.tokenizers.base import Tokenizer
 
 
@@ -31,8 +28,8 @@ class TaggedTokenizer(Tokenizer):
         return self._inner.size + len(self._tags)
 
     @property
-    def producible(self) -> NDArray[np.bool_]:
-        return np.append(self._inner.producible, np.zeros(len(self._tags), dtype=np.bool_))
+    def producible(self) -> range:
+        return self._inner.producible  # the tags follow it
 
     def encode_tags(self, tags: Sequence[str]) -> list[int]:
         return [self._ids[tag] for tag in tags]

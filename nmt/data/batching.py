@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.batch import Batch
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair, encode_pairs
 from nmt.data.store import PairStore
@@ -30,7 +31,6 @@ from nmt.data.updates import (
     split_groups,
 )
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch
 
 
 class Batches:

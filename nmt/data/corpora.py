@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from nmt.config.schema import Config, DataConfig
+from nmt.data.batch import Batch
 from nmt.data.batching import Batches
 from nmt.data.cursor import Cursor, UpdateSize
 from nmt.data.store import PairStore
 from nmt.data.stream import Stream
 from nmt.data.updates import UpdateOptions, UpdateSource
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import Batch
 
 _MAX_BATCH_TOKENS = 8192  # the limit of tokens per batch in `read_first_epoch`
 

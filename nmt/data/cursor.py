@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.types import Batch
+from nmt.data.batch import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from nmt.data.batch import Batch
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.updates import UpdateSource
 from nmt.system.processes import Child, Parent
-from nmt.types import Batch
 
 _AHEAD = 8  # the number of updates that are prepared in advance
 _TENSORS = ("source", "source_lengths", "target", "target_lengths")

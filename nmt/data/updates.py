@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.batch import Batch, Ids
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
-from nmt.types import EOS, PAD, Batch, Ids
+from nmt.types import EOS, PAD
 
 # Each kind of random decision has its own number, which is the second part of the seed of its generator.
 CORPUS, MIX, UPDATES, SAMPLING = range(4)

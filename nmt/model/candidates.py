@@ -118,16 +118,16 @@ class Shortlist:
         if len(ids) and not (ids.min() >= EOS and ids.max() < self.target_size):
             raise ValueError(f"tokens {ids.min()} to {ids.max()}, but {EOS} to {self.target_size - 1} are allowed")
 
-    def with_source_tokens(self, producible: NDArray[np.bool_]) -> "Shortlist":
+    def with_source_tokens(self, producible: range) -> "Shortlist":
         """Add each source token itself to its likely translations, for networks that copy source tokens.
 
         Source and target must share one vocabulary.
 
         Args:
-            producible: a mask (V,) that is True at the tokens that a translation may contain. Other tokens are not
-                added.
+            producible: the tokens that a translation may contain. Other tokens are not added.
         """
-        itself = np.where(producible, np.arange(len(self.best)), EOS)
+        itself = np.arange(len(self.best))
+        itself[: producible.start], itself[producible.stop :] = EOS, EOS
         return replace(self, best=np.column_stack([self.best, itself]))
 
     def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:

@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from nmt.config.schema import ModelConfig
+from nmt.data.batch import Batch
 from nmt.model.classics.conditional import ConditionalDecoder
 from nmt.model.classics.copy import CopyOutput
 from nmt.model.classics.stacks import AlternatingLayer, ForwardLayer
@@ -15,7 +16,7 @@ from nmt.model.encoder import BidirectionalLayer, Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
 from nmt.model.output import Readout, SoftmaxOutput
 from nmt.model.state import DecoderState, Memory, Step
-from nmt.types import BOS, Batch
+from nmt.types import BOS
 
 STACKS: dict[str, type[BidirectionalLayer] | type[ForwardLayer] | type[AlternatingLayer]] = {
     "bidirectional": BidirectionalLayer,

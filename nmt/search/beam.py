@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.search.extensions import NEVER, Scores, select_extensions
-from nmt.types import BOS, Integers
+from nmt.types import BOS
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

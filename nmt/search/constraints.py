@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.model.candidates import Candidates
 from nmt.search.beam import Beam
 from nmt.search.extensions import NEVER
 from nmt.search.options import SearchOptions
 from nmt.search.sentence import Sentence
-from nmt.types import Integers
 
 SentenceType = TypeVar("SentenceType", bound=Sentence, contravariant=True)
 

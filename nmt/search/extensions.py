@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.search.packed import kernels
-from nmt.types import Integers
 
 # On a CPU, torch.topk takes as long as twenty calls of numpy's argmax. Only the speed of the memory limits argmax.
 MAX_PASSES = 16

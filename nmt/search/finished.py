@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.search.beam import Beam, BeamStep, Ended
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import Reranker
-from nmt.types import Integers
 
 # Removing finished sentences from the batch copies the whole state of the scorer. Finished sentences are therefore
 # removed only when they are at least this fraction of the batch.

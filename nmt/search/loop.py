@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.data.batch import Integers, pad
 from nmt.errors import ModelError
 from nmt.model.candidates import Candidates, Shortlist
 from nmt.search.beam import Beam, BeamStep, extend_beam
@@ -21,7 +22,6 @@ from nmt.search.options import SearchOptions
 from nmt.search.reranking import build_rerankers
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import AnySentence
-from nmt.types import Integers, pad
 
 
 class Strategy(Protocol):

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.model.candidates import Shortlist
 from nmt.search.beam import Beam, BeamStep, Ended, Floats
 from nmt.search.constraints import Constraint
@@ -30,7 +31,7 @@ from nmt.search.loop import decode
 from nmt.search.options import SampleOptions
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import AnySentence
-from nmt.types import EOS, Integers
+from nmt.types import EOS
 
 Seed = tuple[int, ...]
 

@@ -9,6 +9,7 @@ import torch
 from nmt.checkpoint.folder import Model, build_network, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
+from nmt.data.batch import Batch
 from nmt.data.cleaning import read_vocabulary_text
 from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
@@ -31,7 +32,6 @@ from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.resume import Checkpoint
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
-from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.types import PAD, Batch, Integers
+from nmt.data.batch import Batch, Integers
+from nmt.types import PAD
 
 Floats = NDArray[np.float64]
 

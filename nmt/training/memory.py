@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from nmt.data.batch import Batch
 from nmt.data.updates import make_batch
 from nmt.errors import MachineError
-from nmt.types import EOS, Batch
+from nmt.types import EOS
 
 
 class BatchLimit:

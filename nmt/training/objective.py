@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from nmt.config.schema import TrainingConfig
+from nmt.data.batch import Batch, pad
 from nmt.model.autograd.cross_entropy import (
     ROWS,
     cross_entropy,
@@ -26,7 +27,7 @@ from nmt.model.seq2seq import Seq2Seq, real_targets, target_mask
 from nmt.tokenizers.base import Tokenizer
 from nmt.training.lexicon import Lexicon
 from nmt.training.samples import sample_translations
-from nmt.types import EOS, Batch, pad
+from nmt.types import EOS
 
 Cost = Callable[[str, str], float]
 """A function that computes the cost of a translation, from 0 to 1. It receives the translation and the reference."""
@@ -145,7 +146,8 @@ class Risk:
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         if randomness is None:
             raise ValueError("minimum risk draws random samples, so it needs the argument `randomness`")
-        producible = torch.from_numpy(self.tokenizer.producible).to(batch.source.device)
+        producible = torch.zeros(self.tokenizer.size, dtype=torch.bool, device=batch.source.device)
+        producible[self.tokenizer.producible.start : self.tokenizer.producible.stop] = True
         candidates = sample_translations(network, batch, randomness, self.samples, producible)
         loss = (1 - self.likelihood_share) * self.expected_cost(network, batch, candidates)
         if self.likelihood_share:

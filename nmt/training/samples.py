@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from nmt.data.batch import Batch
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
-from nmt.types import BOS, EOS, Batch
+from nmt.types import BOS, EOS
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 
 from nmt.checkpoint.folder import Model, find_model_folder, load_folder_config, load_model, save_shortlist
 from nmt.config.schema import Config
+from nmt.data.batch import Batch, Integers, pad
 from nmt.data.corpora import read_first_epoch
 from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
@@ -29,7 +30,7 @@ from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets
-from nmt.types import EOS, Batch, Integers, pad
+from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _find_namesakes(tokenizers: Tokenizers) -> Integers:
     """
     source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
     producible = tokenizers.target.producible
-    ids = {name: number for number, name in enumerate(target) if number > EOS and producible[number]}
+    ids = {name: number for number, name in enumerate(target) if number > EOS and number in producible}
     return np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source[EOS + 1 :]])
 
 

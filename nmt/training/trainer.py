@@ -20,6 +20,7 @@ from nmt.checkpoint.manifest import MANIFEST, TRAINING_WEIGHTS, WEIGHTS
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.config.schema import Config
+from nmt.data.batch import Batch
 from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
 from nmt.errors import Interrupted, ModelError, UserError
@@ -37,7 +38,6 @@ from nmt.training.objective import Likelihood, Objective
 from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
 from nmt.training.resume import Checkpoint, Position
 from nmt.training.schedule import Progress, learning_rate
-from nmt.types import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,6 @@ CONSTRAINTS.
 
 from collections.abc import Callable
 
-import numpy as np
-
 from nmt.search.constraints import Constraint, ForbiddenTokens
 from nmt.tokenizers.base import Tokenizer
 from nmt.translation.request import Segment
@@ -17,8 +15,7 @@ from nmt.types import EOS
 
 def forbid_tags(target: Tokenizer) -> ForbiddenTokens:
     """Build the constraint that forbids tags and all other tokens that the tokenizer never produces from text."""
-    special = np.arange(target.size) < EOS  # these tokens are never candidates
-    return ForbiddenTokens(np.flatnonzero(~target.producible & ~special).tolist())
+    return ForbiddenTokens([token for token in range(EOS, target.size) if token not in target.producible])
 
 
 CONSTRAINTS: tuple[Callable[[Tokenizer], Constraint[Segment]], ...] = (forbid_tags,)

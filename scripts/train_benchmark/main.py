@@ -24,6 +24,7 @@ import torch
 from nmt.checkpoint.folder import build_network
 from nmt.config.load import load_config
 from nmt.config.schema import Config
+from nmt.data.batch import Batch
 from nmt.data.batching import Batches
 from nmt.data.cursor import Cursor, UpdateSize
 from nmt.data.prepare import prepare
@@ -36,7 +37,6 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.objective import Likelihood
 from nmt.training.optimizer import build_optimizers, make_step
-from nmt.types import Batch
 from train_benchmark.parts import Parts, Products, by_part, ceiling, now
 from train_benchmark.plain import PlainSeq2Seq
 

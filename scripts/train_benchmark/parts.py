@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nmt.data.batch import Batch
 from nmt.model.attention import Attention
 from nmt.model.autograd.cross_entropy import cross_entropy
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.system.machine import product_dtype
-from nmt.types import Batch
 
 Shape = tuple[int, int, int, int]  # of a product: batch, rows, inner size, columns
 

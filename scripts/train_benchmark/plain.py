@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.schema import ModelConfig
-from nmt.types import BOS, PAD, Batch
+from nmt.data.batch import Batch
+from nmt.types import BOS, PAD
 
 
 class PlainSeq2Seq(nn.Module):

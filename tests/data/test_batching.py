@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
+from nmt.data.batch import Batch
 from nmt.data.batching import Batches, make_text_batches
 from nmt.data.cleaning import CleaningReport
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
@@ -22,7 +23,7 @@ from nmt.data.store import PairStore, StoreWriter
 from nmt.data.updates import CORPUS, MIX, SAMPLING, UPDATES, UpdateOptions, make_generator, split_groups
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.types import EOS, PAD, Batch
+from nmt.types import EOS, PAD
 
 WORDS = train_tokenizers(TokenizerConfig(kind="words"), [("a b", "c d")])
 

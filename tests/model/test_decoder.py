@@ -8,10 +8,11 @@ import pytest
 import tiny
 import torch
 
+from nmt.data.batch import Batch
 from nmt.model.classics.conditional import ConditionalDecoder
 from nmt.model.decoder import InputFeedingDecoder
 from nmt.model.seq2seq import DECODERS, Seq2Seq
-from nmt.types import BOS, Batch
+from nmt.types import BOS
 
 
 def by_steps(network: Seq2Seq, batch: Batch) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from table_scorer import sentences
 from torch import Tensor
 
+from nmt.data.batch import pad
 from nmt.model.candidates import Candidates, Shortlist
 from nmt.model.classics.copy import CopyOutput
 from nmt.model.output import OutputLayer, Readout
@@ -17,7 +18,7 @@ from nmt.model.seq2seq import OUTPUTS, Seq2Seq, real_targets
 from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer
-from nmt.types import BOS, EOS, pad
+from nmt.types import BOS, EOS
 
 KINDS = list(OUTPUTS)
 ROWS, SIZE, D = 5, 9, 4

@@ -6,9 +6,9 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from nmt.data.batch import Batch
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
-from nmt.types import Batch
 
 
 def parameters(network: Seq2Seq) -> int:

@@ -6,12 +6,13 @@ import torch
 from table_scorer import sentences
 from torch import Tensor
 
+from nmt.data.batch import pad
 from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.loop import decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
-from nmt.types import BOS, EOS, pad
+from nmt.types import BOS, EOS
 
 LINES = [[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]]
 

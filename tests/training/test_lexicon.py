@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.data.batch import Batch
 from nmt.data.updates import make_batch
 from nmt.model.autograd.cross_entropy import guided_attention
 from nmt.training import lexicon
 from nmt.training.lexicon import Lexicon
 from nmt.training.objective import Likelihood
-from nmt.types import EOS, PAD, Batch
+from nmt.types import EOS, PAD
 
 sides = st.lists(st.integers(EOS + 1, 8), max_size=4)
 

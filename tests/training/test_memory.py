@@ -12,13 +12,13 @@ import tiny
 import torch
 from test_trainer import Factory, go, losses, weights
 
+from nmt.data.batch import Batch
 from nmt.data.cursor import UpdateSize
 from nmt.errors import MachineError
 from nmt.model.output import Readout
 from nmt.system.memory import is_shortage
 from nmt.training.memory import BatchLimit, largest_batch
 from nmt.training.trainer import Trainer
-from nmt.types import Batch
 
 SETTINGS = (
     "training.precision=fp32",

@@ -10,13 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from nmt.config.schema import TrainingConfig
+from nmt.data.batch import Batch
 from nmt.model.dropout import Randomness
 from nmt.model.output import Readout
 from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
 from nmt.tokenizers.vocabulary import CharacterTokenizer
 from nmt.training.lexicon import Lexicon
 from nmt.training.objective import Likelihood, Risk, cross_entropy_loss, log_probabilities
-from nmt.types import BOS, EOS, Batch
+from nmt.types import BOS, EOS
 
 CANDIDATES = [[[6, 5], [7], [6, 5]], [[8, 9, 10], [], [7]], [[8, 9, 10, 11], [8, 9], [4]]]  # one twice, one empty
 TOKENIZER = CharacterTokenizer("abcdefghijklmnop")

@@ -8,11 +8,12 @@ import tiny
 import torch
 
 from nmt.config.schema import ModelConfig
+from nmt.data.batch import Batch, pad
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import DECODERS, Seq2Seq
 from nmt.training.objective import log_probabilities
 from nmt.training.samples import sample_translations, without_gradients
-from nmt.types import EOS, Batch, pad
+from nmt.types import EOS
 
 PRODUCIBLE = torch.arange(tiny.SIZE) >= EOS
 

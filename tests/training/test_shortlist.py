@@ -17,6 +17,7 @@ import tiny
 
 from nmt.checkpoint.folder import load_model
 from nmt.config.schema import TokenizerConfig
+from nmt.data.batch import Batch
 from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair
 from nmt.errors import MachineError
@@ -26,7 +27,7 @@ from nmt.training import lexicon
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
 from nmt.training.validation import ValidationSet
-from nmt.types import EOS, Batch
+from nmt.types import EOS
 
 DICTIONARY = dict(tiny.PAIRS)
 

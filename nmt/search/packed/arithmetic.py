@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nmt.data.batch import Integers
 from nmt.model.candidates import Candidates, CandidateUnion
 from nmt.search.packed import kernels
 from nmt.system.torch_private import multiply_int8, pack_int8
-from nmt.types import EOS, Integers
+from nmt.types import EOS
 
 Product = Callable[[Tensor], Tensor]
 """A function that computes y = W x + b for each row x of a matrix (N, D). The result is (N, F). Both matrices are

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.model.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, MultiHeadAttention
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Arithmetic, Int8, Product
 from nmt.search.packed.cells import tanh_
 from nmt.search.packed.kernels import Bytes, Floats
-from nmt.types import Integers
 
 # The source length is padded to a multiple of this number. The order of the additions in the softmax then does not
 # depend on the padding.

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.data.batch import Integers
 from nmt.model.cells import EQUATIONS, TorchLayer
 from nmt.model.layer import RecurrentLayer
 from nmt.model.state import CellState
 from nmt.search.packed import kernels
 from nmt.search.packed.arithmetic import Arithmetic, Product
 from nmt.search.packed.kernels import Floats
-from nmt.types import Integers
 
 # With a Python scalar instead of this tensor, an operator has three times the overhead.
 ONE = torch.tensor(1.0)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.batch import Integers
 from nmt.search.packed.compilation import AVAILABLE as AVAILABLE
 from nmt.search.packed.compilation import compiled
-from nmt.types import Integers
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.int8]

@@ -13,6 +13,7 @@ from table_scorer import sentences
 from torch import Tensor
 
 from nmt.config.schema import ModelConfig
+from nmt.data.batch import pad
 from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
@@ -22,7 +23,7 @@ from nmt.search.packed import decoder, engine, kernels
 from nmt.search.packed.arithmetic import Float32, Int8
 from nmt.search.packed.engine import PACKABLE, Engine, build_scorer, find_unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
-from nmt.types import BOS, EOS, pad
+from nmt.types import BOS, EOS
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)

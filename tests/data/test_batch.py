@@ -2,7 +2,8 @@ import dataclasses
 
 import tiny
 
-from nmt.types import PAD, pad
+from nmt.data.batch import pad
+from nmt.types import PAD
 
 
 def test_pad() -> None:
