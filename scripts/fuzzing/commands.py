@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fuzzing.case import Case, Outcome
+from fuzzing.case import Case, Outcome, import_for_training
 from fuzzing.models import ROOT, write_corpus
 
 MODELS = ("input_feeding", "languages", "parallel")  # of tests/models/0.1.0
@@ -45,6 +45,7 @@ KEYS = (
 
 def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:
     """Return the function that makes a case."""
+    import_for_training()
     write_corpus(shared)
     for name in MODELS:
         shutil.copytree(ROOT / "tests" / "models" / "0.1.0" / name, shared / name.replace("input_feeding", "model"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fuzzing.case import Case, Outcome
+from fuzzing.case import Case, Outcome, import_for_training
 from fuzzing.commands import CONFIG
 from fuzzing.models import ENGLISH, GERMAN, ROOT
 from fuzzing.mutations import damage
@@ -25,6 +25,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:  # noqa: ARG001
     """Return the function that makes a case."""
+    import_for_training()
 
     def make(draw: random.Random, folder: Path) -> Case:
         return make_pipe(draw) if draw.random() < 0.5 else make_training(draw, folder)

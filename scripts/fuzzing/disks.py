@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fuzzing.case import Case
+from fuzzing.case import Case, import_for_training
 from fuzzing.commands import CONFIG
 from fuzzing.kills import start_training, wait
 from fuzzing.models import ROOT, write_corpus
@@ -27,6 +27,7 @@ ACTIONS = ("train", "train", "train", "resume", "resume", "export", "average", "
 
 def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:
     """Train for a few updates, and return the function that makes a case."""
+    import_for_training()
     write_corpus(shared)
     data = {"train": str(shared / "text"), "valid": str(shared / "text"), "drop_overlap": False}
     training = {**CONFIG["training"], "max_updates": 4, "checkpoint_every": 2}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fuzzing.case import Case, Outcome
+from fuzzing.case import Case, Outcome, import_for_training
 from fuzzing.models import configure, copy_models, train_outputs
 from fuzzing.mutations import damage, mutate_json, mutate_yaml, replace_value
 from nmt.checkpoint.average import average
@@ -39,6 +39,7 @@ Mutation = Callable[[Path, random.Random], str]
 
 def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:
     """Train the models to damage, and import and compile what the cases use."""
+    import_for_training()
     outputs = train_outputs(shared)
     (shared / "models").mkdir()
     models = copy_models(shared / "models", outputs)

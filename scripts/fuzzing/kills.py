@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fuzzing.case import Case
+from fuzzing.case import Case, import_for_training
 from fuzzing.commands import CONFIG
 from fuzzing.models import ENGLISH, GERMAN
 from nmt.commands import train as train_command
@@ -26,6 +26,7 @@ ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130
 
 def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:
     """Train a model of each kind undisturbed, and return the function that makes a case."""
+    import_for_training()
     write_corpus(shared)
     seconds = {}
     for kind in KINDS:
