@@ -24,17 +24,22 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xfd7zXZ\0", "xz", f"{_DECOMPRESS}xz -dc"),
     (b"\x28\xb5\x2f\xfd", "zstd", f"{_DECOMPRESS}zstd -dc"),
     (b"\x04\x22\x4d\x18", "lz4", f"{_DECOMPRESS}lz4 -dc"),
+    (b"LZIP\x01", "lzip", f"{_DECOMPRESS}lzip -dc"),
+    (b"\x5d\0\0", "lzma", f"{_DECOMPRESS}xz -dc --format=lzma"),
+    (b"\x1f\x9d", "the output of compress (.Z)", f"{_DECOMPRESS}gzip -dc"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x"),
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it first: unrar x"),
     (b"PK\x03\x04", "a zip archive or an office document", "unpack it first (unzip -p), or save it as plain text"),
     (b"PK\x05\x06", "an empty zip archive", "give plain text"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document", "save it as plain text"),
+    (b"{\\rtf1", "an RTF document", "save it as plain text"),
     (b"%PDF-", "a PDF", "extract its text first: pdftotext"),
     (b"PAR1", "Parquet", "give plain text"),
     (b"\x89PNG\r\n", "an image", "give plain text"),
     (b"\xff\xd8\xff", "an image", "give plain text"),
     (b"\x7fELF", "a program", "give plain text"),
 )
+_TAR_MARK, _TAR_OFFSET = b"ustar", 257  # the first 257 bytes of an archive are the name and the owner of a file
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # they follow BZh and a digit; plain text can begin with BZh
 
 
@@ -51,6 +56,8 @@ def find_other_kind(start: bytes) -> str | None:
     for mark, kind, advice in _KINDS:
         if start.startswith(mark) and (kind != "bzip2" or start[4:].startswith(_BZIP2_BLOCKS)):
             return f"looks like {kind}; {advice}"
+    if start.startswith(_TAR_MARK, _TAR_OFFSET) and b"\0" in start[:_TAR_OFFSET]:
+        return "looks like a tar archive; unpack it first: tar -xOf"
     if wide := _find_wide_encoding(start):
         return f"looks like {wide[:6].upper()}; {_WIDE}{wide}"
     return None

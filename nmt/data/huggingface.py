@@ -74,7 +74,7 @@ def text_tables(corpus: CorpusConfig, selection: Selection) -> list[Table] | Non
 
 
 def _is_text(file: str) -> bool:
-    return file.endswith(tuple(ending + compression for ending in _TEXT for compression in COMPRESSIONS))
+    return file.lower().endswith(tuple(ending + compression for ending in _TEXT for compression in COMPRESSIONS))
 
 
 def _read_slice(

@@ -95,7 +95,7 @@ def _decode_lines(parts: Iterator[bytes], decoder: LineDecoder, limit: int) -> I
 def open_binary(path: File) -> Iterator[BinaryIO]:
     """Open a local or remote file, or standard input (-), to read its bytes.
 
-    The bytes are decompressed according to the file name extension.
+    The bytes are decompressed according to the file name extension, in any case.
     """
     with contextlib.ExitStack() as stack:
         stream: Any
@@ -107,7 +107,7 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
             stream = stack.enter_context(open(0, "rb", closefd=False))
         else:
             stream = stack.enter_context(open(path, "rb"))
-        name = inner_name(path)
+        name = inner_name(path).lower()
         if name.endswith(".gz"):
             stream = stack.enter_context(gzip.open(stream))
         elif name.endswith(".xz"):

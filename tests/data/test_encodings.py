@@ -4,7 +4,9 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,14 @@ def zip_text(content: bytes) -> bytes:
     return archive.getvalue()
 
 
+def tar_text(content: bytes) -> bytes:
+    archive, member = io.BytesIO(), tarfile.TarInfo("text.en")
+    member.size = len(content)
+    with tarfile.open(fileobj=archive, mode="w") as file:
+        file.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
 @pytest.mark.parametrize("encoding", WIDE)
 @pytest.mark.parametrize("text", TEXTS)
 def test_wide_encodings_are_recognized_with_and_without_a_mark(text: str, encoding: str) -> None:
@@ -41,13 +51,21 @@ def test_compressed_text_is_recognized(text: str) -> None:
     content = text.encode()
     kinds = {
         "gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": import_zstd("t.zst").compress,
-        "a zip archive": zip_text,
+        "a zip archive": zip_text, "a tar archive": tar_text, "lzma": partial(lzma.compress, format=lzma.FORMAT_ALONE),
     }  # fmt: skip
     for kind, compress in kinds.items():
         found = find_other_kind(compress(content))
         assert found is not None
         assert found.startswith(f"looks like {kind}")
     assert find_other_kind(bz2.compress(b"")) is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"\x1f\x9d\x90a", "the output of compress"), (b"LZIP\x01\x0c", "lzip"), (b"{\\rtf1\\ansi\n", "an RTF document")],
+)
+def test_other_files_are_recognized(start: bytes, kind: str) -> None:
+    assert str(find_other_kind(start)).startswith(f"looks like {kind}")
 
 
 STRAY_ZEROS = st.text("ab\0 \n", max_size=3).map(lambda start: start + " abcdefgh" * 4)

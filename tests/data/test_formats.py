@@ -202,6 +202,17 @@ class TestTables:
         path = write(tmp_path / "t.tsv", 'a "\tb\n\n"c\td"\n\t\n')
         assert read(path) == [('a "', "b"), ("", ""), ('"c', 'd"'), ("", "")]
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("t.tsv", "de\ten\nHaus\thouse"), ("t.csv", "de;en\nHaus;house"), ("t.txt", "de\ten\nHaus\thouse")],
+    )
+    def test_blank_lines_before_a_heading(self, name: str, text: str, tmp_path: Path) -> None:
+        assert read(write(tmp_path / name, f"\n \n{text}\n")) == [("", ""), ("", ""), ("house", "Haus")]
+        assert ":3: has no 'en'" in fault(write(tmp_path / name, "\n\n" + text.replace("en", "fr") + "\n"))
+
+    def test_many_blank_lines_are_not_held_in_memory(self, tmp_path: Path) -> None:
+        assert read(write(tmp_path / "t.csv", "\n" * 3000 + "a,b\n")) == [*[("", "")] * 3000, ("a", "b")]
+
     def test_csv(self, tmp_path: Path) -> None:
         path = write(tmp_path / "t.csv", 'de;en\n"ein ""Haus""; groß";"a\nhouse"\n')
         assert read(path) == [("a house", 'ein "Haus"; groß')]
@@ -231,8 +242,13 @@ class TestJson:
             '{"translation": null}',
             '["c", "d"]',
             '{"de_DE": "e", "EN": "f"}',
+            "{}",
+            '{"translation": {}}',
+            '{"translation": {"en": "g"}}',
+            '{"de": "h", "fr": "i"}',
         ]
         expected = [("a", ""), ("", ""), ("", ""), ("", ""), ("c", "d"), ("f", "e")]
+        expected += [("", ""), ("", ""), ("g", ""), ("", "h")]
         assert read(write(tmp_path / "t.jsonl", "\n".join(rows))) == expected
         assert read(write(tmp_path / "t.json", f"[{', '.join(filter(None, rows))}]")) == [*expected[:1], *expected[2:]]
 
@@ -241,7 +257,7 @@ class TestJson:
         assert read(path, source_column=3, target_column=2) == [("a", "b")]
         assert "has 3 items, not 4 or more" in fault(path, source_column=4)
         assert "is a list, which has no 'en'" in fault(path, source_column="en")
-        assert "whose keys have no number" in fault(write(tmp_path / "u.jsonl", "{}"), source_column=1)
+        assert "whose keys have no number" in fault(write(tmp_path / "u.jsonl", '{"en": "a"}'), source_column=1)
 
     def test_long_items_are_skipped(self, tmp_path: Path) -> None:
         rows = [
@@ -399,6 +415,13 @@ def test_long_lines_are_skipped_with_their_partners(tmp_path: Path) -> None:
 def test_columns_are_refused_where_there_are_none(tmp_path: Path) -> None:
     for name in ("t.tmx", "t.zip", "t"):
         assert "source_column and target_column are only for" in fault(tmp_path / name, source_column="x")
+
+
+@pytest.mark.parametrize("name", ["T.TSV", "t.Csv", "t.TSV.GZ"])
+def test_endings_in_capitals(name: str, tmp_path: Path) -> None:
+    text = "house,Haus\n" if "Csv" in name else "house\tHaus\n"
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith("GZ") else text.encode())
+    assert read(tmp_path / name) == [("house", "Haus")]
 
 
 def test_endings() -> None:

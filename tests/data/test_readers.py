@@ -199,13 +199,12 @@ def test_tsv_line_without_tab_is_named(tmp_path: Path) -> None:
         ("1" * 5000, "not valid JSON"),
         ('"a"', 'must hold an object, not "a"'),
         ('{"en": "a", "fr": "b"}', "has no 'de', only 'en', 'fr'"),
-        ("{}", "only nothing"),
         ('{"en": "a", "de": 3}', "'de' must be text, not 3; correct it"),
         ('{"translation": {"en": "a"}}', "has no 'de', only 'en'"),
     ],
 )
 def test_jsonl_line_that_is_no_pair_is_named(bad: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "t.jsonl").write_text('{"en": "a", "de": "b"}\n' + bad + "\n")
+    (tmp_path / "t.jsonl").write_text('{"translation": null}\n' + bad + "\n")
     message = fault(path=str(tmp_path / "t.jsonl"))
     assert message.startswith(f"{tmp_path}/t.jsonl:2: ")
     assert says in message

@@ -32,8 +32,8 @@ class Format:
 
 
 def find_format(path: File) -> Format | None:
-    """Return the format of a file by its name, or None if FORMATS has no such ending."""
-    name = inner_name(path)
+    """Return the format of a file by its name in any case, or None if FORMATS has no such ending."""
+    name = inner_name(path).lower()
     endings = [(ending, compression) for ending in FORMATS for compression in COMPRESSIONS]
     return next((FORMATS[ending] for ending, compression in endings if name.endswith(ending + compression)), None)
 

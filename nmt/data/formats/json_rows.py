@@ -21,8 +21,10 @@ def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
     """Read a file with a JSON object or list on each line. A blank line is an empty pair.
 
     Raises:
-        DataError: a line is not JSON, or one of the columns is missing or not text.
+        DataError: a line is not JSON, a value is not text, or an object lacks one of the keys before any pair has had
+            text. Afterwards, a missing key is an empty side.
     """
+    complete = True
     for number, line in enumerate(scan_lines(path, MAX_ROW_CHARACTERS), start=1):
         if line is None:
             yield None
@@ -32,22 +34,31 @@ def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
             row = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: not valid JSON ({error}); a line must hold one object") from error
-        yield select_sides(row, selection, where)
+        sides = select_sides(row, selection, where, complete=complete)
+        complete &= not (sides and any(sides))
+        yield sides
 
 
 def read_json(path: File, selection: Selection) -> Iterator[Sides | None]:
     """Read a file with a JSON list of objects or lists. A file that begins with an object is read as .jsonl.
 
     Raises:
-        DataError: the file is not JSON, or one of the columns is missing or not text.
+        DataError: the file is not JSON, a value is not text, or an object lacks one of the keys before any pair has had
+            text. Afterwards, a missing key is an empty side.
     """
+    complete = True
     with explain_errors(path), open_binary(path) as stream:
         items = _Items(io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace"))
         if not items.startswith("["):
             yield from read_jsonl(path, selection)
             return
         for number, row in enumerate(items.read(path), start=1):
-            yield None if row is _OVERSIZED else select_sides(row, selection, f"{path}, item {number}")
+            if row is _OVERSIZED:
+                yield None
+                continue
+            sides = select_sides(row, selection, f"{path}, item {number}", complete=complete)
+            complete &= not (sides and any(sides))
+            yield sides
 
 
 _OVERSIZED: Any = object()

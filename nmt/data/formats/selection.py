@@ -68,7 +68,7 @@ def find_name(names: Collection[str], side: SideColumn) -> str | None:
     return next((name for name in names if name.strip().lower() in _ROLE_NAMES[side.role]), None)
 
 
-def select_sides(row: Any, selection: Selection, where: str) -> Sides | None:
+def select_sides(row: Any, selection: Selection, where: str, *, complete: bool = True) -> Sides | None:
     """Take both sides from a row of a JSON file or of a table. Return None if a side is too long.
 
     Args:
@@ -76,18 +76,19 @@ def select_sides(row: Any, selection: Selection, where: str) -> Sides | None:
             empty. The columns may also be the keys of a mapping in the column `translation`.
         selection: the columns to take. By default, these are the first two items of a list.
         where: the name of the row in error messages.
+        complete: whether a mapping that has keys must have both columns. Otherwise, a missing column is an empty side.
 
     Raises:
         DataError: the row has another form, or a column is missing or does not contain text.
     """
-    if row is None:
+    if row is None or row == {}:
         return "", ""
     if isinstance(row, list):
         source, target = (
             _select_item(row, number, side, where) for number, side in enumerate(selection.sides, start=1)
         )
     elif isinstance(row, Mapping):
-        source, target = (_select_value(row, side, where) for side in selection.sides)
+        source, target = (_select_value(row, side, where, complete=complete) for side in selection.sides)
     else:
         raise DataError(f"{where}: must hold an object, not {_shorten(row)}; correct or remove it")
     return limit_sides(source, target)
@@ -113,7 +114,7 @@ def _select_item(row: Sequence[Any], number: int, side: SideColumn, where: str) 
     return _check_text(row[number - 1], number, where)
 
 
-def _select_value(row: Mapping[str, Any], side: SideColumn, where: str) -> str:
+def _select_value(row: Mapping[str, Any], side: SideColumn, where: str, *, complete: bool) -> str:
     if isinstance(side.column, int):
         raise DataError(f"{where}: is an object, whose keys have no number; give {side.role}_column as a name")
     inner = row.get("translation")
@@ -122,7 +123,7 @@ def _select_value(row: Mapping[str, Any], side: SideColumn, where: str) -> str:
         return _check_text(row[name], name, where)
     if isinstance(inner, Mapping) and (name := find_name(inner, side)) is not None:
         return _check_text(inner[name], name, where)
-    if inner is None and "translation" in row:
+    if not complete or ("translation" in row and inner in (None, {})):
         return ""
     raise missing_column(side, inner if isinstance(inner, Mapping) else row, where)
 

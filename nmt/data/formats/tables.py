@@ -1,6 +1,6 @@
 """Text tables: .tsv files, .csv files, and .txt files with tabs or with lines `source ||| target`.
 
-The first row is a heading if it contains the names of both columns. These names are `source_column` and
+The first row with text is a heading if it contains the names of both columns. These names are `source_column` and
 `target_column`, or else the languages or the words source and target. The columns of a table without a heading have
 numbers. By default, the source is column 1 and the target is column 2.
 """
@@ -16,6 +16,7 @@ from nmt.errors import DataError
 
 _BARS = re.compile(r"(?:^| )\|\|\|(?: |$)")
 _NAME = re.compile(r"[A-Za-z][\w-]{0,19}")
+_MAX_LINES_AHEAD = 1000  # of blank lines before the first line with text
 
 Row = tuple[int, list[str] | None]  # the line number and the cells of a row; None if the row is too long
 
@@ -28,23 +29,22 @@ def read_tsv(path: File, selection: Selection) -> Iterator[Sides | None]:
 
 
 def read_txt(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read lines `source ||| target`, or cells separated by tabs if the first line has a tab.
+    """Read lines `source ||| target`, or cells separated by tabs if the first line with text has a tab.
 
     Raises:
         DataError: a line has too few cells.
     """
-    lines = scan_lines(path, MAX_ROW_CHARACTERS)
-    first = list(itertools.islice(lines, 1))
-    tabs = bool(first and first[0] and "\t" in first[0])
+    first, lines = _read_ahead(scan_lines(path, MAX_ROW_CHARACTERS))
+    tabs = "\t" in first
     rows: Iterator[Row] = (
         (number, None if line is None else line.split("\t") if tabs else _BARS.split(line))
-        for number, line in enumerate(itertools.chain(first, lines), start=1)
+        for number, line in enumerate(lines, start=1)
     )
     return _read_table(rows, selection, path, "tab" if tabs else "|||")
 
 
 def read_csv(path: File, selection: Selection) -> Iterator[Sides | None]:
-    """Read cells separated by commas, or by semicolons if the first line has a semicolon but no comma.
+    """Read cells separated by commas, or by semicolons if the first line with text has a semicolon but no comma.
 
     Raises:
         DataError: the quotes of a cell are wrong, or a row has too few cells.
@@ -53,14 +53,13 @@ def read_csv(path: File, selection: Selection) -> Iterator[Sides | None]:
 
 
 def _read_csv_rows(path: File) -> Iterator[Row]:
-    lines = scan_lines(path, MAX_ROW_CHARACTERS)
-    first = list(itertools.islice(lines, 1))
-    separator = ";" if first and first[0] and "," not in first[0] and ";" in first[0] else ","
+    first, lines = _read_ahead(scan_lines(path, MAX_ROW_CHARACTERS))
+    separator = ";" if "," not in first and ";" in first else ","
     oversized = False
 
     def keep_lines() -> Iterator[str]:
         nonlocal oversized
-        for line in itertools.chain(first, lines):
+        for line in lines:
             oversized |= line is None
             yield "\n" if line is None else f"{line}\n"
 
@@ -80,32 +79,44 @@ def _read_csv_rows(path: File) -> Iterator[Row]:
         yield begin, None if oversized else row
 
 
+def _read_ahead(lines: Iterator[str | None]) -> tuple[str, Iterator[str | None]]:
+    """Return the first line with text, and an iterator over all lines."""
+    ahead = []
+    for line in itertools.islice(lines, _MAX_LINES_AHEAD):
+        ahead.append(line)
+        if line is None or line.strip():
+            break
+    return (ahead and ahead[-1]) or "", itertools.chain(ahead, lines)
+
+
 def _read_table(rows: Iterator[Row], selection: Selection, path: File, separator: str) -> Iterator[Sides | None]:
     """Take two columns of a table. A row without text is an empty pair. A pair that is too long becomes None."""
-    first = list(itertools.islice(rows, 1))
-    for _, cells in first:
-        columns, heading = _find_columns(cells or [], selection, path)
-        for number, row in rows if heading else itertools.chain(first, rows):
-            if row is None:
-                yield None
-            elif len(row) > max(columns):
-                yield limit_sides(row[columns[0]], row[columns[1]])
-            elif not "".join(row).strip():
-                yield "", ""
-            else:
-                needs = f"has no {separator}" if len(row) == 1 else f"has {len(row)} columns, not {max(columns) + 1}"
-                raise DataError(
-                    f"{path}:{number}: {needs}; a line must hold source, {separator}, target; correct or remove it"
-                )
+    columns: Sequence[int] = ()
+    for number, row in rows:
+        if row is None:
+            yield None
+            continue
+        if not columns and "".join(row).strip():
+            columns, heading = _find_columns(row, selection, f"{path}:{number}")
+            if heading:
+                continue
+        if columns and len(row) > max(columns):
+            yield limit_sides(row[columns[0]], row[columns[1]])
+        elif not "".join(row).strip():
+            yield "", ""
+        else:
+            needs = f"has no {separator}" if len(row) == 1 else f"has {len(row)} columns, not {max(columns) + 1}"
+            raise DataError(
+                f"{path}:{number}: {needs}; a line must hold source, {separator}, target; correct or remove it"
+            )
 
 
-def _find_columns(first: Sequence[str], selection: Selection, path: File) -> tuple[tuple[int, int], bool]:
-    """Find the indices of the source and target columns, and whether the first row of the table is a heading.
+def _find_columns(first: Sequence[str], selection: Selection, where: str) -> tuple[tuple[int, int], bool]:
+    """Find the indices of the source and target columns, and whether the first row with text is a heading.
 
     Raises:
         DataError: the first row lacks a column that `selection` names, or looks like a heading for other languages.
     """
-    where = f"{path}:1"
     names = [cell.strip() for cell in first]
     found = [find_name(names, side) for side in selection.sides]
     named = any(isinstance(side.column, str) for side in selection.sides)
