@@ -13,7 +13,7 @@ from nmt.model.cells import TorchLayer
 from nmt.model.dropout import Randomness
 from nmt.model.layer import RecurrentLayer
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.machine import runs_bf16
+from nmt.system.devices import runs_bf16
 from nmt.training.objective import Likelihood
 
 needs_bf16 = pytest.mark.skipif(not runs_bf16("cpu"), reason="this processor has no recurrent layers in bfloat16")

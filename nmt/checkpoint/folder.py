@@ -49,7 +49,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.system.files import CHECKSUMS, add_file, reason, verify_checksums, whole_folder
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers, tokenizer_files
+from nmt.tokenizers.files import load_tokenizers, save_tokenizers, tokenizer_files
 
 _ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
 _SPARE = 1_000_000  # the number of values that may be allocated in addition to the values in the file

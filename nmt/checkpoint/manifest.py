@@ -10,7 +10,7 @@ from typing import Literal
 from nmt.errors import ModelError
 from nmt.system.files import CHECKSUMS, verify_checksums
 from nmt.tokenizers.base import MAX_TOKENIZER_BYTES
-from nmt.tokenizers.build import MAX_NORMALIZATION_BYTES, MAX_TRUECASE_BYTES, NORMALIZATION, TRUECASE
+from nmt.tokenizers.files import MAX_NORMALIZATION_BYTES, MAX_TRUECASE_BYTES, NORMALIZATION, TRUECASE
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 SHORTLIST, LANGUAGES = "shortlist.safetensors", "languages.safetensors"

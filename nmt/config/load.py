@@ -7,18 +7,15 @@ from typing import Any
 
 import yaml
 
+from nmt.config.build import build_config
 from nmt.config.parsing import (
     Fault,
-    apply_override,
     copy_sections,
     describe,
-    from_plain,
     names_of,
     to_plain,
 )
 from nmt.config.plain_yaml import MAX_YAML_CHARACTERS, parse_yaml
-from nmt.config.removed import drop_removed
-from nmt.config.rules import find_contradictions, find_idle_settings
 from nmt.config.schema import Config
 from nmt.errors import ConfigError
 from nmt.system.files import reason
@@ -75,17 +72,33 @@ def parse_config(
     overrides = as_texts(overrides, "overrides")
     for override in overrides:
         apply_override(override, merged, faults)
-    faults += drop_removed(merged, trained=trained)
-    config: Config = from_plain(Config, merged, "", faults)
-    if not faults:
-        faults += find_contradictions(config)
-        if not trained:
-            faults += find_idle_settings(config)
+    config = build_config(merged, faults, trained=trained)
     if faults:
         overridden = {name for override in overrides for name in (override.partition("=")[0], repr(override))}
         places = ("command line" if fault.key.partition("[")[0] in overridden else where for fault in faults)
         raise ConfigError("\n".join(f"{place}: {fault}" for place, fault in zip(places, faults, strict=True)))
     return config
+
+
+def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) -> None:
+    """Apply an override to the content of a configuration. It has the form `section.key=value`, with a YAML value."""
+    name, equals, text = override.partition("=")
+    section, dot, key = name.partition(".")
+    if not (equals and dot and key):
+        faults.append(
+            Fault(describe(override), "an override is written section.key=value, model.dropout=0.2 for example")
+        )
+        return
+    try:
+        value = parse_yaml(text)
+    except yaml.YAMLError:
+        faults.append(Fault(name, f"{describe(text)} is not a YAML value"))
+        return
+    inner = content.setdefault(section, {})
+    if isinstance(inner, dict):
+        inner[key] = value
+    elif inner is None:
+        content[section] = {key: value}
 
 
 def dump_config(config: Config) -> str:

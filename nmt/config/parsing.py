@@ -1,4 +1,4 @@
-"""Functions that parse the content of a YAML file into dataclasses according to their type hints.
+"""Functions that parse plain values, such as the content of a YAML file, into dataclasses by their type hints.
 
 Parsing continues after a fault, so that all faults are found. A fault about an unknown key names the most similar key.
 """
@@ -12,10 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
-import yaml
-
 from nmt.config.fields import Field, fields_of, read_hint
-from nmt.config.plain_yaml import parse_yaml
 
 T = TypeVar("T")
 
@@ -48,27 +45,6 @@ def to_plain(value: Any) -> Any:
 def copy_sections(content: Mapping[Any, Any]) -> dict[Any, Any]:
     """Copy the content of a configuration and its sections. Overrides of the copy then do not change the original."""
     return {key: dict(value) if isinstance(value, Mapping) else value for key, value in content.items()}
-
-
-def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) -> None:
-    """Apply an override to the content of a configuration. It has the form `section.key=value`, with a YAML value."""
-    name, equals, text = override.partition("=")
-    section, dot, key = name.partition(".")
-    if not (equals and dot and key):
-        faults.append(
-            Fault(describe(override), "an override is written section.key=value, model.dropout=0.2 for example")
-        )
-        return
-    try:
-        value = parse_yaml(text)
-    except yaml.YAMLError:
-        faults.append(Fault(name, f"{describe(text)} is not a YAML value"))
-        return
-    inner = content.setdefault(section, {})
-    if isinstance(inner, dict):
-        inner[key] = value
-    elif inner is None:
-        content[section] = {key: value}
 
 
 def names_of(kind: type) -> str:

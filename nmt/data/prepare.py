@@ -20,7 +20,7 @@ from nmt.system.files import (
     whole_folder,
 )
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import save_tokenizers
+from nmt.tokenizers.files import save_tokenizers
 
 logger = logging.getLogger(__name__)
 

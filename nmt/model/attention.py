@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nmt.config.schema import ModelConfig
 from nmt.model.autograd.repeated import Factor, Repeated
 from nmt.model.state import Memory
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 
 class AttendedMemory(Protocol):

@@ -17,7 +17,7 @@ from nmt.model.autograd.lstm import lstm_sequence
 from nmt.model.dropout import Randomness
 from nmt.model.layer import Affine, LinearMap, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
 from nmt.model.state import CellState
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 OWN_SIZE = 384  # from this hidden size on, `lstm_sequence` is faster than torch's LSTM on a CPU in bfloat16
 

@@ -23,7 +23,7 @@ from nmt.model.dropout import Randomness, apply_mask, shared_dropout, step_mask
 from nmt.model.layer import OutputNorm, RecurrentLayer
 from nmt.model.parts import build_attention, build_combine, build_layer
 from nmt.model.state import CellState, Decoded, DecoderState, Memory
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 
 class Bridge(nn.Module):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from nmt.model.autograd.lstm import lstm_cell
 from nmt.model.autograd.repeated import Repeated
 from nmt.model.dropout import Randomness, apply_mask, step_mask
 from nmt.model.state import CellState
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 
 class LinearMap(Protocol):

@@ -1,44 +1,14 @@
-"""Functions that choose the device, the number of threads and the precision, and functions that tune malloc."""
+"""Functions that count cores, and functions that tune malloc. They need no torch."""
 
-import contextlib
 import ctypes
-import functools
 import math
 import os
-import platform
-from collections.abc import Iterator
 from pathlib import Path
-
-import torch
-
-from nmt.errors import MachineError
 
 # In cgroup v2, this file contains the quota of CPU time and the period, both in microseconds. Without a quota, the file
 # contains "max 100000".
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device for a value of `training.device` or `--device`: auto, cpu or cuda.
-
-    Raises:
-        MachineError: the name is cuda, and torch can use no GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise MachineError("device cuda: this machine has no GPU that torch can use; choose device cpu or auto")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def default_threads(processes: int) -> int:
-    """Return the default number of CPU threads of a process. `processes` is the number of processes on the machine."""
-    threads = torch.get_num_threads()
-    if processes == 1:  # the default of torch can exceed the quota of a container
-        return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
-    # With several processes, torchrun sets OMP_NUM_THREADS=1 unless the user has set it.
-    return threads if threads > 1 else max(1, cores() // processes)
 
 
 def cores() -> int:
@@ -64,65 +34,6 @@ def count_own_cores() -> int:
         return os.cpu_count() or 1
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread while the block runs.
-
-    Within the block, results do not depend on torch's number of threads. With several threads, torch splits each row
-    into parts. Scalar code computes the last elements of each part and rounds differently from vector code.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """Return the dtype for autocast: torch.bfloat16, or None to compute in float32 without autocast.
-
-    Raises:
-        MachineError: the precision is bf16, but the device cannot run recurrent layers in bfloat16.
-    """
-    if precision == "bf16" and not runs_bf16(device.type):
-        raise MachineError(
-            "precision bf16: this processor cannot run recurrent layers in bfloat16; choose auto or fp32"
-        )
-    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and _multiplies_bf16(device)) else None
-
-
-@functools.cache
-def runs_bf16(device_type: str) -> bool:
-    """Return whether a device can run recurrent layers in bfloat16. Emulated bfloat16 counts, too.
-
-    On a CPU, oneDNN needs AVX-512 to run recurrent layers in bfloat16.
-    """
-    layer = torch.nn.LSTM(1, 1, device=device_type)
-    try:
-        with torch.inference_mode(), torch.autocast(device_type, torch.bfloat16):
-            layer(torch.zeros(1, 1, 1, device=device_type))
-    except RuntimeError:
-        return False
-    return True
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-def product_dtype(like: torch.Tensor) -> torch.dtype:
-    """Return the dtype of matrix products with the tensor `like`.
-
-    This is the dtype of autocast if autocast is enabled, and the dtype of the tensor otherwise.
-    """
-    device = like.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
-
-
 def keep_memory() -> None:
     """Let malloc keep large freed blocks for the next batch instead of returning them to the system.
 
@@ -146,4 +57,5 @@ def return_memory() -> None:
 
 
 def _glibc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    name = "CS_GNU_LIBC_VERSION"
+    return ctypes.CDLL(None) if name in os.confstr_names and os.confstr(name) else None

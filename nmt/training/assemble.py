@@ -20,10 +20,11 @@ from nmt.data.updates import UpdateOptions
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import build_metric
 from nmt.model.seq2seq import Seq2Seq
+from nmt.system.devices import autocast_dtype
 from nmt.system.files import saving
-from nmt.system.machine import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.files import load_tokenizers, save_tokenizers
 from nmt.training.distributed import Processes
 from nmt.training.finetune import adopt_weights, freeze, reuse_tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon

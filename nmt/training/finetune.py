@@ -12,7 +12,8 @@ from nmt.config.schema import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.base import Tokenizer, Tokenizers
-from nmt.tokenizers.build import add_symbols, load_tokenizers
+from nmt.tokenizers.build import add_symbols
+from nmt.tokenizers.files import load_tokenizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.types import EOS
 

@@ -12,7 +12,7 @@ from nmt.data.check.screen import escape
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError, DataError
-from nmt.system.machine import autocast_dtype
+from nmt.system.devices import autocast_dtype
 from nmt.tokenizers.build import train_tokenizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.training.finetune import check_start

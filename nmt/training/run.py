@@ -22,9 +22,10 @@ from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE,
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.metrics.standard import MEASURES
+from nmt.system.devices import choose_device, default_threads
 from nmt.system.files import remove_leftovers, saving
 from nmt.system.locks import LOCK, lock_folder
-from nmt.system.machine import choose_device, default_threads, keep_memory
+from nmt.system.machine import keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
 from nmt.training.distributed import ALONE, Processes

@@ -25,8 +25,8 @@ from nmt.errors import ConfigError
 from nmt.metrics.standard import BLEU, ChrF
 from nmt.model.candidates import Shortlist
 from nmt.search.options import SearchOptions
+from nmt.system.devices import choose_device
 from nmt.system.files import temporary_folder
-from nmt.system.machine import choose_device
 from nmt.tokenizers.base import Tokenizer, Tokenizers
 from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets

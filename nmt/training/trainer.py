@@ -27,7 +27,8 @@ from nmt.errors import Interrupted, ModelError, UserError
 from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.machine import autocast_dtype, return_memory
+from nmt.system.devices import autocast_dtype
+from nmt.system.machine import return_memory
 from nmt.system.memory import is_shortage
 from nmt.system.signals import SIGNALS, StopSignal
 from nmt.tokenizers.base import Tokenizers

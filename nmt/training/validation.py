@@ -18,7 +18,7 @@ from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, METRICS, Auto, ChrF
 from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.search.options import SearchOptions
-from nmt.system.machine import autocast_dtype
+from nmt.system.devices import autocast_dtype
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.normalization import Normalizers
 from nmt.training.distributed import ALONE, Processes

@@ -14,7 +14,8 @@ from nmt.search.loop import decode
 from nmt.search.options import Options, SampleOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import Scorer
-from nmt.system.machine import one_thread, return_memory
+from nmt.system.devices import one_thread
+from nmt.system.machine import return_memory
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.case import write_capitals
 from nmt.translation.request import Segment, Translation

@@ -9,7 +9,7 @@ from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.search.packed.engine import build_scorer, find_unpackable_part
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
-from nmt.system.machine import one_thread
+from nmt.system.devices import one_thread
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from nmt.checkpoint.folder import Model, load_model
 from nmt.errors import ConfigError
 from nmt.search.options import Options
 from nmt.search.scorer import Scorer
-from nmt.system.machine import choose_device
+from nmt.system.devices import choose_device
 from nmt.system.processes import may_start_children
 from nmt.system.texts import as_list
 from nmt.translation.batches import BatchSearch, max_segments, plan_batches

@@ -32,7 +32,8 @@ from nmt.data.readers import read_round_robin
 from nmt.data.updates import UpdateOptions
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.machine import autocast_dtype, choose_device, keep_memory
+from nmt.system.devices import autocast_dtype, choose_device
+from nmt.system.machine import keep_memory
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.objective import Likelihood

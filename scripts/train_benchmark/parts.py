@@ -17,7 +17,7 @@ from nmt.model.attention import Attention
 from nmt.model.autograd.cross_entropy import cross_entropy
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq, real_targets
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 Shape = tuple[int, int, int, int]  # of a product: batch, rows, inner size, columns
 

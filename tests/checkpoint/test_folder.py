@@ -34,7 +34,8 @@ from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.files import add_file
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import load_tokenizers, train_tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.files import load_tokenizers
 from nmt.tokenizers.normalization import Normalizers
 from nmt.types import EOS
 

@@ -4,44 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.errors import MachineError
 from nmt.system import machine
-from nmt.system.machine import autocast_dtype, choose_device, default_threads, keep_memory, one_thread, return_memory
-
-
-def test_devices() -> None:
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_missing_gpu_is_an_error() -> None:
-    with pytest.raises(MachineError, match="has no GPU"):
-        choose_device("cuda")
-
-
-def test_precision() -> None:
-    cpu = torch.device("cpu")
-    assert autocast_dtype("fp32", cpu) is None
-    assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
-
-
-def test_bf16_without_recurrent_layers_in_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(machine, "runs_bf16", lambda _: False)
-    with pytest.raises(MachineError, match="precision bf16: this processor"):
-        autocast_dtype("bf16", cpu)
-    monkeypatch.setattr(machine, "runs_bf16", lambda _: True)
-    assert autocast_dtype("bf16", cpu) is torch.bfloat16
-
-
-def test_one_thread_within_the_block() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    with pytest.raises(KeyError, match="1"), one_thread():
-        raise KeyError(torch.get_num_threads())
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
+from nmt.system.machine import keep_memory, return_memory
 
 
 def test_memory_can_be_kept_and_returned() -> None:
@@ -58,16 +22,6 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1])
 
 
-def test_threads_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchrun sets one thread unless the user has set a number; then the processes share the cores."""
-    monkeypatch.setattr(machine, "cores", lambda: 9)
-    assert default_threads(1) == 1
-    assert default_threads(2) == 4
-    assert default_threads(10) == 1
-    torch.set_num_threads(3)
-    assert default_threads(1) == default_threads(2) == 3
-
-
 def test_cores() -> None:
     assert 1 <= machine.cores() <= (os.cpu_count() or 1)
 
@@ -82,12 +36,3 @@ def test_cores_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, c
     assert machine.cores() == 8
     (tmp_path / "cpu.max").write_text(content)
     assert machine.cores() == expected
-
-
-def test_a_single_process_uses_at_most_all_cores_unless_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(3)
-    monkeypatch.setattr(machine, "cores", lambda: 2)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert default_threads(1) == 2
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert default_threads(1) == 3

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ModelError
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.build import train_tokenizers
 from nmt.tokenizers.case import Truecaser, is_capitals, write_capitals
+from nmt.tokenizers.files import load_tokenizers, save_tokenizers
 
 GERMAN = [
     "Ein Mann sieht die Straße und den Hund.",

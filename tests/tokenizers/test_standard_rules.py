@@ -7,7 +7,8 @@ import pytest
 
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, ModelError
-from nmt.tokenizers.build import NORMALIZATION, add_symbols, load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.build import add_symbols, train_tokenizers
+from nmt.tokenizers.files import NORMALIZATION, load_tokenizers, save_tokenizers
 from nmt.tokenizers.normalization import Normalizers
 from nmt.tokenizers.standard_rules import build_normalizers, source_rules, target_rules
 

@@ -8,7 +8,8 @@ import pytest
 
 from nmt.config.schema import TokenizerConfig
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.files import load_tokenizers, save_tokenizers
 
 PAIRS = [("a red cat", "eine rote Katze"), ("the house", "das Haus"), ("<2de> is a tag", "ein Etikett")]
 TAGS = ("<2de>", "<2fr>", "<bt>")

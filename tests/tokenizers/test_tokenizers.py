@@ -13,7 +13,8 @@ import sentencepiece
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import ConfigError, DataError, MachineError, ModelError
 from nmt.tokenizers.base import replace_surrogates
-from nmt.tokenizers.build import load_tokenizers, save_tokenizers, train_tokenizers
+from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.files import load_tokenizers, save_tokenizers
 
 ROOT = Path(__file__).resolve().parents[2]
 DICE = random.Random(1)

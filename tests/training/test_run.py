@@ -372,7 +372,7 @@ def test_missing_extra_is_reported_before_training(
 def test_missing_bf16_is_reported_before_training(
     prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.system.machine.runs_bf16", lambda _: False)
+    monkeypatch.setattr("nmt.system.devices.runs_bf16", lambda _: False)
     faulty(tiny.config(prefix, "training.precision=bf16"), tmp_path / "run", MachineError, "precision bf16")
     assert not (tmp_path / "run").exists()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 # The next two numbers must be even, so that the two rows of an R-Drop pair stay together.
 ROWS = 1024  # the number of rows scored at a time; this limits the size of the scores, the largest tensors of training

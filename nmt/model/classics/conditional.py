@@ -9,7 +9,7 @@ from nmt.model.decoder import Attended, ContextDecoder, StepLayer
 from nmt.model.dropout import Randomness, apply_mask, step_mask
 from nmt.model.parts import build_layer
 from nmt.model.state import CellState, DecoderState, Memory
-from nmt.system.machine import product_dtype
+from nmt.system.devices import product_dtype
 
 
 class ConditionalDecoder(ContextDecoder):
