@@ -1,0 +1,45 @@
+"""A small library with the layout of the real one, so that tests of compiling take a second."""
+
+from pathlib import Path
+
+import pytest
+
+ENGINE = """
+#define JOIN(a, b) a##b
+#define NAME(variant) JOIN(value_, variant)
+int NAME(NMT_VARIANT)(void) { return VALUE; }
+"""
+LIBRARY = """
+#include "small.h"
+int value_plain(void);
+#ifdef NMT_HAVE_AVX2
+int value_avx2(void);
+#endif
+#ifdef NMT_HAVE_NEON
+int value_neon(void);
+#endif
+API int value(void) {
+#if defined(NMT_HAVE_AVX2)
+    return value_avx2();
+#elif defined(NMT_HAVE_NEON)
+    return value_neon();
+#else
+    return value_plain();
+#endif
+}
+API double power(double x) { return pow(x, 1.5); }
+"""
+HEADER = """
+#include <math.h>
+#define API __attribute__((visibility("default")))
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "engine.c").write_text(f"#ifndef VALUE\n#define VALUE 3\n#endif\n{ENGINE}", encoding="utf-8")
+    (folder / "library.c").write_text(LIBRARY, encoding="utf-8")
+    (folder / "small.h").write_text(HEADER, encoding="utf-8")
+    return folder
