@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Self
 
@@ -135,7 +135,11 @@ class Truecaser:
         if not any(odd) and not self.capitals:
             return line
         if not any(odd) and (not self.capitals or any(letter.isupper() for letter in first)):
-            self._remember(first, others)
+            if len(self._usual_parts) < 2 * MAX_WORDS:
+                self._usual_starts.add(first)
+                for part in set(others) - self._usual_parts:
+                    if all(match[0] in self._find_usual(match[0]) for match, _ in _find_words(part)):
+                        self._usual_parts.add(part)
             return line
         # In a line in capitals, in lower case or in title case, the case of a single word has no meaning.
         unified = is_capitals(line) or (self.capitals and not any(letter.isupper() for letter in line))
@@ -151,14 +155,6 @@ class Truecaser:
             parts += [line[end : match.start()], word]
             end = match.end()
         return "".join([*parts, line[end:]])
-
-    def _remember(self, first: str, others: Sequence[str]) -> None:
-        """Add the parts of a line in usual case to the caches, so that `restore` finds them quickly."""
-        if len(self._usual_parts) < 2 * MAX_WORDS:
-            self._usual_starts.add(first)
-            for part in set(others) - self._usual_parts:
-                if all(match[0] in self._find_usual(match[0]) for match, _ in _find_words(part)):
-                    self._usual_parts.add(part)
 
     def _find_usual(self, word: str) -> tuple[str, ...]:
         """Return the usual forms of a word, the most frequent first."""
@@ -240,8 +236,14 @@ class TruecaseLearner:
                         forms.setdefault(_fold(word), Counter())[word] += occurrences
         title, endings = _learn_expectation(forms)
         expected = Truecaser(title=title, endings=endings)
-        by_count = sorted(forms.items(), key=lambda item: -item[1].total())
-        usual = {key: _choose_forms(found) for key, found in by_count}
+        usual: dict[str, tuple[str, ...]] = {}  # the usual forms of each word, the most frequent first
+        for key, counts in sorted(forms.items(), key=lambda item: -item[1].total()):
+            least = _USUAL * counts.total()
+            usual[key] = tuple(
+                form
+                for form, count in counts.most_common()
+                if count >= least or (form.isupper() and len(form) > 1 and count >= _ACRONYM)
+            )
         # The expected form is computed from the word in capitals, because capitals have no ß.
         listed = [(key, found) for key, found in usual.items() if found != (expected.expect(found[0].upper()),)]
         accents: dict[str, str] = {}
@@ -269,12 +271,3 @@ def _learn_expectation(forms: Mapping[str, Counter[str]]) -> tuple[bool, frozens
     title = sum(votes) * 2 > len(votes)
     different = (ending for ending, found in titles.items() if (sum(found) * 2 > len(found)) != title)
     return title, frozenset(ending for ending in different if len(titles[ending]) >= _ENDING_WORDS)
-
-
-def _choose_forms(counts: Counter[str]) -> tuple[str, ...]:
-    """Return the usual forms of a word, the most frequent first. `counts` are the counts of all its forms."""
-    return tuple(
-        form
-        for form, count in counts.most_common()
-        if count >= _USUAL * counts.total() or (form.isupper() and len(form) > 1 and count >= _ACRONYM)
-    )

@@ -46,6 +46,13 @@ class Context:
     before: Ranges | None = None
     after: Ranges | None = None
 
+    @classmethod
+    def parse(cls, content: Any) -> Self:
+        """Read a context from an object of the JSON document. Raises ValueError: the object is not a context."""
+        if not isinstance(content, dict) or not {"characters"} <= content.keys() <= {"characters", "before", "after"}:
+            raise ValueError("a context must have the keys characters, before and after")
+        return cls(**{name: parse_ranges(ranges) for name, ranges in content.items()})
+
     def allows(self, character: str, before: str, after: str) -> bool:
         """Return whether a character is kept between two other characters. These are empty at the ends of the text."""
         return contains(self.characters, character) and all(
@@ -77,7 +84,7 @@ class Rules:
         if not isinstance(content["keep"], list):
             raise ValueError("keep must be a list")
         spaces, remove, trim = (parse_ranges(content[name]) for name in ("spaces", "remove", "trim"))
-        keep = tuple(_parse_context(context) for context in content["keep"])
+        keep = tuple(map(Context.parse, content["keep"]))
         shift = {parse_range(name): text for name, text in _parse_strings(content["shift"]).items()}
         listed = (*spaces, *remove, *trim, *shift, *(ranges for context in keep for ranges in context.characters))
         if sum(last - first + 1 for first, last in listed) > _MAX_LISTED_CHARACTERS:
@@ -146,12 +153,6 @@ def parse_ranges(texts: Any) -> Ranges:
 def format_ranges(ranges: Ranges) -> list[str]:
     """Write ranges as a list that `parse_ranges` reads."""
     return [f"{first:X}" if first == last else f"{first:X}-{last:X}" for first, last in ranges]
-
-
-def _parse_context(content: Any) -> Context:
-    if not isinstance(content, dict) or not {"characters"} <= content.keys() <= {"characters", "before", "after"}:
-        raise ValueError("a context must have the keys characters, before and after")
-    return Context(**{name: parse_ranges(ranges) for name, ranges in content.items()})
 
 
 def _parse_strings(content: Any) -> dict[str, str]:

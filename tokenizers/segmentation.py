@@ -100,26 +100,21 @@ class UnigramSampler:
             Two lists for each end position: the cumulative weights of the pieces that end there, and the start position
             and the ids of each of these pieces. The weights of a position are proportional to probabilities.
         """
-        lattice = []
+        pieces, lattice = self._model.pieces, []
         totals = [0.0]  # for each position, the log of the total weight of all segmentations up to this position
         for end in range(1, len(word) + 1):
-            arcs = self._arcs(word, end)
+            # A piece that ends here has a start position, ids and a score.
+            starts = range(max(0, end - self._longest), end)
+            found = [(start, pieces[word[start:end]]) for start in starts if word[start:end] in pieces]
+            arcs = [(start, [id_], score) for start, (id_, score) in found]
+            if word[end - 1] not in pieces:
+                arcs.append((end - 1, _ids(word[end - 1], self._model), self._unknown))
             weights = [totals[start] + self._alpha * score for start, _, score in arcs]
             highest = max(weights)
             sums = list(itertools.accumulate(math.exp(weight - highest) for weight in weights))
             totals.append(highest + math.log(sums[-1]))
             lattice.append((sums, [(start, ids) for start, ids, _ in arcs]))
         return lattice
-
-    def _arcs(self, word: str, end: int) -> list[tuple[int, list[int], float]]:
-        """List the pieces of a word that end at position `end`. A piece has a start position, ids and a score."""
-        pieces = self._model.pieces
-        starts = range(max(0, end - self._longest), end)
-        found = [(start, pieces[word[start:end]]) for start in starts if word[start:end] in pieces]
-        arcs = [(start, [id_], score) for start, (id_, score) in found]
-        if word[end - 1] not in pieces:
-            arcs.append((end - 1, _ids(word[end - 1], self._model), self._unknown))
-        return arcs
 
 
 class DropoutSampler:
@@ -136,20 +131,20 @@ class DropoutSampler:
         first = 0
         if merges and self._dropout < 1:
             first = int(math.log(1 - draw()) / math.log(1 - self._dropout))
-        return ids if first >= merges else self._merge(word, self._skips(first, draw))[0]
+        if first >= merges:
+            return ids
+        later = (draw() < self._dropout for _ in itertools.count())
+        return self._merge(word, itertools.chain(itertools.repeat(False, first), [True], later))[0]
 
     def _merge_all(self, word: str) -> tuple[list[int], int]:
         return self._merge(word, itertools.repeat(False))
 
-    def _skips(self, first: int, draw: Draw) -> Iterator[bool]:
-        """For each merge, yield whether to skip the merge. The first skipped merge has the index `first`."""
-        yield from itertools.repeat(False, first)
-        yield True
-        while True:
-            yield draw() < self._dropout
-
     def _merge(self, word: str, skips: Iterator[bool]) -> tuple[list[int], int]:
         """Merge the characters of a word into pieces. The best merge comes first, and the leftmost of equal merges.
+
+        Args:
+            word: the word.
+            skips: for each merge in turn, whether to skip the merge.
 
         Returns:
             The ids of the word, and the number of merges.

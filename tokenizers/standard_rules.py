@@ -1,7 +1,7 @@
 """The rules of normalization for new models: the standard rules, and the rules of a user, which are added to them."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -217,15 +217,10 @@ def _change(rules: Rules, extra: Any) -> Rules:
         remove=_leave_out(rules.remove, {*wanted, *own}),
         keep=rules.keep,
         form=form,
-        replace={**_without(rules.replace, wanted), **own},
+        replace={key: value for key, value in rules.replace.items() if key not in wanted} | own,
         collapse=rules.collapse,
         trim=rules.trim,
     )
-
-
-def _without(replace: Mapping[str, str], wanted: Iterable[str]) -> dict[str, str]:
-    wanted = set(wanted)
-    return {key: value for key, value in replace.items() if key not in wanted}
 
 
 def _leave_out(ranges: Ranges, characters: Iterable[str]) -> Ranges:

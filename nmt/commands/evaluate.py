@@ -25,7 +25,7 @@ from nmt.search.options import SearchOptions
 from nmt.system.files import write_whole
 
 if TYPE_CHECKING:
-    from nmt.evaluation.scores import Evaluation, Score
+    from nmt.evaluation.scores import Evaluation
     from nmt.evaluation.test_sets import Texts
     from nmt.translation.request import Translation
 
@@ -43,8 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def body() -> None:
         with startup():
             from nmt.evaluation.scores import evaluate
+            from nmt.evaluation.test_sets import Texts
 
-        texts = _read_texts(options)
+        texts = Texts.read(
+            source=options.source,
+            references=options.reference,
+            hypotheses=options.hypothesis,
+            baseline=options.baseline,
+            frequencies=options.frequencies,
+            test_set=options.test_set,
+            language_pair=options.language_pair,
+        )
         if options.report:
             from nmt.evaluation.report.page import prepare_folder
 
@@ -82,24 +91,6 @@ class Output:
     """The translations with their attention. There are none if the hypotheses come from a file."""
     tags: tuple[str, ...] = ()
     """The tags of the models."""
-
-
-def _read_texts(options: argparse.Namespace) -> "Texts":
-    """Read all texts. Check that they have the same number of lines."""
-    from nmt.evaluation.test_sets import Texts, read_test_set, read_text
-
-    source, hypotheses, baseline, frequencies = (
-        read_text(path) if path else None
-        for path in (options.source, options.hypothesis, options.baseline, options.frequencies)
-    )
-    references = [read_text(path) for path in options.reference]
-    if options.test_set:
-        source, references = read_test_set(options.test_set, options.language_pair)
-    texts = Texts(
-        source=source, references=references, hypotheses=hypotheses, baseline=baseline, frequencies=frequencies
-    )
-    texts.check()
-    return texts
 
 
 def _translate(options: argparse.Namespace, texts: "Texts") -> Output:
@@ -237,18 +228,17 @@ def format_table(evaluation: "Evaluation") -> str:
     heading = f"{'':{width}}{'score':>8}  {'95 % interval':16}" + (f"{'baseline':>9}  p" if compared else "")
     references = "1 reference" if evaluation.references == 1 else f"{evaluation.references} references"
     summary = f"{evaluation.sentences} sentences, {references} each"
-    lines = [summary, "", heading.rstrip(), *(_format_row(score, width) for score in evaluation.scores), ""]
+    lines = [summary, "", heading.rstrip()]
+    for score in evaluation.scores:
+        row = f"{score.name:{width}}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
+        if score.difference:
+            star = " *" if score.difference.p_value < SIGNIFICANT else ""
+            row += f"{score.difference.baseline:9.2f}  {score.difference.p_value:.4f}{star}"
+        lines.append(row.rstrip())
+    lines.append("")
     if compared:
         lines += [f"* differs significantly from the baseline (paired bootstrap, p < {SIGNIFICANT})", ""]
     return "\n".join([*lines, *(f"{score.name:{width}}  {score.signature}" for score in evaluation.scores)])
-
-
-def _format_row(score: "Score", width: int) -> str:
-    row = f"{score.name:{width}}{score.score:8.2f}  {f'{score.mean:.2f} ± {score.margin:.2f}':16}"
-    if score.difference:
-        star = " *" if score.difference.p_value < SIGNIFICANT else ""
-        row += f"{score.difference.baseline:9.2f}  {score.difference.p_value:.4f}{star}"
-    return row.rstrip()
 
 
 if __name__ == "__main__":

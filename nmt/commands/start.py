@@ -44,7 +44,9 @@ def _start(command: str) -> "NoReturn":
 
     A signal that arrives before or after the command runs ends the process without a message.
     """
-    signals = [number for number in (signal.SIGINT, signal.SIGTERM) if _is_default(number)]
+    # Signals that are ignored, as SIGINT is in nohup and in background jobs of shell scripts, stay ignored.
+    default = (signal.SIG_DFL, signal.default_int_handler)
+    signals = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) in default]
     for number in signals:
         signal.signal(number, lambda number, _: os._exit(128 + number))
 
@@ -62,11 +64,6 @@ def _start(command: str) -> "NoReturn":
     if status > 128:
         os._exit(status)  # a normal exit could wait for interrupted native code that still runs in another thread
     sys.exit(status)
-
-
-def _is_default(number: int) -> bool:
-    """Return whether a signal has its default effect. In nohup and shell scripts, commands may ignore Ctrl-C."""
-    return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
 def _report_unraisable(error: "Any") -> None:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
+_warn_once = functools.cache(logger.warning)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some programs write this mark before the first line
 SAMPLE = 1 << 16  # the number of bytes at the start of a text that are enough to recognize its kind
@@ -122,8 +123,3 @@ class LineDecoder:
                 "for example from Latin-1: iconv -f latin1 -t utf-8"
             )
             (_warn_once if once else logger.warning)(message)
-
-
-@functools.cache
-def _warn_once(message: str) -> None:
-    logger.warning("%s", message)

@@ -21,6 +21,8 @@ _BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
 # nmt/data/formats reads these files, because `datasets` would read words such as null and NA as missing values.
 _TEXT = (".tsv", ".csv", ".jsonl", ".json")
 
+Rows = Callable[[int], Iterator[Mapping[str, Any]]]
+"""A function that reads the rows of a part. Its argument is the number of rows to skip at the start."""
 Table = Callable[[int], Iterator[Sides | None]]
 """A function that reads the pairs of a file. Its argument is the number of pairs to skip at the start."""
 
@@ -98,29 +100,26 @@ def dataset_rows(corpus: CorpusConfig, selection: Selection) -> Iterator[Mapping
         yield from _open(corpus, selection)
 
 
-def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Callable[[int], Iterator[Mapping[str, Any]]]]:
+def dataset_parts(corpus: CorpusConfig, selection: Selection) -> list[Rows]:
     """List the parts of a dataset. Each part is a file or a shard.
-
-    Returns:
-        A function for each part. The function takes the number of rows to skip and returns the rows that follow.
 
     Raises:
         DataError: as in `dataset_rows`.
     """
+
+    def read(part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
+        with _explain_errors(corpus):
+            # Reading in blocks is faster than plain iteration. In addition, plain iteration may divide the rows among
+            # processes.
+            for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
+                for row in zip(*block.values(), strict=True):
+                    yield dict(zip(block, row, strict=True))
+
     with _explain_errors(corpus):
         rows = _open(corpus, selection)
         stream = rows.to_iterable_dataset() if hasattr(rows, "to_iterable_dataset") else rows
         count = stream.num_shards
-        return [partial(_part_rows, corpus, stream.shard(count, part)) for part in range(count)]
-
-
-def _part_rows(corpus: CorpusConfig, part: Any, skip: int) -> Iterator[Mapping[str, Any]]:
-    with _explain_errors(corpus):
-        # Reading in blocks is faster than plain iteration. In addition, plain iteration may divide the rows among
-        # processes.
-        for block in (part.skip(skip) if skip else part).iter(batch_size=_BLOCK):
-            for row in zip(*block.values(), strict=True):
-                yield dict(zip(block, row, strict=True))
+        return [partial(read, stream.shard(count, part)) for part in range(count)]
 
 
 @contextlib.contextmanager

@@ -1,15 +1,14 @@
 """Functions that read sentence pairs from corpora. A corpus consists of files, or is a Hugging Face dataset."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from nmt.config.schema import CorpusConfig, DataConfig
 from nmt.data.formats import FORMATS, find_format
 from nmt.data.formats.aligned import read_aligned
 from nmt.data.formats.selection import Selection, SideColumn, Sides, select_sides
-from nmt.data.huggingface import Table, dataset_files, dataset_parts, dataset_rows, text_tables
+from nmt.data.huggingface import Rows, Table, dataset_files, dataset_parts, dataset_rows, text_tables
 from nmt.data.pair import Pair
 from nmt.data.text_files import COMPRESSIONS, File, find_file
 from nmt.errors import DataError
@@ -76,26 +75,19 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
     if corpus.dataset is None:
         corpus_files(corpus, data)  # report a missing file now, not when the part is read
         return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
-    selection = make_selection(corpus, data)
+    selection, name = make_selection(corpus, data), describe(corpus)
+
+    def read_table(read: Table, skip: int) -> Iterator[Pair]:
+        return _add_tags(read(skip), corpus, data)
+
+    def read_rows(read: Rows, skip: int) -> Iterator[Pair]:
+        numbered = enumerate(read(skip), start=skip + 1)
+        sides = (select_sides(row, selection, f"{name}, row {number} of a part") for number, row in numbered)
+        return _add_tags(sides, corpus, data)
+
     if (tables := text_tables(corpus, selection)) is not None:
-        return [partial(_read_table, read, corpus, data) for read in tables]
-    return [partial(_read_part, rows, selection, corpus, data) for rows in dataset_parts(corpus, selection)]
-
-
-def _read_part(
-    rows: Callable[[int], Iterator[Mapping[str, Any]]],
-    selection: Selection,
-    corpus: CorpusConfig,
-    data: DataConfig,
-    skip: int,
-) -> Iterator[Pair]:
-    name, numbered = describe(corpus), enumerate(rows(skip), start=skip + 1)
-    sides = (select_sides(row, selection, f"{name}, row {number} of a part") for number, row in numbered)
-    return _add_tags(sides, corpus, data)
-
-
-def _read_table(read: Table, corpus: CorpusConfig, data: DataConfig, skip: int) -> Iterator[Pair]:
-    return _add_tags(read(skip), corpus, data)
+        return [partial(read_table, read) for read in tables]
+    return [partial(read_rows, read) for read in dataset_parts(corpus, selection)]
 
 
 def _add_tags(sides: Iterator[Sides | None], corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:

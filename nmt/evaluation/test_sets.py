@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sacrebleu import DATASETS, get_reference_files, get_source_file
 
@@ -34,6 +34,38 @@ class Texts:
     """Translations by another system."""
     frequencies: Text | None
     """The text in which a report counts words. Its lines need not correspond to the lines of the other texts."""
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        source: str | None = None,
+        references: Sequence[str] = (),
+        hypotheses: str | None = None,
+        baseline: str | None = None,
+        frequencies: str | None = None,
+        test_set: str | None = None,
+        language_pair: str | None = None,
+    ) -> Self:
+        """Read all texts from files. If a test set is given, source and references are those of the test set.
+
+        Raises:
+            DataError: a text cannot be read, or the texts do not have equal numbers of lines.
+            MachineError: the test set cannot be downloaded.
+        """
+        texts = [read_text(path) if path else None for path in (source, hypotheses, baseline, frequencies)]
+        references_read = [read_text(path) for path in references]
+        if test_set:
+            texts[0], references_read = read_test_set(test_set, language_pair or "")
+        read = cls(
+            source=texts[0],
+            references=references_read,
+            hypotheses=texts[1],
+            baseline=texts[2],
+            frequencies=texts[3],
+        )
+        read.check()
+        return read
 
     @property
     def reference_sets(self) -> list[list[str]]:

@@ -4,7 +4,6 @@ The candidates are the whole vocabulary, or a shortlist for each sentence.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -140,7 +139,8 @@ class Shortlist:
         ids, B = source.cpu().numpy(), len(source)
         sentences, positions = np.nonzero(np.arange(ids.shape[1]) < lengths.cpu().numpy()[:, None])
         marks = np.zeros((B, self.target_size), dtype=np.bool_)
-        marks[:, self._always] = True
+        marks[:, EOS] = True
+        marks[:, self.frequent] = True
         marks[sentences[:, None], self.best[ids[sentences, positions]]] = True
         counts = np.count_nonzero(marks, axis=1)
         tokens = np.full((B, counts.max()), EOS)
@@ -148,7 +148,3 @@ class Shortlist:
         return Candidates(
             tokens=torch.from_numpy(tokens).to(source.device), counts=torch.from_numpy(counts).to(source.device)
         )
-
-    @cached_property
-    def _always(self) -> NDArray[np.int64]:
-        return np.append(self.frequent, EOS)

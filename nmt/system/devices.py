@@ -58,7 +58,14 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         raise MachineError(
             "precision bf16: this processor cannot run recurrent layers in bfloat16; choose auto or fp32"
         )
-    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and _multiplies_bf16(device)) else None
+    if precision == "auto":  # emulated bfloat16 is slower than float32
+        if device.type == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu.get_capabilities()
+            native = able.get("avx512_bf16") or able.get("amx_bf16")
+        return torch.bfloat16 if native else None
+    return torch.bfloat16 if precision == "bf16" else None
 
 
 @functools.cache
@@ -74,13 +81,6 @@ def runs_bf16(device_type: str) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def product_dtype(like: torch.Tensor) -> torch.dtype:

@@ -31,7 +31,12 @@ def open_file(path: Path, max_bytes: int) -> BufferedReader:
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            descriptor = os.open(_follow_link(path), _FLAGS)
+            folder, target = path.parent.resolve(), path.resolve(strict=True)
+            if not (target.is_relative_to(folder) or _is_hub_link(os.readlink(path), folder, target)):
+                raise ModelError(
+                    f"{path}: a link that leaves its folder; copy the files themselves, with cp -rL, if you trust them"
+                ) from None
+            descriptor = os.open(target, _FLAGS)
     except (OSError, RuntimeError) as error:  # before Python 3.13, circular links raise a RuntimeError
         reason = error.strerror if isinstance(error, OSError) else "circular links"
         raise ModelError(f"{path}: cannot be read ({reason}); copy the whole folder again") from error
@@ -54,16 +59,6 @@ def read_file(path: Path, max_bytes: int) -> bytes:
             return stream.read(max_bytes)
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}); copy the whole folder again") from error
-
-
-def _follow_link(path: Path) -> Path:
-    """Return the file to which a link points. Raises ModelError: the link points out of its folder."""
-    folder, target = path.parent.resolve(), path.resolve(strict=True)
-    if target.is_relative_to(folder) or _is_hub_link(os.readlink(path), folder, target):
-        return target
-    raise ModelError(
-        f"{path}: a link that leaves its folder; copy the files themselves, with cp -rL, if you trust them"
-    )
 
 
 def _is_hub_link(link: str, folder: Path, target: Path) -> bool:

@@ -157,14 +157,13 @@ _children: WeakSet[Child] = WeakSet()
 
 @functools.cache
 def _register_fork_handler() -> None:
+    def disown_children() -> None:
+        for child in list(_children):
+            child.disown()
+        _children.clear()
+
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_disown_children)
-
-
-def _disown_children() -> None:
-    for child in list(_children):
-        child.disown()
-    _children.clear()
+        os.register_at_fork(after_in_child=disown_children)
 
 
 def may_start_children() -> bool:
@@ -181,20 +180,20 @@ def watch_parent(pid: int, react: Callable[[], None]) -> None:
     Linux can also send a signal when the parent ends (PR_SET_PDEATHSIG). However, Linux sends this signal when the
     thread that started this process ends, even if the parent continues.
     """
-    threading.Thread(target=_wait_for_end, args=(pid, react), daemon=True).start()
 
+    def wait_for_end() -> None:
+        with contextlib.suppress(AttributeError, OSError):  # only Linux has this call, and a container may forbid it
+            descriptor = os.pidfd_open(pid)
+            if os.getppid() == pid:  # otherwise the parent has ended, and another process may have its id
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                poll.poll()
+            os.close(descriptor)
+        while os.getppid() == pid:
+            time.sleep(1)
+        react()
 
-def _wait_for_end(pid: int, react: Callable[[], None]) -> None:
-    with contextlib.suppress(AttributeError, OSError):  # only Linux has this call, and a container may forbid it
-        descriptor = os.pidfd_open(pid)
-        if os.getppid() == pid:  # otherwise the parent has ended, and another process may have its id
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            poll.poll()
-        os.close(descriptor)
-    while os.getppid() == pid:
-        time.sleep(1)
-    react()
+    threading.Thread(target=wait_for_end, daemon=True).start()
 
 
 @contextlib.contextmanager

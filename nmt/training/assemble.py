@@ -51,7 +51,14 @@ def build_trainer(
     """
     settings, world = config.training, processes.world
     start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
-    tokenizers, stores = _prepare_data(config, checkpoints.output / "prepared", processes, start, checkpoint)
+    # The first process writes the tokenizers and the encoded corpora. A checkpoint has its own tokenizers.
+    prepared = checkpoints.output / "prepared"
+    if not checkpoint:
+        processes.once(lambda: _write_tokenizers(config, start, prepared))
+    tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder if checkpoint else prepared, config.data.tags)
+    stores: list[PairStore] = []
+    if not config.data.streams:
+        stores = processes.once(lambda: prepare(config, tokenizers, prepared))
     size = choose_update_size(settings, world, checkpoint)
     shares = count_shares(settings, world, size)
     options = UpdateOptions(
@@ -65,7 +72,10 @@ def build_trainer(
     # A batch of prepared corpora is read in one or two milliseconds. Sampling segmentations takes 100 times as long.
     if config.data.streams or config.tokenizer.sampling or device.type == "cuda":
         source = Loader(source)
-    network = _initialize_network(config, tokenizers, start, device)
+    network = build_network(config, tokenizers).to(device)
+    if start:
+        adopt_weights(network, tokenizers, start)
+    freeze(network, settings.freeze)
     _log_sizes(network, tokenizers, settings.precision, device, world)
     trainer = Trainer(
         network,
@@ -84,21 +94,6 @@ def build_trainer(
     return trainer
 
 
-def _prepare_data(
-    config: Config, folder: Path, processes: Processes, start: Model | None, checkpoint: Checkpoint | None
-) -> tuple[Tokenizers, list[PairStore]]:
-    """Load the tokenizers and the encoded corpora. The first process first writes them to `folder`.
-
-    If training continues from a checkpoint, its tokenizers are used. For streams, the list of stores is empty.
-    """
-    if not checkpoint:
-        processes.once(lambda: _write_tokenizers(config, start, folder))
-    tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder if checkpoint else folder, config.data.tags)
-    if config.data.streams:
-        return tokenizers, []
-    return tokenizers, processes.once(lambda: prepare(config, tokenizers, folder))
-
-
 def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
     """Write the tokenizers into a folder.
 
@@ -114,15 +109,6 @@ def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None
     with saving(folder):
         folder.mkdir(parents=True, exist_ok=True)
         save_tokenizers(tokenizers, folder)
-
-
-def _initialize_network(config: Config, tokenizers: Tokenizers, start: Model | None, device: torch.device) -> Seq2Seq:
-    """Build the network with random weights. If there is a model to start from, copy its weights."""
-    network = build_network(config, tokenizers).to(device)
-    if start:
-        adopt_weights(network, tokenizers, start)
-    freeze(network, config.training.freeze)
-    return network
 
 
 def _log_sizes(network: Seq2Seq, tokenizers: Tokenizers, precision: str, device: torch.device, world: World) -> None:

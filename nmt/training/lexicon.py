@@ -79,7 +79,11 @@ class Lexicon:
         keys = source[:, None, :] * self.target_size + target[:, :, None]  # (B, T, S)
         indices = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         weights = np.where(self.keys[indices] == keys, self.probabilities[indices], 0.0)
-        weights *= np.exp(-_DIAGONAL * _diagonal_distances(batch))
+        target_share, source_share = (  # t / T, (B, T), and s / S, (B, S)
+            np.arange(ids.shape[1]) / lengths.cpu().numpy()[:, None]
+            for ids, lengths in ((target, batch.target_lengths), (source, batch.source_lengths))
+        )
+        weights *= np.exp(-_DIAGONAL * np.abs(target_share[:, :, None] - source_share[:, None, :]))
         weights /= np.maximum(weights.sum(axis=2, keepdims=True), _TINY)
         return torch.from_numpy(weights.astype(np.float32)).to(batch.source.device)
 
@@ -97,16 +101,6 @@ def take_for_lexicon(batches: Iterable[Batch]) -> Iterator[Batch]:
 def _normalize(sources: Integers, counts: Floats) -> Floats:
     """Divide each count (L,) by the total count of the same source token."""
     return counts / np.maximum(np.bincount(sources, counts)[sources], _TINY)
-
-
-def _diagonal_distances(batch: Batch) -> Floats:
-    """Compute |t / T − s / S|, (B, T, S), for target position t, source position s, and the lengths T and S."""
-    target, source = (
-        np.arange(ids.size(1)) / lengths.cpu().numpy()[:, None]
-        for ids, lengths in ((batch.target, batch.target_lengths), (batch.source, batch.source_lengths))
-    )
-    distances: Floats = np.abs(target[:, :, None] - source[:, None, :])
-    return distances
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,11 @@ class TrainingLog:
 
     def __init__(self, output: Path, *, update: int, every: int, bar: bool, tensorboard: bool) -> None:
         self.path = output / METRICS_FILE
-        self.seconds_before = self._drop_after(update)  # the seconds that this run took before it was resumed
+        self.seconds_before = 0.0  # the seconds that this run took before it was resumed
+        if os.path.lexists(self.path):
+            kept = [record for record in read_records(self.path) if record.content["update"] <= update]
+            write_whole(self.path, "".join(f"{record.line}\n" for record in kept))
+            self.seconds_before = float(kept[-1].content.get("seconds", 0)) if kept else 0.0
         self.every = every
         self.bar = tqdm(
             total=1.0, bar_format="{percentage:3.0f}% |{bar}| {postfix}", dynamic_ncols=True, disable=not bar
@@ -79,14 +83,6 @@ class TrainingLog:
         self.bar.close()
         if self.writer:
             self.writer.close()
-
-    def _drop_after(self, update: int) -> float:
-        """Remove the records of updates after `update`. Return the seconds of the last remaining record."""
-        if not os.path.lexists(self.path):
-            return 0.0
-        kept = [record for record in read_records(self.path) if record.content["update"] <= update]
-        write_whole(self.path, "".join(f"{record.line}\n" for record in kept))
-        return float(kept[-1].content.get("seconds", 0)) if kept else 0.0
 
     def update(
         self, *, update: int, epoch: int, progress: float, loss: float, tokens: int, norm: float, rate: float

@@ -180,17 +180,14 @@ def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Seque
     forced = Batch(
         source=batch.source[rows], source_lengths=batch.source_lengths[rows], target=target, target_lengths=lengths
     )
+
+    def score(readout: Readout, targets: Tensor) -> Tensor:
+        return network.predict(readout).gather(1, targets.unsqueeze(1)).squeeze(1)
+
     # The scores of the whole vocabulary would be by far the largest tensors in training, so they are not stored. The
     # backward pass recomputes them.
     parts = zip(network(forced).split(ROWS), torch.split(real_targets(forced), ROWS), strict=True)
-    scores = [
-        checkpoint(_target_scores, network, *part, use_reentrant=False, preserve_rng_state=False) for part in parts
-    ]
+    scores = [checkpoint(score, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
     of_tokens = torch.cat(scores)  # (R,)
     sentences = torch.arange(B * K, device=lengths.device).repeat_interleave(lengths)
     return of_tokens.new_zeros(B * K).index_add(0, sentences, of_tokens).view(B, K)
-
-
-def _target_scores(network: Seq2Seq, readout: Readout, targets: Tensor) -> Tensor:
-    """Compute the log-probability of each target, (R,)."""
-    return network.predict(readout).gather(1, targets.unsqueeze(1)).squeeze(1)

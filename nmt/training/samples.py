@@ -63,30 +63,23 @@ def sample_translations(
 def _sample_rows(network: Seq2Seq, batch: Batch, numbers: Tensor, producible: Tensor) -> Tensor:
     """Sample tokens (N, T) with uniform random numbers (steps, N). Sampling stops early if all rows have ended.
 
-    The tokens after the first EOS of a row are undefined.
+    Only producible tokens are drawn. The tokens after the first EOS of a row are undefined.
     """
     memory = network.encode(batch.source, batch.source_lengths)
     rows = torch.arange(batch.sentences, device=numbers.device).repeat_interleave(numbers.size(1) // batch.sentences)
     state, source = network.start(memory).select(rows), batch.source[rows]
     tokens, ended = torch.full_like(rows, BOS), torch.zeros_like(rows, dtype=torch.bool)
     drawn: list[Tensor] = []
+    last = int(producible.nonzero()[-1])
     for number in numbers:
         step = network.step(tokens, state, memory)
-        scores = network.predict(network.step_readout(step, source))
-        tokens, state = _draw_tokens(scores, number, producible), step.state
+        scores = network.predict(network.step_readout(step, source)).masked_fill(~producible, -torch.inf)
+        # Draw the first token whose cumulative probability exceeds the random number of the row.
+        cumulative = scores.softmax(dim=-1).cumsum(dim=-1)
+        tokens = torch.searchsorted(cumulative, (number * cumulative[:, -1]).unsqueeze(1), right=True).squeeze(1)
+        tokens, state = tokens.clamp(max=last), step.state
         drawn.append(tokens)
         ended = ended | (tokens == EOS)
         if bool(ended.all()):
             break
     return torch.stack(drawn, dim=1)
-
-
-def _draw_tokens(scores: Tensor, numbers: Tensor, producible: Tensor) -> Tensor:
-    """Draw one token per row: the first token whose cumulative probability exceeds the random number of the row.
-
-    `numbers` (N,) are the random numbers. The probabilities are the softmax of `scores` (N, V) over producible tokens.
-    """
-    scores = scores.masked_fill(~producible, -torch.inf)
-    cumulative = scores.softmax(dim=-1).cumsum(dim=-1)
-    tokens = torch.searchsorted(cumulative, (numbers * cumulative[:, -1]).unsqueeze(1), right=True).squeeze(1)
-    return tokens.clamp(max=int(producible.nonzero()[-1]))

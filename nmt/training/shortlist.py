@@ -127,7 +127,12 @@ def learn_shortlist(
     kept = (counts >= _MIN_COUNT) & (targets > EOS) & ~np.isin(targets, always)
     rare = np.flatnonzero(_count_tokens([batch.source.numpy() for batch in used], tokenizers.source) < _RARE)
     rows = np.concatenate([rare, sources[kept]])
-    tokens = np.concatenate([_find_namesakes(tokenizers)[rare], targets[kept]])
+    # A rare source token gets the target token with the same name. Special tokens and tags get EOS, and so do source
+    # tokens without such a target token.
+    source_names, target_names = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
+    ids = {name: i for i, name in enumerate(target_names) if i > EOS and i in tokenizers.target.producible}
+    namesakes = np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source_names[EOS + 1 :]])
+    tokens = np.concatenate([namesakes[rare], targets[kept]])
     order = np.lexsort((-np.concatenate([np.full(len(rare), np.inf), counts[kept]]), rows))
     return Shortlist(
         target_size=tokenizers.target.size,
@@ -143,17 +148,6 @@ def _count_tokens(ids: Sequence[Integers], tokenizer: Tokenizer) -> Integers:
         counts += np.bincount(part.ravel(), minlength=tokenizer.size)
     counts[: EOS + 1] = 0
     return counts
-
-
-def _find_namesakes(tokenizers: Tokenizers) -> Integers:
-    """For each source token, return the target token with the same name.
-
-    Special tokens, tags, and source tokens without such a target token get EOS.
-    """
-    source, target = tokenizers.source.vocabulary(), tokenizers.target.vocabulary()
-    producible = tokenizers.target.producible
-    ids = {name: number for number, name in enumerate(target) if number > EOS and number in producible}
-    return np.array([EOS] * (EOS + 1) + [ids.get(name, EOS) for name in source[EOS + 1 :]])
 
 
 def _build_table(rows: Integers, tokens: Integers, size: int, width: int) -> Integers:

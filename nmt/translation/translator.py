@@ -198,9 +198,11 @@ class Translator:
                 item.
         """
         lines, separators = [], []
+        call: dict[str, Any] = {"to": to, "tag": tag, "split": split, "options": options}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         for number, text in enumerate(given, start=1):
-            request = _complete(Request(text) if isinstance(text, str) else text, options, to, tag, split)
+            request = Request(text) if isinstance(text, str) else text
+            request = replace(request, **{key: value for key, value in call.items() if getattr(request, key) is None})
             lines.append(self._segmenter.split(request, f"line {number}"))
             separators.append(self._segmenter.separator(request))
         # Equal segments are searched only once.
@@ -250,16 +252,3 @@ class Translator:
         if self._workers:
             self._workers.close()
             self._workers = None
-
-
-def _complete(
-    request: Request, options: Options | None, to: str | None, tag: str | None, split: bool | None
-) -> Request:
-    """Return a copy of a request. Settings that the request lacks are taken from the arguments of the call."""
-    return replace(
-        request,
-        to=to if request.to is None else request.to,
-        tag=tag if request.tag is None else request.tag,
-        split=split if request.split is None else request.split,
-        options=options if request.options is None else request.options,
-    )

@@ -92,6 +92,12 @@ class Chunk:
     """The index of the first pair in the corpus, counted from 0."""
     sides: tuple[SideLines, SideLines]
 
+    @cached_property
+    def hashes(self) -> Keys:
+        """A hash of the exact text of each pair."""
+        pairs = zip(*(side.lines for side in self.sides), strict=True)
+        return np.fromiter(map(hash, pairs), np.int64, len(self)).view(np.uint64)
+
     def __len__(self) -> int:
         return len(self.sides[0].lines)
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from nmt.data.check.chunks import Chunk
 
+MAX_EXAMPLES = 3
+"""The largest number of examples of a finding."""
+
 
 class Severity(enum.IntEnum):
     """The severity of a finding."""

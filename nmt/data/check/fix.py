@@ -159,11 +159,10 @@ class _Fixer:
             return chunk.sides[0].lines, chunk.sides[1].lines
         chunk, foreign = self._exchange(chunk, counts)
         source, target = (side.lines for side in chunk.sides)
-        hashes = np.fromiter(map(hash, zip(source, target, strict=True)), np.int64, len(chunk)).view(np.uint64)
         reasons = {
             "empty": np.array([not (a and b) for a, b in zip(source, target, strict=True)]),
             "not in UTF-8": np.array(["\ufffd" in a or "\ufffd" in b for a, b in zip(source, target, strict=True)]),
-            "duplicates": ~self._seen.add(hashes),
+            "duplicates": ~self._seen.add(chunk.hashes),
             "also in valid or held_out": np.isin(combine_keys(chunk), self._held_out) & (combine_keys(chunk) > 0),
             "untranslated": _mask(find_untranslated(chunk, self._data), chunk),
             "lopsided": _mask(find_lopsided(chunk, self._data), chunk),

@@ -39,17 +39,6 @@ def read_letters(lines: Sequence[str], *, numbers: bool) -> Letters:
     text = "\n".join(lines)
     text = unicodedata.normalize("NFC", f" {text.casefold() if numbers else text.lower()}\n")
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kinds = _look_up(codes)
-    kept = (_LETTER | _NUMBER) if numbers else _LETTER
-    words = np.where(kinds & kept, codes, np.uint32(SPACE))
-    words[(kinds & _QUOTE) > 0] = APOSTROPHE
-    ends = codes == _LINE_FEED
-    needed = np.ones(len(words), dtype=np.bool_)
-    needed[1:] = (words[1:] != SPACE) | (words[:-1] != SPACE)
-    return Letters(codes=words[needed], lines=(np.cumsum(ends) - ends)[needed], count=len(lines))
-
-
-def _look_up(codes: Codes) -> NDArray[np.uint8]:
     kinds = _kinds[codes]
     if not kinds.all():
         for code in np.unique(codes[kinds == 0]).tolist():
@@ -57,7 +46,13 @@ def _look_up(codes: Codes) -> NDArray[np.uint8]:
             flags = {"L": _LETTER, "M": _LETTER, "N": _NUMBER}.get(category, 0)
             _kinds[code] = _KNOWN | (_QUOTE if chr(code) in APOSTROPHES else flags)
         kinds = _kinds[codes]
-    return kinds
+    kept = (_LETTER | _NUMBER) if numbers else _LETTER
+    words = np.where(kinds & kept, codes, np.uint32(SPACE))
+    words[(kinds & _QUOTE) > 0] = APOSTROPHE
+    ends = codes == _LINE_FEED
+    needed = np.ones(len(words), dtype=np.bool_)
+    needed[1:] = (words[1:] != SPACE) | (words[:-1] != SPACE)
+    return Letters(codes=words[needed], lines=(np.cumsum(ends) - ends)[needed], count=len(lines))
 
 
 def hash_letters(letters: Letters) -> Keys:

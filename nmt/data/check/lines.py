@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nmt.config.schema import DataConfig
 from nmt.data.check.chunks import SIDES, Chunk, Place, SideLines
-from nmt.data.check.findings import Example, Finding, Severity
+from nmt.data.check.findings import MAX_EXAMPLES, Example, Finding, Severity
 
-_EXAMPLES = 3
+_UNREADABLE = re.compile("\ufffd")
 _EMPTY = re.compile(r"(?m)^[^\S\n]*$")
 _ODD_SPACES = re.compile(r"(?m)^[^\S\n]+|[^\S\n]+$|[^\S\n]{2,}|[^\S\n ]")
 # Zero-width characters, soft hyphens, direction marks and control characters. Joiners (200c, 200d) are not included,
@@ -56,17 +56,15 @@ def find_matches(side: SideLines, pattern: re.Pattern[str]) -> NDArray[np.int64]
     return np.unique(np.searchsorted(side.starts, starts, "right") - 1)
 
 
-def _find_decomposed(side: SideLines) -> Indices:
+def find_decomposed(side: SideLines) -> Indices:
+    """Find lines in which letters and accents are separate characters, which is not normalization form NFC."""
     if unicodedata.is_normalized("NFC", side.text):
         return ()
     return [index for index, line in enumerate(side.lines) if not unicodedata.is_normalized("NFC", line)]
 
 
-def _find_unreadable(side: SideLines) -> Indices:
-    return [index for index, line in enumerate(side.lines) if "\ufffd" in line] if "\ufffd" in side.text else ()
-
-
-def _find_long(chunk: Chunk, data: DataConfig) -> Indices:
+def find_long(chunk: Chunk, data: DataConfig) -> Indices:
+    """Find pairs that probably exceed `data.max_length` tokens."""
     longer = np.maximum(chunk.sides[0].lengths, chunk.sides[1].lengths)
     return np.flatnonzero(longer > _CHARACTERS_PER_TOKEN * data.max_length)
 
@@ -102,7 +100,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="unreadable",
-        find_lines=_find_unreadable,
+        find_lines=lambda side: find_matches(side, _UNREADABLE),
         message="are not UTF-8",
         advice="convert the file, for example: iconv -f latin1 -t utf-8",
         severity=Severity.WARNING,
@@ -118,7 +116,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="decomposed",
-        find_lines=_find_decomposed,
+        find_lines=find_decomposed,
         message="have letters and accents as separate characters (not NFC)",
         advice="compose them in all files (--fix does)",
         severity=Severity.WARNING,
@@ -145,7 +143,7 @@ LINE_FAULTS = (
     ),
     LineFault(
         name="long",
-        find_pairs=_find_long,
+        find_pairs=find_long,
         message="have a side that is probably longer than data.max_length",
         advice="split them into sentences, or they are left out of training",
         severity=Severity.NOTE,
@@ -191,7 +189,7 @@ class LineFaults:
                     key = (fault.name, chunk.place, side)
                     self._counts[key] += len(indices)
                     examples = self._examples.setdefault(key, [])
-                    for index in map(int, itertools.islice(indices, _EXAMPLES - len(examples))):
+                    for index in map(int, itertools.islice(indices, MAX_EXAMPLES - len(examples))):
                         examples.append((chunk.first + index, chunk.sides[side].lines[index]))
 
     def report(self) -> Iterable[Finding]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.check.chunks import SIDES, Chunk, Place, Sample
-from nmt.data.check.findings import Example, Finding, Severity
+from nmt.data.check.findings import MAX_EXAMPLES, Example, Finding, Severity
 from nmt.data.check.letters import Keys
 from nmt.data.cleaning import SeenHashes, contains_hashes
 
@@ -20,7 +20,6 @@ _SHORT = 15  # the least number of letters of both sides; shorter pairs, such as
 _BOILERPLATE = 0.001  # a text is boilerplate if at least this share of the lines consists of it
 _BOILERPLATE_LENGTH = 20  # the least length of boilerplate in characters; shorter lines are words such as "Yes."
 _BOILERPLATE_COUNT = 20
-_EXAMPLES = 3
 
 
 class Duplicates:
@@ -37,12 +36,11 @@ class Duplicates:
         if chunk.place.set != "train":
             return
         place, sources = chunk.place, chunk.sides[0].lines
-        hashes = np.fromiter(map(hash, zip(*(side.lines for side in chunk.sides), strict=True)), np.int64, len(chunk))
-        repeated = np.flatnonzero(~self._seen.setdefault(place, SeenHashes()).add(hashes.view(np.uint64)))
+        repeated = np.flatnonzero(~self._seen.setdefault(place, SeenHashes()).add(chunk.hashes))
         self._total[place] += len(chunk)
         self._count[place] += len(repeated)
         examples = self._examples.setdefault(place, [])
-        for index in repeated[: _EXAMPLES - len(examples)].tolist():
+        for index in repeated[: MAX_EXAMPLES - len(examples)].tolist():
             examples.append(Example(where=place.locate(0, chunk.first + index), text=sources[index]))
 
     def report(self) -> Iterable[Finding]:
@@ -71,18 +69,15 @@ class Leakage:
     def __init__(self, *, ignore_exact: bool = False) -> None:
         """Prepare to find leaked pairs. `ignore_exact` ignores exact copies, which training leaves out by default."""
         self._ignore_exact = ignore_exact
-        self._parts: dict[Place, list[tuple[Keys, NDArray[np.int64]]]] = {}
+        self._parts: dict[Place, list[tuple[Keys, Keys]]] = {}
         self._examples: dict[Place, dict[int, str]] = {}
-        self._table: tuple[Keys, NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._table: tuple[Keys, NDArray[np.int64], Keys] | None = None
         self._places: list[Place] = []
         self._leaks: dict[Place, dict[int, tuple[str, bool]]] = {}
 
     def add(self, chunk: Chunk) -> None:
         """Record the pairs of validation and held-out text. Look up the pairs of training text among them."""
-        keys, exact = (
-            combine_keys(chunk),
-            np.fromiter(map(hash, zip(*(side.lines for side in chunk.sides), strict=True)), np.int64, len(chunk)),
-        )
+        keys, exact = combine_keys(chunk), chunk.hashes
         if chunk.place.set != "train":
             self._parts.setdefault(chunk.place, []).append((keys, exact))
             return
@@ -99,7 +94,7 @@ class Leakage:
                 if before is None or (same and not before[1]):
                     self._leaks[place][line] = (where, same)
 
-    def _build_table(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.int64]]:
+    def _build_table(self) -> tuple[Keys, NDArray[np.int64], Keys]:
         """Build the table of recorded pairs.
 
         Returns:
@@ -108,7 +103,7 @@ class Leakage:
         """
         self._places = list(self._parts)
         keys = [np.empty(0, dtype=np.uint64)]
-        owners, exacts = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+        owners, exacts = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=np.uint64)]
         for number, parts in enumerate(self._parts.values()):
             keys += [part for part, _ in parts]
             exacts += [part for _, part in parts]
@@ -136,7 +131,7 @@ class Leakage:
             advice = "leave these pairs out of the training text (--fix does), or scores are too high"
             if not loose:
                 advice = "data.drop_overlap leaves them out of training; keep it true"
-            first = sorted(leaks.items(), key=lambda item: item[1][1])[:_EXAMPLES]
+            first = sorted(leaks.items(), key=lambda item: item[1][1])[:MAX_EXAMPLES]
             yield Finding(
                 check="leakage",
                 severity=Severity.WARNING if serious else Severity.NOTE,
@@ -195,6 +190,6 @@ class Boilerplate:
                     share=share,
                     count=count * self._sample.step,
                     examples=tuple(
-                        Example(where=f"{count:,} times", text=text) for text, count in frequent[:_EXAMPLES]
+                        Example(where=f"{count:,} times", text=text) for text, count in frequent[:MAX_EXAMPLES]
                     ),
                 )

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import textwrap
-from collections.abc import Sequence
 
 from nmt.data.check.findings import Finding, Severity
 from nmt.data.check.run import CheckReport
@@ -17,7 +16,8 @@ _MAX_EXAMPLES = 2  # the largest number of examples of a finding
 
 def write_screen(report: CheckReport) -> str:
     """Write findings for people, the worst first. Examples are included if they fit on one screen."""
-    folder = _find_folder([path for place in report.pairs for path in (place.name, *place.files)])
+    prefix = os.path.commonprefix([path for place in report.pairs for path in (place.name, *place.files)])  # noqa: RUF071
+    folder = prefix[: prefix.rfind("/") + 1]  # the folder of all files, with a slash at its end, or an empty string
     sizes = ", ".join(f"{place.name.removeprefix(folder)} ({count:,} pairs)" for place, count in report.pairs.items())
     head = _wrap(f"checked {f'in {folder}: ' if folder else ''}{sizes}", indent="    ")
     if not report.findings:
@@ -36,12 +36,6 @@ def write_screen(report: CheckReport) -> str:
     ]
     sampled = f"; languages and repeated lines in 1 of {report.step} pairs" if report.step > 1 else ""
     return "\n".join([*head, *lines, ", ".join(counts) + sampled])
-
-
-def _find_folder(paths: Sequence[str]) -> str:
-    """Return the folder that all paths have in common, with a slash at its end, or an empty string."""
-    prefix = os.path.commonprefix(paths)  # noqa: RUF071 - the prefix is cut at its last slash below
-    return prefix[: prefix.rfind("/") + 1]
 
 
 def _write_finding(finding: Finding, examples: int, folder: str, *, advise: bool) -> list[str]:

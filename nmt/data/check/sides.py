@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.check.chunks import SIDES, Chunk, Place, Sample
-from nmt.data.check.findings import Example, Finding, Severity
+from nmt.data.check.findings import MAX_EXAMPLES, Example, Finding, Severity
 from nmt.data.check.languages import LINES_PER_LANGUAGE, OTHER, LanguageIdentifier
 from nmt.data.check.names import (
     FUNCTION_WORDS,
@@ -38,7 +38,6 @@ _KNOWN_FACTOR = 1.7
 _STRANGE_SHARE = 0.3  # the same share if the frequent words of the expected language are unknown
 _WORDS = 300  # this many words are enough to judge a whole file
 _NAMED_SHARE = 0.2  # foreign lines get the name of a language if this share of their words is frequent in it
-_EXAMPLES = 3
 
 
 @dataclass
@@ -53,17 +52,93 @@ class _Side:
     """The words of lines in OTHER."""
     examples: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
     first: dict[str, int] = field(default_factory=dict)
+    """The number of the first line in each wrong language."""
+
+    def report(self, place: Place, side: int, step: int) -> Iterator[Finding]:
+        """Report the wrong languages that enough lines have. `step` is the step of the sample."""
+        for name, count in self.foreign.items():
+            share = count / max(1, self.lines)
+            best, known = guess_language(self.foreign_words) if name == OTHER else (name, 1.0)
+            named = best is not None and known >= _NAMED_SHARE
+            if named and short_code(str(best)) == short_code(place.languages[side]):
+                continue  # another domain or dialect
+            least = _FOREIGN if named else _UNKNOWN if place.set == "train" else _UNKNOWN_OTHER_SET
+            if share < least or count < _FEWEST:
+                continue
+            other = name_language(str(best)) if named else "another language"
+            untranslated = name == place.languages[1 - side]
+            yield Finding(
+                check="untranslated-lines" if untranslated else "foreign-lines",
+                severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
+                place=place.files[side],
+                message=f"{share:.1%} of the lines are in {other}, not in {name_language(place.languages[side])}"
+                + (" as in the training text" if place.set != "train" else ""),
+                advice="leave these pairs out (--fix does)",
+                share=share,
+                line=self.first[name],
+                count=count * step,
+                examples=tuple(self.examples[name]),
+            )
 
 
 @dataclass
-class _Found:
+class _Corpus:
     """The counts and examples of a corpus."""
 
     sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(), _Side()))
-    swapped: int = 0
     pairs: int = 0
+    swapped: int = 0
     examples: list[Example] = field(default_factory=list)
+    """Swapped pairs."""
     first: int = 0
+    """The number of the first swapped pair, or 0."""
+
+    def add(self, chunk: Chunk, identifier: LanguageIdentifier) -> None:
+        """Count the lines of a chunk by language."""
+        languages = identify_chunk(chunk, identifier)
+        self.pairs += len(chunk)
+        self.swapped += int(languages.swapped.sum())
+        for index in np.flatnonzero(languages.swapped)[: MAX_EXAMPLES - len(self.examples)].tolist():
+            self.first = self.first or chunk.first + index + 1
+            example = Example(where=chunk.place.locate(0, chunk.first + index), text=chunk.sides[0].lines[index])
+            self.examples.append(example)
+        for side in SIDES:
+            each, lines = self.sides[side], chunk.sides[side].lines
+            each.words.update(chunk.sides[side].words)
+            each.lines += len(chunk)
+            for index in np.flatnonzero(languages.foreign[side] >= 0).tolist():
+                name = (*identifier.languages, OTHER)[languages.foreign[side][index]]
+                each.foreign[name] += 1
+                each.first.setdefault(name, chunk.first + index + 1)
+                if name == OTHER:
+                    each.foreign_words.update(lines[index].lower().split())
+                if len(each.examples[name]) < MAX_EXAMPLES:
+                    where = chunk.place.locate(side, chunk.first + index)
+                    each.examples[name].append(Example(where=where, text=lines[index]))
+
+    def report(self, place: Place, step: int) -> Iterator[Finding]:
+        """Report swapped pairs if there are enough of them. `step` is the step of the sample."""
+        share = self.swapped / max(1, self.pairs)
+        if share < _SWAPPED or self.swapped < min(_FEWEST, self.pairs):
+            return
+        source, target = map(name_language, place.languages)
+        whole = (
+            "the sides are swapped: the source is"
+            if share > 0.5
+            else f"{share:.1%} of the pairs are swapped: the source is"
+        )
+        yield Finding(
+            check="swapped",
+            severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
+            place=place.name,
+            message=f"{whole} {target}, the target {source}"
+            + (" (compared with the training text)" if place.set != "train" else ""),
+            advice="exchange the sides (--fix does)" if share <= 0.5 else "exchange the files or columns",
+            share=share,
+            line=self.first,
+            count=self.swapped * step,
+            examples=tuple(self.examples),
+        )
 
 
 class Languages:
@@ -82,16 +157,16 @@ class Languages:
         self.identifier = identifier = learn_languages(self._sample)
         if identifier is None:
             return
-        found: dict[Place, _Found] = defaultdict(_Found)
+        found: dict[Place, _Corpus] = defaultdict(_Corpus)
         for chunk in self._sample:
-            _classify(chunk, identifier, found[chunk.place])
+            found[chunk.place].add(chunk, identifier)
         for place, each in found.items():
             whole = [_judge_file(each.sides[side].words, place, side) for side in SIDES]
             yield from (finding for finding in whole if finding)
-            yield from _report_swapped(each, place, self._sample.step)
+            yield from each.report(place, self._sample.step)
             for side in SIDES:
                 if not whole[side]:
-                    yield from _report_foreign(each.sides[side], place, side, self._sample.step)
+                    yield from each.sides[side].report(place, side, self._sample.step)
 
 
 def learn_languages(sample: Sample) -> LanguageIdentifier | None:
@@ -153,30 +228,6 @@ def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguag
     return ChunkLanguages(swapped=swapped, foreign=(foreign[0], foreign[1]))
 
 
-def _classify(chunk: Chunk, identifier: LanguageIdentifier, found: _Found) -> None:
-    """Count the lines of a chunk by language."""
-    languages = identify_chunk(chunk, identifier)
-    found.pairs += len(chunk)
-    found.swapped += int(languages.swapped.sum())
-    for index in np.flatnonzero(languages.swapped)[: _EXAMPLES - len(found.examples)].tolist():
-        found.first = found.first or chunk.first + index + 1
-        example = Example(where=chunk.place.locate(0, chunk.first + index), text=chunk.sides[0].lines[index])
-        found.examples.append(example)
-    for side in SIDES:
-        each, lines = found.sides[side], chunk.sides[side].lines
-        each.words.update(chunk.sides[side].words)
-        each.lines += len(chunk)
-        for index in np.flatnonzero(languages.foreign[side] >= 0).tolist():
-            name = (*identifier.languages, OTHER)[languages.foreign[side][index]]
-            each.foreign[name] += 1
-            each.first.setdefault(name, chunk.first + index + 1)
-            if name == OTHER:
-                each.foreign_words.update(lines[index].lower().split())
-            if len(each.examples[name]) < _EXAMPLES:
-                where = chunk.place.locate(side, chunk.first + index)
-                each.examples[name].append(Example(where=where, text=lines[index]))
-
-
 def _judge_file(words: Counter[str], place: Place, side: int) -> Finding | None:
     """Report a side if its script or its frequent words belong to another language than the configured language."""
     language = place.languages[side]
@@ -211,53 +262,3 @@ def _judge_file(words: Counter[str], place: Place, side: int) -> Finding | None:
         advice="check the order and the names of the files, and data.source_language and data.target_language",
         share=1.0,
     )
-
-
-def _report_swapped(found: _Found, place: Place, step: int) -> Iterator[Finding]:
-    share = found.swapped / max(1, found.pairs)
-    if share < _SWAPPED or found.swapped < min(_FEWEST, found.pairs):
-        return
-    source, target = map(name_language, place.languages)
-    whole = (
-        "the sides are swapped: the source is"
-        if share > 0.5
-        else f"{share:.1%} of the pairs are swapped: the source is"
-    )
-    yield Finding(
-        check="swapped",
-        severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
-        place=place.name,
-        message=f"{whole} {target}, the target {source}"
-        + (" (compared with the training text)" if place.set != "train" else ""),
-        advice="exchange the sides (--fix does)" if share <= 0.5 else "exchange the files or columns",
-        share=share,
-        line=found.first,
-        count=found.swapped * step,
-        examples=tuple(found.examples),
-    )
-
-
-def _report_foreign(found: _Side, place: Place, side: int, step: int) -> Iterator[Finding]:
-    for name, count in found.foreign.items():
-        share = count / max(1, found.lines)
-        best, known = guess_language(found.foreign_words) if name == OTHER else (name, 1.0)
-        named = best is not None and known >= _NAMED_SHARE
-        if named and short_code(str(best)) == short_code(place.languages[side]):
-            continue  # another domain or dialect
-        least = _FOREIGN if named else _UNKNOWN if place.set == "train" else _UNKNOWN_OTHER_SET
-        if share < least or count < _FEWEST:
-            continue
-        other = name_language(str(best)) if named else "another language"
-        untranslated = name == place.languages[1 - side]
-        yield Finding(
-            check="untranslated-lines" if untranslated else "foreign-lines",
-            severity=Severity.SEVERE if share >= _SEVERE else Severity.WARNING,
-            place=place.files[side],
-            message=f"{share:.1%} of the lines are in {other}, not in {name_language(place.languages[side])}"
-            + (" as in the training text" if place.set != "train" else ""),
-            advice="leave these pairs out (--fix does)",
-            share=share,
-            line=found.first[name],
-            count=count * step,
-            examples=tuple(found.examples[name]),
-        )

@@ -2,9 +2,9 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from nmt.data.formats.selection import Selection, SideColumn, Sides, find_name, missing_column, select_sides
+from nmt.data.formats.selection import Selection, Sides, find_name, missing_column, select_sides
 from nmt.data.text_files import File, explain_errors, open_binary
 
 _BLOCK = 1000  # the number of rows that are read at once
@@ -21,9 +21,12 @@ def read_parquet(path: File, selection: Selection) -> Iterator[Sides | None]:
 
         file = pyarrow.parquet.ParquetFile(stream)
         names = file.schema_arrow.names
-        selection = dataclasses.replace(
-            selection, **{side.role: _name_column(side, names, str(path)) for side in selection.sides}
-        )
+        for side in selection.sides:
+            if isinstance(side.column, int):
+                if side.column > len(names):
+                    raise missing_column(side, names, str(path))
+                named = dataclasses.replace(side, column=names[side.column - 1])
+                selection = dataclasses.replace(selection, **{side.role: named})
         found = [find_name(names, side) for side in selection.sides]
         for side, name in zip(selection.sides, found, strict=True):
             if name is None and "translation" not in names:
@@ -32,12 +35,3 @@ def read_parquet(path: File, selection: Selection) -> Iterator[Sides | None]:
         blocks = (batch.to_pylist() for batch in file.iter_batches(batch_size=_BLOCK, columns=columns))
         for number, row in enumerate(itertools.chain.from_iterable(blocks), start=1):
             yield select_sides(row, selection, f"{path}, row {number}")
-
-
-def _name_column(side: SideColumn, names: Sequence[str], where: str) -> SideColumn:
-    """Replace a column number by the name of the column. Raises DataError: the table has fewer columns."""
-    if not isinstance(side.column, int):
-        return side
-    if side.column > len(names):
-        raise missing_column(side, names, where)
-    return dataclasses.replace(side, column=names[side.column - 1])

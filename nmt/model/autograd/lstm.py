@@ -81,8 +81,10 @@ class _Sequence(torch.autograd.Function):
         d_gates, d_h, d_c = torch.empty_like(gates), gradient[-1], torch.zeros_like(cells[0])
         for t in reversed(range(len(gates))):
             d_c = _backward(gates[t], bias, cells[t], cells[t + 1], d_h, d_c, d_gates[t])
-            if t:
-                d_h = _add_product(gradient[t - 1], d_gates[t], w_recurrent, mask)
+            if t and mask is None:
+                d_h = torch.addmm(gradient[t - 1], d_gates[t], w_recurrent)
+            elif t:
+                d_h = torch.addcmul(gradient[t - 1], d_gates[t] @ w_recurrent, mask)
         flat = d_gates.flatten(0, 1)
         d_bias = flat.sum(dim=0, dtype=d_c.dtype)
         return (
@@ -114,13 +116,6 @@ class _Cell(torch.autograd.Function):
         d_gates = torch.empty_like(gates)
         d_c = _backward(gates, bias, c, next_c, d_h, d_c, d_gates)
         return d_gates, d_gates.sum(dim=0, dtype=bias.dtype), d_c
-
-
-def _add_product(above: Tensor, gates: Tensor, weight: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the gradient of h: the part from the layer above, plus the part from the next step times the mask."""
-    if mask is None:
-        return torch.addmm(above, gates, weight)
-    return torch.addcmul(above, gates @ weight, mask)
 
 
 def _forward(gates: Tensor, bias: Tensor, c: Tensor, h_out: Tensor, c_out: Tensor) -> None:

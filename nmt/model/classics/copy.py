@@ -25,19 +25,13 @@ class CopyOutput(OutputLayer):
     def log_probabilities(self, readout: Readout, log_softmax: LogSoftmax) -> Tensor:
         generated = log_softmax(readout.vectors)
         gate = self.generate(readout.vectors).to(generated.dtype)
-        copied = _copy_probabilities(readout, generated.size(-1)).to(generated.dtype)
+        # The probability of copying a candidate is the attention to all source tokens that equal the candidate,
+        # normalized over the candidates.
+        R, W = generated.shape
+        assert readout.columns is not None
+        weights = readout.attention.new_zeros(R, W + 1).scatter_add(1, readout.columns, readout.attention)[:, :W]
+        copied = weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+        copied = copied.to(generated.dtype)
         log_copied = copied.clamp_min(torch.finfo(copied.dtype).tiny).log()  # keep the gradient finite
         sums = torch.logaddexp(F.logsigmoid(gate) + generated, F.logsigmoid(-gate) + log_copied)
         return sums.masked_fill(generated.isneginf(), -torch.inf)  # a token that is not a candidate keeps −∞
-
-
-def _copy_probabilities(readout: Readout, width: int) -> Tensor:
-    """Compute the probability of copying each candidate, (R, W).
-
-    This is the sum of the attention weights of all source tokens that equal the candidate, normalized over the
-    candidates.
-    """
-    assert readout.columns is not None
-    weights = readout.attention.new_zeros(len(readout.attention), width + 1)
-    weights = weights.scatter_add(1, readout.columns, readout.attention)[:, :width]
-    return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
