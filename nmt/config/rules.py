@@ -7,9 +7,10 @@ bounds and "only with" conditions of single keys are declared at the fields in n
 import operator
 from collections.abc import Iterator
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import fields_of, format_value
 from nmt.config.parsing import Fault
-from nmt.config.schema import Config, CorpusConfig, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
+from nmt.config.schema import Config, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
 from nmt.metrics.standard import METRICS
 
 _MAX_COLUMN = 10_000

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig, TokenizerConfig
 from nmt.data.pair import Pair, encode_pairs, normalize_pairs
 from nmt.data.readers import describe, interleave, read_corpora, read_pairs
 from nmt.data.text_files import MAX_SIDE_CHARACTERS

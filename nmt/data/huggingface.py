@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nmt.config.schema import CorpusConfig
+from nmt.config.corpus import CorpusConfig
 from nmt.data.formats import find_format
 from nmt.data.formats.selection import Selection, Sides, find_name
 from nmt.data.text_files import COMPRESSIONS

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nmt.config.schema import Config, CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import Config, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, split_chunks
 from nmt.data.readers import corpus_files, describe, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter

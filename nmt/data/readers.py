@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.formats import FORMATS, find_format
 from nmt.data.formats.aligned import read_aligned
 from nmt.data.formats.selection import Selection, SideColumn, Sides, select_sides

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair

@@ -12,7 +12,8 @@ from typing import Any, Self
 from nmt.checkpoint.folder import TrainingState, load_folder_config, load_training_state
 from nmt.checkpoint.manifest import TRAINING_STATE
 from nmt.checkpoint.run_folder import CheckpointFolder, update_of
-from nmt.config.schema import Config, CorpusConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import Config
 from nmt.data.cursor import Cursor, UpdateSize
 from nmt.errors import ConfigError, ModelError
 from nmt.metrics.standard import Auto

@@ -1,12 +1,13 @@
-"""The configuration reference, generated from what nmt/config/schema.py declares at each field."""
+"""Functions that write the configuration reference from the declarations in nmt/config."""
 
 import textwrap
 import typing
 from pathlib import Path
 from typing import Literal
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import Field, OnlyWith, docs_of, fields_of, format_value, read_hint
-from nmt.config.schema import Config, CorpusConfig
+from nmt.config.schema import Config
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 SCALARS = {str | int: "text or whole number", str: "text", int: "whole number", float: "number", bool: "true or false"}
@@ -30,7 +31,7 @@ nmt-train configs/multi30k-en-de.yaml model.embedding_dropout=0.4 training.epoch
 
 
 def document() -> str:
-    """The whole page in Markdown."""
+    """Return the whole page in Markdown."""
     sections = fields_of(Config)
     parts = [START.format(sections=", ".join(f"[{name}](#{name})" for name in sections))]
     for name, section in sections.items():
@@ -41,7 +42,7 @@ def document() -> str:
 
 
 def describe_fields(kind: type) -> str:
-    """A list with an entry for each field: its values and default, and on the next line its meaning."""
+    """Return a list with an entry for each field: its values, its default and its docstring."""
     docs = docs_of(kind)
     lines = []
     for name, field in fields_of(kind).items():
@@ -54,19 +55,19 @@ def describe_fields(kind: type) -> str:
 
 
 def wrap(text: str) -> str:
-    """Wrap a paragraph inside a list to lines of 120 characters, its indentation included."""
+    """Wrap a paragraph of a list to lines of 120 characters, including the indentation."""
     return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def describe_condition(condition: OnlyWith) -> str:
-    """A condition in Markdown: "`model.cell` is `lstm`, `gru` or `rnn`"."""
+    """Return a condition in Markdown: "`model.cell` is `lstm`, `gru` or `rnn`"."""
     *others, last = (f"`{format_value(value)}`" for value in condition.values)
     values = f"{', '.join(others)} or {last}" if others else last
     return f"`{condition.key}` is {values}" + f" ({condition.why})" * bool(condition.why)
 
 
 def describe_values(field: Field) -> str:
-    """The values that a field takes."""
+    """Describe the values that a field can have."""
     arguments = typing.get_args(field.type)
     if typing.get_origin(field.type) is Literal:
         return ", ".join(f"`{choice}`" for choice in arguments)

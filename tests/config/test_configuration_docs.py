@@ -3,8 +3,9 @@
 import pytest
 from docs_tools.configuration import PAGE, document, wrap
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import docs_of, fields_of
-from nmt.config.schema import Config, CorpusConfig
+from nmt.config.schema import Config
 
 
 def test_the_page_is_up_to_date() -> None:

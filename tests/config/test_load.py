@@ -8,8 +8,9 @@ import pytest
 import yaml
 from config_faults import find_faults
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.load import dump_config, load_config, parse_config
-from nmt.config.schema import Config, CorpusConfig, ModelConfig
+from nmt.config.schema import Config, ModelConfig
 from nmt.errors import ConfigError
 
 

@@ -7,10 +7,11 @@ import pytest
 import yaml
 from config_faults import find_faults
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import Field, fields_of
 from nmt.config.load import parse_config
 from nmt.config.parsing import describe
-from nmt.config.schema import Config, CorpusConfig
+from nmt.config.schema import Config
 
 FIELDS: dict[str, Field] = {
     f"{section.name}.{field.name}": field

@@ -3,8 +3,8 @@
 import pytest
 from config_faults import find_faults
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.load import parse_config
-from nmt.config.schema import CorpusConfig
 
 
 def test_all_contradictions_are_reported_at_once() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config.schema import CorpusConfig, DataConfig, TokenizerConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig, TokenizerConfig
 from nmt.data.cleaning import (
     Cleaner,
     CleaningReport,

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.formats import FORMATS, find_format
 from nmt.data.formats.selection import rank_variant
 from nmt.data.pair import Pair

@@ -12,7 +12,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is first imported
 import datasets
 import pytest
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.readers import corpus_files, read_pairs, read_parts
 from nmt.errors import DataError, MachineError
 

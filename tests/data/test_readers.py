@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.pair import Pair
 from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs, read_round_robin
 from nmt.data.text_files import import_zstd

@@ -17,8 +17,9 @@ import tiny
 
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.train import main
+from nmt.config.corpus import CorpusConfig
 from nmt.config.load import parse_config
-from nmt.config.schema import Config, CorpusConfig, DataConfig, TokenizerConfig
+from nmt.config.schema import Config, DataConfig, TokenizerConfig
 from nmt.data import readers
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.loader import Loader

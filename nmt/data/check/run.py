@@ -8,7 +8,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nmt.config.schema import CorpusConfig, DataConfig
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import DataConfig
 from nmt.data.check.alignment import Alignment, Break
 from nmt.data.check.characters import UnseenCharacters, Variants
 from nmt.data.check.chunks import MAX_CHUNK_PAIRS, Chunk, Place, Sample, Set, SideLines
