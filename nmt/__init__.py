@@ -13,17 +13,27 @@ if TYPE_CHECKING:
     from typing import Any
 
     from nmt.config.load import load_config
-    from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, NmtError, UserError
+    from nmt.errors import (
+        ConfigError,
+        DataError,
+        DivergenceError,
+        Interrupted,
+        MachineError,
+        ModelError,
+        NmtError,
+        UserError,
+    )
     from nmt.evaluation.scores import evaluate
     from nmt.search.options import SampleOptions, SearchOptions
     from nmt.training.run import train
     from nmt.translation.request import Request, Translation
     from nmt.translation.translator import Translator
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 __all__ = [
     "ConfigError",
     "DataError",
+    "DivergenceError",
     "Interrupted",
     "MachineError",
     "ModelError",
@@ -40,7 +50,16 @@ __all__ = [
     "train",
 ]
 
-_ERRORS = ("ConfigError", "DataError", "Interrupted", "MachineError", "ModelError", "NmtError", "UserError")
+_ERRORS = (
+    "ConfigError",
+    "DataError",
+    "DivergenceError",
+    "Interrupted",
+    "MachineError",
+    "ModelError",
+    "NmtError",
+    "UserError",
+)
 _MODULES = {
     **dict.fromkeys(_ERRORS, "nmt.errors"),
     "Request": "nmt.translation.request",

@@ -5,7 +5,8 @@
     │   ├── ConfigError     a key, a type or a value in a configuration
     │   ├── DataError       a corpus or a text file: missing, unreadable, misaligned, empty
     │   ├── ModelError      a model folder: missing, incomplete, damaged, or not compatible with another one
-    │   └── MachineError    the machine: no such device, a full disk, an optional package that is not installed
+    │   ├── MachineError    the machine: no such device, a full disk, an optional package that is not installed
+    │   └── DivergenceError a training run whose loss or gradient became infinite or not a number
     └── Interrupted         SIGTERM or Ctrl-C ended a training run after everything was saved
 
 A message says what is wrong, where (the file and line, or the key), what is allowed, and what to do.
@@ -36,6 +37,10 @@ class ModelError(UserError):
 
 class MachineError(UserError):
     """The machine lacks something: a device, disk space, an optional package."""
+
+
+class DivergenceError(UserError):
+    """A training run diverged: its loss or its gradient became infinite or not a number."""
 
 
 class Interrupted(NmtError):  # noqa: N818 (an interruption is not an error)

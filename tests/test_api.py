@@ -11,6 +11,7 @@ import nmt
 PUBLIC = {
     "ConfigError",
     "DataError",
+    "DivergenceError",
     "Interrupted",
     "MachineError",
     "ModelError",

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             translator = load_translator(options)
         with contextlib.closing(translator):
             asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
-            translator.nbest([""], **asked)  # report a wrong language or tag before any input is read
+            translator.check(to=options.to, tag=options.tag)  # before any input is read
             run_pipe(
                 open_stdin(),
                 open_stdout(),

@@ -3,10 +3,9 @@
 The loop ends when every sentence is done.
 """
 
-import functools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self
 
 import numpy as np
 import torch
@@ -53,16 +52,28 @@ class BeamSearch:
         return self
 
 
+@dataclass(frozen=True, kw_only=True)
+class Search(Generic[AnySentence]):
+    """The parts of a search that are the same for all batches."""
+
+    scorer: Scorer[Any]
+    """A model or an ensemble."""
+    constraints: Sequence[Constraint[AnySentence]] = ()
+    """Conditions that translations must meet, in addition to the length bounds in the options."""
+    shortlist: Shortlist | None = None
+    """The limit on the target tokens that a translation may contain. By default, all tokens are allowed."""
+    identify: Callable[[AnySentence, list[int]], Hashable] | None = None
+    """A function that takes a sentence and the ids of a hypothesis, and returns for example the text of the hypothesis.
+    If it returns equal values for several hypotheses of a sentence, an n-best list contains only the best of them, and
+    the search continues until the list is full. By default, all hypotheses are different."""
+
+
 @torch.inference_mode()
 def decode(
-    scorer: Scorer[Any],
+    search: Search[AnySentence],
     sentences: Sequence[AnySentence],
     options: SearchOptions,
-    *,
-    constraints: Sequence[Constraint[AnySentence]] = (),
-    shortlist: Shortlist | None = None,
     strategy: Strategy | None = None,
-    identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
 ) -> list[list[Hypothesis]]:
     """Search the n best translations of each sentence. Return a list for each sentence, best translation first.
 
@@ -73,51 +84,37 @@ def decode(
     decision of each sentence. If the margin is smaller than the tolerance, the sentence is searched again alone.
 
     Args:
-        scorer: a model or an ensemble.
+        search: the scorer, and what limits the search.
         sentences: the batch.
         options: the options of the search.
-        constraints: conditions that translations must meet, in addition to the length bounds in the options.
-        shortlist: limits the target tokens that a translation may contain. By default, all tokens are allowed.
         strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
-        identify: a function that takes a sentence and the ids of a hypothesis, and returns for example the text of the
-            hypothesis. If it returns equal values for several hypotheses of a sentence, an n-best list contains only
-            the best of them, and the search continues until the list is full. By default, all hypotheses are different.
 
     Raises:
         ModelError: a probability from the scorer is NaN.
     """
     strategy = strategy or BeamSearch(options.beam)
-    search = functools.partial(
-        decode_batch, scorer, options=options, constraints=constraints, shortlist=shortlist, identify=identify
-    )
-    found = search(sentences, strategy=strategy)
+    found = decode_batch(search, sentences, options, strategy)
     results = [found.best(index) for index in range(len(sentences))]
     if len(sentences) > 1:
         for index, sentence in enumerate(sentences):
-            if found.margin(index) < scorer.tolerance:
-                results[index] = search([sentence], strategy=strategy.restart(index)).best(0)
+            if found.margin(index) < search.scorer.tolerance:
+                results[index] = decode_batch(search, [sentence], options, strategy.restart(index)).best(0)
     return results
 
 
 @torch.inference_mode()
 @np.errstate(invalid="ignore")  # the difference −∞ − −∞ of two impossible hypotheses is NaN, but it is never used
 def decode_batch(
-    scorer: Scorer[Any],
-    sentences: Sequence[AnySentence],
-    options: SearchOptions,
-    *,
-    constraints: Sequence[Constraint[AnySentence]] = (),
-    shortlist: Shortlist | None = None,
-    strategy: Strategy,
-    identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
+    search: Search[AnySentence], sentences: Sequence[AnySentence], options: SearchOptions, strategy: Strategy
 ) -> Finished:
     """Search a batch once. Return all finished hypotheses, with the margin of each sentence's closest decision."""
+    scorer, shortlist, identify = search.scorer, search.shortlist, search.identify
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
     candidates = (
         shortlist.candidates(source, lengths) if shortlist else Candidates.all(scorer.target_size, scorer.device)
     )
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
-    all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *constraints]
+    all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *search.constraints]
     started = [constraint.start(sentences, candidates) for constraint in all_constraints]
     rules = [rule for rule in started if rule is not None]
     distinguish = (lambda index, ids: identify(sentences[index], ids)) if identify else None

@@ -15,21 +15,17 @@ cumulative probabilities of thousands of improbable tokens are nearly equal.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.batch import Integers
-from nmt.model.candidates import Shortlist
 from nmt.search.beam import Beam, BeamStep, Ended, Floats
-from nmt.search.constraints import Constraint
 from nmt.search.extensions import NEVER, Scores
 from nmt.search.finished import Hypothesis
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions
-from nmt.search.scorer import Scorer
 from nmt.search.sentence import AnySentence
 from nmt.types import EOS
 
@@ -37,12 +33,7 @@ Seed = tuple[int, ...]
 
 
 def sample(
-    scorer: Scorer[Any],
-    sentences: Sequence[AnySentence],
-    options: SampleOptions,
-    *,
-    constraints: Sequence[Constraint[AnySentence]] = (),
-    shortlist: Shortlist | None = None,
+    search: Search[AnySentence], sentences: Sequence[AnySentence], options: SampleOptions
 ) -> list[list[Hypothesis]]:
     """Draw `options.samples` translations of each sentence at random.
 
@@ -54,8 +45,7 @@ def sample(
     N = options.samples
     repeated = [sentence for sentence in sentences for _ in range(N)]
     seeds = [(options.seed, index % N, *sentence.source) for index, sentence in enumerate(repeated)]
-    strategy = GumbelSampling(seeds, options)
-    decoded = decode(scorer, repeated, options.within, constraints=constraints, shortlist=shortlist, strategy=strategy)
+    decoded = decode(search, repeated, options.within, GumbelSampling(seeds, options))
     drawn = [hypothesis for [hypothesis] in decoded]
     return [drawn[first : first + N] for first in range(0, len(drawn), N)]
 

@@ -23,7 +23,7 @@ from nmt.config.schema import Config
 from nmt.data.batch import Batch
 from nmt.data.cursor import Update
 from nmt.data.updates import UpdateSource
-from nmt.errors import Interrupted, ModelError, UserError
+from nmt.errors import DivergenceError, Interrupted, ModelError
 from nmt.metrics.standard import MEASURES
 from nmt.model.dropout import Randomness
 from nmt.model.seq2seq import Seq2Seq
@@ -103,7 +103,7 @@ class Trainer:
 
         Raises:
             Interrupted: `stop` received a signal. A checkpoint has been saved.
-            UserError: the loss or the gradient is infinite or not a number.
+            DivergenceError: the loss or the gradient is infinite or not a number.
         """
         self.stop = stop
         with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
@@ -145,7 +145,7 @@ class Trainer:
         norm = float(torch.nn.utils.get_total_norm(gradients)) / tokens
         for name, figure in (("loss", loss), ("gradient's norm", norm)):
             if not math.isfinite(figure):  # the weights have not been updated yet, so they are still good
-                raise UserError(
+                raise DivergenceError(
                     f"the {name} is {figure} at update {position.update + 1}; "
                     "lower training.learning_rate or training.clip_norm, and --resume from the last checkpoint"
                 )

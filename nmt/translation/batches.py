@@ -4,13 +4,13 @@ import contextlib
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nmt.model.candidates import Shortlist
 from nmt.search.constraints import Constraint
 from nmt.search.finished import Hypothesis
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import Options, SampleOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import Scorer
@@ -101,16 +101,10 @@ class BatchSearch:
         ]
 
     def _search(self, batch: Sequence[Segment], options: Options) -> list[list[Hypothesis]]:
+        search = Search(scorer=self.scorer, constraints=self.constraints, shortlist=self.shortlist)
         if isinstance(options, SampleOptions):
-            return sample(self.scorer, batch, options, constraints=self.constraints, shortlist=self.shortlist)
-        return decode(
-            self.scorer,
-            batch,
-            options,
-            constraints=self.constraints,
-            shortlist=self.shortlist,
-            identify=self._text,
-        )
+            return sample(search, batch, options)
+        return decode(replace(search, identify=self._text), batch, options)
 
     def _text(self, segment: Segment, ids: Sequence[int]) -> str:
         text = replace_line_breaks(self.tokenizers.target.decode(ids))

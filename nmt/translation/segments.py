@@ -49,7 +49,7 @@ class Segmenter:
         Raises:
             ConfigError: the model does not have the language or the tag of the request.
         """
-        tags, text = self._tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
+        tags, text = self.tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
         segments: list[Segment] = []
         for sentence in self._split_sentences(text, request, name):
             capitals = None
@@ -83,8 +83,12 @@ class Segmenter:
             )
         return sentences
 
-    def _tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
-        """Return the ids of the tags for a target language and a tag. They precede the ids of each segment."""
+    def tag_ids(self, to: str | None, tag: str | None) -> tuple[int, ...]:
+        """Return the ids of the tags for a target language and a tag. They precede the ids of each segment.
+
+        Raises:
+            ConfigError: the target language is missing, or the model does not have the language or the tag.
+        """
         if (to, tag) not in self._tags:
             if tag is not None and tag not in self.data.corpus_tags:
                 choice = "leave it out, the model has no tags"

@@ -155,6 +155,14 @@ class Translator:
             raise TypeError("a translator of models in memory cannot be pickled; create it with Translator.load")
         return self._loader, ()
 
+    def check(self, *, to: str | None = None, tag: str | None = None) -> None:
+        """Check the arguments `to` and `tag` of `translate` and `nbest` without translating anything.
+
+        Raises:
+            ConfigError: the target language is missing, or the model does not have the language or the tag.
+        """
+        self._segmenter.tag_ids(to, tag)
+
     def translate(
         self,
         texts: str | Request | Iterable[str | Request],

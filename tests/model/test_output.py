@@ -14,7 +14,7 @@ from nmt.model.candidates import Candidates, Shortlist
 from nmt.model.classics.copy import CopyOutput
 from nmt.model.output import OutputLayer, Readout
 from nmt.model.seq2seq import OUTPUTS, Seq2Seq, real_targets
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer
 from nmt.types import BOS, EOS
@@ -149,8 +149,9 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch() -> None:
     )
     lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]
     for few in (None, shortlist):
-        together = decode(scorer, sentences(lines), options, shortlist=few)
-        alone = [decode(scorer, sentences([line]), options, shortlist=few)[0] for line in lines]
+        search = Search(scorer=scorer, shortlist=few)
+        together = decode(search, sentences(lines), options)
+        alone = [decode(search, sentences([line]), options)[0] for line in lines]
         assert [[each.ids for each in found] for found in together] == [[each.ids for each in found] for found in alone]
 
 
@@ -159,5 +160,5 @@ def test_a_network_that_only_copies_translates_into_its_source() -> None:
     assert isinstance(network.output, CopyOutput)
     network.output.generate.bias.fill_(-1e3)
     tokens = {token for line in LINES for token in line}
-    for found in decode(ModelScorer(network), sentences(LINES), SearchOptions(beam=2)):
+    for found in decode(Search(scorer=ModelScorer(network)), sentences(LINES), SearchOptions(beam=2)):
         assert set(found[0].ids) <= tokens

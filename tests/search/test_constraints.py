@@ -13,7 +13,7 @@ from nmt.model.candidates import Candidates
 from nmt.search.beam import Beam
 from nmt.search.constraints import ForbiddenColumns, ForbiddenTokens, LengthRule
 from nmt.search.extensions import NEVER
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SearchOptions
 from nmt.search.sentence import Sentence
 from nmt.types import EOS
@@ -103,7 +103,8 @@ def test_constraint_of_each_sentence_in_a_batch(shortlist: Any) -> None:
     batch = [Asking(source=(4 + index % 7, EOS), avoid=(5, 6)[index % 3 :]) for index in range(9)]
 
     def run(batch: list[Asking]) -> list[list[list[int]]]:
-        found = decode(scorer, batch, options, constraints=[ForbidAvoided()], shortlist=shortlist)
+        search = Search(scorer=scorer, constraints=[ForbidAvoided()], shortlist=shortlist)
+        found = decode(search, batch, options)
         return [[hypothesis.ids for hypothesis in each] for each in found]
 
     together = run(batch)
@@ -143,6 +144,7 @@ class PrefixRule:
 def test_a_rule_can_follow_each_hypothesis() -> None:
     scorer, options = TableScorer(8, seed=3), SearchOptions(beam=3, nbest=3)
     batch = [Asking(source=(4 + index, *[5] * index, EOS), prefix=(7, 4, 6)[:index]) for index in range(4)]
-    for sentence, found in zip(batch, decode(scorer, batch, options, constraints=[ForcePrefix()]), strict=True):
+    results = decode(Search(scorer=scorer, constraints=[ForcePrefix()]), batch, options)
+    for sentence, found in zip(batch, results, strict=True):
         for hypothesis in found:
             assert hypothesis.ids[: len(sentence.prefix)] == [*sentence.prefix]

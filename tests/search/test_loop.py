@@ -24,7 +24,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.search import extensions, finished
 from nmt.search.constraints import ForbiddenTokens
 from nmt.search.finished import Hypothesis
-from nmt.search.loop import BeamSearch, decode, decode_batch
+from nmt.search.loop import BeamSearch, Search, decode, decode_batch
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import ModelScorer, Prediction, Scorer
 from nmt.types import BOS, EOS, PAD
@@ -43,7 +43,7 @@ def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
 def run(
     scorer: Scorer[Any], lines: list[list[int]], options: SearchOptions, shortlist: Any = None
 ) -> list[list[Hypothesis]]:
-    return decode(scorer, sentences(lines), options, shortlist=shortlist)
+    return decode(Search(scorer=scorer, shortlist=shortlist), sentences(lines), options)
 
 
 def everything(length: int, **settings: Any) -> SearchOptions:
@@ -172,7 +172,8 @@ def test_tags_are_never_produced() -> None:
     lines = [[4 + index, EOS] for index in range(7)]
     options = SearchOptions(beam=4, nbest=4)
     usual, without = (
-        decode(scorer, sentences(lines), options, constraints=[ForbiddenTokens(ids)]) for ids in ([], [6, 7])
+        decode(Search(scorer=scorer, constraints=[ForbiddenTokens(ids)]), sentences(lines), options)
+        for ids in ([], [6, 7])
     )
     tokens = [{token for found in results for each in found for token in each.ids} for results in (usual, without)]
     assert tokens == [{4, 5, 6, 7}, {4, 5}]
@@ -226,7 +227,7 @@ def test_close_decisions_do_not_depend_on_rounding(beam: int) -> None:
     options = SearchOptions(beam=beam, nbest=beam)
     alone = [ids_of(run(scorer, [source], options))[0] for source in lines]
     assert ids_of(run(scorer, lines, options)) == alone
-    found = decode_batch(scorer, sentences(lines), options, strategy=BeamSearch(beam))
+    found = decode_batch(Search(scorer=scorer), sentences(lines), options, BeamSearch(beam))
     unguarded = ids_of([found.best(sentence) for sentence in range(len(lines))])
     assert unguarded != alone
     for sentence, (these, single) in enumerate(zip(unguarded, alone, strict=True)):

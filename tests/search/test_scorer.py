@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.data.batch import pad
 from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
 from nmt.types import BOS, EOS
@@ -102,9 +102,10 @@ def test_an_ensemble_of_one_model_twice_translates_as_the_model() -> None:
     single = ModelScorer(tiny.network(5))
     options = SearchOptions(beam=3, nbest=3)
     source = sentences(LINES)
-    once = [[hypothesis.ids for hypothesis in found] for found in decode(single, source, options)]
+    once = [[hypothesis.ids for hypothesis in found] for found in decode(Search(scorer=single), source, options)]
     twice = [
-        [hypothesis.ids for hypothesis in found] for found in decode(EnsembleScorer([single] * 2), source, options)
+        [hypothesis.ids for hypothesis in found]
+        for found in decode(Search(scorer=EnsembleScorer([single] * 2)), source, options)
     ]
     assert once == twice
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.errors import ConfigError, ModelError
 from nmt.search.finished import Hypothesis
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.engine import build_scorer
 from nmt.search.sampling import sample
@@ -27,7 +27,7 @@ seeds = st.integers(0, 10_000)
 
 
 def run(scorer: Any, lines: list[list[int]], shortlist: Any = None, **options: Any) -> list[list[Hypothesis]]:
-    return sample(scorer, sentences(lines), SampleOptions(**options), shortlist=shortlist)
+    return sample(Search(scorer=scorer, shortlist=shortlist), sentences(lines), SampleOptions(**options))
 
 
 def ids_of(results: list[list[Hypothesis]]) -> list[list[list[int]]]:
@@ -92,7 +92,7 @@ def test_sampling_without_randomness_is_greedy_search(
     seed: int, lines: list[list[int]], options: dict[str, Any]
 ) -> None:
     scorer = TableScorer(20, seed)
-    assert run(scorer, lines, **options) == decode(scorer, sentences(lines), SearchOptions(beam=1))
+    assert run(scorer, lines, **options) == decode(Search(scorer=scorer), sentences(lines), SearchOptions(beam=1))
 
 
 @given(seed=seeds, lines=sources, top_k=st.sampled_from([None, 5]), samples=st.integers(1, 3), data=st.data())

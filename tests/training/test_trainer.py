@@ -22,7 +22,7 @@ from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.prepare import prepare
 from nmt.data.readers import read_corpora
 from nmt.data.updates import UpdateOptions
-from nmt.errors import Interrupted, ModelError, UserError
+from nmt.errors import DivergenceError, Interrupted, ModelError
 from nmt.metrics.standard import Auto
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.signals import StopSignal
@@ -309,7 +309,7 @@ def test_an_infinite_loss_is_an_error(factory: Factory) -> None:
     trainer = factory.trainer(factory.config())
     with torch.no_grad():
         trainer.network.output.bias.fill_(float("inf"))
-    with pytest.raises(UserError, match=r"lower training\.learning_rate"):
+    with pytest.raises(DivergenceError, match=r"lower training\.learning_rate"):
         go(trainer)
 
 
@@ -327,7 +327,9 @@ def test_an_infinite_gradient_changes_no_weight(factory: Factory, value: float) 
     trainer = factory.trainer(factory.config())
     before = weights(trainer.network)
     trainer.network.source_embedding.weight.register_hook(lambda gradient: torch.full_like(gradient, value))
-    with pytest.raises(UserError, match=r"the gradient's norm is (inf|nan) at update 1; lower training\.learning_rate"):
+    with pytest.raises(
+        DivergenceError, match=r"the gradient's norm is (inf|nan) at update 1; lower training\.learning_rate"
+    ):
         go(trainer)
     assert torch.equal(weights(trainer.network), before)
 

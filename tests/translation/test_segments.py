@@ -193,6 +193,8 @@ def test_tags_come_before_each_segment_and_do_not_count() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             segmenter.split(request, "line 1")
+        with pytest.raises(ConfigError, match=message):
+            segmenter.tag_ids(request.to, request.tag)
 
 
 def test_a_tag_for_a_model_without_tags(segmenter: Segmenter) -> None:

@@ -173,6 +173,9 @@ def test_arguments_of_the_call_are_defaults_of_requests(model: Path) -> None:
             translator.translate([Request("", **asked)])
         with pytest.raises(ConfigError):
             translator.translate([Request("")], **asked)
+        with pytest.raises(ConfigError):
+            translator.check(**asked)
+    translator.check(to="de")
     assert translator.translate([Request("", to="de")], to="fr") == [""]
     assert translator.target_language() == "de"
 

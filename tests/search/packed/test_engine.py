@@ -17,7 +17,7 @@ from nmt.data.batch import pad
 from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Candidates
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SearchOptions
 from nmt.search.packed import decoder, engine, kernels
 from nmt.search.packed.arithmetic import Float32, Int8
@@ -191,9 +191,9 @@ def test_hypotheses_and_sentences_are_selected(precision: str, kind: dict[str, A
 def test_translations_do_not_depend_on_the_batch(precision: str, sizes: dict[str, int]) -> None:
     scorer = build_scorer(network(**sizes), precision)
     options = SearchOptions(beam=3, nbest=2, max_length_factor=1)
-    found = decode(scorer, sentences(LINES), options)
+    found = decode(Search(scorer=scorer), sentences(LINES), options)
     for line, hypotheses in zip(LINES, found, strict=True):
-        (alone,) = decode(scorer, sentences([line]), options)
+        (alone,) = decode(Search(scorer=scorer), sentences([line]), options)
         assert [hypothesis.ids for hypothesis in alone] == [hypothesis.ids for hypothesis in hypotheses]
 
 
