@@ -1,1 +1,1 @@
-"""What scripts/compare-cells compares with."""
+"""The comparison of recurrent cells, scripts/compare-cells."""

@@ -5,7 +5,7 @@ from statistics import geometric_mean, mean, stdev
 from typing import Any
 
 Studies = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
-"""Task to cell to one result of `memory.study` for each seed."""
+"""For each task and cell, a result of `memory.study` for each seed."""
 
 LEAST = 1e-300  # replaces a gradient of zero in a geometric mean
 MASTERED = 0.9  # accuracy

@@ -1,8 +1,8 @@
 """Compare the plain RNN, the GRU and the LSTM at equal parameters, and write docs/cells.md and its drawings.
 
-    scripts/compare-cells DIR --output docs                                  all of it; DIR holds Multi30k's files
-    scripts/compare-cells --output docs                                      only what needs no corpus
-    scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with models trained before
+    scripts/compare-cells DIR --output docs                                  the whole page; DIR contains Multi30k
+    scripts/compare-cells --output docs                                      only the parts without a corpus
+    scripts/compare-cells DIR --output docs --models runs/rnn runs/gru runs/lstm    with trained models
 
 DIR contains train, val and test_2016_flickr, each with .en and .de, plain, .gz or .zst. Finished parts are kept in the
 folder --work, and the same command continues where it was stopped.
@@ -51,16 +51,16 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("corpus", nargs="?", metavar="DIR", help="Multi30k; without it only what needs no corpus")
-    parser.add_argument("--output", type=Path, required=True, help="writes OUTPUT/cells.md and OUTPUT/cells/*.svg")
-    parser.add_argument("--work", type=Path, default=Path("runs/cells"), help="keeps what is done (runs/cells)")
-    parser.add_argument("--models", nargs=3, metavar=("RNN", "GRU", "LSTM"), help="outputs of nmt-train, to train none")
-    parser.add_argument("--sentence", default=SENTENCE, help="along which gates are shown")
-    parser.add_argument("--processes", type=whole_number(1), default=cores(), help="parts made at once (all cores)")
-    parser.add_argument("--quick", action="store_true", help="only to see that all works: nothing is learned")
+    parser.add_argument("corpus", nargs="?", metavar="DIR", help="folder of Multi30k; default: parts without a corpus")
+    parser.add_argument("--output", type=Path, required=True, help="write OUTPUT/cells.md and OUTPUT/cells/*.svg")
+    parser.add_argument("--work", type=Path, default=Path("runs/cells"), help="keep results here; default: %(default)s")
+    parser.add_argument("--models", nargs=3, metavar=("RNN", "GRU", "LSTM"), help="models that are trained already")
+    parser.add_argument("--sentence", default=SENTENCE, help="the sentence for the plots of gates")
+    parser.add_argument("--processes", type=whole_number(1), default=cores(), help="jobs at once; default: all cores")
+    parser.add_argument("--quick", action="store_true", help="test the script in seconds; the networks learn nothing")
     options = parser.parse_args()
     if options.models and not options.corpus:
-        parser.error("--models needs DIR, to score them")
+        parser.error("--models needs DIR to score the models; give the folder of Multi30k")
     return options
 
 
@@ -68,7 +68,7 @@ def compare(options: argparse.Namespace) -> None:
     settings = memory.quick() if options.quick else Settings()
     seeds = SEEDS[:2] if options.quick else SEEDS
     translating = translation_jobs(options) if options.corpus else []
-    # The longest first, so that no core waits at the end.
+    # The longest jobs come first, so that no core waits at the end.
     jobs = [*translating, *memory_jobs(settings, seeds)]
     found = results(jobs, options.work, options.processes, current_commit())
     studies = {

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-SYMBOLS, COPIED = 8, 4  # of the copy task: the alphabet, and how many are to be remembered
-KINDS = 8  # words of each kind in the agreement task
+SYMBOLS, COPIED = 8, 4  # the alphabet of the copy task, and the number of symbols to remember
+KINDS = 8  # the number of words of each kind in the agreement task
 BLANK, GO = SYMBOLS, SYMBOLS + 1
-PLURAL, PREPOSITION, ADJECTIVE = KINDS, 2 * KINDS, 3 * KINDS  # where kinds of words begin; singular nouns do at 0
+PLURAL, PREPOSITION, ADJECTIVE = (
+    KINDS,
+    2 * KINDS,
+    3 * KINDS,
+)  # the first id of each kind of word; singular nouns begin at 0
 THAT, VERB = 4 * KINDS, 4 * KINDS + 1
 
 
@@ -43,17 +47,17 @@ def copy(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tenso
     """
     symbols = torch.randint(SYMBOLS, (count, COPIED), generator=generator)
     rest = torch.full((count, distance), BLANK)
-    rest[:, distance - COPIED] = GO  # read at the step that says the first symbol
+    rest[:, distance - COPIED] = GO  # this input asks for the first symbol
     return torch.cat([symbols, rest], dim=1), symbols
 
 
 def agreement(distance: int, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Predict whether two verbs are singular or plural: each agrees with its own subject, not with the nouns between.
+    """Predict whether two verbs are singular or plural. Each verb agrees with its subject, not with the nouns between.
 
     One clause is nested in the other: the keys near old doors THAT the man beside new cars VERB VERB. The inner verb
-    comes first, and the distance is that of the outer one (after Linzen et al. 2016; Lakretz et al. 2019).
+    comes first, and the distance is measured for the outer verb (after Linzen et al. 2016; Lakretz et al. 2019).
     """
-    middle = (distance - 1) // 2  # where the inner clause begins
+    middle = (distance - 1) // 2  # the first step of the inner clause
     numbers = torch.randint(2, (count, distance + 1), generator=generator)
     words = torch.randint(KINDS, (count, distance + 1), generator=generator)
     kinds = torch.arange(distance + 1) % 3

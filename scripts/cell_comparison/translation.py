@@ -23,8 +23,8 @@ from nmt.metrics.standard import BLEU, ChrF
 from nmt.model.seq2seq import Seq2Seq
 from nmt.translation.translator import Translator
 
-VALID, TEST = "val", "test_2016_flickr"  # as Multi30k's files are called
-VOCABULARY = 6000  # of the networks that are compared in size, whose embeddings are the same
+VALID, TEST = "val", "test_2016_flickr"  # the names of the files of Multi30k
+VOCABULARY = 6000  # the embeddings of the networks whose sizes are compared
 
 
 @dataclass(frozen=True, kw_only=True)

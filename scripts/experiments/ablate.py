@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from experiments.training import Training, exit_on_signals, validations
+from experiments.training import Training, exit_on_signals, make_parser, validations
 from nmt.commands.arguments import whole_number
 from nmt.commands.process import run
 from nmt.config.load import dump_config, load_config, read_yaml
@@ -52,18 +52,14 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", metavar="CONFIG", help="what to train")
-    parser.add_argument("changes", metavar="CHANGES", type=Path, help="a YAML file: a list of overrides for each name")
-    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="the same for all trainings")
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True)
+    parser = make_parser(__doc__, "changes", "a YAML file with a list of overrides for each change")
     parser.add_argument("--seeds", metavar="N", type=whole_number(0), nargs="+", default=[1], help="default: 1")
     parser.add_argument(
         "--processes",
         metavar="N",
         type=whole_number(1),
         default=1,
-        help="trainings at once, each best with training.threads=1; default: 1",
+        help="the number of training runs at once; use training.threads=1; default: 1",
     )
     parser.add_argument("--only", metavar="NAME", nargs="+", help="only these changes")
     return parser.parse_intermixed_args()

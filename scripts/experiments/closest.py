@@ -21,8 +21,8 @@ from nmt.metrics.standard import BLEU
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reference", metavar="REFERENCE", help="a line for each that was translated; .gz and .zst too")
-    parser.add_argument("--language", default="", help="target language, where BLEU has a tokenizer for it: zh, ja, ko")
+    parser.add_argument("reference", metavar="REFERENCE", help="a line for each translated line, plain, .gz or .zst")
+    parser.add_argument("--language", default="", help="target language, if BLEU has a tokenizer for it: zh, ja, ko")
     options = parser.parse_args()
     metric = BLEU(Scoring(target_language=options.language))
     for stream in (sys.stdin, sys.stdout):

@@ -1,4 +1,4 @@
-"""Scores of a model on text in other forms: other spaces, invisible characters, decomposed letters, other case.
+"""Score a model on text in other forms: other spaces, invisible characters, decomposed letters, other case.
 
 Each form changes the source in a way that a reader hardly sees, or that does not change its meaning. The table shows
 how many points of BLEU the change costs. The reference is not changed, except that it is in capitals if the source is.

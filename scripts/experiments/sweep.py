@@ -20,7 +20,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from experiments.training import Training, exit_on_signals
+from experiments.training import Training, exit_on_signals, make_parser
 from nmt.commands import arguments, process
 from nmt.config.load import load_config, read_yaml
 from nmt.errors import ConfigError
@@ -60,13 +60,9 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", metavar="CONFIG", help="what to train")
-    parser.add_argument("space", metavar="SPACE", type=Path, help="a YAML file of what to vary")
-    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="the same for all trials")
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True)
+    parser = make_parser(__doc__, "space", "a YAML file with the keys to vary and their values")
     parser.add_argument("--trials", type=arguments.whole_number(1), default=20, metavar="N", help="in all; default: 20")
-    parser.add_argument("--seed", type=int, default=1, help="of the choices; default: 1")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the choices; default: 1")
     return parser.parse_intermixed_args()
 
 

@@ -1,5 +1,6 @@
 """Training runs as processes, whose validation figures are read while they run."""
 
+import argparse
 import json
 import signal
 import subprocess
@@ -50,7 +51,23 @@ class Training:
             if running:
                 time.sleep(PAUSE)
         if self.process.returncode:
-            raise MachineError(f"a training failed, see {self.output / 'log'}")
+            raise MachineError(f"a training run failed; see {self.output / 'log'}")
+
+
+def make_parser(description: str | None, second: str, meaning: str) -> argparse.ArgumentParser:
+    """Make the parser of a script that trains a configuration many times.
+
+    Args:
+        description: the docstring of the script.
+        second: the name of a second file, which describes the training runs.
+        meaning: the help of the second file.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", metavar="CONFIG", help="the configuration to train")
+    parser.add_argument(second, metavar=second.upper(), type=Path, help=meaning)
+    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="overrides of all training runs")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="the folder of all training runs")
+    return parser
 
 
 def exit_on_signals() -> None:

@@ -1,1 +1,1 @@
-"""Damaged and hostile inputs, given to nmt in child processes, whose ends are judged."""
+"""A fuzzer: it gives nmt damaged and hostile inputs in child processes, and judges how each process ends."""

@@ -1,6 +1,6 @@
-"""Cases: each one runs in a forked child with limits of time and memory, and its end is judged.
+"""Cases. Each case runs in a forked child with limits of time and memory. Then its outcome is judged.
 
-The parent imports nmt and torch once. A forked child starts within milliseconds, and whatever it breaks ends with it.
+The parent imports nmt and torch once. A forked child starts within milliseconds, and its damage ends with the child.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ CANARY = "canary"  # a file beside the working folder of a case, which no case m
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How the child of a case ended."""
+    """The outcome of a case."""
 
     status: int
     """The exit status, or minus the number of the signal that ended the child."""
@@ -46,10 +46,10 @@ def accept(outcome: Outcome) -> str | None:  # noqa: ARG001
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """An input and what is done with it."""
+    """An input and the function that uses it."""
 
     name: str
-    """What is special about the input, for the report."""
+    """A description of the input, for the report."""
     act: Callable[[], int | None]
     """Runs in the child, in the working folder of the case. It returns the exit status, where None is 0. Any exception
     except SystemExit counts as a traceback."""
@@ -57,9 +57,9 @@ class Case:
     check: Callable[[Outcome], str | None] = accept
     """Runs in the parent after the general checks. It returns a fault in a few words, or None."""
     allowed: frozenset[int] = frozenset((0, 2))
-    """The exit statuses that are no fault."""
+    """The exit statuses that are not faults."""
     seconds: float = 30
-    """The limit of time, on a machine that has nothing else to do."""
+    """The time limit, on a machine that has nothing else to do."""
     megabytes: float = 500
     """The limit of memory in addition to the memory that is shared with the parent."""
 
@@ -77,7 +77,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class _CaseFolder:
-    """The folder of a case: the working folder, and beside it what the case must leave alone."""
+    """The folder of a case. It contains the working folder and files that the case must not change."""
 
     outer: Path
 
@@ -247,7 +247,7 @@ def _redirect(folder: _CaseFolder) -> None:
 
 
 def _limit_memory(megabytes: float) -> float:
-    """Let allocations of twice what is allowed fail, before they take the memory of the machine.
+    """Let allocations fail at twice the allowed memory, before the memory of the machine is used up.
 
     Return the resident memory of this process in MB.
     """

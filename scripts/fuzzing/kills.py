@@ -1,4 +1,7 @@
-"""Training runs that a signal ends at a random moment. What follows must give the weights of an undisturbed run."""
+"""Training runs that a signal ends at a random moment.
+
+After --resume, the weights must be those of an undisturbed run.
+"""
 
 import contextlib
 import json
@@ -19,7 +22,7 @@ from nmt.system.files import DRAFT, verify_checksums
 from nmt.system.signals import end_at_once, handle_signals
 
 KINDS = ("bpe", "unigram", "words")
-LINES = 1500  # so that the vocabulary and the preparation take a part of the time
+LINES = 1500  # enough that the vocabulary and the preparation take a part of the time
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -105,7 +108,7 @@ def wait(pid: int) -> int:
 
 
 def disturb(shared: Path, kind: str, kills: Sequence[tuple[int, float]]) -> None:
-    """Train with interruptions in the working folder. Raises AssertionError: the result is not as it should be."""
+    """Train with interruptions in the working folder. Raises AssertionError: the result is wrong."""
     config, output, log = shared / f"{kind}.json", Path("out").resolve(), Path("log").resolve()
     try:
         for number, moment in kills:

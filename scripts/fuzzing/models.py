@@ -1,4 +1,4 @@
-"""Small models to damage: trained within seconds, and those of older versions in tests/models."""
+"""Small models to damage. Some are trained within seconds, and others are models of older versions in tests/models."""
 
 import itertools
 import logging

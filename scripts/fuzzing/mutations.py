@@ -1,4 +1,4 @@
-"""Ways to damage bytes, YAML and JSON, and values that programs are rarely ready for."""
+"""Functions that damage bytes, YAML and JSON, and values that many programs do not expect."""
 
 import itertools
 import json

@@ -28,7 +28,7 @@ VERBS = {
     "ditransitive": lexicon.DITRANSITIVE,
 }
 TENSES: dict[Tense, float] = {"present": 50, "past": 36, "future": 14}
-GAPS: dict[Role, tuple[str, ...]] = {  # in which frames a relative pronoun can have the role
+GAPS: dict[Role, tuple[str, ...]] = {  # the frames in which a relative pronoun can have the role
     "subject": ("intransitive", "transitive", "dative", "ditransitive"),
     "accusative": ("transitive",),
     "dative": ("dative",),
@@ -40,7 +40,7 @@ SOCIABLE = [
     for verb in verbs(table)
     if verb.english not in lexicon.ALONE
 ]
-"""What one does with others."""
+"""Activities that people do together."""
 
 
 def clause(
@@ -51,7 +51,10 @@ def clause(
     negatable: bool = True,
     lasting: bool = True,
 ) -> Clause:
-    """A clause with everything that it may contain but relative clauses. `lasting`: it may be about lasting things."""
+    """Draw a clause with everything that it can contain, except relative clauses.
+
+    `lasting` says whether the clause may be about something that does not change.
+    """
     frame = weighted(random, {frame: FRAMES[frame] for frame in frames})
     tense = tense or any_tense(random)
     negated = negatable and chance(random, 0.1)
@@ -71,7 +74,7 @@ def any_tense(random: Random) -> Tense:
 
 
 def clause_before(random: Random, table: str) -> Clause:
-    """A clause such as `often says` that needs something after it, so that nothing else can follow."""
+    """Draw a clause such as `often says`, which another clause must follow."""
     tense = any_tense(random)
     verb = _verb(random, table, tense)
     subject = phrases.subject(random, verb.subjects)
@@ -79,7 +82,7 @@ def clause_before(random: Random, table: str) -> Clause:
 
 
 def infinitive(random: Random) -> Clause:
-    """A clause without a subject: buy a book, help the child."""
+    """Draw a clause without a subject: buy a book, help the child."""
     frame = random.choice(("transitive", "dative", "ditransitive"))
     verb = _verb(random, VERBS[frame], "present", subject_kind="person")
     return Clause(subject=Gap(), verb=verb, **_objects(random, frame, verb, lexicon.I))
@@ -128,7 +131,7 @@ def _objects(random: Random, frame: str, verb: Verb, subject: Subject, definite:
 
 
 def with_modal(random: Random, clause: Clause) -> Clause:
-    """Now and then with a modal verb; with `not`, only one with which it means the same in both languages."""
+    """Add a modal verb to some clauses. With `not`, the verb must have the same meaning in both languages."""
     fitting: list[Modal] = [modal for modal in lexicon.MODALS if modal.negatable or not clause.negated]
     if clause.tense != "present" or not chance(random, 0.22):
         return clause
@@ -136,7 +139,7 @@ def with_modal(random: Random, clause: Clause) -> Clause:
 
 
 def with_circumstances(random: Random, clause: Clause) -> Clause:
-    """Now and then with company or a place, and an adverb."""
+    """Add a companion or a place, and an adverb, to some clauses."""
     if not (clause.negated or clause.direction or clause.predicate) and chance(random, 0.28):
         clause = replace(clause, place=phrases.place(random))
     elif not clause.negated and _takes_company(clause) and chance(random, 0.1):
@@ -149,7 +152,7 @@ def _takes_company(clause: Clause) -> bool:
 
 
 def with_adverb(random: Random, clause: Clause) -> Clause:
-    """Now and then with an adverb of time or of frequency."""
+    """Add an adverb of time or of frequency to some clauses."""
     lasting = clause.predicate and clause.predicate.english not in PASSING
     if lasting or not chance(random, 0.45):
         return clause
@@ -162,12 +165,12 @@ def with_adverb(random: Random, clause: Clause) -> Clause:
 
 
 def _negative(clause: Clause) -> bool:
-    """Whether `never` would be one negation too many."""
+    """Return whether the clause is negative already, so that `never` would be a second negation."""
     return clause.negated or phrases.says_no(clause.accusative) or phrases.says_no(clause.dative)
 
 
 def with_relatives(random: Random, clause: Clause) -> Clause:
-    """Now and then with a relative clause about the subject, or about an object that ends the clause."""
+    """Add a relative clause to the subject, or to an object that ends the clause, in some clauses."""
     if isinstance(clause.subject, NounPhrase) and chance(random, 0.15):
         return replace(clause, subject=_with_relative(random, clause.subject))
     if isinstance(clause.accusative, NounPhrase) and _ends_in_object(clause) and chance(random, 0.35):
@@ -180,12 +183,12 @@ def _ends_in_object(clause: Clause) -> bool:
 
 
 def is_late(adverb: Adverb | None) -> bool:
-    """Whether the adverb is at the end in English."""
+    """Return whether the adverb is at the end of the English clause."""
     return adverb is not None and not adverb.before_verb
 
 
 def _with_relative(random: Random, phrase: NounPhrase) -> NounPhrase:
-    """The phrase with a relative clause; without an owner, whom the relative clause could be about."""
+    """Add a relative clause to a phrase. The owner is removed, because the relative clause could refer to the owner."""
     kind = phrase.noun.kind
     roles = [role for role, frames in GAPS.items() if any(_candidates(frame, role, kind) for frame in frames)]
     role = random.choice(roles) if roles else None
@@ -195,7 +198,7 @@ def _with_relative(random: Random, phrase: NounPhrase) -> NounPhrase:
 
 
 def _candidates(frame: str, role: Role, kind: str) -> list[Verb]:
-    """Verbs with which a noun of this kind can have the role."""
+    """Return the verbs with which a noun of this kind can have the role."""
     if role == "companion":
         return [verb for verb in verbs(VERBS[frame]) if kind == "person" and verb in SOCIABLE]
     return [verb for verb in verbs(VERBS[frame]) if kind in (verb.subjects if role == "subject" else verb.objects)]

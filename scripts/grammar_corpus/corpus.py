@@ -1,4 +1,4 @@
-"""From trees to a corpus."""
+"""Functions that draw sentence pairs and write them as text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from grammar_corpus.trees import Sentence
 
 
 def pairs(count: int, seed: int) -> list[tuple[str, str]]:
-    """Pairs of an English and a German sentence in random order; no sentence occurs twice."""
+    """Draw pairs of an English and a German sentence in random order. No sentence occurs twice."""
     found: dict[str, str] = {}
     targets: set[str] = set()
     for source, target in draws(seed):
@@ -23,7 +23,7 @@ def pairs(count: int, seed: int) -> list[tuple[str, str]]:
 
 
 def draws(seed: int) -> Iterator[tuple[str, str]]:
-    """An endless stream of pairs, with repetitions."""
+    """Yield an endless stream of pairs, in which pairs can be repeated."""
     random = Random(seed)
     while True:
         yield translation(sentence(random))
@@ -34,7 +34,10 @@ def translation(tree: Sentence) -> tuple[str, str]:
 
 
 def text(words: Sequence[str]) -> str:
-    """Words and marks as a line: a capital first, marks without a space before them, no comma before another mark."""
+    """Join words and punctuation marks to a line.
+
+    The first letter is a capital, there is no space before a mark, and a comma before another mark is left out.
+    """
     line = re.sub(r"( ,)+(?= [,.?])", "", " ".join(words))
     line = re.sub(r" (?=[,.?])", "", line)
     return line[0].upper() + line[1:]

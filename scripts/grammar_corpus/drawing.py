@@ -1,4 +1,4 @@
-"""Drawing from tables."""
+"""Random choices from tables."""
 
 from collections.abc import Mapping
 from random import Random
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def weighted(random: Random, weights: Mapping[T, float]) -> T:
-    """A key, with the probability of its weight."""
+    """Draw a key. The probability of each key is proportional to its weight."""
     return random.choices(list(weights), list(weights.values()))[0]
 
 

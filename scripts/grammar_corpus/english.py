@@ -1,4 +1,4 @@
-"""Trees as English words."""
+"""Functions that write trees as English words."""
 
 from grammar_corpus.entries import add_s
 from grammar_corpus.lexicon import BE
@@ -20,7 +20,7 @@ PREPOSITIONS = ("for", "at", "to")
 
 
 def sentence(tree: Sentence) -> list[str]:
-    """The words of a sentence, punctuation marks as separate words."""
+    """Return the words of a sentence. Punctuation marks are separate words."""
     if tree.question is not None:
         return [*adverb(tree.question), *clause(tree.clause, inverted=True), "?"]
     words = [*_front(tree.front), *clause(tree.clause)]
@@ -39,7 +39,7 @@ def _front(front: Adverb | Prepositional | Subordinate | None) -> list[str]:
 
 
 def clause(tree: Clause, inverted: bool = False) -> list[str]:
-    """A clause with its subject; `inverted`: the auxiliary first, as in questions."""
+    """Return the words of a clause with its subject. `inverted` puts the auxiliary first, as in questions."""
     subject = phrase(tree.subject, as_subject=True)
     auxiliary, verb = _verb(tree, inverted)
     negation = ["not"] if tree.negated else []
@@ -49,7 +49,7 @@ def clause(tree: Clause, inverted: bool = False) -> list[str]:
 
 
 def _bare(tree: Clause) -> list[str]:
-    """A clause without a subject, the verb in its base form."""
+    """Return the words of a clause without a subject. The verb has its base form."""
     return _complements(tree, tree.verb.english.split())
 
 
@@ -66,7 +66,10 @@ def _complements(tree: Clause, verb: list[str]) -> list[str]:
 
 
 def _with_objects(verb: list[str], tree: Clause) -> list[str]:
-    """A pronoun precedes a particle (takes him along), everything else follows it (takes along the dog)."""
+    """Return the verb with its objects.
+
+    A pronoun precedes a particle (takes him along). Any other object follows it (takes along the dog).
+    """
     objects = [*phrase(tree.dative), *phrase(tree.accusative)]
     if verb and isinstance(tree.accusative, Pronoun) and _particle(tree):
         return [*verb[:-1], *objects, verb[-1]]
@@ -79,7 +82,7 @@ def _particle(tree: Clause) -> bool:
 
 
 def _verb(tree: Clause, inverted: bool) -> tuple[list[str], list[str]]:
-    """The finite auxiliary, if there is one, and the rest of the verb."""
+    """Return the finite auxiliary, if there is one, and the rest of the verb."""
     base = tree.verb.english.split()
     if tree.modal and tree.modal.english != "want to":
         return tree.modal.english.split(), base
@@ -124,7 +127,7 @@ def _third_singular(subject: Subject) -> bool:
 
 
 def phrase(tree: Subject | None, as_subject: bool = False) -> list[str]:
-    """A noun phrase, a pronoun in its case, a name, or nothing."""
+    """Return the words of a noun phrase, a pronoun in its case, or a name. None has no words."""
     match tree:
         case Pronoun():
             return [tree.subject if as_subject else tree.object]

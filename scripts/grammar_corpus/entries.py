@@ -1,4 +1,4 @@
-"""The tables of nouns.py and lexicon.py, read into the words of trees.py."""
+"""Functions that read the tables of nouns.py and lexicon.py."""
 
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ GENDERS: dict[str, Any] = {"der": "masculine", "die": "feminine", "das": "neuter
 
 @cache
 def nouns() -> dict[str, tuple[Noun, ...]]:
-    """Nouns by kind."""
+    """Return the nouns by kind."""
     return {kind: tuple(_noun(kind, *row) for row in _rows(table)) for kind, table in tables.NOUNS.items()}
 
 
@@ -23,7 +23,7 @@ def adjectives() -> tuple[Adjective, ...]:
 
 @cache
 def determiners() -> dict[str, Determiner]:
-    """Determiners by their English singular; the bare noun's is the empty string."""
+    """Return the determiners by their English singular. The key is an empty string for a noun without a determiner."""
     listed = [_determiner(*row) for row in _rows(lexicon.DETERMINERS)]
     return {determiner.english.split("/")[0]: determiner for determiner in listed}
 
@@ -43,13 +43,13 @@ def adverbs(table: str, before_verb: bool = False) -> tuple[Adverb, ...]:
 
 @cache
 def word_pairs(table: str) -> tuple[tuple[str, str], ...]:
-    """Rows of English and German, `-` for nothing."""
+    """Return pairs of an English and a German word. `-` in the table means an empty string."""
     return tuple((english.removeprefix("-"), german.removeprefix("-")) for english, german in _rows(table))
 
 
 @cache
 def prepositions(table: str) -> dict[str, tuple[str, str]]:
-    """English and German preposition by the English name of the place."""
+    """Return the English and the German preposition by the English name of the place."""
     return {place: (english, german) for english, german, places in _rows(table) for place in places.split()}
 
 
@@ -73,7 +73,7 @@ def _noun(kind: str, english: str, german: str) -> Noun:
 
 
 def add_s(word: str) -> str:
-    """English plural of a noun or third person of a verb: boy, boys; city, cities; wash, washes; go, goes."""
+    """Return the English plural of a noun or third person of a verb: boys, cities, washes, goes."""
     if word.endswith("y") and word[-2] not in "aeiou":
         return word[:-1] + "ies"
     return word + ("es" if word.endswith(("s", "sh", "ch", "x", "o")) else "s")

@@ -1,8 +1,9 @@
-"""Trees as German words.
+"""Functions that write trees as German words.
 
-A German clause has two places for its verbs, the brackets. In a main clause the finite verb is in the left one, as
-the second element, and whatever else belongs to it (prefix, participle, infinitive) in the right one, at the end. A
-subordinate clause has its conjunction in the left bracket and all verbs in the right one, the finite verb last.
+A German clause has two places for its verbs, which are called brackets. In a main clause, the finite verb is in the
+left bracket, as the second element. The rest of the verb (prefix, participle, infinitive) is in the right bracket, at
+the end. In a subordinate clause, the conjunction is in the left bracket. All verbs are in the right bracket, and the
+finite verb is the last one.
 """
 
 from typing import Literal, assert_never
@@ -31,7 +32,7 @@ from grammar_corpus.trees import (
 Column = Literal["masculine", "feminine", "neuter", "plural"]
 COLUMNS: tuple[Column, ...] = ("masculine", "feminine", "neuter", "plural")
 
-# One line a case, one column a gender, and the plural.
+# Each line is a case. The columns are the genders and the plural.
 ARTICLES = {
     "nominative": "der die das die",
     "accusative": "den die das die",
@@ -65,7 +66,7 @@ CONTRACTIONS = {
 
 
 def sentence(tree: Sentence) -> list[str]:
-    """The words of a sentence, punctuation marks as separate words."""
+    """Return the words of a sentence. Punctuation marks are separate words."""
     if tree.question is not None:
         return [*adverb(tree.question), *_verb_first(tree.clause), "?"]
     if tree.front is None:
@@ -95,21 +96,24 @@ def _after(after: Subordinate | Infinitive | None) -> list[str]:
 
 
 def _verb_first(tree: Clause, with_subject: bool = True) -> list[str]:
-    """A main clause from its finite verb on."""
+    """Return the words of a main clause from its finite verb on."""
     subject = phrase(tree.subject, "nominative") if with_subject else []
     finite, end = _verbs(tree)
     return [finite, *subject, *_middle(tree), *end, *_extraposed(tree)]
 
 
 def _verb_last(tree: Clause) -> list[str]:
-    """A subordinate clause after its conjunction."""
+    """Return the words of a subordinate clause after its conjunction."""
     finite, end = _verbs(tree)
     verbs = [tree.verb.prefix + finite] if end == [tree.verb.prefix] else [*end, finite]
     return [*phrase(tree.subject, "nominative"), *_middle(tree), *verbs, *_extraposed(tree)]
 
 
 def _middle(tree: Clause) -> list[str]:
-    """Everything between the brackets except the subject: pronouns, time, objects, negation, places, predicate."""
+    """Return the words between the brackets without the subject.
+
+    Their order is: pronouns, time, objects, negation, places, predicate.
+    """
     objects: list[tuple[Phrase | None, Case]] = [(tree.dative, "dative"), (tree.accusative, "accusative")]
     pronouns = [word for item, case in objects if isinstance(item, Pronoun) for word in phrase(item, case)]
     others = [word for item, case in objects if not isinstance(item, Pronoun) for word in phrase(item, case, False)]
@@ -126,14 +130,14 @@ def _middle(tree: Clause) -> list[str]:
 
 
 def _extraposed(tree: Clause) -> list[str]:
-    """An object's relative clause, moved after the last verb."""
+    """Return the relative clause of an object, which follows the last verb."""
     if isinstance(tree.accusative, NounPhrase) and tree.accusative.relative:
         return _relative(tree.accusative.relative, _column(tree.accusative))
     return []
 
 
 def _verbs(tree: Clause) -> tuple[str, list[str]]:
-    """The finite verb, and the verbs or the prefix at the end of a main clause."""
+    """Return the finite verb, and the verbs or the prefix at the end of a main clause."""
     verb = tree.verb
     modal = WILL if tree.tense == "future" else tree.modal
     if modal:
@@ -159,7 +163,7 @@ def _present(tree: Clause) -> str:
 
 
 def _first_singular(infinitive: str) -> str:
-    """kaufen, ich kaufe; lächeln, ich lächle; wandern, ich wandere; wissen, ich weiß."""
+    """Return the first person singular: ich kaufe, ich lächle (lächeln), ich wandere (wandern), ich weiß (wissen)."""
     if infinitive == "wissen":
         return "weiß"
     if infinitive.endswith("eln"):
@@ -195,7 +199,7 @@ def _first_person(subject: Subject) -> bool:
 
 
 def phrase(tree: Subject | None, case: Case, with_relative: bool = True) -> list[str]:
-    """A noun phrase, a pronoun or a name in the given case; nothing for None or a gap."""
+    """Return the words of a noun phrase, a pronoun or a name in a case. None and a gap have no words."""
     match tree:
         case Pronoun():
             return [{"nominative": tree.nominative, "accusative": tree.accusative, "dative": tree.dative}[case]]
@@ -242,7 +246,11 @@ def _determiner(determiner: Determiner, case: Case, column: Column) -> list[str]
 
 
 def _adjective(adjective: Adjective, determiner: Determiner, case: Case, column: Column) -> str:
-    """Weak after a word that shows the case, strong without one; after `ein`, strong where `ein` has no ending."""
+    """Return an adjective with its ending.
+
+    The ending is weak after a word that shows the case, and strong otherwise. It is also strong where `ein` has no
+    ending.
+    """
     strong = determiner.adjectives == "strong"
     if determiner.adjectives == "mixed":
         strong = not _cell(EIN_ENDINGS, case, column)
@@ -259,7 +267,7 @@ def _noun(noun: Noun, case: Case, plural: bool) -> str:
 
 
 def _weak_noun(noun: Noun) -> bool:
-    """der Junge, den Jungen, dem Jungen, des Jungen."""
+    """Return whether a noun has the weak declension: der Junge, den Jungen, dem Jungen, des Jungen."""
     return noun.gender == "masculine" and noun.genitive.endswith("n")
 
 

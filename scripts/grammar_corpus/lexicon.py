@@ -1,4 +1,4 @@
-"""Verbs and the small words, in tables: a line is an entry, `|` separates its cells."""
+"""Tables of verbs and function words. Each line is an entry, and `|` separates its cells."""
 
 from grammar_corpus.trees import Modal, Name, Pronoun, Verb
 
@@ -24,7 +24,7 @@ INTRANSITIVE = """
     arrive arrived | an-kommen kommt ist angekommen | person vehicle
 """
 ALONE = ("sleep", "dream", "fall asleep", "wake up", "get up", "cry", "smile", "run away")
-"""What one does alone."""
+"""Activities that people do alone."""
 MOTION = """
     go went | gehen geht ist gegangen | person animal
     drive drove | fahren fährt ist gefahren | person vehicle
@@ -149,7 +149,7 @@ TIMES = """
     on Sunday | am Sonntag | past future
 """
 UNDENIED = ("soon", "every day")
-"""Times that read oddly with `not`."""
+"""Times that sound odd with `not`."""
 FREQUENCIES = """
     often | oft | present past
     always | immer | present past
@@ -178,7 +178,7 @@ MODALS = (
     Modal(english="should", german_singular="soll", german_plural="sollen", negatable=True),
     Modal(
         english="may", german_singular="darf", german_plural="dürfen", negatable=False
-    ),  # may not: or it is possible that not
+    ),  # `may not` could also mean `it is possible that not`
     Modal(english="want to", german_singular="will", german_plural="wollen", negatable=True),
 )
 WILL = Modal(english="will", german_singular="wird", german_plural="werden", negatable=True)

@@ -1,4 +1,7 @@
-"""Writes a parallel English-German corpus from a grammar: OUTDIR/{train,valid,test}.{en,de}. One seed, one corpus."""
+"""Write a parallel English-German corpus from a grammar: OUTDIR/{train,valid,test}.{en,de}.
+
+The same seed gives the same corpus.
+"""
 
 import argparse
 from pathlib import Path
@@ -19,7 +22,7 @@ def main() -> None:
 
 
 def write(folder: Path, sizes: dict[str, int], seed: int) -> None:
-    """Write the parts one after another from one list without repetitions, so that no sentence is in two of them."""
+    """Write all parts from one list without repetitions, so that no sentence is in two parts."""
     folder.mkdir(parents=True, exist_ok=True)
     every_pair = iter(pairs(sum(sizes.values()), seed))
     for part, size in sizes.items():

@@ -1,4 +1,4 @@
-"""Nouns, the places that they name, and adjectives, in tables: a line is an entry, `|` separates its cells."""
+"""Tables of nouns, places and adjectives. Each line is an entry, and `|` separates its cells."""
 
 # Nouns by kind: English (/ irregular plural) | as in a dictionary: article, nominative, genitive ending, plural ending
 # or form. A masculine noun with the genitive in -n or -en has it in the accusative and the dative too. No plural: 0.
@@ -163,8 +163,8 @@ NOUNS = {
     """,
 }
 
-# Where one is and where one goes: English | German preposition | places. Where one is takes the dative, where one goes
-# the accusative, except after `zu`.
+# Prepositions of place and of direction: English | German | places. A place has the dative. A direction has the
+# accusative, except after `zu`.
 LOCATIONS = """
     in | in | house garden kitchen school city village forest park museum library church restaurant
     in | in | shop office hotel theatre castle room cellar
@@ -182,7 +182,7 @@ DIRECTIONS = """
     to | auf | island
 """
 
-# English | German (/ stem before endings) | the kinds of nouns it suits
+# English | German (/ stem before endings) | the kinds of nouns that it can describe
 ADJECTIVES = """
     old | alt | person animal text thing garment vehicle opening place room
     young | jung | person animal
@@ -227,4 +227,4 @@ ADJECTIVES = """
 """
 
 PASSING = ("tired", "happy", "sad", "hungry", "dirty", "cold", "hot", "fresh", "broken", "lazy", "cheap", "expensive")
-"""Adjectives that can be true today and false tomorrow."""
+"""Adjectives of states that change from day to day."""

@@ -1,4 +1,4 @@
-"""Random noun phrases: who and what, where and whither."""
+"""Random noun phrases, places and directions."""
 
 from collections.abc import Sequence
 from random import Random
@@ -49,14 +49,17 @@ OWNERS_OF = ("person", "animal", "text", "thing", "garment", "vehicle", "room")
 def subject(
     random: Random, kinds: Sequence[str], definite: bool = False, other_than: Adjective | None = None
 ) -> Phrase:
-    """Nouns of these kinds, or a pronoun or a name for persons. `definite`: nothing that reads oddly with `not`."""
+    """Draw a subject: a noun of these kinds, or a pronoun or a name for persons.
+
+    `definite` excludes phrases that sound odd with `not`.
+    """
     if "person" in kinds and chance(random, 0.35):
         return random.choice(lexicon.PRONOUNS) if chance(random, 0.65) else random.choice(lexicon.NAMES)
     return noun_phrase(random, kinds, without=NEGATIVE, definite=definite, other_than=other_than)
 
 
 def other(random: Random, kinds: Sequence[str], subject: Subject, definite: bool = False) -> Phrase:
-    """An object, not the same as the subject: nobody sees himself here, German has other words for that."""
+    """Draw an object that differs from the subject. The grammar has no reflexive pronouns."""
     if "person" in kinds and chance(random, 0.25):
         pronouns = [pronoun for pronoun in lexicon.PRONOUNS if not (pronoun.first_person and is_first_person(subject))]
         names = [name for name in lexicon.NAMES if name != subject]
@@ -72,7 +75,7 @@ def noun_phrase(
     definite: bool = False,
     other_than: Adjective | None = None,
 ) -> NounPhrase:
-    """A phrase around a noun of these kinds, `without` these determiners."""
+    """Draw a phrase with a noun of these kinds. It has none of the determiners in `without`."""
     noun = random.choice([noun for kind in kinds for noun in nouns()[kind]])
     plural = noun.german_plural is not None and chance(random, 0.28)
     weights = PLURAL if plural else MASS if noun.german_plural is None else SINGULAR
@@ -102,13 +105,13 @@ def _owner(random: Random) -> NounPhrase:
 
 
 def place(random: Random) -> Prepositional:
-    """Where one is: in the garden, im Garten."""
+    """Draw a place: in the garden, im Garten."""
     phrase, words = _at_a_place(random, tables.LOCATIONS)
     return Prepositional(english=words[0], german=words[1], case="dative", phrase=phrase)
 
 
 def direction(random: Random) -> Prepositional:
-    """Where one goes: into the garden, in den Garten; but to the station, zum Bahnhof."""
+    """Draw a direction: into the garden, in den Garten; to the station, zum Bahnhof."""
     phrase, words = _at_a_place(random, tables.DIRECTIONS)
     case: Case = "dative" if words[1] == "zu" else "accusative"
     return Prepositional(english=words[0], german=words[1], case=case, phrase=phrase)
@@ -120,7 +123,7 @@ def _at_a_place(random: Random, table: str) -> tuple[NounPhrase, tuple[str, str]
 
 
 def companion(random: Random, subject: Subject) -> Prepositional:
-    """With somebody, mit in the dative; without somebody, ohne in the accusative."""
+    """Draw a companion: with (mit and the dative) or without (ohne and the accusative) somebody."""
     phrase = other(random, ("person", "animal"), subject, definite=True)
     if chance(random, 0.7):
         return Prepositional(english="with", german="mit", case="dative", phrase=phrase)
@@ -136,5 +139,5 @@ def says_no(phrase: object) -> bool:
 
 
 def is_animate(phrase: object) -> bool:
-    """Whether somebody could be with it."""
+    """Return whether the phrase can have a companion."""
     return not isinstance(phrase, NounPhrase) or phrase.noun.kind in ("person", "animal")

@@ -12,9 +12,9 @@ from grammar_corpus.trees import Adverb, Clause, Infinitive, Sentence, Subordina
 KINDS = {"statement": 46, "question": 10, "circumstance": 22, "complement": 12, "infinitive": 10}
 CONCRETE = tuple(frame for frame in FRAMES if frame not in ("copula", "weather"))
 ASKED = {"where": ("intransitive", "transitive", "dative"), "when": CONCRETE, "why": CONCRETE, "": tuple(FRAMES)}
-"""In which clauses a question makes sense."""
+"""The clauses in which a question makes sense."""
 BEFORE_THE_EVENT = ("if", "as soon as", "before")
-"""Conjunctions whose clause is in the present while the main clause may be in the future."""
+"""Conjunctions whose clause is in the present even if the main clause is in the future."""
 
 
 def sentence(random: Random) -> Sentence:
@@ -36,7 +36,7 @@ def _statement(random: Random) -> Sentence:
 
 
 def _fronted(random: Random, tree: Clause) -> Sentence:
-    """Now and then with the time or the place before the subject."""
+    """Move the time or the place before the subject in some sentences."""
     if is_late(tree.adverb) and chance(random, 0.5):
         return Sentence(clause=replace(tree, adverb=None), front=tree.adverb)
     if tree.place and chance(random, 0.3):
@@ -45,7 +45,7 @@ def _fronted(random: Random, tree: Clause) -> Sentence:
 
 
 def _question(random: Random) -> Sentence:
-    """Yes or no, where, when, why."""
+    """Draw a question: yes or no, where, when, or why."""
     english, german = random.choice(word_pairs(lexicon.QUESTIONS))
     tree = clause(random, ASKED[english], negatable=False)
     if english == "where":
@@ -56,7 +56,7 @@ def _question(random: Random) -> Sentence:
 
 
 def _circumstance(random: Random) -> Sentence:
-    """A clause and a subordinate clause about its circumstances, in either order."""
+    """Draw a clause and a subordinate clause about its circumstances, in either order."""
     english, german = random.choice(word_pairs(lexicon.CONJUNCTIONS))
     outer, inner = _tenses(random, english)
     event = clause(random, tense=inner, lasting=False, negatable=english not in BEFORE_THE_EVENT)
@@ -74,7 +74,7 @@ def _tenses(random: Random, conjunction: str) -> tuple[Tense, Tense]:
 
 
 def _complement(random: Random) -> Sentence:
-    """... says that ..., ... asks whether ..."""
+    """Draw a sentence such as: ... says that ..., or: ... asks whether ..."""
     asks = chance(random, 0.2)
     english, german = ("whether", "ob") if asks else ("that", "dass")
     outer = clause_before(random, lexicon.DOUBT if asks else lexicon.STATEMENT)
@@ -82,14 +82,14 @@ def _complement(random: Random) -> Sentence:
 
 
 def _infinitive(random: Random) -> Sentence:
-    """... tries to ...; ... goes somewhere in order to ..."""
+    """Draw a sentence such as: ... tries to ..., or: ... goes somewhere in order to ..."""
     purpose = chance(random, 0.5)
     outer = clause(random, ("motion",), negatable=False) if purpose else clause_before(random, lexicon.ATTEMPT)
     return replace(_early(outer), after=Infinitive(purpose=purpose, clause=infinitive(random)))
 
 
 def _early(tree: Clause) -> Sentence:
-    """The adverb before the subject, where it cannot be taken for a part of what follows."""
+    """Put the adverb before the subject, where it cannot be read as part of the following clause."""
     if is_late(tree.adverb):
         return Sentence(clause=replace(tree, adverb=None), front=tree.adverb)
     return Sentence(clause=tree)

@@ -1,4 +1,4 @@
-"""What a sentence says, in neither language. english.py and german.py give it order and endings."""
+"""Trees: the meaning of sentences, independent of the language. english.py and german.py write them as words."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +18,7 @@ class Noun:
     german_plural: str | None
     """None: a mass noun such as water."""
     kind: str
-    """Person, animal, food, ...: what verbs and adjectives choose their nouns by."""
+    """Person, animal, food, ...: the kind decides which verbs and adjectives go with the noun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Adjective:
     english: str
     german: str
     stem: str
-    """What the endings are added to: teuer, but ein teures Auto."""
+    """The stem, to which endings are added: teuer, but ein teures Auto."""
     kinds: tuple[str, ...]
 
 
@@ -35,7 +35,7 @@ class Determiner:
     english: str
     german: str
     declension: Literal["der", "dies", "ein", "none"]
-    """How the word itself is declined: as the article der, as dieser, as ein, or not at all."""
+    """The declension of the word: like the article der, like dieser, like ein, or none."""
     adjectives: Literal["weak", "mixed", "strong"]
 
 
@@ -44,7 +44,7 @@ class Verb:
     english: str
     """Base form; words after the first are a particle (throw away) or a preposition (look for)."""
     english_past: str | None
-    """None: the past looks like the present, so that the translation would be a guess; the grammar avoids it."""
+    """None if the past looks like the present. The translation would be a guess, so the grammar avoids this form."""
     german: str
     """Infinitive without the separable prefix."""
     third: str
@@ -53,7 +53,7 @@ class Verb:
     """With the prefix."""
     prefix: str = ""
     with_sein: bool = False
-    """The perfect is formed with sein."""
+    """Whether the perfect is formed with sein."""
     subjects: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
 
@@ -73,7 +73,7 @@ class Adverb:
     german: str
     tenses: tuple[str, ...] = ("present", "past", "future")
     before_verb: bool = False
-    """English puts it before the main verb: often, never."""
+    """Whether English puts it before the main verb: often, never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Clause:
 
 @dataclass(frozen=True, kw_only=True)
 class Relative:
-    """A clause about a noun, which plays the given role in it."""
+    """A clause about a noun, which has the given role in the clause."""
 
     role: Role
     clause: Clause
@@ -147,7 +147,7 @@ class Relative:
 
 @dataclass(frozen=True, kw_only=True)
 class Subordinate:
-    """A clause after a conjunction: because, that, if, ..."""
+    """A clause after a conjunction such as because, that or if."""
 
     english: str
     german: str
@@ -170,4 +170,4 @@ class Sentence:
     after: Subordinate | Infinitive | None = None
     """What follows the clause."""
     question: Adverb | None = None
-    """Where, when, why; an empty adverb asks for yes or no."""
+    """Where, when or why. An empty adverb means a question whose answer is yes or no."""

@@ -43,19 +43,19 @@ from train_benchmark.plain import PlainSeq2Seq
 
 STARTER = Path(__file__).parents[1] / "bench-train"
 
-WARM_UP = 50  # updates that are not counted
+WARM_UP = 50  # the number of updates before the measurement
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", help="a configuration of nmt-train")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="values that replace the file's")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="overrides")
     parser.add_argument(
         "--variant",
         action="append",
         default=[],
         metavar="'section.key=value ...'",
-        help="measure this change of the configuration too",
+        help="an override; measure the configuration with it too",
     )
     parser.add_argument(
         "--against",
@@ -65,13 +65,13 @@ def main() -> None:
         help="another toolkit: a command whose last line is THROUGHPUT NAME TOKENS_PER_SECOND PEAK_MIB",
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="measure torchrun with N processes too, a core for each"
+        "--processes", type=int, metavar="N", help="measure torchrun with N processes too, one core per process"
     )
-    parser.add_argument("--updates", type=int, default=150, help="updates that are counted (150)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (3)")
-    parser.add_argument("--core", type=int, default=0, help="the core to run on (0)")
+    parser.add_argument("--updates", type=int, default=150, help="the number of updates that are measured (150)")
+    parser.add_argument("--rounds", type=int, default=3, help="the number of rounds (3)")
+    parser.add_argument("--core", type=int, default=0, help="the number of the core (0)")
     parser.add_argument(
-        "--profile", action="store_true", help="only show where the time of our update goes, and its ceiling"
+        "--profile", action="store_true", help="only measure the parts of an update, and the limit of the machine"
     )
     # An option for the process of the reference.
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)

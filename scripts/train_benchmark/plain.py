@@ -1,7 +1,7 @@
-"""The reference: the same architecture, written plainly with `nn.LSTM` in float32, without compilation or tuning.
+"""The reference: the same architecture, written with `nn.LSTM` in float32, without compilation or tuning.
 
-It has packed sequences, a loop over time for input feeding, elementwise dropout, logits of the whole batch,
-`F.cross_entropy`, Adam.
+It uses packed sequences, a loop over time for input feeding, elementwise dropout, the logits of the whole batch,
+`F.cross_entropy` and Adam.
 """
 
 import torch
@@ -15,10 +15,10 @@ from nmt.types import BOS, PAD
 
 
 class PlainSeq2Seq(nn.Module):
-    """A bidirectional encoder and a decoder with general attention, one layer each or more.
+    """A bidirectional encoder and a decoder with general attention, each with one layer or more.
 
     Args:
-        config: sizes, numbers of layers, input feeding or not. Other settings are ignored.
+        config: the architecture. Only the sizes, the numbers of layers and input feeding are used.
     """
 
     def __init__(self, config: ModelConfig, source_size: int, target_size: int) -> None:

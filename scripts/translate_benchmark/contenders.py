@@ -22,7 +22,7 @@ from translate_benchmark.processes import first_answer, run
 
 logger = logging.getLogger(__name__)
 
-WARM_UP = 64  # sentences that are translated before the clock starts
+WARM_UP = 64  # the number of sentences that are translated before the measurement
 
 
 @dataclass(frozen=True, kw_only=True)

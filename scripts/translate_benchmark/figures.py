@@ -86,7 +86,7 @@ class Figures:
                 result.starts += [Start(**each) for each in content.pop("starts")]
                 vars(result).update(content)
             except (OSError, ValueError, TypeError, KeyError) as error:
-                raise DataError(f"{path}: not figures that bench-translate --json wrote ({error})") from error
+                raise DataError(f"{path}: not a file that bench-translate --json wrote ({error})") from error
         return result
 
     def settings(self) -> list[Setting]:
@@ -137,7 +137,7 @@ def parse_speeds(name: str, output: str, sentences: int) -> list[Speed]:
         sentences: the number of sentences in the test set.
 
     Raises:
-        DataError: there is no such line, or a line lacks a value.
+        DataError: the output has no line with a speed, or a line lacks a value.
     """
     lines = [line for line in output.splitlines() if line.startswith("SPEED ")]
     if not lines:

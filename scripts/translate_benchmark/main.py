@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("models", metavar="MODEL", nargs="*", help="output folders of nmt-train, or model folders")
-    parser.add_argument("--source", help="the test set, plain text, a sentence a line")
+    parser.add_argument("--source", help="the source of the test set, one sentence per line")
     parser.add_argument("--reference", help="its translation")
     parser.add_argument("--sentences", type=arguments.whole_number(1), metavar="N", help="only the first N sentences")
     parser.add_argument(
@@ -71,22 +71,22 @@ def parse() -> argparse.Namespace:
         help="another toolkit: a command that prints lines SPEED beam=5 batch=64 sentences_per_second=59.9, and "
         "bleu=34.1 peak_MiB=500 whole_seconds=20.2 tokens_per_second=820 sentences=1000 if known; batch=1 is latency",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=arguments.whole_number(1), default=3, help="turns of every contender (3)")
+    parser.add_argument("--rounds", type=arguments.whole_number(1), default=3, help="the number of rounds (3)")
     parser.add_argument(
         "--threads",
         nargs="+",
         type=arguments.whole_number(1),
         default=[1],
         metavar="T",
-        help="of nmt-translate, a contender each (1)",
+        help="the numbers of threads of nmt-translate; each is a contender (1)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures, after every round")
-    parser.add_argument("--load", nargs="+", metavar="FILE", help="measure nothing: show the figures of these files")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw speed and BLEU (extra plots)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures after each round")
+    parser.add_argument("--load", nargs="+", metavar="FILE", help="show these figures, and measure nothing")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="plot speed and BLEU; needs the extra `plots`")
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="only show where the time goes and how near the products come to their ceiling",
+        help="only measure the parts of the time, and compare the products with the limit of the machine",
     )
     # An option for the process of a contender.
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)

@@ -56,7 +56,7 @@ def first_answer(command: Sequence[str], line: str) -> float:
         process = _start(command, subprocess.PIPE, subprocess.PIPE, errors)
         assert process.stdin is not None
         assert process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # the process ended without reading; the check below reports it
+        with contextlib.suppress(BrokenPipeError):  # the process ended without reading; its failure is reported below
             process.stdin.write(f"{line}\n".encode())
             process.stdin.flush()
         answer = process.stdout.readline()

@@ -1,9 +1,9 @@
 """Train with the code of another commit and with the present code, and compare the weights bit by bit.
 
     scripts/compare-weights HEAD                        all recipes
-    scripts/compare-weights v0.1.0 --only luong risk    some
+    scripts/compare-weights v0.1.0 --only luong risk    some recipes
 
-For changes that must not change training. Each recipe of scripts/weight_comparison/recipes.py trains for a few
+Use it after changes that must not change training. Each recipe of scripts/weight_comparison/recipes.py trains for a few
 updates on sentences from a grammar, on both sides at once, with one CPU thread each. The exit status is 1 if weights
 differ.
 """
@@ -35,19 +35,19 @@ def compare_weights() -> int:
     ):
         results = [show(recipe, compare(old, new, recipe, options.updates)) for recipe in recipes]
     different, seconds = sum(bool(result.different) for result in results), sum(result.seconds for result in results)
-    print(f"{different} of {len(results)} trainings differ from {options.commit}, after {seconds:.0f} s")
+    print(f"{different} of {len(results)} training runs differ from {options.commit}, after {seconds:.0f} s")
     return 1 if different else 0
 
 
 def parse() -> argparse.Namespace:
     names = [recipe.name for recipe in RECIPES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("commit", metavar="COMMIT", help="what to compare with")
+    parser.add_argument("commit", metavar="COMMIT", help="the commit to compare with")
     parser.add_argument(
         "--only", metavar="NAME", nargs="+", choices=names, default=names, help=f"of {', '.join(names)}; default: all"
     )
     parser.add_argument(
-        "--updates", metavar="N", type=whole_number(1), default=20, help="of each training; default: 20"
+        "--updates", metavar="N", type=whole_number(1), default=20, help="updates of each training run; default: 20"
     )
     return parser.parse_args()
 

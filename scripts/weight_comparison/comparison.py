@@ -33,7 +33,7 @@ def compare(old: Side, new: Side, recipe: Recipe, updates: int) -> Result:
 
 
 def overrides(recipe: Recipe, updates: int) -> list[str]:
-    """Return the overrides of all training runs and of the recipe. The recipe's win."""
+    """Return the overrides of all training runs and of the recipe. The overrides of the recipe take precedence."""
     given = (*SETTINGS, f"training.max_updates={updates}", *recipe.overrides)
     return list({override.partition("=")[0]: override for override in given}.values())
 

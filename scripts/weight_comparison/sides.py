@@ -13,7 +13,7 @@ from grammar_corpus.corpus import pairs
 
 from nmt.errors import ConfigError
 
-CORPUS = {"test": 100, "valid": 100, "more": 100, "train": 300}  # pairs; twenty updates see an epoch's end
+CORPUS = {"test": 100, "valid": 100, "more": 100, "train": 300}  # pairs; an epoch has fewer than twenty updates
 TRAINER = Path(__file__).with_name("trainer.py")
 
 

@@ -1,4 +1,4 @@
-"""Train with the nmt that Python finds.
+"""Train with the version of nmt that Python imports.
 
 Each line of standard input holds the arguments of nmt-train as JSON. A line of standard output answers with the exit
 status.
@@ -26,5 +26,5 @@ def train_all() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-if __name__ == "__main__":  # not in the processes that a training starts, which import this file
+if __name__ == "__main__":  # not in the processes that a training run starts, which import this file
     train_all()

@@ -134,7 +134,7 @@ def test_a_bug_keeps_its_traceback() -> None:
     updates = Loader(Counting(fault_at=0, error=RuntimeError("a bug"))).updates(Cursor())
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in updates.*a bug") as caught:
         next(updates)
-    assert not multiprocessing.active_children()  # whoever keeps the error
+    assert not multiprocessing.active_children()  # the traceback of the kept error refers to the process
     assert caught.traceback
 
 

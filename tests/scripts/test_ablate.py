@@ -65,7 +65,7 @@ def test_a_training_that_fails(tmp_path: Path) -> None:
     answer = ablate(tmp_path, changes, "--processes", "2")
     assert answer.returncode == 2
     assert answer.stdout == ""
-    assert "ablate: error: a training failed" in answer.stderr
+    assert "ablate: error: a training run failed" in answer.stderr
 
 
 @pytest.mark.slow
