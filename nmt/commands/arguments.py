@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH_SIZE = 100_000
 MAX_THREADS = 1024
+MODEL_HELP = "model folder, or output folder of nmt-train"
 
 
 class _Parser(argparse.ArgumentParser):

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from nmt.commands.arguments import build_parser, whole_number
+from nmt.commands.arguments import MODEL_HELP, build_parser, whole_number
 from nmt.commands.process import run, startup
 
 NAME = "nmt-average"
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser(
         NAME, "Average the weights of several models of the same architecture into a new model folder."
     )
-    parser.add_argument("models", metavar="MODEL", nargs="+", help="model folder, or output folder of nmt-train")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=MODEL_HELP)
     parser.add_argument("--output", metavar="DIR", required=True, help="folder to write, which must not exist")
     parser.add_argument(
         "--last",

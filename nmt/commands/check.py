@@ -102,7 +102,7 @@ def _read_data(options: argparse.Namespace) -> "DataConfig":
 
 def _guess_language(path: str, default: str) -> str:
     """Guess the language from the extension of a file, as in train.de or train.de.gz."""
-    match = re.search(r"\.([a-z]{2,3}(?:[-_]\w+)?)(?:\.(?:gz|zst|xz))?$", path)
+    match = re.search(r"\.([a-z]{2,3}(?:[-_]\w+)?)(?:\.(?:gz|zst|xz|bz2))?$", path)
     return match[1] if match and match[1] not in {"txt", "tok", "raw", "tsv"} else default
 
 

@@ -1,4 +1,4 @@
-"""The command nmt-evaluate. It scores the translations of a model, or finished translations in a file."""
+"""nmt-evaluate MODEL [MODEL ...] --source FILE --reference FILE, or --hypothesis FILE --reference FILE"""
 
 import argparse
 import contextlib
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import (
+    MODEL_HELP,
     add_fields,
     add_language_options,
     add_machine_options,
@@ -142,10 +143,8 @@ def _scoring(options: argparse.Namespace, language: str) -> Scoring:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser(NAME, "Score translations: BLEU, chrF and TER with 95 % confidence intervals.")
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help="model folder, or output folder of nmt-train; several: an ensemble"
-    )
-    files = parser.add_argument_group("texts, one sentence per line, plain, .gz, .zst or .xz")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{MODEL_HELP}; several: an ensemble")
+    files = parser.add_argument_group("texts, one sentence per line, plain, .gz, .zst, .xz or .bz2")
     files.add_argument("--source", metavar="FILE", help="text that MODEL translates")
     files.add_argument(
         "--hypothesis", metavar="FILE", help="finished translations, instead of MODEL; - is standard input"

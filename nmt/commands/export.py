@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from nmt.commands.arguments import build_parser
+from nmt.commands.arguments import MODEL_HELP, build_parser
 from nmt.commands.process import run, startup
 
 NAME = "nmt-export"
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Write a model folder of a quarter of the size. "
         "It can be used like the original, except by nmt-train --resume.",
     )
-    parser.add_argument("model", metavar="MODEL", help="model folder, or output folder of nmt-train")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("output", metavar="OUTPUT", help="folder to write, which must not exist")
     parser.add_argument(
         "--format", choices=("int8",), required=True, help="int8: matrices of 8-bit integers with a scale for each row"

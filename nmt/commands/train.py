@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser(NAME, "Train a translation model on parallel text.")
     parser.add_argument("config", metavar="CONFIG", help="a YAML file; docs/configuration.md lists its keys")
     parser.add_argument(
-        "overrides", metavar="section.key=value", nargs="*", default=[], help="values that replace values of CONFIG"
+        "overrides", metavar="section.key=value", nargs="*", help="values that replace values of CONFIG"
     )
     parser.add_argument("--output", metavar="DIR", required=True, help="folder for the model, checkpoints and logs")
     parser.add_argument("--resume", action="store_true", help="continue the training in DIR, if there is one")

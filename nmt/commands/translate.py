@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from nmt.commands.arguments import (
+    MODEL_HELP,
     add_fields,
     add_language_options,
     add_machine_options,
@@ -109,9 +110,7 @@ def open_stdout() -> BinaryIO:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser(NAME, "Translate lines from standard input to standard output.")
-    parser.add_argument(
-        "models", metavar="MODEL", nargs="+", help="model folder, or output folder of nmt-train; several: an ensemble"
-    )
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several: an ensemble")
     parser.add_argument(
         "--split",
         action=argparse.BooleanOptionalAction,

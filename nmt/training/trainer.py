@@ -80,7 +80,8 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         self.network, self.source, self.tokenizers = network, source, tokenizers
-        self.config, self.validate, self.checkpoints = config, validate, checkpoints
+        self.config, self.settings = config, config.training
+        self.validate, self.checkpoints = validate, checkpoints
         self.objective = objective or Likelihood.of(config.training)
         self.processes = processes
         self.position = Position(size=source.size)
@@ -113,7 +114,7 @@ class Trainer:
                 due = position.cursor.starts_epoch if every is None else position.update % every == 0
                 if due or position.has_ended(self.config):
                     self._validate(log)
-                elif self._get_signal() or self.position.update % self.config.training.checkpoint_every == 0:
+                elif self._get_signal() or self.position.update % self.settings.checkpoint_every == 0:
                     self.save()
                     log.restart_clock()
                 if (number := self._get_signal()) and not self.position.has_ended(self.config):
@@ -129,7 +130,7 @@ class Trainer:
 
     def progress(self) -> float:
         """Return the fraction of training that is done, from 0 to 1."""
-        settings, position = self.config.training, self.position
+        settings, position = self.settings, self.position
         updates = position.update / settings.max_updates if settings.max_updates else 0.0
         if position.epochs_done is None:  # for streams, only the number of whole epochs is known
             return updates if settings.max_updates else position.cursor.epoch / settings.epochs
@@ -137,7 +138,7 @@ class Trainer:
 
     def update_weights(self, update: Update, log: Log) -> None:
         """Update the weights once, with the gradient of the loss per target token. The gradient is clipped."""
-        position, settings = self.position, self.config.training
+        position, settings = self.position, self.settings
         progress = Progress(update=position.update + 1, share=self.progress(), cuts=position.cuts)
         rate = learning_rate(settings, progress)
         loss, tokens = self._sum_over_processes(*self._compute_gradients(update.batches))
@@ -209,7 +210,7 @@ class Trainer:
             The loss, summed over the target tokens, and the number of target tokens.
         """
         losses = []
-        seed = np.random.SeedSequence((self.config.training.seed, self.position.update)).generate_state(1)
+        seed = np.random.SeedSequence((self.settings.seed, self.position.update)).generate_state(1)
         for batch in (batch.to(self.device) for batch in batches):
             self.generator.manual_seed(int(seed[0]))  # all batches have the same seed, as `Randomness` explains
             randomness = Randomness(generator=self.generator, first=batch.first, sentences=batch.update_sentences)
@@ -238,22 +239,22 @@ class Trainer:
     # ---- validation
 
     def _validate(self, log: Log) -> None:
-        position, settings = self.position, self.config
+        position, settings = self.position, self.settings
         values = self.validate(self.averaged)
-        figure = values[settings.validation.metric]
-        measure = MEASURES[settings.validation.metric]
+        metric = self.config.validation.metric
+        figure, measure = values[metric], MEASURES[metric]
         better = position.best is None or measure.is_better(figure, position.best)
         if better:
             position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
         else:
             position.stale, position.plateau = position.stale + 1, position.plateau + 1
-        if settings.training.schedule == "plateau" and position.plateau >= settings.training.plateau_patience:
+        if settings.schedule == "plateau" and position.plateau >= settings.plateau_patience:
             position.plateau, position.cuts = 0, position.cuts + 1
         self.save()
         if self.processes.first:
             if better:
                 self.checkpoints.choose(position.update)
-            self.checkpoints.prune(settings.training.keep_checkpoints)
+            self.checkpoints.prune(settings.keep_checkpoints)
         best = measure.describe(figure) if better else None
         log.validation(update=position.update, epoch=position.epoch, values=values, best=best)
 
@@ -269,12 +270,12 @@ class Trainer:
 
     def _write(self) -> None:
         tensors = optimizer_tensors(self.optimizers, self.network)
-        if self.config.training.ema:
+        if self.settings.ema:
             tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
         state = TrainingState(tensors=tensors, progress=self.position.to_json())
         folder = self.checkpoints.path(self.position.update)
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
-        self.checkpoints.prune(self.config.training.keep_checkpoints)
+        self.checkpoints.prune(self.settings.keep_checkpoints)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint that `save` wrote."""
@@ -293,7 +294,7 @@ class Trainer:
         raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         load_weights(self.averaged, weights, checkpoint.folder)
         load_weights(self.network, raw or weights, checkpoint.folder)
-        before, now = checkpoint.config.training, self.config.training
+        before, now = checkpoint.config.training, self.settings
         same = (before.optimizer, before.freeze) == (now.optimizer, now.freeze)
         where = str(checkpoint.folder / TRAINING_WEIGHTS)
         restore_optimizers(self.optimizers, self.network, tensors, complete=same, where=where)

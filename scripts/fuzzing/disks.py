@@ -101,9 +101,9 @@ def limited_disk(folder: Path, space: int, used: Path | None) -> Iterator[tuple[
     The folder is a file system in memory where the kernel allows it. Elsewhere, the size of each file is limited.
 
     Args:
-        folder: The folder to make.
-        space: The space in bytes.
-        used: A training run that is copied to the folder as `out`. Its files do not take from the space.
+        folder: the folder to make.
+        space: the space in bytes.
+        used: a training run that is copied to the folder as `out`. Its files do not take from the space.
     """
     folder.mkdir()
     mounted = enter_namespace() and mount(folder, SPACE)
