@@ -41,7 +41,7 @@ _NAMED_SHARE = 0.2  # foreign lines get the name of a language if this share of 
 
 
 @dataclass
-class _Side:
+class _SideCounts:
     """The counts and examples of one side of a corpus."""
 
     lines: int = 0
@@ -82,10 +82,10 @@ class _Side:
 
 
 @dataclass
-class _Corpus:
+class _CorpusCounts:
     """The counts and examples of a corpus."""
 
-    sides: tuple[_Side, _Side] = field(default_factory=lambda: (_Side(), _Side()))
+    sides: tuple[_SideCounts, _SideCounts] = field(default_factory=lambda: (_SideCounts(), _SideCounts()))
     pairs: int = 0
     swapped: int = 0
     examples: list[Example] = field(default_factory=list)
@@ -157,7 +157,7 @@ class Languages:
         self.identifier = identifier = learn_languages(self._sample)
         if identifier is None:
             return
-        found: dict[Place, _Corpus] = defaultdict(_Corpus)
+        found: dict[Place, _CorpusCounts] = defaultdict(_CorpusCounts)
         for chunk in self._sample:
             found[chunk.place].add(chunk, identifier)
         for place, each in found.items():
