@@ -23,13 +23,9 @@ def run_script() -> int:
     private = [node.name for node in functions if node.name.startswith("_") and not node.name.startswith("__")]
     once = [name for name in private if uses[name] <= 1]
     lengths = sorted(map(count_lines, functions))
-    config = [
-        ast.parse((ROOT / "nmt/config" / name).read_text(encoding="utf-8")) for name in ("corpus.py", "schema.py")
-    ]
-    records = [node for module in config for node in module.body if isinstance(node, ast.ClassDef)]
-    keys = [
-        node for record in records if record.name != "Config" for node in record.body if isinstance(node, ast.AnnAssign)
-    ]
+    schema = "".join((ROOT / "nmt/config" / name).read_text(encoding="utf-8") for name in ("corpus.py", "schema.py"))
+    sections = [node for node in ast.parse(schema).body if isinstance(node, ast.ClassDef) and node.name != "Config"]
+    keys = [node for section in sections for node in section.body if isinstance(node, ast.AnnAssign)]
     print(f"modules at the top of nmt/   {len(list((ROOT / 'nmt').glob('*.py')))}")
     print(f"configuration keys           {len(keys)}")
     print(f"lines                        {sum(source.count(chr(10)) for source in sources):,}")
