@@ -1,6 +1,7 @@
 """Functions that build the parts of a network that a configuration names.
 
-The parts are recurrent layers, attention, and the layer that computes the attentional vector.
+The parts are recurrent layers, attention, and the layer that computes the attentional vector. Encoder stacks, decoders
+and output layers consist of these parts, so their tables are one level above, in nmt/model/seq2seq.py.
 """
 
 from collections.abc import Callable
