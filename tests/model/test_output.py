@@ -149,7 +149,7 @@ def test_translations_do_not_depend_on_the_rest_of_the_batch() -> None:
     )
     lines = [*LINES, [4, EOS], [EOS], [*range(4, 18), EOS]]
     for few in (None, shortlist):
-        search = Search(scorer=scorer, shortlist=few)
+        search: Search[Any] = Search(scorer=scorer, shortlist=few)
         together = decode(search, sentences(lines), options)
         alone = [decode(search, sentences([line]), options)[0] for line in lines]
         assert [[each.ids for each in found] for found in together] == [[each.ids for each in found] for found in alone]
