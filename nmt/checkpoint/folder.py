@@ -19,7 +19,7 @@ A checkpoint is a model folder that also contains the training state, so that tr
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.manifest import (
     CONFIG,
     LANGUAGES,
@@ -38,18 +39,19 @@ from nmt.checkpoint.manifest import (
     WEIGHTS,
     verify_folder,
 )
-from nmt.checkpoint.run_folder import BEST, CHECKPOINTS
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors, save_tensors
-from nmt.config.load import decode_yaml, dump_config, parse_config
+from nmt.checkpoint.text_model import TextModel, load_model_tokenizers
+from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.data.check.languages import LanguageIdentifier
-from nmt.errors import ConfigError, ModelError
+from nmt.errors import ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.files import CHECKSUMS, add_file, reason, verify_checksums, whole_folder
+from nmt.system.files import add_file, reason, verify_checksums, whole_folder
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.files import load_tokenizers, save_tokenizers, tokenizer_files
+from nmt.tokenizers.files import save_tokenizers
 
 _ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
 _SPARE = 1_000_000  # the number of values that may be allocated in addition to the values in the file
@@ -58,14 +60,10 @@ SCALE = ".scale"  # the end of the name of a tensor with the scales of an int8 m
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(TextModel):
     """A network, and everything else that is needed to translate text."""
 
     network: Seq2Seq
-    tokenizers: Tokenizers
-    config: Config
-    name: str
-    """The path of the folder for messages, in the form that the caller gave."""
     shortlist: Shortlist | None = None
 
 
@@ -147,9 +145,7 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
     path = find_model_folder(folder)
     files = verify_folder(path)
     config = load_folder_config(path)
-    if lacking := next((name for name in tokenizer_files(config.tokenizer) if name not in files), None):
-        raise ModelError(f"{path}: {CHECKSUMS} does not list {lacking}; copy the whole folder again")
-    tokenizers = load_tokenizers(config.tokenizer, path, config.data.tags)
+    tokenizers = load_model_tokenizers(path, files, config)
     weights = load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)
     check_scales(weights, path / WEIGHTS)
     network = build_empty_network(config, tokenizers, weights, path / WEIGHTS)
@@ -162,56 +158,6 @@ def load_model(folder: str | Path, device: torch.device | None = None) -> Model:
         name=str(folder),
         shortlist=load_shortlist(path / SHORTLIST, tokenizers) if SHORTLIST in files else None,
     )
-
-
-def find_model_folder(folder: str | Path) -> Path:
-    """Find the folder with the files of a model.
-
-    If `folder` is a model folder, the result is `folder` itself. If it is the output folder of a training run, the
-    result is its best checkpoint.
-
-    Raises:
-        ModelError: the folder does not exist or contains no model.
-    """
-    folder = Path(folder)
-    if folder.is_symlink() and not folder.exists():
-        raise ModelError(f"{folder}: a link to a missing folder; copy the folder that it points to, with cp -rL")
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: no such folder; name the --output folder of nmt-train or a model folder")
-    if (folder / BEST).is_dir():
-        best = (folder / BEST).resolve()
-        if not best.is_relative_to(folder.resolve()):
-            raise ModelError(f"{folder / BEST}: a link that leaves {folder}; name the model folder itself")
-        return best
-    if (folder / CONFIG).is_file():
-        return folder
-    if (folder / CHECKPOINTS).is_dir():
-        raise ModelError(f"{folder}: training has not chosen a best checkpoint yet; name one in {folder / CHECKPOINTS}")
-    raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name the --output folder of nmt-train")
-
-
-def load_folder_config(folder: Path) -> Config:
-    """Load the configuration in a model folder.
-
-    The configuration must contain every key of `model`, because defaults may have changed since it was written.
-
-    Raises:
-        ModelError: the configuration is missing, damaged or incomplete.
-    """
-    path = folder / CONFIG
-    try:
-        content = decode_yaml(read_file(path, MANIFEST[CONFIG].max_bytes), path)
-        if isinstance(content, dict) and isinstance(content.get("tokenizer"), dict):
-            content["tokenizer"].setdefault("normalization", "none")  # version 0.2.0 did not normalize text
-            content["tokenizer"].setdefault("truecase", False)  # version 0.2.0 did not change the case of text
-        config = parse_config(content, where=str(path), trained=True)
-        given = content.get("model") or {}
-        missing = [f"model.{key.name}" for key in fields(config.model) if key.name not in given]
-        if missing:
-            raise ConfigError(f"{path}: lacks {', '.join(missing)}")
-        return config
-    except ConfigError as error:
-        raise ModelError(f"{error}; the folder was damaged or written by another version of nmt") from error
 
 
 def build_empty_network(config: Config, tokenizers: Tokenizers, weights: dict[str, Tensor], where: Path) -> Seq2Seq:

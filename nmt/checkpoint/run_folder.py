@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from nmt.checkpoint.manifest import verify_folder
+from nmt.checkpoint.manifest import CONFIG, verify_folder
 from nmt.errors import ModelError
 from nmt.system.files import DRAFT, saving
 
@@ -101,3 +101,29 @@ def update_of(name: str) -> int:
     if not match:
         raise ValueError(name)
     return int(match[1])
+
+
+def find_model_folder(folder: str | Path) -> Path:
+    """Find the folder with the files of a model.
+
+    If `folder` is a model folder, the result is `folder` itself. If it is the output folder of a training run, the
+    result is its best checkpoint.
+
+    Raises:
+        ModelError: the folder does not exist or contains no model.
+    """
+    folder = Path(folder)
+    if folder.is_symlink() and not folder.exists():
+        raise ModelError(f"{folder}: a link to a missing folder; copy the folder that it points to, with cp -rL")
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder; name the --output folder of nmt-train or a model folder")
+    if (folder / BEST).is_dir():
+        best = (folder / BEST).resolve()
+        if not best.is_relative_to(folder.resolve()):
+            raise ModelError(f"{folder / BEST}: a link that leaves {folder}; name the model folder itself")
+        return best
+    if (folder / CONFIG).is_file():
+        return folder
+    if (folder / CHECKPOINTS).is_dir():
+        raise ModelError(f"{folder}: training has not chosen a best checkpoint yet; name one in {folder / CHECKPOINTS}")
+    raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name the --output folder of nmt-train")

@@ -1,29 +1,15 @@
-"""Functions that read and write .safetensors files.
+"""Functions that read tensors of torch from .safetensors files, and write them."""
 
-The package safetensors can only open a file by its name. This module checks the header of an open file, and maps the
-same file into memory. The tensors are views of this memory, so their shapes can be checked before memory is allocated.
-"""
-
-import json
-import math
-import mmap
 import os
 import re
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nmt.errors import ModelError
-from nmt.system.files import reason
-from nmt.system.opening import open_file
-
-MAX_HEADER_BYTES = 8 << 20  # the limit of the header in bytes
-_MAX_DIMENSIONS = 8
+from nmt.checkpoint.tensor_file import MappedTensor, map_tensors
 
 _TYPES = {
     "F64": torch.float64,
@@ -39,90 +25,20 @@ _TYPES = {
 }
 
 
-class _Entry(NamedTuple):
-    """The description of a tensor in the header. `begin` and `end` are counted in bytes from the end of the header."""
-
-    name: str
-    type: torch.dtype
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-
 def load_tensors(path: Path, max_bytes: int = 1 << 40) -> dict[str, Tensor]:
     """Load a .safetensors file of at most `max_bytes`. The tensors are views of the file. Changes are not written.
 
     Raises:
         ModelError: the file cannot be read, or its header is damaged.
     """
-    with open_file(path, max_bytes) as stream:
-        try:
-            start, entries = _read_header(stream)
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
-        except (OSError, ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: cannot be read ({reason(error)}); copy the whole folder again") from error
-    return {entry.name: _view(content, start, entry) for entry in entries}
+    return {name: _view(entry) for name, entry in map_tensors(path, max_bytes).items()}
 
 
-def _view(content: mmap.mmap, start: int, entry: _Entry) -> Tensor:
-    count = math.prod(entry.shape)
-    if not count:
-        return torch.empty(entry.shape, dtype=entry.type)
-    begin = start + entry.begin
-    if begin % entry.type.itemsize:  # safetensors aligns tensors, but other programs may not
-        return torch.frombuffer(bytearray(content[begin : start + entry.end]), dtype=entry.type).reshape(entry.shape)
-    return torch.frombuffer(content, dtype=entry.type, count=count, offset=begin).reshape(entry.shape)
-
-
-def _read_header(stream: BinaryIO) -> tuple[int, list[_Entry]]:
-    """Read the header. Check that types are known, and that the tensors cover the rest of the file exactly once.
-
-    Returns:
-        The position in the file at which the tensors begin, and the description of each tensor.
-
-    Raises:
-        ValueError: the header is damaged.
-    """
-    total = os.fstat(stream.fileno()).st_size
-    length = int.from_bytes(stream.read(8), "little")
-    if not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
-        raise ValueError(f"its header cannot have {length:,} bytes")
-    content = json.loads(stream.read(length), object_pairs_hook=_refuse_repeated_keys)
-    if not isinstance(content, dict):
-        raise ValueError("its header is not a JSON object")
-    content.pop("__metadata__", None)
-    entries = [_parse_entry(name, entry) for name, entry in content.items()]
-    ends = [(0, 0), *sorted((entry.begin, entry.end) for entry in entries)]
-    if any(end != begin for (_, end), (begin, _) in pairwise(ends)) or ends[-1][1] != total - 8 - length:
-        raise ValueError("the tensors do not cover it exactly once")
-    return 8 + length, entries
-
-
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("its header names a tensor twice")
-    return content
-
-
-def _parse_entry(name: str, entry: Any) -> _Entry:
-    """Check the description of a tensor. Raises ValueError: the description is damaged."""
-    shown = name if len(name) <= 100 else f"{name[:100]}..."
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"{shown} is not described by dtype, shape and data_offsets")
-    shape, offsets, kind = entry["shape"], entry["data_offsets"], entry["dtype"]
-    if not isinstance(kind, str) or kind not in _TYPES:
-        raise ValueError(f"{shown} has an unknown type")
-    if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS or not _are_sizes(offsets) or len(offsets) != 2:
-        raise ValueError(f"{shown} has an impossible shape or place")
-    if math.prod(shape) * _TYPES[kind].itemsize != offsets[1] - offsets[0]:
-        raise ValueError(f"{shown} has another number of bytes than its shape")
-    return _Entry(name, _TYPES[kind], tuple(shape), *offsets)
-
-
-def _are_sizes(values: Any) -> bool:
-    """Return whether a JSON value is a list of possible sizes."""
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**48 for value in values)
+def _view(tensor: MappedTensor) -> Tensor:
+    kind = _TYPES[tensor.type]
+    if not tensor.values:
+        return torch.empty(tensor.shape, dtype=kind)
+    return torch.frombuffer(tensor.values, dtype=kind).reshape(tensor.shape)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from nmt.checkpoint.folder import Model, find_model_folder, load_folder_config, unique_weights
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.folder import Model, unique_weights
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.config.schema import ModelConfig, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.model.seq2seq import Seq2Seq

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from nmt.checkpoint.folder import TrainingState, load_folder_config, load_training_state
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.folder import TrainingState, load_training_state
 from nmt.checkpoint.manifest import TRAINING_STATE
 from nmt.checkpoint.run_folder import CheckpointFolder, update_of
 from nmt.config.corpus import CorpusConfig

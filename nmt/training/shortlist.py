@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt.checkpoint.folder import Model, find_model_folder, load_folder_config, load_model, save_shortlist
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.folder import Model, load_model, save_shortlist
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.config.schema import Config
 from nmt.data.batch import Batch, Integers, pad
 from nmt.data.corpora import read_first_epoch

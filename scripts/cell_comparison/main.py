@@ -24,7 +24,7 @@ from cell_comparison.memory import Settings
 from cell_comparison.sizes import CELLS, LEARNING_RATES
 from cell_comparison.tasks import TASKS
 from cell_comparison.work import Job, list_commits, results
-from nmt.checkpoint.folder import find_model_folder
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.commands.arguments import whole_number
 from nmt.commands.process import run
 from nmt.evaluation.report.draw import require_matplotlib

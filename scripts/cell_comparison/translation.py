@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cell_comparison.sizes import CELLS, equal_size
-from nmt.checkpoint.folder import find_model_folder, load_folder_config, load_model
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.folder import load_model
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.config.load import load_config
 from nmt.config.schema import ModelConfig
 from nmt.data.text_files import find_file, read_lines

@@ -16,8 +16,8 @@ from fuzzing.case import Case, Outcome, import_for_training
 from fuzzing.models import configure, copy_models, train_outputs
 from fuzzing.mutations import damage, mutate_json, mutate_yaml, replace_value
 from nmt.checkpoint.average import average
+from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.export import export
-from nmt.checkpoint.folder import load_folder_config
 from nmt.commands import average as average_command
 from nmt.commands import export as export_command
 from nmt.commands import train as train_command

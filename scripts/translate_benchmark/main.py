@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.folder import find_model_folder, load_folder_config
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.commands import arguments, process
 from nmt.data.text_files import read_lines
 from nmt.errors import DataError

@@ -12,11 +12,11 @@ import tiny
 import torch
 from safetensors import SafetensorError
 
+from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.folder import (
     TrainingState,
     build_network,
     dequantize,
-    load_folder_config,
     load_languages,
     load_model,
     load_training_state,

@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from nmt.checkpoint.folder import (
-    TrainingState,
-    build_network,
-    find_model_folder,
-    load_model,
-    save_model,
-    unique_weights,
-)
-from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.folder import TrainingState, build_network, load_model, save_model, unique_weights
+from nmt.checkpoint.run_folder import CheckpointFolder, find_model_folder
 from nmt.data.readers import read_corpora
 from nmt.errors import MachineError
 from nmt.system.files import DRAFT

@@ -16,8 +16,9 @@ import torch
 
 from nmt.checkpoint.average import average
 from nmt.checkpoint.export import export
-from nmt.checkpoint.folder import build_network, find_model_folder, load_model, save_model, unique_weights
+from nmt.checkpoint.folder import build_network, load_model, save_model, unique_weights
 from nmt.checkpoint.manifest import MANIFEST, verify_folder
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.data.readers import read_corpora
 from nmt.errors import ModelError

@@ -19,7 +19,8 @@ from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, 
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, time_functions
 from translate_benchmark.table import document, number, starts
 
-from nmt.checkpoint.folder import find_model_folder, load_model, save_shortlist
+from nmt.checkpoint.folder import load_model, save_shortlist
+from nmt.checkpoint.run_folder import find_model_folder
 from nmt.errors import DataError
 from nmt.model.candidates import Shortlist
 from nmt.search.packed import kernels
