@@ -1,0 +1,109 @@
+/* The entry to the search: checks the arguments, and chooses the code for this processor. */
+
+#include "network.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef int search_function(const nmt_network *const *, int32_t, const nmt_sentence *, int32_t, const nmt_options *,
+                            nmt_hypotheses *);
+search_function nmt_search_plain;
+#ifdef NMT_HAVE_AVX2
+search_function nmt_search_avx2;
+#endif
+#ifdef NMT_HAVE_AVX512VNNI
+search_function nmt_search_avx512vnni;
+#endif
+#ifdef NMT_HAVE_NEON
+#include <sys/auxv.h>
+search_function nmt_search_neon;
+#endif
+
+typedef struct {
+    const char *name;
+    search_function *search;
+    int available;
+} Variant;
+
+/* Choose the first variant that the processor can run. NMT_NATIVE names one to begin with. */
+static Variant choose_variant(void) {
+    Variant variants[] = {
+#ifdef NMT_HAVE_AVX512VNNI
+        {"avx512vnni", nmt_search_avx512vnni,
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq")},
+#endif
+#ifdef NMT_HAVE_AVX2
+        {"avx2", nmt_search_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+#endif
+#ifdef NMT_HAVE_NEON
+#ifdef __APPLE__
+        {"neon", nmt_search_neon, 1},
+#else
+        {"neon", nmt_search_neon, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0},
+#endif
+#endif
+        {"plain", nmt_search_plain, 1},
+    };
+    int32_t count = sizeof variants / sizeof *variants, first = 0;
+    const char *wanted = getenv("NMT_NATIVE");
+    for (int32_t i = 0; wanted && i < count; i++)
+        if (!strcmp(variants[i].name, wanted)) first = i;
+    while (!variants[first].available) first++;
+    return variants[first];
+}
+
+NMT_API const char *nmt_variant(void) { return choose_variant().name; }
+
+NMT_API int32_t nmt_version(void) { return NMT_VERSION; }
+
+static int are_valid_ids(const int32_t *ids, int32_t length, int32_t lowest, int32_t size) {
+    for (int32_t i = 0; i < length; i++)
+        if (ids[i] < lowest || ids[i] >= size) return 0;
+    return 1;
+}
+
+static int are_valid(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences, int32_t count,
+                     const nmt_options *o) {
+    if (members < 1 || members > 64 || count < 0 || count > (1 << 28)) return 0;
+    const nmt_architecture *first = &networks[0]->architecture;
+    int32_t source = first->source_size, target = first->target_size;
+    for (int32_t m = 1; m < members; m++) {
+        const nmt_architecture *other = &networks[m]->architecture;
+        if (other->source_size != source || other->target_size != target) return 0;
+    }
+    for (int32_t m = 0; m < members && o->shortlist && first->frequent + first->best; m++)
+        if (!networks[m]->output_rows) return 0; /* the rows of a shortlist are read from every member */
+    for (int32_t i = 0; i < count; i++) {
+        const nmt_sentence *s = &sentences[i];
+        if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) ||
+            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, NMT_EOS + 1, target))
+            return 0;
+    }
+    return o->beam >= 1 && o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 &&
+           o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
+           o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
+           o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&
+           are_valid_ids(o->banned, o->banned_count, NMT_EOS + 1, target) && o->group >= 0;
+}
+
+NMT_API int nmt_search(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences,
+                       int32_t count, const nmt_options *options, nmt_hypotheses *hypotheses) {
+    memset(hypotheses, 0, sizeof *hypotheses);
+    if (!are_valid(networks, members, sentences, count, options)) return NMT_BAD_ARGUMENT;
+    if (!count) return NMT_OK;
+    int status = choose_variant().search(networks, members, sentences, count, options, hypotheses);
+    if (status != NMT_OK) nmt_free_hypotheses(hypotheses);
+    return status;
+}
+
+NMT_API void nmt_free_hypotheses(nmt_hypotheses *hypotheses) {
+    free(hypotheses->sentences);
+    free(hypotheses->log_probabilities);
+    free(hypotheses->scores);
+    free(hypotheses->ids_end);
+    free(hypotheses->attention_end);
+    free(hypotheses->ids);
+    free(hypotheses->attention);
+    memset(hypotheses, 0, sizeof *hypotheses);
+}

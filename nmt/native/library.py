@@ -1,0 +1,139 @@
+"""The shared library: where it is, and the structures and functions of nmt.h for Python."""
+
+import ctypes
+import functools
+import logging
+import os
+from pathlib import Path
+
+from nmt.errors import MachineError
+
+logger = logging.getLogger(__name__)
+
+LIBRARY = Path(__file__).with_name("libnmt.so")
+VERSION = 1
+OFF = "off"  # the value of NMT_NATIVE that switches the library off
+
+INT8, FLOAT32 = 0, 1
+CELLS = {"lstm": 0, "gru": 1, "rnn": 2}
+DECODERS = {"input_feeding": 0, "parallel": 1}
+ATTENTIONS = {"dot": 0, "general": 1, "additive": 2, "multi_head": 3}
+BRIDGES = {"none": 0, "final": 1, "mean": 2}
+
+OK, NO_MEMORY, BAD_FILE, BAD_ARGUMENT, NOT_A_NUMBER, STOPPED = range(6)
+
+
+class Architecture(ctypes.Structure):
+    """`nmt_architecture`."""
+
+    _fields_ = [
+        *(
+            (name, ctypes.c_int32)
+            for name in ("precision", "cell", "decoder", "attention", "attention_heads", "bridge")
+        ),
+        *((name, ctypes.c_int32) for name in ("layer_norm", "residual")),
+        *((name, ctypes.c_int32) for name in ("source_size", "target_size", "embedding_size")),
+        *((name, ctypes.c_int32) for name in ("encoder_layers", "encoder_size", "decoder_layers", "decoder_size")),
+        *((name, ctypes.c_int32) for name in ("tied", "frequent", "best")),
+        ("embedding_scale", ctypes.c_float),
+    ]
+
+
+class TensorPointer(ctypes.Structure):
+    """`nmt_tensor`."""
+
+    _fields_ = [("values", ctypes.c_void_p), ("scales", ctypes.c_void_p)]
+
+
+class SentencePointer(ctypes.Structure):
+    """`nmt_sentence`."""
+
+    _fields_ = [
+        ("ids", ctypes.c_void_p),
+        ("length", ctypes.c_int32),
+        ("prefix", ctypes.c_void_p),
+        ("prefix_length", ctypes.c_int32),
+    ]
+
+
+Identify = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32)
+
+
+class NativeOptions(ctypes.Structure):
+    """`nmt_options`."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("beam", "nbest", "min_length", "max_length_extra")),
+        *((name, ctypes.c_int32) for name in ("exact", "attention", "shortlist")),
+        *((name, ctypes.c_double) for name in ("max_length_factor", "length_penalty", "coverage_penalty")),
+        ("banned", ctypes.c_void_p),
+        ("banned_count", ctypes.c_int32),
+        ("group", ctypes.c_int32),
+        ("identify", Identify),
+    ]
+
+
+class NativeHypotheses(ctypes.Structure):
+    """`nmt_hypotheses`."""
+
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("sentences", "log_probabilities", "scores")),
+        *((name, ctypes.c_void_p) for name in ("ids_end", "attention_end", "ids", "attention")),
+    ]
+
+
+@functools.cache
+def load() -> ctypes.CDLL | None:
+    """Load the library. Return None, with a message, if it is missing, or if the environment switches it off."""
+    if os.environ.get("NMT_NATIVE") == OFF:
+        return None
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+        library.nmt_version.restype = ctypes.c_int32
+        if (version := library.nmt_version()) != VERSION:
+            raise OSError(f"version {version} instead of {VERSION}")
+    except (OSError, AttributeError) as error:
+        logger.warning("the native library cannot be loaded (%s); PyTorch translates instead, slower", error)
+        return None
+    library.nmt_packed_size.restype = ctypes.c_int64
+    library.nmt_packed_size.argtypes = [ctypes.POINTER(Architecture), ctypes.c_int64]
+    library.nmt_pack.argtypes = [
+        ctypes.POINTER(Architecture),
+        ctypes.POINTER(TensorPointer),
+        ctypes.c_int32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_int64,
+        ctypes.c_void_p,
+    ]
+    library.nmt_open.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)]
+    library.nmt_close.argtypes = [ctypes.c_void_p]
+    library.nmt_close.restype = None
+    library.nmt_search.argtypes = [
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.c_int32,
+        ctypes.POINTER(SentencePointer),
+        ctypes.c_int32,
+        ctypes.POINTER(NativeOptions),
+        ctypes.POINTER(NativeHypotheses),
+    ]
+    library.nmt_free_hypotheses.argtypes = [ctypes.POINTER(NativeHypotheses)]
+    library.nmt_free_hypotheses.restype = None
+    library.nmt_variant.restype = ctypes.c_char_p
+    return library
+
+
+def require() -> ctypes.CDLL:
+    """Load the library. Raises MachineError: there is none."""
+    library = load()
+    if library is None:
+        raise MachineError("the native library is missing; install nmt again where a C compiler is, or use PyTorch")
+    return library
+
+
+def variant() -> str | None:
+    """Return the name of the code that this processor uses, or None without a library."""
+    library = load()
+    return library.nmt_variant().decode() if library else None

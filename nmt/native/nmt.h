@@ -1,0 +1,111 @@
+/* The interface of the native library: pack a network, open a packed network, and search translations with it.
+
+   The library has no global state. A network is read-only, so any number of threads can search with it at once.
+   nmt/native/library.py declares the same structures for Python. */
+
+#ifndef NMT_H
+#define NMT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NMT_API __attribute__((visibility("default")))
+#define NMT_VERSION 1 /* of the interface and of packed files */
+
+enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
+enum { NMT_LSTM, NMT_GRU, NMT_RNN };
+enum { NMT_INPUT_FEEDING, NMT_PARALLEL };
+enum { NMT_DOT, NMT_GENERAL, NMT_ADDITIVE, NMT_MULTI_HEAD };
+enum { NMT_BRIDGE_NONE, NMT_BRIDGE_FINAL, NMT_BRIDGE_MEAN };
+enum { NMT_INT8, NMT_FLOAT32 };
+
+/* What a function returns. */
+enum {
+    NMT_OK,
+    NMT_NO_MEMORY,     /* memory cannot be allocated */
+    NMT_BAD_FILE,      /* a packed file is damaged, or of another version */
+    NMT_BAD_ARGUMENT,  /* an argument is out of its bounds, or asks for what the library does not support */
+    NMT_NOT_A_NUMBER,  /* a probability of the network is not a number */
+    NMT_STOPPED,       /* the function `identify` asked to stop */
+};
+
+/* The architecture of a network. docs/configuration.md describes the keys of the same names. */
+typedef struct {
+    int32_t precision; /* of the packed weights: NMT_INT8 or NMT_FLOAT32 */
+    int32_t cell, decoder, attention, attention_heads, bridge, layer_norm, residual;
+    int32_t source_size, target_size, embedding_size;
+    int32_t encoder_layers, encoder_size, decoder_layers, decoder_size;
+    int32_t tied;               /* whether the output layer shares the weights of the target embeddings */
+    int32_t frequent, best;     /* the sizes of the shortlist: tokens for all sentences, tokens for each source token */
+    float embedding_scale;
+} nmt_architecture;
+
+/* A tensor of a model folder. A matrix of bytes has a scale for each row. */
+typedef struct {
+    const void *values;  /* float, or int8_t if there are scales */
+    const float *scales; /* NULL for float */
+} nmt_tensor;
+
+typedef struct nmt_network nmt_network;
+
+/* Compute the size of the packed form of a network, in bytes. The result is 0 if the architecture is not supported.
+   The packed form has the metadata of the caller, `metadata_size` bytes, in front of the weights. */
+NMT_API int64_t nmt_packed_size(const nmt_architecture *architecture, int64_t metadata_size);
+
+/* Pack a network into `packed`, which has `nmt_packed_size` bytes and is aligned to 64 bytes.
+
+   The order of the tensors is that of `walk_tensors` in pack.c, which packing.py follows. `frequent` and `best` are the
+   arrays of the shortlist, or NULL. */
+NMT_API int nmt_pack(const nmt_architecture *architecture, const nmt_tensor *tensors, int32_t count,
+                     const int32_t *frequent, const int32_t *best, const char *metadata, int64_t metadata_size,
+                     void *packed);
+
+/* Check a packed network of `size` bytes and open it. The bytes must stay in place, aligned to 64 bytes, until
+   `nmt_close`. Nothing outside of them is read. */
+NMT_API int nmt_open(const void *packed, int64_t size, nmt_network **network);
+NMT_API void nmt_close(nmt_network *network);
+
+/* One sentence to translate. */
+typedef struct {
+    const int32_t *ids;    /* the source tokens, NMT_EOS last */
+    int32_t length;        /* the number of source tokens, NMT_EOS included */
+    const int32_t *prefix; /* the tokens with which each translation begins */
+    int32_t prefix_length;
+} nmt_sentence;
+
+typedef struct {
+    int32_t beam, nbest, min_length, max_length_extra;
+    int32_t exact, attention, shortlist; /* 0 or 1 */
+    double max_length_factor, length_penalty, coverage_penalty;
+    const int32_t *banned; /* tokens that no translation contains */
+    int32_t banned_count;
+    int32_t group; /* the number of sentences that are searched at once; 0 lets the library choose. No effect on the
+                      translations */
+    /* Return a number that is equal for hypotheses of a sentence that the caller does not distinguish, or a negative
+       number to stop. NULL: all hypotheses are different. An n-best list has only the best of equal hypotheses. */
+    int64_t (*identify)(int32_t sentence, const int32_t *ids, int32_t length);
+} nmt_options;
+
+/* The hypotheses of all sentences of a call: for each hypothesis h, ids[ids_end[h - 1]] to ids[ids_end[h] - 1] are its
+   tokens without NMT_EOS, and accordingly for the attention weights: (tokens + 1) * source tokens of the sentence. */
+typedef struct {
+    int64_t count;
+    int32_t *sentences; /* the index of the sentence of each hypothesis; the hypotheses of a sentence are best first */
+    double *log_probabilities, *scores;
+    int64_t *ids_end, *attention_end;
+    int32_t *ids;
+    float *attention; /* NULL unless the options ask for it */
+} nmt_hypotheses;
+
+/* Search the best translations of sentences with an ensemble of `members` networks, which have the same vocabularies.
+   The result for a sentence does not depend on the other sentences. The shortlist is that of the first member. */
+NMT_API int nmt_search(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences,
+                       int32_t count, const nmt_options *options, nmt_hypotheses *hypotheses);
+NMT_API void nmt_free_hypotheses(nmt_hypotheses *hypotheses);
+
+/* Return the name of the code that this processor uses: "avx512vnni", "avx2", "neon" or "plain". The environment
+   variable NMT_NATIVE can name a slower one. */
+NMT_API const char *nmt_variant(void);
+NMT_API int32_t nmt_version(void);
+
+#endif

@@ -1,0 +1,251 @@
+"""The native search, compared with the Python search over the network itself, and with itself in other groups."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from native_tools import PRECISIONS, make_network, make_sentences, make_shortlist, packed
+
+from nmt.errors import ModelError
+from nmt.model.candidates import Shortlist
+from nmt.model.seq2seq import Seq2Seq
+from nmt.native import library
+from nmt.native.engine import Engine, NativeHypothesis
+from nmt.native.library import FLOAT32, INT8
+from nmt.search.constraints import Constraint, ForbiddenTokens
+from nmt.search.finished import Hypothesis
+from nmt.search.loop import decode
+from nmt.search.options import SearchOptions
+from nmt.search.scorer import EnsembleScorer, ModelScorer
+from nmt.search.sentence import Sentence
+
+pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
+
+TOLERANCE = 1e-5
+
+architectures = st.fixed_dictionaries(
+    {
+        "cell": st.sampled_from(["lstm", "gru", "rnn"]),
+        "decoder": st.sampled_from(["input_feeding", "parallel"]),
+        "attention": st.sampled_from(["dot", "general", "additive", "multi_head"]),
+        "attention_heads": st.sampled_from([1, 2]),
+        "bridge": st.sampled_from(["none", "final", "mean"]),
+        "tied_embeddings": st.sampled_from(["none", "two_way", "three_way"]),
+        "layer_norm": st.booleans(),
+        "residual": st.booleans(),
+        "embedding_size": st.integers(1, 20),
+        "encoder_layers": st.integers(1, 3),
+        "decoder_layers": st.integers(1, 3),
+        "encoder_size": st.sampled_from([2, 6, 16, 34]),
+        "decoder_size": st.sampled_from([2, 6, 16, 38]),
+    }
+)
+searches = st.fixed_dictionaries(
+    {
+        "beam": st.sampled_from([1, 2, 3, 5, 16]),
+        "length_penalty": st.sampled_from([0.0, 1.0, 1.5]),
+        "coverage_penalty": st.sampled_from([0.0, 0.0, 0.2]),
+        "min_length": st.sampled_from([0, 1, 4]),
+        "max_length_factor": st.sampled_from([0.5, 2.0]),
+        "max_length_extra": st.sampled_from([0, 5]),
+        "exact": st.booleans(),
+        "attention": st.booleans(),
+    }
+)
+
+
+def build(seed: int, size: int, architecture: dict[str, Any]) -> Seq2Seq:
+    if architecture["attention"] == "dot":
+        architecture = {**architecture, "decoder_size": architecture["encoder_size"]}
+    return make_network(seed, size, **architecture)
+
+
+def search_in_python(
+    networks: Sequence[Seq2Seq],
+    sentences: Sequence[tuple[int, ...]],
+    options: SearchOptions,
+    shortlist: Shortlist | None = None,
+    constraints: Sequence[Constraint[Sentence]] = (),
+) -> list[list[Hypothesis]]:
+    scorers = [ModelScorer(network) for network in networks]
+    scorer = scorers[0] if len(scorers) == 1 else EnsembleScorer(scorers)
+    records = [Sentence(source=ids) for ids in sentences]
+    return decode(scorer, records, options, shortlist=shortlist, constraints=constraints)
+
+
+def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:
+    """Check that the hypotheses are equal, except for the order of hypotheses whose scores are equal."""
+    assert len(ours) == len(expected)
+    for own, other in zip(ours, expected, strict=True):
+        assert len(own) == len(other)
+        for one, two in zip(own, other, strict=True):
+            assert one.score == pytest.approx(two.score, abs=TOLERANCE, rel=TOLERANCE)
+            if one.ids != two.ids:
+                continue
+            assert one.log_probability == pytest.approx(two.log_probability, abs=TOLERANCE, rel=TOLERANCE)
+            if two.attention is not None:
+                assert one.attention is not None
+                for row, expected_row in zip(one.attention, two.attention.tolist(), strict=True):
+                    assert row == pytest.approx(expected_row, abs=1e-4)
+    pairs = [
+        (one.ids, two.ids)
+        for own, other in zip(ours, expected, strict=True)
+        for one, two in zip(own, other, strict=True)
+    ]
+    assert sum(one == two for one, two in pairs) >= 0.9 * len(pairs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.sampled_from([8, 61, 130]),
+    architecture=architectures,
+    search=searches,
+    lengths=st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    shortlist=st.sampled_from([0, 0, 1, 6]),
+    members=st.sampled_from([1, 1, 1, 2]),
+    data=st.data(),
+)
+def test_float32_equals_the_python_search(
+    seed: int,
+    size: int,
+    architecture: dict[str, Any],
+    search: dict[str, Any],
+    lengths: list[int],
+    shortlist: int,
+    members: int,
+    data: st.DataObject,
+) -> None:
+    networks = [build(seed + member, size, architecture) for member in range(members)]
+    lists = make_shortlist(seed, size, shortlist) if shortlist else None
+    options = SearchOptions(**search, nbest=data.draw(st.integers(1, search["beam"])))
+    sentences = make_sentences(seed, size, lengths)
+    engine = Engine([packed(network, FLOAT32, lists) for network in networks])
+    check_equal(engine.search(sentences, options), search_in_python(networks, sentences, options, lists))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    architecture=architectures,
+    search=searches,
+    lengths=st.lists(st.integers(0, 30), min_size=1, max_size=40),
+    shortlist=st.sampled_from([0, 5]),
+    group=st.integers(1, 32),
+    threads=st.integers(1, 3),
+    random=st.randoms(use_true_random=False),
+)
+def test_a_translation_does_not_depend_on_the_group_the_order_or_the_threads(
+    precision: int,
+    seed: int,
+    architecture: dict[str, Any],
+    search: dict[str, Any],
+    lengths: list[int],
+    shortlist: int,
+    group: int,
+    threads: int,
+    random: Any,
+) -> None:
+    network = build(seed, 40, architecture)
+    engine = Engine([packed(network, precision, make_shortlist(seed, 40, shortlist) if shortlist else None)])
+    options = SearchOptions(**search, nbest=search["beam"])
+    sentences = make_sentences(seed, 40, lengths)
+    together = engine.search(sentences, options, group=group, threads=threads)
+    order = list(range(len(sentences)))
+    random.shuffle(order)
+    shuffled = engine.search([sentences[index] for index in order], options)
+    for place, index in enumerate(order):
+        assert shuffled[place] == together[index]
+    index = order[0]
+    assert engine.search([sentences[index]], options) == [together[index]]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shortlist", [False, True])
+def test_forbidden_tokens_never_appear(precision: int, shortlist: bool) -> None:
+    network = make_network(3, 30)
+    lists = make_shortlist(3, 30, 9) if shortlist else None
+    sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=4, nbest=4)
+    engine, forbidden = Engine([packed(network, precision, lists)]), [4, 5, 7, 11, 12, 29]
+    found = engine.search(sentences, options, forbidden=forbidden)
+    assert not {token for own in found for hypothesis in own for token in hypothesis.ids} & {*forbidden}
+    if precision == FLOAT32:
+        check_equal(found, search_in_python([network], sentences, options, lists, [ForbiddenTokens(forbidden)]))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shortlist", [False, True])
+def test_a_translation_begins_with_its_prefix(precision: int, shortlist: bool) -> None:
+    network = make_network(3, 30)
+    sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=3, nbest=2)
+    engine = Engine([packed(network, precision, make_shortlist(3, 30, 2) if shortlist else None)])
+    prefixes = [[9, 8, 9], [], [12]]
+    for prefix, own in zip(prefixes, engine.search(sentences, options, prefixes=prefixes), strict=True):
+        assert own
+        for hypothesis in own:
+            assert hypothesis.ids[: len(prefix)] == prefix
+
+
+def test_equal_hypotheses_are_returned_once() -> None:
+    network = make_network(3, 30)
+    sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=6, nbest=3, min_length=0)
+    engine = Engine([packed(network, FLOAT32)])
+
+    def identify(sentence: int, ids: list[int]) -> int:
+        return len(ids)
+
+    records = [Sentence(source=ids) for ids in sentences]
+    expected = decode(ModelScorer(network), records, options, identify=lambda sentence, ids: len(ids))
+    found = engine.search(sentences, options, identify=identify)
+    check_equal(found, expected)
+    assert all(len({len(hypothesis.ids) for hypothesis in own}) == len(own) for own in found)
+
+
+def test_an_error_in_identify_reaches_the_caller() -> None:
+    engine = Engine([packed(make_network(3, 30), INT8)])
+
+    def fail(sentence: int, ids: list[int]) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.search([(5, 6, 3)], SearchOptions(beam=2, nbest=2), identify=fail)
+
+
+@pytest.mark.parametrize("ids", [(30, 3), (-1, 3), ()])
+def test_ids_out_of_the_vocabulary_are_refused(ids: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="refuses"):
+        Engine([packed(make_network(3, 30), INT8)]).search([ids], SearchOptions())
+
+
+def test_no_sentences() -> None:
+    assert Engine([packed(make_network(3, 30), INT8)]).search([], SearchOptions()) == []
+
+
+def test_a_probability_that_is_not_a_number() -> None:
+    network = make_network(3, 30)
+    network.output.bias.fill_(3e38)
+    network.output.weight.fill_(3e38)
+    with pytest.raises(ModelError, match="not numbers"):
+        Engine([packed(network, FLOAT32)]).search([(5, 3)], SearchOptions())
+
+
+def test_a_weight_that_is_not_a_number() -> None:
+    network = make_network(3, 30)
+    network.output.bias[7] = float("nan")
+    with pytest.raises(ModelError, match="not numbers"):
+        packed(network, INT8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_long_sentences(precision: int) -> None:
+    network = make_network(3, 30, encoder_size=32, decoder_size=32)
+    sentences = make_sentences(3, 30, [500, 499, 0])
+    engine, options = Engine([packed(network, precision)]), SearchOptions(beam=2, min_length=400)
+    found = engine.search(sentences, options)
+    assert [len(own[0].ids) >= 400 for own in found] == [True] * 3
+    if precision == FLOAT32:
+        check_equal(found, search_in_python([network], sentences, options))
