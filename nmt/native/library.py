@@ -4,13 +4,14 @@ import ctypes
 import functools
 import logging
 import os
+import sys
 from pathlib import Path
 
 from nmt.errors import MachineError
 
 logger = logging.getLogger(__name__)
 
-LIBRARY = Path(__file__).with_name("libnmt.so")
+LIBRARY = Path(__file__).with_name("libnmt.dylib" if sys.platform == "darwin" else "libnmt.so")
 VERSION = 1
 OFF = "off"  # the value of NMT_NATIVE that switches the library off
 

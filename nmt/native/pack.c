@@ -1,6 +1,4 @@
-/* Packing: the tensors of a model folder become the weights of products, in int8 or float32.
-
-   The result is the same on every processor, so this file is compiled without fused multiplications and additions. */
+/* Packing: the tensors of a model folder become the weights of products, in int8 or float32. */
 
 #include "network.h"
 
