@@ -77,28 +77,24 @@ def search_in_python(
 
 
 def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:
-    """Check that the hypotheses are equal, except for the order of hypotheses whose scores are equal."""
+    """Check that the hypotheses are equal, except for the order of hypotheses with equal scores."""
     assert len(ours) == len(expected)
     for own, other in zip(ours, expected, strict=True):
-        assert len(own) == len(other)
-        for one, two in zip(own, other, strict=True):
-            assert one.score == pytest.approx(two.score, abs=TOLERANCE, rel=TOLERANCE)
+        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=TOLERANCE, rel=TOLERANCE)
+        for rank, (one, two) in enumerate(zip(own, other, strict=True)):
             if one.ids != two.ids:
+                # The other hypothesis of the tie can be missing if it would be the next in the list.
+                ties = [other[index].score for index in (rank - 1, rank + 1) if 0 <= index < len(other)]
+                assert rank == len(other) - 1 or any(abs(two.score - tie) < 10 * TOLERANCE for tie in ties)
                 continue
             assert one.log_probability == pytest.approx(two.log_probability, abs=TOLERANCE, rel=TOLERANCE)
             if two.attention is not None:
                 assert one.attention is not None
                 for row, expected_row in zip(one.attention, two.attention.tolist(), strict=True):
                     assert row == pytest.approx(expected_row, abs=1e-4)
-    pairs = [
-        (one.ids, two.ids)
-        for own, other in zip(ours, expected, strict=True)
-        for one, two in zip(own, other, strict=True)
-    ]
-    assert sum(one != two for one, two in pairs) <= 1 + 0.1 * len(pairs)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     size=st.sampled_from([8, 61, 130]),
