@@ -1,11 +1,13 @@
 """The native search, compared with the Python search over the network itself, and with itself in other groups."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from int8_emulation import EmulatedScorer
 from native_tools import PRECISIONS, make_network, make_sentences, make_shortlist, packed
 
 from nmt.errors import ModelError
@@ -76,18 +78,20 @@ def search_in_python(
     return decode(search, records, options)
 
 
-def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:
+def check_equal(
+    ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]], tolerance: float = TOLERANCE
+) -> None:
     """Check that the hypotheses are equal, except for the order of hypotheses with equal scores."""
     assert len(ours) == len(expected)
     for own, other in zip(ours, expected, strict=True):
-        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=TOLERANCE, rel=TOLERANCE)
+        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=tolerance, rel=TOLERANCE)
         for rank, (one, two) in enumerate(zip(own, other, strict=True)):
             if one.ids != two.ids:
                 # The other hypothesis of the tie can be missing if it would be the next in the list.
                 ties = [other[index].score for index in (rank - 1, rank + 1) if 0 <= index < len(other)]
-                assert rank == len(other) - 1 or any(abs(two.score - tie) < 10 * TOLERANCE for tie in ties)
+                assert rank == len(other) - 1 or any(abs(two.score - tie) < 10 * tolerance for tie in ties)
                 continue
-            assert one.log_probability == pytest.approx(two.log_probability, abs=TOLERANCE, rel=TOLERANCE)
+            assert one.log_probability == pytest.approx(two.log_probability, abs=tolerance, rel=TOLERANCE)
             if two.attention is not None:
                 assert one.attention is not None
                 for row, expected_row in zip(one.attention, two.attention.tolist(), strict=True):
@@ -247,3 +251,36 @@ def test_long_sentences(precision: int) -> None:
     assert [len(own[0].ids) >= 400 for own in found] == [True] * 3
     if precision == FLOAT32:
         check_equal(found, search_in_python([network], sentences, options))
+
+
+KINDS = [
+    {
+        "cell": cell,
+        "attention": attention,
+        "decoder": decoder,
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        **rest,
+    }
+    for cell, attention, decoder, (layers, rest) in itertools.product(
+        ("lstm", "gru", "rnn"),
+        ("dot", "general", "additive", "multi_head"),
+        ("parallel", "input_feeding"),
+        (
+            (1, {"embedding_size": 40}),
+            (2, {"layer_norm": True, "bridge": "final", "embedding_size": 12}),
+            (2, {"bridge": "none", "tied_embeddings": "none", "residual": False}),
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+def test_int8_equals_an_emulation(kind: dict[str, Any]) -> None:
+    sizes = {"embedding_size": 12, "encoder_size": 34, "decoder_size": 34, "embedding_scale": 1.0, "attention_heads": 2}
+    network = make_network(3, 40, 0.1, **{**sizes, **kind})
+    sentences, options = make_sentences(4, 40, [1, 4, 7]), SearchOptions(beam=3, nbest=2, max_length_extra=3)
+    found = Engine([packed(network, INT8)]).search(sentences, options)
+    search = Search[Sentence](scorer=EmulatedScorer(network))
+    # A number that is nearly between two levels can be rounded to the other level.
+    check_equal(found, [decode(search, [Sentence(source=ids)], options)[0] for ids in sentences], tolerance=2e-3)
