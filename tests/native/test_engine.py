@@ -78,20 +78,18 @@ def search_in_python(
     return decode(search, records, options)
 
 
-def check_equal(
-    ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]], tolerance: float = TOLERANCE
-) -> None:
+def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:
     """Check that the hypotheses are equal, except for the order of hypotheses with equal scores."""
     assert len(ours) == len(expected)
     for own, other in zip(ours, expected, strict=True):
-        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=tolerance, rel=TOLERANCE)
+        assert [one.score for one in own] == pytest.approx([one.score for one in other], abs=TOLERANCE, rel=TOLERANCE)
         for rank, (one, two) in enumerate(zip(own, other, strict=True)):
             if one.ids != two.ids:
                 # The other hypothesis of the tie can be missing if it would be the next in the list.
                 ties = [other[index].score for index in (rank - 1, rank + 1) if 0 <= index < len(other)]
-                assert rank == len(other) - 1 or any(abs(two.score - tie) < 10 * tolerance for tie in ties)
+                assert rank == len(other) - 1 or any(abs(two.score - tie) < 10 * TOLERANCE for tie in ties)
                 continue
-            assert one.log_probability == pytest.approx(two.log_probability, abs=tolerance, rel=TOLERANCE)
+            assert one.log_probability == pytest.approx(two.log_probability, abs=TOLERANCE, rel=TOLERANCE)
             if two.attention is not None:
                 assert one.attention is not None
                 for row, expected_row in zip(one.attention, two.attention.tolist(), strict=True):
@@ -253,6 +251,11 @@ def test_long_sentences(precision: int) -> None:
         check_equal(found, search_in_python([network], sentences, options))
 
 
+VARIATIONS: list[tuple[int, dict[str, Any]]] = [
+    (1, {"embedding_size": 40}),
+    (2, {"layer_norm": True, "bridge": "final", "embedding_size": 12}),
+    (2, {"bridge": "none", "tied_embeddings": "none", "residual": False}),
+]
 KINDS: list[dict[str, Any]] = [
     {
         "cell": cell,
@@ -263,30 +266,22 @@ KINDS: list[dict[str, Any]] = [
         **rest,
     }
     for cell, attention, decoder, (layers, rest) in itertools.product(
-        ("lstm", "gru", "rnn"),
-        ("dot", "general", "additive", "multi_head"),
-        ("parallel", "input_feeding"),
-        (
-            (1, {"embedding_size": 40}),
-            (2, {"layer_norm": True, "bridge": "final", "embedding_size": 12}),
-            (2, {"bridge": "none", "tied_embeddings": "none", "residual": False}),
-        ),
+        ("lstm", "gru", "rnn"), ("dot", "general", "additive", "multi_head"), ("parallel", "input_feeding"), VARIATIONS
     )
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
-def test_int8_equals_an_emulation(kind: dict[str, Any]) -> None:
-    sizes: dict[str, Any] = {
-        "embedding_size": 12,
-        "encoder_size": 34,
-        "decoder_size": 34,
-        "embedding_scale": 1.0,
-        "attention_heads": 2,
-    }
-    network = make_network(3, 40, 0.1, **{**sizes, **kind})
-    sentences, options = make_sentences(4, 40, [1, 4, 7]), SearchOptions(beam=3, nbest=2, max_length_extra=3)
-    found = Engine([packed(network, INT8)]).search(sentences, options)
-    search = Search[Sentence](scorer=EmulatedScorer(network))
-    # A number that is nearly between two levels can be rounded to the other level.
-    check_equal(found, [decode(search, [Sentence(source=ids)], options)[0] for ids in sentences], tolerance=1e-2)
+def test_int8_equals_an_emulation() -> None:
+    # The emulation computes in float64. A number that is nearly between two levels can then get the other level.
+    options, equal = SearchOptions(beam=3, nbest=2, max_length_extra=3), 0
+    for kind in KINDS:
+        sizes = {"embedding_size": 12, "encoder_size": 34, "decoder_size": 34, "attention_heads": 2}
+        network = make_network(3, 40, 0.1, **{**sizes, "embedding_scale": 1.0, **kind})
+        search, sentences = Search[Sentence](scorer=EmulatedScorer(network)), make_sentences(4, 40, [1, 4, 7])
+        found = Engine([packed(network, INT8)]).search(sentences, options)
+        expected = [decode(search, [Sentence(source=ids)], options)[0] for ids in sentences]
+        pairs = [pair for one, two in zip(found, expected, strict=True) for pair in zip(one, two, strict=True)]
+        differences = [abs(one.score - two.score) for one, two in pairs]
+        assert max(differences) < 5e-3, kind
+        equal += max(differences) < 1e-6 and all(one.ids == two.ids for one, two in pairs)
+    assert equal >= 0.9 * len(KINDS)
