@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from tabulate import tabulate
 
-from cell_comparison.figures import MASTERED, Studies, average_accuracies, find_mastered_distance, reach
+from cell_comparison.figures import MASTERED, Studies, average_accuracies, compute_reach, find_mastered_distance
 from cell_comparison.memory import Settings
 from cell_comparison.pictures import MOMENTS
 from cell_comparison.sizes import LEARNING_RATES, NAMES
@@ -29,7 +29,7 @@ class Origin:
     torch: str
 
 
-def document(
+def format_page(
     studies: Studies,
     settings: Settings,
     seeds: Sequence[int],
@@ -102,7 +102,7 @@ def _gradient_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]])
     for cell, results in cells.items():
         for moment, title in MOMENTS.items():
             for part in results[0][moment]:
-                values = reach(results, moment, part)
+                values = compute_reach(results, moment, part)
                 shown = [f"{values[distance]:.2g}" if distance < len(values) else "" for distance in SHOWN]
                 rows.append([f"{NAMES[cell]}, {part}, {title}", *shown])
     return table([f"{TASKS[name].title}, d", *map(str, SHOWN)], rows)
@@ -110,7 +110,7 @@ def _gradient_table(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]])
 
 def _gradient_statement(name: str, cells: Mapping[str, Sequence[Mapping[str, Any]]], moment: str) -> str:
     """State which cells have the largest and the smallest gradient at the longest distance."""
-    last = {cell: reach(results, moment)[-1] for cell, results in cells.items()}
+    last = {cell: compute_reach(results, moment)[-1] for cell, results in cells.items()}
     distance = len(next(iter(cells.values()))[0][moment]["h"]) - 1
     best, worst = max(last, key=lambda cell: last[cell]), min(last, key=lambda cell: last[cell])
     return (

@@ -31,7 +31,7 @@ def find_mastered_distance(results: Sequence[Mapping[str, Any]]) -> int | None:
     return reached
 
 
-def reach(results: Sequence[Mapping[str, Any]], moment: str, part: str = "h") -> list[float]:
+def compute_reach(results: Sequence[Mapping[str, Any]], moment: str, part: str = "h") -> list[float]:
     """Compute the gradient norm at each distance relative to distance 0, as a geometric mean over the seeds.
 
     Args:

@@ -19,7 +19,7 @@ import torch
 from translate_benchmark.processes import processor
 
 from cell_comparison import gates, memory, pictures, translation
-from cell_comparison.document import Origin, document, join_words
+from cell_comparison.document import Origin, format_page, join_words
 from cell_comparison.memory import Settings
 from cell_comparison.sizes import CELLS, LEARNING_RATES
 from cell_comparison.tasks import TASKS
@@ -74,14 +74,18 @@ def compare(options: argparse.Namespace) -> None:
     studies = {
         task: {cell: [found[f"{task}-{cell}-{seed}"] for seed in seeds] for cell in CELLS} for task in TASKS
     }  # fmt: skip
-    drawn = {"memory": pictures.memory(studies, settings.longest), "gradients": pictures.gradients(studies)}
+    drawn = {"memory": pictures.draw_memory(studies, settings.longest), "gradients": pictures.draw_gradients(studies)}
     translations, seen = None, None
     if options.corpus:
         translations = {cell: found[f"translation-{cell}"] for cell in CELLS}
         seen = gates.read_sentence(model_folder(options, "lstm"), options.sentence)
         groups = {cell: model[translation.TEST]["lengths"] for cell, model in translations.items()}
-        drawn |= {"lengths": pictures.lengths(groups), "gates": pictures.gates(seen), "units": pictures.units(seen)}
-    page = document(studies, settings, seeds, translations, seen, origin(options, list_commits(jobs, options.work)))
+        drawn |= {
+            "lengths": pictures.draw_lengths(groups),
+            "gates": pictures.draw_gates(seen),
+            "units": pictures.draw_units(seen),
+        }
+    page = format_page(studies, settings, seeds, translations, seen, origin(options, list_commits(jobs, options.work)))
     write(options.output, page, drawn)
 
 

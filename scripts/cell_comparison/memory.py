@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from cell_comparison.sizes import equal_size
+from cell_comparison.sizes import find_equal_size
 from cell_comparison.tasks import TASKS, Task
 from nmt.config.schema import ModelConfig
 from nmt.model.parts import build_layer
@@ -69,7 +69,7 @@ def study(task_name: str, cell: str, seed: int, settings: Settings) -> dict[str,
     """Train one network. Return its accuracy by distance, and its gradients before and after training."""
     task = TASKS[task_name]
     wanted = parameters(task, "lstm", settings.size, settings.embedding)
-    size = equal_size(lambda size: parameters(task, cell, size, settings.embedding), wanted)
+    size = find_equal_size(lambda size: parameters(task, cell, size, settings.embedding), wanted)
     network = Reader(task, cell, size, settings.embedding, Generator().manual_seed(seed))
     before = gradient_norms(network, task, settings)
     learn(network, task, seed, settings)

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cell_comparison.figures import Studies, average_accuracies, reach
+from cell_comparison.figures import Studies, average_accuracies, compute_reach
 from cell_comparison.sizes import NAMES
 from cell_comparison.tasks import TASKS
 from nmt.evaluation.report.draw import draw, fill_heat_map
 
-COLOURS = {"rnn": "#818b98", "gru": "#bc4c00", "lstm": "#0969da"}
+COLORS = {"rnn": "#818b98", "gru": "#bc4c00", "lstm": "#0969da"}
 MOMENTS = {"before": "before training", "after": "after training"}
 FLOOR = 1e-16  # of relative gradients drawn
 
 
-def memory(studies: Studies, longest: int) -> str:
+def draw_memory(studies: Studies, longest: int) -> str:
     """Draw the accuracy by distance, in a panel for each task."""
 
     def paint(axes: list[Any]) -> None:
@@ -21,7 +21,7 @@ def memory(studies: Studies, longest: int) -> str:
             for cell, results in cells.items():
                 points = average_accuracies(results)
                 values, deviations = zip(*points.values(), strict=True)
-                style = {"color": COLOURS[cell], "label": NAMES[cell], "marker": ".", "capsize": 2}
+                style = {"color": COLORS[cell], "label": NAMES[cell], "marker": ".", "capsize": 2}
                 panel.errorbar(list(points), values, yerr=deviations, **style)
             panel.axhline(TASKS[name].chance, color="black", linestyle=":", linewidth=1)
             panel.axvline(longest, color="#d0d7de", zorder=0)
@@ -33,7 +33,7 @@ def memory(studies: Studies, longest: int) -> str:
     return draw(paint, 8.5, 3.0, columns=len(studies))
 
 
-def gradients(studies: Studies) -> str:
+def draw_gradients(studies: Studies) -> str:
     """Draw the relative gradient norm by distance, before and after training, in a row for each task."""
 
     def paint(axes: list[Any]) -> None:
@@ -42,7 +42,7 @@ def gradients(studies: Studies) -> str:
             for cell, results in studies[name].items():
                 for part, line in zip(results[0][moment], ("-", "--"), strict=False):
                     label = NAMES[cell] + (", c" if part == "c" else "")
-                    panel.plot(reach(results, moment, part), line, color=COLOURS[cell], label=label)
+                    panel.plot(compute_reach(results, moment, part), line, color=COLORS[cell], label=label)
             panel.set(title=f"{TASKS[name].title}, {MOMENTS[moment]}", xlabel="distance d", yscale="log")
             panel.yaxis.set_major_formatter("{x:.0e}")
             panel.set_ylim(bottom=max(FLOOR, panel.get_ylim()[0]))
@@ -51,12 +51,12 @@ def gradients(studies: Studies) -> str:
     return draw(paint, 8.5, 6.0, rows=len(studies), columns=len(MOMENTS))
 
 
-def lengths(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def draw_lengths(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Draw the BLEU of each cell by the length of the reference."""
 
     def paint(axes: list[Any]) -> None:
         for cell, each in groups.items():
-            style = {"color": COLOURS[cell], "label": NAMES[cell], "marker": "o"}
+            style = {"color": COLORS[cell], "label": NAMES[cell], "marker": "o"}
             axes[0].plot([group["label"] for group in each], [group["bleu"] for group in each], **style)
         axes[0].set(xlabel="words of the reference", ylabel="BLEU")
         axes[0].legend(frameon=False)
@@ -64,7 +64,7 @@ def lengths(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return draw(paint, 6.0, 3.0)
 
 
-def gates(seen: Mapping[str, Any]) -> str:
+def draw_gates(seen: Mapping[str, Any]) -> str:
     """Draw the means of the gates in both directions, token by token."""
     rows = {"forget": "forget gate", "input": "input gate", "output": "output gate", "cell": "|cell state|"}
 
@@ -76,7 +76,7 @@ def gates(seen: Mapping[str, Any]) -> str:
     return draw(paint, 2.0 + 0.36 * len(seen["pieces"]), 4.6, rows=2)
 
 
-def units(seen: Mapping[str, Any]) -> str:
+def draw_units(seen: Mapping[str, Any]) -> str:
     """Draw the forget gates and cell states of single units, token by token."""
     names = [f"unit {number}" for number in seen["units"]]
     largest = max(abs(value) for row in seen["cell"] for value in row)

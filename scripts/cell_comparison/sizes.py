@@ -12,7 +12,7 @@ LEARNING_RATES = {"rnn": 0.001, "gru": 0.003, "lstm": 0.003}
 0.001."""
 
 
-def equal_size(parameters: Callable[[int], int], wanted: int) -> int:
+def find_equal_size(parameters: Callable[[int], int], wanted: int) -> int:
     """Find the size at which the number of parameters is closest to `wanted`. The number must grow with the size.
 
     Raises:

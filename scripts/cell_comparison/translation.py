@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cell_comparison.sizes import CELLS, equal_size
+from cell_comparison.sizes import CELLS, find_equal_size
 from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.folder import load_model
 from nmt.checkpoint.run_folder import find_model_folder
@@ -43,7 +43,7 @@ class Recipe:
         if cell == model.cell:
             return list(self.overrides)
         wanted = parameters(model)
-        size = equal_size(lambda size: parameters(_resize(model, cell, size)), wanted)
+        size = find_equal_size(lambda size: parameters(_resize(model, cell, size)), wanted)
         return [*self.overrides, f"model.cell={cell}", f"model.decoder_size={size}", f"model.encoder_size={2 * size}"]
 
 

@@ -30,7 +30,7 @@ nmt-train configs/multi30k-en-de.yaml model.embedding_dropout=0.4 training.epoch
 """
 
 
-def document() -> str:
+def format_page() -> str:
     """Return the whole page in Markdown."""
     sections = fields_of(Config)
     parts = [START.format(sections=", ".join(f"[{name}](#{name})" for name in sections))]
@@ -81,5 +81,5 @@ def describe_values(field: Field) -> str:
 
 def main() -> None:
     """Write docs/configuration.md."""
-    PAGE.write_text(document(), encoding="utf-8")
+    PAGE.write_text(format_page(), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(PAGE.parents[1])}")

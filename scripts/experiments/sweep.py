@@ -45,13 +45,13 @@ def main() -> None:
     space = read_space(options.space)
     first = {key: list_values(choice)[0] for key, choice in space.items()}
     tried = [{**first, key: value} for key, choice in space.items() for value in list_values(choice)]
-    configs = [load_config(options.config, [*options.overrides, *overrides(values)]) for values in tried]
+    configs = [load_config(options.config, [*options.overrides, *format_overrides(values)]) for values in tried]
     measure = MEASURES[configs[0].validation.metric]
     study = open_study(options.output, measure, options.seed)
 
     def objective(trial: optuna.Trial) -> float:
         values = {key: suggest(trial, key, choice) for key, choice in space.items()}
-        changed = [*options.overrides, *overrides(values)]
+        changed = [*options.overrides, *format_overrides(values)]
         return run(Training(options.config, changed, options.output / f"trial-{trial.number}"), trial, measure)
 
     if count_ended_trials(study) < options.trials:
@@ -111,7 +111,7 @@ def suggest(trial: optuna.Trial, key: str, choice: Any) -> Any:
     return kind(key, choice["from"], choice["to"], **extra)
 
 
-def overrides(values: Mapping[str, Any]) -> list[str]:
+def format_overrides(values: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in values.items()]
 
 

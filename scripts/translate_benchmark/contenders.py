@@ -72,7 +72,7 @@ class TestSet:
         return metric.score(translations, [self.reference]), metric.signature(references=1)
 
 
-def contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:
+def combine_contenders(folders: Sequence[str], precisions: Sequence[str], threads: Sequence[int]) -> list[Contender]:
     """Combine all models, precisions and threads, with and without a shortlist if there is one. Raises ModelError."""
     names = [Path(folder).resolve().name for folder in folders]
     result = []

@@ -25,12 +25,20 @@ from nmt.data.text_files import read_lines
 from nmt.errors import DataError
 from nmt.evaluation.scores import check_lengths
 from nmt.system.files import saving
-from translate_benchmark.contenders import Contender, TestSet, contenders, measure, measure_inside, start, translate
+from translate_benchmark.contenders import (
+    Contender,
+    TestSet,
+    combine_contenders,
+    measure,
+    measure_inside,
+    start,
+    translate,
+)
 from translate_benchmark.figures import Figures, Setting, Speed, Start, parse_speeds
 from translate_benchmark.plot import draw_frontier
 from translate_benchmark.processes import processor, run
 from translate_benchmark.profile import profile, report
-from translate_benchmark.table import TORCH, document, number
+from translate_benchmark.table import TORCH, format_figures, format_number
 
 SETTINGS = ("5:full", "1:full", "5:1", "1:1")
 IMPORT_TORCH = [sys.executable, "-c", TORCH]
@@ -110,7 +118,7 @@ def read_test_set(options: argparse.Namespace) -> TestSet:
 
 def show_figures(options: argparse.Namespace) -> None:
     figures = Figures.load(options.load) if options.load else measure_all(options)
-    print(document(figures))
+    print(format_figures(figures))
     if options.plot:
         with saving(options.plot):
             options.plot.write_text(draw_frontier(figures), encoding="utf-8")
@@ -118,7 +126,7 @@ def show_figures(options: argparse.Namespace) -> None:
 
 def measure_all(options: argparse.Namespace) -> Figures:
     test, settings = read_test_set(options), [Setting.parse(text) for text in options.settings]
-    ours = contenders(options.models, options.precision, options.threads)
+    ours = combine_contenders(options.models, options.precision, options.threads)
     others = [other(text) for text in options.against]
     figures = Figures(
         machine=f"{processor()}, torch {torch.__version__}",
@@ -152,7 +160,8 @@ def add_speeds(figures: Figures, speeds: list[Speed]) -> None:
     figures.speeds += speeds
     for each in speeds:
         bleu = "" if each.bleu is None else f"BLEU {each.bleu:.2f}"
-        say(f"{each.contender:44} {each.setting.title:36} {number(each.sentences_per_second):>8} sentences/s  {bleu}")
+        speed = format_number(each.sentences_per_second)
+        say(f"{each.contender:44} {each.setting.title:36} {speed:>8} sentences/s  {bleu}")
 
 
 def other(text: str) -> tuple[str, str]:
@@ -172,7 +181,7 @@ def say(text: str) -> None:
 def show_profile(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     test, settings = read_test_set(options), [Setting.parse(text) for text in options.settings]
-    for contender in contenders(options.models, options.precision, [1]):
+    for contender in combine_contenders(options.models, options.precision, [1]):
         translator = contender.load()
         for setting in settings:
             say(f"{contender.name}, {setting.title}")

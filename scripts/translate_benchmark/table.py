@@ -16,16 +16,16 @@ NOTES = """- sentences/s and tokens/s are without start and loading; tokens are 
 - Memory is the peak (VmHWM) of the whole process."""
 
 
-def document(figures: Figures) -> str:
+def format_figures(figures: Figures) -> str:
     """Format all tables with their notes."""
-    tables = [f"### {setting.title}\n\n{speeds(figures, setting)}" for setting in figures.settings()]
+    tables = [f"### {setting.title}\n\n{format_speeds(figures, setting)}" for setting in figures.settings()]
     if figures.starts:
-        tables.append(f"### Start to first translated line\n\n{starts(figures)}")
+        tables.append(f"### Start to first translated line\n\n{format_starts(figures)}")
     signature = f"- BLEU: sacrebleu, {figures.signature}"
     return "\n\n".join([f"{figures.machine}. {figures.test_set}.", *tables, f"{NOTES}\n{signature}"])
 
 
-def speeds(figures: Figures, setting: Setting) -> str:
+def format_speeds(figures: Figures, setting: Setting) -> str:
     """Format BLEU, speeds, and the ratios to other toolkits at one setting. Without others, the first is the base."""
     contenders = figures.of(setting)
     others = [name for name, rounds in contenders.items() if not rounds.ours] or list(contenders)[:1]
@@ -41,14 +41,14 @@ def _speeds_row(name: str, rounds: Rounds, others: Sequence[Rounds]) -> list[str
         name,
         "" if bleu is None else f"{bleu:.2f}",
         _spread(rounds.values("sentences_per_second")),
-        "" if tokens is None else number(tokens),
+        "" if tokens is None else format_number(tokens),
         _spread(rounds.values("whole_sentences_per_second")),
         "" if peak is None else f"{peak:.0f}",
         *(f"{rounds.times(other):.2f}" if rounds.ours and other is not rounds else "" for other in others),
     ]
 
 
-def starts(figures: Figures) -> str:
+def format_starts(figures: Figures) -> str:
     """Format the seconds to the first translated line, also as a multiple of the time to import torch."""
     seconds: dict[str, list[float]] = {}
     for start in figures.starts:
@@ -67,9 +67,9 @@ def _spread(values: Sequence[float]) -> str:
     """Format the median, and the range in parentheses."""
     if not values:
         return ""
-    return f"**{number(median(values))}** ({number(min(values))} to {number(max(values))})"
+    return f"**{format_number(median(values))}** ({format_number(min(values))} to {format_number(max(values))})"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Format a number with at least three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -24,21 +24,21 @@ def compare(old: Side, new: Side, recipe: Recipe, updates: int) -> Result:
     """Train with both versions at once, and compare the weights after the last update."""
     began = time.perf_counter()
     for side in (old, new):
-        side.begin(recipe.config, overrides(recipe, updates), recipe.name)
+        side.begin(recipe.config, list_overrides(recipe, updates), recipe.name)
     faults = {name: side.fault() for name, side in (("old", old), ("new", new))}
     tensors, different = 0, tuple(f"{name}: {fault}" for name, fault in faults.items() if fault)
     if not different:
-        tensors, different = differences(old.weights(recipe.name), new.weights(recipe.name))
+        tensors, different = find_differences(old.weights(recipe.name), new.weights(recipe.name))
     return Result(tensors=tensors, different=different, seconds=time.perf_counter() - began)
 
 
-def overrides(recipe: Recipe, updates: int) -> list[str]:
+def list_overrides(recipe: Recipe, updates: int) -> list[str]:
     """Return the overrides of all training runs and of the recipe. The overrides of the recipe take precedence."""
     given = (*SETTINGS, f"training.max_updates={updates}", *recipe.overrides)
     return list({override.partition("=")[0]: override for override in given}.values())
 
 
-def differences(old: Path, new: Path) -> tuple[int, tuple[str, ...]]:
+def find_differences(old: Path, new: Path) -> tuple[int, tuple[str, ...]]:
     """Return the number of tensors in two files, and the names of the tensors that are not equal in both."""
     one, other = ({name: (a.dtype, a.shape, a.tobytes()) for name, a in load_file(path).items()} for path in (old, new))
     names = sorted(one.keys() | other.keys())

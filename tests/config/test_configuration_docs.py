@@ -1,7 +1,7 @@
 """docs/configuration.md is generated from nmt/config/schema.py and complete."""
 
 import pytest
-from docs_tools.configuration import PAGE, document, wrap
+from docs_tools.configuration import PAGE, format_page, wrap
 
 from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import docs_of, fields_of
@@ -9,12 +9,12 @@ from nmt.config.schema import Config
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == document(), "run scripts/write-configuration-docs"
+    assert PAGE.read_text(encoding="utf-8") == format_page(), "run scripts/write-configuration-docs"
 
 
 @pytest.mark.parametrize("kind", [CorpusConfig, *(section.type for section in fields_of(Config).values())])
 def test_every_key_is_in_the_page_with_its_docstring(kind: type) -> None:
-    page, docs = document(), docs_of(kind)
+    page, docs = format_page(), docs_of(kind)
     for name in fields_of(kind):
         assert len(docs[name]) > 10
         assert f"- **`{name}`**: " in page
@@ -22,7 +22,7 @@ def test_every_key_is_in_the_page_with_its_docstring(kind: type) -> None:
 
 
 def test_the_page_shows_values_defaults_and_conditions() -> None:
-    page = " ".join(document().split())
+    page = " ".join(format_page().split())
     for expected in (
         "- **`cell`**: `lstm`, `gru`, `rnn`, ",
         "- **`dropout`**: number from 0 to 0.95; default `0.3`.",
@@ -38,4 +38,4 @@ def test_the_page_shows_values_defaults_and_conditions() -> None:
 
 
 def test_lines_are_short() -> None:
-    assert [line for line in document().splitlines() if len(line) > 120 and not line.startswith("<!--")] == []
+    assert [line for line in format_page().splitlines() if len(line) > 120 and not line.startswith("<!--")] == []

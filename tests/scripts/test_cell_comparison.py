@@ -19,11 +19,11 @@ from torch.nn import functional as F
 pytest.importorskip("matplotlib")
 
 from cell_comparison import memory, translation
-from cell_comparison.document import Origin, document, join_words
-from cell_comparison.figures import average_accuracies, find_mastered_distance, reach
+from cell_comparison.document import Origin, format_page, join_words
+from cell_comparison.figures import average_accuracies, compute_reach, find_mastered_distance
 from cell_comparison.gates import gates, read_sentence
 from cell_comparison.memory import Reader, Settings, gradient_norms, parameters, study
-from cell_comparison.sizes import CELLS, TOLERANCE, equal_size
+from cell_comparison.sizes import CELLS, TOLERANCE, find_equal_size
 from cell_comparison.tasks import BLANK, COPIED, GO, KINDS, PLURAL, PREPOSITION, SYMBOLS, TASKS, THAT, VERB
 from cell_comparison.translation import TEST, VALID, Recipe, score, train_and_score
 from cell_comparison.work import Job, results
@@ -52,16 +52,16 @@ def test_size_is_the_nearest_possible(square: int, linear: int, wanted: int) -> 
     best = min(range(1, 500), key=lambda size: abs(count(size) - wanted))
     if abs(count(best) - wanted) > TOLERANCE * wanted:
         with pytest.raises(ConfigError, match="within 1%"):
-            equal_size(count, wanted)
+            find_equal_size(count, wanted)
     else:
-        assert equal_size(count, wanted) == best
+        assert find_equal_size(count, wanted) == best
 
 
 @each_task
 def test_networks_of_all_cells_have_the_same_number_of_parameters(task: str) -> None:
     wanted = parameters(TASKS[task], "lstm", Settings().size, Settings().embedding)
     for cell in CELLS:
-        size = equal_size(lambda size: parameters(TASKS[task], cell, size, Settings().embedding), wanted)  # noqa: B023
+        size = find_equal_size(lambda size: parameters(TASKS[task], cell, size, Settings().embedding), wanted)  # noqa: B023
         assert abs(parameters(TASKS[task], cell, size, Settings().embedding) - wanted) <= TOLERANCE * wanted
 
 
@@ -241,7 +241,7 @@ def test_means_deviations_and_what_is_mastered() -> None:
 
 def test_gradients_are_relative_and_their_mean_geometric() -> None:
     found = [{"before": {"h": [2.0, 1.0, 0.0]}}, {"before": {"h": [4.0, 0.5, 0.0]}}]
-    assert reach(found, "before") == pytest.approx([1, 0.25, 0])
+    assert compute_reach(found, "before") == pytest.approx([1, 0.25, 0])
 
 
 # ---- translation models
@@ -314,13 +314,13 @@ def test_page_contains_the_figures(models: list[str], corpus: Path) -> None:
     for value, cell in enumerate(CELLS):
         scored[cell][TEST]["scores"][0] |= {"score": 30.0 + 2 * value, "margin": 1.5}
     origin = Origin(command="the command", commit="abc", machine="a machine", torch="2")
-    page = document(studies, QUICK, [1], scored, read_sentence(models[2], "red cat"), origin)
+    page = format_page(studies, QUICK, [1], scored, read_sentence(models[2], "red cat"), origin)
     assert "{{" not in page
     assert "copying: RNN 4, GRU 4 and LSTM 8." in page
     assert "agreement: RNN 4, GRU 4 and LSTM 4." in page
     assert "the LSTM has the highest BLEU, 2.00 above the GRU: more than half" in page
     assert "| LSTM | 100 ± 0 | 25 ± 0 |" in " ".join(page.split())
-    without = document(studies, QUICK, [1], None, None, origin)
+    without = format_page(studies, QUICK, [1], None, None, origin)
     assert "## Translation" not in without
     assert "## The gates along" not in without
     assert page.startswith(without[: without.index("## How this was made")])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from weight_comparison.comparison import differences, overrides, with_starts
+from weight_comparison.comparison import find_differences, list_overrides, with_starts
 from weight_comparison.recipes import RECIPES, Recipe
 
 from nmt.config.load import load_config
@@ -24,13 +24,13 @@ def test_every_bit_counts(tmp_path: Path) -> None:
     del new["gone"]
     save_file(old, tmp_path / "old")
     save_file(new, tmp_path / "new")
-    assert differences(tmp_path / "old", tmp_path / "old") == (5, ())
-    assert differences(tmp_path / "old", tmp_path / "new") == (6, ("added", "gone", "shape", "sign", "type"))
+    assert find_differences(tmp_path / "old", tmp_path / "old") == (5, ())
+    assert find_differences(tmp_path / "old", tmp_path / "new") == (6, ("added", "gone", "shape", "sign", "type"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_recipes_can_be_trained(recipe: Recipe) -> None:
-    config = load_config(next((ROOT / "configs").rglob(recipe.config)), overrides(recipe, updates=20))
+    config = load_config(next((ROOT / "configs").rglob(recipe.config)), list_overrides(recipe, updates=20))
     assert config.training.max_updates == 20
 
 

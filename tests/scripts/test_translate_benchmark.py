@@ -14,10 +14,10 @@ import tiny
 import torch
 from torch import nn
 from translate_benchmark import plot, processes
-from translate_benchmark.contenders import Contender, contenders, translate
+from translate_benchmark.contenders import Contender, combine_contenders, translate
 from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, time_functions
-from translate_benchmark.table import document, number, starts
+from translate_benchmark.table import format_figures, format_number, format_starts
 
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.checkpoint.run_folder import find_model_folder
@@ -120,7 +120,7 @@ def test_table_of_speeds() -> None:
         speed("other", 40, ours=False, bleu=34.1),
     ]
     figures.starts += [Start(contender="import torch", seconds=2), Start(contender="nmt", seconds=2.5)]
-    lines = document(figures).splitlines()
+    lines = format_figures(figures).splitlines()
     assert lines[0] == "a machine. a test."
     assert lines[2] == "### Beam 5, full speed"
     assert [split_row(line) for line in lines[6:8]] == [
@@ -133,14 +133,14 @@ def test_table_of_speeds() -> None:
 
 def test_ratios_are_to_the_first_contender_if_all_are_ours() -> None:
     figures = Figures(speeds=[speed("slow", 10), speed("fast", 25)])
-    rows = [split_row(line) for line in document(figures).splitlines()]
+    rows = [split_row(line) for line in format_figures(figures).splitlines()]
     assert ["fast", "", "**25.0** (25.0 to 25.0)", "", "", "", "2.50"] in rows
     assert any(row[-1:] == ["times slow"] for row in rows)
-    assert starts(figures).count("\n") == 1  # no start was measured: the head alone
+    assert format_starts(figures).count("\n") == 1  # no start was measured: the head alone
 
 
 def test_numbers_have_three_digits() -> None:
-    assert [number(value) for value in (1.234, 12.34, 123.4, 1234.0)] == ["1.23", "12.3", "123", "1,234"]
+    assert [format_number(value) for value in (1.234, 12.34, 123.4, 1234.0)] == ["1.23", "12.3", "123", "1,234"]
 
 
 def test_plot_has_a_point_and_a_name_for_each_contender() -> None:
@@ -264,13 +264,13 @@ def test_profile_of_a_translation(model: Path, precision: str) -> None:
 
 
 def test_contenders_are_all_combinations_of_options(model: Path) -> None:
-    found = contenders([str(model)], ["fp32", "int8"], [1, 2])
+    found = combine_contenders([str(model)], ["fp32", "int8"], [1, 2])
     assert [contender.name for contender in found[::2]] == [
         "nmt run, fp32", "nmt run, fp32, shortlist", "nmt run, int8", "nmt run, int8, shortlist"
     ]  # fmt: skip
     assert found[-1].name == "nmt run, int8, shortlist, 2 threads"
     assert ["--no-shortlist" in contender.command() for contender in found] == [True, True, False, False] * 2
-    twice = contenders([str(model), str(model)], ["fp32"], [1])
+    twice = combine_contenders([str(model), str(model)], ["fp32"], [1])
     assert str(model) in twice[0].name
 
 
