@@ -92,7 +92,7 @@ def test_figures_are_saved_and_loaded(tmp_path: Path) -> None:
     assert Figures.load([str(tmp_path / "one")]) == figures
     assert len(Figures.load([str(tmp_path / "one")] * 2).speeds) == 2
     (tmp_path / "other").write_text('{"speeds": 1}', encoding="utf-8")
-    with pytest.raises(DataError, match="other: not figures"):
+    with pytest.raises(DataError, match="other: not a file that bench-translate --json wrote"):
         Figures.load([str(tmp_path / "other")])
 
 
