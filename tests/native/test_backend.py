@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from small_library import write_sources
 
 ROOT = Path(__file__).parents[2]
 SETUP = """
@@ -29,13 +30,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("cc"), reaso
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, sources: Path) -> Path:
+def checkout(tmp_path: Path) -> Path:
     """A small project with the backend of nmt and a small library."""
     native = tmp_path / "checkout" / "nmt" / "native"
     native.mkdir(parents=True)
     for name in ("__init__.py", "build.py", "backend.py"):
         shutil.copy(ROOT / "nmt" / "native" / name, native)
-    for file in sources.iterdir():
+    for file in write_sources(tmp_path / "sources").iterdir():
         shutil.copy(file, native)
     (native.parent / "__init__.py").write_text("", encoding="utf-8")
     (tmp_path / "checkout" / "setup.cfg").write_text(SETUP, encoding="utf-8")

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import pytest
+from small_library import write_sources
 
 from nmt.native import build
 from nmt.native.build import BuildError, Compiler, compile_library, find_compiler, find_system_compiler
@@ -21,6 +22,11 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler wa
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CC", "CFLAGS", "LDFLAGS", "NMT_NO_NATIVE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    return write_sources(tmp_path / "sources")
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 ENGINE = """
+#ifndef VALUE
+#define VALUE 3
+#endif
 #define JOIN(a, b) a##b
 #define NAME(variant) JOIN(value_, variant)
 int NAME(NMT_VARIANT)(void) { return VALUE; }
@@ -35,11 +36,10 @@ HEADER = """
 """
 
 
-@pytest.fixture
-def sources(tmp_path: Path) -> Path:
-    folder = tmp_path / "sources"
+def write_sources(folder: Path) -> Path:
+    """Write the C files into a new folder and return it."""
     folder.mkdir()
-    (folder / "engine.c").write_text(f"#ifndef VALUE\n#define VALUE 3\n#endif\n{ENGINE}", encoding="utf-8")
+    (folder / "engine.c").write_text(ENGINE, encoding="utf-8")
     (folder / "library.c").write_text(LIBRARY, encoding="utf-8")
     (folder / "small.h").write_text(HEADER, encoding="utf-8")
     return folder
