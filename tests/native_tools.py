@@ -1,5 +1,6 @@
 """Networks in the native library, for tests."""
 
+import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,13 +30,13 @@ def tensors_of(network: Seq2Seq) -> dict[str, Tensor]:
     return {name: Tensor(shape=array.shape, values=view(array)) for name, array in arrays.items()}
 
 
-def packed(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None) -> PackedNetwork:
-    """A network in the native library."""
+def pack(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None) -> mmap.mmap:
+    """The content of a packed file."""
     lists = None
     if shortlist:
         frequent, best = shortlist.frequent.astype(np.int32), shortlist.best.astype(np.int32)
         lists = packing.Shortlist(frequent=view(frequent), best=view(best))
-    content = packing.pack(
+    return packing.pack(
         network.config,
         tensors_of(network),
         source_size=network.source_size,
@@ -43,7 +44,11 @@ def packed(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None)
         precision=precision,
         shortlist=lists,
     )
-    return PackedNetwork(content)
+
+
+def packed(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None) -> PackedNetwork:
+    """A network in the native library."""
+    return PackedNetwork(pack(network, precision, shortlist))
 
 
 def make_network(seed: int, size: int, strength: float = 0.3, **settings: object) -> Seq2Seq:

@@ -14,7 +14,8 @@ from setuptools.build_meta import _BuildMetaBackend
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-from nmt.native.build import LIBRARY, BuildError, build, is_wanted, list_build_requirements
+from nmt.native.build import BuildError, build, is_wanted, list_build_requirements
+from nmt.native.library import LIBRARY
 
 
 class BuildLibrary(build_ext):

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
-LIBRARY = FOLDER / ("libnmt.dylib" if sys.platform == "darwin" else "libnmt.so")
+from nmt.native.library import LIBRARY
+
+FOLDER = LIBRARY.parent
 
 FLAGS = [
     *("-O3", "-g0", "-std=gnu11", "-fPIC", "-fvisibility=hidden"),

@@ -15,8 +15,32 @@ search_function nmt_search_avx2;
 search_function nmt_search_avx512vnni;
 #endif
 #ifdef NMT_HAVE_NEON
-#include <sys/auxv.h>
 search_function nmt_search_neon;
+#endif
+
+/* What the processor and the operating system support. These are set once, when the library is loaded: a virtual
+   machine answers slowly. */
+static int has_avx2, has_avx512vnni, has_dot_products;
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+/* `__builtin_cpu_supports` finds nothing if zig compiled it into a shared library. */
+__attribute__((constructor)) static void ask_processor(void) {
+    unsigned a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0)); /* the registers that the operating system saves */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+    unsigned avx512 = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+    has_avx2 = (saved & 0x06) == 0x06 && b & bit_AVX2;
+    has_avx512vnni = has_avx2 && (saved & 0xe6) == 0xe6 && (b & avx512) == avx512 && c & bit_AVX512VNNI;
+}
+#elif defined(__APPLE__)
+__attribute__((constructor)) static void ask_processor(void) { has_dot_products = 1; }
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+__attribute__((constructor)) static void ask_processor(void) {
+    has_dot_products = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+}
 #endif
 
 typedef struct {
@@ -29,19 +53,13 @@ typedef struct {
 static Variant choose_variant(void) {
     Variant variants[] = {
 #ifdef NMT_HAVE_AVX512VNNI
-        {"avx512vnni", nmt_search_avx512vnni,
-         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq")},
+        {"avx512vnni", nmt_search_avx512vnni, has_avx512vnni},
 #endif
 #ifdef NMT_HAVE_AVX2
-        {"avx2", nmt_search_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+        {"avx2", nmt_search_avx2, has_avx2},
 #endif
 #ifdef NMT_HAVE_NEON
-#ifdef __APPLE__
-        {"neon", nmt_search_neon, 1},
-#else
-        {"neon", nmt_search_neon, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0},
-#endif
+        {"neon", nmt_search_neon, has_dot_products},
 #endif
         {"plain", nmt_search_plain, 1},
     };

@@ -95,7 +95,11 @@ def load() -> ctypes.CDLL | None:
         if (version := library.nmt_version()) != VERSION:
             raise OSError(f"version {version} instead of {VERSION}")
     except (OSError, AttributeError) as error:
-        logger.warning("the native library cannot be loaded (%s); PyTorch translates instead, slower", error)
+        logger.warning(
+            "the native library cannot be loaded (%s); PyTorch translates instead, more slowly. To compile it, run "
+            "python -m nmt.native.build",
+            error,
+        )
         return None
     library.nmt_packed_size.restype = ctypes.c_int64
     library.nmt_packed_size.argtypes = [ctypes.POINTER(Architecture), ctypes.c_int64]
@@ -130,7 +134,7 @@ def require() -> ctypes.CDLL:
     """Load the library. Raises MachineError: there is none."""
     library = load()
     if library is None:
-        raise MachineError("the native library is missing; install nmt again where a C compiler is, or use PyTorch")
+        raise MachineError("the native library is missing; run python -m nmt.native.build, which compiles it")
     return library
 
 

@@ -12,6 +12,8 @@ import pytest
 from small_library import write_sources
 
 ROOT = Path(__file__).parents[2]
+PYTHON = {"__init__.py", "backend.py", "build.py", "library.py"}
+C = {"engine.c", "library.c", "small.h"}
 SETUP = """
 [metadata]
 name = nmt
@@ -34,8 +36,9 @@ def checkout(tmp_path: Path) -> Path:
     """A small project with the backend of nmt and a small library."""
     native = tmp_path / "checkout" / "nmt" / "native"
     native.mkdir(parents=True)
-    for name in ("__init__.py", "build.py", "backend.py"):
+    for name in PYTHON:
         shutil.copy(ROOT / "nmt" / "native" / name, native)
+    shutil.copy(ROOT / "nmt" / "errors.py", native.parent)
     for file in write_sources(tmp_path / "sources").iterdir():
         shutil.copy(file, native)
     (native.parent / "__init__.py").write_text("", encoding="utf-8")
@@ -68,10 +71,6 @@ def native_files(wheel: Path) -> set[str]:
 
 def library_name() -> str:
     return "libnmt.dylib" if sys.platform == "darwin" else "libnmt.so"
-
-
-PYTHON = {"__init__.py", "build.py", "backend.py"}
-C = {"engine.c", "library.c", "small.h"}
 
 
 def test_wheel(checkout: Path) -> None:

@@ -14,6 +14,7 @@ from small_library import write_sources
 
 from nmt.native import build
 from nmt.native.build import BuildError, Compiler, compile_library, find_compiler, find_system_compiler
+from nmt.native.library import LIBRARY
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler was found")
 
@@ -53,7 +54,7 @@ def list_of_files(folder: Path) -> list[str]:
 @pytest.mark.skipif(not build.is_wanted(), reason="there are no C files, or NMT_NO_NATIVE is set")
 def test_library_of_this_checkout_is_compiled() -> None:
     """Tests of the native library use it. Without it, nmt works, but these tests would test nothing."""
-    assert build.is_current(), f"{build.LIBRARY} is missing or older than its sources: run python -m nmt.native.build"
+    assert build.is_current(), f"{LIBRARY} is missing or older than its sources: run python -m nmt.native.build"
 
 
 def test_compile_library(sources: Path, tmp_path: Path, compiler: Compiler) -> None:
