@@ -7,7 +7,7 @@
 #ifndef NMT_SEARCH_H
 #define NMT_SEARCH_H
 
-#include "network_step.h"
+#include "decoder.h"
 
 /* A finished hypothesis: row `row` of the beam after `step` tokens. */
 typedef struct {
