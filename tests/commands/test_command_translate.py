@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import warm
 
 from nmt.commands import translate as command
 from nmt.commands.translate import WINDOW, main
@@ -25,8 +26,6 @@ from nmt.translation.request import Translation
 from nmt.translation.translator import Translator
 from nmt.translation.workers import can_fork
 
-COMMAND = [sys.executable, "-m", "nmt.commands.translate"]
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,9 +36,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def translate(model: Path, content: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
-    command = [*COMMAND, str(model), "--threads", "1", *options]
-    return subprocess.run(command, input=content, capture_output=True, check=False)
+def translate(model: Path, content: bytes, *options: str) -> warm.Ended:
+    return warm.run_command(main, str(model), "--threads", "1", *options, content=content)
 
 
 def test_any_bytes_give_as_many_lines(model: Path) -> None:
@@ -47,7 +45,7 @@ def test_any_bytes_give_as_many_lines(model: Path) -> None:
     lines = [generator.randbytes(generator.randrange(30)).replace(b"\n", b"") for _ in range(60)]
     lines += [b"", b"   ", "😀 \u2028 \x0c".encode(), b"\xff\xfe", b"a\x00b", b"red cat\r", b"\r", b"word " * 500]
     done = translate(model, b"\n".join(lines), "--beam", "2")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.stderr
     output = done.stdout.split(b"\n")
     assert output.pop() == b""
     assert len(output) == len(lines)

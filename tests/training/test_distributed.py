@@ -210,8 +210,8 @@ def test_every_weight_gets_a_gradient() -> None:
 # ---- two processes
 
 
-def test_messages(tmp_path: Path) -> None:
-    (first, words, once), (second, *others) = ranks.results(tmp_path, exchange_messages)
+def test_messages() -> None:
+    (first, words, once), (second, *others) = ranks.results(exchange_messages)
     generators = [torch.Generator().manual_seed(rank) for rank in (0, 1)]
     for ours, theirs in zip(first, second, strict=True):
         parts = [torch.randn(ours.shape, generator=generator) for generator in generators]
@@ -220,21 +220,21 @@ def test_messages(tmp_path: Path) -> None:
     assert [words, once] == others == [["rank 0", "rank 1"], {"rank": 0}]
 
 
-def test_one_process_gets_a_claim(tmp_path: Path) -> None:
-    asked, firsts = zip(*ranks.results(tmp_path, claims), strict=True)
+def test_one_process_gets_a_claim() -> None:
+    asked, firsts = zip(*ranks.results(claims), strict=True)
     assert firsts == (True, False)
     assert sorted(one for one, _, _ in asked) == [False, True]
     assert sorted(other for _, _, other in asked) == [False, True]
     assert not any(again for _, again, _ in asked)
 
 
-def test_a_process_that_ends_early_waits_for_the_others(tmp_path: Path) -> None:
-    assert ranks.results(tmp_path, leave_early) == [False, False]
+def test_a_process_that_ends_early_waits_for_the_others() -> None:
+    assert ranks.results(leave_early) == [False, False]
 
 
 def test_two_processes_train_as_one(whole: Config, half: Config, tmp_path: Path) -> None:
     train(whole, tmp_path / "one")
-    ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "two")
+    ranks.results(join_and_train, half, tmp_path / "two")
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 
@@ -244,17 +244,17 @@ def test_two_processes_fine_tune_as_one(prefix: Path, tmp_path: Path) -> None:
     tuned = ("training.freeze=[encoder]", "training.weight_decay=0.5", "training.max_updates=6")
     settings = (*SETTINGS, *tuned, f"training.start_from={tmp_path / 'first'}", "training.schedule=constant")
     train(tiny.config(prefix, *settings, WHOLE), tmp_path / "one")
-    ranks.results(tmp_path / "ranks", join_and_train, tiny.config(prefix, *settings, HALF), tmp_path / "two")
+    ranks.results(join_and_train, tiny.config(prefix, *settings, HALF), tmp_path / "two")
     assert_alike(tmp_path / "two", tmp_path / "one")
 
 
 def test_resuming_with_as_many_processes_is_exact(half: Config, tmp_path: Path) -> None:
     """A signal to any of them stops all of them after the same update."""
-    ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "whole")
-    words = ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "parts", False, 7)
+    ranks.results(join_and_train, half, tmp_path / "whole")
+    words = ranks.results(join_and_train, half, tmp_path / "parts", False, 7)
     assert words == ["stopped after update 7; --resume continues from there"] * 2
     assert newest(tmp_path / "parts").name == "update-00000007"
-    ranks.results(tmp_path / "ranks", join_and_train, half, tmp_path / "parts", True)
+    ranks.results(join_and_train, half, tmp_path / "parts", True)
     for name in ("model.safetensors", "training.safetensors", "state.json"):
         parts = [(newest(tmp_path / run) / name).read_bytes() for run in ("whole", "parts")]
         assert parts[0] == parts[1], name
@@ -271,7 +271,7 @@ def test_resuming_with_more_and_with_fewer_processes(
         stop_itself(5)
         with pytest.raises(Interrupted):
             train(whole, tmp_path / "mixed")
-    ranks.results(tmp_path / "ranks", join_and_train, whole, tmp_path / "mixed", True, 11)
+    ranks.results(join_and_train, whole, tmp_path / "mixed", True, 11)
     assert newest(tmp_path / "mixed").name == "update-00000011"
     train(whole, tmp_path / "mixed", resume=True)
     assert_alike(tmp_path / "mixed", tmp_path / "one")
@@ -282,7 +282,7 @@ def test_a_process_without_a_pair(prefix: Path, tmp_path: Path) -> None:
     limits = ("training.max_updates=4", "training.batch_tokens=1", "training.accumulate=1")
     config = tiny.config(prefix, *SETTINGS, *limits)
     train(config, tmp_path / "one")
-    ranks.results(tmp_path / "ranks", join_and_train, config, tmp_path / "two")
+    ranks.results(join_and_train, config, tmp_path / "two")
     sizes = [
         json.loads((newest(tmp_path / run) / "state.json").read_text())["size"]["tokens"] for run in ("one", "two")
     ]
@@ -314,12 +314,12 @@ def test_all_processes_end_with_one_message(
     content["data"] |= override
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     arguments = (tmp_path / "config.yaml", tmp_path / "run", fault, rank)
-    ended = ranks.run(tmp_path / "ranks", train_by_command, *arguments)
+    ended = ranks.run(train_by_command, *arguments)
     assert [one.status for one in ended] == statuses
-    lines = messages_in([line for one in ended for line in one.stderr.splitlines()])
+    lines = messages_in([line for one in ended for line in one.stderr.decode().splitlines()])
     assert len(lines) == 1
     assert message in lines[0]
-    assert not any("Traceback" in one.stderr for one in ended)
+    assert not any(b"Traceback" in one.stderr for one in ended)
     assert not list(tmp_path.glob("run/**/.nmt-draft*"))
     if fault is not nothing:
         assert newest(tmp_path / "run").name == "update-00000004"

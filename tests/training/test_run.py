@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import tiny
+import warm
 
 from nmt.checkpoint.folder import load_languages, load_model
 from nmt.checkpoint.run_folder import CheckpointFolder
@@ -163,30 +166,26 @@ def test_the_best_checkpoint_identifies_its_languages(prefix: Path, tmp_path: Pa
 
 SMALL = ("model.embedding_size=16", "model.encoder_size=16", "model.decoder_size=16", "training.batch_tokens=64")
 
-KILLED = """
-import os, signal, sys
-from nmt.commands.train import main
-from nmt.training.trainer import Trainer
-import nmt.system.files
 
-place, count = sys.argv[1], int(sys.argv[2])
-calls = 0
+def train_and_die(place: str, count: int, arguments: list[str]) -> None:
+    """Run nmt-train in this process, and kill it at an update or in the middle of writing a checkpoint."""
+    calls = 0
 
-def deadly(function):
-    def wrapped(*arguments, **keywords):
-        global calls
-        calls += 1
-        if calls == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **keywords)
-    return wrapped
+    def deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **keywords: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == count:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **keywords)
 
-if place == "update":
-    Trainer.update_weights = deadly(Trainer.update_weights)
-if place == "save":
-    os.fsync = deadly(os.fsync)
-sys.exit(main(sys.argv[3:]))
-"""
+        return wrapped
+
+    if place == "update":
+        Trainer.update_weights = deadly(Trainer.update_weights)  # type: ignore[method-assign]
+    if place == "save":
+        os.fsync = deadly(os.fsync)
+    sys.exit(main(arguments))
 
 
 def test_resuming_after_kill_9_is_exact(prefix: Path, tmp_path: Path) -> None:
@@ -206,19 +205,9 @@ def test_resuming_after_kill_9_is_exact(prefix: Path, tmp_path: Path) -> None:
     ]
     arguments += ["validation.sentences=4"]
 
-    def run(place: str, count: int, output: str, *more: str) -> int:
-        command = [
-            sys.executable,
-            "-c",
-            KILLED,
-            place,
-            str(count),
-            *arguments,
-            "--output",
-            str(tmp_path / output),
-            *more,
-        ]
-        return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode
+    def run(place: str, count: int, output: str, *more: str) -> int | None:
+        command = [*arguments, "--output", str(tmp_path / output), *more]
+        return warm.run(train_and_die, place, count, command).status
 
     assert run("never", 0, "whole") == 0
     assert run("update", 5, "parts") == -signal.SIGKILL
