@@ -69,19 +69,20 @@ def run(function: Callable[..., Any], *arguments: Any, content: bytes = b"") -> 
     return Started(function, *arguments, content=content).wait()
 
 
-def run_command(main: Callable[[list[str]], int], *arguments: str, content: bytes = b"") -> Ended:
-    """Run the `main` of a command with these arguments. Its status is that of the process."""
-    return run(_exit, main, list(arguments), content=content)
+def run_command(main: Callable[[], int], *arguments: str, content: bytes = b"") -> Ended:
+    """Run the main function of a command or a script with these arguments. Its status is that of the process."""
+    return run(_exit, main, arguments, content=content)
 
 
-def _exit(main: Callable[[list[str]], int], arguments: list[str]) -> None:
-    sys.exit(main(arguments))
+def _exit(main: Callable[[], int], arguments: tuple[str, ...]) -> None:
+    sys.argv = [main.__module__.rpartition(".")[2], *arguments]
+    sys.exit(main())
 
 
 def _run(
     folder: Path, environment: Mapping[str, str], function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    os.environ.update(environment)
+    os.environ |= {**environment, "PYTHONPATH": os.pathsep.join(sys.path)}
     os.dup2(os.open(folder / "stdin", os.O_RDONLY), 0)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):

@@ -203,7 +203,7 @@ def test_each_option_changes_what_it_should(capsys: pytest.CaptureFixture[str]) 
     assert plain["scores"][0]["difference"] is None
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=9), min_size=1, max_size=4))
 def test_lines_end_at_line_feeds_alone(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("text") / "text"

@@ -130,13 +130,15 @@ def test_progress_is_printed_as_it_is_and_warnings_with_the_name(
 
 
 def test_closed_pipe_ends_the_command_silently() -> None:
-    code = (
-        "import sys, time; from nmt.commands.process import run; time.sleep(0.5); sys.exit(run('x', lambda: print(1)))"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    code = "import sys; from nmt.commands.process import run; input(); sys.exit(run('x', lambda: print(1)))"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
 

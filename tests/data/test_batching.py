@@ -79,7 +79,7 @@ def content(epoch: list[Batch]) -> list[list[list[int]]]:
 LENGTHS = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lengths=LENGTHS, tokens=st.integers(1, 60), sentences=st.none() | st.integers(1, 5), split=st.integers(0, 60))
 def test_each_pair_once_an_epoch_within_the_limits(
     lengths: list[tuple[int, int]],
@@ -134,7 +134,7 @@ def test_progress_is_in_epochs(tmp_path: Path) -> None:
     assert 1.0 < progress[-1] < 1.1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lengths=LENGTHS, tokens=st.integers(1, 60), sentences=st.none() | st.integers(1, 9), data=st.data())
 def test_an_update_is_the_same_however_it_is_cut(
     lengths: list[tuple[int, int]],
@@ -217,7 +217,6 @@ def test_budget_counts_the_end_of_sentence(tmp_path: Path) -> None:
     assert batches([four], tokens=20, sentences=3).count(0) == 2
 
 
-@settings(deadline=None, max_examples=100)
 @given(longest=st.lists(st.integers(1, 9), min_size=1, max_size=30), tokens=st.integers(1, 40), most=st.integers(1, 6))
 def test_groups_are_greedy(longest: list[int], tokens: int, most: int) -> None:
     borders = [0]
@@ -245,7 +244,7 @@ class TestWeights:
         made = [pair for batch in epoch_of(batches(stores, weights=(1000, 1)), 0) for pair in pairs_of(batch)]
         assert sum(pair >= 9 for pair in made) == 1
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(
         sizes=st.tuples(st.integers(1, 20), st.integers(1, 20)), weights=st.tuples(st.integers(1, 9), st.integers(1, 9))
     )

@@ -87,7 +87,7 @@ def test_a_shuffled_side(texts: Texts, tmp_path: Path) -> None:
     assert "no translations of each other" in only(check(texts, tmp_path), "alignment").message
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(200, 1800), st.sampled_from([-3, -1, 1, 2]), st.integers(0, 1000))
 def test_breaks_are_found_where_they_are(place: int, shift: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -105,7 +105,7 @@ def test_damage_is_reported(identifier: LanguageIdentifier, length: int) -> None
         LanguageIdentifier.from_bytes(identifier.to_bytes()[:length], "the file")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(lines=st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])), max_size=6))
 def test_letters_are_the_words_of_the_lines(lines: list[str]) -> None:
     letters = read_letters(lines, numbers=True)

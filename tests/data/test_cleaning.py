@@ -27,7 +27,6 @@ from nmt.errors import DataError
 from nmt.tokenizers.build import train_tokenizers
 
 
-@settings(deadline=None, max_examples=100)
 @given(chunks=st.lists(st.lists(st.integers(0, 60)), max_size=12))
 def test_seen_is_a_set_with_first_occurrences(chunks: list[list[int]]) -> None:
     seen = SeenHashes()
@@ -49,7 +48,7 @@ def test_memory_of_seen_hashes() -> None:
     assert sum(run.nbytes for run in seen._runs) == 200 * 100 * 8
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(run=st.sets(st.integers(0, 30)), hashes=st.lists(st.integers(0, 30)))
 def test_contains_is_membership(run: set[int], hashes: list[int]) -> None:
     found = contains_hashes(np.array(sorted(run), dtype=np.uint64), np.array(hashes, dtype=np.uint64))

@@ -145,7 +145,7 @@ def test_each_format_has_a_writer_here() -> None:
     assert {Path(name).suffix for name in WRITERS} == set(FORMATS)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(pairs=st.lists(st.tuples(SIDE, SIDE), max_size=5), ending=st.sampled_from(list(COMPRESS)))
 @pytest.mark.parametrize("name", WRITERS)
 def test_pairs_of_independent_writers_come_back(

@@ -126,7 +126,7 @@ def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
 LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")).filter(lambda t: not t.endswith("\r"))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(pairs=st.lists(st.tuples(LINE, LINE)))
 def test_any_pairs_come_back_from_files_and_json(
     pairs: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory

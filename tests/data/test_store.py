@@ -33,7 +33,7 @@ def write(
     return PairStore(folder)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(chunks=st.lists(st.lists(ITEM, max_size=4), max_size=4))
 def test_round_trip(chunks: list[list[Item]], tmp_path_factory: pytest.TempPathFactory) -> None:
     store = write(tmp_path_factory.mktemp("store"), chunks)

@@ -27,7 +27,6 @@ zstd = import_zstd("t.zst")
 COMPRESS = {".gz": gzip.compress, ".zst": zstd.compress, ".xz": lzma.compress}
 
 
-@settings(deadline=None, max_examples=100)
 @given(content=st.binary() | st.text("a\r\n\u2028\x0c\x85 ").map(str.encode))
 def test_line_count_equals_wc(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     assume(not content.startswith(BYTE_ORDER_MARK) and not find_other_kind(content))
@@ -56,7 +55,7 @@ def test_lines_are_decoded(line: bytes, text: str) -> None:
     assert LineDecoder(name="t").decode(line) == text
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(content=st.binary(), parts=st.integers(1, 3))
 def test_compressed_files_of_several_parts(
     content: bytes, parts: int, tmp_path_factory: pytest.TempPathFactory

@@ -2,7 +2,7 @@
 
 import pytest
 import sacrebleu
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.evaluation.report.figures import (
@@ -85,7 +85,6 @@ def test_repetitions_beyond_every_reference() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("ab"), max_size=7), min_size=1, max_size=4))
 def test_a_reference_repeats_nothing_beyond_itself(lines: list[list[str]]) -> None:
     assert all(each.surplus == 0 for each in count_repetitions(lines, [lines]))

@@ -254,7 +254,7 @@ def test_blank_lines_count() -> None:
     assert figures(evaluate(["", ""], [["", "a"]], metrics=["bleu"])) == {"BLEU": 0}
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20), min_size=1, max_size=5))
 def test_text_scores_100_against_itself(lines: list[str]) -> None:
     for score in evaluate(lines, [lines], metrics=["ter"], baseline=lines).scores:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.data.batch import pad
@@ -43,7 +43,6 @@ def test_candidates_of_a_sentence_do_not_depend_on_its_batch(shortlist: Shortlis
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5), hypotheses=st.integers(1, 3))
-@settings(deadline=None)
 def test_scores_of_all_candidates_are_distributed_to_the_sentences(
     shortlist: Shortlist, batch: list[list[int]], hypotheses: int
 ) -> None:
@@ -88,7 +87,6 @@ def test_invalid_candidates_are_refused(frequent: list[int], best: list[list[int
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
-@settings(deadline=None)
 def test_columns_of_source_tokens(shortlist: Shortlist, batch: list[list[int]]) -> None:
     source, lengths = pad(batch)
     for candidates in (shortlist.candidates(source, lengths), Candidates.all(TARGETS)):
@@ -99,7 +97,6 @@ def test_columns_of_source_tokens(shortlist: Shortlist, batch: list[list[int]]) 
 
 
 @given(shortlist=shortlists, batch=st.lists(sentences, min_size=1, max_size=5))
-@settings(deadline=None)
 def test_a_network_that_copies_may_use_source_tokens(shortlist: Shortlist, batch: list[list[int]]) -> None:
     before, after = (
         each.candidates(*pad(batch))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+import warm
 import yaml
+from experiments.ablate import run_script
 
 from nmt.config.load import dump_config, load_config
 
@@ -17,22 +19,21 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
 
 
-def ablate(folder: Path, changes: object, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(folder, changes, *arguments), check=False, capture_output=True, text=True, env=ENVIRONMENT
-    )
+def ablate(folder: Path, changes: object, *arguments: str) -> warm.Ended:
+    return warm.run_command(run_script, *prepare(folder, changes, *arguments))
 
 
-def command(folder: Path, changes: object, *arguments: str) -> list[str]:
+def prepare(folder: Path, changes: object, *arguments: str) -> list[str]:
+    """Write the files that the script reads. Returns its arguments."""
     (folder / "changes.yaml").write_text(json.dumps(changes))
     (folder / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(folder))))
-    files = [ROOT / "scripts" / "ablate", folder / "tiny.yaml", folder / "changes.yaml", "--output", folder / "runs"]
-    return [sys.executable, *map(str, files), "training.epochs=1", "training.shortlist=false", *arguments]
+    files = [folder / "tiny.yaml", folder / "changes.yaml", "--output", folder / "runs"]
+    return [*map(str, files), "training.epochs=1", "training.shortlist=false", *arguments]
 
 
-def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
-    assert answer.returncode == 0, answer.stderr
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.splitlines()]
+def rows(answer: warm.Ended) -> list[list[str]]:
+    assert answer.status == 0, answer.stderr
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.decode().splitlines()]
 
 
 @pytest.mark.slow
@@ -47,11 +48,11 @@ def test_changes_are_compared_with_the_unchanged_configuration(tmp_path: Path) -
     assert float(faster[2]) == pytest.approx(float(faster[1]) - float(base[1]), abs=0.011)
     assert not (tmp_path / "runs" / "never trained 1").exists()
     again = ablate(tmp_path, changes, "--only", "faster")
-    assert (again.stdout, again.stderr) == (first.stdout, "")
+    assert (again.stdout, again.stderr) == (first.stdout, b"")
 
     other = ablate(tmp_path, {"faster": ["training.learning_rate=0.03"]})
-    assert other.returncode == 2
-    assert "faster 1: was trained with other settings; remove it" in other.stderr
+    assert other.status == 2
+    assert b"faster 1: was trained with other settings; remove it" in other.stderr
 
     (tmp_path / "together").mkdir()
     together = rows(ablate(tmp_path / "together", changes, "--only", "faster", "--processes", "2"))
@@ -63,15 +64,16 @@ def test_changes_are_compared_with_the_unchanged_configuration(tmp_path: Path) -
 def test_a_training_that_fails(tmp_path: Path) -> None:
     changes = {"broken": ["data.max_length=1"]}
     answer = ablate(tmp_path, changes, "--processes", "2")
-    assert answer.returncode == 2
-    assert answer.stdout == ""
-    assert "ablate: error: a training run failed" in answer.stderr
+    assert answer.status == 2
+    assert answer.stdout == b""
+    assert b"ablate: error: a training run failed" in answer.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_runs_stop_with_the_script(tmp_path: Path, number: signal.Signals) -> None:
-    long = command(tmp_path, {}, "training.epochs=100000", "training.log_every=1")
+    long = [sys.executable, str(ROOT / "scripts" / "ablate")]
+    long += prepare(tmp_path, {}, "training.epochs=100000", "training.log_every=1")
     log = tmp_path / "runs" / "as it is 1" / "log"
     attentive = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
     with subprocess.Popen(long, stderr=subprocess.DEVNULL, env=ENVIRONMENT, preexec_fn=attentive) as process:
@@ -94,8 +96,8 @@ def test_training_runs_stop_with_the_script(tmp_path: Path, number: signal.Signa
 )
 def test_errors_are_reported_before_training(tmp_path: Path, changes: object, fault: str) -> None:
     answer = ablate(tmp_path, changes, "--only", "a")
-    assert answer.returncode == 2
-    assert fault in answer.stderr
+    assert answer.status == 2
+    assert fault in answer.stderr.decode()
     assert not (tmp_path / "runs").exists()
 
 

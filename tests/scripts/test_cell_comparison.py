@@ -3,15 +3,14 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from hypothesis import given, settings
+import warm
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 from torch.nn import functional as F
@@ -22,6 +21,7 @@ from cell_comparison import memory, translation
 from cell_comparison.document import Origin, format_page, join_words
 from cell_comparison.figures import average_accuracies, compute_reach, find_mastered_distance
 from cell_comparison.gates import gates, read_sentence
+from cell_comparison.main import run_script
 from cell_comparison.memory import Reader, Settings, gradient_norms, parameters, study
 from cell_comparison.sizes import CELLS, TOLERANCE, find_equal_size
 from cell_comparison.tasks import BLANK, COPIED, GO, KINDS, PLURAL, PREPOSITION, SYMBOLS, TASKS, THAT, VERB
@@ -79,7 +79,6 @@ def test_translation_models_of_all_cells_have_the_same_number_of_parameters() ->
 # ---- tasks
 
 
-@settings(deadline=None)
 @given(st.integers(COPIED, 20), st.integers(0, 99))
 def test_copying(distance: int, seed: int) -> None:
     ids, answers = TASKS["copy"].draw(distance, 3, Generator().manual_seed(seed))
@@ -92,7 +91,6 @@ def test_copying(distance: int, seed: int) -> None:
     assert TASKS["copy"].inputs == max(BLANK, GO) + 1
 
 
-@settings(deadline=None)
 @given(st.integers(4, 30), st.integers(0, 99))
 def test_agreement(distance: int, seed: int) -> None:
     """The first noun of each clause decides."""
@@ -330,16 +328,12 @@ def test_format_list() -> None:
     assert [join_words(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
-def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / "compare-cells"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.slow
 def test_whole_command(corpus: Path, models: list[str], tmp_path: Path) -> None:
     folders = ["--output", str(tmp_path / "docs"), "--work", str(tmp_path / "work")]
-    done = compare(str(corpus), *folders, "--quick", "--processes", "2", "--models", *models)
-    assert done.returncode == 0, done.stderr
+    quick = ["--quick", "--processes", "2"]
+    done = warm.run_command(run_script, str(corpus), *folders, *quick, "--models", *models)
+    assert done.status == 0, done.stderr
     page = (tmp_path / "docs" / "cells.md").read_text(encoding="utf-8")
     pictures = re.findall(r"\]\((cells/\w+\.svg)\)", page)
     assert len(pictures) == 5
@@ -352,6 +346,6 @@ def test_whole_command(corpus: Path, models: list[str], tmp_path: Path) -> None:
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    done = compare("--output", str(tmp_path), "--quick", "--work", str(tmp_path / "file"))
-    assert done.returncode == 2
-    assert re.fullmatch(r"compare-cells: error: .*file: cannot be written.*\n", done.stderr)
+    done = warm.run_command(run_script, "--output", str(tmp_path), "--quick", "--work", str(tmp_path / "file"))
+    assert done.status == 2
+    assert re.fullmatch(r"compare-cells: error: .*file: cannot be written.*\n", done.stderr.decode())

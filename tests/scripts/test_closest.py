@@ -1,13 +1,11 @@
 """scripts/closest chooses the translation with the highest sentence BLEU from each n-best list."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
+from experiments.closest import run_script
 from sacrebleu import sentence_bleu
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "closest"
 
 NBEST = [
     ["ein Mann reitet", "ein Mann reitet auf einem Pferd .", "ein Mann geht ."],
@@ -18,10 +16,9 @@ NBEST = [
 REFERENCES = ["ein Mann reitet ein Pferd .", "", "ein Haus ||| rot", "anders"]
 
 
-def run(folder: Path, nbest: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, nbest: str, *options: str) -> warm.Ended:
     (folder / "reference").write_text("".join(f"{line}\n" for line in REFERENCES), "utf-8")
-    command = [sys.executable, str(SCRIPT), str(folder / "reference"), *options]
-    return subprocess.run(command, input=nbest, capture_output=True, check=False, encoding="utf-8")
+    return warm.run_command(run_script, str(folder / "reference"), *options, content=nbest.encode())
 
 
 def moses(lists: list[list[str]]) -> str:
@@ -35,7 +32,7 @@ def test_the_closest_of_each_line(tmp_path: Path) -> None:
         max(texts, key=lambda text: sentence_bleu(text, [reference]).score)
         for texts, reference in zip(NBEST, REFERENCES, strict=True)
     ]
-    assert (done.stderr, done.stdout.split("\n")) == ("", [*expected, ""])
+    assert (done.stderr, done.stdout.decode().split("\n")) == (b"", [*expected, ""])
     assert expected[2] == NBEST[2][1]
 
 
@@ -49,6 +46,6 @@ def test_the_closest_of_each_line(tmp_path: Path) -> None:
 )
 def test_faults(nbest: str, message: str, tmp_path: Path) -> None:
     done = run(tmp_path, nbest)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"closest: error: {message}")
-    assert done.stderr.count("\n") == 1
+    assert done.status == 2
+    assert done.stderr.decode().startswith(f"closest: error: {message}")
+    assert done.stderr.count(b"\n") == 1

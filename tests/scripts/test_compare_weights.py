@@ -1,14 +1,14 @@
 """scripts/compare-weights: what counts as a difference, and its recipes."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import warm
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
+from weight_comparison.command import run_script
 from weight_comparison.comparison import find_differences, list_overrides, with_starts
 from weight_comparison.recipes import RECIPES, Recipe
 
@@ -40,7 +40,6 @@ def test_start_models_are_trained_first() -> None:
 
 
 def test_an_unknown_commit_is_one_line() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "compare-weights"), "nowhere"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("compare-weights: error: nowhere: cannot be checked out (")
+    answer = warm.run_command(run_script, "nowhere")
+    assert answer.status == 2
+    assert answer.stderr.startswith(b"compare-weights: error: nowhere: cannot be checked out (")

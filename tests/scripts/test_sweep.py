@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 import tiny
+import warm
+from experiments.sweep import run_script
 
 from nmt.config.load import dump_config
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "sweep"
 
 
-def sweep(folder: Path, space: object, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def sweep(folder: Path, space: object, *arguments: str) -> warm.Ended:
     (folder / "space.yaml").write_text(json.dumps(space))
     (folder / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(folder))))
-    command = [sys.executable, str(SCRIPT), str(folder / "tiny.yaml"), str(folder / "space.yaml")]
-    command += ["training.epochs=2", "training.shortlist=false", "--output", str(folder / "sweep"), *arguments]
-    environment = {"PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    files = [str(folder / "tiny.yaml"), str(folder / "space.yaml"), "--output", str(folder / "sweep")]
+    return warm.run_command(run_script, *files, "training.epochs=2", "training.shortlist=false", *arguments)
 
 
-def rows(answer: "subprocess.CompletedProcess[str]") -> list[list[str]]:
-    assert answer.returncode == 0, answer.stderr
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.splitlines()]
+def rows(answer: warm.Ended) -> list[list[str]]:
+    assert answer.status == 0, answer.stderr
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in answer.stdout.decode().splitlines()]
 
 
 @pytest.mark.slow
@@ -67,9 +67,9 @@ def test_ranges_of_integers(tmp_path: Path) -> None:
 )
 def test_errors_are_reported_before_training(tmp_path: Path, space: object, fault: str) -> None:
     answer = sweep(tmp_path, space)
-    assert answer.returncode == 2
-    assert "sweep: error: " in answer.stderr
-    assert fault in answer.stderr
+    assert answer.status == 2
+    assert b"sweep: error: " in answer.stderr
+    assert fault in answer.stderr.decode()
     assert not (tmp_path / "sweep").exists()
 
 

@@ -1,13 +1,13 @@
 """scripts/bench-train: the plain network equals the network of nmt, and products are counted correctly."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+import warm
 from torch import nn
+from train_benchmark.main import run_script
 from train_benchmark.parts import Products, by_part, ceiling
 from train_benchmark.plain import PlainSeq2Seq
 
@@ -100,8 +100,6 @@ def test_parts(decoder: str) -> None:
 
 def test_time_of_an_update_by_part(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(dump_config(tiny.config(tiny.write_corpus(tmp_path))))
-    script = Path(__file__).parents[2] / "scripts" / "bench-train"
-    command = [sys.executable, str(script), str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
-    assert "norm and optimizer" in answer.stdout
+    answer = warm.run_command(run_script, str(tmp_path / "tiny.yaml"), "--profile", "--updates", "2")
+    assert answer.status == 0, answer.stderr
+    assert b"norm and optimizer" in answer.stdout

@@ -1,6 +1,5 @@
 """scripts/bench-translate: its measurements, the output of other toolkits, and its report."""
 
-import subprocess
 import sys
 import time
 from itertools import count
@@ -12,10 +11,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import warm
 from torch import nn
 from translate_benchmark import plot, processes
 from translate_benchmark.contenders import Contender, combine_contenders, translate
 from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
+from translate_benchmark.main import run_script
 from translate_benchmark.profile import PARTS, Clock, Products, profile, report, time_functions
 from translate_benchmark.table import format_figures, format_number, format_starts
 
@@ -29,7 +30,6 @@ from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.training.run import train
 from nmt.types import EOS
 
-PROGRAM = str(Path(__file__).parents[2] / "scripts" / "bench-translate")
 FULL, ALONE = Setting(beam=5, alone=False), Setting(beam=1, alone=True)
 
 
@@ -274,9 +274,8 @@ def test_contenders_are_all_combinations_of_options(model: Path) -> None:
     assert str(model) in twice[0].name
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROGRAM, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def bench(*arguments: str) -> warm.Ended:
+    return warm.run_command(run_script, *arguments)
 
 
 @pytest.mark.slow
@@ -288,14 +287,14 @@ def test_whole_round(model: Path, tmp_path: Path) -> None:
     rest = ["--precision", "fp32", "--settings", "1:1", "--rounds", "1"]
     other = ["--against", "other=echo SPEED beam=1 batch=1 sentences_per_second=2 bleu=1"]
     done = bench(str(model), *files, *rest, *other, *kept)
-    assert done.returncode == 0, done.stderr
-    assert "2 sentences" in done.stdout
-    table = " ".join(done.stdout.split())
+    assert done.status == 0, done.stderr
+    assert b"2 sentences" in done.stdout
+    table = " ".join(done.stdout.decode().split())
     assert "| nmt run, fp32 |" in table
     assert "| nmt run, fp32, shortlist |" in table
     assert "| other | 1.00 | **2.00** (2.00 to 2.00) |" in table
-    assert "sacrebleu, nrefs:1" in done.stdout
-    assert "differ" not in done.stderr
+    assert b"sacrebleu, nrefs:1" in done.stdout
+    assert b"differ" not in done.stderr
     assert ElementTree.parse(tmp_path / "svg")
     assert bench("--load", str(tmp_path / "json")).stdout == done.stdout
 
@@ -304,4 +303,4 @@ def test_errors_are_one_line(model: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("one\n", encoding="utf-8")
     files = ["--source", str(tmp_path / "text"), "--reference", str(tmp_path / "text")]
     done = bench(str(model), *files, "--against", "nothing")
-    assert (done.returncode, done.stderr) == (2, "bench-translate: error: --against nothing: write NAME=COMMAND\n")
+    assert (done.status, done.stderr) == (2, b"bench-translate: error: --against nothing: write NAME=COMMAND\n")

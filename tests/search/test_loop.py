@@ -118,7 +118,7 @@ def test_shortlist_restricts_and_normalizes_each_sentence(exact: bool) -> None:
 
 
 @given(seed=seeds, lines=sources)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_greedy_search_takes_the_most_probable_token(seed: int, lines: list[list[int]]) -> None:
     scorer = TableScorer(20, seed)
     results = ids_of(run(scorer, lines, SearchOptions(beam=1)))
@@ -142,7 +142,7 @@ def test_greedy_search_takes_the_most_probable_token(seed: int, lines: list[list
     end=st.sampled_from([-3.0, 0.0, 2.0]),
     data=st.data(),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_batched_search_equals_a_simple_search_of_each_sentence(
     seed: int, lines: list[list[int]], beam: int, alpha: float, exact: bool, end: float, data: st.DataObject
 ) -> None:
@@ -196,7 +196,7 @@ def sharp_network(seed: int, **settings: Any) -> Seq2Seq:
 
 
 @given(seed=st.integers(0, 50), lines=sources, beam=st.sampled_from([1, 4]), data=st.data())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_translations_do_not_depend_on_the_rest_of_the_batch(
     seed: int, lines: list[list[int]], beam: int, data: st.DataObject
 ) -> None:

@@ -87,7 +87,7 @@ def test_score_is_the_probability_of_the_model() -> None:
 
 
 @given(seed=seeds, lines=sources, options=st.sampled_from([{"temperature": 0.0}, {"top_k": 1, "temperature": 3.0}]))
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 def test_sampling_without_randomness_is_greedy_search(
     seed: int, lines: list[list[int]], options: dict[str, Any]
 ) -> None:
@@ -96,7 +96,7 @@ def test_sampling_without_randomness_is_greedy_search(
 
 
 @given(seed=seeds, lines=sources, top_k=st.sampled_from([None, 5]), samples=st.integers(1, 3), data=st.data())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_samples_do_not_depend_on_the_rest_of_the_batch(
     seed: int, lines: list[list[int]], top_k: int | None, samples: int, data: st.DataObject
 ) -> None:

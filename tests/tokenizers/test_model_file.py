@@ -62,7 +62,7 @@ def test_symbols_are_added_at_the_end(kind: str) -> None:
     assert known == {**read_model(content).symbols, **{symbol: size + i for i, symbol in enumerate(symbols)}}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary())
 def test_noise_is_damaged_at_worst(content: bytes) -> None:
     with contextlib.suppress(ValueError):

@@ -67,7 +67,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 LIKELY_TROUBLE = st.text(st.sampled_from("a the▁\uebb501 <>▅\t\r"))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(text=ANY_TEXT | LIKELY_TROUBLE, seed=st.integers(0, 2**32 - 1))
 def test_round_trip_of_any_text(tokenizer: SubwordTokenizer, text: str, seed: int) -> None:
     ids = tokenizer.encode(text)
@@ -80,7 +80,7 @@ def test_lone_surrogate_becomes_the_replacement_character(tokenizer: SubwordToke
     assert tokenizer.decode(tokenizer.encode("a\ud800b")) == "a\ufffdb"
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(texts=st.lists(ANY_TEXT))
 def test_lines_are_encoded_as_one_by_one(tokenizer: SubwordTokenizer, texts: list[str]) -> None:
     assert tokenizer.encode_lines(texts) == [tokenizer.encode(text) for text in texts]
@@ -102,7 +102,7 @@ def test_decode_shows_unknown(tokenizer: SubwordTokenizer) -> None:
     assert "⁇" in tokenizer.decode([UNK])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ids=st.lists(st.integers(0, 319)))
 def test_decode_takes_any_ids(tokenizer: SubwordTokenizer, ids: list[int]) -> None:
     """A network may put out any sequence of pieces: bytes that are not UTF-8, an escape without its end."""

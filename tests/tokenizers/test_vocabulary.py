@@ -74,7 +74,7 @@ def test_names_of_special_pieces_are_ordinary_words() -> None:
     assert tokenizer.decode(tokenizer.encode("<s> </s> <unk>")) == "<s> </s> <unk>"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lines=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_characters_round_trip_through_a_file(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     if not any(lines):

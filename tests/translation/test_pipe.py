@@ -50,7 +50,7 @@ def through(content: bytes, max_lines: int = 4, size: int = 7) -> list[bytes]:
     return sink.getvalue().split(b"\n")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=20), st.integers(1, 30))
 def test_line_count_is_kept_for_any_bytes(lines: list[bytes], size: int) -> None:
     if lines:

@@ -245,7 +245,7 @@ def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
     assert used.best[:, -1].tolist() == [EOS] * EOS + list(range(EOS, sizes.source.size))
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.text(max_size=15), max_size=6))
 def test_one_translation_per_line(model: Path, lines: list[str]) -> None:
     output = Translator.load(model).translate(lines, SearchOptions(beam=2))

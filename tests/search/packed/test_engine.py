@@ -147,7 +147,7 @@ def test_padding_does_not_change_int8(attention: str) -> None:
 
 
 @needs_int8
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(1, 3))
 def test_int8_states_have_the_same_bits_in_every_batch(order: list[int], beam: int) -> None:
     scorer = build_scorer(network(decoder_layers=2), "int8")

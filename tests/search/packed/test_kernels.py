@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from int8 import needs_torch_int8
 from numpy.typing import NDArray
 
@@ -72,7 +72,6 @@ def test_tanh_of_a_sum() -> None:
 
 
 @needs_torch_int8
-@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.sampled_from([3, 32, 70]), st.integers(0, 999))
 def test_products_equal_torch_exactly(sentences: int, beam: int, inputs: int, seed: int) -> None:
     outputs, random = 24, np.random.default_rng(seed)
@@ -110,7 +109,6 @@ def test_sequence_equals_repeated_steps() -> None:
         h = outputs[step : step + 1].astype(np.float64)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 3))
 def test_attention_equals_softmax_and_mean(lengths: list[int], beam: int) -> None:
     B, S, A, D = len(lengths), 11, 40, 24
@@ -179,7 +177,6 @@ def test_filling_a_row_does_not_change_its_log_softmax() -> None:
         np.testing.assert_array_equal(long[1, :83], alone[0])
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(1, 7), st.integers(0, 999))
 def test_best_scores_equal_a_stable_sort(sentences: int, beam: int, columns: int, count: int, seed: int) -> None:
     # Few different values, so that many are equal; some are impossible.
