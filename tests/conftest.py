@@ -11,9 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the commands that tests sta
 
 def pytest_configure(config: pytest.Config) -> None:
     """No test fails because a machine is slow. Without the slow tests, fewer examples are tried too."""
-    slow_machine = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-    settings.register_profile("all", max_examples=100, **slow_machine)
-    settings.register_profile("quick", max_examples=25, **slow_machine)
+    every = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("all", every, max_examples=100)
+    settings.register_profile("quick", every, max_examples=25)
     settings.load_profile("quick" if config.option.markexpr == "not slow" else "all")
 
 

@@ -11,7 +11,7 @@ def run(function: Callable[..., Any], *arguments: Any, size: int = 2) -> list[wa
     """Call a function of a test module in `size` processes and wait for their end."""
     # torchrun's part. The class is documented, but torch.distributed does not list it in __all__.
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
-    shared = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "TORCHELASTIC_USE_AGENT_STORE": True}
+    shared: dict[str, object] = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "TORCHELASTIC_USE_AGENT_STORE": True}
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port}
     processes = []
     for rank in range(size):
