@@ -31,7 +31,7 @@ class Ended:
 
 
 class Started:
-    """A function that runs in a process of its own, with its standard streams in files."""
+    """A function that runs in another process, with its standard streams in files."""
 
     def __init__(
         self,
