@@ -1,8 +1,6 @@
 """Search with the native library: token ids in, hypotheses out. The Python search in nmt/search/ is its reference."""
 
 import ctypes
-import itertools
-import os
 from array import array
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +10,7 @@ from typing import Any
 from nmt.native import library
 from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer
 from nmt.native.packing import PackedNetwork, check_status
-from nmt.search.options import Options, SearchOptions
+from nmt.search.options import Options, SampleOptions
 
 SHARE = 64  # the number of sentences that a thread takes at once
 
@@ -39,14 +37,10 @@ class Engine:
         self._library, self._networks = library.require(), tuple(networks)
         self._handles = (ctypes.c_void_p * len(networks))(*(network.handle for network in networks))
 
-    def supports(self, options: Options) -> bool:
-        """Return whether the engine can search with these options. If not, the Python search must be used."""
-        return isinstance(options, SearchOptions)
-
     def search(
         self,
         sentences: Sequence[Sequence[int]],
-        options: SearchOptions,
+        options: Options,
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         forbidden: Sequence[int] = (),
@@ -55,13 +49,13 @@ class Engine:
         group: int = 0,
         identify: Callable[[int, list[int]], Hashable] | None = None,
     ) -> list[list[NativeHypothesis]]:
-        """Search the n best translations of sentences. Return a list for each sentence, the best translation first.
+        """Search the n best translations of sentences, or draw samples. Return a list for each sentence, best first.
 
         The result for a sentence depends neither on the other sentences nor on `threads` and `group`.
 
         Args:
             sentences: the ids of each sentence, EOS last.
-            options: the options of the search.
+            options: the options of the search, or of sampling.
             prefixes: the tokens with which the translations of each sentence begin.
             forbidden: tokens that no translation contains.
             shortlist: whether to use the shortlist of the first network, if it has one.
@@ -74,25 +68,14 @@ class Engine:
             ModelError: a probability is not a number.
             ValueError: an id is not in the vocabulary.
         """
-        order = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
-        share = max(1, min(SHARE, -(-len(order) // threads)))
-        parts = (
-            list(itertools.batched(order, share))
-            if hasattr(itertools, "batched")
-            else [tuple(order[first : first + share]) for first in range(0, len(order), share)]
-        )
+        numbers = range(options.samples if isinstance(options, SampleOptions) else 1)
+        items = [(index, number) for index in range(len(sentences)) for number in numbers]
+        items.sort(key=lambda item: -len(sentences[item[0]]))
+        share = max(1, min(SHARE, -(-len(items) // threads)))
+        parts = [items[first : first + share] for first in range(0, len(items), share)]
 
-        def search_part(part: Sequence[int]) -> list[list[NativeHypothesis]]:
-            return self._search(
-                [sentences[index] for index in part],
-                [prefixes[index] for index in part] if prefixes else None,
-                part,
-                options,
-                forbidden,
-                shortlist,
-                group,
-                identify,
-            )
+        def search_part(part: Sequence[tuple[int, int]]) -> list[list[NativeHypothesis]]:
+            return self._search(part, sentences, prefixes, options, forbidden, shortlist, group, identify)
 
         if threads > 1 and len(parts) > 1:
             with ThreadPoolExecutor(min(threads, len(parts))) as pool:
@@ -101,68 +84,66 @@ class Engine:
             found = [search_part(part) for part in parts]
         results: list[list[NativeHypothesis]] = [[] for _ in sentences]
         for part, hypotheses in zip(parts, found, strict=True):
-            for index, own in zip(part, hypotheses, strict=True):
-                results[index] = own
+            for (index, _), own in zip(part, hypotheses, strict=True):
+                results[index] += own
         return results
 
     def _search(
         self,
+        items: Sequence[tuple[int, int]],
         sentences: Sequence[Sequence[int]],
         prefixes: Sequence[Sequence[int]] | None,
-        numbers: Sequence[int],
-        options: SearchOptions,
+        options: Options,
         forbidden: Sequence[int],
         shortlist: bool,
         group: int,
         identify: Callable[[int, list[int]], Hashable] | None,
     ) -> list[list[NativeHypothesis]]:
-        """Search some of the sentences in this thread. `numbers` are their indices in the call of the user."""
-        ids, records = array("i"), (SentencePointer * len(sentences))()
-        for sentence in sentences:
-            ids.extend(sentence)
-        for prefix in prefixes or ():
+        """Search in this thread. An item is the index of a sentence, and the number of a sample."""
+        ids, records = array("i"), (SentencePointer * len(items))()
+        places = []
+        for index, _ in items:
+            prefix = prefixes[index] if prefixes else ()
+            places.append((len(ids), len(sentences[index]), len(prefix)))
+            ids.extend(sentences[index])
             ids.extend(prefix)
-        address, size = ids.buffer_info()[0], ids.itemsize
-        for record, sentence in zip(records, sentences, strict=True):
-            record.ids, record.length = address, len(sentence)
-            address += len(sentence) * size
-        for record, prefix in zip(records, prefixes or (), strict=False):
-            record.prefix, record.prefix_length = address, len(prefix)
-            address += len(prefix) * size
+        address = ids.buffer_info()[0]
+        for record, (_, number), (place, length, prefix_length) in zip(records, items, places, strict=True):
+            record.ids, record.length = address + place * ids.itemsize, length
+            record.prefix, record.prefix_length = address + (place + length) * ids.itemsize, prefix_length
+            record.sample = number
         banned = array("i", forbidden)
         failures: list[BaseException] = []
+        search = options.within if isinstance(options, SampleOptions) else options
         native_options = NativeOptions(
-            beam=options.beam,
-            nbest=options.nbest,
-            min_length=options.min_length,
-            max_length_extra=options.max_length_extra,
-            exact=options.exact,
-            attention=options.attention,
+            beam=search.beam,
+            nbest=search.nbest,
+            min_length=search.min_length,
+            max_length_extra=search.max_length_extra,
+            exact=search.exact,
+            attention=search.attention,
             shortlist=shortlist,
-            max_length_factor=options.max_length_factor,
-            length_penalty=options.length_penalty,
-            coverage_penalty=options.coverage_penalty,
+            max_length_factor=search.max_length_factor,
+            length_penalty=search.length_penalty,
+            coverage_penalty=search.coverage_penalty,
             banned=banned.buffer_info()[0],
             banned_count=len(banned),
             group=group,
-            identify=_wrap(identify, numbers, failures) if identify and options.nbest > 1 else Identify(),
         )
+        if isinstance(options, SampleOptions):
+            native_options.sampling, native_options.seed = True, options.seed
+            native_options.temperature, native_options.top_k = options.temperature, options.top_k or 0
+        if identify and search.nbest > 1:
+            native_options.identify = _wrap(identify, [index for index, _ in items], failures)
         found = NativeHypotheses()
-        status = self._library.nmt_search(
-            self._handles, len(self._handles), records, len(sentences), native_options, found
-        )
+        status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), native_options, found)
         if status == STOPPED:
             raise failures[0]
         check_status(status, "a sentence")
         try:
-            return _read(found, [len(sentence) for sentence in sentences])
+            return _read(found, [length for _, length, _ in places])
         finally:
             self._library.nmt_free_hypotheses(found)
-
-
-def available_threads() -> int:
-    """Return the number of cores that this process can use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _wrap(

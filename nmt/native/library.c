@@ -94,7 +94,7 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
         if (!networks[m]->output_rows) return 0; /* the rows of a shortlist are read from every member */
     for (int32_t i = 0; i < count; i++) {
         const nmt_sentence *s = &sentences[i];
-        if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) ||
+        if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
             !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, NMT_EOS + 1, target))
             return 0;
     }
@@ -102,6 +102,7 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
            o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
            o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
            o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&
+           o->temperature >= 0 && o->temperature <= 1000 && o->top_k >= 0 && (!o->sampling || o->beam == 1) &&
            are_valid_ids(o->banned, o->banned_count, NMT_EOS + 1, target) && o->group >= 0;
 }
 

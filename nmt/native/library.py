@@ -54,6 +54,7 @@ class SentencePointer(ctypes.Structure):
         ("length", ctypes.c_int32),
         ("prefix", ctypes.c_void_p),
         ("prefix_length", ctypes.c_int32),
+        ("sample", ctypes.c_int32),
     ]
 
 
@@ -68,7 +69,8 @@ class NativeOptions(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("exact", "attention", "shortlist")),
         *((name, ctypes.c_double) for name in ("max_length_factor", "length_penalty", "coverage_penalty")),
         ("banned", ctypes.c_void_p),
-        ("banned_count", ctypes.c_int32),
+        *((name, ctypes.c_int32) for name in ("banned_count", "sampling", "seed", "top_k")),
+        ("temperature", ctypes.c_double),
         ("group", ctypes.c_int32),
         ("identify", Identify),
     ]

@@ -71,6 +71,7 @@ typedef struct {
     int32_t length;        /* the number of source tokens, NMT_EOS included */
     const int32_t *prefix; /* the tokens with which each translation begins */
     int32_t prefix_length;
+    int32_t sample; /* the number of the sample, if translations are sampled */
 } nmt_sentence;
 
 typedef struct {
@@ -79,6 +80,9 @@ typedef struct {
     double max_length_factor, length_penalty, coverage_penalty;
     const int32_t *banned; /* tokens that no translation contains */
     int32_t banned_count;
+    int32_t sampling; /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
+    int32_t seed, top_k; /* of sampling; 0: draw among all tokens */
+    double temperature;
     int32_t group; /* the number of sentences that are searched at once; 0 lets the library choose. No effect on the
                       translations */
     /* Return a number that is equal for hypotheses of a sentence that the caller does not distinguish, or a negative

@@ -8,6 +8,7 @@
 #define NMT_SEARCH_H
 
 #include "decoder.h"
+#include "sampling.h"
 
 /* A finished hypothesis: row `row` of the beam after `step` tokens. */
 typedef struct {
@@ -28,6 +29,7 @@ typedef struct {
     /* The candidates: tokens in ascending order, beginning with EOS. Without a shortlist, all tokens. */
     Buffer candidates, selected, selected_scales, selected_sums, selected_bias;
     int32_t width; /* W */
+    uint32_t key[2]; /* of the random numbers of a sample */
     Product output; /* the output layer for the candidates */
 } Slot;
 
@@ -120,6 +122,8 @@ static void start_slot(Search *search, Slot *slot) {
     double *log_probabilities = reserve(&slot->log_probabilities, options->beam, sizeof(double), &search->status);
     if (search->status) return;
     log_probabilities[0] = 0;
+    if (options->sampling)
+        derive_key(options->seed, slot->sentence->sample, slot->sentence->ids, slot->sentence->length, slot->key);
     choose_candidates(search, slot);
 }
 
@@ -313,6 +317,48 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
     if (!live || !(log_probabilities[0] > slot->bar)) slot->live = 0;
 }
 
+/* Extend the only hypothesis of a sentence by a random token. See nmt/search/sampling.py for the method.
+
+   The arguments are those of `extend_beam`. */
+static void extend_sample(Search *search, Slot *slot, float *scores, float norm, int32_t width) {
+    const nmt_options *options = search->options;
+    int32_t shortlist = slot->width != search->members[0].network->architecture.target_size;
+    int32_t end_column = shortlist ? 0 : NMT_EOS, best_column = -1;
+    const int32_t *candidates = slot->candidates.data;
+    double *log_probability = slot->log_probabilities.data, best = -INFINITY;
+    int32_t *tokens = extend(&slot->tokens, slot->step, sizeof(int32_t), &search->status);
+    int32_t *origins = extend(&slot->origins, slot->step, sizeof(int32_t), &search->status);
+    float *sorted = reserve(&search->best_values, width, sizeof(float), &search->status), lowest = -INFINITY;
+    if (search->status) return;
+    int32_t forced = slot->step < slot->sentence->prefix_length ? slot->sentence->prefix[slot->step] : -1;
+    for (int32_t c = 0; c < width; c++) {
+        int32_t token = shortlist && c < slot->width ? candidates[c] : c;
+        if ((c == end_column && slot->step < options->min_length) || (c != end_column && slot->step >= slot->limit) ||
+            (forced >= 0 && token != forced))
+            scores[c] = -INFINITY;
+    }
+    if (options->top_k && options->top_k < width) {
+        memcpy(sorted, scores, width * sizeof *sorted);
+        lowest = select_rank(sorted, width, options->top_k - 1);
+    }
+    Gumbel gumbel = {.key = slot->key, .step = slot->step, .block = -1};
+    for (int32_t c = 0; c < width; c++) {
+        if (!(scores[c] > -INFINITY) || scores[c] < lowest) continue;
+        double value = scores[c] - norm;
+        if (options->temperature > 0) value += options->temperature * draw_gumbel(&gumbel, shortlist ? candidates[c] : c);
+        if (value > best) best = value, best_column = c;
+    }
+    slot->live = best_column >= 0 && best_column != end_column;
+    if (best_column >= 0) *log_probability += scores[best_column] - norm;
+    if (best_column == end_column) add_end(search, slot, *log_probability, 0);
+    if (search->status || !slot->live) {
+        slot->step++;
+        return;
+    }
+    tokens[slot->step] = shortlist ? candidates[best_column] : best_column;
+    origins[slot->step++] = 0;
+}
+
 /* Forbid columns that are no candidates, and tokens that the caller forbids. */
 static void forbid(Search *search, const Slot *slot, float *row, int32_t width, int32_t before_softmax) {
     int32_t shortlist = slot->width != search->members[0].network->architecture.target_size;
@@ -438,7 +484,10 @@ static void search_group(Search *search, int32_t count) {
             float *norms = NULL, *blocks = NULL;
             float *scores = score_slot(search, slot, rows, row, &width, &norms, &blocks);
             if (!*status && kept) keep_weights(search, slot, mean + (size_t)row * stride, stride);
-            if (!*status) extend_beam(search, slot, scores, norms, blocks, width);
+            if (!*status && options->sampling)
+                extend_sample(search, slot, scores, norms[0], width);
+            else if (!*status)
+                extend_beam(search, slot, scores, norms, blocks, width);
             if (*status) return;
             const int32_t *new_tokens = (int32_t *)slot->tokens.data + (size_t)(slot->step - 1) * options->beam;
             const int32_t *new_origins = (int32_t *)slot->origins.data + (size_t)(slot->step - 1) * options->beam;

@@ -26,10 +26,8 @@ from nmt.search.extensions import NEVER, Scores
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions
+from nmt.search.philox import Key, derive_key, draw_uniform
 from nmt.search.sentence import AnySentence
-from nmt.types import EOS
-
-Seed = tuple[int, ...]
 
 
 def sample(
@@ -44,8 +42,8 @@ def sample(
     """
     N = options.samples
     repeated = [sentence for sentence in sentences for _ in range(N)]
-    seeds = [(options.seed, index % N, *sentence.source) for index, sentence in enumerate(repeated)]
-    decoded = decode(search, repeated, options.within, GumbelSampling(seeds, options))
+    keys = [derive_key(options.seed, index % N, sentence.source) for index, sentence in enumerate(repeated)]
+    decoded = decode(search, repeated, options.within, GumbelSampling(keys, options))
     drawn = [hypothesis for [hypothesis] in decoded]
     return [drawn[first : first + N] for first in range(0, len(drawn), N)]
 
@@ -54,23 +52,24 @@ class GumbelSampling:
     """The decoding strategy that extends each hypothesis by a random token. Each sentence has one hypothesis.
 
     Args:
-        seeds: the seed of each sentence's random generator.
+        keys: the key of each sentence's random numbers.
         options: the options of sampling. This class reads the temperature and `top_k`.
     """
 
-    def __init__(self, seeds: Sequence[Seed], options: SampleOptions) -> None:
-        self.seeds, self.options = seeds, options
-        self.generators = [np.random.default_rng(seed) for seed in seeds]
+    def __init__(self, keys: Sequence[Key], options: SampleOptions) -> None:
+        self.keys, self.options = keys, options
+        self._keys = np.array(keys, np.uint64).reshape(-1, 2)
 
     def restart(self, sentence: int) -> "GumbelSampling":
-        return GumbelSampling(self.seeds[sentence : sentence + 1], self.options)
+        return GumbelSampling(self.keys[sentence : sentence + 1], self.options)
 
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
     ) -> BeamStep:
         log_p: Scores = scores[:, 0].cpu().numpy()  # (B, W)
         own, rows = candidates[beam.sentences], np.arange(len(log_p))
-        perturbed = log_p + self.options.temperature * self._draw_gumbel(beam.sentences, own)
+        uniform = draw_uniform(self._keys[beam.sentences], beam.length, own)
+        perturbed = log_p - self.options.temperature * np.log(-np.log(uniform))
         gaps = _forbid_all_but_best(perturbed, log_p, self.options.top_k)
         columns = perturbed.argmax(axis=1)
         if margins:
@@ -96,19 +95,6 @@ class GumbelSampling:
             ended=ended if len(ends) else None,
             margins=gaps.astype(np.float32) if margins else None,
         )
-
-    def _draw_gumbel(self, sentences: Integers, tokens: Integers) -> Floats:
-        """Draw a number from the standard Gumbel distribution for each candidate, (B, W).
-
-        Each number is −log x, where x is drawn from the exponential distribution. The generator of a sentence draws no
-        numbers for the padding of its row. The samples of a sentence therefore do not depend on the rest of the batch.
-        """
-        exponential = np.ones(tokens.shape)
-        counts = 1 + np.count_nonzero(tokens != EOS, axis=1)
-        for row, sentence, count in zip(exponential, sentences.tolist(), counts.tolist(), strict=True):
-            row[:count] = self.generators[sentence].standard_exponential(count)
-        gumbel: Floats = -np.log(exponential)
-        return gumbel
 
 
 def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:

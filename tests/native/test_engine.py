@@ -19,7 +19,8 @@ from nmt.native.library import FLOAT32, INT8
 from nmt.search.constraints import Constraint, ForbiddenTokens
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import Search, decode
-from nmt.search.options import SearchOptions
+from nmt.search.options import SampleOptions, SearchOptions
+from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer
 from nmt.search.sentence import Sentence
 
@@ -285,3 +286,41 @@ def test_int8_equals_an_emulation() -> None:
         assert max(differences) < 5e-3, kind
         equal += max(differences) < 1e-6 and all(one.ids == two.ids for one, two in pairs)
     assert equal >= 0.9 * len(KINDS)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    architecture=architectures,
+    lengths=st.lists(st.integers(0, 12), min_size=1, max_size=4),
+    shortlist=st.sampled_from([0, 4]),
+    samples=st.integers(1, 4),
+    temperature=st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+    top_k=st.sampled_from([None, 1, 3, 1000]),
+    search=searches,
+)
+def test_samples_equal_those_of_the_python_search(
+    seed: int,
+    architecture: dict[str, Any],
+    lengths: list[int],
+    shortlist: int,
+    samples: int,
+    temperature: float,
+    top_k: int | None,
+    search: dict[str, Any],
+) -> None:
+    network = build(seed, 40, architecture)
+    lists = make_shortlist(seed, 40, shortlist) if shortlist else None
+    options = SampleOptions(
+        samples=samples, seed=seed, temperature=temperature, top_k=top_k, within=SearchOptions(**{**search, "beam": 1})
+    )
+    sentences = make_sentences(seed, 40, lengths)
+    found = Engine([packed(network, FLOAT32, lists)]).search(sentences, options, threads=2)
+    python = Search[Sentence](scorer=ModelScorer(network), shortlist=lists)
+    expected = sample(python, [Sentence(source=ids) for ids in sentences], options)
+    pairs = [pair for own, other in zip(found, expected, strict=True) for pair in zip(own, other, strict=True)]
+    equal = [(one, two) for one, two in pairs if one.ids == two.ids]
+    assert len(equal) >= len(pairs) - 1  # a close draw
+    for one, two in equal:
+        assert one.score == pytest.approx(two.score, abs=TOLERANCE, rel=TOLERANCE)
+        assert one.log_probability == pytest.approx(two.log_probability, abs=TOLERANCE, rel=TOLERANCE)
