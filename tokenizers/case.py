@@ -1,8 +1,10 @@
-"""Truecasing: words in unusual case get the case that they have in the training text (Lita et al. 2003).
+"""Truecasing. If the case of a word is unusual, it is changed to the usual case of the word in the training text.
 
 A model learns words in the case of its training text, and translates words in any other case badly. If a source text is
-in capitals, in title case or all in lower case, its case is therefore changed before tokenization. Text in the usual
-case is not changed, so truecasing costs nothing there, and it needs no additional tokens.
+in capitals, in title case or all in lower case, its case is therefore changed before tokenization. Truecasing does not
+change text in the usual case, and adds no tokens to the vocabulary.
+
+Source: Lita et al. 2003.
 """
 
 import itertools
@@ -84,7 +86,7 @@ def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Truecaser:
-    """Changes text in unusual case with the help of tables of the usual forms of words.
+    """Changes the case of text if it is unusual. Tables contain the usual forms of words.
 
     >>> lines = ["Ein Mann sieht die NATO.", "Die Frau sieht ein Haus.", "Der Mann geht in die Stadt."] * 3
     >>> truecaser = Truecaser.learn(lines)

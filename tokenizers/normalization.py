@@ -45,7 +45,8 @@ class Normalizer:
     def _odd(self) -> re.Pattern[str]:
         """The pattern of characters that plain text does not contain.
 
-        For a key of several characters, the pattern has only the last character. Every text with the key contains it.
+        If a key of `replace` has several characters, the pattern matches only the last character of the key. A text
+        that contains the key also contains this character.
         """
         ends = ((ord(key[-1]), ord(key[-1])) for key in self.rules.replace)
         return _compile_search((*self._spaces, *self.rules.remove, *self._contextual, *ends))
@@ -127,7 +128,10 @@ class Normalizer:
         return self._odd.search(text) is None and (form is None or unicodedata.is_normalized(form, text))
 
     def _choose_replaceable(self, text: str) -> re.Pattern[str]:
-        """Return a pattern that finds all keys in a text. The pattern of single characters is used if it is enough."""
+        """Return a pattern that finds all keys of `replace` in a text.
+
+        If all keys in the text are single characters, the result is `_replaceable`, which is faster.
+        """
         return self._long_or_single if any(key in text for key in self._long) else self._replaceable
 
     def _clean(self, match: re.Match[str]) -> str:
@@ -143,7 +147,7 @@ class Normalizer:
         return self.rules.replace.get(match[0], match[0])
 
     def _filter_run(self, match: re.Match[str]) -> str:
-        """Return the characters to keep of a run of characters that depend on their context."""
+        """Return the characters of a run that their contexts allow. All characters of a run are in `_contextual`."""
         text, kept = match.string, ""
         before = text[match.start() - 1 : match.start()] if match.start() else ""
         for index in range(match.start(), match.end()):
@@ -207,7 +211,10 @@ def _find_edits(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str
 
 
 def _apply_edits(edits: Iterable[Edit], text: str, spans: Offsets) -> tuple[str, Offsets]:
-    """Replace parts of a text. Return the result and the span of each of its characters."""
+    """Replace parts of a text. `spans` contains, for each character of `text`, its span in the original text.
+
+    Return the result. For each character of the result, also return its span in the original text.
+    """
     parts, origins, done = list[str](), Offsets(), 0
     for start, end, replacement in edits:
         parts += [text[done:start], replacement]
@@ -217,7 +224,9 @@ def _apply_edits(edits: Iterable[Edit], text: str, spans: Offsets) -> tuple[str,
 
 
 def _align_form(form: Form, text: str, spans: Offsets) -> tuple[str, Offsets]:
-    """Apply a normalization form to a text. Return the result and the span of each of its characters.
+    """Apply a normalization form to a text. `spans` contains, for each character of `text`, its span in the original.
+
+    Return the result. For each character of the result, also return its span in the original text.
 
     The text is normalized in parts. Each part begins with a character that never combines with the character before it.
     """

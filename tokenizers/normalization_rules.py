@@ -63,7 +63,10 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules of one side. `replace` also contains the replacements of `shift`."""
+    """The rules of one side.
+
+    A field `shift` is not needed, because `parse` adds the replacements of `shift` to `replace`.
+    """
 
     spaces: Ranges = ()
     remove: Ranges = ()

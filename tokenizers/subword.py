@@ -163,7 +163,7 @@ def _processor(model: bytes) -> Any:
     """Build the SentencePiece processor of a model.
 
     Raises:
-        ValueError: the model is damaged, or its special tokens have other ids than in nmt/types.py.
+        ValueError: the model is damaged, or the ids of its special tokens differ from nmt/types.py.
     """
     if not model:
         raise ValueError("the file is empty")

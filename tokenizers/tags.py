@@ -1,4 +1,4 @@
-"""Tags. A tag is an id before a source sentence that describes the sentence, for example its target language.
+"""Tags. A tag is an additional token at the start of a source sentence. For example, it can name the target language.
 
 Source: Johnson et al. 2017.
 """

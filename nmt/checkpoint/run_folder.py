@@ -96,7 +96,11 @@ class CheckpointFolder:
 
 
 def update_of(name: str) -> int:
-    """Return the update of a checkpoint from the name of its folder. Raises ValueError: the name has another form."""
+    """Return the update of the checkpoint in a folder with this name, such as 1000 for "update-00001000".
+
+    Raises:
+        ValueError: the name does not have this form.
+    """
     match = _NAME.fullmatch(name)
     if not match:
         raise ValueError(name)

@@ -22,7 +22,7 @@ class TextModel:
 
 
 def load_model_tokenizers(folder: Path, files: Collection[str], config: Config) -> Tokenizers:
-    """Load the tokenizers in a model folder. `files` are the names of the files in the folder that were verified.
+    """Load the tokenizers in a model folder. `files` are the names of the verified files in the folder.
 
     Raises:
         ModelError: a file is missing, damaged, or not listed in the checksums.

@@ -49,15 +49,15 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], float]:
 
 
 def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str, str]) -> None:
-    """Add a command-line option for each of some fields of a dataclass.
+    """Add command-line options that correspond to fields of a dataclass.
 
-    The range, the default and the help of an option come from its field. The value of an option that is not given on
-    the command line is None.
+    The range, the default and the help of an option come from its field. If an option is missing from the command line,
+    its value is None.
 
     Args:
         group: the group to which the options are added.
         kind: the dataclass.
-        metavars: the fields that become options. Each is mapped to the name of its value in the help.
+        metavars: the names of the fields. The help shows the string for a field in place of the value of the option.
     """
     fields, docs = fields_of(kind), docs_of(kind)
     for name, metavar in metavars.items():

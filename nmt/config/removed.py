@@ -25,7 +25,7 @@ VALUES = {"model.cell": ("sru", "ssru"), "model.output": ("mixture", "latent")}
 
 
 def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
-    """Delete removed keys and values from the content of a configuration. Yield a fault for each of them that is used.
+    """Delete removed keys and values from the content of a configuration. Yield a fault for each one in use.
 
     Args:
         content: a mapping of sections to mappings of keys to values. The mappings are modified.

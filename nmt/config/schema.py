@@ -130,8 +130,9 @@ class TokenizerConfig:
     spaces. `nfc` and `nfkc` apply only this Unicode normalization form. `none` changes nothing. Any other value is the
     path of a YAML file whose rules are added to the standard rules. The rules are stored in the model folder."""
     truecase: bool = True
-    """Give source words in unusual case the case that they have in the training text. Text in capitals, in title case
-    or in lower case is then translated like ordinary text. The translation of a line in capitals is in capitals."""
+    """If the case of a source word is unusual, change it to the usual case of the word in the training text. Text in
+    capitals, in title case or in lower case is then translated like ordinary text. The translation of a line in
+    capitals is in capitals."""
     training_lines: Annotated[int, Range(1, MAX_COUNT)] = 1_000_000
     """The largest number of training pairs from which the vocabulary is learned. The pairs are taken round-robin from
     the corpora."""

@@ -75,7 +75,7 @@ class Batches:
         return self._options.size
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Return the cursor at the same share of the epoch, for updates that now have another size.
+        """Return the cursor at the same share of the epoch, after the size of the updates has changed.
 
         Some pairs of the epoch are repeated or skipped.
         """

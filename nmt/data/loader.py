@@ -43,7 +43,7 @@ class Loader:
         """Yield updates from `cursor` on. Closing the generator ends the background process.
 
         Raises:
-            NmtError: the wrapped source raised this error.
+            NmtError: the wrapped source raised an error. The same error is raised here.
             MachineError: the background process was killed.
         """
         # The child is spawned, not forked. OpenMP and perhaps CUDA have already started threads. A fork would copy the

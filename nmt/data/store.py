@@ -90,7 +90,7 @@ class PairStore:
 
 
 def _map_file(path: Path, dtype: DTypeLike, count: int) -> NDArray[Any]:
-    """Map a file as an array of `count` elements. Raises ValueError: the file has another size."""
+    """Map a file as an array of `count` elements. Raises ValueError: the file does not have this size."""
     if path.stat().st_size != count * np.dtype(dtype).itemsize:
         raise ValueError(f"{path.name} is truncated or damaged")
     if count == 0:  # an empty file cannot be mapped

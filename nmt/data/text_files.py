@@ -120,7 +120,11 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
 
 
 def inner_name(path: File) -> str:
-    """Return the part of a path or URL that ends in the name of the file: of zip://a.de::b.zip, the part zip://a.de."""
+    """Return the first part of a chained URL, which ends with the file name. Return other paths and URLs unchanged.
+
+    >>> inner_name("zip://a.de::b.zip"), inner_name("data/a.de")
+    ('zip://a.de', 'data/a.de')
+    """
     return str(path).partition("::")[0] if is_url(path) else str(path)
 
 

@@ -40,7 +40,7 @@ class UpdateSource(Protocol):
         """Yield updates from `cursor` on, epoch after epoch. They depend only on seed, cursor and corpora."""
 
     def convert(self, cursor: Cursor, share: float) -> Cursor:
-        """Convert a cursor of a run whose updates had another size into a cursor of this source.
+        """Convert a cursor of a run with a different update size into a cursor of this source.
 
         Args:
             cursor: the cursor to convert.

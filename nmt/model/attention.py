@@ -63,7 +63,7 @@ class Attention(nn.Module, ABC):
         return memory
 
     def start(self, memory: Memory) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
-        """Return the state before the first step, (B, S). Return None if this attention has no state."""
+        """Return the state (B, S) before the first step. Return None if this attention has no state."""
         return None
 
     def advance(self, state: Tensor | None, weights: Tensor) -> Tensor | None:  # noqa: ARG002 (for attentions with a state)
@@ -149,7 +149,7 @@ class AdditiveAttention(ScoredAttention):
         return self.score(torch.tanh(self.sums(query, memory))).squeeze(-1)  # type: ignore[no-any-return]
 
     def sums(self, query: Tensor, memory: AttendedMemory) -> Tensor:
-        """Compute W q + U v for each query q and encoder output v, (B, Q, S, A)."""
+        """Compute W q + U v (B, Q, S, A) for each query q and encoder output v."""
         assert isinstance(memory.keys, Tensor)
         return self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)  # type: ignore[no-any-return]
 

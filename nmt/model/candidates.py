@@ -40,7 +40,7 @@ class Candidates:
         return Candidates(tokens=self.tokens[sentences], counts=self.counts[sentences])
 
     def columns(self, source: Tensor) -> Tensor:
-        """Find the column of each source token (B, S) in the scores of the same sentence. Return the columns, (B, S).
+        """For each source token (B, S), return its column in the scores of the same sentence.
 
         For a token that is not a candidate, the result is W, the number of columns. Source and target must share one
         vocabulary.

@@ -21,5 +21,5 @@ class Embedding(nn.Embedding):
 
     @property
     def scaled(self) -> Tensor:
-        """The scaled vectors of the whole vocabulary, (V, E)."""
+        """The scaled vectors (V, E) of the whole vocabulary."""
         return self.weight * self.scale

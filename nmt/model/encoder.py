@@ -20,11 +20,11 @@ class EncoderLayer(Protocol):
         ...
 
     def arrange(self, below: Tensor) -> Tensor:
-        """Reorder the outputs of the layer below, (B, S, H), into the inputs of this layer."""
+        """Reorder the outputs (B, S, H) of the layer below into the inputs of this layer."""
         ...
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Select the final output for each sentence, (B, H), from all outputs (B, S, H).
+        """Select the final output (B, H) for each sentence from all outputs (B, S, H).
 
         A layer that reads forward has its final output at the last token. A layer that reads backward has its final
         output at the first token.
@@ -65,7 +65,7 @@ class BidirectionalLayer(nn.Module):
         return self.read(inputs, inputs, positions, randomness)
 
     def read(self, forward: Tensor, backward: Tensor, positions: Tensor, randomness: Randomness | None) -> Tensor:
-        """Compute the outputs (B, S, H) from the inputs of the forward and the backward layer, (B, S, D) each."""
+        """Compute the outputs (B, S, H) from the inputs (B, S, D) of the forward and of the backward layer."""
         zero = self.forward_layer.zero_state(forward)
         # Reverse each sentence instead of using packed sequences, so that torch's fused kernels for padded batches can
         # be used.
@@ -97,7 +97,7 @@ class Encoder(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, embedded: Tensor, lengths: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """Encode source embeddings (B, S, E) with lengths (B,). Return the outputs of the last layer, (B, S, H)."""
+        """Encode source embeddings (B, S, E) with lengths (B,). Return the outputs (B, S, H) of the last layer."""
         positions = reverse_positions(lengths, embedded.size(1))
         hidden: Tensor = self.norms[0](self.layers[0](embedded, positions, randomness))
         for layer, norm in zip(self.layers[1:], self.norms[1:], strict=True):
@@ -107,12 +107,12 @@ class Encoder(nn.Module):
         return hidden
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Select the final outputs of the last layer, (B, H), from all its outputs (B, S, H)."""
+        """Select the final outputs (B, H) of the last layer from all its outputs (B, S, H)."""
         return self.layers[-1].final(outputs, lengths)
 
 
 def final_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Select the final outputs of both directions, (B, H), from all outputs (B, S, H).
+    """Select the final outputs (B, H) of both directions from all outputs (B, S, H).
 
     The forward direction ends at the last token, and the backward direction ends at the first token.
     """
@@ -121,7 +121,7 @@ def final_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
 
 
 def last_outputs(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Select the outputs at the last token of each sentence, (B, H), from all outputs (B, S, H)."""
+    """Select the outputs (B, H) at the last token of each sentence from all outputs (B, S, H)."""
     return outputs[torch.arange(outputs.size(0), device=outputs.device), lengths - 1]
 
 

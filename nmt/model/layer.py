@@ -106,7 +106,7 @@ class RecurrentLayer(nn.Module, ABC):
         """The weights that multiply h (N, H), in the order in which a time step uses them."""
 
     def project(self, inputs: Tensor, product: LinearMap) -> Tensor:
-        """Compute the part of a time step that depends only on the inputs (…, D). Return the result, (…, F).
+        """Compute the part of a time step that depends only on the inputs (…, D). Return the result (…, F).
 
         `product` multiplies by the weights `input`.
         """
@@ -209,7 +209,7 @@ class UnrolledLSTM(Unrolled):
 
     @cached_property
     def joint(self) -> Repeated:
-        """W and U, concatenated and transposed, (D + H, 4H). One product with this factor replaces W x and U h."""
+        """The factor (D + H, 4H): W and U, concatenated and transposed. One product with it replaces W x and U h."""
         weights = [affine.weight.to(self.input.dtype) for affine in (self.layer.input, self.layer.recurrent[0])]
         return Repeated(torch.cat(weights, dim=1).t())
 

@@ -27,7 +27,7 @@ class Readout:
     vectors: Tensor  # (R, D)
     attention: Tensor  # (R, S) attention weights over the source tokens
     columns: Tensor | None = None
-    """The column of each source token in the scores (R, W), or W for a token without a column, (R, S).
+    """For each source token (R, S), its column in the scores (R, W). It is W if the token has no column.
 
     None unless the output layer copies source tokens.
     """
@@ -55,9 +55,9 @@ class OutputLayer(nn.Linear, ABC):
         """Compute the log-probabilities (R, W) of the next tokens, in float32."""
 
     def log_softmax(self, vectors: Tensor) -> Tensor:
-        """Compute log softmax(W x + b) over the whole vocabulary, (R, V), for each row x of `vectors` (R, D).
+        """Compute log softmax(W x + b), over the whole vocabulary, for each row x of `vectors` (R, D).
 
-        The result is in float32 or a wider type.
+        The result (R, V) is in float32 or a wider type.
         """
         scores = self(vectors)
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(dim=-1)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""Functions that build the parts of a network that a configuration names.
+"""Functions that build parts of a network from its configuration.
 
 The parts are recurrent layers, attention, and the layer that computes the attentional vector. Encoder stacks, decoders
-and output layers consist of these parts, so their tables are one level above, in nmt/model/seq2seq.py.
+and output layers consist of these parts. Their classes are listed in nmt/model/seq2seq.py.
 """
 
 from collections.abc import Callable

@@ -122,7 +122,7 @@ class Seq2Seq(nn.Module):
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def predict(self, readout: Readout) -> Tensor:
-        """Compute log-probabilities over the whole vocabulary, (R, V), in float32 or a wider type."""
+        """Compute log-probabilities (R, V) over the whole vocabulary, in float32 or a wider type."""
         return self.output.log_probabilities(readout, self.output.log_softmax)
 
     def _embed(self, embedding: Embedding, ids: Tensor, randomness: Randomness | None) -> Tensor:
@@ -136,5 +136,5 @@ def target_mask(batch: Batch) -> Tensor:
 
 
 def real_targets(batch: Batch) -> Tensor:
-    """Return the target tokens without padding, (R,), sentence by sentence. Row r of a readout predicts token r."""
+    """Return the target tokens (R,) without padding, sentence by sentence. Row r of a readout predicts token r."""
     return batch.target[target_mask(batch)]

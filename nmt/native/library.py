@@ -1,4 +1,4 @@
-"""The shared library: where it is, and the structures and functions of nmt.h for Python."""
+"""The path of the shared library, and the structures and functions of nmt.h in Python."""
 
 import ctypes
 import functools
@@ -25,7 +25,7 @@ OK, NO_MEMORY, BAD_FILE, BAD_ARGUMENT, NOT_A_NUMBER, STOPPED = range(6)
 
 
 class Architecture(ctypes.Structure):
-    """`nmt_architecture`."""
+    """The C structure `nmt_architecture` of nmt.h."""
 
     _fields_ = [
         *(
@@ -41,13 +41,13 @@ class Architecture(ctypes.Structure):
 
 
 class TensorPointer(ctypes.Structure):
-    """`nmt_tensor`."""
+    """The C structure `nmt_tensor` of nmt.h."""
 
     _fields_ = [("values", ctypes.c_void_p), ("scales", ctypes.c_void_p)]
 
 
 class SentencePointer(ctypes.Structure):
-    """`nmt_sentence`."""
+    """The C structure `nmt_sentence` of nmt.h."""
 
     _fields_ = [
         ("ids", ctypes.c_void_p),
@@ -62,7 +62,7 @@ Identify = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int32, ctypes.POINTER(ctype
 
 
 class NativeOptions(ctypes.Structure):
-    """`nmt_options`."""
+    """The C structure `nmt_options` of nmt.h."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("beam", "nbest", "min_length", "max_length_extra")),
@@ -77,7 +77,7 @@ class NativeOptions(ctypes.Structure):
 
 
 class NativeHypotheses(ctypes.Structure):
-    """`nmt_hypotheses`."""
+    """The C structure `nmt_hypotheses` of nmt.h."""
 
     _fields_ = [
         ("count", ctypes.c_int64),
@@ -88,7 +88,10 @@ class NativeHypotheses(ctypes.Structure):
 
 @functools.cache
 def load() -> ctypes.CDLL | None:
-    """Load the library. Return None, with a message, if it is missing, or if the environment switches it off."""
+    """Load the library. Return None if the environment variable NMT_NATIVE switches it off.
+
+    If the library cannot be loaded, a warning is logged, and the result is also None.
+    """
     if os.environ.get("NMT_NATIVE") == OFF:
         return None
     try:
@@ -133,7 +136,7 @@ def load() -> ctypes.CDLL | None:
 
 
 def require() -> ctypes.CDLL:
-    """Load the library. Raises MachineError: there is none."""
+    """Load the library. Raises MachineError: the library is not available."""
     library = load()
     if library is None:
         raise MachineError("the native library is missing; run python -m nmt.native.build, which compiles it")
@@ -141,6 +144,6 @@ def require() -> ctypes.CDLL:
 
 
 def variant() -> str | None:
-    """Return the name of the code that this processor uses, or None without a library."""
+    """Return the name of the variant of the code that runs on this processor, or None if `load` returns None."""
     library = load()
     return library.nmt_variant().decode() if library else None

@@ -182,7 +182,7 @@ def pack(
         metadata: any bytes, which `open_packed` returns.
 
     Raises:
-        ModelError: a tensor is missing or has another shape, or a weight is not a number.
+        ModelError: a tensor is missing or has a wrong shape, or a weight is not a number.
         MachineError: the library is missing.
         MemoryError: memory cannot be allocated.
     """

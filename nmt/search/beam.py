@@ -67,7 +67,7 @@ class Beam:
 
     @property
     def first_rows(self) -> Integers:
-        """The row of each sentence's first hypothesis, (B, 1)."""
+        """The rows (B, 1) of the first hypotheses of the sentences."""
         B, K = self.log_probabilities.shape
         return np.arange(0, B * K, K)[:, None]
 
@@ -107,7 +107,7 @@ class Ended:
     attention: Tensor | None  # (N, S) the attention weights from the step that predicted EOS, for all rows of the beam
 
     def weights(self, row: int) -> Tensor:
-        """Return the attention weights of one hypothesis, including EOS, (T, S).
+        """Return the attention weights (T, S) of one hypothesis, including EOS.
 
         This method is only available if the search keeps attention weights.
         """
@@ -191,10 +191,15 @@ def _find_ended(ends: Scores, others: Scores, width: int) -> Mask | None:
 
 
 def _measure_margins(ends: Scores, others: Scores, ended: Mask | None, width: int) -> Scores:
-    """Compute the margin of each sentence's closest decision, in log P, (B,). It is ∞ or NaN if there is none.
+    """Compute the margin (B,) of each sentence's closest decision, in log P.
 
-    There are three decisions: which extensions by other tokens than EOS are kept, which extensions by EOS end a
-    hypothesis, and which extensions by EOS are dropped.
+    A decision compares two extensions, and its margin is the difference of their log P. If a sentence has no decision,
+    the margin is ∞ or NaN. A sentence has up to three decisions. In the last two, extensions by EOS and by other tokens
+    are ranked together:
+
+    - The worst extension in the new beam is better than the best extension that is dropped. Neither ends with EOS.
+    - The worst extension by EOS among the `width` best extensions is better than the best extension below them.
+    - The worst of the `width` best extensions is better than the best extension by EOS below them.
     """
     margins: Scores = others[:, width - 1] - others[:, width]
     if ended is None:

@@ -21,7 +21,7 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
     Args:
         scores: log P of each candidate as the next token, (B, K, W), with EOS in column 0. The tensor is overwritten.
         ahead: log P of each hypothesis minus log P of the best hypothesis of the same sentence, (B, K).
-        count: the number of extensions by other tokens than EOS to select for each sentence.
+        count: the number of extensions to select for each sentence. Extensions by EOS are not counted.
 
     Returns:
         Three arrays. As in `ahead`, log P of the best hypothesis of the sentence is subtracted from each log P.

@@ -27,7 +27,7 @@ class Scored(Protocol):
         ...
 
     def attention(self) -> Tensor:
-        """Return the attention weights, (length, S), including EOS of the source and EOS of the target.
+        """Return the attention weights (length, S), including EOS of the source and EOS of the target.
 
         Only rerankers with `needs_attention` can call this method.
         """

@@ -100,8 +100,8 @@ class GumbelSampling:
 def _forbid_all_but_best(perturbed: Floats, log_p: Scores, count: int | None) -> NDArray[np.float64]:
     """Allow only the `count` most probable candidates in each row. Set the others to −∞ in `perturbed` (B, W).
 
-    Return the difference in log P between the least probable allowed candidate and the most probable forbidden one,
-    (B,).
+    For each row (B,), return the difference in log P between the least probable allowed candidate and the most probable
+    forbidden candidate.
     """
     outside = log_p.shape[1] - (count or log_p.shape[1])
     if outside <= 0:

@@ -123,7 +123,7 @@ class CandidateSoftmax:
         return Readout(vectors=step.vectors, attention=step.attention, columns=columns)
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Compute log P of each candidate, (N, W), from the vectors of the decoder, (N, H) or (N, E)."""
+        """Compute log P (N, W) of the candidates from the vectors of the decoder, which are (N, H) or (N, E)."""
         logits = F.linear(vectors, self.weight, self.bias).float()
         return self.union.distribute(logits).log_softmax(dim=-1)
 

@@ -92,7 +92,8 @@ class Child:
 
         Raises:
             MachineError: the child was killed.
-            Exception: `main` raised this exception in the child. A note contains the child's traceback.
+            Exception: `main` raised an exception in the child. The same exception is raised here, and a note contains
+                the child's traceback.
         """
         try:
             message, error = self.pipe.recv()

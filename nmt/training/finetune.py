@@ -1,4 +1,4 @@
-"""Fine-tuning: functions that initialize a network and its vocabularies from another model, and that freeze parts."""
+"""Fine-tuning. A network and its vocabularies are initialized from another model, and parts of it can be frozen."""
 
 import dataclasses
 import logging
@@ -76,8 +76,8 @@ def check_start(config: ModelConfig, start: str) -> None:
 def adopt_weights(network: Seq2Seq, tokenizers: Tokenizers, start: Model) -> None:
     """Copy the weights of a model into a network. The two may differ only in their vocabularies.
 
-    Rows of the embeddings and of the output layer are copied to the row of the token with the same name. Tokens that
-    the model does not have keep their initial weights.
+    The embeddings and the output layer have one row for each token. If the model has a token with the same name, the
+    row of this token is copied. Otherwise, the row keeps its initial weights.
     """
     weights = unique_weights(start.network)
     ids = {

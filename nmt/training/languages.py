@@ -1,4 +1,4 @@
-"""The function that learns to identify the languages of a model from its training text."""
+"""A function that learns, from the training text of a model, to identify the languages of the model."""
 
 import itertools
 from collections import defaultdict

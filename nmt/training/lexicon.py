@@ -55,17 +55,17 @@ class Lexicon:
 
     @property
     def sources(self) -> Integers:
-        """The source token of each entry, (L,)."""
+        """The source tokens (L,) of the entries."""
         return self.keys // self.target_size
 
     @property
     def targets(self) -> Integers:
-        """The target token of each entry, (L,)."""
+        """The target tokens (L,) of the entries."""
         return self.keys % self.target_size
 
     @cached_property
     def probabilities(self) -> Floats:
-        """The probability of the target token of each entry, given its source token, (L,)."""
+        """For each entry, the probability (L,) of its target token given its source token."""
         return _normalize(self.sources, self.counts)
 
     def alignments(self, batch: Batch) -> Tensor:
@@ -99,16 +99,16 @@ def take_for_lexicon(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def _normalize(sources: Integers, counts: Floats) -> Floats:
-    """Divide each count (L,) by the total count of the same source token."""
+    """Divide the count (L,) of each entry by the total count of all entries with the same source token."""
     return counts / np.maximum(np.bincount(sources, counts)[sources], _TINY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _IndexedBatch:
-    """The different pairs of a source and a target token in a batch, and the positions at which they occur."""
+    """The entries of the lexicon that occur in a batch, and the positions at which they occur."""
 
-    keys: Integers  # (L,) the pairs of tokens, encoded as in `Lexicon.keys`
-    indices: NDArray[np.int32]  # (B, T, S) for each target and source position, the index in `keys` of their tokens
+    keys: Integers  # (L,) the entries, encoded as in `Lexicon.keys`
+    indices: NDArray[np.int32]  # (B, T, S) for each target and source position, the index of their entry in `keys`
 
     @staticmethod
     def of(batch: Batch, target_size: int) -> "_IndexedBatch":
@@ -117,9 +117,13 @@ class _IndexedBatch:
         return _IndexedBatch(keys=distinct, indices=indices.reshape(keys.shape).astype(np.int32))
 
     def expected_counts(self, probabilities: Floats) -> Floats:
-        """Compute how often the source token of each pair is expected to generate its target token, (L,).
+        """For each entry in `keys`, compute how often its source token is expected to generate its target token.
 
-        `probabilities` (L,) are the probabilities of the pairs.
+        Args:
+            probabilities: (L,) for each entry, the probability of its target token given its source token.
+
+        Returns:
+            The expected counts (L,).
         """
         weights = probabilities[self.indices]
         weights /= np.maximum(weights.sum(axis=2, keepdims=True), _TINY)

@@ -173,7 +173,10 @@ class Risk:
 
 
 def log_probabilities(network: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[list[int]]]) -> Tensor:
-    """Compute log P(y | x), (B, K), for K translations y of each source sentence x. `candidates` have no EOS."""
+    """Compute log P(y | x) for K translations y of each source sentence x. Return the result (B, K).
+
+    The translations in `candidates` have no EOS.
+    """
     B, K = len(candidates), len(candidates[0])
     target, lengths = (tensor.to(batch.source.device) for tensor in pad([[*y, EOS] for ys in candidates for y in ys]))
     rows = torch.arange(B, device=batch.source.device).repeat_interleave(K)

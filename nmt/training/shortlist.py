@@ -55,7 +55,7 @@ def add_shortlist(folder: str | Path, config: Config | None = None) -> bool:
     Raises:
         ModelError: the model is missing or damaged.
         DataError: a corpus cannot be read.
-        ConfigError: `config` has other languages or tags than the model.
+        ConfigError: `config` and the model differ in their languages or tags.
         MachineError: the model folder or its parent folder cannot be written.
     """
     path = find_model_folder(folder)
@@ -153,9 +153,9 @@ def _count_tokens(ids: Sequence[Integers], tokenizer: Tokenizer) -> Integers:
 
 
 def _build_table(rows: Integers, tokens: Integers, size: int, width: int) -> Integers:
-    """Build a table (size, width). Each row has the first `width` of its tokens, and is padded with EOS.
+    """Build a table (size, width) of tokens. Token `tokens[i]` belongs to row `rows[i]`. `rows` must be sorted.
 
-    `rows` contains the row of each token in `tokens`, and must be sorted.
+    Each row contains only the first `width` tokens that belong to it. Shorter rows are padded with EOS.
     """
     columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
     kept = columns < width

@@ -60,10 +60,11 @@ class Trainer:
         source: the source of the updates.
         tokenizers: the tokenizers. They are saved in checkpoints.
         config: the configuration.
-        validate: the function that validates the network to be saved. This network is the moving average if there is
-            one.
+        validate: the validation function. If training keeps a moving average of the weights, it is validated instead
+            of the current weights.
         checkpoints: the folder for checkpoints.
-        objective: the loss to minimize. By default, it is the likelihood that the configuration describes.
+        objective: the loss to minimize. By default, it is the negative log-likelihood of the references, with the
+            additional terms in the configuration (see `Likelihood`).
         processes: the processes that train together. Only the first process saves checkpoints.
     """
 

@@ -1,8 +1,8 @@
 """The constraints that a translator applies to its translations.
 
 To add a constraint that a request can ask for, first add a field to `Request` and to `Segment`
-(nmt/translation/request.py). Then write the constraint in this module, and add the function that builds it to
-CONSTRAINTS.
+(nmt/translation/request.py). Then, in this module, write the constraint and a function that builds it. Finally, add the
+function to CONSTRAINTS.
 """
 
 from collections.abc import Callable

@@ -160,9 +160,9 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
 def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Translation, ...]]:
     """Return the `count` best combinations, the best first. A combination has one translation of each segment.
 
-    The score of a combination is the weighted mean of the scores of its parts. The weight of a part is the length of
-    the best translation of its segment. The weights are the same for all combinations, so a combination with a worse
-    part has a lower score.
+    The score of a combination is the weighted mean of the scores of its translations. The weight of a segment is the
+    length of its best translation. All combinations have the same weights. If one translation is replaced by a worse
+    translation of the same segment, the score of the combination is therefore lower.
     """
     combined: list[tuple[float, tuple[Translation, ...]]] = [(0.0, ())]
     for translations in found:
@@ -175,10 +175,10 @@ def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Transl
 
 
 def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: str) -> Translation:
-    """Concatenate translations.
+    """Join `parts`, which has one translation of each segment, into a translation of the text.
 
-    The score is the weighted mean of the scores of the parts. The weight of a part is the number of tokens, EOS
-    included, of the translation in `best` for the same segment.
+    Its score is the weighted mean of the scores of `parts`. The weight of a segment is the number of tokens of its
+    translation in `best`, including EOS.
     """
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []

@@ -68,7 +68,10 @@ class Workers(Generic[Argument, Result]):
 
     @property
     def inherited(self) -> bool:
-        """Whether this process is a fork of the process that started the workers. It cannot use them."""
+        """Whether another process started the workers, and this process is a fork of it.
+
+        This process cannot use the workers.
+        """
         return os.getpid() != self._owner
 
     def map(self, arguments: Sequence[Argument]) -> list[Result]:
@@ -79,8 +82,9 @@ class Workers(Generic[Argument, Result]):
 
         Raises:
             MachineError: a worker was killed.
-            RuntimeError: the workers are closed or inherited, or the function raised an error that cannot be pickled.
-            Exception: the function raised this error.
+            RuntimeError: the workers are closed, another process started them (see `inherited`), or the function
+                raised an error that cannot be pickled.
+            Exception: the function raised an error. The same error is raised here.
         """
         if self.inherited:
             raise RuntimeError("the workers belong to the process that started them; start new ones in this process")

@@ -66,7 +66,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_changes(path: Path) -> dict[str, list[str]]:
-    """Read the overrides of each change. Raises ConfigError: the file has another form."""
+    """Read the overrides of each change. Raises ConfigError: the file does not have the right form."""
     changes = read_yaml(path)
     lists = isinstance(changes, dict) and all(isinstance(overrides, list) for overrides in changes.values())
     if not lists or not all(isinstance(one, str) for overrides in changes.values() for one in overrides):

@@ -36,7 +36,7 @@ def select_closest(nbest: Iterable[str], references: Iterable[str], metric: Metr
     """Yield the best text of each group of lines `number ||| text ||| score`.
 
     Raises:
-        DataError: a line has another form, or the number of groups differs from the number of references.
+        DataError: a line does not have this form, or the number of groups differs from the number of references.
     """
     groups = itertools.groupby(map(split_line, nbest), key=lambda line: line[0])
     for number, (group, reference) in enumerate(itertools.zip_longest(groups, references), start=1):

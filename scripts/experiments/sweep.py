@@ -67,7 +67,7 @@ def parse() -> argparse.Namespace:
 
 
 def read_space(path: Path) -> dict[str, Any]:
-    """Read the keys to vary and their values. Raises ConfigError: a choice has another form or an impossible range."""
+    """Read the keys to vary and their values. Raises ConfigError: a choice is neither a list nor a valid range."""
     space = read_yaml(path)
     if not isinstance(space, dict) or not space:
         raise ConfigError(f"{path}: must hold keys such as training.learning_rate, each with a list or a range")

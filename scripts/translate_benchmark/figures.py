@@ -22,7 +22,7 @@ class Setting:
 
     @staticmethod
     def parse(text: str) -> "Setting":
-        """Parse BEAM:full or BEAM:1. Raises DataError: the text has another form."""
+        """Parse BEAM:full or BEAM:1. Raises DataError: the text has neither form."""
         beam, _, batch = text.partition(":")
         if not beam.isdigit() or int(beam) < 1 or batch not in ("full", "1"):
             raise DataError(f"{text}: a setting is BEAM:full or BEAM:1, 5:full for example")

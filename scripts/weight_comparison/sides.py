@@ -69,7 +69,11 @@ class Side:
 
 @contextlib.contextmanager
 def worktree(root: Path, commit: str, folder: Path) -> Iterator[Path]:
-    """Check out a commit of the repository at `root` into a new folder. Raises ConfigError if there is none."""
+    """Check out a commit of the repository at `root` into a new folder.
+
+    Raises:
+        ConfigError: the commit cannot be checked out.
+    """
     git = ["git", "-C", str(root), "worktree"]
     command = [*git, "add", "--detach", str(folder), commit]
     added = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -112,7 +112,7 @@ class Variants:
         return chosen[0], chosen[1]
 
     def report(self) -> Iterable[Finding]:
-        """Report mixed variants in the training text, and variants of other sets that are unusual in training text."""
+        """Report training text with mixed variants, and other sets whose variants are unusual in the training text."""
         for what, counts, least in (
             ("apostrophes", self._apostrophes, _MIXED),
             ("quotes", self._quotes, _MIXED_QUOTES),

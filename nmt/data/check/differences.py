@@ -22,7 +22,7 @@ _BUCKETS = 2**22  # words of training text are counted by hash, which takes 4 MB
 
 
 class Case:
-    """Finds sets that are written in another case than the training text."""
+    """Finds sets whose case differs from the training text. For example, a set may be lower-cased."""
 
     _KINDS = ("begin with a capital letter", "are lower-case", "are ALL CAPS")
 
@@ -44,7 +44,7 @@ class Case:
             self._counts[(chunk.place, side)] = self._counts.get((chunk.place, side), 0) + figures
 
     def report(self) -> Iterable[Finding]:
-        """Report sets in which the share of one kind of case is very different from the training text."""
+        """Report sets that differ from the training text in the share of lines with one kind of case."""
         for side in SIDES:
             trained = sum(
                 (counts for (place, other), counts in self._counts.items() if place.set == "train" and other == side),

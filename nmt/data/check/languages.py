@@ -104,9 +104,9 @@ class LanguageIdentifier:
         return dict(zip((*self.languages, OTHER), probabilities, strict=True))
 
     def identify_lines(self, lines: Sequence[str]) -> Floats:
-        """Return the same probabilities as `identify` for many lines, shape (languages + 1, lines).
+        """For many lines, return the same probabilities as `identify`.
 
-        The last row is OTHER. Lines must not contain line feeds.
+        The result has the shape (languages + 1, lines). The last row is OTHER. Lines must not contain line feeds.
         """
         scores = self.score_lines(lines)
         other = (self._usual - self._margins)[:, None] * scores.counts + _OTHER_PRIOR / _WEIGHT

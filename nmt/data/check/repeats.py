@@ -95,11 +95,14 @@ class Leakage:
                     self._leaks[place][line] = (where, same)
 
     def _build_table(self) -> tuple[Keys, NDArray[np.int64], Keys]:
-        """Build the table of recorded pairs.
+        """Build a table of the N pairs that were recorded. It is sorted by key.
 
         Returns:
-            The sorted keys of the pairs (N,), the index of the set and the line of each pair (N, 2), and the hash of
-            the exact text of each pair (N,).
+            Three arrays with one row for each pair:
+
+            - (N,) the key of the pair, from `combine_keys`
+            - (N, 2) the index of its corpus in `_places`, and the index of its line
+            - (N,) the hash of its exact text
         """
         self._places = list(self._parts)
         keys = [np.empty(0, dtype=np.uint64)]

@@ -47,7 +47,7 @@ class _SideCounts:
     lines: int = 0
     words: Counter[str] = field(default_factory=Counter)
     foreign: Counter[str] = field(default_factory=Counter)
-    """The number of lines in each wrong language. The language is one of the corpora, or OTHER."""
+    """The number of lines in each wrong language. The keys are languages of the corpora, and OTHER."""
     foreign_words: Counter[str] = field(default_factory=Counter)
     """The words of lines in OTHER."""
     examples: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
@@ -55,7 +55,7 @@ class _SideCounts:
     """The number of the first line in each wrong language."""
 
     def report(self, place: Place, side: int, step: int) -> Iterator[Finding]:
-        """Report the wrong languages that enough lines have. `step` is the step of the sample."""
+        """Report a wrong language if enough lines have it. `step` is `Sample.step`, which scales the counts."""
         for name, count in self.foreign.items():
             share = count / max(1, self.lines)
             best, known = guess_language(self.foreign_words) if name == OTHER else (name, 1.0)
@@ -117,7 +117,7 @@ class _CorpusCounts:
                     each.examples[name].append(Example(where=where, text=lines[index]))
 
     def report(self, place: Place, step: int) -> Iterator[Finding]:
-        """Report swapped pairs if there are enough of them. `step` is the step of the sample."""
+        """Report swapped pairs if there are enough of them. `step` is `Sample.step`, which scales the counts."""
         share = self.swapped / max(1, self.pairs)
         if share < _SWAPPED or self.swapped < min(_FEWEST, self.pairs):
             return
@@ -229,7 +229,7 @@ def identify_chunk(chunk: Chunk, identifier: LanguageIdentifier) -> ChunkLanguag
 
 
 def _judge_file(words: Counter[str], place: Place, side: int) -> Finding | None:
-    """Report a side if its script or its frequent words belong to another language than the configured language."""
+    """Report a side if its script or its frequent words do not belong to the configured language."""
     language = place.languages[side]
     if words.total() < _WORDS:
         return None

@@ -1,6 +1,7 @@
 """The formats of corpora. Each file in this folder reads one kind of format. FORMATS lists the formats by file ending.
 
-To add a format, write a file with a function `read(path, selection)` that yields pairs, and add it to FORMATS.
+To add a format, write a file with a function `read(path, selection)` that yields pairs, and add the function to
+FORMATS.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -79,7 +79,7 @@ def select_sides(row: Any, selection: Selection, where: str, *, complete: bool =
         complete: whether a mapping that has keys must have both columns. Otherwise, a missing column is an empty side.
 
     Raises:
-        DataError: the row has another form, or a column is missing or does not contain text.
+        DataError: the row has none of these forms, or a column is missing or does not contain text.
     """
     if row is None or row == {}:
         return "", ""

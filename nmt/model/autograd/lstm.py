@@ -23,7 +23,7 @@ INPUT, FORGET, CANDIDATE, OUTPUT = range(4)  # the gates in torch's order
 def lstm_sequence(
     inputs: Tensor, state: CellState, weights: tuple[Tensor, ...], dtype: torch.dtype, mask: Tensor | None = None
 ) -> Tensor:
-    """Run an LSTM over a sequence and return the outputs of all time steps, (T, B, H).
+    """Run an LSTM over a sequence and return the outputs (T, B, H) of all time steps.
 
     Args:
         inputs: (T, B, D).
