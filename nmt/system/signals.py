@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -11,6 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CALLBACK_SECONDS = 0.01  # the time that a callback has to end before a discarded signal is sent again
 
 
 class Terminated(KeyboardInterrupt):
@@ -43,6 +45,9 @@ def handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator
     A signal keeps its handler if the process ignores the signal, or if the handler belongs to a program that calls nmt.
     Only the main thread can handle signals. In other threads, this function does nothing.
 
+    Python discards an exception that a handler raises while a destructor or another callback runs, and prints its
+    traceback. In this case, the signal is sent again.
+
     Args:
         handler: `end_at_once` or `interrupt`.
     """
@@ -51,9 +56,25 @@ def handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator
     before = {number: found for number in SIGNALS if (found := signal.getsignal(number)) in ours} if main else {}
     for number in before:
         signal.signal(number, handler)
+    report = sys.unraisablehook
+
+    def repeat_or_report(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt) or not before:
+            report(unraisable)
+            return
+        for number in before:
+            signal.signal(number, handler)
+        number = signal.SIGTERM if isinstance(unraisable.exc_value, Terminated) else signal.SIGINT
+        again = threading.Timer(_CALLBACK_SECONDS, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+
+    if before and handler is interrupt:
+        sys.unraisablehook = repeat_or_report
     try:
         yield
     finally:
+        sys.unraisablehook = report
         for number, found in before.items():
             signal.signal(number, found)
 

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -46,6 +47,37 @@ def test_a_signal_is_an_exception_once(number: signal.Signals, kind: type[BaseEx
         assert signal.getsignal(number) is end_at_once  # so that the next one cuts the cleaning short
     assert [type(error) for error in caught] == [kind]
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_within_a_destructor_is_not_lost(
+    number: signal.Signals, kind: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Sends:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def destroy_and_wait() -> None:
+        Sends()
+        threading.Event().wait(30)
+
+    before = sys.unraisablehook
+    with handle_signals(interrupt), pytest.raises(kind):
+        destroy_and_wait()
+    assert sys.unraisablehook == before
+    assert capfd.readouterr().err == ""
+
+
+def test_other_errors_of_destructors_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(type(unraisable.exc_value)))
+    with handle_signals(interrupt):
+        Fails()
+    assert reported == [ZeroDivisionError]
 
 
 def test_handlers_of_others_are_kept() -> None:
