@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import shutil
 import struct
 from collections.abc import Callable, Sequence
@@ -18,15 +17,16 @@ from fuzzing.mutations import damage, mutate_json, mutate_yaml, replace_value
 from nmt.checkpoint.average import average
 from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.export import export
+from nmt.checkpoint.manifest import MANIFEST
 from nmt.commands import average as average_command
 from nmt.commands import export as export_command
 from nmt.commands import train as train_command
 from nmt.commands import translate as translate_command
 from nmt.config.load import dump_config
+from nmt.system.files import CHECKSUMS
 from nmt.translation.translator import Translator
 
 LINES = ("red cat", "two", "", "a house, blue dogs and \u00e9 ⁇", "one two three four five six seven eight nine ten")
-CHECKSUMS = "checksums.sha256"
 NAMES = (
     "../payload", "/tmp/nmt-fuzz-payload", "..", ".", "", "a/b", "a\\b", "..\\payload", "a\nb", "\x1b[31m", "-rf", "~",
     "payload", "x" * 300, "CON", "config.yaml/", "./config.yaml", "\u202e", " ", "training.safetensors",
@@ -126,10 +126,8 @@ def check_new_folder(outcome: Outcome) -> str | None:
     new = outcome.folder / "new"
     if outcome.status:
         return "half-written" if sorted(os.listdir(outcome.folder)) != ["model"] else None
-    known = re.compile(
-        r"(config\.yaml|(tokenizer|source|target)\.(model|json)|(model|shortlist)\.safetensors|checksums\.sha256)"
-    )
-    surplus = [path.name for path in new.iterdir() if path.is_symlink() or not known.fullmatch(path.name)]
+    known = {name for name, file in MANIFEST.items() if file.reader == "translation"} | {CHECKSUMS}
+    surplus = [path.name for path in new.iterdir() if path.is_symlink() or path.name not in known]
     return f"copied: {surplus[0]}" if surplus else None
 
 
