@@ -153,14 +153,12 @@ def renew_checksums(folder: Path) -> None:
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     names = [line.split("  ", 1)[1] for line in lines if "  " in line and not line.startswith("#")]
-    sums = []
-    for name in names:
+    sums = dict.fromkeys(names, "0" * 64)
+    for name in sums:
         with contextlib.suppress(OSError, ValueError):
             if (folder / name).is_file() and (folder / name).stat().st_size < 1 << 24:
-                sums.append(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n")
-                continue
-        sums.append(f"{'0' * 64}  {name}\n")
-    path.write_text("".join(sums), encoding="utf-8", errors="surrogateescape")
+                sums[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    path.write_text("".join(f"{sums[name]}  {name}\n" for name in names), encoding="utf-8", errors="surrogateescape")
 
 
 def change_bytes(folder: Path, draw: random.Random) -> str:
