@@ -6,6 +6,8 @@ import gzip
 import io
 import itertools
 import lzma
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -96,6 +98,9 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
     """Open a local or remote file, or standard input (-), to read its bytes.
 
     The bytes are decompressed according to the file name extension, in any case.
+
+    Raises:
+        DataError: the file is an endless device, such as /dev/zero. Only a terminal and the null device are read.
     """
     with contextlib.ExitStack() as stack:
         stream: Any
@@ -107,6 +112,10 @@ def open_binary(path: File) -> Iterator[BinaryIO]:
             stream = stack.enter_context(open(0, "rb", closefd=False))
         else:
             stream = stack.enter_context(open(path, "rb"))
+            state = os.fstat(stream.fileno())
+            null = state.st_rdev == os.stat(os.devnull).st_rdev
+            if stat.S_ISCHR(state.st_mode) and not null and not stream.isatty():
+                raise DataError(f"{path}: is a device, not a file; check the path")
         name = inner_name(path).lower()
         if name.endswith(".gz"):
             stream = stack.enter_context(gzip.open(stream))

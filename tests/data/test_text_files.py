@@ -169,3 +169,11 @@ def test_local_files_need_no_fsspec(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "a False\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs devices")
+@pytest.mark.parametrize("device", ["/dev/full", "/dev/zero", "/dev/urandom"])
+def test_devices_that_never_end_are_refused(device: str) -> None:
+    with pytest.raises(DataError, match=f"^{device}: is a device, not a file; check the path$"):
+        next(read_lines(device))
+    assert list(read_lines("/dev/null")) == []
