@@ -184,7 +184,7 @@ class Truecaser:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the result of `dump`. Raises ValueError: the text is something else."""
+        """Read the result of `dump`. Raises ValueError: the text is not such a result."""
         content = json.loads(text)
         if not isinstance(content, dict) or content.keys() != {key.name for key in fields(cls) if key.init}:
             raise ValueError("not the tables of a truecaser")

@@ -83,7 +83,7 @@ class CheckpointFolder:
     def newest(self) -> tuple[Path | None, list[str]]:
         """Find the newest checkpoint that is not damaged.
 
-        Return its folder and a message about each newer, damaged checkpoint. The folder is None if there is none.
+        Return its folder, or None if all are damaged, and a message about each newer, damaged checkpoint.
         """
         messages: list[str] = []
         for path in reversed(self.all()):

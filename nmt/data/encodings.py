@@ -98,7 +98,7 @@ class LineDecoder:
     faulty: int = 0
     """The number of lines that are not UTF-8."""
     first: int = 0
-    """The number of the first line that is not UTF-8, counted from 1, or 0 if there is none."""
+    """The number of the first line that is not UTF-8, counted from 1, or 0 if all lines are UTF-8."""
 
     def decode(self, line: bytes) -> str:
         """Decode the next line. A line feed at its end is removed, and invalid bytes become U+FFFD."""
