@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from nmt.native import library
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the commands that tests start as processes
 
 
@@ -20,3 +22,25 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep packed models out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Translate with PyTorch, also where the native library is installed."""
+    monkeypatch.setenv("NMT_NATIVE", library.OFF)  # in child processes
+    monkeypatch.setattr("nmt.translation.load.load", lambda: None)
+
+
+@pytest.fixture(params=["torch", "library"])
+def each_way(request: pytest.FixtureRequest) -> None:
+    """Run a test with PyTorch and with the native library."""
+    if request.param == "torch":
+        request.getfixturevalue("without_library")
+    elif not library.LIBRARY.exists() or library.load() is None:
+        pytest.skip("the native library is not installed")

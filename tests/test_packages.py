@@ -12,6 +12,13 @@ PACKAGE = Path(__file__).parents[1] / "nmt"
 DOCUMENT = PACKAGE.parent / "docs" / "architecture.md"
 OPTIONAL = {"numba", "backports.zstd", "fsspec", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
 
+# Modules that import other modules of nmt inside functions. Commands do it too, so that --help does not wait for torch.
+LATE = {
+    "nmt.checkpoint.packed",  # only packing waits for YAML
+    "nmt.translation.native_search",  # only a search with torch waits for torch
+    "nmt.translation.translator",
+}
+
 Modules = dict[str, ast.Module]
 
 
@@ -79,11 +86,11 @@ def find_circle(modules: Modules) -> list[str]:
 
 
 def find_late(modules: Modules) -> list[str]:
-    """Find imports of nmt inside functions. Only commands may have them, so that --help does not wait for torch."""
+    """Find imports of nmt inside functions. Only commands and the modules in LATE may have them."""
     return [
         f"{module}.{node.name} imports {other}"
         for module, tree in modules.items()
-        if module != "nmt" and package_of(module) != "nmt.commands"
+        if module not in ("nmt", *LATE) and package_of(module) != "nmt.commands"
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for other in own_imports(node, modules)

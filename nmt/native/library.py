@@ -121,6 +121,8 @@ def load() -> ctypes.CDLL | None:
     library.nmt_open.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)]
     library.nmt_close.argtypes = [ctypes.c_void_p]
     library.nmt_close.restype = None
+    library.nmt_metadata.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64)]
+    library.nmt_metadata.restype = ctypes.c_void_p
     library.nmt_search.argtypes = [
         ctypes.POINTER(ctypes.c_void_p),
         ctypes.c_int32,

@@ -190,3 +190,8 @@ NMT_API int nmt_open(const void *packed, int64_t size, nmt_network **opened) {
 }
 
 NMT_API void nmt_close(nmt_network *network) { free(network); }
+
+NMT_API const char *nmt_metadata(const nmt_network *network, int64_t *size) {
+    *size = network->metadata_size;
+    return network->metadata;
+}

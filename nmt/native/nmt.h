@@ -65,6 +65,9 @@ NMT_API int nmt_pack(const nmt_architecture *architecture, const nmt_tensor *ten
 NMT_API int nmt_open(const void *packed, int64_t size, nmt_network **network);
 NMT_API void nmt_close(nmt_network *network);
 
+/* Return the metadata with which a network was packed, `size` bytes inside of the packed form. */
+NMT_API const char *nmt_metadata(const nmt_network *network, int64_t *size);
+
 /* One sentence to translate. */
 typedef struct {
     const int32_t *ids;    /* the source tokens, NMT_EOS last */

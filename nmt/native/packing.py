@@ -26,6 +26,8 @@ from nmt.native.library import (
     TensorPointer,
 )
 
+_ARCHITECTURE_OFFSET = 24  # the position of the architecture in `FileHeader` of network.h
+
 PACKABLE: dict[str, tuple[object, ...]] = {
     "cell": tuple(CELLS),
     "decoder": tuple(DECODERS),
@@ -179,7 +181,7 @@ def pack(
         source_size, target_size: the sizes of the vocabularies.
         precision: `INT8` or `FLOAT32` of nmt/native/library.py.
         shortlist: the shortlist, if the model has one.
-        metadata: any bytes, which `open_packed` returns.
+        metadata: any bytes, which `PackedNetwork.metadata` returns.
 
     Raises:
         ModelError: a tensor is missing or has a wrong shape, or a weight is not a number.
@@ -219,6 +221,18 @@ class PackedNetwork:
         self.handle = ctypes.c_void_p()
         status = self._library.nmt_open(_address(memoryview(content)), len(content), ctypes.byref(self.handle))
         check_status(status, where)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the network, with the sizes of its vocabularies."""
+        return Architecture.from_buffer_copy(self._content, _ARCHITECTURE_OFFSET)
+
+    @property
+    def metadata(self) -> bytes:
+        """The metadata with which the network was packed."""
+        size = ctypes.c_int64()
+        address = self._library.nmt_metadata(self.handle, ctypes.byref(size))
+        return ctypes.string_at(address, size.value)
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):

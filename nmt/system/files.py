@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -55,7 +56,7 @@ def saving(what: str | Path) -> Iterator[None]:
         raise MachineError(f"{what}: cannot be written ({reason(error)}); {advice}") from error
 
 
-def write_whole(path: str | Path, content: bytes | str) -> None:
+def write_whole(path: str | Path, content: bytes | memoryview | str) -> None:
     """Write a file atomically: flush a temporary file in the same folder to disk, and then rename the temporary file.
 
     If `path` is a symbolic link, the function keeps the link and replaces the file to which it points. If `path` is a
@@ -165,7 +166,7 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def add_file(folder: Path, name: str, content: bytes) -> None:
+def add_file(folder: Path, name: str, content: bytes | memoryview) -> None:
     """Add or replace a file in a folder that `whole_folder` wrote.
 
     The folder passes `verify_checksums` at any time, even if the process is killed while this function runs.
@@ -174,11 +175,29 @@ def add_file(folder: Path, name: str, content: bytes) -> None:
         ModelError: the file of checksums is missing or damaged.
         MachineError: the disk is full, or the folder cannot be written.
     """
-    listed, sealed = _read_checksums(folder)
-    if listed.pop(name, None) is not None or not sealed:  # the checksum of the old file would not match the new file
-        write_whole(folder / CHECKSUMS, format_checksums(listed))
-    write_whole(folder / name, content)
-    write_whole(folder / CHECKSUMS, format_checksums({**listed, name: checksum(folder / name)}))
+    with _exclusive(folder):
+        listed, sealed = _read_checksums(folder)
+        if listed.pop(name, None) is not None or not sealed:  # the old checksum would not match the new file
+            write_whole(folder / CHECKSUMS, format_checksums(listed))
+        write_whole(folder / name, content)
+        write_whole(folder / CHECKSUMS, format_checksums({**listed, name: checksum(folder / name)}))
+
+
+@contextlib.contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Wait until no other process adds a file to the folder, so that no process loses the entry of another one."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Read the checksums of a folder by file name. The files are not checked. See `verify_checksums` for the errors."""
+    return _read_checksums(folder)[0]
 
 
 def format_checksums(sums: Mapping[str, str]) -> str:

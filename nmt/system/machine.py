@@ -1,4 +1,4 @@
-"""Functions that count cores, and functions that tune malloc. They need no torch."""
+"""Functions that count cores, look for a GPU, and tune malloc. They need no torch."""
 
 import ctypes
 import math
@@ -9,6 +9,8 @@ from pathlib import Path
 # contains "max 100000".
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+# At least one of these files exists where torch can use a GPU: of NVIDIA, of AMD, or in the Linux of Windows.
+GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 
 
 def cores() -> int:
@@ -32,6 +34,11 @@ def count_own_cores() -> int:
         return len({(Path(path) / "thread_siblings_list").read_text("ascii") for path in paths})
     except (AttributeError, OSError):  # not Linux
         return os.cpu_count() or 1
+
+
+def may_have_gpu() -> bool:
+    """Return whether the machine may have a GPU that torch can use. If it has one, the result is True."""
+    return any(path.exists() for path in GPU_FILES)
 
 
 def keep_memory() -> None:

@@ -1,35 +1,38 @@
-"""The preparation of loaded models for search: scorers, ensembles and shortlists."""
+"""The choice between the native library and PyTorch, and the check that models can be used together."""
 
-import logging
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-from nmt.checkpoint.folder import Model
+from nmt.checkpoint.packed import PackedModel, load_packed
+from nmt.checkpoint.text_model import TextModel
 from nmt.errors import ConfigError, ModelError
-from nmt.model.candidates import Shortlist
-from nmt.search.packed.engine import build_scorer, find_unpackable_part
-from nmt.search.scorer import EnsembleScorer, ModelScorer, Scorer
-from nmt.system.devices import one_thread
-
-logger = logging.getLogger(__name__)
+from nmt.native.library import LIBRARY, load
+from nmt.system.machine import may_have_gpu
 
 
-def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
-    """Build a scorer for each model, with a precision for CPUs. See `build_scorer` for the errors."""
-    with one_thread():  # precomputed tables must not depend on the number of threads
-        scorers = [build_scorer(model.network, precision) for model in models]
-    if unknown := dict.fromkeys(part for model in models if (part := find_unpackable_part(model.config.model))):
-        logger.info("%s: cannot be packed for int8; PyTorch translates instead, slower and in fp32", ", ".join(unknown))
-    return scorers
+def load_packed_models(folders: Sequence[str | Path], *, device: str, precision: str) -> list[PackedModel] | None:
+    """Load models for the native library.
+
+    Returns:
+        The models, or None if PyTorch must be used: on a GPU, in bf16, without the library, and with networks that the
+        library does not know.
+
+    Raises:
+        ModelError: a folder is missing or damaged.
+    """
+    wanted = device in ("auto", "cpu") and precision in ("auto", "int8", "fp32")
+    if not wanted or (device == "auto" and may_have_gpu()) or not LIBRARY.exists() or load() is None:
+        return None
+    models = []
+    for folder in folders:
+        model = load_packed(folder, "fp32" if precision == "fp32" else "int8")
+        if model is None:
+            return None
+        models.append(model)
+    return models
 
 
-def combine_scorers(models: Sequence[Model], scorers: Sequence[Scorer[Any]] | None) -> Scorer[Any]:
-    """Combine the scorers of all models into one scorer. If `scorers` is None, PyTorch computes the scores."""
-    members = scorers or [ModelScorer(model.network) for model in models]
-    return members[0] if len(members) == 1 else EnsembleScorer(members)
-
-
-def check_ensemble(models: Sequence[Model]) -> None:
+def check_ensemble(models: Sequence[TextModel]) -> None:
     """Check that models can be used as an ensemble.
 
     Raises:
@@ -53,16 +56,6 @@ def check_ensemble(models: Sequence[Model]) -> None:
                 raise ModelError(f"{fault}, their {side} vocabularies differ; name models with the same vocabularies")
 
 
-def choose_shortlist(models: Sequence[Model]) -> Shortlist | None:
-    """Return the first shortlist that one of the models has. Return None if no model has a shortlist.
-
-    If one of the models copies source tokens, the shortlist of a sentence also contains its source tokens.
-    """
-    shortlist = next((model.shortlist for model in models if model.shortlist), None)
-    copies = any(model.network.output.copies for model in models)
-    return shortlist.with_source_tokens(models[0].tokenizers.target.producible) if shortlist and copies else shortlist
-
-
-def _describe_languages(model: Model) -> str:
+def _describe_languages(model: TextModel) -> str:
     data = model.config.data
     return f"{', '.join(data.source_languages)} to {', '.join(data.target_languages)}"

@@ -1,35 +1,29 @@
 """The translator. It translates a list of texts and returns the translations in the same order.
 
-texts -> requests -> segments -> batches -> search -> translations of segments -> translations of texts
-
-Batches are searched in this process, or in worker processes on several cores.
+texts -> requests -> segments -> search -> hypotheses -> translations of segments -> translations of texts
 """
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
-import torch
-
-from nmt.checkpoint.folder import Model, load_model
-from nmt.errors import ConfigError
+from nmt.checkpoint.packed import PackedModel
+from nmt.checkpoint.text_model import TextModel
 from nmt.search.options import Options
-from nmt.search.scorer import Scorer
-from nmt.system.devices import choose_device
-from nmt.system.processes import may_start_children
 from nmt.system.texts import as_list
-from nmt.translation.batches import BatchSearch, max_segments, plan_batches
-from nmt.translation.constraints import build_constraints
-from nmt.translation.load import build_scorers, check_ensemble, choose_shortlist, combine_scorers
+from nmt.translation.load import check_ensemble, load_packed_models
+from nmt.translation.native_search import NativeSearch
+from nmt.translation.output import build_translation, write_text
 from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, join_segments
-from nmt.translation.workers import Workers, can_fork
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:  # these modules import torch
+    from nmt.checkpoint.folder import Model
+    from nmt.search.scorer import Scorer
 
 MAX_SEGMENT_TOKENS = 200  # the limit of a segment; an LSTM trained on sentences translates longer segments badly
 
@@ -57,9 +51,9 @@ class Translator:
 
     def __init__(
         self,
-        models: Sequence[Model],
+        models: Sequence[TextModel],
         *,
-        scorers: Sequence[Scorer[Any]] | None = None,
+        scorers: "Sequence[Scorer[Any]] | None" = None,
         batch_size: int | None = None,
         shortlist: bool = True,
         workers: int = 0,
@@ -67,12 +61,14 @@ class Translator:
         """Create a translator from models that are already in memory. `load` reads models from folders.
 
         Args:
-            models: one model, or the members of an ensemble.
+            models: one model, or the members of an ensemble, all from `nmt.checkpoint.folder.load_model`, or all from
+                `nmt.checkpoint.packed.load_packed`.
             scorers: the scorer of each model. By default, PyTorch computes the scores in the precision of the weights.
+                Packed models have none.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
             shortlist: whether to use the shortlist of the first model that has one.
             workers: the number of worker processes that search batches. They are forked immediately. With 0, batches
-                are searched in this process.
+                are searched in this process. With packed models, this is the number of threads.
 
         Raises:
             ConfigError: `models` is empty.
@@ -86,16 +82,24 @@ class Translator:
         trained = min(model.config.data.max_length for model in models)  # all models have learned sentences this long
         single = all(model.config.data.single_sentences for model in models)
         self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained), split=single)
-        self._search = BatchSearch(
-            scorer=combine_scorers(models, scorers),
-            shortlist=choose_shortlist(models) if shortlist else None,
-            tokenizers=self.tokenizers,
-            constraints=build_constraints(self.tokenizers.target),
-            single_thread=scorers is not None and can_fork(),
-        )
-        self._workers: Workers[Sequence[Segment], list[list[Translation]]] | None = (
-            Workers(self._search, workers) if workers else None
-        )
+        identify = partial(write_text, self.tokenizers)
+        self._search: SegmentSearch
+        packed = [model for model in models if isinstance(model, PackedModel)]
+        if packed:
+            self._search = NativeSearch(
+                packed, identify=identify, batch_size=batch_size, shortlist=shortlist, threads=max(workers, 1)
+            )
+        else:
+            from nmt.translation.torch_search import TorchSearch  # slow to import
+
+            self._search = TorchSearch(
+                cast("Sequence[Model]", models),
+                scorers=scorers,
+                identify=identify,
+                batch_size=batch_size,
+                shortlist=shortlist,
+                workers=workers,
+            )
 
     @classmethod
     def load(
@@ -127,16 +131,20 @@ class Translator:
             MachineError: the device is `cuda` but the machine has no GPU, or the machine does not compute int8 exactly.
             ConfigError: the device or a model does not support the precision.
         """
-        torch_device = choose_device(device)
-        if torch_device.type == "cuda" and precision not in ("auto", "fp32"):
-            raise ConfigError(f"precision {precision}: only on a CPU; choose device cpu, or precision auto or fp32")
-        forking = torch_device.type == "cpu" and can_fork()
-        if threads:
-            torch.set_num_threads(1 if forking else threads)
-        models = [load_model(folder, torch_device) for folder in folders]
-        scorers = build_scorers(models, precision) if torch_device.type == "cpu" else None
-        workers = threads if threads and threads > 1 and forking and may_start_children() else 0
-        translator = cls(models, scorers=scorers, batch_size=batch_size, shortlist=shortlist, workers=workers)
+        packed = load_packed_models(folders, device=device, precision=precision)
+        if packed:
+            translator = cls(packed, batch_size=batch_size, shortlist=shortlist, workers=threads or 1)
+        else:
+            from nmt.translation.torch_search import load_models
+
+            loaded = load_models(folders, device=device, precision=precision, threads=threads)
+            translator = cls(
+                loaded.models,
+                scorers=loaded.scorers,
+                batch_size=batch_size,
+                shortlist=shortlist,
+                workers=loaded.workers,
+            )
         # Paths are made absolute, because the process that unpickles a copy may have another working directory.
         paths = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
         translator._loader = partial(
@@ -215,37 +223,27 @@ class Translator:
             separators.append(self._segmenter.separator(request))
         # Equal segments are searched only once.
         segments = list(dict.fromkeys(segment for line in lines for segment in line))
-        found = dict(zip(segments, self._search_segments(segments), strict=True))
+        found = dict(zip(segments, self._translate_segments(segments), strict=True))
         return [
             join_segments(line, [found[segment] for segment in line], separator)
             for line, separator in zip(lines, separators, strict=True)
         ]
 
-    def _search_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
+    def _translate_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
         """Translate segments. Return a list of translations for each segment."""
-        workers = self._workers
-        if workers and workers.inherited:
-            workers = self._workers = None
-        elif workers and not workers.close.alive:
-            logger.warning("an error or Ctrl-C has ended the workers; continuing on one core, load the model again")
-            workers = self._workers = None
-        plan = plan_batches(segments, self.batch_size, workers.count if workers else 1)
-        batches = [[segments[index] for index in indices] for indices in plan]
-        found = workers.map(batches) if workers and len(batches) > 1 else map(self._search, batches)
-        results: list[list[Translation]] = [[] for _ in segments]
-        for indices, translations in zip(plan, found, strict=True):
-            for index, result in zip(indices, translations, strict=True):
-                results[index] = result
-        return results
+        return [
+            [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in found]
+            for segment, found in zip(segments, self._search.search(segments), strict=True)
+        ]
 
     @property
     def processes(self) -> int:
         """The number of processes that search batches."""
-        return self._workers.count if self._workers and not self._workers.inherited else 1
+        return self._search.processes
 
     def max_segments(self, options: Options) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
-        return max_segments(options, self.batch_size)
+        return self._search.max_segments(options)
 
     def target_language(self, to: str | None = None) -> str:
         """Return the target language `to`. If `to` is None, return the only target language of the model.
@@ -257,6 +255,4 @@ class Translator:
 
     def close(self) -> None:
         """End the worker processes, if there are any. The translator can still be used, and then needs no workers."""
-        if self._workers:
-            self._workers.close()
-            self._workers = None
+        self._search.close()

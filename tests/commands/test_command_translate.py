@@ -23,6 +23,7 @@ from nmt.search.options import SampleOptions, SearchOptions
 from nmt.system.machine import cores
 from nmt.training.run import train
 from nmt.translation.request import Translation
+from nmt.translation.torch_search import TorchSearch
 from nmt.translation.translator import Translator
 from nmt.translation.workers import can_fork
 
@@ -238,7 +239,9 @@ def test_faults(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 
 def test_threads_change_nothing(model: Path) -> None:
-    assert Translator.load(model)._search.scorer.tolerance < 1e-4  # not that each sentence is searched alone
+    search = Translator.load(model)._search
+    if isinstance(search, TorchSearch):
+        assert search.search_batch.search.scorer.tolerance < 1e-4  # not that each sentence is searched alone
     content = "".join(f"{first} {second}\n" for first, _ in tiny.PAIRS for second, _ in tiny.PAIRS).encode()
     one, three = (translate(model, content, "--threads", threads) for threads in "13")
     assert one.stdout.count(b"\n") == 144

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.search.options import Options, SampleOptions, SearchOptions
-from nmt.translation.batches import cut, divide, max_segments, plan_batches, replace_line_breaks
+from nmt.translation.batches import cut, divide, max_segments, plan_batches
+from nmt.translation.output import replace_line_breaks
 from nmt.translation.request import Segment
 from nmt.types import EOS
 

@@ -12,7 +12,10 @@ import pytest
 from nmt import Translator
 from nmt.translation.workers import Workers, can_fork
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason="needs fork")
+pytestmark = [
+    pytest.mark.skipif(not can_fork(), reason="needs fork"),
+    pytest.mark.usefixtures("_without_library"),  # which has threads instead of workers
+]
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
 SOURCE = MODEL.parent / "source.txt"
@@ -22,7 +25,15 @@ FIRST, SECOND = TEXTS[:30], TEXTS[30:]
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[str, str]:
+def _without_library() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NMT_NATIVE", "off")
+        patch.setattr("nmt.translation.load.load", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone(_without_library: None) -> dict[str, str]:
     """The translation of each text by a translator without workers."""
     return dict(zip(TEXTS, Translator.load(MODEL, batch_size=4).translate(TEXTS), strict=True))
 

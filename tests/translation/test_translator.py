@@ -21,16 +21,16 @@ from nmt import Request, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.errors import ConfigError, ModelError
 from nmt.model.candidates import Shortlist
-from nmt.search.loop import decode
+from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.packed.arithmetic import multiplies_int8_exactly
 from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import CHECKSUMS, checksum
 from nmt.tokenizers.normalization import Normalizers
 from nmt.training.run import train
-from nmt.translation import batches
-from nmt.translation import translator as module
+from nmt.translation import torch_search as torch_way
 from nmt.translation.request import Segment
+from nmt.translation.torch_search import FoundHypothesis, TorchSearch
 from nmt.translation.translator import MAX_SEGMENT_TOKENS
 from nmt.translation.workers import can_fork
 from nmt.types import EOS
@@ -61,6 +61,20 @@ def model(folder: Path) -> Path:
     return trained(folder, "first")
 
 
+def torch_search(translator: Translator) -> TorchSearch:
+    assert isinstance(translator._search, TorchSearch)
+    return translator._search
+
+
+def search_of(translator: Translator) -> Search[Segment]:
+    return torch_search(translator).search_batch.search
+
+
+def searches_alone(translator: Translator) -> bool:
+    """Whether PyTorch might search each sentence alone, because its scores depend on the batch."""
+    return isinstance(translator._search, TorchSearch) and search_of(translator).scorer.tolerance >= 1e-4
+
+
 def shown(translator: Translator, lines: list[str], options: SearchOptions) -> list[list[tuple[list[str], Any]]]:
     """Pieces and scores, which are equal when they differ by a rounding."""
     return [
@@ -69,34 +83,35 @@ def shown(translator: Translator, lines: list[str], options: SearchOptions) -> l
     ]
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_size_does_not_change_translations(model: Path, beam: int) -> None:
     options = SearchOptions(beam=beam)
     translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
-    # With a larger tolerance, each sentence might be searched alone.
-    assert all(translator._search.scorer.tolerance < 1e-4 for translator in translators)
+    assert not any(map(searches_alone, translators))
     outputs = [shown(translator, LINES, options) for translator in translators]
     assert outputs[0] == outputs[1] == outputs[2]
     assert len({tuple(best[0][0]) for best in outputs[0]}) > 10
 
 
+@pytest.mark.usefixtures("each_way")
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
 def test_workers_do_not_change_translations(model: Path, precision: str) -> None:
     options = SearchOptions(beam=3, nbest=2, attention=True)
 
     one = Translator.load(model, precision=precision, batch_size=5)
-    assert one._search.scorer.tolerance < 1e-4 or precision == "bf16"  # whose sums all depend on the batch
+    assert not searches_alone(one) or precision == "bf16"  # whose sums all depend on the batch
     alone = shown(one, LINES, options)
     for workers in (1, 2, 3):
         translator = Translator.load(model, precision=precision, threads=workers)
-        assert torch.get_num_threads() == 1
         assert shown(translator, LINES, options) == alone
         translator.close()
         assert shown(translator, LINES[:8], options) == alone[:8]  # here
 
 
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
+@pytest.mark.usefixtures("without_library")
 def test_killed_workers_are_reported_once(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         rows = 2
@@ -111,19 +126,21 @@ def test_killed_workers_are_reported_once(model: Path, caplog: pytest.LogCapture
     assert caplog.messages == ["an error or Ctrl-C has ended the workers; continuing on one core, load the model again"]
 
 
+@pytest.mark.usefixtures("without_library")
 def test_workers_get_batches_only_if_there_are_several(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped: list[list[int]] = []
 
     class Counted:
         count, close, inherited = 2, SimpleNamespace(alive=True), False
 
-        def map(self, work: list[list[Segment]]) -> list[list[list[Translation]]]:
+        def map(self, work: list[list[Segment]]) -> list[list[list[FoundHypothesis]]]:
             mapped.append([len(batch) for batch in work])
-            return [translator._search(batch) for batch in work]
+            return [search.search_batch(batch) for batch in work]
 
     translator = Translator.load(model)
+    search = torch_search(translator)
     expected = {count: translator.translate(LINES[:count]) for count in (1, 7, 8, 40)}
-    monkeypatch.setattr(translator, "_workers", Counted())
+    monkeypatch.setattr(search, "workers", Counted())
     for count, translations in expected.items():
         assert translator.translate(LINES[:count]) == translations
     assert [len(work) for work in mapped] == [2, 2]
@@ -133,18 +150,18 @@ def test_workers_get_batches_only_if_there_are_several(model: Path, monkeypatch:
 def test_the_same_text_is_searched_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[int] = []
     translator = Translator.load(model)
-    search = translator._search
+    search = translator._search.search
 
-    def count(batch: list[Segment]) -> list[Any]:
-        searched.append(len(batch))
-        return search(batch)
+    def count(segments: list[Segment]) -> Any:
+        searched.append(len(segments))
+        return search(segments)
 
-    monkeypatch.setattr(translator, "_search", count)
+    monkeypatch.setattr(translator._search, "search", count)
     red, blue = translator.translate(["red cat", "blue dog"])
     texts = ["red cat", " red cat", "blue dog", "red cat. blue dog"]
     assert translator.translate(texts)[:3] == [red, red, blue]
     translator.translate(["red cat", Request("red cat", options=SearchOptions(beam=2))])
-    assert searched == [2, 3, 1, 1]
+    assert searched == [2, 3, 2]
 
 
 def test_each_request_has_its_own_options(model: Path) -> None:
@@ -220,8 +237,9 @@ def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
         assert score(precision) == pytest.approx(exact, abs=0.1)
 
 
+@pytest.mark.usefixtures("without_library")
 def test_a_precision_that_the_device_does_not_have(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch_way, "choose_device", lambda name: torch.device("cuda"))
     with pytest.raises(
         ConfigError, match="precision int8: only on a CPU; choose device cpu, or precision auto or fp32"
     ):
@@ -239,9 +257,9 @@ def test_the_shortlist_narrows_the_search(folder: Path, model: Path) -> None:
     for translator in (Translator.load(listed, shortlist=False), Translator.load(model, shortlist=False)):
         assert not set(translator.nbest(["red cat"])[0][0].tokens) <= set(narrow)
     one, two = load_model(model), load_model(listed)
-    assert Translator([dataclasses.replace(one, shortlist=None), two])._search.shortlist is two.shortlist
+    assert search_of(Translator([dataclasses.replace(one, shortlist=None), two])).shortlist is two.shortlist
     copying = dataclasses.replace(two, network=tiny.network(output="copy"))
-    assert (used := Translator([copying])._search.shortlist)
+    assert (used := search_of(Translator([copying])).shortlist)
     assert used.best[:, -1].tolist() == [EOS] * EOS + list(range(EOS, sizes.source.size))
 
 
@@ -402,16 +420,18 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("without_library")
 def test_threads_are_processes_where_that_is_safe(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     assert Translator.load(model, threads=1).processes == 1
-    assert Translator.load(model, threads=1)._workers is None
-    monkeypatch.setattr(module, "can_fork", lambda: False)
+    assert torch_search(Translator.load(model, threads=1)).workers is None
+    monkeypatch.setattr(torch_way, "can_fork", lambda: False)
     assert Translator.load(model, threads=3).processes == 1
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("without_library")
 def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
 
@@ -419,7 +439,7 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
         threads.append(torch.get_num_threads())
         return decode(*arguments, **named)
 
-    monkeypatch.setattr(batches, "decode", counted)
+    monkeypatch.setattr(torch_way, "decode", counted)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     Translator.load(model).translate(["red cat"])
@@ -429,15 +449,18 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("without_library")
 def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     returned: list[int] = []
     translator = Translator.load(model, batch_size=2)
-    monkeypatch.setattr(batches, "return_memory", lambda: returned.append(translator._search.rows))
-    monkeypatch.setattr(batches, "TRIM_ROWS", 10)
+    search_batch = torch_search(translator).search_batch
+    monkeypatch.setattr(torch_way, "return_memory", lambda: returned.append(search_batch.rows))
+    monkeypatch.setattr(torch_way, "TRIM_ROWS", 10)
     translator.translate(["red cat" + " one" * count for count in range(9)], SearchOptions(beam=3))
     assert returned == [0, 0]
 
 
+@pytest.mark.usefixtures("without_library")
 def test_unpackable_model_translates(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -447,9 +470,8 @@ def test_unpackable_model_translates(
         found = Translator.load(model, model, threads=2)
     assert found.translate(LINES) == expected
     found.close()
-    assert [record.message.partition(";")[0] for record in caplog.records if record.name == "nmt.translation.load"] == [
-        "model.cell=lstm: cannot be packed for int8"
-    ]
+    logged = [record.message.partition(";")[0] for record in caplog.records if record.name == torch_way.__name__]
+    assert logged == ["model.cell=lstm: cannot be packed for int8"]
     with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
         Translator.load(model, precision="int8")
 

@@ -1,0 +1,34 @@
+"""The text of hypotheses."""
+
+from collections.abc import Sequence
+
+from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.case import write_capitals
+from nmt.translation.request import Segment, Translation
+from nmt.translation.search import Found
+
+
+def write_text(tokenizers: Tokenizers, segment: Segment, ids: Sequence[int]) -> str:
+    """Return the text of a hypothesis. `ids` are its tokens."""
+    text = replace_line_breaks(tokenizers.target.decode(ids))
+    return write_capitals(text, segment.capitals) if segment.capitals else text
+
+
+def build_translation(tokenizers: Tokenizers, segment: Segment, found: Found) -> Translation:
+    """Build the translation of a segment from a hypothesis."""
+    attention: list[list[float]] = []
+    if found.attention is not None and segment.ids:
+        attention = [row[: len(segment.ids)] for row in found.attention[:-1]]  # without EOS of source and target
+    return Translation(
+        text=write_text(tokenizers, segment, found.ids),
+        score=found.score,
+        source_tokens=tokenizers.source.tokens(segment.ids),
+        tokens=tokenizers.target.tokens(found.ids),
+        alignment=[row.index(max(row)) for row in attention],
+        attention=attention,
+    )
+
+
+def replace_line_breaks(text: str) -> str:
+    """Replace each line break by a space. A translation can contain line breaks if the vocabulary has byte tokens."""
+    return text.replace("\n", " ").replace("\r", " ")

@@ -1,0 +1,47 @@
+"""The interface between text and search: segments go in, hypotheses come out.
+
+nmt/translation/torch_search.py implements it with PyTorch.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
+
+from nmt.search.options import Options
+from nmt.translation.request import Segment
+
+Identify = Callable[[Segment, Sequence[int]], Hashable]
+"""A function that takes a segment and the ids of a hypothesis, and returns for example the text of the hypothesis. An
+n-best list contains only the best of several hypotheses for which the function returns equal values."""
+
+
+class Found(Protocol):
+    """A hypothesis that a search found."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The tokens of the translation, without BOS and EOS."""
+
+    @property
+    def score(self) -> float:
+        """The score that ranks the hypothesis."""
+
+    @property
+    def attention(self) -> list[list[float]] | None:
+        """The attention weights over all source tokens, for each token and for EOS. None unless options ask for it."""
+
+
+class SegmentSearch(Protocol):
+    """Searches the translations of segments, on one or several cores."""
+
+    @property
+    def processes(self) -> int:
+        """The number of cores that search at the same time."""
+
+    def max_segments(self, options: Options) -> int:
+        """Return the maximum number of segments that a core searches at once with these options."""
+
+    def search(self, segments: Sequence[Segment]) -> Sequence[Sequence[Found]]:
+        """Return a list of hypotheses for each segment: the n best hypotheses, or the samples."""
+
+    def close(self) -> None:
+        """End the worker processes, if there are any. The search can still be used."""
