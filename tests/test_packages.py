@@ -15,8 +15,9 @@ OPTIONAL = {"numba", "backports.zstd", "fsspec", "tensorboard", "torch.utils.ten
 # Modules that import other modules of nmt inside functions. Commands do it too, so that --help does not wait for torch.
 LATE = {
     "nmt.checkpoint.packed",  # only packing waits for YAML
-    "nmt.translation.native_search",  # only a search with torch waits for torch
-    "nmt.translation.translator",
+    "nmt.data.sentences",  # only lines of several sentences wait for sentencex
+    "nmt.tokenizers.subword",  # only training samples segmentations
+    "nmt.translation.translator",  # only a search with torch waits for torch
 }
 
 Modules = dict[str, ast.Module]

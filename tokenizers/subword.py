@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sentencepiece
 
@@ -18,9 +18,10 @@ from nmt.system.files import reason
 from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
 from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, Tokenizer, replace_surrogates
-from nmt.tokenizers.model_file import append_symbols, read_model
-from nmt.tokenizers.segmentation import Sampler
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
+
+if TYPE_CHECKING:
+    from nmt.tokenizers.segmentation import Sampler  # only training needs it
 
 _SPACE = "▁"  # U+2581, which SentencePiece writes for a space
 _ESCAPE = "\uebb5"  # a private-use character that is unlikely to occur in text
@@ -82,7 +83,10 @@ class SubwordTokenizer(Tokenizer):
         return self._sampler.sample([self._processor.normalize(_escape(text)) for text in texts], seeds)
 
     @cached_property
-    def _sampler(self) -> Sampler:
+    def _sampler(self) -> "Sampler":
+        from nmt.tokenizers.model_file import read_model
+        from nmt.tokenizers.segmentation import Sampler
+
         return Sampler(read_model(self._model), self._sampling)  # cached, because it is slow to build
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -103,6 +107,8 @@ class SubwordTokenizer(Tokenizer):
         for symbol, piece in zip(symbols, spelled, strict=True):
             if piece in known:
                 raise ConfigError(f"tokenizer.symbols: {symbol!r} is a token of the vocabulary already; choose another")
+        from nmt.tokenizers.model_file import append_symbols
+
         return SubwordTokenizer(append_symbols(self._model, spelled), sampling=self._sampling)
 
     def save(self, path: Path) -> None:
@@ -128,6 +134,8 @@ class SubwordTokenizer(Tokenizer):
         try:
             model = path.read_bytes()
             _processor(model)
+            from nmt.tokenizers.model_file import read_model
+
             kind = read_model(model).kind
             if kind != config.kind:
                 raise ValueError(f"its kind is {kind} but tokenizer.kind is {config.kind}")

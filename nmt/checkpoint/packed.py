@@ -55,9 +55,6 @@ class PackedModel(TextModel):
     """A packed network, and everything else that is needed to translate text."""
 
     network: PackedNetwork
-    folder: Path
-    """The absolute path of the model folder."""
-    precision: Precision
     has_shortlist: bool
 
 
@@ -81,7 +78,7 @@ def load_packed(folder: str | Path, precision: Precision) -> PackedModel | None:
     cache = _find_cache()
     places = [beside if PACKED in files else None, cache / f"{key}.nmt" if cache else None]
     for place in filter(None, places):
-        if place.exists() and (model := _open_packed(place, path, files, key, str(folder), precision)):
+        if place.exists() and (model := _open_packed(place, path, files, key, str(folder))):
             return model
     return _pack(path, key, str(folder), precision, beside, cache)
 
@@ -101,9 +98,7 @@ def _find_cache() -> Path | None:
         return None
 
 
-def _open_packed(
-    place: Path, path: Path, files: set[str], key: str, name: str, precision: Precision
-) -> PackedModel | None:
+def _open_packed(place: Path, path: Path, files: set[str], key: str, name: str) -> PackedModel | None:
     """Open a packed file. Return None if it does not belong to the model, or was packed by another version."""
     with open_file(place, MANIFEST[PACKED].max_bytes) as stream:
         try:
@@ -123,8 +118,6 @@ def _open_packed(
         config=config,
         name=name,
         network=network,
-        folder=path.absolute(),
-        precision=precision,
         has_shortlist=network.architecture.frequent > 0,
     )
 
@@ -156,8 +149,6 @@ def _pack(
         config=config,
         name=name,
         network=network,
-        folder=path.absolute(),
-        precision=precision,
         has_shortlist=SHORTLIST in files,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nmt import __version__
-from nmt.config.fields import Range, docs_of, fields_of
+from nmt.config.fields import Field, Range, docs_of, fields_of
 from nmt.system.terminal import escape_controls
 
 if TYPE_CHECKING:
@@ -59,16 +59,32 @@ def add_fields(group: argparse._ArgumentGroup, kind: type, metavars: Mapping[str
         kind: the dataclass.
         metavars: the names of the fields. The help shows the string for a field in place of the value of the option.
     """
-    fields, docs = fields_of(kind), docs_of(kind)
+    fields = fields_of(kind)
     for name, metavar in metavars.items():
         field = fields[name]
         assert field.range is not None
-        text = docs[name].partition(". ")[0].removesuffix(".")
-        text = text[0].lower() + text[1:]
-        default = "" if field.default is None else f"; default: {field.default:g}"
         convert = number(field.type, field.range)
-        shown = f"{text}; {field.range}{default}"
-        group.add_argument(f"--{name.replace('_', '-')}", type=convert, metavar=metavar, help=shown)
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(flag, type=convert, metavar=metavar, action=_FieldOption, declared=(kind, field))
+
+
+class _FieldOption(argparse._StoreAction):
+    """An option that corresponds to a field. Its help is read from the source file of the field when it is shown."""
+
+    def __init__(self, *args: Any, declared: tuple[type, Field], **named: Any) -> None:
+        self._declared = declared
+        super().__init__(*args, **named)
+
+    @property
+    def help(self) -> str:
+        kind, field = self._declared
+        text = docs_of(kind)[field.name].partition(". ")[0].removesuffix(".")
+        default = "" if field.default is None else f"; default: {field.default:g}"
+        return f"{text[0].lower()}{text[1:]}; {field.range}{default}"
+
+    @help.setter  # noqa: A003
+    def help(self, text: str | None) -> None:
+        """Ignore the text that argparse sets."""
 
 
 def given_fields(options: argparse.Namespace, kind: type) -> dict[str, Any]:

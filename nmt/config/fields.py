@@ -144,6 +144,7 @@ def read_hint(hint: Any, name: str = "", default: Any = None) -> Field:
     )
 
 
+@functools.cache
 def docs_of(kind: type) -> dict[str, str]:
     """Read the docstring below each field from the source file. Python does not keep these docstrings at run time.
 

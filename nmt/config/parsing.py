@@ -5,7 +5,6 @@ Parsing continues after a fault, so that all faults are found. A fault about an 
 
 import contextlib
 import dataclasses
-import difflib
 import math
 import typing
 import unicodedata
@@ -89,6 +88,8 @@ def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) ->
             if not isinstance(key, str) or not key.isprintable() or len(key) > _MAX_SHOWN_CHARACTERS:
                 faults.append(Fault(f"{prefix}{describe(key)}", f"unknown key; allowed are {names_of(kind)}"))
                 continue
+            import difflib  # slow to import
+
             near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
             advice = f"did you mean {prefix}{near[0]}?" if near else f"allowed are {names_of(kind)}"
             faults.append(Fault(f"{prefix}{key}", f"unknown key; {advice}"))

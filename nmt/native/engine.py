@@ -3,7 +3,6 @@
 import ctypes
 from array import array
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +77,8 @@ class Engine:
             return self._search(part, sentences, prefixes, options, forbidden, shortlist, group, identify)
 
         if threads > 1 and len(parts) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
+
             with ThreadPoolExecutor(min(threads, len(parts))) as pool:
                 found = list(pool.map(search_part, parts))
         else:

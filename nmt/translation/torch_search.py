@@ -159,27 +159,6 @@ def load_models(folders: Sequence[str | Path], *, device: str, precision: str, t
     return LoadedModels(models=models, scorers=scorers, workers=workers)
 
 
-def load_search(
-    folders: Sequence[str | Path],
-    *,
-    precision: str,
-    identify: Identify,
-    batch_size: int | None,
-    shortlist: bool,
-    threads: int,
-) -> TorchSearch:
-    """Load models for a search on a CPU. See `Translator.load` and `TorchSearch` for the arguments and errors."""
-    loaded = load_models(folders, device="cpu", precision=precision, threads=threads)
-    return TorchSearch(
-        loaded.models,
-        scorers=loaded.scorers,
-        identify=identify,
-        batch_size=batch_size,
-        shortlist=shortlist,
-        workers=loaded.workers,
-    )
-
-
 def build_scorers(models: Sequence[Model], precision: str) -> list[Scorer[Any]]:
     """Build a scorer for each model, with a precision for CPUs. See `build_scorer` for the errors."""
     with one_thread():  # precomputed tables must not depend on the number of threads
