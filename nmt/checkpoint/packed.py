@@ -217,6 +217,10 @@ def _keep(content: memoryview, key: str, beside: Path | None, cache: Path | None
 
 
 def _is_writable(folder: Path) -> bool:
-    """Return whether a file can be added. In a cache of the Hugging Face hub, the files are links to shared files."""
-    sums = folder / CHECKSUMS
-    return os.access(folder, os.W_OK) and os.access(sums, os.W_OK) and not sums.is_symlink()
+    """Return whether a packed file can be added to a folder.
+
+    Nothing is written through links: they may lead out of the folder of a stranger, and in a cache of the Hugging Face
+    hub, other folders share the files to which they lead.
+    """
+    paths = (folder / CHECKSUMS, folder / PACKED)
+    return os.access(folder, os.W_OK) and os.access(paths[0], os.W_OK) and not any(path.is_symlink() for path in paths)

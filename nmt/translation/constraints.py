@@ -2,7 +2,8 @@
 
 To add a constraint that a request can ask for, first add a field to `Request` and to `Segment`
 (nmt/translation/request.py). Then, in this module, write the constraint and a function that builds it. Finally, add the
-function to CONSTRAINTS.
+function to CONSTRAINTS. The native library applies only `forbid_tags`: pass what it needs to know in
+nmt/translation/native_search.py, or search requests that ask for the constraint with PyTorch.
 """
 
 from collections.abc import Callable
