@@ -6,7 +6,7 @@ from functools import partial
 
 from sentencex import segment
 
-from nmt.data.sentences import CLOSING, INNER_END
+from nmt.data.sentence_marks import CLOSING, INNER_END
 
 # Ends of sentences that sentencex misses: a full stop before a closing bracket or before several closing marks, an
 # ellipsis, and full stops of Southeast Asia. They count if the next text begins with a capital or with a letter of a

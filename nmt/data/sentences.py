@@ -1,10 +1,6 @@
 """Division of text into sentences."""
 
-import re
-
-CLOSING = r"""["'”’»›)\]}」』】）]*"""
-# A place where a sentence may end within a text. Text without such a place is one sentence.
-INNER_END = re.compile(rf"[.!?;…‥·։؟۔]{CLOSING}\s+\S|[^\x00-\xff]{CLOSING}\s*\S")
+from nmt.data.sentence_marks import INNER_END
 
 
 def split_sentences(text: str, language: str) -> list[str]:

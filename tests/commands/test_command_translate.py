@@ -264,6 +264,7 @@ def test_options_reach_the_translator(model: Path, monkeypatch: pytest.MonkeyPat
     assert loaded[1] == {"batch_size": None, "precision": "auto", "shortlist": True, "device": "auto"}
 
 
+@pytest.mark.usefixtures("without_library")
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
 @pytest.mark.parametrize("forking", [True, False])
 def test_as_much_is_read_ahead_as_the_processes_need(
@@ -272,12 +273,13 @@ def test_as_much_is_read_ahead_as_the_processes_need(
     read: list[int] = []
     monkeypatch.setattr("nmt.translation.pipe.run_pipe", lambda *_, max_lines, **__: read.append(max_lines))
     monkeypatch.setattr("nmt.commands.translate.open_stdin", lambda: None)
-    monkeypatch.setattr("nmt.translation.translator.can_fork", lambda: forking)
+    monkeypatch.setattr("nmt.translation.torch_search.can_fork", lambda: forking)
     assert main([str(model), "--threads", "3"]) == 0
     gc.unfreeze()
     assert read == [WINDOW * (3 if forking else 1) * 96]
 
 
+@pytest.mark.usefixtures("without_library")
 @pytest.mark.skipif(not can_fork(), reason="needs fork")
 @pytest.mark.parametrize(
     ("number", "to_worker", "status", "message"),
