@@ -11,7 +11,7 @@ import int8
 import pytest
 
 from nmt.native.library import LIBRARY
-from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.search.options import Options, SearchOptions
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.translator import Translator
 
@@ -21,7 +21,6 @@ WAYS: dict[str, Options] = {
     "greedy": SearchOptions(beam=1),
     "beam": SearchOptions(beam=5),
     "nbest": SearchOptions(beam=5, nbest=3),
-    "samples": SampleOptions(samples=2, seed=3),
 }
 UNKNOWN = ("bideep", "copy", "gnmt", "layer_norm_lstm")  # networks that the library does not know
 
@@ -50,8 +49,8 @@ def _exact_int8(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(("folder", "case"), list_cases())
 def test_translations_are_those_of_0_1_0(folder: Path, case: dict[str, Any]) -> None:
     translator = Translator.load(folder, device="cpu", precision=case["precision"])
-    for way, expected in case["texts"].items():
-        found = translator.nbest(SOURCE, WAYS[way], **case["where"])
+    for way in WAYS.keys() & case["texts"].keys():  # samples come from another generator since 0.3.0
+        expected, found = case["texts"][way], translator.nbest(SOURCE, WAYS[way], **case["where"])
         robust = [line is not None for line in expected]  # in int8 the last bit of a tanh can decide the others
         if way == "nbest":
             # 0.1.0 listed a text as often as the search had found it, and only one text for a line in parts.
