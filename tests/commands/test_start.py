@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def test_every_command_has_an_entry_point(command: str) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("seconds", [0.002, 0.03, 0.2, pytest.param(1.5, marks=pytest.mark.slow)])
-def test_a_signal_while_a_command_starts(seconds: float, number: int, status: int) -> None:
-    with start("translate", MODEL, "--threads", "2") as process:
+def test_a_signal_while_a_command_starts(seconds: float, number: int, status: int, tmp_path: Path) -> None:
+    model = shutil.copytree(MODEL, tmp_path / "model")  # translation may add a packed network to the folder
+    with start("translate", model, "--threads", "2") as process:
         with contextlib.suppress(subprocess.TimeoutExpired):  # the moment need not be exact
             process.wait(timeout=seconds)
         process.send_signal(number)
