@@ -113,16 +113,19 @@ class Translator:
     ) -> Self:
         """Create a translator from the models in folders.
 
+        On a CPU, the native library translates, without torch. PyTorch translates on a GPU, in bf16, without the
+        library, and with models that the library does not know.
+
         Args:
             folders: a model folder or the output folder of nmt-train. For an ensemble, one folder for each model.
             device: `auto`, `cpu` or `cuda`. `auto` selects a GPU if the machine has one.
             precision: the precision of matrix products: `auto`, `fp32`, `bf16` or `int8`. `auto` selects the fastest
                 precision that does not reduce the quality.
             shortlist: whether to use the shortlist of the first model that has one.
-            threads: the number of CPU cores to use, by default one. On Linux, and if the device is a CPU, several cores
-                are used by worker processes with one torch thread each. The workers are forked immediately, and `close`
-                ends them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool cannot
-                start processes, so it uses one core.
+            threads: the number of CPU cores to use, by default one. The native library uses threads. PyTorch, on Linux
+                and on a CPU, uses worker processes with one torch thread each. The workers are forked immediately, and
+                `close` ends them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool
+                cannot start processes, so PyTorch then uses one core.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
@@ -238,7 +241,7 @@ class Translator:
 
     @property
     def processes(self) -> int:
-        """The number of processes that search batches."""
+        """The number of processes or threads that search at the same time."""
         return self._search.processes
 
     def max_segments(self, options: Options) -> int:
