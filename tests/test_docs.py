@@ -14,7 +14,7 @@ import yaml
 from nmt.config import removed
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
-from nmt.search.packed.engine import PACKABLE
+from nmt.native.packing import PACKABLE
 from nmt.tokenizers.standard_rules import build_normalizers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,9 +64,9 @@ def split(part: str) -> list[str]:
         return []
 
 
-def test_what_the_engine_packs_is_documented() -> None:
+def test_what_the_native_engine_knows_is_documented() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    (paragraph,) = re.findall(r"^The engine packs .*?\n\n", text, flags=re.DOTALL | re.MULTILINE)
+    (paragraph,) = re.findall(r"^The engine knows .*?\n\n", text, flags=re.DOTALL | re.MULTILINE)
     values = {value for known in PACKABLE.values() for value in known if isinstance(value, str)}
     assert set(re.findall(r"`(\w+)`", paragraph)) == {*PACKABLE, *values}
 

@@ -10,7 +10,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
 DOCUMENT = PACKAGE.parent / "docs" / "architecture.md"
-OPTIONAL = {"numba", "backports.zstd", "fsspec", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
+OPTIONAL = {"backports.zstd", "fsspec", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
+
+# Modules that import other modules of nmt inside functions. Commands do it too, so that --help does not wait for torch.
+LATE = {
+    "nmt.checkpoint.packed",  # only packing waits for YAML
+    "nmt.data.sentences",  # only lines of several sentences wait for sentencex
+    "nmt.tokenizers.subword",  # only training samples segmentations
+    "nmt.translation.translator",  # only a search with torch waits for torch
+}
 
 # Modules that import other modules of nmt inside functions. Commands do it too, so that --help does not wait for torch.
 LATE = {

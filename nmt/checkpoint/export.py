@@ -14,8 +14,7 @@ from nmt.checkpoint.manifest import MANIFEST, WEIGHTS, verify_folder
 from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.errors import ModelError
-from nmt.search.packed.arithmetic import quantize_rows
-from nmt.search.packed.engine import find_unpackable_part
+from nmt.native.packing import find_unpackable_part
 from nmt.system.files import check_new, whole_folder
 from nmt.system.opening import read_file
 
@@ -81,3 +80,8 @@ def compute_row_scales(matrix: Tensor) -> Tensor:
     mantissa, exponent = exact.frexp()
     rounded = ((mantissa * 2**SCALE_BITS).round() / 2**SCALE_BITS).ldexp(exponent)
     return torch.where(exact < torch.finfo(torch.float32).tiny * 2**SCALE_BITS, 1.0, rounded)
+
+
+def quantize_rows(matrix: Tensor, scale: Tensor) -> Tensor:
+    """Divide each row of a matrix (rows, columns) by a scale (rows,), and round to integers, as int8."""
+    return (matrix / scale.unsqueeze(1)).round_().to(torch.int8)

@@ -103,9 +103,9 @@ def add_machine_options(group: argparse._ArgumentGroup) -> None:
     """Add the options that determine the speed of translation. `Translator.load` has arguments with the same names."""
     group.add_argument(
         "--precision",
-        choices=("auto", "fp32", "bf16", "int8"),
+        choices=("auto", "fp32", "int8"),
         default="auto",
-        help="precision of matrix products on a CPU; default: auto, the fastest that costs no quality",
+        help="precision of matrix products; default: auto, int8 on a CPU with the native library",
     )
     group.add_argument(
         "--no-shortlist", dest="shortlist", action="store_false", help="consider all target tokens, which is slower"

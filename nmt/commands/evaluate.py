@@ -1,7 +1,6 @@
 """nmt-evaluate MODEL [MODEL ...] --source FILE --reference FILE, or --hypothesis FILE --reference FILE"""
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import sys
@@ -100,13 +99,12 @@ def _translate(options: argparse.Namespace, texts: "Texts") -> Output:
     with startup():
         translator = load_translator(options)
     named = _named_target(options)
-    with contextlib.closing(translator):
-        to = options.to or (named if named in translator.data.target_languages else None)
-        language = named or translator.target_language(to)
-        for name in options.metrics:  # report a missing package of a metric before translation, which can take long
-            build_metric(name, _scoring(options, language))
-        search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
-        translations = [best[0] for best in translator.nbest(texts.source.lines, search, to=to, tag=options.tag)]
+    to = options.to or (named if named in translator.data.target_languages else None)
+    language = named or translator.target_language(to)
+    for name in options.metrics:  # report a missing package of a metric before translation, which can take long
+        build_metric(name, _scoring(options, language))
+    search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
+    translations = [best[0] for best in translator.nbest(texts.source.lines, search, to=to, tag=options.tag)]
     hypotheses = [translation.text for translation in translations]
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in hypotheses))

@@ -91,8 +91,7 @@ def startup() -> Iterator[None]:
     """Prepare for imports and the loading of a model: disable the garbage collector, and end at once after Ctrl-C.
 
     The objects that the block creates live until the process ends. The garbage collector ignores them during the block
-    and after it, in this process and in workers that the block forks. Scanning these objects would take longer than
-    loading a small model.
+    and after it. Scanning these objects would take longer than loading a small model.
 
     A signal during the block ends the process at once, because some libraries fail if their import is interrupted.
     There is nothing to save yet.

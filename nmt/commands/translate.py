@@ -1,7 +1,6 @@
 """nmt-translate MODEL [MODEL ...] < LINES > TRANSLATIONS"""
 
 import argparse
-import contextlib
 import json
 import os
 import sys
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from nmt.translation.request import Translation
 
 NAME = "nmt-translate"
-WINDOW = 16  # the number of batches per process that are read together, so that lines can be sorted by length
+WINDOW = 16  # the number of batches per thread that are read together, so that lines can be sorted by length
 SEARCH = {
     "beam": "K", "length_penalty": "A", "coverage_penalty": "B", "max_length_factor": "F", "max_length_extra": "E",
 }  # fmt: skip
@@ -43,16 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             search = build_options(options)
             translator = load_translator(options)
-        with contextlib.closing(translator):
-            asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
-            translator.check(to=options.to, tag=options.tag)  # before any input is read
-            run_pipe(
-                open_stdin(),
-                open_stdout(),
-                translate=lambda requests: translator.nbest(requests, **asked),
-                show=format_json if options.json else format_nbest if options.nbest else format_best,
-                max_lines=WINDOW * translator.processes * translator.max_segments(search),
-            )
+        asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
+        translator.check(to=options.to, tag=options.tag)  # before any input is read
+        run_pipe(
+            open_stdin(),
+            open_stdout(),
+            translate=lambda requests: translator.nbest(requests, **asked),
+            show=format_json if options.json else format_nbest if options.nbest else format_best,
+            max_lines=WINDOW * translator.threads * translator.max_segments(search),
+        )
 
     return run(NAME, body, lower="--batch-size, --beam or --threads")
 

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.batch import Integers
-from nmt.search.packed import kernels
 
 # On a CPU, torch.topk takes as long as twenty calls of numpy's argmax. Only the speed of the memory limits argmax.
 MAX_PASSES = 16
@@ -34,12 +33,6 @@ def select_extensions(scores: Tensor, ahead: Scores, count: int) -> tuple[Scores
     """
     B, K = ahead.shape
     on_cpu = scores.device.type == "cpu" and count <= MAX_PASSES
-    if on_cpu and kernels.AVAILABLE:
-        ends = np.empty((B, K), np.float32)
-        best = np.empty((B, count), np.float32)
-        indices = np.empty((B, count), np.int64)
-        kernels.select_extensions(scores.numpy(), ahead, ends, best, indices)
-        return ends, best, indices
     if K > 1:  # if K = 1, each hypothesis is the best of its sentence, and `ahead` is 0
         scores += torch.from_numpy(ahead).to(scores.device).view(B, K, 1)
     if on_cpu:

@@ -2,7 +2,8 @@
 
 - `ModelScorer` computes with one PyTorch network.
 - `EnsembleScorer` combines several scorers.
-- `Engine` in nmt/search/packed/engine.py computes faster on a CPU.
+
+On a CPU, the native library (nmt/native) searches whole sentences instead, and needs no scorer.
 """
 
 import functools

@@ -1,9 +1,7 @@
 """Functions that choose the device, the number of threads and the precision of torch."""
 
-import contextlib
 import functools
 import os
-from collections.abc import Iterator
 
 import torch
 
@@ -31,21 +29,6 @@ def default_threads(processes: int) -> int:
         return threads if "OMP_NUM_THREADS" in os.environ else min(threads, cores())
     # With several processes, torchrun sets OMP_NUM_THREADS=1 unless the user has set it.
     return threads if threads > 1 else max(1, cores() // processes)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread while the block runs.
-
-    Within the block, results do not depend on torch's number of threads. With several threads, torch splits each row
-    into parts. Scalar code computes the last elements of each part and rounds differently from vector code.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:

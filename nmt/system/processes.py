@@ -167,14 +167,6 @@ def _register_fork_handler() -> None:
         os.register_at_fork(after_in_child=disown_children)
 
 
-def may_start_children() -> bool:
-    """Return whether this process may start children.
-
-    multiprocessing does not let daemonic processes, such as the workers of a pool, start children.
-    """
-    return not multiprocessing.current_process().daemon
-
-
 def watch_parent(pid: int, react: Callable[[], None]) -> None:
     """Call `react` in another thread when the parent of this process has ended. `pid` is the parent's process id.
 

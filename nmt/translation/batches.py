@@ -1,7 +1,5 @@
 """Functions that group segments into batches."""
 
-import itertools
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from nmt.search.options import Options
@@ -12,8 +10,6 @@ from nmt.translation.request import Segment
 MAX_SEGMENTS_PER_BATCH, MAX_ROWS_PER_BATCH = 96, 640
 MAX_CUSTOM_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, even if the user asks for larger batches
 MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
-# Processes share the segments of a call if each process gets at least this many. Smaller batches take about as long.
-MIN_SHARE = 4
 
 
 def max_segments(options: Options, batch_size: int | None) -> int:
@@ -23,30 +19,20 @@ def max_segments(options: Options, batch_size: int | None) -> int:
     return max(1, min(MAX_SEGMENTS_PER_BATCH, MAX_ROWS_PER_BATCH // options.rows))
 
 
-def plan_batches(segments: Sequence[Segment], batch_size: int | None, processes: int) -> list[list[int]]:
+def plan_batches(segments: Sequence[Segment], batch_size: int | None) -> list[list[int]]:
     """Divide segments into batches of similar length, the longest first. Return the indices of the segments by batch.
 
-    All segments of a batch have the same options. If there are few segments, each process gets one batch. But a batch
-    has at least about MIN_SHARE segments, so some processes may get no batch.
+    All segments of a batch have the same options.
     """
     by_options: dict[Options, list[int]] = {}
     for index in sorted(range(len(segments)), key=lambda index: len(segments[index].source), reverse=True):
         by_options.setdefault(segments[index].options, []).append(index)
     batches = []
     for options, order in by_options.items():
-        size = max_segments(options, batch_size)
         lengths = [len(segments[index].source) for index in order]
-        shares = min(processes, len(order) // MIN_SHARE) if len(order) < processes * size else 1
-        for share in divide(lengths, shares):
-            batches += [order[batch.start : batch.stop] for batch in cut(share, lengths, size)]
+        size = max_segments(options, batch_size)
+        batches += [order[batch.start : batch.stop] for batch in cut(range(len(order)), lengths, size)]
     return batches
-
-
-def divide(lengths: Sequence[int], count: int) -> list[range]:
-    """Divide the indices of `lengths` into at most `count` consecutive ranges. Their sums of lengths are similar."""
-    ends = list(itertools.accumulate(lengths))
-    shares = [int((end - length / 2) * max(count, 1) / ends[-1]) for end, length in zip(ends, lengths, strict=True)]
-    return [range(bisect_left(shares, share), bisect_right(shares, share)) for share in sorted(set(shares))]
 
 
 def cut(positions: range, lengths: Sequence[int], size: int) -> Iterator[range]:

@@ -14,13 +14,13 @@ def load_packed_models(folders: Sequence[str | Path], *, device: str, precision:
     """Load models for the native library.
 
     Returns:
-        The models, or None if PyTorch must be used: on a GPU, in bf16, without the library, and with networks that the
+        The models, or None if PyTorch must be used: on a GPU, without the library, and with networks that the
         library does not know.
 
     Raises:
         ModelError: a folder is missing or damaged.
     """
-    wanted = device in ("auto", "cpu") and precision in ("auto", "int8", "fp32")
+    wanted = device in ("auto", "cpu")
     if not wanted or (device == "auto" and may_have_gpu()) or not LIBRARY.exists() or load() is None:
         return None
     models = []

@@ -39,10 +39,6 @@ class NativeSearch:
         target = models[0].tokenizers.target
         self.forbidden = range(target.producible.stop, target.size)
 
-    @property
-    def processes(self) -> int:
-        return self.threads
-
     def max_segments(self, options: Options) -> int:
         return max_segments(options, self.batch_size)
 
@@ -72,6 +68,3 @@ class NativeSearch:
             group=min(self.batch_size or 0, MAX_GROUP),
             identify=identify,
         )
-
-    def close(self) -> None:
-        """Do nothing: the threads of a search end with it."""

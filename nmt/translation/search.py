@@ -1,6 +1,7 @@
 """The interface between text and search: segments go in, hypotheses come out.
 
-nmt/translation/torch_search.py implements it with PyTorch.
+nmt/translation/native_search.py implements it with the native library, and nmt/translation/torch_search.py implements
+it with PyTorch.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -31,17 +32,14 @@ class Found(Protocol):
 
 
 class SegmentSearch(Protocol):
-    """Searches the translations of segments, on one or several cores."""
+    """Searches the translations of segments."""
 
     @property
-    def processes(self) -> int:
-        """The number of cores that search at the same time."""
+    def threads(self) -> int:
+        """The number of threads that search at the same time."""
 
     def max_segments(self, options: Options) -> int:
-        """Return the maximum number of segments that a core searches at once with these options."""
+        """Return the maximum number of segments that a thread searches at once with these options."""
 
     def search(self, segments: Sequence[Segment]) -> Sequence[Sequence[Found]]:
         """Return a list of hypotheses for each segment: the n best hypotheses, or the samples."""
-
-    def close(self) -> None:
-        """End the worker processes, if there are any. The search can still be used."""

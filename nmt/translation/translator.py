@@ -23,7 +23,6 @@ from nmt.translation.segments import Segmenter, choose_language, join_segments
 
 if TYPE_CHECKING:  # these modules import torch
     from nmt.checkpoint.folder import Model
-    from nmt.search.scorer import Scorer
 
 MAX_SEGMENT_TOKENS = 200  # the limit of a segment; an LSTM trained on sentences translates longer segments badly
 
@@ -40,8 +39,7 @@ class Translator:
     >>> translator.translate([Request("A man.", to="de"), Request("A man.", to="fr")])  # doctest: +SKIP
     ['Ein Mann.', 'Un homme.']
 
-    Several threads can share a translator. A forked process can use the translator of its parent too. It then searches
-    without the worker processes, which belong to the parent.
+    Several threads can share a translator. A forked process can use the translator of its parent too.
 
     A translator that `load` created can be pickled. The process that unpickles it loads the models again, from the same
     folders and with the same arguments.
@@ -53,27 +51,22 @@ class Translator:
         self,
         models: Sequence[TextModel],
         *,
-        scorers: "Sequence[Scorer[Any]] | None" = None,
         batch_size: int | None = None,
         shortlist: bool = True,
-        workers: int = 0,
+        threads: int = 1,
     ) -> None:
         """Create a translator from models that are already in memory. `load` reads models from folders.
 
         Args:
             models: one model, or the members of an ensemble, all from `nmt.checkpoint.folder.load_model`, or all from
                 `nmt.checkpoint.packed.load_packed`.
-            scorers: the scorer of each model. By default, PyTorch computes the scores in the precision of the weights.
-                Packed models have none.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
             shortlist: whether to use the shortlist of the first model that has one.
-            workers: the number of worker processes that search batches. They are forked immediately. With 0, batches
-                are searched in this process. With packed models, this is the number of threads.
+            threads: the number of threads that search packed models.
 
         Raises:
             ConfigError: `models` is empty.
             ModelError: the languages, the vocabularies or the rules of normalization of the models differ.
-            MachineError: the system cannot start the workers.
         """
         check_ensemble(models)
         self.tokenizers = models[0].tokenizers
@@ -87,19 +80,13 @@ class Translator:
         packed = [model for model in models if isinstance(model, PackedModel)]
         if packed:
             self._search = NativeSearch(
-                packed, identify=identify, batch_size=batch_size, shortlist=shortlist, threads=max(workers, 1)
+                packed, identify=identify, batch_size=batch_size, shortlist=shortlist, threads=threads
             )
         else:
             from nmt.translation.torch_search import TorchSearch  # slow to import
 
-            self._search = TorchSearch(
-                cast("Sequence[Model]", models),
-                scorers=scorers,
-                identify=identify,
-                batch_size=batch_size,
-                shortlist=shortlist,
-                workers=workers,
-            )
+            loaded = cast("Sequence[Model]", models)
+            self._search = TorchSearch(loaded, identify=identify, batch_size=batch_size, shortlist=shortlist)
 
     @classmethod
     def load(
@@ -113,41 +100,28 @@ class Translator:
     ) -> Self:
         """Create a translator from the models in folders.
 
-        On a CPU, the native library translates, without torch. PyTorch translates on a GPU, in bf16, without the
-        library, and with models that the library does not know.
-
         Args:
             folders: a model folder or the output folder of nmt-train. For an ensemble, one folder for each model.
             device: `auto`, `cpu` or `cuda`. `auto` selects a GPU if the machine has one.
-            precision: the precision of matrix products: `auto`, `fp32`, `bf16` or `int8`. `auto` selects the fastest
-                precision that does not reduce the quality.
+            precision: the precision of matrix products: `auto`, `fp32` or `int8`. `auto` is int8 where the native
+                library translates, and fp32 otherwise.
             shortlist: whether to use the shortlist of the first model that has one.
-            threads: the number of CPU cores to use, by default one. The native library uses threads. PyTorch, on Linux
-                and on a CPU, uses worker processes with one torch thread each. The workers are forked immediately, and
-                `close` ends them. Otherwise, this is the number of torch threads. A worker of a multiprocessing pool
-                cannot start processes, so PyTorch then uses one core.
+            threads: the number of CPU cores to use, by default one.
             batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
 
         Raises:
             ModelError: a folder is missing or damaged, or the languages, the vocabularies or the rules of normalization
                 of the models differ.
-            MachineError: the device is `cuda` but the machine has no GPU, or the machine does not compute int8 exactly.
+            MachineError: the device is `cuda` but the machine has no GPU, or int8 needs the native library, which is
+                missing.
             ConfigError: the device or a model does not support the precision.
         """
-        packed = load_packed_models(folders, device=device, precision=precision)
-        if packed:
-            translator = cls(packed, batch_size=batch_size, shortlist=shortlist, workers=threads or 1)
-        else:
-            from nmt.translation.torch_search import load_models
+        models: Sequence[TextModel] | None = load_packed_models(folders, device=device, precision=precision)
+        if models is None:
+            from nmt.translation.torch_search import load_models  # slow to import
 
-            loaded = load_models(folders, device=device, precision=precision, threads=threads)
-            translator = cls(
-                loaded.models,
-                scorers=loaded.scorers,
-                batch_size=batch_size,
-                shortlist=shortlist,
-                workers=loaded.workers,
-            )
+            models = load_models(folders, device=device, precision=precision, threads=threads)
+        translator = cls(models, batch_size=batch_size, shortlist=shortlist, threads=threads or 1)
         # Paths are made absolute, because the process that unpickles a copy may have another working directory.
         paths = [os.path.abspath(folder) if os.path.exists(folder) else folder for folder in folders]
         translator._loader = partial(
@@ -240,9 +214,9 @@ class Translator:
         ]
 
     @property
-    def processes(self) -> int:
-        """The number of processes or threads that search at the same time."""
-        return self._search.processes
+    def threads(self) -> int:
+        """The number of threads that search at the same time."""
+        return self._search.threads
 
     def max_segments(self, options: Options) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
@@ -255,7 +229,3 @@ class Translator:
             ConfigError: `to` is None and the model has several target languages, or the model does not have `to`.
         """
         return choose_language(self.data, to)
-
-    def close(self) -> None:
-        """End the worker processes, if there are any. The translator can still be used, and then needs no workers."""
-        self._search.close()

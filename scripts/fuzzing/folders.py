@@ -47,8 +47,7 @@ def prepare(shared: Path) -> Callable[[random.Random, Path], Case]:
         config = configure(shared / "text", kind)
         (shared / f"{kind}.yaml").write_text(dump_config(config), encoding="utf-8")
     for folder in models.values():
-        with contextlib.closing(Translator.load(folder, device="cpu", threads=1)) as translator:
-            translator.translate(LINES, to=target_language(folder))
+        Translator.load(folder, device="cpu", threads=1).translate(LINES, to=target_language(folder))
     export(models["words"], shared / "warm")
     average([models["words"], models["words"]], shared / "warm average")
 

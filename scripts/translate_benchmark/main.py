@@ -2,8 +2,6 @@
 
     taskset -c 0 scripts/bench-translate runs/a runs/b --source test.en --reference test.de --precision fp32 int8 \\
         --against OpenNMT-py=./translate-opennmt-py.sh --rounds 3 --json speeds.json --plot speeds.svg > speeds.md
-    taskset -c 0 scripts/bench-translate runs/a --source test.en --reference test.de --profile \\
-        --precision int8 --settings 5:full
 
 Every model runs at every precision and every setting, with and without its shortlist. It runs inside a warm process
 that has loaded it, and as nmt-translate, including loading. The contenders take turns in each round, so that ratios
@@ -32,12 +30,10 @@ from translate_benchmark.contenders import (
     measure,
     measure_inside,
     start,
-    translate,
 )
 from translate_benchmark.figures import Figures, Setting, Speed, Start, parse_speeds
 from translate_benchmark.plot import draw_frontier
 from translate_benchmark.processes import processor, run
-from translate_benchmark.profile import profile, report
 from translate_benchmark.table import TORCH, format_figures, format_number
 
 SETTINGS = ("5:full", "1:full", "5:1", "1:1")
@@ -51,8 +47,6 @@ def main() -> None:
     if options.inside:
         torch.set_num_threads(1)
         print(measure_inside(sys.stdin.read()))
-    elif options.profile:
-        show_profile(options)
     else:
         show_figures(options)
 
@@ -66,7 +60,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--reference", help="its translation")
     parser.add_argument("--sentences", type=arguments.whole_number(1), metavar="N", help="only the first N sentences")
     parser.add_argument(
-        "--precision", nargs="+", choices=("auto", "fp32", "bf16", "int8"), default=["fp32", "int8"], help="fp32 int8"
+        "--precision", nargs="+", choices=("auto", "fp32", "int8"), default=["fp32", "int8"], help="fp32 int8"
     )
     parser.add_argument(
         "--settings",
@@ -92,11 +86,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures after each round")
     parser.add_argument("--load", nargs="+", metavar="FILE", help="show these figures, and measure nothing")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="plot speed and BLEU; needs the extra `plots`")
-    parser.add_argument(
-        "--profile",
-        action="store_true",
-        help="only measure the parts of the time, and compare the products with the limit of the machine",
-    )
     # An option for the process of a contender.
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -173,20 +162,6 @@ def other(text: str) -> tuple[str, str]:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-# ---- where the time goes
-
-
-def show_profile(options: argparse.Namespace) -> None:
-    torch.set_num_threads(1)
-    test, settings = read_test_set(options), [Setting.parse(text) for text in options.settings]
-    for contender in combine_contenders(options.models, options.precision, [1]):
-        translator = contender.load()
-        for setting in settings:
-            say(f"{contender.name}, {setting.title}")
-            found = profile(lambda: translate(translator, setting, test.source), len(test.source))  # noqa: B023 (called at once)
-            print(f"### {contender.name}: {setting.title}\n\n{report(found)}\n", flush=True)
 
 
 def run_script() -> int:

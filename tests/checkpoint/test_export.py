@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from nmt import Translator
-from nmt.checkpoint.export import compute_row_scales
+from nmt.checkpoint.export import compute_row_scales, quantize_rows
 from nmt.checkpoint.folder import Model, load_model, save_model, save_shortlist, unique_weights
 from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.export import main
 from nmt.data.readers import read_corpora
 from nmt.model.candidates import Shortlist
-from nmt.search.packed.arithmetic import quantize_rows
-from nmt.search.packed.engine import PACKABLE
+from nmt.native.packing import PACKABLE
 from nmt.system.files import verify_checksums
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.run import train

@@ -1,8 +1,6 @@
 """scripts/bench-translate: its measurements, the output of other toolkits, and its report."""
 
 import sys
-import time
-from itertools import count
 from pathlib import Path
 from unittest.mock import Mock
 from xml.etree import ElementTree
@@ -10,23 +8,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import tiny
-import torch
 import warm
-from torch import nn
 from translate_benchmark import plot, processes
-from translate_benchmark.contenders import Contender, combine_contenders, translate
+from translate_benchmark.contenders import combine_contenders
 from translate_benchmark.figures import Figures, Rounds, Setting, Speed, Start, parse_speeds
 from translate_benchmark.main import run_script
-from translate_benchmark.profile import PARTS, Clock, Products, profile, report, time_functions
 from translate_benchmark.table import format_figures, format_number, format_starts
 
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.checkpoint.run_folder import find_model_folder
 from nmt.errors import DataError
 from nmt.model.candidates import Shortlist
-from nmt.search.packed import kernels
-from nmt.search.packed.arithmetic import quantize
-from nmt.system.torch_private import multiply_int8, pack_int8
 from nmt.training.run import train
 from nmt.types import EOS
 
@@ -187,77 +179,6 @@ def test_failed_process_is_reported() -> None:
         processes.first_answer(
             failing, "more than a pipe holds" * 10_000
         )  # so that the process ends before it has read everything
-
-
-# ---- operations and parts
-
-
-@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_products_are_counted(mode: type) -> None:
-    with mode(), Products() as products:
-        torch.randn(2, 3) @ torch.randn(3, 4)
-        torch.baddbmm(torch.zeros(5, 1, 4), torch.randn(5, 2, 3), torch.randn(5, 3, 4))
-        torch.einsum("bij,bjk->bik", torch.randn(5, 2, 3), torch.randn(5, 3, 4))
-        nn.functional.linear(torch.randn(7, 2, 3), torch.randn(4, 3), torch.randn(4))
-        nn.functional.linear(torch.randn(2, 3).bfloat16(), torch.randn(4, 3).bfloat16())
-    one = 2 * 2 * 3 * 4  # a multiplication and an addition for each of 2 · 3 · 4
-    assert products.operations() == {"float32": (1 + 5 + 5 + 7) * one, "bfloat16": one}
-    assert products.ceiling() > 0
-
-
-def test_int8_products_are_counted_without_packing() -> None:
-    with torch.inference_mode(), Products() as products:
-        packed = pack_int8(*quantize(torch.randn(32, 16)), None)
-        for _ in range(3):
-            multiply_int8(torch.rand(5, 16), packed)
-    assert products.operations() == {"int8": 3 * 2 * 5 * 16 * 32}
-    assert [call.count for call in products.calls.values()] == [3]
-    assert products.ceiling() > 0
-
-
-def test_time_is_counted_for_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = count()
-    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
-    clock = Clock(latest=-1.0)
-    inner = clock.time_function("inner", lambda: None)
-    clock.time_function("outer", lambda: [inner(), inner()])()
-    clock.turn()
-    assert clock.seconds == {"rest": 2, "outer": 3, "inner": 2}
-
-
-@pytest.mark.skipif(not kernels.AVAILABLE, reason="Numba is not installed")
-def test_products_of_compiled_loops_are_counted() -> None:
-    x, out = np.zeros((4, 8), np.float32), np.zeros((4, 3), np.float32)
-    weight, scale = np.zeros((5, 8), np.int8), np.ones(5, np.float32)
-    with Products() as products, products.compiled():
-        kernels.multiply(
-            x, kernels.FINE_LEVELS, weight, scale, scale, np.zeros((2, 3), np.int64), np.array([3, 1]), out
-        )
-    # Two rows for the first sentence with three pieces, two for the second with one: 8 products of 8 terms.
-    assert products.operations() == {"int8": 2 * 8 * 8}
-    assert products.ceiling() > 0
-
-
-def test_functions_are_timed_inside_the_block_only() -> None:
-    clock, before = Clock(), tiny.randomness
-    with time_functions(clock, {"tiny:randomness": "part"}):
-        tiny.randomness()
-        assert tiny.randomness is not before
-    assert tiny.randomness is before
-    assert clock.seconds["part"] > 0
-
-
-@pytest.mark.parametrize("precision", ["fp32", "auto"])
-def test_profile_of_a_translation(model: Path, precision: str) -> None:
-    contender = Contender(name="tiny", folder=str(model), precision=precision, shortlist=True, threads=1)
-    translator, lines = contender.load(), ["red cat", "blue house dog"]
-    found = profile(lambda: translate(translator, FULL, lines), len(lines))
-    assert set(found.parts) == {*PARTS.values(), "rest"}
-    assert all(seconds > 0 for seconds in found.parts.values())
-    assert 0 < found.loop < found.seconds
-    assert 0 < found.ceiling < found.seconds
-    assert sum(found.operations.values()) > 0
-    assert "| recurrent layers " in report(found)
 
 
 # ---- the whole

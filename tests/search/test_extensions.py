@@ -4,13 +4,6 @@ import torch
 
 from nmt.search import extensions as best
 from nmt.search.extensions import NEVER, select_extensions
-from nmt.search.packed import kernels
-
-
-@pytest.fixture(params=[True, False], ids=["compiled", "torch"], autouse=True)
-def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the compiled loops and without."""
-    monkeypatch.setattr(kernels, "AVAILABLE", kernels.AVAILABLE and request.param)
 
 
 @pytest.mark.parametrize("passes", [0, best.MAX_PASSES])

@@ -14,7 +14,6 @@ from nmt.errors import ConfigError, ModelError
 from nmt.search.finished import Hypothesis
 from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
-from nmt.search.packed.engine import build_scorer
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer, Prediction
 from nmt.types import EOS
@@ -101,11 +100,7 @@ def test_samples_do_not_depend_on_the_rest_of_the_batch(
     seed: int, lines: list[list[int]], top_k: int | None, samples: int, data: st.DataObject
 ) -> None:
     network = sharp_network(seed % 50)
-    scorer = data.draw(
-        st.sampled_from(
-            [ModelScorer(network), build_scorer(network, "auto"), EnsembleScorer([ModelScorer(network)] * 2)]
-        )
-    )
+    scorer = data.draw(st.sampled_from([ModelScorer(network), EnsembleScorer([ModelScorer(network)] * 2)]))
     shortlist = data.draw(st.none() | seeds.map(lambda seed: TableShortlist(20, seed)))
     options = {"seed": seed, "top_k": top_k}
     together = ids_of(run(scorer, lines, shortlist, samples=samples, **options))

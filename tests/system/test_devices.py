@@ -3,7 +3,7 @@ import torch
 
 from nmt.errors import MachineError
 from nmt.system import devices
-from nmt.system.devices import autocast_dtype, choose_device, default_threads, one_thread
+from nmt.system.devices import autocast_dtype, choose_device, default_threads
 
 
 def test_devices() -> None:
@@ -30,15 +30,6 @@ def test_bf16_without_recurrent_layers_in_it_is_an_error(monkeypatch: pytest.Mon
         autocast_dtype("bf16", cpu)
     monkeypatch.setattr(devices, "runs_bf16", lambda _: True)
     assert autocast_dtype("bf16", cpu) is torch.bfloat16
-
-
-def test_one_thread_within_the_block() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    with pytest.raises(KeyError, match="1"), one_thread():
-        raise KeyError(torch.get_num_threads())
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
 
 
 def test_threads_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,7 @@
 """Batches: which segments are searched together."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from nmt.search.options import Options, SampleOptions, SearchOptions
-from nmt.translation.batches import cut, divide, max_segments, plan_batches
+from nmt.translation.batches import cut, max_segments, plan_batches
 from nmt.translation.output import replace_line_breaks
 from nmt.translation.request import Segment
 from nmt.types import EOS
@@ -16,33 +13,22 @@ def segments(*lengths: int, options: Options = GREEDY) -> list[Segment]:
     return [Segment(source=(*(5,) * length, EOS), options=options) for length in lengths]
 
 
-def plan(*lengths: int, size: int | None = None, processes: int = 1) -> list[list[int]]:
+def plan(*lengths: int, size: int | None = None) -> list[list[int]]:
     """The lengths in each batch."""
-    batches = plan_batches(segments(*lengths), size, processes)
+    batches = plan_batches(segments(*lengths), size)
     return [[lengths[index] for index in batch] for batch in batches]
 
 
 def test_batches_have_similar_lengths_and_the_longest_come_first() -> None:
     assert plan(3, 9, 1, 7, 5, size=2) == [[9, 7], [5, 3], [1]]
-    assert plan_batches(segments(2, 2, 2, 2), 3, 1) == [[0, 1, 2], [3]]  # equal lengths keep their order
+    assert plan_batches(segments(2, 2, 2, 2), 3) == [[0, 1, 2], [3]]  # equal lengths keep their order
     assert plan() == []
-
-
-def test_work_is_shared_if_it_is_large_enough() -> None:
-    assert [len(batch) for batch in plan(*[2] * 7, processes=2)] == [7]
-    assert [len(batch) for batch in plan(*[2] * 8, processes=2)] == [4, 4]
-    assert [len(batch) for batch in plan(*[2] * 40, processes=2)] == [20, 20]
-    assert [len(batch) for batch in plan(*[2] * 36, size=10, processes=2)] == [10, 10, 10, 6]
-    varied = plan(24, *[2] * 19, size=10, processes=2)
-    assert [len(batch) for batch in varied] == [10, 10]  # full batches are not divided
-    long, short = plan(24, *[2] * 27, processes=2)
-    assert len(long) < len(short)  # the longest need as much time as many short ones
 
 
 def test_a_batch_has_the_same_options_throughout() -> None:
     drawn = SampleOptions(samples=320)
     mixed = [*segments(3, 1), *segments(2, 4, 5, options=drawn), *segments(6)]
-    batches = plan_batches(mixed, None, 1)
+    batches = plan_batches(mixed, None)
     assert [{mixed[index].options for index in batch} for batch in batches] == [{GREEDY}, {drawn}, {drawn}]
     assert [[len(mixed[index].ids) for index in batch] for batch in batches] == [[6, 3, 1], [5, 4], [2]]
 
@@ -59,17 +45,6 @@ def test_a_batch_holds_a_limited_number_of_tokens() -> None:
     assert [len(part) for part in cut(range(3), [2048] * 3, 4)] == [2, 1]
     assert [len(batch) for batch in plan(2047, 2047)] == [2]
     assert [len(batch) for batch in plan(2048, 2048)] == [1, 1]  # EOS counts
-
-
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=60), st.integers(0, 8))
-def test_shares_have_similar_sums(lengths: list[int], count: int) -> None:
-    lengths.sort(reverse=True)
-    shares = divide(lengths, count)
-    assert [position for share in shares for position in share] == list(range(len(lengths)))
-    assert len(shares) <= max(1, count)
-    assert all(shares)
-    mean = sum(lengths) / max(1, count)
-    assert all(sum(lengths[position] for position in share) <= mean + lengths[share[0]] for share in shares)
 
 
 def test_line_breaks_become_spaces() -> None:

@@ -11,7 +11,7 @@ import pytest
 from nmt.native.library import LIBRARY
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
-LARGE = ("torch", "numpy", "yaml", "numba", "safetensors", "sacrebleu", "datasets", "filelock", "tqdm", "jinja2")
+LARGE = ("torch", "numpy", "yaml", "safetensors", "sacrebleu", "datasets", "filelock", "tqdm", "jinja2")
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({LARGE}));"
 
 needs_library = pytest.mark.skipif(not LIBRARY.exists(), reason="the native library is not installed")

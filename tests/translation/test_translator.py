@@ -6,7 +6,6 @@ import math
 import pickle
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,19 @@ from sentencepiece import SentencePieceTrainer
 
 from nmt import Request, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
-from nmt.errors import ConfigError, ModelError
+from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Shortlist
-from nmt.search.loop import Search, decode
+from nmt.native import library
+from nmt.native.packing import PACKABLE
+from nmt.search.loop import Search
 from nmt.search.options import SampleOptions, SearchOptions
-from nmt.search.packed.arithmetic import multiplies_int8_exactly
-from nmt.search.packed.engine import PACKABLE
 from nmt.system.files import CHECKSUMS, checksum
 from nmt.tokenizers.normalization import Normalizers
 from nmt.training.run import train
 from nmt.translation import torch_search as torch_way
 from nmt.translation.request import Segment
-from nmt.translation.torch_search import FoundHypothesis, TorchSearch
+from nmt.translation.torch_search import TorchSearch
 from nmt.translation.translator import MAX_SEGMENT_TOKENS
-from nmt.translation.workers import can_fork
 from nmt.types import EOS
 
 LINES = [f"{a} {b}" for a, _ in tiny.PAIRS for b, _ in tiny.PAIRS[:4]] + [
@@ -67,12 +65,7 @@ def torch_search(translator: Translator) -> TorchSearch:
 
 
 def search_of(translator: Translator) -> Search[Segment]:
-    return torch_search(translator).search_batch.search
-
-
-def searches_alone(translator: Translator) -> bool:
-    """Whether PyTorch might search each sentence alone, because its scores depend on the batch."""
-    return isinstance(translator._search, TorchSearch) and search_of(translator).scorer.tolerance >= 1e-4
+    return torch_search(translator)._search
 
 
 def shown(translator: Translator, lines: list[str], options: SearchOptions) -> list[list[tuple[list[str], Any]]]:
@@ -88,63 +81,18 @@ def shown(translator: Translator, lines: list[str], options: SearchOptions) -> l
 def test_batch_size_does_not_change_translations(model: Path, beam: int) -> None:
     options = SearchOptions(beam=beam)
     translators = [Translator.load(model, batch_size=size) for size in (1, 7, 64)]
-    assert not any(map(searches_alone, translators))
     outputs = [shown(translator, LINES, options) for translator in translators]
     assert outputs[0] == outputs[1] == outputs[2]
     assert len({tuple(best[0][0]) for best in outputs[0]}) > 10
 
 
 @pytest.mark.usefixtures("each_way")
-@pytest.mark.skipif(not can_fork(), reason="needs fork")
-@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
-def test_workers_do_not_change_translations(model: Path, precision: str) -> None:
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_threads_do_not_change_translations(model: Path, precision: str) -> None:
     options = SearchOptions(beam=3, nbest=2, attention=True)
-
-    one = Translator.load(model, precision=precision, batch_size=5)
-    assert not searches_alone(one) or precision == "bf16"  # whose sums all depend on the batch
-    alone = shown(one, LINES, options)
-    for workers in (1, 2, 3):
-        translator = Translator.load(model, precision=precision, threads=workers)
-        assert shown(translator, LINES, options) == alone
-        translator.close()
-        assert shown(translator, LINES[:8], options) == alone[:8]  # here
-
-
-@pytest.mark.skipif(not can_fork(), reason="needs fork")
-@pytest.mark.usefixtures("without_library")
-def test_killed_workers_are_reported_once(model: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Broken:
-        rows = 2
-
-    translator, lines = Translator.load(model, threads=2), LINES[:8]
-    expected = translator.translate(lines)
-    with pytest.raises(AttributeError):
-        translator.translate(lines, Broken())  # type: ignore[arg-type]
-    assert not caplog.messages
-    for _ in range(2):
-        assert translator.translate(lines) == expected
-    assert caplog.messages == ["an error or Ctrl-C has ended the workers; continuing on one core, load the model again"]
-
-
-@pytest.mark.usefixtures("without_library")
-def test_workers_get_batches_only_if_there_are_several(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mapped: list[list[int]] = []
-
-    class Counted:
-        count, close, inherited = 2, SimpleNamespace(alive=True), False
-
-        def map(self, work: list[list[Segment]]) -> list[list[list[FoundHypothesis]]]:
-            mapped.append([len(batch) for batch in work])
-            return [search.search_batch(batch) for batch in work]
-
-    translator = Translator.load(model)
-    search = torch_search(translator)
-    expected = {count: translator.translate(LINES[:count]) for count in (1, 7, 8, 40)}
-    monkeypatch.setattr(search, "workers", Counted())
-    for count, translations in expected.items():
-        assert translator.translate(LINES[:count]) == translations
-    assert [len(work) for work in mapped] == [2, 2]
-    assert [sum(work) for work in mapped] == [8, 40]
+    alone = shown(Translator.load(model, precision=precision, batch_size=5), LINES, options)
+    for threads in (1, 2, 3):
+        assert shown(Translator.load(model, precision=precision, threads=threads), LINES, options) == alone
 
 
 def test_the_same_text_is_searched_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,9 +180,15 @@ def test_the_precision_changes_the_scores_a_little(model: Path) -> None:
 
     exact = Translator([load_model(model)]).nbest(["red cat"], SearchOptions(beam=1))[0][0].score
     assert score("fp32") == pytest.approx(exact, abs=1e-5)
-    for precision in ("bf16", "int8") if multiplies_int8_exactly() else ("bf16",):
-        assert score(precision) != pytest.approx(exact, abs=1e-5)
-        assert score(precision) == pytest.approx(exact, abs=0.1)
+    if library.load():
+        assert score("int8") != pytest.approx(exact, abs=1e-5)
+        assert score("int8") == pytest.approx(exact, abs=0.1)
+
+
+@pytest.mark.usefixtures("without_library")
+def test_int8_needs_the_library(model: Path) -> None:
+    with pytest.raises(MachineError, match="precision int8: the native library is missing"):
+        Translator.load(model, precision="int8")
 
 
 @pytest.mark.usefixtures("without_library")
@@ -398,13 +352,12 @@ def texts(translator: Translator, lines: list[str], options: SampleOptions) -> l
 
 
 @pytest.mark.parametrize("precision", ["auto", "fp32"])
-def test_samples_depend_on_neither_batches_nor_workers(model: Path, precision: str) -> None:
+def test_samples_depend_on_neither_batches_nor_threads(model: Path, precision: str) -> None:
     options = SampleOptions(samples=2, seed=3)
     alone = texts(Translator.load(model, precision=precision, batch_size=1), LINES, options)
     assert alone == texts(Translator.load(model, precision=precision), LINES, options)
     together = Translator.load(model, precision=precision, threads=2)
     assert alone[::-1] == texts(together, LINES[::-1], options)
-    together.close()
     assert [samples[:1] for samples in alone] == texts(together, LINES, SampleOptions(seed=3))
     assert sum(samples[0] != samples[-1] for samples in alone) > 10
 
@@ -421,30 +374,9 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_library")
-def test_threads_are_processes_where_that_is_safe(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_uses_the_threads(model: Path) -> None:
     before = torch.get_num_threads()
-    assert Translator.load(model, threads=1).processes == 1
-    assert torch_search(Translator.load(model, threads=1)).workers is None
-    monkeypatch.setattr(torch_way, "can_fork", lambda: False)
-    assert Translator.load(model, threads=3).processes == 1
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("without_library")
-def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads: list[int] = []
-
-    def counted(*arguments: Any, **named: Any) -> Any:
-        threads.append(torch.get_num_threads())
-        return decode(*arguments, **named)
-
-    monkeypatch.setattr(torch_way, "decode", counted)
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    Translator.load(model).translate(["red cat"])
-    Translator([load_model(model)]).translate(["red cat"])
-    assert threads == [1 if can_fork() else 3, 3]
+    assert Translator.load(model, threads=3).threads == 1
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
 
@@ -453,25 +385,18 @@ def test_a_packed_model_runs_in_one_thread(model: Path, monkeypatch: pytest.Monk
 def test_memory_is_returned_after_some_batches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     returned: list[int] = []
     translator = Translator.load(model, batch_size=2)
-    search_batch = torch_search(translator).search_batch
-    monkeypatch.setattr(torch_way, "return_memory", lambda: returned.append(search_batch.rows))
+    search = torch_search(translator)
+    monkeypatch.setattr(torch_way, "return_memory", lambda: returned.append(search._rows))
     monkeypatch.setattr(torch_way, "TRIM_ROWS", 10)
     translator.translate(["red cat" + " one" * count for count in range(9)], SearchOptions(beam=3))
     assert returned == [0, 0]
 
 
-@pytest.mark.usefixtures("without_library")
-def test_unpackable_model_translates(
-    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_model_that_cannot_be_packed_is_translated_by_torch(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = Translator.load(model, precision="fp32").translate(LINES)
+    monkeypatch.setattr("nmt.translation.load.load_packed", lambda *_: None)  # as it says of such a model
     monkeypatch.setitem(PACKABLE, "cell", ("gru",))
-    with caplog.at_level(logging.INFO, "nmt"):
-        found = Translator.load(model, model, threads=2)
-    assert found.translate(LINES) == expected
-    found.close()
-    logged = [record.message.partition(";")[0] for record in caplog.records if record.name == torch_way.__name__]
-    assert logged == ["model.cell=lstm: cannot be packed for int8"]
+    assert Translator.load(model, model).translate(LINES) == expected
     with pytest.raises(ConfigError, match=r"precision int8: not for models with model\.cell=lstm"):
         Translator.load(model, precision="int8")
 
