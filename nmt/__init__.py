@@ -12,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from nmt.checkpoint.folder import load_languages
     from nmt.config.load import load_config
+    from nmt.config.schema import Config
     from nmt.errors import (
         ConfigError,
         DataError,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
         NmtError,
         UserError,
     )
-    from nmt.evaluation.scores import evaluate
+    from nmt.evaluation.scores import Evaluation, evaluate
     from nmt.search.options import SampleOptions, SearchOptions
     from nmt.training.run import train
     from nmt.translation.request import Request, Translation
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.3.0.dev0"
 __all__ = [
+    "Config",
     "ConfigError",
     "DataError",
     "DivergenceError",
+    "Evaluation",
     "Interrupted",
     "MachineError",
     "ModelError",
@@ -47,6 +51,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_config",
+    "load_languages",
     "train",
 ]
 
@@ -62,6 +67,8 @@ _ERRORS = (
 )
 _MODULES = {
     **dict.fromkeys(_ERRORS, "nmt.errors"),
+    "Config": "nmt.config.schema",
+    "Evaluation": "nmt.evaluation.scores",
     "Request": "nmt.translation.request",
     "SampleOptions": "nmt.search.options",
     "SearchOptions": "nmt.search.options",
@@ -69,6 +76,7 @@ _MODULES = {
     "Translator": "nmt.translation.translator",
     "evaluate": "nmt.evaluation.scores",
     "load_config": "nmt.config.load",
+    "load_languages": "nmt.checkpoint.folder",
     "train": "nmt.training.run",
 }
 

@@ -9,9 +9,11 @@ import pytest
 import nmt
 
 PUBLIC = {
+    "Config",
     "ConfigError",
     "DataError",
     "DivergenceError",
+    "Evaluation",
     "Interrupted",
     "MachineError",
     "ModelError",
@@ -25,6 +27,7 @@ PUBLIC = {
     "__version__",
     "evaluate",
     "load_config",
+    "load_languages",
     "train",
 }
 
@@ -50,6 +53,6 @@ def test_other_names_are_refused() -> None:
 
 
 def test_importing_nmt_does_not_import_torch() -> None:
-    light = "ConfigError, Interrupted, Request, SearchOptions, Translation, load_config"
+    light = "Config, ConfigError, Interrupted, Request, SearchOptions, Translation, load_config"
     code = f"import sys; from nmt import {light}; print(sorted({{'torch', 'sacrebleu'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"

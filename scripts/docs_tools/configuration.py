@@ -14,7 +14,8 @@ SCALARS = {str | int: "text or whole number", str: "text", int: "whole number", 
 START = """\
 # Configuration
 
-<!-- Written by scripts/write-configuration-docs from nmt/config/schema.py: change the docstrings there. -->
+<!-- Written by scripts/write-configuration-docs from nmt/config/schema.py and nmt/config/corpus.py:
+change the docstrings there. -->
 
 `nmt-train` reads one YAML file with the sections
 {sections}.
