@@ -32,8 +32,8 @@ from nmt.errors import MachineError, ModelError
 from nmt.native.library import FLOAT32, INT8, VERSION
 from nmt.native.packing import (
     PackedNetwork,
-    Shortlist,
-    Tensor,
+    PackedShortlist,
+    PackedTensor,
     find_unpackable_part,
     list_tensors,
     map_file,
@@ -175,7 +175,7 @@ def _pack_network(
     )
 
 
-def _read_weights(mapped: dict[str, MappedTensor]) -> dict[str, Tensor]:
+def _read_weights(mapped: dict[str, MappedTensor]) -> dict[str, PackedTensor]:
     """Convert weights for the library. Raises ValueError: a weight is neither float32 nor int8 with scales."""
     scales = {name + SCALE for name in mapped} & mapped.keys()  # names of parameters may also end with SCALE
     tensors = {}
@@ -186,18 +186,18 @@ def _read_weights(mapped: dict[str, MappedTensor]) -> dict[str, Tensor]:
         fits = scale is None or (scale.type == "F32" and scale.shape == weight.shape[:1])
         if weight.type != ("F32" if scale is None else "I8") or not fits:
             raise ValueError(f"{name} has another type")
-        tensors[name] = Tensor(shape=weight.shape, values=weight.values, scales=scale.values if scale else None)
+        tensors[name] = PackedTensor(shape=weight.shape, values=weight.values, scales=scale.values if scale else None)
     return tensors
 
 
-def _read_shortlist(mapped: dict[str, MappedTensor], tokenizers: Tokenizers) -> Shortlist:
+def _read_shortlist(mapped: dict[str, MappedTensor], tokenizers: Tokenizers) -> PackedShortlist:
     """Convert a shortlist for the library. Raises ValueError: it does not fit the vocabularies."""
     if mapped.keys() != {"frequent", "best"} or any(tensor.type != "I32" for tensor in mapped.values()):
         raise ValueError("it has other tensors")
     frequent, best = mapped["frequent"], mapped["best"]
     if len(frequent.shape) != 1 or len(best.shape) != 2 or best.shape[0] != tokenizers.source.size:
         raise ValueError("it has other shapes")
-    return Shortlist(frequent=frequent.values, best=best.values)
+    return PackedShortlist(frequent=frequent.values, best=best.values)
 
 
 def _keep(content: memoryview, key: str, beside: Path | None, cache: Path | None) -> None:

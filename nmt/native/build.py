@@ -28,7 +28,7 @@ from nmt.native.library import LIBRARY
 FOLDER = LIBRARY.parent
 
 FLAGS = [
-    *("-O3", "-g0", "-std=gnu11", "-fPIC", "-fvisibility=hidden"),
+    *("-O3", "-g0", "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
 ]
 VARIANT_SOURCES = ("engine.c",)  # these are compiled for each variant, the other sources once
@@ -66,12 +66,12 @@ class Compiler:
 
 
 def is_wanted() -> bool:
-    """Tell whether the library can be compiled here, and the environment variable NMT_NO_NATIVE does not forbid it."""
+    """Return whether the library can be compiled here, and the variable NMT_NO_NATIVE does not forbid it."""
     return not os.environ.get("NMT_NO_NATIVE") and any(FOLDER.glob("*.c"))
 
 
 def is_current(library: Path = LIBRARY) -> bool:
-    """Tell whether the library is there and newer than its sources."""
+    """Return whether the library is there and newer than its sources."""
     sources = [Path(__file__), *FOLDER.glob("*.[ch]")]
     return library.exists() and library.stat().st_mtime >= max(source.stat().st_mtime for source in sources)
 
@@ -188,7 +188,7 @@ def _find_variants(compiler: Compiler, workspace: Path) -> dict[str, list[str]]:
 
 
 def _accepts(command: Sequence[str], flags: Sequence[str], workspace: Path) -> bool:
-    """Tell whether a compiler works with these flags."""
+    """Return whether a compiler works with these flags."""
     source = workspace / "probe.c"
     source.write_text(PROBE, encoding="utf-8")
     try:

@@ -49,7 +49,7 @@ def find_unpackable_part(model: ModelConfig) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tensor:
+class PackedTensor:
     """A tensor in memory: float32, or int8 with a float32 scale for each row."""
 
     shape: tuple[int, ...]
@@ -58,7 +58,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shortlist:
+class PackedShortlist:
     """A shortlist as arrays of int32: the frequent tokens (tokens,), and the best of each source token (V, tokens)."""
 
     frequent: memoryview
@@ -136,8 +136,8 @@ def shapes_of(model: ModelConfig, source_size: int, target_size: int) -> dict[st
     return {name: shapes[name] for name in list_tensors(model)}
 
 
-def describe(
-    model: ModelConfig, source_size: int, target_size: int, precision: int, shortlist: Shortlist | None = None
+def describe_architecture(
+    model: ModelConfig, source_size: int, target_size: int, precision: int, shortlist: PackedShortlist | None = None
 ) -> Architecture:
     """Describe a network for the library."""
     return Architecture(
@@ -165,12 +165,12 @@ def describe(
 
 def pack(
     model: ModelConfig,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, PackedTensor],
     *,
     source_size: int,
     target_size: int,
     precision: int,
-    shortlist: Shortlist | None = None,
+    shortlist: PackedShortlist | None = None,
     metadata: bytes = b"",
 ) -> mmap.mmap:
     """Pack a network. Return the content of a packed file, in memory.
@@ -194,7 +194,7 @@ def pack(
         if name not in tensors or tensors[name].shape != shape:
             found = tensors[name].shape if name in tensors else "missing"
             raise ModelError(f"{name} is {found} instead of {shape}; copy the whole folder again")
-    architecture = describe(model, source_size, target_size, precision, shortlist)
+    architecture = describe_architecture(model, source_size, target_size, precision, shortlist)
     size = native.nmt_packed_size(architecture, len(metadata))
     if not size:
         raise ModelError("the network is too large for the native library; use PyTorch (NMT_NATIVE=off)")
@@ -257,7 +257,7 @@ def check_status(status: int, where: str) -> None:
     raise ValueError(f"{where}: the native library refuses the arguments")
 
 
-def _point(tensor: Tensor) -> TensorPointer:
+def _point(tensor: PackedTensor) -> TensorPointer:
     scales = None if tensor.scales is None else _address(tensor.scales)
     return TensorPointer(values=_address(tensor.values), scales=scales)
 

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -13,7 +14,17 @@ import pytest
 from small_library import write_sources
 
 from nmt.native import build
-from nmt.native.build import BuildError, Compiler, compile_library, find_compiler, find_system_compiler
+from nmt.native.build import (
+    FLAGS,
+    FOLDER,
+    VARIANT_SOURCES,
+    VARIANTS,
+    BuildError,
+    Compiler,
+    compile_library,
+    find_compiler,
+    find_system_compiler,
+)
 from nmt.native.library import LIBRARY
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler was found")
@@ -68,6 +79,16 @@ def test_compile_library(sources: Path, tmp_path: Path, compiler: Compiler) -> N
     assert list_of_files(tmp_path) == ["libsmall.so", "sources"]
     with pytest.raises(AttributeError):
         _ = library.value_plain  # only the functions of the interface are visible
+
+
+def test_sources_are_compiled_without_warnings(compiler: Compiler) -> None:
+    variants = {"plain": [""], **VARIANTS.get(compiler.machine, {})}
+    strict = ["-Werror", "-fsyntax-only", *(f"-DNMT_HAVE_{name.upper()}" for name in variants)]
+    for source in FOLDER.glob("*.c"):
+        for name in variants if source.name in VARIANT_SOURCES else ["plain"]:
+            command = [*compiler.command, *FLAGS, *strict, *variants[name][0].split(), f"-DNMT_VARIANT={name}"]
+            answer = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
+            assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def test_flags_of_the_environment_are_used(

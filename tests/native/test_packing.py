@@ -16,7 +16,7 @@ from nmt.errors import ModelError
 from nmt.native import library, packing
 from nmt.native.engine import Engine
 from nmt.native.library import FLOAT32, INT8
-from nmt.native.packing import PackedNetwork, Tensor
+from nmt.native.packing import PackedNetwork, PackedTensor
 from nmt.search.options import SearchOptions
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
@@ -31,7 +31,9 @@ def content_of(precision: int = INT8, **settings: Any) -> bytes:
         make_network(3, SIZE, **{"encoder_size": 8, "decoder_size": 8, **settings}),
         make_shortlist(3, SIZE, 3),
     )
-    lists = packing.Shortlist(frequent=view(shortlist.frequent.astype("i4")), best=view(shortlist.best.astype("i4")))
+    lists = packing.PackedShortlist(
+        frequent=view(shortlist.frequent.astype("i4")), best=view(shortlist.best.astype("i4"))
+    )
     return bytes(
         packing.pack(
             network.config,
@@ -109,7 +111,7 @@ def test_changed_weights_are_harmless(seed: int, precision: int, cell: str) -> N
 def test_a_tensor_of_another_shape_is_refused() -> None:
     network = make_network(3, SIZE)
     tensors = tensors_of(network)
-    tensors["output.bias"] = Tensor(shape=(SIZE - 1,), values=tensors["output.bias"].values)
+    tensors["output.bias"] = PackedTensor(shape=(SIZE - 1,), values=tensors["output.bias"].values)
     with pytest.raises(ModelError, match=r"output\.bias"):
         packing.pack(network.config, tensors, source_size=SIZE, target_size=SIZE, precision=INT8)
 
@@ -121,7 +123,7 @@ def test_int8_tensors_with_scales_are_read() -> None:
             scale = parameter.abs().amax(dim=1).clamp_min(1e-30) / 127
             levels = (parameter / scale[:, None]).round().to(torch.int8)
             parameter.copy_(levels.float() * scale[:, None])
-            tensors[name] = Tensor(
+            tensors[name] = PackedTensor(
                 shape=tuple(parameter.shape), values=view(levels.numpy()), scales=view(scale.numpy())
             )
     rest = {name: tensor for name, tensor in tensors_of(network).items() if name not in tensors}
