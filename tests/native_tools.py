@@ -14,7 +14,7 @@ from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.native import packing
 from nmt.native.library import FLOAT32, INT8
-from nmt.native.packing import PackedNetwork, Tensor
+from nmt.native.packing import PackedNetwork, PackedTensor
 
 PRECISIONS = [pytest.param(FLOAT32, id="fp32"), pytest.param(INT8, id="int8")]
 
@@ -24,10 +24,10 @@ def view(array: NDArray[Any]) -> memoryview:
     return memoryview(array.data).cast("B")
 
 
-def tensors_of(network: Seq2Seq) -> dict[str, Tensor]:
+def tensors_of(network: Seq2Seq) -> dict[str, PackedTensor]:
     """The weights of a network, as packing reads them."""
     arrays = {name: parameter.detach().float().numpy().copy() for name, parameter in network.named_parameters()}
-    return {name: Tensor(shape=array.shape, values=view(array)) for name, array in arrays.items()}
+    return {name: PackedTensor(shape=array.shape, values=view(array)) for name, array in arrays.items()}
 
 
 def pack(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None) -> mmap.mmap:
@@ -35,7 +35,7 @@ def pack(network: Seq2Seq, precision: int, shortlist: Shortlist | None = None) -
     lists = None
     if shortlist:
         frequent, best = shortlist.frequent.astype(np.int32), shortlist.best.astype(np.int32)
-        lists = packing.Shortlist(frequent=view(frequent), best=view(best))
+        lists = packing.PackedShortlist(frequent=view(frequent), best=view(best))
     return packing.pack(
         network.config,
         tensors_of(network),

@@ -5,7 +5,6 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from nmt.config.schema import TokenizerConfig
 from nmt.tokenizers.base import Tokenizer, Tokenizers
@@ -14,8 +13,6 @@ from nmt.tokenizers.files import CLASSES, add_tags
 from nmt.tokenizers.normalization import Normalizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.tokenizers.subword import SubwordTokenizer
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 

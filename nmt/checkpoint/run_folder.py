@@ -15,7 +15,7 @@ from nmt.checkpoint.manifest import CONFIG, verify_folder
 from nmt.errors import ModelError
 from nmt.system.files import DRAFT, saving
 
-BEST, CHECKPOINTS = "best", "checkpoints"
+BEST, CHECKPOINTS, PREPARED = "best", "checkpoints", "prepared"
 METRICS_FILE, LOG_FILE = "metrics.jsonl", "train.log"
 
 _NAME = re.compile("update-([0-9]{8,12})")

@@ -11,7 +11,7 @@ from nmt.config.build import build_config
 from nmt.config.parsing import (
     Fault,
     copy_sections,
-    describe,
+    describe_value,
     names_of,
     to_plain,
 )
@@ -67,7 +67,7 @@ def parse_config(
     """
     faults: list[Fault] = []
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{where}: must hold sections ({names_of(Config)}), not {describe(content)}")
+        raise ConfigError(f"{where}: must hold sections ({names_of(Config)}), not {describe_value(content)}")
     merged = copy_sections(content)
     overrides = as_texts(overrides, "overrides")
     for override in overrides:
@@ -86,13 +86,13 @@ def apply_override(override: str, content: dict[Any, Any], faults: list[Fault]) 
     section, dot, key = name.partition(".")
     if not (equals and dot and key):
         faults.append(
-            Fault(describe(override), "an override is written section.key=value, model.dropout=0.2 for example")
+            Fault(describe_value(override), "an override is written section.key=value, model.dropout=0.2 for example")
         )
         return
     try:
         value = parse_yaml(text)
     except yaml.YAMLError:
-        faults.append(Fault(name, f"{describe(text)} is not a YAML value"))
+        faults.append(Fault(name, f"{describe_value(text)} is not a YAML value"))
         return
     inner = content.setdefault(section, {})
     if isinstance(inner, dict):

@@ -51,7 +51,7 @@ def names_of(kind: type) -> str:
     return ", ".join(field.name for field in dataclasses.fields(kind))
 
 
-def describe(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Describe a value for a message. The description is short and contains no control characters."""
     if value is None:
         return "nothing"
@@ -77,7 +77,7 @@ def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) ->
     if content is None:
         content = {}
     if not isinstance(content, Mapping):
-        faults.append(Fault(prefix.rstrip("."), f"must hold keys ({names_of(kind)}), not {describe(content)}"))
+        faults.append(Fault(prefix.rstrip("."), f"must hold keys ({names_of(kind)}), not {describe_value(content)}"))
         return kind()
     fields = fields_of(kind)
     values = {}
@@ -86,7 +86,7 @@ def from_plain(kind: type[T], content: Any, prefix: str, faults: list[Fault]) ->
             if len(faults) == _MAX_FAULTS:
                 break
             if not isinstance(key, str) or not key.isprintable() or len(key) > _MAX_SHOWN_CHARACTERS:
-                faults.append(Fault(f"{prefix}{describe(key)}", f"unknown key; allowed are {names_of(kind)}"))
+                faults.append(Fault(f"{prefix}{describe_value(key)}", f"unknown key; allowed are {names_of(kind)}"))
                 continue
             import difflib  # slow to import
 
@@ -163,5 +163,5 @@ def _parse_scalar(kind: type, value: Any, key: str, faults: list[Fault]) -> Any:
 
 
 def _report(faults: list[Fault], key: str, allowed: str, value: Any) -> Any:
-    faults.append(Fault(key, f"must be {allowed}, not {describe(value)}"))
+    faults.append(Fault(key, f"must be {allowed}, not {describe_value(value)}"))
     return _FAULTY

@@ -18,15 +18,15 @@ _MAX_COLUMN = 10_000
 
 def find_contradictions(config: Config) -> Iterator[Fault]:
     """Find settings that cannot be used together."""
-    yield from check_tokenizer(config.tokenizer)
-    yield from check_model(config.model, joint=config.tokenizer.joint)
-    yield from check_corpora(config.data)
-    yield from check_languages(config.data)
-    yield from check_training(config.training, config.model)
+    yield from find_tokenizer_faults(config.tokenizer)
+    yield from find_model_faults(config.model, joint=config.tokenizer.joint)
+    yield from find_corpus_faults(config.data)
+    yield from find_language_faults(config.data)
+    yield from find_training_faults(config.training, config.model)
     if config.data.streams and config.training.max_updates is None:
-        yield from check_endless_training(config.training)
+        yield from find_endless_faults(config.training)
     if config.training.objective == "risk":
-        yield from check_risk(config.training, config.data.target_languages)
+        yield from find_risk_faults(config.training, config.data.target_languages)
 
 
 def find_idle_settings(config: Config) -> Iterator[Fault]:
@@ -35,24 +35,24 @@ def find_idle_settings(config: Config) -> Iterator[Fault]:
     In a new configuration, such a setting is a fault, because a user who sets a key expects an effect. In the
     configuration of a trained model, it is allowed.
     """
-    yield from check_conditions(config)
-    yield from check_idle_data(config.data)
-    yield from check_idle_model(config.model)
-    yield from check_idle_training(config.training, config.model)
+    yield from find_unmet_conditions(config)
+    yield from find_idle_data(config.data)
+    yield from find_idle_model(config.model)
+    yield from find_idle_training(config.training, config.model)
     if config.tokenizer.symbols and config.tokenizer.source_model and not config.training.start_from:
         yield Fault("tokenizer.symbols", "tokenizer.source_model brings its own symbols; remove one or the other")
 
 
-def check_tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
-    """Check the keys that name SentencePiece models."""
+def find_tokenizer_faults(tokenizer: TokenizerConfig) -> Iterator[Fault]:
+    """Find faults of the keys that name SentencePiece models."""
     if tokenizer.target_model and (tokenizer.joint or not tokenizer.source_model):
         yield Fault("tokenizer.target_model", "needs tokenizer.source_model and joint: false")
     if tokenizer.source_model and not tokenizer.joint and not tokenizer.target_model:
         yield Fault("tokenizer.source_model", "with joint: false, tokenizer.target_model is needed too")
 
 
-def check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
-    """Check sizes that depend on each other, and parts of the network that require other settings."""
+def find_model_faults(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
+    """Find sizes that do not fit each other, and parts of the network that lack the settings that they require."""
     if model.encoder_size % 2:
         yield Fault("model.encoder_size", f"must be even (half for each direction), not {model.encoder_size}")
     if model.encoder_stack != "bidirectional" and model.encoder_layers == 1:
@@ -78,13 +78,13 @@ def check_model(model: ModelConfig, *, joint: bool) -> Iterator[Fault]:
         yield Fault("model.tied_embeddings", "three_way needs tokenizer.joint; choose two_way or a joint vocabulary")
 
 
-def check_corpora(data: DataConfig) -> Iterator[Fault]:
-    """Check the files, datasets, tags and weights of all corpora."""
+def find_corpus_faults(data: DataConfig) -> Iterator[Fault]:
+    """Find faults of the files, datasets, tags and weights of all corpora."""
     for name, corpora in {"train": data.train, "valid": data.valid, "held_out": data.held_out}.items():
         for index, corpus in enumerate(corpora):
             where = f"data.{name}[{index}]"
-            yield from check_source(where, corpus)
-            yield from check_tag(where, corpus, data)
+            yield from find_source_faults(where, corpus)
+            yield from find_tag_faults(where, corpus, data)
             if corpus.streaming and corpus.dataset is None and name != "train":
                 yield Fault(f"{where}.streaming", "only for data.train and for dataset; remove it")
             if corpus.weight is not None and name != "train":
@@ -100,8 +100,8 @@ def check_corpora(data: DataConfig) -> Iterator[Fault]:
         yield Fault("data.temperature", "needs sizes, which streaming corpora do not have; give them weights instead")
 
 
-def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
-    """Check that a corpus has exactly one source of text, and no keys that are meant for another kind of source."""
+def find_source_faults(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
+    """Find a corpus without exactly one source of text, or with keys that are meant for another kind of source."""
     if sum(text is not None for text in (corpus.path, corpus.source, corpus.dataset)) != 1:
         yield Fault(where, "give exactly one of path, source with target, or dataset")
     if (corpus.source is None) != (corpus.target is None):
@@ -120,8 +120,8 @@ def check_source(where: str, corpus: CorpusConfig) -> Iterator[Fault]:
             yield Fault(f"{where}.{key}", f"only for {use}; remove it")
 
 
-def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
-    """Check that the tag of a corpus is one word, and that a training corpus has the same tag."""
+def find_tag_faults(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fault]:
+    """Find a tag of a corpus that is not one word, or that no training corpus has."""
     if corpus.tag is None:
         return
     if where.startswith("data.held_out"):
@@ -135,8 +135,8 @@ def check_tag(where: str, corpus: CorpusConfig, data: DataConfig) -> Iterator[Fa
         )
 
 
-def check_languages(data: DataConfig) -> Iterator[Fault]:
-    """Check the target languages of the training and validation corpora."""
+def find_language_faults(data: DataConfig) -> Iterator[Fault]:
+    """Find faults of the target languages of the training and validation corpora."""
     trained = data.target_languages
     if len(trained) > 1 and not data.target_tags:
         yield Fault(
@@ -151,8 +151,8 @@ def check_languages(data: DataConfig) -> Iterator[Fault]:
             )
 
 
-def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
-    """Check that not all parts of the network are frozen."""
+def find_training_faults(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+    """Find settings that freeze all parts of the network."""
     frozen = set(training.freeze)
     if model.tied_embeddings == "three_way" and "softmax" in frozen:
         frozen.add("embeddings")
@@ -160,15 +160,15 @@ def check_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fau
         yield Fault("training.freeze", "leaves nothing to learn; remove a part")
 
 
-def check_endless_training(training: TrainingConfig) -> Iterator[Fault]:
+def find_endless_faults(training: TrainingConfig) -> Iterator[Fault]:
     """Find settings that need the number of updates. For streams without `max_updates`, this number is unknown."""
     unknown = "needs training.max_updates where a training corpus is streaming, since its length is unknown; set it"
     if training.schedule == "cosine":
         yield Fault("training.schedule", f"cosine {unknown}, or choose inverse_sqrt, plateau or constant")
 
 
-def check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
-    """Check the settings of minimum risk training."""
+def find_risk_faults(training: TrainingConfig, target_languages: tuple[str, ...]) -> Iterator[Fault]:
+    """Find faults of the settings of minimum risk training."""
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
     if not training.likelihood_share:
@@ -186,8 +186,8 @@ def check_risk(training: TrainingConfig, target_languages: tuple[str, ...]) -> I
         )
 
 
-def check_conditions(config: Config) -> Iterator[Fault]:
-    """Check the "only with" conditions of all fields."""
+def find_unmet_conditions(config: Config) -> Iterator[Fault]:
+    """Find fields whose "only with" condition is not met."""
     for section_name in fields_of(Config):
         section = getattr(config, section_name)
         for field in fields_of(type(section)).values():
@@ -201,7 +201,7 @@ def check_conditions(config: Config) -> Iterator[Fault]:
                     )
 
 
-def check_idle_data(data: DataConfig) -> Iterator[Fault]:
+def find_idle_data(data: DataConfig) -> Iterator[Fault]:
     """Find settings that have no effect without streams or without several training corpora."""
     if data.shuffle_buffer != DataConfig().shuffle_buffer and not data.streams:
         yield Fault("data.shuffle_buffer", "only for streaming corpora, and there are none; remove it")
@@ -209,7 +209,7 @@ def check_idle_data(data: DataConfig) -> Iterator[Fault]:
         yield Fault("data.temperature", "only for several training corpora; remove it")
 
 
-def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
+def find_idle_model(model: ModelConfig) -> Iterator[Fault]:
     """Find settings that have no effect in a network with one layer on each side."""
     if model.dropout not in (0, ModelConfig().dropout) and not has_inner_dropout(model):
         yield Fault(
@@ -220,7 +220,7 @@ def check_idle_model(model: ModelConfig) -> Iterator[Fault]:
         yield Fault("model.residual", "adds from the second layer of a side up, and both have one; remove it")
 
 
-def check_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
+def find_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
     """Find settings that have no effect because the network has no attention weights or no dropout."""
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import DataConfig, TokenizerConfig
 from nmt.data.pair import Pair, encode_pairs, normalize_pairs
-from nmt.data.readers import describe, interleave, read_corpora, read_pairs
+from nmt.data.readers import describe_corpus, interleave, read_corpora, read_pairs
 from nmt.data.text_files import MAX_SIDE_CHARACTERS
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
@@ -246,7 +246,7 @@ def read_vocabulary_text(data: DataConfig, config: TokenizerConfig) -> Iterator[
 
     yield from interleave([filter_corpus(corpus) for corpus in data.train])
     if not report.kept:
-        names = ", ".join(describe(corpus) for corpus in data.train)
+        names = ", ".join(describe_corpus(corpus) for corpus in data.train)
         raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import Config, DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, SeenHashes, split_chunks
-from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.data.readers import corpus_files, describe_corpus, read_pairs
 from nmt.data.store import DESCRIPTION, PairStore, StoreWriter
 from nmt.data.text_files import file_version
 from nmt.errors import DataError, ModelError
@@ -55,14 +55,9 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
             with whole_folder(path) as draft:
                 _write(corpus, cleaner, draft, fingerprint, config, sizes)
             store = PairStore(path)
-        logger.info("%s: %s", describe(corpus), store.report)
+        logger.info("%s: %s", describe_corpus(corpus), store.report)
         stores.append(store)
     return stores
-
-
-def open_stores(data: DataConfig, folder: Path) -> list[PairStore]:
-    """Open the stores that `prepare` wrote. Raises DataError: a store is missing or damaged."""
-    return [PairStore(folder / f"corpus-{index}") for index in range(len(data.train))]
 
 
 def _write(
@@ -77,7 +72,9 @@ def _write(
             report += clean.report
         writer.finish(report, fingerprint)
     if not report.kept:
-        raise DataError(f"{describe(corpus)}: no pair to learn from ({report}); check the corpus and data's limits")
+        raise DataError(
+            f"{describe_corpus(corpus)}: no pair to learn from ({report}); check the corpus and data's limits"
+        )
 
 
 def _open_reusable(path: Path, fingerprint: Any) -> PairStore | None:

@@ -55,7 +55,9 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
             return _add_tags(itertools.chain.from_iterable(read(0) for read in tables), corpus, data)
         rows = enumerate(dataset_rows(corpus, selection), start=1)
         return _add_tags(
-            (select_sides(row, selection, f"{describe(corpus)}, row {number}") for number, row in rows), corpus, data
+            (select_sides(row, selection, f"{describe_corpus(corpus)}, row {number}") for number, row in rows),
+            corpus,
+            data,
         )
     files = corpus_files(corpus, data)
     found = find_format(files[0]) if len(files) == 1 else None
@@ -76,7 +78,7 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
     if corpus.dataset is None:
         corpus_files(corpus, data)  # report a missing file now, not when the part is read
         return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
-    selection, name = make_selection(corpus, data), describe(corpus)
+    selection, name = make_selection(corpus, data), describe_corpus(corpus)
 
     def read_table(read: Table, skip: int) -> Iterator[Pair]:
         return _add_tags(read(skip), corpus, data)
@@ -105,7 +107,7 @@ def make_selection(corpus: CorpusConfig, data: DataConfig) -> Selection:
     )
 
 
-def describe(corpus: CorpusConfig) -> str:
+def describe_corpus(corpus: CorpusConfig) -> str:
     """Describe a corpus for messages. The description names the files or the dataset, the languages and the tag."""
     if corpus.dataset is not None:
         name = " ".join(part for part in (corpus.dataset, corpus.name, corpus.split) if part)
@@ -131,7 +133,7 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
     found_format = find_format(corpus.path)
     if not (found_format and found_format.has_columns) and (corpus.source_column or corpus.target_column):
         raise DataError(
-            f"{describe(corpus)}: source_column and target_column are only for datasets and for files in "
+            f"{describe_corpus(corpus)}: source_column and target_column are only for datasets and for files in "
             f"{', '.join(ending for ending, each in FORMATS.items() if each.has_columns)}; remove them"
         )
     if found_format and not found_format.may_be_prefix:

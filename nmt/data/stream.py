@@ -20,7 +20,7 @@ from nmt.config.schema import DataConfig
 from nmt.data.cleaning import Cleaner, CleaningReport, CleanPairs, SeenHashes
 from nmt.data.cursor import Cursor, Update, UpdateSize
 from nmt.data.pair import Pair
-from nmt.data.readers import describe, read_parts
+from nmt.data.readers import describe_corpus, read_parts
 from nmt.data.updates import CORPUS, MIX, UPDATES, BatchMaker, Plan, UpdateOptions, make_generator, make_plan
 from nmt.errors import DataError
 from nmt.tokenizers.base import Tokenizers
@@ -106,7 +106,7 @@ class Stream:
             if ended or number == 0:
                 # This is the report of the first window or of a whole epoch. It counts only pairs that this process has
                 # read, so a resumed run counts fewer pairs.
-                names = ", ".join(describe(corpus) for corpus in self._data.train)
+                names = ", ".join(describe_corpus(corpus) for corpus in self._data.train)
                 if ended and not report.kept:
                     raise DataError(f"{names}: no pair to learn from ({report}); check the corpora and data's limits")
                 logger.info("%s: %s: %s", names, f"end of epoch {here.epoch + 1}" if ended else "first pairs", report)
@@ -258,7 +258,7 @@ class _CorpusReader:
             taken: the number of pairs that have been read in this epoch.
             ended: whether the corpus has ended in this epoch.
         """
-        self._name, self._weight, self._purpose = describe(corpus), corpus.weight or 1.0, purpose
+        self._name, self._weight, self._purpose = describe_corpus(corpus), corpus.weight or 1.0, purpose
         self._parts = read_parts(corpus, data)
         self._turn, self._part, self._row = turn, part, row
         self.taken, self.ended = taken, ended

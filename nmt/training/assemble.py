@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nmt.checkpoint.folder import Model, build_network, load_model
-from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.run_folder import PREPARED, CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.data.batch import Batch
 from nmt.data.cleaning import read_vocabulary_text
@@ -52,7 +52,7 @@ def build_trainer(
     settings, world = config.training, processes.world
     start = load_model(settings.start_from) if settings.start_from and not checkpoint else None
     # The first process writes the tokenizers and the encoded corpora. A checkpoint has its own tokenizers.
-    prepared = checkpoints.output / "prepared"
+    prepared = checkpoints.output / PREPARED
     if not checkpoint:
         processes.once(lambda: _write_tokenizers(config, start, prepared))
     tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder if checkpoint else prepared, config.data.tags)

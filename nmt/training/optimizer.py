@@ -14,7 +14,8 @@ from nmt.system.torch_private import set_gradient_scale
 WEIGHT_DECAY = {"adam": 0.0, "adamw": 0.01, "muon": 0.01}  # the defaults of `training.weight_decay`
 
 
-_PREFIX = "optimizer."
+MOMENTS = "optimizer."
+"""The prefix of the names of moments in a training state."""
 _ALL_MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq", "step")
 _NOT_NEGATIVE = ("exp_avg_sq", "step")
 
@@ -70,7 +71,7 @@ def _moments(optimizer: Optimizer) -> tuple[str, ...]:
 def optimizer_tensors(optimizers: Sequence[Optimizer], network: nn.Module) -> dict[str, Tensor]:
     """Return the moments of the optimizers. Their names are `optimizer.MOMENT.PARAMETER`."""
     return {
-        f"{_PREFIX}{moment}.{name}": optimizer.state[parameter][moment]
+        f"{MOMENTS}{moment}.{name}": optimizer.state[parameter][moment]
         for name, parameter in network.named_parameters()
         for optimizer in optimizers
         for moment in _moments(optimizer)
@@ -103,7 +104,7 @@ def restore_optimizers(
     check_moments(tensors, {name: parameter.shape for parameter, name in names.items()}, where)
     for optimizer in optimizers:
         for weight in _weights(optimizer):
-            keys = {moment: f"{_PREFIX}{moment}.{names[weight]}" for moment in _moments(optimizer)}
+            keys = {moment: f"{MOMENTS}{moment}.{names[weight]}" for moment in _moments(optimizer)}
             lacking = [key for key in keys.values() if key not in tensors]
             if lacking and (len(lacking) < len(keys) or (complete and weight.requires_grad)):
                 raise ModelError(f"{where}: lacks {lacking[0]}; resume from another checkpoint")
@@ -119,8 +120,8 @@ def check_moments(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size
     Raises:
         ModelError: an optimizer cannot have saved one of the tensors. The message contains `where`.
     """
-    for name, tensor in ((name, tensor) for name, tensor in tensors.items() if name.startswith(_PREFIX)):
-        moment, _, weight = name.removeprefix(_PREFIX).partition(".")
+    for name, tensor in ((name, tensor) for name, tensor in tensors.items() if name.startswith(MOMENTS)):
+        moment, _, weight = name.removeprefix(MOMENTS).partition(".")
         fault = None
         if moment not in _ALL_MOMENTS or weight not in shapes:
             fault = "belongs to no weight of this network"

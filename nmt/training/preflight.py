@@ -8,11 +8,11 @@ import torch
 from nmt.config.schema import Config, DataConfig
 from nmt.data.check.findings import Severity
 from nmt.data.check.run import check_corpora
-from nmt.data.check.screen import escape
-from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.data.readers import corpus_files, describe_corpus, read_pairs
 from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError, DataError
 from nmt.system.devices import autocast_dtype
+from nmt.system.terminal import escape_controls
 from nmt.tokenizers.build import train_tokenizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.training.finetune import check_start
@@ -63,7 +63,7 @@ def warn_about_text(data: DataConfig) -> None:
     """
     found = [finding for finding in check_corpora(data, quick=True).findings if finding.severity >= Severity.WARNING]
     for finding in found[:_MAX_WARNINGS]:
-        logger.warning("%s: %s", finding.place, escape(finding.message))
+        logger.warning("%s: %s", finding.place, escape_controls(finding.message))
     if found:
         more = f"{len(found) - _MAX_WARNINGS} more faults, " if len(found) > _MAX_WARNINGS else ""
         logger.info("nmt-check shows %sexamples and what to do; give it the same configuration and overrides", more)
@@ -77,7 +77,7 @@ def _check_corpora(config: Config) -> None:
         try:
             corpus_files(corpus, data)
             if corpus.dataset is None and next(read_pairs(corpus, data), None) is None:
-                faults.append(f"data.{name}: {describe(corpus)}: contains no sentence pairs; check the file")
+                faults.append(f"data.{name}: {describe_corpus(corpus)}: contains no sentence pairs; check the file")
         except DataError as error:
             faults.append(f"data.{name}: {error}")
     if faults:

@@ -25,7 +25,7 @@ _MAX_JSON_INTEGER = 2**53  # JSON represents smaller whole numbers exactly
 _MAX_PROCESSES = 100_000
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Position:
     """The progress of a training run. Checkpoints contain it as JSON."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from nmt.checkpoint.manifest import LANGUAGES, SHORTLIST, verify_folder
-from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, CheckpointFolder
+from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, PREPARED, CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.metrics.standard import MEASURES
@@ -105,7 +105,7 @@ def train(
             assert position.best is not None  # training ends with a validation
             score = MEASURES[config.validation.metric].describe(position.best)
             best = f"best {score} at update {position.best_update}"
-            logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / "best")
+            logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / BEST)
 
         # Add a shortlist to the best checkpoint. The model is saved already, so a signal can stop this at any time.
         processes.once(lambda: _finish(config, checkpoints))
@@ -117,7 +117,7 @@ def check_links(output: Path) -> None:
     Raises:
         ConfigError: a file is a link.
     """
-    for name in (CHECKPOINTS, METRICS_FILE, LOG_FILE, LOCK, "prepared", "tensorboard"):
+    for name in (CHECKPOINTS, METRICS_FILE, LOG_FILE, LOCK, PREPARED, "tensorboard"):
         if (output / name).is_symlink():
             raise ConfigError(f"{output / name}: a link; remove it, or choose another --output")
     if os.path.lexists(output / BEST) and not (output / BEST).is_symlink():
@@ -147,7 +147,7 @@ def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
     If a shortlist is rejected, this is not recorded. If the finished run is resumed, the shortlist is therefore learned
     and evaluated again.
     """
-    best, prepared = checkpoints.best(), checkpoints.output / "prepared"
+    best, prepared = checkpoints.best(), checkpoints.output / PREPARED
     if best:
         files = verify_folder(best)
         try:  # the corpora may have been removed since training

@@ -36,13 +36,22 @@ from nmt.training.distributed import ALONE, Processes
 from nmt.training.log import Log
 from nmt.training.memory import BatchLimit
 from nmt.training.objective import Likelihood, Objective
-from nmt.training.optimizer import MovingAverage, build_optimizers, make_step, optimizer_tensors, restore_optimizers
+from nmt.training.optimizer import (
+    MOMENTS,
+    MovingAverage,
+    build_optimizers,
+    make_step,
+    optimizer_tensors,
+    restore_optimizers,
+)
 from nmt.training.resume import Checkpoint, Position
 from nmt.training.schedule import Progress, learning_rate
 
 logger = logging.getLogger(__name__)
 
 _RETURN_MEMORY_EVERY = 50  # in updates; this limits the memory use and takes hardly any time
+# The prefix of the current weights in a training state. They are stored if the model has their moving average.
+_CURRENT_WEIGHTS = "weights."
 
 
 Validate = Callable[[Seq2Seq], dict[str, float]]
@@ -153,10 +162,12 @@ class Trainer:
                 )
         clip = min(1.0, (settings.clip_norm or math.inf) / max(norm, 1e-12))
         make_step(self.optimizers, rate=rate, scale=torch.tensor(tokens / clip, device=self.device))
-        position.update += 1
+        position = dataclasses.replace(
+            position, update=position.update + 1, cursor=update.after, epochs_done=update.progress
+        )
+        self.position = position
         if position.update % _RETURN_MEMORY_EVERY == 0:
             return_memory()
-        position.cursor, position.epochs_done = update.after, update.progress
         if settings.ema:
             self.average.update(unique_weights(self.network), position.update)
         log.update(
@@ -246,11 +257,12 @@ class Trainer:
         figure, measure = values[metric], MEASURES[metric]
         better = position.best is None or measure.is_better(figure, position.best)
         if better:
-            position.best, position.best_update, position.stale, position.plateau = figure, position.update, 0, 0
+            position = dataclasses.replace(position, best=figure, best_update=position.update, stale=0, plateau=0)
         else:
-            position.stale, position.plateau = position.stale + 1, position.plateau + 1
+            position = dataclasses.replace(position, stale=position.stale + 1, plateau=position.plateau + 1)
         if settings.schedule == "plateau" and position.plateau >= settings.plateau_patience:
-            position.plateau, position.cuts = 0, position.cuts + 1
+            position = dataclasses.replace(position, plateau=0, cuts=position.cuts + 1)
+        self.position = position
         self.save()
         if self.processes.first:
             if better:
@@ -272,7 +284,7 @@ class Trainer:
     def _write(self) -> None:
         tensors = optimizer_tensors(self.optimizers, self.network)
         if self.settings.ema:
-            tensors |= {f"weights.{name}": tensor for name, tensor in unique_weights(self.network).items()}
+            tensors |= {f"{_CURRENT_WEIGHTS}{name}": tensor for name, tensor in unique_weights(self.network).items()}
         state = TrainingState(tensors=tensors, progress=self.position.to_json())
         folder = self.checkpoints.path(self.position.update)
         save_model(folder, unique_weights(self.averaged), self.tokenizers, self.config, state)
@@ -287,12 +299,15 @@ class Trainer:
         self.position = dataclasses.replace(position, size=size, cursor=cursor)
         tensors = checkpoint.state.tensors
         weights = load_tensors(checkpoint.folder / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)
-        prefix = "weights."
-        if unknown := [name for name in tensors if not name.startswith((prefix, "optimizer."))]:
+        if unknown := [name for name in tensors if not name.startswith((_CURRENT_WEIGHTS, MOMENTS))]:
             raise ModelError(
                 f"{checkpoint.folder}: {unknown[0]} belongs to no training; resume from another checkpoint"
             )
-        raw = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        raw = {
+            name.removeprefix(_CURRENT_WEIGHTS): value
+            for name, value in tensors.items()
+            if name.startswith(_CURRENT_WEIGHTS)
+        }
         load_weights(self.averaged, weights, checkpoint.folder)
         load_weights(self.network, raw or weights, checkpoint.folder)
         before, now = checkpoint.config.training, self.settings

@@ -12,7 +12,7 @@ from nmt.checkpoint.folder import Model
 from nmt.config.schema import Config
 from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair, encode_pairs, normalize_pairs
-from nmt.data.readers import describe, read_corpora
+from nmt.data.readers import describe_corpus, read_corpora
 from nmt.errors import DataError
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, METRICS, Auto, ChrF
@@ -154,7 +154,7 @@ def read_validation_sets(config: Config, normalizers: Normalizers) -> list[Valid
         if not pairs:
             raise DataError("data.valid: the corpora contain no sentence pairs; name files that contain text")
         _, to = data.languages(corpora[0])
-        sets.append(ValidationSet(name=describe(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag))
+        sets.append(ValidationSet(name=describe_corpus(corpora[0]), pairs=pairs, to=to, tag=corpora[0].tag))
     return sets
 
 

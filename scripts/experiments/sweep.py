@@ -12,12 +12,14 @@ best first, is written to standard output. The script requires the extra `sweep`
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.study import MaxTrialsCallback
 from tabulate import tabulate
 
 from experiments.training import Training, exit_on_signals, make_parser
@@ -26,15 +28,6 @@ from nmt.config.load import load_config, read_yaml
 from nmt.errors import ConfigError
 from nmt.metrics.metric import Measure
 from nmt.metrics.standard import MEASURES
-
-try:
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-    from optuna.study import MaxTrialsCallback
-except ImportError:
-    print('sweep: error: Optuna is missing; pip install -e ".[sweep]"', file=sys.stderr)
-    sys.exit(2)
-
 
 ENDED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 

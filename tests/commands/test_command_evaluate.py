@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sacrebleu
 import torch
+from copied_metric import Copied
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,6 @@ from nmt.config.load import parse_config
 from nmt.config.schema import Config
 from nmt.evaluation.scores import Difference, Evaluation, Score
 from nmt.evaluation.test_sets import read_text
-from nmt.metrics.metric import Metric
 from nmt.metrics.standard import METRICS
 from nmt.tokenizers.build import train_tokenizers
 from nmt.translation.translator import Translator
@@ -133,26 +132,6 @@ def test_the_significance_level_is_five_percent() -> None:
 
     assert row(0.0499).endswith(" *")
     assert not row(0.05).endswith(" *")
-
-
-class Copied(Metric):
-    """The share of the sentences that are their source."""
-
-    name, title, needs_source = "copied", "copied", True
-
-    def statistics(
-        self,
-        hypotheses: Sequence[str],
-        references: Sequence[Sequence[str | None]],
-        sources: Sequence[str] | None = None,
-    ) -> list[list[float]]:
-        return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
-
-    def score_sums(self, sums: Sequence[float]) -> float:
-        return 100 * sums[0] / sums[1]
-
-    def signature(self, references: int, resamples: int | None = None) -> str:
-        return ""
 
 
 def test_a_metric_that_needs_the_source_gets_it(

@@ -10,7 +10,7 @@ from config_faults import find_faults
 from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import Field, fields_of
 from nmt.config.load import parse_config
-from nmt.config.parsing import describe
+from nmt.config.parsing import describe_value
 from nmt.config.schema import Config
 
 FIELDS: dict[str, Field] = {
@@ -202,4 +202,4 @@ def test_conditions_name_values_that_exist() -> None:
 )
 def test_invalid_yaml_is_a_fault(text: str) -> None:
     (fault,) = find_faults({}, f"data.train={text}")
-    assert fault == f"data.train: {describe(text)} is not a YAML value"
+    assert fault == f"data.train: {describe_value(text)} is not a YAML value"

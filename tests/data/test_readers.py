@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import DataConfig
 from nmt.data.pair import Pair
-from nmt.data.readers import corpus_files, describe, read_corpora, read_pairs, read_round_robin
+from nmt.data.readers import corpus_files, describe_corpus, read_corpora, read_pairs, read_round_robin
 from nmt.data.text_files import import_zstd
 from nmt.errors import DataError
 
@@ -237,11 +237,11 @@ def test_files_and_description(tmp_path: Path) -> None:
     (tmp_path / "t.de").write_text("")
     prefix = CorpusConfig(path=str(tmp_path / "t"))
     assert corpus_files(prefix, DATA) == [tmp_path / "t.en.gz", tmp_path / "t.de"]
-    assert describe(prefix) == str(tmp_path / "t")
-    assert describe(CorpusConfig(source="a", target="b")) == "a with b"
-    assert describe(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
-    assert describe(CorpusConfig(path="a", source_language="fr")) == "a from fr"
-    assert describe(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"
+    assert describe_corpus(prefix) == str(tmp_path / "t")
+    assert describe_corpus(CorpusConfig(source="a", target="b")) == "a with b"
+    assert describe_corpus(CorpusConfig(dataset="x/y", name="de-en", split="test")) == "x/y de-en test"
+    assert describe_corpus(CorpusConfig(path="a", source_language="fr")) == "a from fr"
+    assert describe_corpus(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"
 
 
 def test_remote_corpora(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_remote_corpora(tmp_path: Path) -> None:
     assert read(source="memory://c/t.en", target="memory://c/t.de") == [("a", "x"), ("b", "y")]
     prefix = CorpusConfig(path="memory://c/t")
     assert corpus_files(prefix, DATA) == ["memory://c/t.en", "memory://c/t.de.gz"]
-    assert describe(prefix) == "memory://c/t"
+    assert describe_corpus(prefix) == "memory://c/t"
     assert fault(path="memory://c/none").startswith("memory://c/none: found no memory://c/none.en and no")
     assert fault(path="memory://none.tsv").startswith(
         "memory://none.tsv: no such file (nor with .gz, .zst, .xz or .bz2"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from copied_metric import Copied
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu import BLEU, CHRF, TER
 
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.evaluation.scores import Evaluation, check_lengths, evaluate
-from nmt.metrics.metric import Metric
 from nmt.metrics.standard import METRICS
 
 WORDS = [
@@ -316,26 +316,6 @@ def test_lengths_are_checked_before_translation() -> None:
     with pytest.raises(ConfigError, match="no such tokenizer"):
         evaluate(translator, ["eins"], source=["one"], tokenize="moses")
     assert translator.asked == []
-
-
-class Copied(Metric):
-    """The share of the sentences that are their source."""
-
-    name, title, needs_source = "copied", "copied", True
-
-    def statistics(
-        self,
-        hypotheses: Sequence[str],
-        references: Sequence[Sequence[str | None]],
-        sources: Sequence[str] | None = None,
-    ) -> list[list[float]]:
-        return [[line == source, 1.0] for line, source in zip(hypotheses, sources or [], strict=True)]
-
-    def score_sums(self, sums: Sequence[float]) -> float:
-        return 100 * sums[0] / sums[1]
-
-    def signature(self, references: int, resamples: int | None = None) -> str:
-        return f"bs:{resamples}"
 
 
 def test_a_metric_may_read_the_source(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,10 @@ def test_errors_are_reported_before_training(tmp_path: Path, space: object, faul
 
 
 def test_missing_optuna(tmp_path: Path) -> None:
-    (tmp_path / "optuna.py").write_text("raise ImportError")
+    (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError(name='optuna')")
     environment = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
     answer = subprocess.run([sys.executable, str(SCRIPT)], check=False, capture_output=True, text=True, env=environment)
     assert (answer.returncode, answer.stderr) == (
         2,
-        'sweep: error: Optuna is missing; pip install -e ".[sweep]"\n',
+        'sweep: error: the package optuna is missing; pip install -e ".[sweep]"\n',
     )

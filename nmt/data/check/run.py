@@ -21,7 +21,7 @@ from nmt.data.check.repeats import Boilerplate, Duplicates, Leakage
 from nmt.data.check.sides import Languages
 from nmt.data.cleaning import split_chunks
 from nmt.data.pair import Pair
-from nmt.data.readers import corpus_files, describe, read_pairs
+from nmt.data.readers import corpus_files, describe_corpus, read_pairs
 from nmt.errors import DataError
 
 SAMPLE_BYTES = 64_000_000
@@ -119,8 +119,8 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
 
 def locate(corpus: CorpusConfig, data: DataConfig, name: Set) -> Place:
     """Return the names of a corpus and its files for findings. Raises DataError: a file is missing."""
-    files = [str(file) for file in corpus_files(corpus, data)] if corpus.dataset is None else [describe(corpus)]
-    return Place(set=name, name=describe(corpus), files=(files[0], files[-1]), languages=data.languages(corpus))
+    files = [str(file) for file in corpus_files(corpus, data)] if corpus.dataset is None else [describe_corpus(corpus)]
+    return Place(set=name, name=describe_corpus(corpus), files=(files[0], files[-1]), languages=data.languages(corpus))
 
 
 def read_chunks(corpus: CorpusConfig, data: DataConfig, place: Place, limit: int | None = None) -> Iterator[Chunk]:

@@ -7,6 +7,7 @@ import textwrap
 
 from nmt.data.check.findings import Finding, Severity
 from nmt.data.check.run import CheckReport
+from nmt.system.terminal import escape_controls
 
 _WIDTH = 100  # the width of a line after the label, in characters
 _LABEL = 9  # the width of the label (severe, warning or note), in characters
@@ -43,10 +44,10 @@ def _write_finding(finding: Finding, examples: int, folder: str, *, advise: bool
 
     `advise` says whether to write the advice. Findings with the same advice write it only once.
     """
-    lines = _wrap(f"{finding.place.removeprefix(folder)}: {escape(_shorten(finding.message, folder))}")
+    lines = _wrap(f"{finding.place.removeprefix(folder)}: {escape_controls(_shorten(finding.message, folder))}")
     for example in finding.examples[: max(0, examples - (finding.severity == Severity.NOTE))]:
         where = f"   {example.where.removeprefix(folder)}  "
-        text, room = escape(_shorten(example.text, folder)), _WIDTH - len(where)
+        text, room = escape_controls(_shorten(example.text, folder)), _WIDTH - len(where)
         lines.append(where + (text if len(text) <= room else f"{text[: max(0, room - 3)]}..."))
     if advise:
         lines += _wrap(f"-> {_shorten(finding.advice, folder)}", indent="   ")
@@ -61,11 +62,6 @@ def _shorten(text: str, folder: str) -> str:
 
 def _wrap(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
-
-
-def escape(text: str) -> str:
-    """Replace control characters by their codes, because a terminal would act on them."""
-    return "".join(char if char.isprintable() else f"<{ord(char):04X}>" for char in text)
 
 
 def write_json(report: CheckReport) -> str:
