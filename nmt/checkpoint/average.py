@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmt.checkpoint.folder import Model, load_languages, load_model, save_languages, save_model, unique_weights
+from nmt.checkpoint.folder import Model, load_languages, load_model, save_model, unique_weights
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.errors import ModelError
 from nmt.system.files import check_new
@@ -56,9 +56,8 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
         for name, weight in others.items():
             sums[name] += weight
     means = {name: (total / len(folders)).float() for name, total in sums.items()}
-    save_model(output, means, first.tokenizers, first.config)
-    if languages := load_languages(folders[0]):
-        save_languages(output, languages)
+    languages = load_languages(folders[0])
+    save_model(output, means, first.tokenizers, first.config, languages=languages)
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:

@@ -116,6 +116,7 @@ def save_model(
     tokenizers: Tokenizers,
     config: Config,
     training: TrainingState | None = None,
+    languages: LanguageIdentifier | None = None,
 ) -> None:
     """Write a model folder. An existing folder of the same name is replaced.
 
@@ -128,6 +129,8 @@ def save_model(
         (draft / CONFIG).write_text(dump_config(config), encoding="utf-8")
         save_tokenizers(tokenizers, draft)
         save_tensors(draft / WEIGHTS, weights)
+        if languages:
+            (draft / LANGUAGES).write_bytes(languages.to_bytes())
         if training:
             save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
             (draft / TRAINING_STATE).write_text(training.progress, encoding="utf-8")

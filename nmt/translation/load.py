@@ -6,7 +6,7 @@ from pathlib import Path
 from nmt.checkpoint.packed import PackedModel, load_packed
 from nmt.checkpoint.text_model import TextModel
 from nmt.errors import ConfigError, ModelError
-from nmt.native.library import LIBRARY, load
+from nmt.native.library import load
 from nmt.system.machine import may_have_gpu
 
 
@@ -21,7 +21,7 @@ def load_packed_models(folders: Sequence[str | Path], *, device: str, precision:
         ModelError: a folder is missing or damaged.
     """
     wanted = device in ("auto", "cpu")
-    if not wanted or (device == "auto" and may_have_gpu()) or not LIBRARY.exists() or load() is None:
+    if not wanted or (device == "auto" and may_have_gpu()) or load() is None:
         return None
     models = []
     for folder in folders:

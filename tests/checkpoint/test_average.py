@@ -9,10 +9,11 @@ import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
 from nmt.checkpoint.folder import load_languages, load_model
+from nmt.checkpoint.manifest import LANGUAGES
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.commands.average import main
-from nmt.system.files import verify_checksums
+from nmt.system.files import add_file, verify_checksums
 from nmt.training.run import train
 
 
@@ -106,3 +107,12 @@ def test_faults_are_one_line_and_leave_nothing(run: Path, tmp_path: Path, capsys
 def test_keys_that_act_in_training_only_may_differ(run: Path, tmp_path: Path) -> None:
     train(tiny.config(run.parent / "text", "training.max_updates=1", "model.dropout=0.3"), tmp_path / "other")
     assert main([str(run), str(tmp_path / "other"), "--output", str(tmp_path / "mean")]) == 0
+
+
+def test_damaged_languages_leave_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(Path(__file__).parents[1] / "models" / "0.1.0" / "rnn", model)
+    add_file(model, LANGUAGES, b"not a model of languages")
+    assert main([str(model), "--output", str(tmp_path / "mean")]) == 2
+    assert LANGUAGES in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
