@@ -125,7 +125,7 @@ def check_new_folder(outcome: Outcome) -> str | None:
     new = outcome.folder / "new"
     if outcome.status:
         return "half-written" if sorted(os.listdir(outcome.folder)) != ["model"] else None
-    known = {name for name, file in MANIFEST.items() if file.reader == "translation"} | {CHECKSUMS}
+    known = {name for name, file in MANIFEST.items() if file.reader != "training"} | {CHECKSUMS}
     surplus = [path.name for path in new.iterdir() if path.is_symlink() or path.name not in known]
     return f"copied: {surplus[0]}" if surplus else None
 
