@@ -1,6 +1,6 @@
 """Random numbers that are a function of a key and a counter: Philox4x32-10 (Salmon et al. 2011).
 
-There is no state, so numbers can be computed in any order, and only those that are needed. nmt/native/sampling.h
+Numbers can be computed in any order, and only where they are needed. nmt/native/sampling.h
 computes the same numbers.
 """
 

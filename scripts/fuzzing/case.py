@@ -125,7 +125,7 @@ def _judge(case: Case, outcome: Outcome, folder: _CaseFolder, *, hung: bool, lef
     if outcome.megabytes > case.megabytes:
         return f"memory: {outcome.megabytes:.0f} MB"
     if leftover:
-        return "processes left behind"
+        return "processes still run"
     if outcome.status not in case.allowed:
         return f"exit status {outcome.status}"
     if outcome.status == 2 and ": error: " not in outcome.stderr:
@@ -146,7 +146,7 @@ def _find_outside(folder: _CaseFolder) -> str | None:
 
 
 def _run(case: Case, folder: _CaseFolder) -> tuple[Outcome, bool, bool]:
-    """Run a case. Return its outcome, whether it hung, and whether it left processes behind."""
+    """Run a case. Return its outcome, whether it hung, and whether processes of it still run."""
     (folder.outer / "stdin").write_bytes(case.stdin)
     (folder.outer / "tmp").mkdir()
     sys.stdout.flush()
@@ -175,7 +175,7 @@ def _run(case: Case, folder: _CaseFolder) -> tuple[Outcome, bool, bool]:
 def _wait(pid: int, seconds: float) -> bool:
     """Wait for the end of a child. Return whether it ended in time.
 
-    On a busy machine, a child has up to four times as long, until it has used so many seconds of a processor.
+    On a busy machine, a child has up to four times as long, until it has used these seconds of processor time.
     """
     descriptor = os.pidfd_open(pid)
     try:

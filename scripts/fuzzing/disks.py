@@ -51,7 +51,7 @@ def fill(shared: Path, action: str, space: int) -> int:
         status = act(action, shared, disk)
         assert status in (0, 2), f"exit status {status}"
         left = [path for path in disk.rglob(f"{DRAFT}*") if path.parent.name != "out"]
-        assert not left, f"left behind: {left}"
+        assert not left, f"still there: {left}"
         for folder in saved:
             assert not status or verify_checksums(folder), "a checkpoint is lost"
         enlarge()
@@ -120,7 +120,7 @@ def limited_disk(folder: Path, space: int, used: Path | None) -> Iterator[tuple[
 
 
 def enter_namespace() -> bool:
-    """Give this process file systems of its own. Return whether the kernel allows it."""
+    """Give this process separate file systems. Return whether the kernel allows it."""
     libc, user, group = ctypes.CDLL(None), os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWNS):
         if libc.unshare(CLONE_NEWNS | CLONE_NEWUSER):

@@ -1,6 +1,6 @@
 """Training runs that a signal ends at a random moment.
 
-After --resume, the weights must be those of an undisturbed run.
+After --resume, the weights must equal the weights of an undisturbed run.
 """
 
 import contextlib
@@ -135,5 +135,5 @@ def compare(undisturbed: Path, output: Path) -> None:
         same = (expected / "model.safetensors").read_bytes() == (found / "model.safetensors").read_bytes()
         assert same, f"other weights in {name}"
     left = [path.name for path in output.rglob("*") if path.name.startswith(DRAFT) or path.name == "prepared"]
-    assert not left, f"left behind: {left}"
+    assert not left, f"still there: {left}"
     assert sorted(os.listdir(output)) == sorted(os.listdir(undisturbed))

@@ -4,7 +4,7 @@
     scripts/fuzz folders --count 2000 --seed 1       2,000 damaged model folders
     scripts/fuzz folders --only 17 --keep /tmp/17    one case again; its files are kept in /tmp/17
 
-Faults are tracebacks, crashes, hangs, too much memory, processes that are left behind, files outside of the working
+Faults are tracebacks, crashes, hangs, too much memory, processes that still run, files outside of the working
 folder, control characters on the terminal, and the faults that only one part checks, such as lost lines. The exit
 status is 1 if there is any fault. A case depends only on the part, the seed and its number.
 """

@@ -36,7 +36,7 @@ def translation(tree: Sentence) -> tuple[str, str]:
 def text(words: Sequence[str]) -> str:
     """Join words and punctuation marks to a line.
 
-    The first letter is a capital, there is no space before a mark, and a comma before another mark is left out.
+    The first letter is a capital, marks follow words without a space, and a comma before another mark is left out.
     """
     line = re.sub(r"( ,)+(?= [,.?])", "", " ".join(words))
     line = re.sub(r" (?=[,.?])", "", line)

@@ -38,7 +38,7 @@ FAULTS: dict[str, Callable[[], int | None]] = {
     "traceback": lambda: 1 // 0,
     "file outside: payload": lambda: Path("../payload").write_text("x"),
     "file outside: canary": lambda: Path("../canary").write_text("x"),
-    "processes left behind": leave_process,
+    "processes still run": leave_process,
     "exit status 7": lambda: 7,
     "exit status 2 without an error line": lambda: 2,
     r"control character '\x1b' on standard error": lambda: print_error("\x1b[31m"),
