@@ -73,8 +73,11 @@ class Engine:
         share = max(1, min(SHARE, -(-len(items) // threads)))
         parts = [items[first : first + share] for first in range(0, len(items), share)]
 
+        banned = array("i", forbidden)
+        native_options = _convert_options(options, banned, shortlist=shortlist, group=group)
+
         def search_part(part: Sequence[tuple[int, int]]) -> list[list[NativeHypothesis]]:
-            return self._search(part, sentences, prefixes, options, forbidden, shortlist, group, identify)
+            return self._search(part, sentences, prefixes, native_options, identify)
 
         if threads > 1 and len(parts) > 1:
             from concurrent.futures import ThreadPoolExecutor  # slow to import
@@ -94,13 +97,10 @@ class Engine:
         items: Sequence[tuple[int, int]],
         sentences: Sequence[Sequence[int]],
         prefixes: Sequence[Sequence[int]] | None,
-        options: Options,
-        forbidden: Sequence[int],
-        shortlist: bool,
-        group: int,
+        options: NativeOptions,
         identify: Callable[[int, list[int]], Hashable] | None,
     ) -> list[list[NativeHypothesis]]:
-        """Search in this thread. An item is the index of a sentence, and the number of a sample."""
+        """Search in this thread. An item is the index of a sentence and the number of a sample, the longest first."""
         ids, records = array("i"), (SentencePointer * len(items))()
         places = []
         for index, _ in items:
@@ -113,31 +113,12 @@ class Engine:
             record.ids, record.length = address + place * ids.itemsize, length
             record.prefix, record.prefix_length = address + (place + length) * ids.itemsize, prefix_length
             record.sample = number
-        banned = array("i", forbidden)
         failures: list[BaseException] = []
-        search = options.within if isinstance(options, SampleOptions) else options
-        native_options = NativeOptions(
-            beam=search.beam,
-            nbest=search.nbest,
-            min_length=search.min_length,
-            max_length_extra=search.max_length_extra,
-            exact=search.exact,
-            attention=search.attention,
-            shortlist=shortlist,
-            max_length_factor=search.max_length_factor,
-            length_penalty=search.length_penalty,
-            coverage_penalty=search.coverage_penalty,
-            banned=banned.buffer_info()[0],
-            banned_count=len(banned),
-            group=group,
-        )
-        if isinstance(options, SampleOptions):
-            native_options.sampling, native_options.seed = True, options.seed
-            native_options.temperature, native_options.top_k = options.temperature, options.top_k or 0
-        if identify and search.nbest > 1:
-            native_options.identify = _wrap(identify, [index for index, _ in items], failures)
+        if identify and options.nbest > 1:
+            options = NativeOptions.from_buffer_copy(options)  # other threads identify other sentences
+            options.identify = _wrap(identify, [index for index, _ in items], failures)
         found = NativeHypotheses()
-        status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), native_options, found)
+        status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), options, found)
         if status == STOPPED:
             raise failures[0]
         check_status(status, "a sentence")
@@ -145,6 +126,30 @@ class Engine:
             return _read(found, [length for _, length, _ in places])
         finally:
             self._library.nmt_free_hypotheses(found)
+
+
+def _convert_options(options: Options, banned: "array[int]", *, shortlist: bool, group: int) -> NativeOptions:
+    """Return the options for the library. It reads `banned` in place."""
+    search = options.within if isinstance(options, SampleOptions) else options
+    converted = NativeOptions(
+        beam=search.beam,
+        nbest=search.nbest,
+        min_length=search.min_length,
+        max_length_extra=search.max_length_extra,
+        exact=search.exact,
+        attention=search.attention,
+        shortlist=shortlist,
+        max_length_factor=search.max_length_factor,
+        length_penalty=search.length_penalty,
+        coverage_penalty=search.coverage_penalty,
+        banned=banned.buffer_info()[0],
+        banned_count=len(banned),
+        group=group,
+    )
+    if isinstance(options, SampleOptions):
+        converted.sampling, converted.seed = True, options.seed
+        converted.temperature, converted.top_k = options.temperature, options.top_k or 0
+    return converted
 
 
 def _wrap(

@@ -90,15 +90,15 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
         const nmt_architecture *other = &networks[m]->architecture;
         if (other->source_size != source || other->target_size != target) return 0;
     }
-    for (int32_t m = 0; m < members && o->shortlist && first->frequent + first->best; m++)
-        if (!networks[m]->output_rows) return 0; /* the rows of a shortlist are read from every member */
     for (int32_t i = 0; i < count; i++) {
         const nmt_sentence *s = &sentences[i];
+        if (i && s->length > sentences[i - 1].length) return 0;
         if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
             !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, NMT_EOS + 1, target))
             return 0;
     }
-    return o->beam >= 1 && o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 &&
+    return o->beam >= 1 && (int64_t)o->beam * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
+           o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 &&
            o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
            o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
            o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&

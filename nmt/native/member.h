@@ -29,6 +29,17 @@ static void *reserve(Buffer *buffer, size_t count, size_t item, int *status) {
     return buffer->data;
 }
 
+/* Make room for `more` items after the first `used` items of a buffer, which are kept. */
+static void *grow(Buffer *buffer, size_t used, size_t more, size_t item, int *status) {
+    if (buffer->size >= (used + more) * item + 256) return buffer->data;
+    Buffer larger = {0};
+    if (!reserve(&larger, 2 * used + more + 16, item, status)) return NULL;
+    if (used) memcpy(larger.data, buffer->data, used * item);
+    free(buffer->data);
+    *buffer = larger;
+    return buffer->data;
+}
+
 static void release(Buffer *buffer) {
     free(buffer->data);
     *buffer = (Buffer){0};

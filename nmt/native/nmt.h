@@ -86,7 +86,7 @@ typedef struct {
     int32_t sampling; /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
     int32_t seed, top_k; /* of sampling; 0: draw among all tokens */
     double temperature;
-    int32_t group; /* the number of sentences that are searched at once; 0 lets the library choose. No effect on the
+    int32_t group; /* the number of sentences that are searched at once, at most 16; 0 lets the library choose. No effect on the
                       translations */
     /* Return a number that is equal for hypotheses of a sentence that the caller does not distinguish, or a negative
        number to stop. NULL: all hypotheses are different. An n-best list has only the best of equal hypotheses. */
@@ -104,7 +104,7 @@ typedef struct {
     float *attention; /* NULL unless the options ask for it */
 } nmt_hypotheses;
 
-/* Search the best translations of sentences with an ensemble of `members` networks, which have the same vocabularies.
+/* Search the best translations of sentences, the longest first, with an ensemble of `members` networks, which have the same vocabularies.
    The result for a sentence does not depend on the other sentences. The shortlist is that of the first member. */
 NMT_API int nmt_search(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences,
                        int32_t count, const nmt_options *options, nmt_hypotheses *hypotheses);

@@ -17,6 +17,12 @@ typedef struct {
     int32_t step, row;
 } End;
 
+/* The output layer of a network for the candidates of a sentence. */
+typedef struct {
+    Buffer weights, scales, sums, bias;
+    Product output;
+} Selection;
+
 /* A sentence that is searched. Its live hypotheses have `step` tokens. */
 typedef struct {
     int32_t index; /* in the call */
@@ -27,10 +33,10 @@ typedef struct {
     Buffer ends;
     int32_t ended;
     /* The candidates: tokens in ascending order, beginning with EOS. Without a shortlist, all tokens. */
-    Buffer candidates, selected, selected_scales, selected_sums, selected_bias;
-    int32_t width; /* W */
+    Buffer candidates;
+    int32_t listed, width;  /* whether there is a shortlist; W */
+    Selection *selections; /* of each network, with a shortlist */
     uint32_t key[2]; /* of the random numbers of a sample */
-    Product output; /* the output layer for the candidates */
 } Slot;
 
 typedef struct {
@@ -54,10 +60,9 @@ static int32_t max_length(const nmt_options *options, int32_t source_length) {
 static void choose_candidates(Search *search, Slot *slot) {
     const nmt_network *network = search->members[0].network;
     const nmt_architecture *a = &network->architecture;
-    if (!search->options->shortlist || !network->frequent) {
-        slot->width = a->target_size;
-        return;
-    }
+    slot->listed = search->options->shortlist && network->frequent;
+    slot->width = a->target_size;
+    if (!slot->listed) return;
     int *status = &search->status, V = a->target_size;
     uint8_t *marks = reserve(&search->marks, round_up(V, 8), 1, status);
     int32_t *candidates = reserve(&slot->candidates, V, sizeof(int32_t), status);
@@ -81,36 +86,42 @@ static void choose_candidates(Search *search, Slot *slot) {
     slot->width = W;
 }
 
-/* Copy the rows of the candidates out of the output layer of a network, in the form that products read. */
-static void select_output(Search *search, Slot *slot, const nmt_network *network) {
-    int *status = &search->status;
-    int32_t W = slot->width, width = round_up(W, PANEL), D = network->output.depth;
+/* Copy the rows of the candidates out of the output layer of a network, in the form that products read. A network
+   without a shortlist of its own has these rows only in panels. */
+static void select_output(const Slot *slot, const nmt_network *network, Selection *selection, int *status) {
+    const Product *output = &network->output;
+    int32_t W = slot->width, width = round_up(W, PANEL);
     const int32_t *candidates = slot->candidates.data;
     int int8 = network->architecture.precision == NMT_INT8;
-    int32_t *weights = reserve(&slot->selected, (size_t)width * D, int8 ? 1 : sizeof(float), status);
-    float *scales = reserve(&slot->selected_scales, width, sizeof(float), status);
-    int32_t *sums = reserve(&slot->selected_sums, width, sizeof(int32_t), status);
-    float *bias = reserve(&slot->selected_bias, width, sizeof(float), status);
+    int32_t items = int8 ? output->depth / 4 : output->depth; /* four levels, or a float */
+    int32_t *weights = reserve(&selection->weights, (size_t)width * items, sizeof(int32_t), status);
+    float *scales = reserve(&selection->scales, width, sizeof(float), status);
+    int32_t *sums = reserve(&selection->sums, width, sizeof(int32_t), status);
+    float *bias = reserve(&selection->bias, width, sizeof(float), status);
     if (*status) return;
-    int32_t items = int8 ? D / 4 : D; /* four levels, or a float */
     for (int32_t i = 0; i < width; i++) {
         int32_t token = candidates[i < W ? i : 0];
         const int32_t *row = (const int32_t *)network->output_rows + (size_t)token * items;
-        int32_t *out = weights + (size_t)(i / PANEL) * PANEL * items + i % PANEL;
-        for (int32_t k = 0; k < items; k++) out[(size_t)k * PANEL] = row[k];
-        if (int8) {
-            scales[i] = network->output.scales[token];
-            sums[i] = network->output.sums[token];
+        size_t step = 1;
+        if (!network->output_rows) {
+            row = (const int32_t *)output->weights + (size_t)(token / PANEL) * PANEL * items + token % PANEL;
+            step = PANEL;
         }
-        bias[i] = network->output.bias[token];
+        int32_t *out = weights + (size_t)(i / PANEL) * PANEL * items + i % PANEL;
+        for (int32_t k = 0; k < items; k++) out[(size_t)k * PANEL] = row[k * step];
+        if (int8) {
+            scales[i] = output->scales[token];
+            sums[i] = output->sums[token];
+        }
+        bias[i] = output->bias[token];
     }
-    slot->output = network->output;
-    slot->output.outputs = W;
-    slot->output.width = width;
-    slot->output.weights = weights;
-    slot->output.scales = scales;
-    slot->output.sums = sums;
-    slot->output.bias = bias;
+    selection->output = *output;
+    selection->output.outputs = W;
+    selection->output.width = width;
+    selection->output.weights = weights;
+    selection->output.scales = scales;
+    selection->output.sums = sums;
+    selection->output.bias = bias;
 }
 
 static void start_slot(Search *search, Slot *slot) {
@@ -125,18 +136,8 @@ static void start_slot(Search *search, Slot *slot) {
     if (options->sampling)
         derive_key(options->seed, slot->sentence->sample, slot->sentence->ids, slot->sentence->length, slot->key);
     choose_candidates(search, slot);
-}
-
-/* Make room for one more step in an array of steps, without losing the others. */
-static void *extend(Buffer *buffer, size_t steps, size_t size, int *status) {
-    if (buffer->size >= (steps + 1) * size + 256) return buffer->data;
-    Buffer larger = {0};
-    if (reserve(&larger, 2 * steps + 16, size, status)) {
-        if (buffer->data) memcpy(larger.data, buffer->data, steps * size);
-        free(buffer->data);
-        *buffer = larger;
-    }
-    return buffer->data;
+    for (int32_t m = 0; slot->listed && m < search->count && !search->status; m++)
+        select_output(slot, search->members[m].network, &slot->selections[m], &search->status);
 }
 
 /* Write the tokens of a hypothesis, `step` of them, which ends in a row of the beam. */
@@ -179,7 +180,7 @@ static double compute_score(Search *search, Slot *slot, double log_probability, 
 }
 
 static void add_end(Search *search, Slot *slot, double log_probability, int32_t row) {
-    End *ends = extend(&slot->ends, slot->ended, sizeof(End), &search->status);
+    End *ends = grow(&slot->ends, slot->ended, 1, sizeof(End), &search->status);
     if (search->status) return;
     double score = compute_score(search, slot, log_probability, slot->step, row);
     int64_t key = slot->ended;
@@ -270,14 +271,14 @@ static float sum_row(const float *scores, int32_t width, float *blocks) {
 static void extend_beam(Search *search, Slot *slot, float *scores, const float *norms, const float *blocks,
                         int32_t width) {
     const nmt_options *options = search->options;
-    int32_t K = options->beam, shortlist = slot->width != search->members[0].network->architecture.target_size;
-    int32_t end_column = shortlist ? 0 : NMT_EOS;
+    int32_t K = options->beam, listed = slot->listed;
+    int32_t end_column = listed ? 0 : NMT_EOS;
     const int32_t *candidates = slot->candidates.data;
     double *log_probabilities = slot->log_probabilities.data, best = log_probabilities[0];
     float *values = reserve(&search->best_values, 2 * (size_t)K + 1, sizeof(float), &search->status), *ends = values + K;
     int32_t *places = reserve(&search->best_places, K, sizeof(int32_t), &search->status);
-    int32_t *tokens = extend(&slot->tokens, slot->step, K * sizeof(int32_t), &search->status);
-    int32_t *origins = extend(&slot->origins, slot->step, K * sizeof(int32_t), &search->status);
+    int32_t *tokens = grow(&slot->tokens, slot->step, 1, K * sizeof(int32_t), &search->status);
+    int32_t *origins = grow(&slot->origins, slot->step, 1, K * sizeof(int32_t), &search->status);
     if (search->status) return;
     for (int32_t k = 0; k < K; k++) values[k] = -INFINITY, places[k] = 0;
     int32_t forced = slot->step < slot->sentence->prefix_length ? slot->sentence->prefix[slot->step] : -1;
@@ -289,7 +290,7 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
         for (int32_t block = 0; block < width / PANEL; block++) {
             if (!(blocks[(size_t)k * (width / PANEL) + block] + more > values[K - 1])) continue;
             for (int32_t c = block * PANEL; c < (block + 1) * PANEL; c++)
-                if (row[c] + more > values[K - 1] && (forced < 0 || forced == (shortlist ? candidates[c] : c)))
+                if (row[c] + more > values[K - 1] && (forced < 0 || forced == (listed ? candidates[c] : c)))
                     insert(values, places, K, row[c] + more, k * width + c);
         }
     }
@@ -308,7 +309,7 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
     int32_t live = 0;
     for (; live < K && values[live] > -INFINITY; live++) {
         int32_t column = places[live] % width;
-        tokens[(size_t)slot->step * K + live] = shortlist ? candidates[column] : column;
+        tokens[(size_t)slot->step * K + live] = listed ? candidates[column] : column;
         origins[(size_t)slot->step * K + live] = places[live] / width;
     }
     for (int32_t k = 0; k < live; k++) log_probabilities[k] = best + values[k];
@@ -322,17 +323,16 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
    The arguments are those of `extend_beam`. */
 static void extend_sample(Search *search, Slot *slot, float *scores, float norm, int32_t width) {
     const nmt_options *options = search->options;
-    int32_t shortlist = slot->width != search->members[0].network->architecture.target_size;
-    int32_t end_column = shortlist ? 0 : NMT_EOS, best_column = -1;
+    int32_t listed = slot->listed, end_column = listed ? 0 : NMT_EOS, best_column = -1;
     const int32_t *candidates = slot->candidates.data;
     double *log_probability = slot->log_probabilities.data, best = -INFINITY;
-    int32_t *tokens = extend(&slot->tokens, slot->step, sizeof(int32_t), &search->status);
-    int32_t *origins = extend(&slot->origins, slot->step, sizeof(int32_t), &search->status);
+    int32_t *tokens = grow(&slot->tokens, slot->step, 1, sizeof(int32_t), &search->status);
+    int32_t *origins = grow(&slot->origins, slot->step, 1, sizeof(int32_t), &search->status);
     float *sorted = reserve(&search->best_values, width, sizeof(float), &search->status), lowest = -INFINITY;
     if (search->status) return;
     int32_t forced = slot->step < slot->sentence->prefix_length ? slot->sentence->prefix[slot->step] : -1;
     for (int32_t c = 0; c < width; c++) {
-        int32_t token = shortlist && c < slot->width ? candidates[c] : c;
+        int32_t token = listed && c < slot->width ? candidates[c] : c;
         if ((c == end_column && slot->step < options->min_length) || (c != end_column && slot->step >= slot->limit) ||
             (forced >= 0 && token != forced))
             scores[c] = -INFINITY;
@@ -345,7 +345,7 @@ static void extend_sample(Search *search, Slot *slot, float *scores, float norm,
     for (int32_t c = 0; c < width; c++) {
         if (!(scores[c] > -INFINITY) || scores[c] < lowest) continue;
         double value = scores[c] - norm;
-        if (options->temperature > 0) value += options->temperature * draw_gumbel(&gumbel, shortlist ? candidates[c] : c);
+        if (options->temperature > 0) value += options->temperature * draw_gumbel(&gumbel, listed ? candidates[c] : c);
         if (value > best) best = value, best_column = c;
     }
     slot->live = best_column >= 0 && best_column != end_column;
@@ -355,22 +355,22 @@ static void extend_sample(Search *search, Slot *slot, float *scores, float norm,
         slot->step++;
         return;
     }
-    tokens[slot->step] = shortlist ? candidates[best_column] : best_column;
+    tokens[slot->step] = listed ? candidates[best_column] : best_column;
     origins[slot->step++] = 0;
 }
 
 /* Forbid columns that are no candidates, and tokens that the caller forbids. */
 static void forbid(Search *search, const Slot *slot, float *row, int32_t width, int32_t before_softmax) {
-    int32_t shortlist = slot->width != search->members[0].network->architecture.target_size;
+    int32_t listed = slot->listed;
     if (before_softmax) {
         for (int32_t c = slot->width; c < width; c++) row[c] = -INFINITY;
-        for (int32_t c = 0; !shortlist && c < NMT_EOS; c++) row[c] = -INFINITY;
+        for (int32_t c = 0; !listed && c < NMT_EOS; c++) row[c] = -INFINITY;
         return;
     }
     const int32_t *candidates = slot->candidates.data;
     for (int32_t i = 0; i < search->options->banned_count; i++) {
         int32_t token = search->options->banned[i], low = 0, high = slot->width;
-        if (!shortlist) {
+        if (!listed) {
             row[token] = -INFINITY;
             continue;
         }
@@ -397,12 +397,11 @@ static void add_log(float *x, const float *y, int32_t n) {
 static float *score_slot(Search *search, Slot *slot, const Rows *rows, int32_t first, int32_t *width, float **norms,
                          float **blocks) {
     int *status = &search->status;
-    int32_t live = slot->live, shortlist = slot->width != search->members[0].network->architecture.target_size;
+    int32_t live = slot->live;
     float *scores = NULL;
     for (int32_t m = 0; m < search->count; m++) {
         const nmt_network *network = search->members[m].network;
-        if (shortlist && (m || search->count > 1)) select_output(search, slot, network);
-        const Product *output = shortlist ? &slot->output : &network->output;
+        const Product *output = slot->listed ? &slot->selections[m].output : &network->output;
         Rows own = rows[m];
         own.values = row_at(network, &rows[m], first, 0);
         own.scales = rows[m].scales + first;
@@ -438,7 +437,7 @@ static float *score_slot(Search *search, Slot *slot, const Rows *rows, int32_t f
 /* Keep the attention weights of a step. */
 static void keep_weights(Search *search, Slot *slot, const float *weights, int32_t stride) {
     int32_t K = search->options->beam, S = slot->sentence->length;
-    float *kept = extend(&slot->weights, slot->step, (size_t)K * S * sizeof(float), &search->status);
+    float *kept = grow(&slot->weights, slot->step, 1, (size_t)K * S * sizeof(float), &search->status);
     for (int32_t k = 0; !search->status && k < slot->live; k++)
         memcpy(kept + ((size_t)slot->step * K + k) * S, weights + (size_t)k * stride, S * sizeof(float));
 }
@@ -455,8 +454,6 @@ static void search_group(Search *search, int32_t count) {
         sentences[b] = active[b]->sentence;
         active[b]->place = b;
         start_slot(search, active[b]);
-        if (active[b]->width != search->members[0].network->architecture.target_size && search->count == 1)
-            select_output(search, active[b], search->members[0].network);
     }
     for (int32_t m = 0; m < search->count && !*status; m++) encode(&search->members[m], sentences, count, status);
 
@@ -515,28 +512,15 @@ static void add_results(Search *search, Slot *slot, nmt_hypotheses *out, Buffer 
         const End *end = (End *)slot->ends.data + order[i];
         size_t h = out->count, ids = h ? out->ids_end[h - 1] : 0, weights = h ? out->attention_end[h - 1] : 0;
         size_t more = search->options->attention ? (size_t)(end->step + 1) * S : 0;
-        out->sentences = extend(&buffers[0], h, sizeof(int32_t), status);
-        out->log_probabilities = extend(&buffers[1], h, sizeof(double), status);
-        out->scores = extend(&buffers[2], h, sizeof(double), status);
-        out->ids_end = extend(&buffers[3], h, sizeof(int64_t), status);
-        out->attention_end = extend(&buffers[4], h, sizeof(int64_t), status);
+        out->sentences = grow(&buffers[0], h, 1, sizeof(int32_t), status);
+        out->log_probabilities = grow(&buffers[1], h, 1, sizeof(double), status);
+        out->scores = grow(&buffers[2], h, 1, sizeof(double), status);
+        out->ids_end = grow(&buffers[3], h, 1, sizeof(int64_t), status);
+        out->attention_end = grow(&buffers[4], h, 1, sizeof(int64_t), status);
         if (*status) return;
-        Buffer larger = {0};
-        if (buffers[5].size < (ids + end->step) * sizeof(int32_t) + 256) {
-            if (!reserve(&larger, 2 * ids + end->step + 1024, sizeof(int32_t), status)) return;
-            if (ids) memcpy(larger.data, buffers[5].data, ids * sizeof(int32_t));
-            free(buffers[5].data);
-            buffers[5] = larger;
-        }
-        out->ids = buffers[5].data;
-        larger = (Buffer){0};
-        if (more && buffers[6].size < (weights + more) * sizeof(float) + 256) {
-            if (!reserve(&larger, 2 * weights + more + 1024, sizeof(float), status)) return;
-            if (weights) memcpy(larger.data, buffers[6].data, weights * sizeof(float));
-            free(buffers[6].data);
-            buffers[6] = larger;
-        }
-        out->attention = buffers[6].data;
+        out->ids = grow(&buffers[5], ids, end->step, sizeof(int32_t), status);
+        if (more) out->attention = grow(&buffers[6], weights, more, sizeof(float), status);
+        if (*status) return;
         out->sentences[h] = slot->index;
         out->log_probabilities[h] = end->log_probability;
         out->scores[h] = end->score;
@@ -548,20 +532,6 @@ static void add_results(Search *search, Slot *slot, nmt_hypotheses *out, Buffer 
     }
 }
 
-/* Sort sentences by length, the longest first. Sentences of equal length keep their order. */
-static void sort_sentences(const nmt_sentence *sentences, int32_t count, int32_t *order, int32_t *other) {
-    for (int32_t i = 0; i < count; i++) order[i] = i;
-    for (int32_t run = 1; run < count; run *= 2, memcpy(order, other, count * sizeof *order))
-        for (int32_t first = 0; first < count; first += 2 * run) {
-            int32_t left = first, middle = first + run < count ? first + run : count, right = middle;
-            int32_t end = first + 2 * run < count ? first + 2 * run : count;
-            for (int32_t i = first; i < end; i++) {
-                int32_t take_left = left < middle && (right >= end || sentences[order[left]].length >= sentences[order[right]].length);
-                other[i] = order[take_left ? left++ : right++];
-            }
-        }
-}
-
 static int search_all(const nmt_network *const *networks, int32_t count, const nmt_sentence *sentences,
                       int32_t sentence_count, const nmt_options *options, nmt_hypotheses *out) {
     int32_t group = options->group ? options->group : options->beam < 24 ? 24 / options->beam : 1;
@@ -570,9 +540,12 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     Search search = {.options = options, .count = count, .group = group};
     search.slots = calloc(group, sizeof *search.slots);
     search.members = calloc(count, sizeof *search.members);
-    int32_t *order = malloc(2 * (size_t)sentence_count * sizeof *order);
     Buffer results[7] = {{0}};
-    if (!search.slots || !search.members || !order) search.status = NMT_NO_MEMORY;
+    if (!search.slots || !search.members) search.status = NMT_NO_MEMORY;
+    for (int32_t b = 0; b < group && !search.status; b++) {
+        search.slots[b].selections = calloc(count, sizeof(Selection));
+        if (!search.slots[b].selections) search.status = NMT_NO_MEMORY;
+    }
     for (int32_t m = 0; m < count && !search.status; m++) {
         Member *member = &search.members[m];
         member->network = networks[m];
@@ -580,12 +553,11 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
         member->memories = calloc(group, sizeof *member->memories);
         if (!member->memories) search.status = NMT_NO_MEMORY;
     }
-    if (!search.status) sort_sentences(sentences, sentence_count, order, order + sentence_count);
     for (int32_t first = 0; first < sentence_count && !search.status; first += group) {
         int32_t size = sentence_count - first < group ? sentence_count - first : group;
         for (int32_t b = 0; b < size; b++) {
-            search.slots[b].index = order[first + b];
-            search.slots[b].sentence = &sentences[order[first + b]];
+            search.slots[b].index = first + b;
+            search.slots[b].sentence = &sentences[first + b];
         }
         search_group(&search, size);
         for (int32_t b = 0; b < size && !search.status; b++) add_results(&search, &search.slots[b], out, results);
@@ -594,9 +566,16 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (int32_t b = 0; search.slots && b < group; b++) {
         Slot *slot = &search.slots[b];
         Buffer *buffers[] = {&slot->log_probabilities, &slot->tokens, &slot->origins, &slot->weights, &slot->ends,
-                             &slot->candidates, &slot->selected, &slot->selected_scales, &slot->selected_sums,
-                             &slot->selected_bias};
+                             &slot->candidates};
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
+        for (int32_t m = 0; slot->selections && m < count; m++) {
+            Selection *selection = &slot->selections[m];
+            release(&selection->weights);
+            release(&selection->scales);
+            release(&selection->sums);
+            release(&selection->bias);
+        }
+        free(slot->selections);
     }
     Buffer *buffers[] = {&search.tokens, &search.places, &search.origins, &search.weights, &search.mean_weights,
                          &search.scores, &search.other_scores, &search.norms, &search.blocks, &search.marks,
@@ -604,7 +583,6 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
     free(search.slots);
     free(search.members);
-    free(order);
     return search.status;
 }
 

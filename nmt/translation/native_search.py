@@ -9,8 +9,6 @@ from nmt.translation.batches import max_segments
 from nmt.translation.request import Segment
 from nmt.translation.search import Found, Identify
 
-MAX_GROUP = 32  # the maximum number of segments that a thread searches at once
-
 
 class NativeSearch:
     """Searches whole segments in compiled code, in several threads. See `nmt.translation.search.SegmentSearch`.
@@ -65,6 +63,6 @@ class NativeSearch:
             forbidden=self.forbidden,
             shortlist=self.shortlist,
             threads=self.threads,
-            group=min(self.batch_size or 0, MAX_GROUP),
+            group=self.batch_size or 0,
             identify=identify,
         )

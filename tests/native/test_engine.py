@@ -176,6 +176,21 @@ def test_forbidden_tokens_never_appear(precision: int, shortlist: bool) -> None:
         check_equal(found, search_in_python([network], sentences, options, lists, [ForbiddenTokens(forbidden)]))
 
 
+@pytest.mark.parametrize("embedding_size", [6, 20])
+def test_an_ensemble_uses_the_shortlist_of_its_first_network(embedding_size: int) -> None:
+    networks = [make_network(seed, 130, embedding_size=embedding_size, decoder_size=12) for seed in (3, 4)]
+    lists, sentences, options = (
+        make_shortlist(3, 130, 9),
+        make_sentences(3, 130, [3, 8, 1]),
+        SearchOptions(beam=3, nbest=3),
+    )
+    engine = Engine([packed(networks[0], FLOAT32, lists), packed(networks[1], FLOAT32)])
+    check_equal(engine.search(sentences, options), search_in_python(networks, sentences, options, lists))
+    reverse = Engine([packed(networks[1], INT8), packed(networks[0], INT8, lists)])
+    whole = [own[0].ids for own in reverse.search(sentences, options, shortlist=False)]
+    assert whole == [own[0].ids for own in reverse.search(sentences, options)]  # the first one has none
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shortlist", [False, True])
 def test_a_translation_begins_with_its_prefix(precision: int, shortlist: bool) -> None:
