@@ -2,8 +2,8 @@
 
    driver PACKED BEAM < SENTENCES
 
-   A line of SENTENCES has the ids of a sentence, EOS last. The first line of the output is the variant in use. Each
-   further line is the best translation of a sentence: its score and its ids. */
+   A line of SENTENCES has the ids of a sentence, EOS last. The longest sentence comes first. The first line of the
+   output is the variant in use. Each further line is the best translation of a sentence: its score and its ids. */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@ from nmt.native.build import FOLDER, compile_library, find_compiler
 from nmt.native.library import FLOAT32, INT8, LIBRARY
 
 SIZE = 300  # tokens of each vocabulary
-SENTENCES = make_sentences(1, SIZE, [1, 2, 3, 5, 7, 7, 7, 13])
+SENTENCES = make_sentences(1, SIZE, [13, 7, 7, 7, 5, 3, 2, 1])
 NETWORKS = {
     "input feeding": {"decoder": "input_feeding", "attention": "general", "encoder_layers": 2},
     "parallel": {"decoder": "parallel", "attention": "dot", "decoder_layers": 2, "tied_embeddings": "three_way"},
