@@ -67,6 +67,8 @@ def write_title(word: str) -> str:
 
 def _fold(word: str) -> str:
     """Return the key of a word in the tables. All forms of a word have the same key."""
+    if word.isascii():
+        return word.lower()  # the same, but faster
     return word.casefold().replace(_DOT, "").translate(_DOTLESS)
 
 
@@ -79,7 +81,7 @@ def _find_words(line: str) -> Iterator[tuple[re.Match[str], bool]]:
             starts = bool(_SENTENCE_END.search(between)) or (starts and not end and not re.search(r"\w", between))
         end = match.end()
         word = match[0]
-        if word.lower() != word.upper() and not _CHEROKEE.match(word):
+        if word.isascii() or (word.lower() != word.upper() and not _CHEROKEE.match(word)):
             yield match, starts
         starts = False
 
@@ -106,7 +108,7 @@ class Truecaser:
     """Whether most sentences begin with a capital."""
     capitals: bool = False
     """Whether most lines contain a capital. A line without a capital is then unusual."""
-    # Caches: the forms of words that were looked up, and parts of lines that were found to be in usual case.
+    # Caches: the forms of words, and the first parts and other parts of lines that were found to be in usual case.
     _found: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _usual_starts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _usual_parts: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
@@ -129,19 +131,11 @@ class Truecaser:
         first, *others = line.split(" ")
         if first in self._usual_starts and self._usual_parts.issuperset(others):
             return line  # this is a fast path: all parts of most lines are in the caches
-        words = [(match, starts, self._find_usual(match[0])) for match, starts in _find_words(line)]
-        odd = [
-            match[0] not in usual and not (starts and self.starts and match[0] in map(write_title, usual))
-            for match, starts, usual in words
-        ]
-        if not any(odd) and not self.capitals:
+        if self._begins_usually(first) and all(map(self._is_usual, set(others) - self._usual_parts)):
             return line
+        words = [(match, starts, self._find_usual(match[0])) for match, starts in _find_words(line)]
+        odd = [not self._fits(match[0], usual, starts) for match, starts, usual in words]
         if not any(odd) and (not self.capitals or any(letter.isupper() for letter in first)):
-            if len(self._usual_parts) < 2 * MAX_WORDS:
-                self._usual_starts.add(first)
-                for part in set(others) - self._usual_parts:
-                    if all(match[0] in self._find_usual(match[0]) for match, _ in _find_words(part)):
-                        self._usual_parts.add(part)
             return line
         # In a line in capitals, in lower case or in title case, the case of a single word has no meaning.
         unified = is_capitals(line) or (self.capitals and not any(letter.isupper() for letter in line))
@@ -157,6 +151,28 @@ class Truecaser:
             parts += [line[end : match.start()], word]
             end = match.end()
         return "".join([*parts, line[end:]])
+
+    def _begins_usually(self, part: str) -> bool:
+        """Return whether the first part of a line is in usual case."""
+        usual = not self.capitals or any(letter.isupper() for letter in part)
+        usual &= all(self._fits(match[0], self._find_usual(match[0]), starts) for match, starts in _find_words(part))
+        if usual and len(self._usual_starts) < 2 * MAX_WORDS:
+            self._usual_starts.add(part)
+        return usual
+
+    def _is_usual(self, part: str) -> bool:
+        """Return whether all words of a part of a line are in usual case, wherever in the line the part is."""
+        if part.isascii() and part.isalpha():  # most parts are a single word
+            usual = part in self._find_usual(part)
+        else:
+            usual = all(match[0] in self._find_usual(match[0]) for match, _ in _find_words(part))
+        if usual and len(self._usual_parts) < 2 * MAX_WORDS:
+            self._usual_parts.add(part)
+        return usual
+
+    def _fits(self, word: str, usual: tuple[str, ...], starts: bool) -> bool:
+        """Return whether a word has one of its usual forms. At the start of a sentence, title case is usual too."""
+        return word in usual or (starts and self.starts and word in map(write_title, usual))
 
     def _find_usual(self, word: str) -> tuple[str, ...]:
         """Return the usual forms of a word, the most frequent first."""

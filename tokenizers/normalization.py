@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from nmt.tokenizers.normalization_rules import MAX_CODE_POINT, Form, Rules, contains
+from nmt.tokenizers.normalization_rules import MAX_CODE_POINT, Form, Ranges, Rules, contains
 
 Offsets = list[tuple[int, int]]
 Edit = tuple[int, int, str]  # the start and the end of a part of a text, and its replacement
@@ -42,18 +42,23 @@ class Normalizer:
     # Each pattern is compiled when it is first needed. Translation never needs the patterns of the target side.
 
     @cached_property
-    def _odd(self) -> re.Pattern[str]:
-        """The pattern of characters that plain text does not contain.
+    def _odd_ranges(self) -> Ranges:
+        """Characters that plain text does not contain.
 
-        If a key of `replace` has several characters, the pattern matches only the last character of the key. A text
-        that contains the key also contains this character.
+        If a key of `replace` has several characters, only the last character of the key is included. A text that
+        contains the key also contains this character.
         """
         ends = ((ord(key[-1]), ord(key[-1])) for key in self.rules.replace)
-        return _compile_search((*self._spaces, *self.rules.remove, *self._contextual, *ends))
+        return (*self._spaces, *self.rules.remove, *self._contextual, *ends)
 
     @cached_property
-    def _odd_ascii(self) -> list[str]:
-        return [character for character in map(chr, range(0x20, 0x7F)) if self._odd.match(character)]
+    def _odd(self) -> re.Pattern[str]:
+        return _compile_search(self._odd_ranges)
+
+    @cached_property
+    def _odd_ascii(self) -> set[str]:
+        ranges = ((max(first, 0x20), min(last, 0x7E)) for first, last in self._odd_ranges)
+        return {chr(code) for first, last in ranges for code in range(first, last + 1)}
 
     @cached_property
     def _cleanable(self) -> re.Pattern[str]:

@@ -36,6 +36,7 @@ Ranges = tuple[tuple[int, int], ...]
 MAX_CODE_POINT = 0x10FFFF
 # The limit of characters in the ranges of a side. A damaged file may list all of Unicode many times.
 _MAX_LISTED_CHARACTERS = 100_000
+_RANGE = re.compile(r"[0-9A-F]{1,6}(-[0-9A-F]{1,6})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +138,7 @@ def contains(ranges: Ranges, character: str) -> bool:
 
 def parse_range(text: Any) -> tuple[int, int]:
     """Read a range such as "2000-200A" or "FEFF". Raises ValueError: `text` is not a range."""
-    if not isinstance(text, str) or not re.fullmatch(r"[0-9A-F]{1,6}(-[0-9A-F]{1,6})?", text):
+    if not isinstance(text, str) or not _RANGE.fullmatch(text):
         raise ValueError(f"{text!r} is not a range of code points")
     first, _, last = text.partition("-")
     begin, end = int(first, 16), int(last or first, 16)

@@ -11,7 +11,7 @@ from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOption
 from nmt.native.packing import PackedNetwork, check_status
 from nmt.search.options import Options, SampleOptions
 
-SHARE = 64  # the number of sentences that a thread takes at once
+SHARE = 64  # the number of sentences of a call; a signal such as Ctrl-C waits for the end of a call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +44,13 @@ class Engine:
         prefixes: Sequence[Sequence[int]] | None = None,
         forbidden: Sequence[int] = (),
         shortlist: bool = True,
-        threads: int = 1,
         group: int = 0,
         identify: Callable[[int, list[int]], Hashable] | None = None,
     ) -> list[list[NativeHypothesis]]:
         """Search the n best translations of sentences, or draw samples. Return a list for each sentence, best first.
 
-        The result for a sentence depends neither on the other sentences nor on `threads` and `group`.
+        The result for a sentence depends neither on the other sentences nor on `group`. Several threads can
+        search at the same time, because the library releases Python's lock.
 
         Args:
             sentences: the ids of each sentence, EOS last.
@@ -58,8 +58,7 @@ class Engine:
             prefixes: the tokens with which the translations of each sentence begin.
             forbidden: tokens that no translation contains.
             shortlist: whether to use the shortlist of the first network, if it has one.
-            threads: the number of threads.
-            group: the number of sentences that a thread searches at once. 0 lets the library choose.
+            group: the number of sentences that are searched at once. 0 lets the library choose.
             identify: returns equal values for hypotheses of a sentence that are not to be distinguished. An n-best list
                 contains only the best of them.
 
@@ -70,25 +69,13 @@ class Engine:
         numbers = range(options.samples if isinstance(options, SampleOptions) else 1)
         items = [(index, number) for index in range(len(sentences)) for number in numbers]
         items.sort(key=lambda item: -len(sentences[item[0]]))
-        share = max(1, min(SHARE, -(-len(items) // threads)))
-        parts = [items[first : first + share] for first in range(0, len(items), share)]
-
         banned = array("i", forbidden)
         native_options = _convert_options(options, banned, shortlist=shortlist, group=group)
-
-        def search_part(part: Sequence[tuple[int, int]]) -> list[list[NativeHypothesis]]:
-            return self._search(part, sentences, prefixes, native_options, identify)
-
-        if threads > 1 and len(parts) > 1:
-            from concurrent.futures import ThreadPoolExecutor  # slow to import
-
-            with ThreadPoolExecutor(min(threads, len(parts))) as pool:
-                found = list(pool.map(search_part, parts))
-        else:
-            found = [search_part(part) for part in parts]
         results: list[list[NativeHypothesis]] = [[] for _ in sentences]
-        for part, hypotheses in zip(parts, found, strict=True):
-            for (index, _), own in zip(part, hypotheses, strict=True):
+        for first in range(0, len(items), SHARE):
+            part = items[first : first + SHARE]
+            found = self._search(part, sentences, prefixes, native_options, identify)
+            for (index, _), own in zip(part, found, strict=True):
                 results[index] += own
         return results
 
@@ -100,7 +87,7 @@ class Engine:
         options: NativeOptions,
         identify: Callable[[int, list[int]], Hashable] | None,
     ) -> list[list[NativeHypothesis]]:
-        """Search in this thread. An item is the index of a sentence and the number of a sample, the longest first."""
+        """Search. An item is the index of a sentence and the number of a sample, the longest first."""
         ids, records = array("i"), (SentencePointer * len(items))()
         places = []
         for index, _ in items:
@@ -115,7 +102,6 @@ class Engine:
             record.sample = number
         failures: list[BaseException] = []
         if identify and options.nbest > 1:
-            options = NativeOptions.from_buffer_copy(options)  # other threads identify other sentences
             options.identify = _wrap(identify, [index for index, _ in items], failures)
         found = NativeHypotheses()
         status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), options, found)

@@ -11,14 +11,13 @@ from nmt.translation.search import Found, Identify
 
 
 class NativeSearch:
-    """Searches whole segments in compiled code, in several threads. See `nmt.translation.search.SegmentSearch`.
+    """Searches whole segments in compiled code. See `nmt.translation.search.SegmentSearch`.
 
     Args:
         models: one model, or the members of an ensemble.
         identify: distinguishes the hypotheses of an n-best list.
-        batch_size: the maximum number of segments that a thread searches at once. By default, the library chooses.
+        batch_size: the maximum number of segments that are searched at once. By default, the library chooses.
         shortlist: whether to use the shortlist of the first model that has one.
-        threads: the number of threads.
     """
 
     def __init__(
@@ -28,9 +27,8 @@ class NativeSearch:
         identify: Identify,
         batch_size: int | None = None,
         shortlist: bool = True,
-        threads: int = 1,
     ) -> None:
-        self.identify, self.batch_size, self.shortlist, self.threads = identify, batch_size, shortlist, threads
+        self.identify, self.batch_size, self.shortlist = identify, batch_size, shortlist
         # The engine uses the shortlist of its first network.
         listed = sorted(models, key=lambda model: not model.has_shortlist)
         self.engine = Engine([model.network for model in listed])
@@ -62,7 +60,6 @@ class NativeSearch:
             options,
             forbidden=self.forbidden,
             shortlist=self.shortlist,
-            threads=self.threads,
             group=self.batch_size or 0,
             identify=identify,
         )

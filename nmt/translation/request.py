@@ -5,6 +5,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from nmt.search.options import Options, SearchOptions
 from nmt.search.sentence import Sentence
 
+_DEFAULT = SearchOptions()
+
 
 @dataclass(frozen=True)
 class Request:
@@ -36,7 +38,7 @@ class Request:
 
     def segment(self, source: tuple[int, ...], *, capitals: str | None = None) -> "Segment":
         """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
-        return Segment(source=source, options=self.options or SearchOptions(), capitals=capitals)
+        return Segment(source=source, options=self.options or _DEFAULT, capitals=capitals)
 
 
 @dataclass(frozen=True, kw_only=True)

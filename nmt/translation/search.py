@@ -32,14 +32,10 @@ class Found(Protocol):
 
 
 class SegmentSearch(Protocol):
-    """Searches the translations of segments."""
-
-    @property
-    def threads(self) -> int:
-        """The number of threads that search at the same time."""
+    """Searches the translations of segments. Several threads can use it at the same time."""
 
     def max_segments(self, options: Options) -> int:
-        """Return the maximum number of segments that a thread searches at once with these options."""
+        """Return the maximum number of segments that are searched at once with these options."""
 
     def search(self, segments: Sequence[Segment]) -> Sequence[Sequence[Found]]:
         """Return a list of hypotheses for each segment: the n best hypotheses, or the samples."""

@@ -45,8 +45,6 @@ class TorchSearch:
         shortlist: whether to use the shortlist of the first model that has one.
     """
 
-    threads = 1  # torch's own threads share the work of a batch
-
     def __init__(
         self, models: Sequence[Model], *, identify: Identify, batch_size: int | None = None, shortlist: bool = True
     ) -> None:

@@ -1,14 +1,17 @@
 """The translator. It translates a list of texts and returns the translations in the same order.
 
 texts -> requests -> segments -> search -> hypotheses -> translations of segments -> translations of texts
+
+With several threads, the segments are divided into parts. While the other threads search, this thread still splits the
+next texts into segments.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
@@ -24,7 +27,11 @@ from nmt.translation.segments import Segmenter, choose_language, join_segments
 if TYPE_CHECKING:  # these modules import torch
     from nmt.checkpoint.folder import Model
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 MAX_SEGMENT_TOKENS = 200  # the limit of a segment; an LSTM trained on sentences translates longer segments badly
+PART = 64  # the number of segments that a thread translates at once
 
 
 class Translator:
@@ -79,12 +86,12 @@ class Translator:
         self._search: SegmentSearch
         packed = [model for model in models if isinstance(model, PackedModel)]
         if packed:
-            self._search = NativeSearch(
-                packed, identify=identify, batch_size=batch_size, shortlist=shortlist, threads=threads
-            )
+            self.threads = threads
+            self._search = NativeSearch(packed, identify=identify, batch_size=batch_size, shortlist=shortlist)
         else:
             from nmt.translation.torch_search import TorchSearch  # slow to import
 
+            self.threads = 1  # torch's own threads share the work of a batch
             loaded = cast("Sequence[Model]", models)
             self._search = TorchSearch(loaded, identify=identify, batch_size=batch_size, shortlist=shortlist)
 
@@ -190,33 +197,55 @@ class Translator:
             TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
                 item.
         """
-        lines, separators = [], []
-        call: dict[str, Any] = {"to": to, "tag": tag, "split": split, "options": options}
+        call = {"to": to, "tag": tag, "split": split, "options": options}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
-        for number, text in enumerate(given, start=1):
-            request = Request(text) if isinstance(text, str) else text
-            request = replace(request, **{key: value for key, value in call.items() if getattr(request, key) is None})
-            lines.append(self._segmenter.split(request, f"line {number}"))
-            separators.append(self._segmenter.separator(request))
-        # Equal segments are searched only once.
-        segments = list(dict.fromkeys(segment for line in lines for segment in line))
-        found = dict(zip(segments, self._translate_segments(segments), strict=True))
+        requests = [_complete(text, call) for text in given]
+        lines: list[list[Segment]] = []
+        found: dict[Segment, list[Translation]] = {}
+        for translations in self._map(self._translate_segments, self._divide(requests, lines)):
+            found |= translations
         return [
-            join_segments(line, [found[segment] for segment in line], separator)
-            for line, separator in zip(lines, separators, strict=True)
+            join_segments(line, [found[segment] for segment in line], self._segmenter.separator(request))
+            for line, request in zip(lines, requests, strict=True)
         ]
 
-    def _translate_segments(self, segments: Sequence[Segment]) -> list[list[Translation]]:
+    def _divide(self, requests: Sequence[Request], lines: list[list[Segment]]) -> Iterator[list[Segment]]:
+        """Split requests into segments. Append the segments of each request to `lines`.
+
+        Yield the segments in parts, for each thread one part at a time. Equal segments are in only one part.
+        """
+        known, part = set[Segment](), list[Segment]()
+        for number, request in enumerate(requests, start=1):
+            line = self._segmenter.split(request, f"line {number}")
+            lines.append(line)
+            for segment in line:
+                if segment not in known:
+                    known.add(segment)
+                    part.append(segment)
+            if self.threads > 1 and len(part) >= PART:
+                yield part
+                part = []
+        yield part
+
+    def _translate_segments(self, segments: Sequence[Segment]) -> dict[Segment, list[Translation]]:
         """Translate segments. Return a list of translations for each segment."""
-        return [
-            [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in found]
+        return {
+            segment: [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in found]
             for segment, found in zip(segments, self._search.search(segments), strict=True)
-        ]
+        }
 
-    @property
-    def threads(self) -> int:
-        """The number of threads that search at the same time."""
-        return self._search.threads
+    def _map(self, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
+        """Yield the result of a function for each value. Several threads call the function."""
+        if self.threads == 1:
+            yield from map(function, values)
+            return
+        from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            yield from pool.map(function, values)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def max_segments(self, options: Options) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
@@ -229,3 +258,10 @@ class Translator:
             ConfigError: `to` is None and the model has several target languages, or the model does not have `to`.
         """
         return choose_language(self.data, to)
+
+
+def _complete(text: str | Request, call: dict[str, Any]) -> Request:
+    """Return the request for a text. Settings that the request lacks are those of the call."""
+    request = Request(text) if isinstance(text, str) else text
+    changes = {key: value for key, value in call.items() if value is not None and getattr(request, key) is None}
+    return replace(request, **changes) if changes else request

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hypothesis.strategies as st
@@ -153,12 +154,14 @@ def test_a_translation_does_not_depend_on_the_group_the_order_or_the_threads(
     engine = Engine([packed(network, precision, make_shortlist(seed, 40, shortlist) if shortlist else None)])
     options = SearchOptions(**search, nbest=search["beam"])
     sentences = make_sentences(seed, 40, lengths)
-    together = engine.search(sentences, options, group=group, threads=threads)
+    together = engine.search(sentences, options, group=group)
     order = list(range(len(sentences)))
     random.shuffle(order)
-    shuffled = engine.search([sentences[index] for index in order], options)
-    for place, index in enumerate(order):
-        assert shuffled[place] == together[index]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [order[first::threads] for first in range(threads)]
+        found = pool.map(lambda part: engine.search([sentences[index] for index in part], options), parts)
+        for part, shuffled in zip(parts, found, strict=True):
+            assert shuffled == [together[index] for index in part]
     index = order[0]
     assert engine.search([sentences[index]], options) == [together[index]]
 
@@ -330,7 +333,7 @@ def test_samples_equal_those_of_the_python_search(
         samples=samples, seed=seed, temperature=temperature, top_k=top_k, within=SearchOptions(**{**search, "beam": 1})
     )
     sentences = make_sentences(seed, 40, lengths)
-    found = Engine([packed(network, FLOAT32, lists)]).search(sentences, options, threads=2)
+    found = Engine([packed(network, FLOAT32, lists)]).search(sentences, options)
     python = Search[Sentence](scorer=ModelScorer(network), shortlist=lists)
     expected = sample(python, [Sentence(source=ids) for ids in sentences], options)
     pairs = [pair for own, other in zip(found, expected, strict=True) for pair in zip(own, other, strict=True)]

@@ -19,6 +19,12 @@ TEXTS = [" ".join(WORDS[first : first + 6]) for first in range(0, 180, 3)]
 FIRST, SECOND = TEXTS[:30], TEXTS[30:]
 
 
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With parts of the usual size, one thread would translate all texts."""
+    monkeypatch.setattr("nmt.translation.translator.PART", 8)
+
+
 @pytest.fixture(scope="module")
 def alone() -> dict[str, str]:
     """The translation of each text by a translator with one thread."""

@@ -88,7 +88,8 @@ def test_batch_size_does_not_change_translations(model: Path, beam: int) -> None
 
 @pytest.mark.usefixtures("each_way")
 @pytest.mark.parametrize("precision", ["auto", "fp32"])
-def test_threads_do_not_change_translations(model: Path, precision: str) -> None:
+def test_threads_do_not_change_translations(model: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.translation.translator.PART", 3)  # otherwise all lines are one part
     options = SearchOptions(beam=3, nbest=2, attention=True)
     alone = shown(Translator.load(model, precision=precision, batch_size=5), LINES, options)
     for threads in (1, 2, 3):
