@@ -206,10 +206,10 @@ class Truecaser:
             raise ValueError("not the tables of a truecaser")
         forms, accents, endings = content["forms"], content["accents"], content["endings"]
         sound = isinstance(forms, dict) and isinstance(accents, dict) and isinstance(endings, list)
-        sound = sound and all(isinstance(found, list) and found for found in forms.values())
+        sound = sound and {*map(type, forms.values())} <= {list} and all(forms.values())
         sound = sound and all(type(content[name]) is bool for name in ("title", "starts", "capitals"))
-        words = itertools.chain(endings, accents.values(), *forms.values()) if sound else ()
-        if not sound or not all(isinstance(word, str) and word for word in words):
+        words = [*endings, *accents.values(), *itertools.chain(*forms.values())] if sound else []
+        if not sound or not {*map(type, words)} <= {str} or not all(words):
             raise ValueError("a table of the truecaser is damaged")
         return cls(
             **content | {"forms": {key: tuple(found) for key, found in forms.items()}, "endings": frozenset(endings)}

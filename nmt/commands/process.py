@@ -78,6 +78,8 @@ def _explain(error: Exception, lower: str) -> tuple[int, str]:
         return 2, str(error)
     if is_shortage(error):
         return 2, f"there is too little memory; lower {lower}, or use a machine with more memory"
+    if isinstance(error, ModuleNotFoundError):
+        return 2, f"this needs the package {error.name}, which is not installed; install nmt with all its dependencies"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         return 2, f"{where}{reason(error)}; {TRACEBACK}=1 shows where this happened"

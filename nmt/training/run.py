@@ -18,10 +18,12 @@ from pathlib import Path
 import torch
 
 from nmt.checkpoint.manifest import LANGUAGES, SHORTLIST, verify_folder
+from nmt.checkpoint.packed import load_packed
 from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, PREPARED, CheckpointFolder
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, MachineError
 from nmt.metrics.standard import MEASURES
+from nmt.native import library as native_library
 from nmt.system.devices import choose_device, default_threads
 from nmt.system.files import remove_leftovers, saving
 from nmt.system.locks import LOCK, lock_folder
@@ -107,7 +109,7 @@ def train(
             best = f"best {score} at update {position.best_update}"
             logger.info("done after update %d; %s: %s", position.update, best, checkpoints.output / BEST)
 
-        # Add a shortlist to the best checkpoint. The model is saved already, so a signal can stop this at any time.
+        # Complete the best checkpoint. The model is saved already, so a signal can stop this at any time.
         processes.once(lambda: _finish(config, checkpoints))
 
 
@@ -142,7 +144,7 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
 
 
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
-    """Add a shortlist and the languages to the best checkpoint, and remove the prepared data.
+    """Add a shortlist, the languages and the packed model to the best checkpoint, and remove the prepared data.
 
     If a shortlist is rejected, this is not recorded. If the finished run is resumed, the shortlist is therefore learned
     and evaluated again.
@@ -160,4 +162,6 @@ def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
                 add_languages(best, config.data)
         except (DataError, MachineError) as error:
             logger.warning("no identification of languages: %s", error)
+        if native_library.load():
+            load_packed(best, "int8")  # packs the model, so that its first translation starts as fast as any other
     shutil.rmtree(prepared, ignore_errors=True)

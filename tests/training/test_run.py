@@ -24,6 +24,7 @@ from nmt.commands.train import main
 from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, DataError, Interrupted, MachineError, ModelError, UserError
+from nmt.native import library
 from nmt.search.options import SearchOptions
 from nmt.system.locks import lock_folder
 from nmt.training.run import train
@@ -53,6 +54,15 @@ def test_contents_of_the_output_folder(config: Config, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {".lock", "best", "checkpoints", "metrics.jsonl", "train.log", "tensorboard"}
     assert len(Translator.load(tmp_path / "run").translate(["red cat", ""])) == 2
+
+
+@pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
+def test_the_best_checkpoint_is_packed_for_translation(config: Config, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    packed = tmp_path / "run" / "best" / "packed.nmt"
+    before = packed.stat()
+    Translator.load(tmp_path / "run", device="cpu").translate(["red cat"])
+    assert (packed.stat().st_ino, packed.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_capped_vocabulary_resumes_with_the_same_configuration(prefix: Path, tmp_path: Path) -> None:

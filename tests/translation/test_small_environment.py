@@ -89,6 +89,21 @@ def test_translate(name: str, environment: Path, tmp_path: Path) -> None:
         assert [*model.glob("packed.nmt"), *cache.rglob("*.nmt")]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from nmt.commands.train import main; main(['config.yaml', '--output', 'run'])",
+        f"from nmt.commands.translate import main; main([{str(MODELS / 'copy')!r}])",
+    ],
+)
+def test_what_needs_pytorch_says_so(environment: Path, code: str) -> None:
+    program, _, call = code.partition("; ")
+    shown = run(environment, f"{program}; import sys; sys.stderr = sys.stdout; print({call})")
+    assert "error: this needs the package torch, which is not installed; install nmt with all" in shown
+    assert shown.count("\n") == 2
+    assert shown.endswith("\n2\n")
+
+
 def test_sentences(environment: Path) -> None:
     """The division of a text into sentences uses a package, too."""
     code = "from nmt.data.sentences import split_sentences; print(split_sentences('It rains. It snows.', 'en'))"
