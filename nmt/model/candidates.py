@@ -3,6 +3,7 @@
 The candidates are the whole vocabulary, or a shortlist for each sentence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,12 +130,13 @@ class Shortlist:
         itself[: producible.start], itself[producible.stop :] = EOS, EOS
         return replace(self, best=np.column_stack([self.best, itself]))
 
-    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
+    def candidates(self, source: Tensor, lengths: Tensor, also: Sequence[Sequence[int]] = ()) -> Candidates:
         """Return the candidates of each sentence. They do not depend on the other sentences of the batch.
 
         Args:
             source: the ids of each sentence, (B, S).
             lengths: the number of ids of each sentence, including EOS, (B,).
+            also: for each sentence, further tokens that are candidates. PAD, UNK and BOS are never candidates.
         """
         ids, B = source.cpu().numpy(), len(source)
         sentences, positions = np.nonzero(np.arange(ids.shape[1]) < lengths.cpu().numpy()[:, None])
@@ -142,9 +144,11 @@ class Shortlist:
         marks[:, EOS] = True
         marks[:, self.frequent] = True
         marks[sentences[:, None], self.best[ids[sentences, positions]]] = True
+        for row, tokens in zip(marks, also, strict=bool(also)):
+            row[[token for token in tokens if token >= EOS]] = True
         counts = np.count_nonzero(marks, axis=1)
-        tokens = np.full((B, counts.max()), EOS)
-        tokens[np.arange(tokens.shape[1]) < counts[:, None]] = np.nonzero(marks)[1]
+        padded = np.full((B, counts.max()), EOS)
+        padded[np.arange(padded.shape[1]) < counts[:, None]] = np.nonzero(marks)[1]
         return Candidates(
-            tokens=torch.from_numpy(tokens).to(source.device), counts=torch.from_numpy(counts).to(source.device)
+            tokens=torch.from_numpy(padded).to(source.device), counts=torch.from_numpy(counts).to(source.device)
         )

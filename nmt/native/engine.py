@@ -9,7 +9,7 @@ from typing import Any
 from nmt.native import library
 from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer
 from nmt.native.packing import PackedNetwork, check_status
-from nmt.search.options import Options, SampleOptions
+from nmt.search.options import Options, SampleOptions, SearchOptions
 
 SHARE = 64  # the number of sentences of a call; a signal such as Ctrl-C waits for the end of a call
 
@@ -24,6 +24,8 @@ class NativeHypothesis:
     """Log P of the translation, including EOS."""
     score: float
     """The score that ranks the hypotheses of a sentence."""
+    token_log_probabilities: list[float]
+    """Log P of each token and of EOS."""
     attention: list[list[float]] | None
     """The attention weights over the source tokens, for each token of the translation and for EOS. None unless the
     options ask for them."""
@@ -77,6 +79,39 @@ class Engine:
             found = self._search(part, sentences, prefixes, native_options, identify)
             for (index, _), own in zip(part, found, strict=True):
                 results[index] += own
+        return results
+
+    def score(
+        self,
+        sentences: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        *,
+        shortlist: bool = True,
+        group: int = 0,
+    ) -> list[list[float]]:
+        """Compute log P of each token of given translations, and of EOS. Return a list for each sentence.
+
+        See `nmt.search.forced.score_targets` for what the probabilities are.
+
+        Args:
+            sentences: the ids of each sentence, EOS last.
+            targets: the ids of the translation of each sentence, without EOS.
+            shortlist: whether to use the shortlist of the first network, if it has one.
+            group: the number of sentences that are scored at once. 0 lets the library choose.
+
+        Raises:
+            ModelError: a probability is not a number.
+            ValueError: an id is not in the vocabulary.
+        """
+        native_options = _convert_options(SearchOptions(beam=1), array("i"), shortlist=shortlist, group=group)
+        native_options.forced = True
+        order = sorted(range(len(sentences)), key=lambda index: (-len(sentences[index]), -len(targets[index])))
+        results: list[list[float]] = [[] for _ in sentences]
+        for first in range(0, len(order), SHARE):
+            part = order[first : first + SHARE]
+            items = [(index, 0) for index in part]
+            for index, [found] in zip(part, self._search(items, sentences, targets, native_options, None), strict=True):
+                results[index] = found.token_log_probabilities
         return results
 
     def _search(
@@ -169,11 +204,12 @@ def _read(found: NativeHypotheses, lengths: Sequence[int]) -> list[list[NativeHy
     log_probabilities = copy("d", found.log_probabilities, count)
     ends, attention_ends = copy("q", found.ids_end, count), copy("q", found.attention_end, count)
     ids = copy("i", found.ids, ends[-1] if count else 0).tolist()
+    of_tokens = copy("d", found.token_log_probabilities, ends[-1] + count if count else 0).tolist()
     weights = copy("f", found.attention, attention_ends[-1] if count else 0)
     results: list[list[NativeHypothesis]] = [[] for _ in lengths]
     begin = attention_begin = 0
-    for sentence, score, log_probability, end, attention_end in zip(
-        sentences, scores, log_probabilities, ends, attention_ends, strict=True
+    for index, (sentence, score, log_probability, end, attention_end) in enumerate(
+        zip(sentences, scores, log_probabilities, ends, attention_ends, strict=True)
     ):
         S = lengths[sentence]
         rows = range(attention_begin, attention_end, S)
@@ -182,6 +218,7 @@ def _read(found: NativeHypotheses, lengths: Sequence[int]) -> list[list[NativeHy
                 ids=ids[begin:end],
                 log_probability=log_probability,
                 score=score,
+                token_log_probabilities=of_tokens[begin + index : end + index + 1],
                 attention=[weights[row : row + S].tolist() for row in rows]
                 if attention_end > attention_begin
                 else None,

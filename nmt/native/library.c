@@ -94,7 +94,7 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
         const nmt_sentence *s = &sentences[i];
         if (i && s->length > sentences[i - 1].length) return 0;
         if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
-            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, NMT_EOS + 1, target))
+            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target))
             return 0;
     }
     return o->beam >= 1 && (int64_t)o->beam * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
@@ -102,7 +102,7 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
            o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
            o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
            o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&
-           o->temperature >= 0 && o->temperature <= 1000 && o->top_k >= 0 && (!o->sampling || o->beam == 1) &&
+           o->temperature >= 0 && o->temperature <= 1000 && o->top_k >= 0 && ((!o->sampling && !o->forced) || o->beam == 1) &&
            are_valid_ids(o->banned, o->banned_count, NMT_EOS + 1, target) && o->group >= 0;
 }
 
@@ -123,6 +123,7 @@ NMT_API void nmt_free_hypotheses(nmt_hypotheses *hypotheses) {
     free(hypotheses->ids_end);
     free(hypotheses->attention_end);
     free(hypotheses->ids);
+    free(hypotheses->token_log_probabilities);
     free(hypotheses->attention);
     memset(hypotheses, 0, sizeof *hypotheses);
 }

@@ -69,7 +69,7 @@ class NativeOptions(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("exact", "attention", "shortlist")),
         *((name, ctypes.c_double) for name in ("max_length_factor", "length_penalty", "coverage_penalty")),
         ("banned", ctypes.c_void_p),
-        *((name, ctypes.c_int32) for name in ("banned_count", "sampling", "seed", "top_k")),
+        *((name, ctypes.c_int32) for name in ("banned_count", "sampling", "forced", "seed", "top_k")),
         ("temperature", ctypes.c_double),
         ("group", ctypes.c_int32),
         ("identify", Identify),
@@ -82,7 +82,8 @@ class NativeHypotheses(ctypes.Structure):
     _fields_ = [
         ("count", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("sentences", "log_probabilities", "scores")),
-        *((name, ctypes.c_void_p) for name in ("ids_end", "attention_end", "ids", "attention")),
+        *((name, ctypes.c_void_p) for name in ("ids_end", "attention_end", "ids")),
+        *((name, ctypes.c_void_p) for name in ("token_log_probabilities", "attention")),
     ]
 
 

@@ -84,6 +84,8 @@ typedef struct {
     const int32_t *banned; /* tokens that no translation contains */
     int32_t banned_count;
     int32_t sampling; /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
+    int32_t forced;   /* 1: each translation is the prefix of its sentence, of which only the probabilities are computed.
+                         The beam is then 1. Tokens before NMT_EOS are allowed, and have the probability 0 */
     int32_t seed, top_k; /* of sampling; 0: draw among all tokens */
     double temperature;
     int32_t group; /* the number of sentences that are searched at once, at most 16; 0 lets the library choose. No effect on the
@@ -94,13 +96,15 @@ typedef struct {
 } nmt_options;
 
 /* The hypotheses of all sentences of a call: for each hypothesis h, ids[ids_end[h - 1]] to ids[ids_end[h] - 1] are its
-   tokens without NMT_EOS, and accordingly for the attention weights: (tokens + 1) * source tokens of the sentence. */
+   tokens without NMT_EOS, and accordingly for the attention weights: (tokens + 1) * source tokens of the sentence.
+   Log P of its tokens and of NMT_EOS are token_log_probabilities[ids_end[h - 1] + h] to [ids_end[h] + h]. */
 typedef struct {
     int64_t count;
     int32_t *sentences; /* the index of the sentence of each hypothesis; the hypotheses of a sentence are best first */
     double *log_probabilities, *scores;
     int64_t *ids_end, *attention_end;
     int32_t *ids;
+    double *token_log_probabilities;
     float *attention; /* NULL unless the options ask for it */
 } nmt_hypotheses;
 

@@ -12,7 +12,7 @@
 
 /* A finished hypothesis: row `row` of the beam after `step` tokens. */
 typedef struct {
-    double score, log_probability;
+    double score, log_probability, of_eos; /* log P of the hypothesis, and of EOS alone */
     int64_t key; /* equal for hypotheses that the caller does not distinguish */
     int32_t step, row;
 } End;
@@ -30,6 +30,7 @@ typedef struct {
     int32_t limit, step, live, place; /* the largest length; its place among the memories */
     double bar; /* log P that a live hypothesis must exceed; infinite: the sentence is done */
     Buffer log_probabilities, tokens, origins, weights; /* (beam), (steps, beam), (steps, beam), (steps, beam, S) */
+    Buffer token_log_probabilities; /* log P of each token, (steps, beam) */
     Buffer ends;
     int32_t ended;
     /* The candidates: tokens in ascending order, beginning with EOS. Without a shortlist, all tokens. */
@@ -73,7 +74,8 @@ static void choose_candidates(Search *search, Slot *slot) {
         const int32_t *best = network->best + (size_t)slot->sentence->ids[s] * a->best;
         for (int32_t i = 0; i < a->best; i++) marks[best[i]] = 1;
     }
-    for (int32_t i = 0; i < slot->sentence->prefix_length; i++) marks[slot->sentence->prefix[i]] = 1;
+    for (int32_t i = 0; i < slot->sentence->prefix_length; i++)
+        if (slot->sentence->prefix[i] > NMT_EOS) marks[slot->sentence->prefix[i]] = 1;
     int32_t W = 0;
     for (int32_t block = 0; block < round_up(V, 8); block += 8) {
         uint64_t eight;
@@ -150,6 +152,18 @@ static void read_tokens(const Search *search, const Slot *slot, int32_t step, in
     }
 }
 
+/* Write log P of each token of a hypothesis and of EOS, (step + 1). */
+static void read_log_probabilities(const Search *search, const Slot *slot, const End *end, double *out) {
+    int32_t K = search->options->beam, row = end->row;
+    const int32_t *origins = slot->origins.data;
+    const double *log_probabilities = slot->token_log_probabilities.data;
+    out[end->step] = end->of_eos;
+    for (int32_t step = end->step - 1; step >= 0; step--) {
+        out[step] = log_probabilities[(size_t)step * K + row];
+        row = origins[(size_t)step * K + row];
+    }
+}
+
 /* Write the attention weights of a hypothesis, (step + 1, S). */
 static void read_weights(const Search *search, const Slot *slot, int32_t step, int32_t row, float *out) {
     int32_t K = search->options->beam, S = slot->sentence->length;
@@ -179,7 +193,8 @@ static double compute_score(Search *search, Slot *slot, double log_probability, 
     return score + options->coverage_penalty * penalty;
 }
 
-static void add_end(Search *search, Slot *slot, double log_probability, int32_t row) {
+/* Add row `row` of the beam to the finished hypotheses. */
+static void add_end(Search *search, Slot *slot, double log_probability, double of_eos, int32_t row) {
     End *ends = grow(&slot->ends, slot->ended, 1, sizeof(End), &search->status);
     if (search->status) return;
     double score = compute_score(search, slot, log_probability, slot->step, row);
@@ -191,7 +206,12 @@ static void add_end(Search *search, Slot *slot, double log_probability, int32_t 
         key = search->options->identify(slot->index, ids, slot->step);
         if (key < 0) search->status = NMT_STOPPED;
     }
-    ends[slot->ended++] = (End){.score = score, .log_probability = log_probability, .key = key, .step = slot->step, .row = row};
+    ends[slot->ended++] = (End){.score = score,
+                                .log_probability = log_probability,
+                                .of_eos = of_eos,
+                                .key = key,
+                                .step = slot->step,
+                                .row = row};
 }
 
 /* Whether one finished hypothesis is better than another. Equal scores are ordered by the tokens. */
@@ -301,16 +321,20 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
             int32_t better = 0; /* a hypothesis ends if fewer than K extensions are at least as good */
             for (int32_t i = 0; i < K; i++) better += values[i] >= ends[k];
             for (int32_t i = 0; i < slot->live; i++) better += i != k && ends[i] >= ends[k];
-            if (better < K && ends[k] > -INFINITY) add_end(search, slot, best + ends[k], k);
+            if (better < K && ends[k] > -INFINITY) add_end(search, slot, best + ends[k], best + ends[k] - log_probabilities[k], k);
         }
         if (search->status) return;
         slot->bar = compute_bar(search, slot);
     }
+    double *of_tokens = grow(&slot->token_log_probabilities, slot->step, 1, K * sizeof(double), &search->status);
+    if (search->status) return;
+    of_tokens += (size_t)slot->step * K;
     int32_t live = 0;
     for (; live < K && values[live] > -INFINITY; live++) {
         int32_t column = places[live] % width;
         tokens[(size_t)slot->step * K + live] = listed ? candidates[column] : column;
         origins[(size_t)slot->step * K + live] = places[live] / width;
+        of_tokens[live] = best + values[live] - log_probabilities[places[live] / width];
     }
     for (int32_t k = 0; k < live; k++) log_probabilities[k] = best + values[k];
     slot->live = live;
@@ -328,6 +352,7 @@ static void extend_sample(Search *search, Slot *slot, float *scores, float norm,
     double *log_probability = slot->log_probabilities.data, best = -INFINITY;
     int32_t *tokens = grow(&slot->tokens, slot->step, 1, sizeof(int32_t), &search->status);
     int32_t *origins = grow(&slot->origins, slot->step, 1, sizeof(int32_t), &search->status);
+    double *of_tokens = grow(&slot->token_log_probabilities, slot->step, 1, sizeof(double), &search->status);
     float *sorted = reserve(&search->best_values, width, sizeof(float), &search->status), lowest = -INFINITY;
     if (search->status) return;
     int32_t forced = slot->step < slot->sentence->prefix_length ? slot->sentence->prefix[slot->step] : -1;
@@ -349,14 +374,50 @@ static void extend_sample(Search *search, Slot *slot, float *scores, float norm,
         if (value > best) best = value, best_column = c;
     }
     slot->live = best_column >= 0 && best_column != end_column;
-    if (best_column >= 0) *log_probability += scores[best_column] - norm;
-    if (best_column == end_column) add_end(search, slot, *log_probability, 0);
+    double of_best = best_column >= 0 ? scores[best_column] - norm : 0;
+    *log_probability += of_best;
+    if (best_column == end_column) add_end(search, slot, *log_probability, of_best, 0);
     if (search->status || !slot->live) {
         slot->step++;
         return;
     }
     tokens[slot->step] = listed ? candidates[best_column] : best_column;
+    of_tokens[slot->step] = of_best;
     origins[slot->step++] = 0;
+}
+
+/* Return the column of a token in the scores of a sentence, or -1 if the token is no candidate. */
+static int32_t find_column(const Slot *slot, int32_t token) {
+    if (!slot->listed) return token;
+    const int32_t *candidates = slot->candidates.data;
+    int32_t low = 0, high = slot->width;
+    while (low < high) {
+        int32_t middle = (low + high) / 2;
+        if (candidates[middle] < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < slot->width && candidates[low] == token ? low : -1;
+}
+
+/* Extend the only hypothesis of a sentence by the next token of its prefix, and at the end by EOS. */
+static void extend_forced(Search *search, Slot *slot, const float *scores, float norm) {
+    int32_t *tokens = grow(&slot->tokens, slot->step, 1, sizeof(int32_t), &search->status);
+    int32_t *origins = grow(&slot->origins, slot->step, 1, sizeof(int32_t), &search->status);
+    double *of_tokens = grow(&slot->token_log_probabilities, slot->step, 1, sizeof(double), &search->status);
+    if (search->status) return;
+    int32_t ends = slot->step == slot->sentence->prefix_length;
+    int32_t token = ends ? NMT_EOS : slot->sentence->prefix[slot->step];
+    int32_t column = find_column(slot, token); /* only tokens before EOS are no candidates */
+    double *log_probability = slot->log_probabilities.data, of_token = column < 0 ? -INFINITY : scores[column] - norm;
+    *log_probability += of_token;
+    if (isnan(of_token)) search->status = NMT_NOT_A_NUMBER;
+    if (ends) add_end(search, slot, *log_probability, of_token, 0);
+    tokens[slot->step] = token;
+    of_tokens[slot->step] = of_token;
+    origins[slot->step++] = 0;
+    slot->live = !ends;
 }
 
 /* Forbid columns that are no candidates, and tokens that the caller forbids. */
@@ -367,21 +428,9 @@ static void forbid(Search *search, const Slot *slot, float *row, int32_t width, 
         for (int32_t c = 0; !listed && c < NMT_EOS; c++) row[c] = -INFINITY;
         return;
     }
-    const int32_t *candidates = slot->candidates.data;
     for (int32_t i = 0; i < search->options->banned_count; i++) {
-        int32_t token = search->options->banned[i], low = 0, high = slot->width;
-        if (!listed) {
-            row[token] = -INFINITY;
-            continue;
-        }
-        while (low < high) {
-            int32_t middle = (low + high) / 2;
-            if (candidates[middle] < token)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low < slot->width && candidates[low] == token) row[low] = -INFINITY;
+        int32_t column = find_column(slot, search->options->banned[i]);
+        if (column >= 0) row[column] = -INFINITY;
     }
 }
 
@@ -483,6 +532,8 @@ static void search_group(Search *search, int32_t count) {
             if (!*status && kept) keep_weights(search, slot, mean + (size_t)row * stride, stride);
             if (!*status && options->sampling)
                 extend_sample(search, slot, scores, norms[0], width);
+            else if (!*status && options->forced)
+                extend_forced(search, slot, scores, norms[0]);
             else if (!*status)
                 extend_beam(search, slot, scores, norms, blocks, width);
             if (*status) return;
@@ -504,7 +555,7 @@ static void search_group(Search *search, int32_t count) {
 }
 
 /* Add the n best hypotheses of a sentence to the results. */
-static void add_results(Search *search, Slot *slot, nmt_hypotheses *out, Buffer buffers[7]) {
+static void add_results(Search *search, Slot *slot, nmt_hypotheses *out, Buffer buffers[8]) {
     int *status = &search->status;
     int32_t *order, count = rank_ends(search, slot, &order), S = slot->sentence->length;
     if (!*status && !count) *status = NMT_NOT_A_NUMBER;
@@ -519,12 +570,14 @@ static void add_results(Search *search, Slot *slot, nmt_hypotheses *out, Buffer 
         out->attention_end = grow(&buffers[4], h, 1, sizeof(int64_t), status);
         if (*status) return;
         out->ids = grow(&buffers[5], ids, end->step, sizeof(int32_t), status);
+        out->token_log_probabilities = grow(&buffers[7], ids + h, end->step + 1, sizeof(double), status);
         if (more) out->attention = grow(&buffers[6], weights, more, sizeof(float), status);
         if (*status) return;
         out->sentences[h] = slot->index;
         out->log_probabilities[h] = end->log_probability;
         out->scores[h] = end->score;
         read_tokens(search, slot, end->step, end->row, out->ids + ids);
+        read_log_probabilities(search, slot, end, out->token_log_probabilities + ids + h);
         if (more) read_weights(search, slot, end->step, end->row, out->attention + weights);
         out->ids_end[h] = ids + end->step;
         out->attention_end[h] = weights + more;
@@ -540,7 +593,7 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     Search search = {.options = options, .count = count, .group = group};
     search.slots = calloc(group, sizeof *search.slots);
     search.members = calloc(count, sizeof *search.members);
-    Buffer results[7] = {{0}};
+    Buffer results[8] = {{0}};
     if (!search.slots || !search.members) search.status = NMT_NO_MEMORY;
     for (int32_t b = 0; b < group && !search.status; b++) {
         search.slots[b].selections = calloc(count, sizeof(Selection));
@@ -566,7 +619,7 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (int32_t b = 0; search.slots && b < group; b++) {
         Slot *slot = &search.slots[b];
         Buffer *buffers[] = {&slot->log_probabilities, &slot->tokens, &slot->origins, &slot->weights, &slot->ends,
-                             &slot->candidates};
+                             &slot->candidates, &slot->token_log_probabilities};
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
         for (int32_t m = 0; slot->selections && m < count; m++) {
             Selection *selection = &slot->selections[m];
