@@ -94,16 +94,12 @@ def _read_data(options: argparse.Namespace) -> "DataConfig":
             raise ConfigError(f"{names[0]}: say its languages with --from and --to")
         data["train"] = names[0]
     else:
+        from nmt.data.formats.languages import guess_language
+
         data["train"] = {"source": options.source, "target": options.target}
-        data.setdefault("source_language", _guess_language(options.source, "source"))
-        data.setdefault("target_language", _guess_language(options.target, "target"))
+        data.setdefault("source_language", guess_language(options.source) or "source")
+        data.setdefault("target_language", guess_language(options.target) or "target")
     return parse_config(content, overrides, where="command line").data
-
-
-def _guess_language(path: str, default: str) -> str:
-    """Guess the language from the extension of a file, as in train.de or train.de.gz."""
-    match = re.search(r"\.([a-z]{2,3}(?:[-_]\w+)?)(?:\.(?:gz|zst|xz|bz2))?$", path)
-    return match[1] if match and match[1] not in {"txt", "tok", "raw", "tsv"} else default
 
 
 if __name__ == "__main__":

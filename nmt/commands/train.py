@@ -1,36 +1,150 @@
-"""nmt-train CONFIG [section.key=value ...] --output DIR [--resume]"""
+"""nmt-train CONFIG [section.key=value ...] --output DIR [--resume], or nmt-train TEXT --from chr --to en"""
 
+import argparse
+import contextlib
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nmt.commands.arguments import build_parser
+from nmt.commands.arguments import build_parser, number
 from nmt.commands.process import run, startup
+from nmt.config.fields import Range
+from nmt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nmt.training.choose.text import Text
 
 NAME = "nmt-train"
+# The options that describe a text, with the names that argparse gives them.
+ONLY_TEXT = {
+    "source_language": "--from",
+    "target_language": "--to",
+    "source": "--source",
+    "target": "--target",
+    "valid": "--valid",
+    "test": "--test",
+    "minutes": "--minutes",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train a model from a configuration."""
-    parser = build_parser(NAME, "Train a translation model on parallel text.")
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file; docs/configuration.md lists its keys")
-    parser.add_argument(
-        "overrides", metavar="section.key=value", nargs="*", help="values that replace values of CONFIG"
-    )
-    parser.add_argument("--output", metavar="DIR", required=True, help="folder for the model, checkpoints and logs")
-    parser.add_argument("--resume", action="store_true", help="continue the training in DIR, if there is one")
-    options = parser.parse_intermixed_args(arguments)
+    """Train a model from a configuration, or on a text."""
+    options = _parse(arguments)
 
     def body() -> None:
+        text = _find_text(options) if options.is_text else None
         with startup():
             from nmt.config.load import load_config
+            from nmt.training.choose.run import train_on_text
             from nmt.training.distributed import join_processes
             from nmt.training.run import train
 
+        bar = sys.stderr.isatty()
         with join_processes() as processes:
-            config = load_config(options.config, options.overrides)
-            train(config, options.output, resume=options.resume, bar=sys.stderr.isatty(), processes=processes)
+            if text is None:
+                config = load_config(options.name, options.overrides)
+                train(config, options.output, resume=options.resume, bar=bar, processes=processes)
+            else:
+                train_on_text(
+                    text,
+                    Path(options.output or Path("runs", f"{text.source_language}-{text.target_language}")),
+                    overrides=options.overrides,
+                    minutes=options.minutes,
+                    resume=options.resume,
+                    bar=bar,
+                    processes=processes,
+                )
 
     return run(NAME, body, lower="training.batch_tokens, data.max_length or the sizes in model")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line.
+
+    The result also has these attributes: `name` is the configuration or the text, `overrides` are the other words, and
+    `is_text` tells whether a text is named.
+    """
+    parser = build_parser(
+        NAME, "Train a translation model, from a configuration or on a text. For a text, all settings are chosen."
+    )
+    parser.add_argument(
+        "words",
+        metavar="CONFIG|TEXT section.key=value",
+        nargs="*",
+        help="a YAML file, whose keys docs/configuration.md lists, or a file with text in two languages (.tsv, .csv, "
+        ".jsonl, .tmx, .zip and others); then values that replace values of CONFIG, or that are not chosen",
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder for the model, checkpoints and logs; default for a text: runs/FROM-TO"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue the training in DIR, if there is one")
+    group = parser.add_argument_group("text without a configuration")
+    group.add_argument("--from", dest="source_language", metavar="LANGUAGE", help="source language of the text")
+    group.add_argument("--to", dest="target_language", metavar="LANGUAGE", help="target language of the text")
+    group.add_argument("--source", metavar="FILE", help="source side of the text, instead of TEXT")
+    group.add_argument("--target", metavar="FILE", help="target side of the text, line by line its translation")
+    forms = "a file such as TEXT, or SOURCE,TARGET; default: some pairs of the text"
+    group.add_argument("--valid", metavar="TEXT", help=f"text that chooses the best checkpoint: {forms}")
+    group.add_argument("--test", metavar="TEXT", help=f"text that is scored at the end: {forms}")
+    time = number(float, Range(most=1_000_000, above=0))
+    group.add_argument("--minutes", type=time, metavar="N", help="time for the whole run; default: as the text needs")
+    options = parser.parse_intermixed_args(arguments)
+    options.name, options.overrides = None, list(options.words)
+    for index, word in enumerate(options.words):
+        if not (options.source or options.target or re.match(r"[a-z_]+\.[a-z_.]+=", word)):
+            options.name = options.overrides.pop(index)
+            break
+    if not (options.name or options.source or options.target):
+        parser.error("the following arguments are required: CONFIG or TEXT")
+    options.is_text = bool(_flags(options)) or _is_text(options.name)
+    if not options.is_text and not options.output:
+        parser.error("the following arguments are required: --output")
+    return options
+
+
+def _flags(options: argparse.Namespace) -> list[str]:
+    """Return the options for a text that are given."""
+    return [flag for name, flag in ONLY_TEXT.items() if getattr(options, name) is not None]
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a file is a text in two languages. Otherwise, it is a configuration, which may also be JSON."""
+    from nmt.data.formats import find_format
+
+    if name.lower().endswith(".json"):
+        with contextlib.suppress(OSError), open(name, "rb") as stream:  # the reader of the file reports the error
+            return stream.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        return False
+    return find_format(name) is not None
+
+
+def _find_text(options: argparse.Namespace) -> "Text":
+    """Find the text that the command line describes.
+
+    Raises:
+        ConfigError: the options do not fit each other, or the languages are not known.
+        DataError: the text is missing or cannot be read.
+    """
+    from nmt.training.choose.text import find_text
+
+    if bool(options.source) != bool(options.target):
+        raise ConfigError("give --source and --target together")
+    if options.name and options.name.lower().endswith((".yaml", ".yml")):
+        raise ConfigError(
+            f"{options.name}: is a configuration, but {', '.join(_flags(options))} is for a text without one; "
+            "give overrides such as data.source_language=chr instead"
+        )
+    if others := [word for word in options.overrides if "=" not in word]:
+        raise ConfigError(f"{others[0]}: only one text can be given; to train on several, write a configuration")
+    return find_text(
+        options.name or (options.source, options.target),
+        source_language=options.source_language,
+        target_language=options.target_language,
+        valid=options.valid,
+        test=options.test,
+    )
 
 
 if __name__ == "__main__":

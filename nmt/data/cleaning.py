@@ -53,6 +53,11 @@ class CleaningReport:
         return CleaningReport(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def __str__(self) -> str:
+        return f"{self.kept} of {self.read} pairs kept" + (f"; left out: {self.reasons}" if self.reasons else "")
+
+    @property
+    def reasons(self) -> str:
+        """The counts of the pairs that were left out, with the reasons. It is an empty string if there are none."""
         reasons = {
             f"with more than {MAX_SIDE_CHARACTERS:,} characters on a side": self.oversized,
             "with an empty side": self.empty,
@@ -62,8 +67,7 @@ class CleaningReport:
             "too long (data.max_length)": self.long,
             "with too different lengths (data.max_ratio)": self.ratio,
         }
-        left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-        return f"{self.kept} of {self.read} pairs kept" + (f"; left out: {left_out}" if left_out else "")
+        return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
 
 
 def is_readable(pair: Pair) -> bool:

@@ -48,7 +48,7 @@ def prepare(config: Config, tokenizers: Tokenizers, folder: Path) -> list[PairSt
     cleaner, sizes = Cleaner(data, tokenizers), (tokenizers.source.size, tokenizers.target.size)
     stores = []
     for index, corpus in enumerate(data.train):
-        fingerprint = {**shared, "corpus": _corpus_fingerprint(corpus, data)}
+        fingerprint = {**shared, "corpus": fingerprint_corpus(corpus, data)}
         path = folder / f"corpus-{index}"
         store = _open_reusable(path, fingerprint)
         if store is None:
@@ -108,11 +108,11 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
         "languages": [data.source_language, data.target_language],
         "tags": [data.target_tags, *data.tags],
         "limits": [data.max_length, data.max_ratio, data.drop_duplicates],
-        "apart": [_corpus_fingerprint(corpus, data) for corpus in held_out],
+        "apart": [fingerprint_corpus(corpus, data) for corpus in held_out],
     }
 
 
-def _corpus_fingerprint(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
+def fingerprint_corpus(corpus: CorpusConfig, data: DataConfig) -> dict[str, Any]:
     """Return everything that determines the content of a corpus: its settings and the versions of its files."""
     settings = {key: value for key, value in asdict(corpus).items() if key != "weight"}
     return {**settings, "files": [file_version(file) for file in corpus_files(corpus, data)]}

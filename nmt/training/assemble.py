@@ -2,15 +2,13 @@
 
 import logging
 import math
-from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.folder import Model, build_network, load_model
+from nmt.checkpoint.folder import build_network, load_model
 from nmt.checkpoint.run_folder import PREPARED, CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.data.batch import Batch
-from nmt.data.cleaning import read_vocabulary_text
 from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
 from nmt.data.loader import Loader
@@ -21,18 +19,17 @@ from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import build_metric
 from nmt.model.seq2seq import Seq2Seq
 from nmt.system.devices import autocast_dtype
-from nmt.system.files import saving
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import train_tokenizers
-from nmt.tokenizers.files import load_tokenizers, save_tokenizers
+from nmt.tokenizers.files import load_tokenizers
 from nmt.training.distributed import Processes
-from nmt.training.finetune import adopt_weights, freeze, reuse_tokenizers
+from nmt.training.finetune import adopt_weights, freeze
 from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.resume import Checkpoint
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
+from nmt.training.vocabulary import load_prepared, prepare_tokenizers
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +51,10 @@ def build_trainer(
     # The first process writes the tokenizers and the encoded corpora. A checkpoint has its own tokenizers.
     prepared = checkpoints.output / PREPARED
     if not checkpoint:
-        processes.once(lambda: _write_tokenizers(config, start, prepared))
-    tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder if checkpoint else prepared, config.data.tags)
+        processes.once(lambda: prepare_tokenizers(config, start, prepared))
+        tokenizers = load_prepared(config, prepared)
+    else:
+        tokenizers = load_tokenizers(config.tokenizer, checkpoint.folder, config.data.tags)
     stores: list[PairStore] = []
     if not config.data.streams:
         stores = processes.once(lambda: prepare(config, tokenizers, prepared))
@@ -92,23 +91,6 @@ def build_trainer(
         trainer.restore(checkpoint)
         logger.info("continuing after update %d", trainer.position.update)
     return trainer
-
-
-def _write_tokenizers(config: Config, start: Model | None, folder: Path) -> None:
-    """Write the tokenizers into a folder.
-
-    They are the tokenizers of the model to start from, or the SentencePiece models that the configuration names, or are
-    learned from the training text.
-    """
-    tokenizers = reuse_tokenizers(config.tokenizer, start) if start else None
-    if not tokenizers:
-        if not config.tokenizer.source_model:
-            logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
-        pairs = read_vocabulary_text(config.data, config.tokenizer)
-        tokenizers = train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
-    with saving(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        save_tokenizers(tokenizers, folder)
 
 
 def _log_sizes(network: Seq2Seq, tokenizers: Tokenizers, precision: str, device: torch.device, world: World) -> None:

@@ -4,7 +4,7 @@ OUTPUT/best               a link to the best checkpoint so far, which nmt-transl
 OUTPUT/checkpoints/       the best and the newest checkpoints
 OUTPUT/metrics.jsonl      loss, speed and validation scores, one JSON object per line
 OUTPUT/train.log          the log messages
-OUTPUT/prepared/          the cleaned and tokenized corpora, which are removed at the end
+OUTPUT/prepared/          the vocabulary and the tokenized corpora, which are removed at the end
 OUTPUT/.lock              a file that is locked while a process writes to OUTPUT
 """
 
@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,13 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    config: Config, output: str | Path, *, resume: bool = False, bar: bool = False, processes: Processes = ALONE
+    config: Config,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    bar: bool = False,
+    processes: Processes = ALONE,
+    check_text: bool = True,
 ) -> None:
     """Train a model, or resume a training run that was stopped.
 
@@ -52,6 +59,7 @@ def train(
         bar: whether to draw a progress bar on stderr instead of writing log lines there.
         processes: the processes that train together, as `join_processes` returns them. All of them must have access to
             `output`.
+        check_text: whether to check the text quickly, and to warn about its faults.
 
     Raises:
         UserError: the configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
@@ -92,7 +100,7 @@ def train(
             logger.info("nothing left to do: training ended after update %d; %s", position.update, advice)
             processes.once(lambda: checkpoints.choose_saved(position.best_update))
         else:
-            if not checkpoint:
+            if check_text and not checkpoint:
                 processes.once(lambda: warn_about_text(config.data))
             trainer = build_trainer(config, checkpoints, device, processes, checkpoint)
             with stop_signals(alone=processes.world.size == 1, say=first) as stop:
@@ -113,13 +121,17 @@ def train(
         processes.once(lambda: _finish(config, checkpoints))
 
 
-def check_links(output: Path) -> None:
+def check_links(output: Path, also: Collection[str] = ()) -> None:
     """Check that no file in the output folder is a link. Through a link, training could change files elsewhere.
+
+    Args:
+        output: the output folder.
+        also: the names of further files that will be written.
 
     Raises:
         ConfigError: a file is a link.
     """
-    for name in (CHECKPOINTS, METRICS_FILE, LOG_FILE, LOCK, PREPARED, "tensorboard"):
+    for name in (CHECKPOINTS, METRICS_FILE, LOG_FILE, LOCK, PREPARED, "tensorboard", *also):
         if (output / name).is_symlink():
             raise ConfigError(f"{output / name}: a link; remove it, or choose another --output")
     if os.path.lexists(output / BEST) and not (output / BEST).is_symlink():

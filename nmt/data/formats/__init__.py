@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from nmt.data.formats.archives import read_archive
-from nmt.data.formats.json_rows import read_json, read_jsonl
+from nmt.data.formats.json_rows import name_keys, read_json, read_jsonl
 from nmt.data.formats.parquet import read_parquet
 from nmt.data.formats.selection import Selection, Sides
-from nmt.data.formats.tables import read_csv, read_tsv, read_txt
+from nmt.data.formats.tables import name_csv_columns, name_tsv_columns, read_csv, read_tsv, read_txt
 from nmt.data.formats.tmx import read_tmx
 from nmt.data.formats.xliff import read_xliff
 from nmt.data.text_files import COMPRESSIONS, File, inner_name
@@ -30,6 +30,8 @@ class Format:
     """Whether files of this format have columns or keys that `source_column` and `target_column` can choose."""
     may_be_prefix: bool = False
     """Whether a path with this ending may also be the common prefix of two aligned files."""
+    names: Callable[[File], list[str]] | None = None
+    """A function that returns the cells of the first row, or the keys of the first object, of a file."""
 
 
 def find_format(path: File) -> Format | None:
@@ -46,10 +48,10 @@ def find_reader(path: File) -> Reader | None:
 
 
 FORMATS: Mapping[str, Format] = {
-    ".tsv": Format(read=read_tsv, has_columns=True),
-    ".csv": Format(read=read_csv, has_columns=True),
+    ".tsv": Format(read=read_tsv, has_columns=True, names=name_tsv_columns),
+    ".csv": Format(read=read_csv, has_columns=True, names=name_csv_columns),
     ".txt": Format(read=read_txt, has_columns=True, may_be_prefix=True),
-    ".jsonl": Format(read=read_jsonl, has_columns=True),
+    ".jsonl": Format(read=read_jsonl, has_columns=True, names=name_keys),
     ".json": Format(read=read_json, has_columns=True),
     ".parquet": Format(read=read_parquet, has_columns=True),
     ".tmx": Format(read=read_tmx),

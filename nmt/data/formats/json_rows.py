@@ -39,6 +39,17 @@ def read_jsonl(path: File, selection: Selection) -> Iterator[Sides | None]:
         yield sides
 
 
+def name_keys(path: File) -> list[str]:
+    """Return the keys of the first object of a .jsonl file, or the keys of its key `translation`."""
+    line = next(filter(None, scan_lines(path, MAX_ROW_CHARACTERS)), "")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return []  # the reader of the file reports this
+    inner = row.get("translation") if isinstance(row, dict) else None
+    return list(inner if isinstance(inner, dict) else row) if isinstance(row, dict) else []
+
+
 def read_json(path: File, selection: Selection) -> Iterator[Sides | None]:
     """Read a file with a JSON list of objects or lists. A file that begins with an object is read as .jsonl.
 

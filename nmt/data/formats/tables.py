@@ -23,9 +23,26 @@ Row = tuple[int, list[str] | None]  # the line number and the cells of a row; No
 
 def read_tsv(path: File, selection: Selection) -> Iterator[Sides | None]:
     """Read cells separated by tabs. Quotes are part of the text. Raises DataError: a line has too few cells."""
+    return _read_table(_read_tsv_rows(path), selection, path, "tab")
+
+
+def _read_tsv_rows(path: File) -> Iterator[Row]:
     lines = enumerate(scan_lines(path, MAX_ROW_CHARACTERS), start=1)
-    rows = ((number, None if line is None else line.split("\t")) for number, line in lines)
-    return _read_table(rows, selection, path, "tab")
+    return ((number, None if line is None else line.split("\t")) for number, line in lines)
+
+
+def name_tsv_columns(path: File) -> list[str]:
+    """Return the cells of the first row with text. They are the names of the columns if the table has a heading."""
+    return _find_first_row(_read_tsv_rows(path))
+
+
+def name_csv_columns(path: File) -> list[str]:
+    """Return the cells of the first row with text, as `name_tsv_columns` does."""
+    return _find_first_row(_read_csv_rows(path))
+
+
+def _find_first_row(rows: Iterator[Row]) -> list[str]:
+    return next((row for _, row in itertools.islice(rows, _MAX_LINES_AHEAD) if row and "".join(row).strip()), [])
 
 
 def read_txt(path: File, selection: Selection) -> Iterator[Sides | None]:

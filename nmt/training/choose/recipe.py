@@ -1,0 +1,184 @@
+"""The choice of a recipe: from a text to a YAML file with all settings of its training."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.config.load import apply_override, parse_config
+from nmt.config.schema import Config, TrainingConfig
+from nmt.data.cleaning import CleaningReport
+from nmt.errors import ConfigError
+from nmt.system.devices import choose_device, default_threads
+from nmt.system.files import write_whole
+from nmt.system.locks import lock_folder
+from nmt.system.machine import keep_memory
+from nmt.tokenizers.standard_rules import build_normalizers
+from nmt.training.choose.choice import Choice, Parts
+from nmt.training.choose.describe import describe_choice
+from nmt.training.choose.held_out import cut_text
+from nmt.training.choose.measure import SideMeasures, TextMeasures, measure_text
+from nmt.training.choose.rules import (
+    FEWEST_UPDATES,
+    RULES,
+    VALIDATIONS,
+    Content,
+    choose_settings,
+    find_rule,
+    plan_length,
+    shrink_rule,
+)
+from nmt.training.choose.speed import Length, fit_length, measure_speed
+from nmt.training.choose.text import Text
+from nmt.training.log import log_file
+from nmt.training.preflight import check_new_training, warn_about_text
+from nmt.training.run import check_links
+
+logger = logging.getLogger(__name__)
+
+RECIPE, DATA = "recipe.yaml", "data"
+"""The names of the recipe and of the folder with the parts of the text, in the output folder of a training run."""
+
+
+def choose_recipe(text: Text, output: Path, overrides: Sequence[str] = (), minutes: float | None = None) -> Path:
+    """Choose all settings of a training by its text, and write them as a recipe into the output folder.
+
+    Args:
+        text: the text.
+        output: the output folder of the training.
+        overrides: settings of the user, as `section.key=value`. The other settings are chosen to fit them.
+        minutes: the time that the whole training may take, from the call of this function on.
+
+    Returns:
+        The path of the recipe, which `load_config` reads.
+
+    Raises:
+        ConfigError: the overrides have faults, or the output folder contains a training run already.
+        DataError: the text is missing, cannot be read, or is too short.
+        MachineError: another process uses the output folder, or the folder cannot be written.
+    """
+    began, recipe = time.monotonic(), output / RECIPE
+    given = _read_overrides(overrides)
+    data = _describe_data(text, given)
+    # Report faults before any work. The settings that depend on the text do not matter yet.
+    unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
+    config = parse_config({**choose_settings(unknown, RULES[0], given), "data": data}, overrides, "the chosen settings")
+    device = choose_device(config.training.device)
+    check_new_training(config)
+    check_links(output, (RECIPE, DATA))
+    with lock_folder(output):
+        if recipe.exists() or CheckpointFolder(output).all():
+            raise ConfigError(
+                f"{output}: already contains a training run; add --resume to continue it, or choose another --output"
+            )
+        with log_file(output):
+            torch.set_num_threads(config.training.threads or default_threads(1))
+            keep_memory()
+            logger.info("checking the text")
+            warn_about_text(config.data)
+            parts = _cut_parts(config, data, output)
+            measures = measure_text(
+                parse_config({"data": parts.data}).data, build_normalizers(config.tokenizer.normalization)
+            )
+            logger.info("learning a vocabulary, and timing a few updates")
+            left = None if minutes is None else 60 * minutes + began - time.monotonic()
+            choice = fit_settings(parts, measures, overrides, output, device, left)
+            lines = describe_choice(choice, recipe)
+            body = yaml.safe_dump(_apply(choice, overrides), sort_keys=False, allow_unicode=True)
+            write_whole(recipe, "".join(f"# {line}\n" for line in lines) + f"\n{body}")
+            for line in lines:
+                logger.info("%s", line)
+    return recipe
+
+
+def _read_overrides(overrides: Sequence[str]) -> Content:
+    """Return overrides as sections of keys. Faults are ignored here, because `parse_config` reports them."""
+    content: Content = {}
+    for override in overrides:
+        apply_override(override, content, [])
+    return content
+
+
+def _describe_data(text: Text, given: Content) -> dict[str, Any]:
+    """Return the section `data` of a training on the whole text. Raises ConfigError: an override names another text."""
+    if "train" in given.get("data", {}):
+        raise ConfigError("data.train: the text is given already; name the text once, or use a configuration")
+    data = {"source_language": text.source_language, "target_language": text.target_language, "train": text.train}
+    data |= {"valid": text.valid} if text.valid else {}
+    return data | ({"held_out": text.test} if text.test else {})
+
+
+def _cut_parts(config: Config, data: dict[str, Any], output: Path) -> Parts:
+    """Cut the sets off that are not given. `data` is the section `data` of a training on the whole text."""
+    missing = [] if config.data.valid else ["valid"]
+    missing += [] if "held_out" in data else ["test"]
+    if not missing:
+        return Parts(data=data, read=None, sizes={})
+    cut = cut_text(config.data, output / DATA, missing)
+    keys = {"train": "train", "valid": "valid", "test": "held_out"}
+    files = {keys[name]: str(output / DATA / name) for name in ("train", *missing)}
+    return Parts(data={**data, **files}, read=cut.report, sizes=cut.sizes)
+
+
+def fit_settings(
+    parts: Parts,
+    measures: TextMeasures,
+    overrides: Sequence[str],
+    output: Path,
+    device: torch.device,
+    seconds: float | None,
+) -> Choice:
+    """Choose the settings of a training by its text and by the measured speed.
+
+    Args:
+        parts: the parts of the text.
+        measures: the measures of the training text.
+        overrides: settings of the user.
+        output: the output folder of the training. The corpora are prepared in it.
+        device: the device of the training.
+        seconds: the time that the training may take, or None.
+    """
+    began, given, rule = time.monotonic(), _read_overrides(overrides), find_rule(measures.pairs)
+    for small in (False, True):
+        settings = choose_settings(measures, shrink_rule(rule) if small else rule, given)
+        config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
+        speed = measure_speed(config, output, device, measures.pairs)
+        full = count_updates(config.training, speed.epoch)
+        length = Length(updates=full, validations=VALIDATIONS)
+        if seconds is None:
+            break
+        length = fit_length(speed, full, seconds + began - time.monotonic())
+        if length.updates >= min(FEWEST_UPDATES, full):
+            break
+    for section, keys in plan_length(length.updates, length.validations).items():
+        settings[section] |= keys
+    if length.updates < full:
+        settings["training"]["max_updates"] = length.updates
+    return Choice(
+        parts=parts,
+        measures=measures,
+        settings=settings,
+        config=parse_config({**settings, "data": parts.data}, overrides, "the chosen settings"),
+        small=small,
+        speed=speed,
+        length=length,
+        full=full,
+    )
+
+
+def count_updates(settings: TrainingConfig, epoch: int) -> int:
+    """Return the number of updates of a training. `epoch` is the number of updates in an epoch."""
+    return min(settings.epochs * epoch, settings.max_updates or settings.epochs * epoch)
+
+
+def _apply(choice: Choice, overrides: Sequence[str]) -> Content:
+    """Return the content of the recipe: the chosen settings, replaced by the settings of the user."""
+    content = {"data": dict(choice.parts.data), **{name: dict(keys) for name, keys in choice.settings.items()}}
+    for override in overrides:
+        apply_override(override, content, [])
+    return content

@@ -1,0 +1,101 @@
+"""The text to train on, as the command line names it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.data.formats import find_format
+from nmt.data.formats.languages import guess_language, read_languages
+from nmt.data.text_files import find_file
+from nmt.errors import ConfigError, DataError
+
+_LANGUAGE = re.compile(r"\w+(?:-\w+)*")  # a language is also the ending of files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text to train on, in two languages. A corpus is a path or a mapping, as in a configuration."""
+
+    source_language: str
+    target_language: str
+    train: Any
+    valid: Any = None
+    """The validation corpus, or None to cut one off from the text."""
+    test: Any = None
+    """The test set, or None to cut one off from the text."""
+
+
+def find_text(
+    files: str | tuple[str, str],
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    valid: str | None = None,
+    test: str | None = None,
+) -> Text:
+    """Find a text and its languages.
+
+    Args:
+        files: a file with both sides, the common prefix of two aligned files, or the source and the target file.
+        source_language: the source language. By default, it is found by the heading of the text or by the file name.
+        target_language: the target language.
+        valid: the validation text: a file, a prefix, or two files separated by a comma. None if there is none.
+        test: the test set, in the same forms.
+
+    Raises:
+        ConfigError: a language is not known, or both are the same.
+        DataError: a file is missing or cannot be read.
+    """
+    train: Any = files
+    if isinstance(files, str):
+        name = files
+        found: Sequence[str | None] = ()
+        if find_format(files) and not (source_language and target_language):
+            if (file := find_file(files)) is None:
+                raise DataError(f"{files}: no such file; check the path")
+            found = read_languages(file)
+    else:
+        name, train = " and ".join(files), {"source": files[0], "target": files[1]}
+        found = [guess_language(file) for file in files]
+    source, target = _choose_languages(found, source_language, target_language)
+    for side, flag in ((source, "--from"), (target, "--to")):
+        if side is None:
+            raise ConfigError(f"{name}: does not tell its languages; name them, such as --from chr --to en")
+        if not _LANGUAGE.fullmatch(side):
+            raise ConfigError(f"{flag}: {side!r} is not a language; use letters, digits and -, such as chr or de-AT")
+    if source == target:
+        raise ConfigError(
+            f"--from and --to are both {source}; give the sides different names, such as en and en-simple"
+        )
+    assert source is not None
+    assert target is not None
+    return Text(
+        source_language=source,
+        target_language=target,
+        train=train,
+        valid=_read_corpus(valid),
+        test=_read_corpus(test),
+    )
+
+
+def _choose_languages(
+    found: Sequence[str | None], source: str | None, target: str | None
+) -> tuple[str | None, str | None]:
+    """Fill in the languages that are not given. `found` has the languages in the order of the columns or files."""
+    if len(found) != 2:
+        return source, target
+    if source is not None and target is None and source == found[1]:
+        return source, found[0]
+    if target is not None and source is None and target == found[0]:
+        return found[1], target
+    return source or found[0], target or found[1]
+
+
+def _read_corpus(name: str | None) -> Any:
+    """Return a corpus as a configuration has it."""
+    files = (name or "").split(",")
+    if len(files) == 2 and all(files) and not Path(str(name)).exists():
+        return {"source": files[0], "target": files[1]}
+    return name
