@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.scores import Evaluation, evaluate
     from nmt.search.options import SampleOptions, SearchOptions
     from nmt.training.run import train
-    from nmt.translation.request import Request, Translation
+    from nmt.translation.request import PairScore, Request, Translation
     from nmt.translation.translator import Translator
 
 __version__ = "0.3.0.dev0"
@@ -42,6 +42,7 @@ __all__ = [
     "MachineError",
     "ModelError",
     "NmtError",
+    "PairScore",
     "Request",
     "SampleOptions",
     "SearchOptions",
@@ -69,6 +70,7 @@ _MODULES = {
     **dict.fromkeys(_ERRORS, "nmt.errors"),
     "Config": "nmt.config.schema",
     "Evaluation": "nmt.evaluation.scores",
+    "PairScore": "nmt.translation.request",
     "Request": "nmt.translation.request",
     "SampleOptions": "nmt.search.options",
     "SearchOptions": "nmt.search.options",

@@ -19,7 +19,7 @@ from nmt.tokenizers.standard_rules import build_normalizers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average", "nmt-check")
+COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average", "nmt-check", "nmt-score")
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 

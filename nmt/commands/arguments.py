@@ -99,17 +99,25 @@ def add_language_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tag", metavar="TAG", help="translate in the manner of the training corpora with this tag")
 
 
-def add_machine_options(group: argparse._ArgumentGroup) -> None:
-    """Add the options that determine the speed of translation. `Translator.load` has arguments with the same names."""
+def add_machine_options(group: argparse._ArgumentGroup, *, shortlist: bool = True) -> None:
+    """Add the options that determine the speed of translation. `Translator.load` has arguments with the same names.
+
+    Args:
+        group: the group to which the options are added.
+        shortlist: whether the command uses shortlists by default.
+    """
     group.add_argument(
         "--precision",
         choices=("auto", "fp32", "int8"),
         default="auto",
         help="precision of matrix products; default: auto, int8 on a CPU with the native library",
     )
-    group.add_argument(
-        "--no-shortlist", dest="shortlist", action="store_false", help="consider all target tokens, which is slower"
-    )
+    if shortlist:
+        text = "consider all target tokens, which is slower"
+        group.add_argument("--no-shortlist", dest="shortlist", action="store_false", help=text)
+    else:
+        text = "consider only the likely target tokens, as translation does by default"
+        group.add_argument("--shortlist", action="store_true", help=text)
     group.add_argument(
         "--batch-size",
         type=whole_number(1, MAX_BATCH_SIZE),

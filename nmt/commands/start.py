@@ -39,6 +39,11 @@ def check() -> "NoReturn":
     _start("check")
 
 
+def score() -> "NoReturn":
+    """Run nmt-score."""
+    _start("score")
+
+
 def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its exit status.
 

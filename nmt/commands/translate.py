@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import (
     MODEL_HELP,
@@ -17,8 +16,8 @@ from nmt.commands.arguments import (
     load_translator,
     whole_number,
 )
-from nmt.commands.process import run, standard_output, startup
-from nmt.errors import DataError
+from nmt.commands.process import run, startup
+from nmt.commands.streams import open_stdin, open_stdout
 from nmt.search.options import MAX_ROWS_PER_SENTENCE, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
@@ -88,22 +87,6 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
     ]
     content = {"line": line, "source_tokens": translations[0].source_tokens, "translations": shown}
     return json.dumps(content, ensure_ascii=False)
-
-
-def open_stdin() -> BinaryIO:
-    """Open standard input as unbuffered bytes. A thread that waits for input would hold the lock of a buffer."""
-    if sys.stdin is None:
-        raise DataError("standard input is closed; give text on it")
-    # If the pipe were non-blocking, an empty pipe would look like the end of the input.
-    os.set_blocking(sys.stdin.fileno(), True)
-    return cast(BinaryIO, open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
-
-
-def open_stdout() -> BinaryIO:
-    """Open standard output as buffered bytes. Unbuffered writes, as with `python -u`, could be partial."""
-    descriptor = standard_output().fileno()
-    os.set_blocking(descriptor, True)
-    return cast(BinaryIO, open(descriptor, "wb", closefd=False))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -49,6 +49,11 @@ class NativeSearch:
                 results[index] = found
         return results
 
+    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        return self.engine.score(
+            [segment.source for segment in segments], targets, shortlist=self.shortlist, group=self.batch_size or 0
+        )
+
     def _search_part(self, segments: Sequence[Segment], options: Options) -> Sequence[Sequence[Found]]:
         """Search segments that have the same options."""
 

@@ -1,5 +1,6 @@
-"""The records that pass through the translator: `Request`, `Segment` and `Translation`."""
+"""The records that pass through the translator: `Request`, `Segment`, `Translation` and `PairScore`."""
 
+import math
 from dataclasses import KW_ONLY, dataclass, field
 
 from nmt.search.options import Options, SearchOptions
@@ -78,3 +79,35 @@ class Translation:
     attention: list[list[float]] = field(default_factory=list)
     """For each token of the translation, the attention weights of `source_tokens`. Their sum is less than 1, because
     EOS of the source has the remaining weight. The list is empty unless the options ask for attention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairScore:
+    """The probability of a given translation, as `Translator.score` computes it.
+
+    >>> score = PairScore(tokens=["▁Ein", "▁Hund"], token_log_probabilities=[-0.5, -1.0, -0.0], words=2)
+    >>> score.log_probability, score.per_token, score.per_word
+    (-1.5, -0.5, -0.75)
+    """
+
+    tokens: list[str]
+    """The tokens of the translation, without EOS."""
+    token_log_probabilities: list[float]
+    """Log P of each token and of EOS, in nats. A token that no search can produce has −∞."""
+    words: int
+    """The number of words of the translation, separated by spaces."""
+
+    @property
+    def log_probability(self) -> float:
+        """Log P of the translation, including EOS."""
+        return math.fsum(self.token_log_probabilities)
+
+    @property
+    def per_token(self) -> float:
+        """The mean log P of a token. EOS counts as a token."""
+        return self.log_probability / len(self.token_log_probabilities)
+
+    @property
+    def per_word(self) -> float:
+        """Log P divided by the number of words. An empty translation counts as one word."""
+        return self.log_probability / max(1, self.words)

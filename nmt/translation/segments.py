@@ -63,6 +63,16 @@ class Segmenter:
             segments += [request.segment((*tags, *ids, EOS), capitals=capitals) for ids in parts]
         return segments
 
+    def encode_whole(self, request: Request) -> Segment:
+        """Return the whole text of a request as one segment, whatever its length.
+
+        Raises:
+            ConfigError: the model does not have the language or the tag of the request.
+        """
+        tags, text = self.tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
+        ids = self.tokenizer.encode(self.truecaser.restore(text) if self.truecaser else text)
+        return request.segment((*tags, *ids, EOS))
+
     def separator(self, request: Request) -> str:
         """Return the text that separates the translations of two segments: a space, or nothing in some languages."""
         language = choose_language(self.data, request.to)

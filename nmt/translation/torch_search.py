@@ -11,6 +11,7 @@ from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.native.packing import find_unpackable_part
 from nmt.search.finished import Hypothesis
+from nmt.search.forced import score_targets
 from nmt.search.loop import Search, decode
 from nmt.search.options import Options, SampleOptions
 from nmt.search.sampling import sample
@@ -66,6 +67,14 @@ class TorchSearch:
         for indices in plan_batches(segments, self.batch_size):
             for index, found in zip(indices, self._search_batch([segments[index] for index in indices]), strict=True):
                 results[index] = [_to_plain(hypothesis) for hypothesis in found]
+        return results
+
+    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+        results: list[list[float]] = [[] for _ in segments]
+        for indices in plan_batches(segments, self.batch_size):
+            batch, own = [segments[index] for index in indices], [targets[index] for index in indices]
+            for index, scores in zip(indices, score_targets(self._search, batch, own), strict=True):
+                results[index] = scores
         return results
 
     def _search_batch(self, batch: Sequence[Segment]) -> list[list[Hypothesis]]:

@@ -6,6 +6,7 @@ With several threads, the segments are divided into parts. While the other threa
 next texts into segments.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from nmt.system.texts import as_list
 from nmt.translation.load import check_ensemble, load_packed_models
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, write_text
-from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.request import PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, join_segments
 
@@ -207,6 +208,50 @@ class Translator:
         return [
             join_segments(line, [found[segment] for segment in line], self._segmenter.separator(request))
             for line, request in zip(lines, requests, strict=True)
+        ]
+
+    def score(
+        self,
+        texts: str | Request | Iterable[str | Request],
+        translations: str | Iterable[str],
+        *,
+        to: str | None = None,
+        tag: str | None = None,
+    ) -> list[PairScore]:
+        """Compute the probability of given translations of texts, in one pass with teacher forcing.
+
+        A text is never divided, and options of search have no effect. If the translator uses a shortlist, probabilities
+        are relative to the candidates of the text and the tokens of its translation.
+
+        Args:
+            texts: the texts, as for `nbest`.
+            translations: a translation of each text.
+            to: the target language. It is required if the model has several target languages.
+            tag: a tag of training corpora.
+
+        Raises:
+            ConfigError: the target language is missing, or the model does not have a language or a tag.
+            TypeError: an item has another type.
+            ValueError: there are more or fewer translations than texts.
+        """
+        given: list[str | Request] = as_list(texts, "texts", (str, Request))
+        targets = as_list(translations, "translations", (str,))
+        if len(given) != len(targets):
+            raise ValueError(f"{len(given)} texts have {len(targets)} translations; give one for each text")
+        requests = [_complete(text, {"to": to, "tag": tag}) for text in given]
+        size = PART if self.threads > 1 else max(1, len(requests))
+        parts = (slice(first, first + size) for first in range(0, len(requests), size))
+        scores = self._map(lambda part: self._score_part(requests[part], targets[part]), parts)
+        return list(itertools.chain.from_iterable(scores))
+
+    def _score_part(self, requests: Sequence[Request], translations: Sequence[str]) -> list[PairScore]:
+        target, normalizer = self.tokenizers.target, self.tokenizers.normalizers.target
+        segments = [self._segmenter.encode_whole(request) for request in requests]
+        texts = [normalizer.normalize(text).strip() for text in translations]
+        ids = [target.encode(text) for text in texts]
+        return [
+            PairScore(tokens=target.tokens(own), token_log_probabilities=scores, words=len(text.split()))
+            for own, scores, text in zip(ids, self._search.score(segments, ids), texts, strict=True)
         ]
 
     def _divide(self, requests: Sequence[Request], lines: list[list[Segment]]) -> Iterator[list[Segment]]:

@@ -16,6 +16,7 @@ import tiny
 import warm
 
 from nmt.commands import translate as command
+from nmt.commands.streams import open_stdin, open_stdout
 from nmt.commands.translate import WINDOW, main
 from nmt.errors import ModelError
 from nmt.search.options import SampleOptions, SearchOptions
@@ -307,7 +308,7 @@ def test_standard_input_and_output_that_do_not_block(monkeypatch: pytest.MonkeyP
     with open(read_end, "rb") as stdin, open(write_end, "wb") as stdout:
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(sys, "stdout", stdout)
-        source, sink = command.open_stdin(), command.open_stdout()
+        source, sink = open_stdin(), open_stdout()
         thread = threading.Timer(0.2, lambda: (sink.write(b"x" * 100_000), sink.flush()))
         thread.start()
         content = b""

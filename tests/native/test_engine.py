@@ -9,7 +9,16 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 from int8_emulation import EmulatedScorer
-from native_tools import PRECISIONS, make_network, make_sentences, make_shortlist, packed
+from native_tools import (
+    PRECISIONS,
+    architectures,
+    build,
+    make_network,
+    make_sentences,
+    make_shortlist,
+    packed,
+    searches,
+)
 
 from nmt.errors import ModelError
 from nmt.model.candidates import Shortlist
@@ -28,42 +37,6 @@ from nmt.search.sentence import Sentence
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
 
 TOLERANCE = 1e-5
-
-architectures = st.fixed_dictionaries(
-    {
-        "cell": st.sampled_from(["lstm", "gru", "rnn"]),
-        "decoder": st.sampled_from(["input_feeding", "parallel"]),
-        "attention": st.sampled_from(["dot", "general", "additive", "multi_head"]),
-        "attention_heads": st.sampled_from([1, 2]),
-        "bridge": st.sampled_from(["none", "final", "mean"]),
-        "tied_embeddings": st.sampled_from(["none", "two_way", "three_way"]),
-        "layer_norm": st.booleans(),
-        "residual": st.booleans(),
-        "embedding_size": st.integers(1, 20),
-        "encoder_layers": st.integers(1, 3),
-        "decoder_layers": st.integers(1, 3),
-        "encoder_size": st.sampled_from([2, 6, 16, 34]),
-        "decoder_size": st.sampled_from([2, 6, 16, 38]),
-    }
-)
-searches = st.fixed_dictionaries(
-    {
-        "beam": st.sampled_from([1, 2, 3, 5, 16]),
-        "length_penalty": st.sampled_from([0.0, 1.0, 1.5]),
-        "coverage_penalty": st.sampled_from([0.0, 0.0, 0.2]),
-        "min_length": st.sampled_from([0, 1, 4]),
-        "max_length_factor": st.sampled_from([0.5, 2.0]),
-        "max_length_extra": st.sampled_from([0, 5]),
-        "exact": st.booleans(),
-        "attention": st.booleans(),
-    }
-)
-
-
-def build(seed: int, size: int, architecture: dict[str, Any]) -> Seq2Seq:
-    if architecture["attention"] == "dot":
-        architecture = {**architecture, "decoder_size": architecture["encoder_size"]}
-    return make_network(seed, size, **architecture)
 
 
 def search_in_python(

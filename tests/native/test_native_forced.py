@@ -5,8 +5,16 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from native_tools import PRECISIONS, make_network, make_sentences, make_shortlist, packed
-from test_engine import architectures, build, searches
+from native_tools import (
+    PRECISIONS,
+    architectures,
+    build,
+    make_network,
+    make_sentences,
+    make_shortlist,
+    packed,
+    searches,
+)
 
 from nmt.native import library
 from nmt.native.engine import Engine

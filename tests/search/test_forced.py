@@ -9,6 +9,7 @@ from nmt.search.forced import score_targets
 from nmt.search.loop import Search, decode
 from nmt.search.options import SearchOptions
 from nmt.search.scorer import EnsembleScorer, ModelScorer
+from nmt.search.sentence import Sentence
 from nmt.types import EOS, UNK
 
 SOURCES = [[5, 6, 7, 8, 3], [9, 3], [10, 11, 12, 3]]
@@ -31,7 +32,7 @@ def test_scores_equal_teacher_forcing() -> None:
 
 def test_scores_equal_those_of_the_search() -> None:
     scorer = EnsembleScorer([ModelScorer(tiny.network(1)), ModelScorer(tiny.network(2, cell="gru"))])
-    search = Search(scorer=scorer)
+    search = Search[Sentence](scorer=scorer)
     for source, found in zip(
         sentences(SOURCES), decode(search, sentences(SOURCES), SearchOptions(beam=4, nbest=4)), strict=True
     ):
@@ -40,6 +41,6 @@ def test_scores_equal_those_of_the_search() -> None:
 
 
 def test_unknown_tokens_are_impossible() -> None:
-    search = Search(scorer=ModelScorer(tiny.network(1)))
+    search = Search[Sentence](scorer=ModelScorer(tiny.network(1)))
     [own] = score_targets(search, sentences(SOURCES[:1]), [[5, UNK, 6]])
     assert [value == -torch.inf for value in own] == [False, True, False, False]
