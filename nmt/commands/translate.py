@@ -27,6 +27,7 @@ NAME = "nmt-translate"
 WINDOW = 16  # the number of batches per thread that are read together, so that lines can be sorted by length
 SEARCH = {
     "beam": "K", "length_penalty": "A", "coverage_penalty": "B", "max_length_factor": "F", "max_length_extra": "E",
+    "no_repeat_ngram_size": "N",
 }  # fmt: skip
 SAMPLING = {"seed": "S", "temperature": "T", "top_k": "K"}  # only with --sample
 

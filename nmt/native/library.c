@@ -73,7 +73,7 @@ static Variant choose_variant(void) {
 
 NMT_API const char *nmt_variant(void) { return choose_variant().name; }
 
-NMT_API int32_t nmt_version(void) { return NMT_VERSION; }
+NMT_API int32_t nmt_version(void) { return NMT_INTERFACE; }
 
 static int are_valid_ids(const int32_t *ids, int32_t length, int32_t lowest, int32_t size) {
     for (int32_t i = 0; i < length; i++)
@@ -103,6 +103,7 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
            o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
            o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&
            o->temperature >= 0 && o->temperature <= 1000 && o->top_k >= 0 && ((!o->sampling && !o->forced) || o->beam == 1) &&
+           o->no_repeat_ngram_size >= 0 && o->no_repeat_ngram_size <= 10000 &&
            are_valid_ids(o->banned, o->banned_count, NMT_EOS + 1, target) && o->group >= 0;
 }
 

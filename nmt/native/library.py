@@ -12,7 +12,7 @@ from nmt.errors import MachineError
 logger = logging.getLogger(__name__)
 
 LIBRARY = Path(__file__).with_name("libnmt.dylib" if sys.platform == "darwin" else "libnmt.so")
-VERSION = 1
+VERSION, INTERFACE = 1, 2  # NMT_VERSION and NMT_INTERFACE of nmt.h
 OFF = "off"  # the value of NMT_NATIVE that switches the library off
 
 INT8, FLOAT32 = 0, 1
@@ -71,6 +71,7 @@ class NativeOptions(ctypes.Structure):
         ("banned", ctypes.c_void_p),
         *((name, ctypes.c_int32) for name in ("banned_count", "sampling", "forced", "seed", "top_k")),
         ("temperature", ctypes.c_double),
+        ("no_repeat_ngram_size", ctypes.c_int32),
         ("group", ctypes.c_int32),
         ("identify", Identify),
     ]
@@ -98,8 +99,8 @@ def load() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(LIBRARY))
         library.nmt_version.restype = ctypes.c_int32
-        if (version := library.nmt_version()) != VERSION:
-            raise OSError(f"version {version} instead of {VERSION}")
+        if (version := library.nmt_version()) != INTERFACE:
+            raise OSError(f"version {version} of its interface instead of {INTERFACE}; it is out of date")
     except (OSError, AttributeError) as error:
         logger.warning(
             "the native library cannot be loaded (%s); PyTorch translates instead, more slowly. To compile it, run "

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define NMT_API __attribute__((visibility("default")))
-#define NMT_VERSION 1 /* of the interface and of packed files */
+#define NMT_VERSION 1   /* of packed files */
+#define NMT_INTERFACE 2 /* of the functions and structures below */
 
 enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
 enum { NMT_LSTM, NMT_GRU, NMT_RNN };
@@ -88,6 +89,7 @@ typedef struct {
                          The beam is then 1. Tokens before NMT_EOS are allowed, and have the probability 0 */
     int32_t seed, top_k; /* of sampling; 0: draw among all tokens */
     double temperature;
+    int32_t no_repeat_ngram_size; /* no n-gram of this length occurs twice in a translation; 0: they may */
     int32_t group; /* the number of sentences that are searched at once, at most 16; 0 lets the library choose. No effect on the
                       translations */
     /* Return a number that is equal for hypotheses of a sentence that the caller does not distinguish, or a negative
@@ -117,6 +119,6 @@ NMT_API void nmt_free_hypotheses(nmt_hypotheses *hypotheses);
 /* Return the name of the code that this processor uses: "avx512vnni", "avx2", "neon" or "plain". The environment
    variable NMT_NATIVE can name a slower one. */
 NMT_API const char *nmt_variant(void);
-NMT_API int32_t nmt_version(void);
+NMT_API int32_t nmt_version(void); /* NMT_INTERFACE */
 
 #endif

@@ -100,6 +100,53 @@ class LengthRule:
             scores[torch.from_numpy(full), :, 1:] = NEVER
 
 
+class NoRepeatedNgrams:
+    """The constraint that no n-gram of tokens occurs twice in a translation.
+
+    Args:
+        size: the number of tokens of an n-gram.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "NgramRule":  # noqa: ARG002
+        return NgramRule(self.size, candidates)
+
+
+class NgramRule:
+    """The rule of `NoRepeatedNgrams`.
+
+    It forbids the tokens that would repeat an n-gram. If nothing else is possible, these tokens stay possible.
+    """
+
+    def __init__(self, size: int, candidates: Candidates) -> None:
+        self.size, self.candidates = size, candidates
+        self.history = np.zeros((0, 0), dtype=np.int64)  # the tokens of each hypothesis, (N, T)
+
+    def apply(self, scores: Tensor, beam: Beam) -> None:
+        if beam.length:
+            self.history = np.column_stack([self.history[beam.origins], beam.last])
+        else:
+            self.history = np.zeros((len(beam.last), 0), dtype=np.int64)
+        size, length = self.size, beam.length
+        if length < size:
+            return
+        repeated = np.zeros((len(self.history), int(self.candidates.tokens.max()) + 1), dtype=np.bool_)
+        context = self.history[:, length - size + 1 :]
+        for first in range(length - size + 1):
+            after = first + size - 1
+            rows = np.flatnonzero((self.history[:, first:after] == context).all(axis=1))
+            repeated[rows, self.history[rows, after]] = True
+        B, K, W = scores.shape
+        tokens = self.candidates.tokens
+        own = tokens[torch.from_numpy(beam.sentences).to(tokens.device)] if len(tokens) > 1 else tokens.expand(B, W)
+        marks = torch.from_numpy(repeated).to(scores.device).view(B, K, -1)
+        blocked = marks.gather(2, own.unsqueeze(1).expand(B, K, W))  # (B, K, W)
+        possible = (scores.masked_fill(blocked, NEVER) > NEVER).any(dim=2, keepdim=True)
+        scores.masked_fill_(blocked & possible, NEVER)
+
+
 class ForbiddenTokens:
     """The constraint that some tokens of the vocabulary never appear in a translation.
 

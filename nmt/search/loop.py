@@ -15,7 +15,7 @@ from nmt.data.batch import Integers, pad
 from nmt.errors import ModelError
 from nmt.model.candidates import Candidates, Shortlist
 from nmt.search.beam import Beam, BeamStep, extend_beam
-from nmt.search.constraints import Constraint, LengthBounds
+from nmt.search.constraints import Constraint, LengthBounds, NoRepeatedNgrams
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
 from nmt.search.reranking import build_rerankers
@@ -115,6 +115,8 @@ def decode_batch(
     )
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
     all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *search.constraints]
+    if options.no_repeat_ngram_size:
+        all_constraints.append(NoRepeatedNgrams(options.no_repeat_ngram_size))
     started = [constraint.start(sentences, candidates) for constraint in all_constraints]
     rules = [rule for rule in started if rule is not None]
     distinguish = (lambda index, ids: identify(sentences[index], ids)) if identify else None

@@ -42,6 +42,9 @@ class SearchOptions:
     `max_length_extra`. The source tokens include EOS."""
     max_length_extra: Annotated[int, Range(0, 10_000)] = 10
     """The constant E in the maximum length of a translation, F · source tokens + E. F is `max_length_factor`."""
+    no_repeat_ngram_size: Annotated[int, Range(0, 1000)] = 0
+    """No N tokens in a row occur twice in a translation; 0 allows it. A token that would repeat an n-gram is forbidden,
+    unless no other token is possible. With a small N, what a text repeats for good reason is also forbidden."""
     exact: bool = False
     """Search until no unfinished hypothesis can score better than the hypotheses returned. By default, the search of a
     sentence ends as soon as `beam` hypotheses have finished. If `length_penalty` is near 1, the default is much faster,

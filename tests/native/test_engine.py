@@ -152,6 +152,26 @@ def test_forbidden_tokens_never_appear(precision: int, shortlist: bool) -> None:
         check_equal(found, search_in_python([network], sentences, options, lists, [ForbiddenTokens(forbidden)]))
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.integers(1, 4),
+    beam=st.sampled_from([1, 4]),
+    samples=st.sampled_from([0, 3]),
+    shortlist=st.sampled_from([0, 5]),
+)
+def test_n_grams_do_not_repeat(precision: int, seed: int, size: int, beam: int, samples: int, shortlist: int) -> None:
+    engine = Engine([packed(make_network(seed, 20), precision, make_shortlist(seed, 20, 3) if shortlist else None)])
+    search = SearchOptions(beam=1 if samples else beam, no_repeat_ngram_size=size)
+    options = SampleOptions(samples=samples, within=search) if samples else search
+    for own in engine.search(make_sentences(seed, 20, [9, 4, 1]), options):
+        for hypothesis in own:
+            ids = hypothesis.ids
+            grams = [tuple(ids[first : first + size]) for first in range(len(ids) - size + 1)]
+            assert len(grams) == len(set(grams))
+
+
 @pytest.mark.parametrize("embedding_size", [6, 20])
 def test_an_ensemble_uses_the_shortlist_of_its_first_network(embedding_size: int) -> None:
     networks = [make_network(seed, 130, embedding_size=embedding_size, decoder_size=12) for seed in (3, 4)]

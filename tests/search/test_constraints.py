@@ -1,7 +1,7 @@
 """Constraints alone and in a search, with rules per sentence and a state per hypothesis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,21 @@ def test_forbidden_tokens_have_no_probability_for_any_candidates() -> None:
     scores = torch.randn(2, 2, 4)
     own.apply(scores, beam(3, [2, 0]))  # sentence 1 has left
     assert allowed(scores) == [[[0, 2, 3]] * 2, [[0, 1]] * 2]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("shortlist", [None, TableShortlist(8, seed=1)], ids=["whole", "shortlist"])
+def test_n_grams_do_not_repeat_unless_nothing_else_is_possible(size: int, shortlist: Any) -> None:
+    scorer, batch = TableScorer(8, seed=3, end=-2.0), sentences([[4 + index, EOS] for index in range(4)])
+    options = SearchOptions(beam=3, nbest=3, no_repeat_ngram_size=size, max_length_factor=0)
+    for found in decode(Search(scorer=scorer, shortlist=shortlist), batch, options):
+        assert found
+        for hypothesis in found:
+            ids = hypothesis.ids
+            grams = [tuple(ids[first : first + size]) for first in range(len(ids) - size + 1)]
+            assert len(grams) == len(set(grams))
+    longest = replace(options, no_repeat_ngram_size=1, min_length=10)  # longer than the vocabulary
+    assert all(len(found[0].ids) == 10 for found in decode(Search(scorer=scorer), batch, longest))
 
 
 def test_unused_constraint_has_no_rule() -> None:
