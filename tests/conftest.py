@@ -7,6 +7,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from nmt.native import library
+from nmt.system.native_library import LIBRARY, OFF
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the commands that tests start as processes
 
@@ -33,7 +34,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Translate with PyTorch, also where the native library is installed."""
-    monkeypatch.setenv("NMT_NATIVE", library.OFF)  # in child processes
+    monkeypatch.setenv("NMT_NATIVE", OFF)  # in child processes
     monkeypatch.setattr("nmt.translation.load.load", lambda: None)
 
 
@@ -42,5 +43,5 @@ def each_way(request: pytest.FixtureRequest) -> None:
     """Run a test with PyTorch and with the native library."""
     if request.param == "torch":
         request.getfixturevalue("without_library")
-    elif not library.LIBRARY.exists() or library.load() is None:
+    elif not LIBRARY.exists() or library.load() is None:
         pytest.skip("the native library is not installed")

@@ -16,9 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
-from nmt.model.attention import AttendedMemory
+from nmt.model.attention import AttendedMemory, DotAttention, GeneralAttention
+from nmt.model.autograd.input_feeding import FeedingLayer, decode_with_feeding
+from nmt.model.autograd.native import is_usable
 from nmt.model.autograd.repeated import RepeatedLinears
-from nmt.model.combine import Apply, apply_linear
+from nmt.model.cells import TorchLayer
+from nmt.model.combine import Apply, Combine, apply_linear
 from nmt.model.dropout import Randomness, apply_mask, shared_dropout, step_mask
 from nmt.model.layer import OutputNorm, RecurrentLayer
 from nmt.model.parts import build_attention, build_combine, build_layer
@@ -241,6 +244,8 @@ class InputFeedingDecoder(Decoder):
         return replace(state, feed=torch.zeros_like(state.layers[0][0]))
 
     def forward(self, embedded: Tensor, memory: Memory, randomness: Randomness | None = None) -> Decoded:
+        if self._is_native(embedded):
+            return self._decode_natively(embedded, memory, randomness)
         dtype = product_dtype(embedded)
         state, steps = self.start(memory), []
         attended, weights = self.attention.step_memory(memory), self.unroll(embedded, dtype, randomness)
@@ -251,6 +256,35 @@ class InputFeedingDecoder(Decoder):
             vectors=torch.stack([step.vectors for step in steps], dim=1),
             attention=torch.stack([step.attention for step in steps], dim=1),
         )
+
+    def _is_native(self, like: Tensor) -> bool:
+        """Return whether the native library has the loop over the time steps of this decoder."""
+        return (
+            all(type(layer) is TorchLayer and layer.cell == "lstm" for layer in self.layers)
+            and all(isinstance(norm, nn.Identity) for norm in self.norms)
+            and type(self.attention) in (DotAttention, GeneralAttention)
+            and type(self.combine) is Combine
+            and is_usable(like, self.layers[0].hidden_size)
+        )
+
+    def _decode_natively(self, embedded: Tensor, memory: Memory, randomness: Randomness | None) -> Decoded:
+        H, states = self.layers[0].hidden_size, self.start(memory).layers
+        # The masks are drawn in the order of `unroll`.
+        masks = [None, *(step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:])]
+        layers = []
+        for layer, mask, (h, c) in zip(self.layers, masks, states, strict=True):
+            (state_mask,) = layer.masks(embedded, randomness)
+            (w_input, b_input), ((w_recurrent, b_recurrent),) = layer.input, layer.recurrent
+            assert b_input is not None
+            assert b_recurrent is not None
+            weights = (w_input, w_recurrent, b_input, b_recurrent)
+            layers.append(FeedingLayer(weights=weights, state=(h, c), input_mask=mask, state_mask=state_mask))
+        assert isinstance(self.combine, Combine)
+        combine = (self.combine.weight, self.combine.bias)
+        vectors, attention = decode_with_feeding(
+            embedded, memory.keys, memory.values, memory.mask, layers, combine, residual=self.residual
+        )
+        return Decoded(vectors=vectors, attention=attention)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Decoded, DecoderState]:
         weights = StepWeights(layers=self.layers, apply=apply_linear, masks=[None] * len(self.layers))

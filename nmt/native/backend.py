@@ -15,7 +15,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 from nmt.native.build import BuildError, build, is_wanted, list_build_requirements
-from nmt.native.library import LIBRARY
+from nmt.system.native_library import LIBRARY
 
 
 class BuildLibrary(build_ext):

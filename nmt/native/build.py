@@ -4,7 +4,7 @@ The compiler is the command in the environment variable CC, or else cc, gcc or c
 ziglang. CFLAGS and LDFLAGS are added to the flags. The library does not use Python.h, so one library serves every
 version of Python.
 
-engine.c is compiled once for each kind of processor. At run time, library.c chooses one of these variants.
+engine.c and train.c are compiled once for each kind of processor. At run time, library.c chooses one of these variants.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nmt.native.library import LIBRARY
+from nmt.system.native_library import LIBRARY
 
 FOLDER = LIBRARY.parent
 
@@ -31,7 +31,7 @@ FLAGS = [
     *("-O3", "-g0", "-std=gnu11", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
 ]
-VARIANT_SOURCES = ("engine.c",)  # these are compiled for each variant, the other sources once
+VARIANT_SOURCES = ("engine.c", "train.c")  # these are compiled for each variant, the other sources once
 # The flags of each variant beside `plain`, which has none. The second form for `neon` is the one that zig accepts.
 VARIANTS = {
     "x86_64": {

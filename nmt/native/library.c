@@ -1,6 +1,7 @@
 /* The entry to the search: checks the arguments, and chooses the code for this processor. */
 
 #include "network.h"
+#include "train_variant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ __attribute__((constructor)) static void ask_processor(void) {
 typedef struct {
     const char *name;
     search_function *search;
+    const Training *training;
     int available;
 } Variant;
 
@@ -53,15 +55,15 @@ typedef struct {
 static Variant choose_variant(void) {
     Variant variants[] = {
 #ifdef NMT_HAVE_AVX512VNNI
-        {"avx512vnni", nmt_search_avx512vnni, has_avx512vnni},
+        {"avx512vnni", nmt_search_avx512vnni, &nmt_training_avx512vnni, has_avx512vnni},
 #endif
 #ifdef NMT_HAVE_AVX2
-        {"avx2", nmt_search_avx2, has_avx2},
+        {"avx2", nmt_search_avx2, &nmt_training_avx2, has_avx2},
 #endif
 #ifdef NMT_HAVE_NEON
-        {"neon", nmt_search_neon, has_dot_products},
+        {"neon", nmt_search_neon, &nmt_training_neon, has_dot_products},
 #endif
-        {"plain", nmt_search_plain, 1},
+        {"plain", nmt_search_plain, &nmt_training_plain, 1},
     };
     int32_t count = sizeof variants / sizeof *variants, first = 0;
     const char *wanted = getenv("NMT_NATIVE");
@@ -72,6 +74,8 @@ static Variant choose_variant(void) {
 }
 
 NMT_API const char *nmt_variant(void) { return choose_variant().name; }
+
+const Training *nmt_choose_training(void) { return choose_variant().training; }
 
 NMT_API int32_t nmt_version(void) { return NMT_INTERFACE; }
 

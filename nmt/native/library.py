@@ -1,19 +1,12 @@
-"""The path of the shared library, and the structures and functions of nmt.h in Python."""
+"""The structures and functions of nmt.h in Python."""
 
 import ctypes
 import functools
-import logging
-import os
-import sys
-from pathlib import Path
 
 from nmt.errors import MachineError
+from nmt.system.native_library import open_library
 
-logger = logging.getLogger(__name__)
-
-LIBRARY = Path(__file__).with_name("libnmt.dylib" if sys.platform == "darwin" else "libnmt.so")
-VERSION, INTERFACE = 1, 2  # NMT_VERSION and NMT_INTERFACE of nmt.h
-OFF = "off"  # the value of NMT_NATIVE that switches the library off
+VERSION = 1  # of packed files, NMT_VERSION of nmt.h
 
 INT8, FLOAT32 = 0, 1
 CELLS = {"lstm": 0, "gru": 1, "rnn": 2}
@@ -90,23 +83,9 @@ class NativeHypotheses(ctypes.Structure):
 
 @functools.cache
 def load() -> ctypes.CDLL | None:
-    """Load the library. Return None if the environment variable NMT_NATIVE switches it off.
-
-    If the library cannot be loaded, a warning is logged, and the result is also None.
-    """
-    if os.environ.get("NMT_NATIVE") == OFF:
-        return None
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-        library.nmt_version.restype = ctypes.c_int32
-        if (version := library.nmt_version()) != INTERFACE:
-            raise OSError(f"version {version} of its interface instead of {INTERFACE}; it is out of date")
-    except (OSError, AttributeError) as error:
-        logger.warning(
-            "the native library cannot be loaded (%s); PyTorch translates instead, more slowly. To compile it, run "
-            "python -m nmt.native.build",
-            error,
-        )
+    """Open the library and declare its functions. Return None where `open_library` returns None."""
+    library = open_library()
+    if library is None:
         return None
     library.nmt_packed_size.restype = ctypes.c_int64
     library.nmt_packed_size.argtypes = [ctypes.POINTER(Architecture), ctypes.c_int64]

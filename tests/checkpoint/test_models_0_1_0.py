@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nmt.native.library import LIBRARY
 from nmt.search.options import SearchOptions
+from nmt.system.native_library import LIBRARY
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.translator import Translator
 

@@ -13,8 +13,8 @@ from nmt.checkpoint.manifest import PACKED, verify_folder
 from nmt.checkpoint.packed import PackedModel, load_packed
 from nmt.errors import ModelError
 from nmt.model.candidates import Shortlist
-from nmt.native.library import LIBRARY
 from nmt.system.files import CHECKSUMS, add_file, format_checksums, read_checksums, verify_checksums
+from nmt.system.native_library import LIBRARY
 from nmt.types import EOS
 
 MODELS = Path(__file__).parents[1] / "models" / "0.1.0"

@@ -22,6 +22,7 @@ version = 1.0
 packages =
     nmt
     nmt.native
+    nmt.system
 [options.package_data]
 nmt.native =
     *.c
@@ -39,6 +40,9 @@ def checkout(tmp_path: Path) -> Path:
     for name in PYTHON:
         shutil.copy(ROOT / "nmt" / "native" / name, native)
     shutil.copy(ROOT / "nmt" / "errors.py", native.parent)
+    (native.parent / "system").mkdir()
+    for name in ("__init__.py", "native_library.py"):
+        shutil.copy(ROOT / "nmt" / "system" / name, native.parent / "system")
     for file in write_sources(tmp_path / "sources").iterdir():
         shutil.copy(file, native)
     (native.parent / "__init__.py").write_text("", encoding="utf-8")

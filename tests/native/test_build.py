@@ -25,7 +25,7 @@ from nmt.native.build import (
     find_compiler,
     find_system_compiler,
 )
-from nmt.native.library import LIBRARY
+from nmt.system.native_library import LIBRARY
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler was found")
 

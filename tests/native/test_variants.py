@@ -11,7 +11,8 @@ import pytest
 from native_tools import PRECISIONS, make_network, make_sentences, make_shortlist, pack
 
 from nmt.native.build import FOLDER, compile_library, find_compiler
-from nmt.native.library import FLOAT32, INT8, LIBRARY
+from nmt.native.library import FLOAT32, INT8
+from nmt.system.native_library import LIBRARY
 
 SIZE = 300  # tokens of each vocabulary
 SENTENCES = make_sentences(1, SIZE, [13, 7, 7, 7, 5, 3, 2, 1])

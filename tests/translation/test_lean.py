@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.native.library import LIBRARY
+from nmt.system.native_library import LIBRARY
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
 LARGE = ("torch", "numpy", "yaml", "safetensors", "sacrebleu", "datasets", "filelock", "tqdm", "jinja2")

@@ -1,0 +1,124 @@
+/* Products of float32 matrices in training: rows times packed weights.
+
+   Weights are packed once an update, as panels of WIDTH columns: the numbers that are multiplied by one number of a row
+   are next to each other. A tile of TILE rows and WIDTH columns is summed in the registers of the processor. */
+
+#ifndef NMT_TRAIN_PRODUCTS_H
+#define NMT_TRAIN_PRODUCTS_H
+
+#include "vectors.h"
+
+#include <stddef.h>
+
+#define TILE 6 /* rows */
+#if defined __AVX512F__ || defined __aarch64__ /* 32 registers instead of 16 */
+#define TILE_VECTORS 4
+#else
+#define TILE_VECTORS 2
+#endif
+#define WIDTH (TILE_VECTORS * LANES)
+#define DEPTH 256    /* so many rows of a panel stay in the first-level cache */
+#define BLOCK 49152 /* so many numbers of the left factor stay in the second-level cache */
+#define UNROLL_TILE _Pragma("GCC unroll 8")
+
+/* A left factor of M rows and K columns. Element (m, k) is values[m * row + k * column]. */
+typedef struct {
+    const float *values;
+    int64_t row, column;
+} Left;
+
+/* The result of a product. If `initial` is not NULL, its rows are added. */
+typedef struct {
+    float *values;
+    int64_t row;
+    const float *initial;
+    int64_t initial_row; /* the distance between the rows of `initial`; 0 for a bias */
+} Sums;
+
+INLINE int64_t count_panels(int64_t N) { return (N + WIDTH - 1) / WIDTH; }
+
+/* Pack the right factor B (K, N): element (k, n) is values[k * row + n * column]. Columns after N are zeros. */
+static void pack_right(const float *values, int64_t row, int64_t column, int64_t K, int64_t N, float *packed) {
+    for (int64_t first = 0; first < N; first += WIDTH, packed += WIDTH * K) {
+        int64_t count = N - first < WIDTH ? N - first : WIDTH;
+        if (count < WIDTH) memset(packed, 0, WIDTH * K * sizeof *packed);
+        if (column == 1)
+            for (int64_t k = 0; k < K; k++) memcpy(packed + k * WIDTH, values + k * row + first, count * sizeof *packed);
+        else
+            for (int64_t begin = 0; begin < K; begin += 16)
+                for (int64_t n = 0; n < count; n++)
+                    for (int64_t k = begin; k < K && k < begin + 16; k++)
+                        packed[k * WIDTH + n] = values[k * row + (first + n) * column];
+    }
+}
+
+/* Sum a tile of R rows, for `depth` numbers of each row. R is a constant, so the sums are in registers. */
+INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
+                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+    Lanes a[TILE][TILE_VECTORS];
+    UNROLL_TILE for (int r = 0; r < R; r++)
+        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++)
+            a[r][c] = initial ? load(initial + r * initial_row + c * LANES) : (Lanes){0};
+    for (int64_t k = 0; k < depth; k++, w += WIDTH, x += column) {
+        Lanes b[TILE_VECTORS];
+        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) b[c] = load(w + c * LANES);
+        UNROLL_TILE for (int r = 0; r < R; r++)
+            UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] += b[c] * x[r * row];
+    }
+    UNROLL_TILE for (int r = 0; r < R; r++)
+        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) store(out + r * out_row + c * LANES, a[r][c]);
+}
+
+INLINE void multiply_some(int64_t R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
+                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+    switch (R) {
+    case 1: multiply_tile(1, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 2: multiply_tile(2, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 3: multiply_tile(3, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 4: multiply_tile(4, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 5: multiply_tile(5, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 6: multiply_tile(6, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    }
+}
+
+/* Multiply M rows by a panel with `count` columns, at most WIDTH. */
+INLINE void multiply_panel(int64_t M, int64_t K, Left left, const float *panel, int64_t count, Sums sums) {
+    for (int64_t first = 0; first < K || !first; first += DEPTH) {
+        int64_t depth = K - first < DEPTH ? K - first : DEPTH;
+        const float *initial = first ? sums.values : sums.initial;
+        int64_t initial_row = first ? sums.row : sums.initial_row, tiles = (M + TILE - 1) / TILE;
+        for (int64_t m = 0, tile = 0; tile < tiles; tile++) {
+            int64_t R = (M - m) / (tiles - tile); /* tiles of similar size */
+            const float *x = left.values + m * left.row + first * left.column, *w = panel + first * WIDTH;
+            const float *begin = initial ? initial + m * initial_row : NULL;
+            float *out = sums.values + m * sums.row;
+            if (count == WIDTH && left.column == 1) {
+                multiply_some(R, x, left.row, 1, w, depth, begin, initial_row, out, sums.row);
+            } else if (count == WIDTH) {
+                multiply_some(R, x, left.row, left.column, w, depth, begin, initial_row, out, sums.row);
+            } else {
+                float part[TILE][WIDTH] = {{0}};
+                for (int64_t r = 0; begin && r < R; r++) memcpy(part[r], begin + r * initial_row, count * sizeof(float));
+                multiply_some(R, x, left.row, left.column, w, depth, part[0], WIDTH, part[0], WIDTH);
+                for (int64_t r = 0; r < R; r++) memcpy(out + r * sums.row, part[r], count * sizeof(float));
+            }
+            m += R;
+        }
+    }
+}
+
+/* Multiply M rows (K) by a packed factor (K, N). */
+static void multiply_packed(int64_t M, int64_t K, int64_t N, Left left, const float *packed, Sums sums) {
+    int64_t rows = BLOCK / (K ? K : 1) / TILE * TILE;
+    if (rows < 2 * TILE) rows = 2 * TILE;
+    for (int64_t m = 0; m < M; m += rows) {
+        Left block = {left.values + m * left.row, left.row, left.column};
+        for (int64_t n = 0; n < N; n += WIDTH) {
+            const float *initial = sums.initial ? sums.initial + m * sums.initial_row + n : NULL;
+            Sums part = {sums.values + m * sums.row + n, sums.row, initial, sums.initial_row};
+            multiply_panel(M - m < rows ? M - m : rows, K, block, packed + n * K, N - n < WIDTH ? N - n : WIDTH, part);
+        }
+    }
+}
+
+#endif
