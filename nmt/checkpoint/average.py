@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint.folder import Model, load_languages, load_model, save_model, unique_weights
+from nmt.checkpoint.known_words import load_known_words
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.errors import ModelError
 from nmt.system.files import check_new
@@ -56,8 +57,8 @@ def average(folders: Sequence[str | Path], output: str | Path) -> None:
         for name, weight in others.items():
             sums[name] += weight
     means = {name: (total / len(folders)).float() for name, total in sums.items()}
-    languages = load_languages(folders[0])
-    save_model(output, means, first.tokenizers, first.config, languages=languages)
+    languages, words = load_languages(folders[0]), load_known_words(folders[0])
+    save_model(output, means, first.tokenizers, first.config, languages=languages, words=words)
 
 
 def cosine(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> float:

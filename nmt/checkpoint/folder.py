@@ -13,6 +13,7 @@ A checkpoint is a model folder that also contains the training state, so that tr
     shortlist.safetensors  the target tokens to consider for each source token. The file is added after training, and
                            only if the shortlist does not reduce the quality
     languages.safetensors  a model that identifies the languages of the training text. The file is added after training
+    words.safetensors      hashes of the source words of the training text. The file is added after training
     training.safetensors   the current weights and the optimizer's moments           } read only to
     state.json             the position in the data, the best score, the patience    } continue training
     checksums.sha256       the checksums of all these files
@@ -31,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 from nmt.checkpoint.configuration import load_folder_config
 from nmt.checkpoint.manifest import (
     CONFIG,
+    KNOWN_WORDS,
     LANGUAGES,
     MANIFEST,
     SHORTLIST,
@@ -45,6 +47,7 @@ from nmt.checkpoint.text_model import TextModel, load_model_tokenizers
 from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.data.check.languages import LanguageIdentifier
+from nmt.data.known_words import KnownWords
 from nmt.errors import ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
@@ -117,6 +120,7 @@ def save_model(
     config: Config,
     training: TrainingState | None = None,
     languages: LanguageIdentifier | None = None,
+    words: KnownWords | None = None,
 ) -> None:
     """Write a model folder. An existing folder of the same name is replaced.
 
@@ -131,6 +135,8 @@ def save_model(
         save_tensors(draft / WEIGHTS, weights)
         if languages:
             (draft / LANGUAGES).write_bytes(languages.to_bytes())
+        if words:
+            (draft / KNOWN_WORDS).write_bytes(words.to_bytes())
         if training:
             save_tensors(draft / TRAINING_WEIGHTS, training.tensors)
             (draft / TRAINING_STATE).write_text(training.progress, encoding="utf-8")

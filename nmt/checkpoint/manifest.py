@@ -13,7 +13,7 @@ from nmt.tokenizers.base import MAX_TOKENIZER_BYTES
 from nmt.tokenizers.files import MAX_NORMALIZATION_BYTES, MAX_TRUECASE_BYTES, NORMALIZATION, TRUECASE
 
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
-SHORTLIST, LANGUAGES = "shortlist.safetensors", "languages.safetensors"
+SHORTLIST, LANGUAGES, KNOWN_WORDS = "shortlist.safetensors", "languages.safetensors", "words.safetensors"
 PACKED = "packed.nmt"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
 
@@ -44,6 +44,7 @@ MANIFEST: dict[str, ManifestFile] = {
     WEIGHTS: ManifestFile(max_bytes=4 << 30, reader="packing", required=True),
     SHORTLIST: ManifestFile(max_bytes=1 << 30, reader="packing"),
     LANGUAGES: ManifestFile(max_bytes=200_000, reader="packing"),
+    KNOWN_WORDS: ManifestFile(max_bytes=40_000_000, reader="packing"),
     PACKED: ManifestFile(max_bytes=8 << 30, reader="library"),
     TRAINING_WEIGHTS: ManifestFile(max_bytes=16 << 30, reader="training", required=True),
     TRAINING_STATE: ManifestFile(max_bytes=16 << 20, reader="training", required=True),

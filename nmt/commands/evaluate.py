@@ -1,4 +1,4 @@
-"""nmt-evaluate MODEL [MODEL ...] --source FILE --reference FILE, or --hypothesis FILE --reference FILE"""
+"""nmt-evaluate MODEL [MODEL ...] --source FILE --reference FILE, or --hypothesis FILE --reference FILE, or --set"""
 
 import argparse
 import dataclasses
@@ -26,8 +26,10 @@ from nmt.system.files import write_whole
 
 if TYPE_CHECKING:
     from nmt.evaluation.scores import Evaluation
+    from nmt.evaluation.sets import SetScores
     from nmt.evaluation.test_sets import Texts
     from nmt.translation.request import Translation
+    from nmt.translation.translator import Translator
 
 NAME = "nmt-evaluate"
 SIGNIFICANT = 0.05
@@ -45,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from nmt.evaluation.scores import evaluate
             from nmt.evaluation.test_sets import Texts
 
+        if options.sets:
+            _compare_sets(options)
+            return
         texts = Texts.read(
             source=options.source,
             references=options.reference,
@@ -62,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             language = _named_target(options) or options.to or ""
             output = Output(hypotheses=texts.hypotheses.lines, target_language=language)
         else:
-            output = _translate(options, texts)
+            assert texts.source is not None
+            output = _translate(options, _load(options), texts.source.lines)
         evaluation = evaluate(
             output.hypotheses,
             texts.reference_sets,
@@ -93,25 +99,86 @@ class Output:
     """The tags of the models."""
 
 
-def _translate(options: argparse.Namespace, texts: "Texts") -> Output:
-    """Translate the source text with the models."""
-    assert texts.source is not None
+def _load(options: argparse.Namespace) -> "Translator":
+    """Load the models, and check that the metrics can be computed."""
     with startup():
         translator = load_translator(options)
+    for name in options.metrics:  # report a missing package of a metric before translation, which can take long
+        build_metric(name, _scoring(options, _choose_target(options, translator)[1]))
+    return translator
+
+
+def _choose_target(options: argparse.Namespace, translator: "Translator") -> tuple[str | None, str]:
+    """Return the target language that the translator needs, and the one by which metrics choose a tokenizer."""
     named = _named_target(options)
     to = options.to or (named if named in translator.data.target_languages else None)
-    language = named or translator.target_language(to)
-    for name in options.metrics:  # report a missing package of a metric before translation, which can take long
-        build_metric(name, _scoring(options, language))
+    return to, named or translator.target_language(to)
+
+
+def _translate(options: argparse.Namespace, translator: "Translator", lines: Sequence[str]) -> Output:
+    """Translate a text with the models."""
+    to, language = _choose_target(options, translator)
     search = SearchOptions(**given_fields(options, SearchOptions), attention=options.report is not None)
-    translations = [best[0] for best in translator.nbest(texts.source.lines, search, to=to, tag=options.tag)]
+    translations = [best[0] for best in translator.nbest(lines, search, to=to, tag=options.tag)]
     hypotheses = [translation.text for translation in translations]
     if options.output:
         write_whole(options.output, "".join(f"{line}\n" for line in hypotheses))
     return Output(hypotheses=hypotheses, target_language=language, translations=translations, tags=translator.data.tags)
 
 
-def _write_report(options: argparse.Namespace, texts: "Texts", output: Output, evaluation: "Evaluation") -> None:
+def _compare_sets(options: argparse.Namespace) -> None:
+    """Translate and score several sets, and print their scores side by side."""
+    from nmt.checkpoint.known_words import load_known_words
+    from nmt.evaluation.scores import evaluate
+    from nmt.evaluation.sets import describe_set, read_sets
+    from nmt.evaluation.test_sets import Texts
+
+    sets = read_sets(options.sets)
+    if options.report:
+        from nmt.evaluation.report.page import prepare_folder
+
+        prepare_folder(options.report)
+    translator, known = _load(options), load_known_words(options.models[0])
+    found = []
+    for each in sets:
+        output = _translate(options, translator, each.source.lines)
+        evaluation = evaluate(
+            output.hypotheses,
+            [each.reference.lines],
+            source=each.source.lines,
+            metrics=options.metrics,
+            target_language=output.target_language,
+            tokenize=options.tokenize,
+            lowercase=options.lowercase,
+        )
+        scores = describe_set(
+            each,
+            evaluation,
+            output.hypotheses,
+            scoring=_scoring(options, output.target_language),
+            known=known,
+            source_language=translator.data.source_language,
+            normalizer=translator.tokenizers.normalizers.source,
+        )
+        found.append(scores)
+        if options.report:
+            texts = Texts(
+                source=each.source, references=[each.reference], hypotheses=None, baseline=None, frequencies=None
+            )
+            _write_report(options, texts, output, evaluation, f"set-{each.name}.html")
+    if options.report:
+        from nmt.evaluation.report.page import write_sets
+
+        write_sets(options.report, found)
+    if options.json:
+        print_result(json.dumps([dataclasses.asdict(scores) for scores in found]))
+    else:
+        print_result(format_sets(found))
+
+
+def _write_report(
+    options: argparse.Namespace, texts: "Texts", output: Output, evaluation: "Evaluation", name: str = "index.html"
+) -> None:
     from nmt.evaluation.report.build import ReportInputs, build_report
     from nmt.evaluation.report.history import read_history
     from nmt.evaluation.report.page import write_page
@@ -127,7 +194,7 @@ def _write_report(options: argparse.Namespace, texts: "Texts", output: Output, e
         frequency_text=texts.frequencies,
         histories=[history for folder in options.models if (history := read_history(Path(folder)))],
     )
-    write_page(options.report, build_report(inputs))
+    write_page(options.report, build_report(inputs), name)
 
 
 def _named_target(options: argparse.Namespace) -> str:
@@ -160,6 +227,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     files.add_argument(
         "--language-pair", metavar="en-de", help="languages of the test set; the target chooses BLEU's tokenizer too"
+    )
+    files.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        metavar="NAME=SOURCE,REFERENCE",
+        help="a set that MODEL translates; give several to compare them side by side",
     )
     files.add_argument("--output", metavar="FILE", help="write the translations of MODEL to this file")
     files.add_argument("--report", metavar="DIR", help="write a report with figures and plots to DIR/index.html")
@@ -202,10 +276,16 @@ def _find_faults(options: argparse.Namespace, only_models: Sequence[str]) -> lis
     paths = [options.source, options.hypothesis, *options.reference, options.baseline, options.frequencies]
     rules = {
         "give either MODEL (before --reference, which takes all names after it) or --hypothesis": both_or_none,
-        "give either --reference or --test-set": bool(options.reference) == bool(options.test_set),
+        "--set is for MODEL, without --source, --reference, --test-set, --baseline, --output and --frequencies": bool(
+            options.sets
+        )
+        and (options.hypothesis is not None or any([*paths, options.test_set, options.output]) or not options.models),
+        "give either --reference, --test-set or --set": not options.sets
+        and bool(options.reference) == bool(options.test_set),
         "--test-set needs --language-pair": bool(options.test_set) and not options.language_pair,
         "--language-pair is written en-de": bool(options.language_pair) and "-" not in options.language_pair,
-        "MODEL needs --source or --test-set": bool(options.models) and not (options.source or options.test_set),
+        "MODEL needs --source, --test-set or --set": bool(options.models)
+        and not (options.source or options.test_set or options.sets),
         "--source is for MODEL and --reference only": bool(options.source)
         and (bool(options.test_set) or (bool(options.hypothesis) and not needs_source)),
         "--output is for MODEL only": bool(options.output) and not options.models,
@@ -236,6 +316,20 @@ def format_table(evaluation: "Evaluation") -> str:
     if compared:
         lines += [f"* differs significantly from the baseline (paired bootstrap, p < {SIGNIFICANT})", ""]
     return "\n".join([*lines, *(f"{score.name:{width}}  {score.signature}" for score in evaluation.scores)])
+
+
+def format_sets(sets: Sequence["SetScores"]) -> str:
+    """Format the scores of several sets as a table, followed by their signatures."""
+    names = [score.name for score in sets[0].evaluation.scores]
+    rows = [["set", "lines", "unseen words", "length", *names]]
+    for each in sets:
+        unseen = "not known" if each.unseen is None else f"{100 * each.unseen:.1f} %"
+        scores = [f"{score.score:.2f}" for score in each.evaluation.scores]
+        rows.append([each.name, str(each.evaluation.sentences), unseen, f"{each.length_ratio:.3f}", *scores])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    width = max(6, *map(len, names))
+    return "\n".join([*lines, "", *(f"{score.name:{width}}  {score.signature}" for score in sets[0].evaluation.scores)])
 
 
 if __name__ == "__main__":

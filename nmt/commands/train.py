@@ -37,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = _find_text(options) if options.is_text else None
         with startup():
             from nmt.config.load import load_config
-            from nmt.training.choose.run import train_on_text
             from nmt.training.distributed import join_processes
             from nmt.training.run import train
+
+            if text is not None:
+                from nmt.training.choose.run import train_on_text
 
         bar = sys.stderr.isatty()
         with join_processes() as processes:

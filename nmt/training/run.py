@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint.manifest import LANGUAGES, SHORTLIST, verify_folder
+from nmt.checkpoint.manifest import KNOWN_WORDS, LANGUAGES, SHORTLIST, verify_folder
 from nmt.checkpoint.packed import load_packed
 from nmt.checkpoint.run_folder import BEST, CHECKPOINTS, LOG_FILE, METRICS_FILE, PREPARED, CheckpointFolder
 from nmt.config.schema import Config
@@ -32,6 +32,7 @@ from nmt.system.machine import keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.known_words import add_known_words
 from nmt.training.languages import add_languages
 from nmt.training.log import Log, NoLog, TrainingLog, log_file
 from nmt.training.preflight import check_new_training, check_settings, measure_several_sentences, warn_about_text
@@ -156,7 +157,7 @@ def _open_output(config: Config, checkpoints: CheckpointFolder, resume: bool) ->
 
 
 def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
-    """Add a shortlist, the languages and the packed model to the best checkpoint, and remove the prepared data.
+    """Add the files of a finished model to the best checkpoint, such as the shortlist. Remove the prepared data.
 
     If a shortlist is rejected, this is not recorded. If the finished run is resumed, the shortlist is therefore learned
     and evaluated again.
@@ -174,6 +175,11 @@ def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
                 add_languages(best, config.data)
         except (DataError, MachineError) as error:
             logger.warning("no identification of languages: %s", error)
+        try:
+            if KNOWN_WORDS not in files and not config.data.streams:
+                add_known_words(best, config)
+        except (DataError, MachineError) as error:
+            logger.warning("no known words: %s", error)
         if native_library.load():
             load_packed(best, "int8")  # packs the model, so that its first translation starts as fast as any other
     shutil.rmtree(prepared, ignore_errors=True)

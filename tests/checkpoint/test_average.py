@@ -9,6 +9,7 @@ import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
 from nmt.checkpoint.folder import load_languages, load_model
+from nmt.checkpoint.known_words import load_known_words
 from nmt.checkpoint.manifest import LANGUAGES
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
@@ -73,6 +74,7 @@ def test_averaging_independent_models_warns(run: Path, tmp_path: Path, capsys: p
         capsys.readouterr()
         assert main([str(run), str(tmp_path / name), "--output", str(tmp_path / f"mean-{name}")]) == 0
         assert load_languages(tmp_path / f"mean-{name}")  # of the first model
+        assert load_known_words(tmp_path / f"mean-{name}")
         assert (": not related to " in capsys.readouterr().err) == (name == "other")
 
 

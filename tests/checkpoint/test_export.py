@@ -64,7 +64,7 @@ def test_an_exported_model_is_small_and_translates_like_the_original(model: Path
     assert main(["--format", "int8", str(model), str(tmp_path / "small")]) == 0
     names = {path.name for path in (tmp_path / "small").iterdir()}
     models = {"tokenizer.model", "normalization.json", "truecase.json"}
-    models |= {"model.safetensors", "shortlist.safetensors", "languages.safetensors"}
+    models |= {"model.safetensors", "shortlist.safetensors", "languages.safetensors", "words.safetensors"}
     assert names == {"config.yaml", *models, "checksums.sha256"}
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (model / "best", tmp_path / "small")]
     assert sizes[1] < 0.35 * sizes[0]  # vectors are a larger part of a tiny model than of a real one

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.checkpoint.folder import build_network, save_model, unique_weights
+from nmt.checkpoint.known_words import save_known_words
 from nmt.commands.evaluate import format_table, main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config
+from nmt.data.known_words import KnownWords
 from nmt.evaluation.scores import Difference, Evaluation, Score
 from nmt.evaluation.test_sets import read_text
 from nmt.metrics.standard import METRICS
@@ -250,15 +252,15 @@ def test_faulty_files_are_one_clear_line(files: Path, capsys: pytest.CaptureFixt
             "give either MODEL (before --reference, which takes all names after it) or --hypothesis",
         ),
         ("model --hypothesis h --reference r", "or --hypothesis; see nmt-evaluate"),
-        ("--hypothesis h", "give either --reference or --test-set"),
+        ("--hypothesis h", "give either --reference, --test-set or --set"),
         ("--hypothesis - --reference -", "only one of the files can be standard input (-)"),
         (
             "--hypothesis h --reference r --test-set wmt17 --language-pair en-de",
-            "give either --reference or --test-set",
+            "give either --reference, --test-set or --set",
         ),
         ("--hypothesis h --test-set wmt17", "--test-set needs --language-pair"),
         ("--hypothesis h --reference r --language-pair german", "--language-pair is written en-de"),
-        ("model --reference r", "MODEL needs --source or --test-set"),
+        ("model --reference r", "MODEL needs --source, --test-set or --set"),
         ("--hypothesis h --source s --reference r", "--source is for MODEL and --reference only"),
         ("--hypothesis h --reference r --output o", "--output is for MODEL only"),
         ("--hypothesis h --reference r --beam 3 --no-shortlist", "--beam and --no-shortlist: for MODEL only"),
@@ -420,3 +422,95 @@ def test_a_test_set_gives_source_and_references(
     write(files / "short", REFERENCE[:3])
     message = failure(capsys, "--hypothesis", "short", *by_name)
     assert "short has 3 lines but multi30k/2016, references 1 has 5" in message
+
+
+# ---- several sets side by side
+
+
+@pytest.fixture
+def sets(files: Path) -> list[str]:
+    """A model that knows the words of the first set, and two sets."""
+    model = model_folder(files / "model")
+    save_known_words(model, KnownWords.learn(SOURCE, "en"))
+    write(files / "far", ["a MAN flies", "", "ein Haus"])
+    write(files / "far.de", ["ein Mann fliegt", "", "ein Haus"])
+    return ["model", "--set", "near=source,reference", "--set", "far=far,far.de"]
+
+
+def test_sets_are_compared_side_by_side(sets: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(sets) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["set", "lines", "unseen", "words", "length", "BLEU", "chrF2", "TER"]
+    translator = Translator.load("model")
+    for line, name, source, reference, unseen in (
+        (lines[1], "near", SOURCE, REFERENCE, "0.0"),
+        (lines[2], "far", ["a MAN flies", "", "ein Haus"], ["ein Mann fliegt", "", "ein Haus"], "60.0"),
+    ):
+        hypotheses = translator.translate(source)
+        scorers = (sacrebleu.BLEU(), sacrebleu.CHRF(), sacrebleu.TER())
+        expected = [f"{scorer.corpus_score(hypotheses, [reference]).score:.2f}" for scorer in scorers]
+        bleu = sacrebleu.BLEU().corpus_score(hypotheses, [reference])
+        ratio = f"{bleu.sys_len / bleu.ref_len:.3f}"
+        assert line.split() == [name, str(len(source)), unseen, "%", ratio, *expected]
+    assert lines[3] == ""
+    assert [line.split()[0] for line in lines[4:]] == ["BLEU", "chrF2", "TER"]
+    assert "version:" in lines[4]
+
+
+def test_sets_as_json(sets: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*sets, "--json", "--metrics", "chrf"]) == 0
+    near, far = json.loads(capsys.readouterr().out)
+    assert (near["name"], near["unseen"], near["evaluation"]["sentences"]) == ("near", 0.0, 5)
+    assert (far["name"], far["unseen"], far["evaluation"]["sentences"]) == ("far", 0.6, 3)
+    assert [score["name"] for score in far["evaluation"]["scores"]] == ["chrF2"]
+
+
+def test_a_model_without_known_words(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model_folder(files / "model")
+    assert main(["model", "--set", "near=source,reference"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["near", "5", "not", "known"]
+
+
+def test_a_report_on_sets_has_a_page_for_each(sets: list[str], files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert main([*sets, "--report", "page"]) == 0
+    assert {path.name for path in (files / "page").iterdir()} == {"index.html", "set-near.html", "set-far.html"}
+    index = (files / "page" / "index.html").read_text(encoding="utf-8")
+    assert index.index('<a href="set-near.html">near</a>') < index.index('<a href="set-far.html">far</a>')
+    assert "<td>60.0</td>" in index
+    assert "<h2>Worst sentences</h2>" in (files / "page" / "set-far.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model", "--set", "near=source"], "--set near=source: must be NAME=SOURCE,REFERENCE"),
+        (["model", "--set", "../near=source,reference"], "must be NAME=SOURCE,REFERENCE"),
+        (["model", "--set", "a=source,reference", "--set", "a=source,reference"], "--set a: given twice"),
+        (["model", "--set", "a=source,none"], "none: cannot be read (No such file or directory)"),
+        (["model", "--set", "a=source,far"], "source has 5 lines but far has 3"),
+    ],
+)
+@pytest.mark.usefixtures("sets")
+def test_faults_of_sets(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in failure(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["--source", "source"],
+        ["--reference", "reference"],
+        ["--output", "out"],
+        ["--test-set", "wmt17", "--language-pair", "en-de"],
+    ],
+)
+@pytest.mark.usefixtures("sets")
+def test_sets_exclude_other_texts(others: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--set is for MODEL, without --source" in refusal(capsys, "model", "--set", "a=source,reference", *others)
+
+
+@pytest.mark.usefixtures("sets")
+def test_sets_need_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(capsys, "--hypothesis", "hypothesis", "--set", "a=source,reference")
+    assert "--set is for MODEL" in message

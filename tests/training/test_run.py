@@ -19,6 +19,7 @@ import tiny
 import warm
 
 from nmt.checkpoint.folder import load_languages, load_model
+from nmt.checkpoint.known_words import load_known_words
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.commands.train import main
 from nmt.config.load import dump_config
@@ -172,6 +173,19 @@ def test_the_best_checkpoint_identifies_its_languages(prefix: Path, tmp_path: Pa
     assert languages.languages == ("en", "de")
     assert languages.identify("one two three")["en"] > 0.5
     assert languages.identify("eins zwei drei")["de"] > 0.5
+
+
+def test_the_best_checkpoint_knows_the_source_words_of_its_training_text(prefix: Path, tmp_path: Path) -> None:
+    with prefix.with_suffix(".en").open("a") as english, prefix.with_suffix(".de").open("a") as german:
+        english.write("zebra held\nelephant\n")
+        german.write("zebra gehalten\n\n")
+    held_out = tmp_path / "test.tsv"
+    held_out.write_text("en\tde\nzebra held\tzebra gehalten\n", encoding="utf-8")
+    settings = ("data.drop_overlap=true", f"data.valid={held_out}", "training.max_updates=1")
+    train(tiny.config(prefix, *settings), tmp_path / "run")
+    known = load_known_words(tmp_path / "run")
+    assert known
+    assert known.count_unknown(["One RED cat, an elephant!", "zebra"], "en") == (3, 6)
 
 
 SMALL = ("model.embedding_size=16", "model.encoder_size=16", "model.decoder_size=16", "training.batch_tokens=64")

@@ -5,6 +5,7 @@ Jinja2 escapes all values that the template inserts. No other module imports Jin
 
 import base64
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -12,6 +13,7 @@ import jinja2
 from nmt.evaluation.report.build import Report
 from nmt.evaluation.report.draw import draw_bars, draw_curves, draw_heat_map, require_matplotlib
 from nmt.evaluation.report.figures import NEGLECTED_BELOW, SHORT_BELOW
+from nmt.evaluation.sets import SetScores
 from nmt.system.files import saving, write_whole
 
 PAGE = "index.html"
@@ -31,13 +33,21 @@ def prepare_folder(folder: str) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
-def write_page(folder: str, report: Report) -> None:
+def write_page(folder: str, report: Report, name: str = PAGE) -> None:
     """Write the page of a report into a folder. Raises MachineError: the page cannot be written."""
-    write_whole(Path(folder) / PAGE, render(report))
+    write_whole(Path(folder) / name, render(report))
 
 
-def render(report: Report) -> str:
-    """Return the HTML page of a report."""
+def write_sets(folder: str, sets: Sequence[SetScores]) -> None:
+    """Write the page that compares several sets. The page of each set is set-NAME.html.
+
+    Raises:
+        MachineError: the page cannot be written.
+    """
+    write_whole(Path(folder) / PAGE, _environment().get_template("sets.html.j2").render(sets=sets))
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nmt.evaluation.report", "."),
         autoescape=True,
@@ -48,7 +58,12 @@ def render(report: Report) -> str:
     )
     # Each picture is embedded as an image. Two pictures as inline SVG could contain equal ids.
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
-    template = environment.get_template("page.html.j2")
+    return environment
+
+
+def render(report: Report) -> str:
+    """Return the HTML page of a report."""
+    template = _environment().get_template("page.html.j2")
     length_groups, frequency_groups = report.length_groups, report.frequency_groups
     return template.render(
         report=report,
