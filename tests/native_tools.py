@@ -105,7 +105,7 @@ searches = st.fixed_dictionaries(
         "min_length": st.sampled_from([0, 1, 4]),
         "max_length_factor": st.sampled_from([0.5, 2.0]),
         "max_length_extra": st.sampled_from([0, 5]),
-        "no_repeat_ngram_size": st.sampled_from([0, 0, 1, 2, 3]),
+        "no_repeat_ngram_size": st.sampled_from([0, 0, 2, 3]),
         "exact": st.booleans(),
         "attention": st.booleans(),
     }

@@ -113,7 +113,8 @@ class TableShortlist:
         chosen = self.chosen[sum(source) % SENTENCES]
         return [token for token in usable(len(chosen)) if chosen[token]]
 
-    def candidates(self, source: Tensor, lengths: Tensor) -> Candidates:
+    def candidates(self, source: Tensor, lengths: Tensor, also: Sequence[Sequence[int]] = ()) -> Candidates:
+        assert not also
         self.asked.append(len(source))
         each = [self.allowed(ids[:length]) for ids, length in zip(source.tolist(), lengths.tolist(), strict=True)]
         most = max(map(len, each))

@@ -12,6 +12,7 @@ from nmt.types import BOS, EOS, PAD
 
 SILENT_IDS = frozenset((PAD, BOS, EOS))  # ids that decode to no text
 MAX_TOKENIZER_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
+SPELLED_SPACE = b"\xff"  # a space in a spelling; UTF-8 does not use this byte
 UNKNOWN_TEXT = "⁇"  # the text that UNK decodes to, as in SentencePiece
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -57,6 +58,17 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids. PAD, BOS, EOS and tags are skipped, and UNK becomes ⁇."""
+
+    def spell(self, text: str) -> bytes:
+        """Return a text in the form of `spellings`.
+
+        The result is UTF-8 with SPELLED_SPACE for each space, and before the first word if the tokenizer adds a space.
+        A text begins with another if its spelling begins with that of the other.
+        """
+
+    @property
+    def spellings(self) -> list[bytes]:
+        """What each id adds to the spelling of a text. It is empty for special tokens and tags."""
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the token of each id in the form that users see."""

@@ -17,7 +17,7 @@ from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
-from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, SPELLED_SPACE, Tokenizer, replace_surrogates
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 if TYPE_CHECKING:
@@ -93,6 +93,22 @@ class SubwordTokenizer(Tokenizer):
         text: str = self._processor.decode([int(id_) for id_ in ids if id_ not in SILENT_IDS])
         return _ESCAPED.sub(lambda match: _SPACE if match[1] == "1" else _ESCAPE, text)
 
+    def spell(self, text: str) -> bytes:
+        return _spell(self._processor.normalize(_escape(text)))
+
+    @cached_property
+    def spellings(self) -> list[bytes]:
+        processor = self._processor
+        pieces = enumerate(self.tokens(range(self.size)))
+        return [
+            b""
+            if processor.is_control(id_) or processor.is_unknown(id_)
+            else bytes([int(piece[3:5], 16)]).replace(SPELLED_SPACE, b"")
+            if processor.is_byte(id_)
+            else _spell(piece)
+            for id_, piece in pieces
+        ]
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
         return pieces
@@ -155,6 +171,11 @@ class SubwordTokenizer(Tokenizer):
             DataError: the lines contain no text.
         """
         return cls(_train(config, lines, what), sampling=config.sampling)
+
+
+def _spell(text: str) -> bytes:
+    """Return a text of SentencePiece as a spelling."""
+    return text.encode().replace(_SPACE.encode(), SPELLED_SPACE)
 
 
 def _escape(text: str) -> str:

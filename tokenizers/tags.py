@@ -46,6 +46,13 @@ class TaggedTokenizer(Tokenizer):
     def decode(self, ids: Sequence[int]) -> str:
         return self._inner.decode([id_ for id_ in ids if id_ < self._inner.size])
 
+    def spell(self, text: str) -> bytes:
+        return self._inner.spell(text)
+
+    @property
+    def spellings(self) -> list[bytes]:
+        return [*self._inner.spellings, *[b""] * len(self._tags)]
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         size = self._inner.size
         plain = self._inner.tokens([min(id_, size - 1) for id_ in ids])

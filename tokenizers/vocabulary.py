@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,7 +13,14 @@ from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
-from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, UNKNOWN_TEXT, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import (
+    MAX_TOKENIZER_BYTES,
+    SILENT_IDS,
+    SPELLED_SPACE,
+    UNKNOWN_TEXT,
+    Tokenizer,
+    replace_surrogates,
+)
 from nmt.types import SPECIAL_TOKENS, UNK
 
 
@@ -25,6 +33,8 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     ending: ClassVar[str] = ".json"
     kind: ClassVar[str]
+    separator: ClassVar[str]
+    """What stands before each unit in a spelling."""
 
     def __init__(self, units: Sequence[str]) -> None:
         self._units = list(units)
@@ -56,6 +66,16 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.join(UNKNOWN_TEXT if id_ == UNK else self._shown[id_] for id_ in ids if id_ not in SILENT_IDS)
+
+    def spell(self, text: str) -> bytes:
+        units = ["", *self.split(replace_surrogates(text)), *[""] * text.endswith(" ")]
+        return self.separator.join(units).encode().replace(b" ", SPELLED_SPACE)
+
+    @cached_property
+    def spellings(self) -> list[bytes]:
+        return [b""] * len(SPECIAL_TOKENS) + [
+            (self.separator + unit).encode().replace(b" ", SPELLED_SPACE) for unit in self._units
+        ]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._shown[id_] for id_ in ids]
@@ -104,6 +124,7 @@ class WordTokenizer(VocabularyTokenizer):
     """
 
     kind: ClassVar[str] = "words"
+    separator: ClassVar[str] = " "
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -118,6 +139,7 @@ class CharacterTokenizer(VocabularyTokenizer):
     """A tokenizer with one id for each character (code point). Unknown characters decode to ⁇."""
 
     kind: ClassVar[str] = "characters"
+    separator: ClassVar[str] = ""
 
     @staticmethod
     def split(text: str) -> str:

@@ -1,6 +1,7 @@
 """Search with the native library: token ids in, hypotheses out. The Python search in nmt/search/ is its reference."""
 
 import ctypes
+import itertools
 from array import array
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from nmt.native import library
 from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer
 from nmt.native.packing import PackedNetwork, check_status
 from nmt.search.options import Options, SampleOptions, SearchOptions
+from nmt.search.sentence import Guide
 
 SHARE = 64  # the number of sentences of a call; a signal such as Ctrl-C waits for the end of a call
 
@@ -44,6 +46,7 @@ class Engine:
         options: Options,
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
+        guides: Sequence[Guide] | None = None,
         forbidden: Sequence[int] = (),
         shortlist: bool = True,
         group: int = 0,
@@ -58,6 +61,7 @@ class Engine:
             sentences: the ids of each sentence, EOS last.
             options: the options of the search, or of sampling.
             prefixes: the tokens with which the translations of each sentence begin.
+            guides: what can follow these tokens (see `Sentence.guide`).
             forbidden: tokens that no translation contains.
             shortlist: whether to use the shortlist of the first network, if it has one.
             group: the number of sentences that are searched at once. 0 lets the library choose.
@@ -76,7 +80,7 @@ class Engine:
         results: list[list[NativeHypothesis]] = [[] for _ in sentences]
         for first in range(0, len(items), SHARE):
             part = items[first : first + SHARE]
-            found = self._search(part, sentences, prefixes, native_options, identify)
+            found = self._search(part, sentences, prefixes, native_options, identify, guides)
             for (index, _), own in zip(part, found, strict=True):
                 results[index] += own
         return results
@@ -121,6 +125,7 @@ class Engine:
         prefixes: Sequence[Sequence[int]] | None,
         options: NativeOptions,
         identify: Callable[[int, list[int]], Hashable] | None,
+        guides: Sequence[Guide] | None = None,
     ) -> list[list[NativeHypothesis]]:
         """Search. An item is the index of a sentence and the number of a sample, the longest first."""
         ids, records = array("i"), (SentencePointer * len(items))()
@@ -135,11 +140,13 @@ class Engine:
             record.ids, record.length = address + place * ids.itemsize, length
             record.prefix, record.prefix_length = address + (place + length) * ids.itemsize, prefix_length
             record.sample = number
+        kept = [_add_guide(record, guides[index]) for record, (index, _) in zip(records, items, strict=True) if guides]
         failures: list[BaseException] = []
         if identify and options.nbest > 1:
             options.identify = _wrap(identify, [index for index, _ in items], failures)
         found = NativeHypotheses()
         status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), options, found)
+        del kept  # the library has read them
         if status == STOPPED:
             raise failures[0]
         check_status(status, "a sentence")
@@ -172,6 +179,15 @@ def _convert_options(options: Options, banned: "array[int]", *, shortlist: bool,
         converted.sampling, converted.seed = True, options.seed
         converted.temperature, converted.top_k = options.temperature, options.top_k or 0
     return converted
+
+
+def _add_guide(record: SentencePointer, guide: Guide) -> "list[array[int]]":
+    """Write a guide into the record of a sentence. Return the arrays that must exist as long as the record is used."""
+    arcs = array("i", itertools.chain.from_iterable(arc for state in guide for arc in state))
+    ends = array("i", itertools.accumulate(map(len, guide)))
+    record.states = len(guide)
+    record.arcs, record.arcs_end = arcs.buffer_info()[0], ends.buffer_info()[0]
+    return [arcs, ends]
 
 
 def _wrap(

@@ -85,6 +85,21 @@ static int are_valid_ids(const int32_t *ids, int32_t length, int32_t lowest, int
     return 1;
 }
 
+/* Whether the arcs of a sentence lead from each state to later states. Their number is not known to the library. */
+static int are_valid_arcs(const nmt_sentence *sentence, int32_t target) {
+    if (sentence->states < 0 || sentence->states > (1 << 20)) return 0;
+    for (int32_t state = 0, first = 0; state < sentence->states; first = sentence->arcs_end[state++]) {
+        if (sentence->arcs_end[state] <= first) return 0;
+        for (int32_t i = first; i < sentence->arcs_end[state]; i++) {
+            nmt_arc arc = sentence->arcs[i];
+            if (arc.token <= NMT_EOS || arc.token >= target || arc.next <= state || arc.next > sentence->states ||
+                (i > first && arc.token <= sentence->arcs[i - 1].token))
+                return 0;
+        }
+    }
+    return 1;
+}
+
 static int are_valid(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences, int32_t count,
                      const nmt_options *o) {
     if (members < 1 || members > 64 || count < 0 || count > (1 << 28)) return 0;
@@ -98,7 +113,8 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
         const nmt_sentence *s = &sentences[i];
         if (i && s->length > sentences[i - 1].length) return 0;
         if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
-            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target))
+            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target) ||
+            !are_valid_arcs(s, target))
             return 0;
     }
     return o->beam >= 1 && (int64_t)o->beam * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */

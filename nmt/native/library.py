@@ -47,6 +47,9 @@ class SentencePointer(ctypes.Structure):
         ("length", ctypes.c_int32),
         ("prefix", ctypes.c_void_p),
         ("prefix_length", ctypes.c_int32),
+        ("arcs", ctypes.c_void_p),
+        ("arcs_end", ctypes.c_void_p),
+        ("states", ctypes.c_int32),
         ("sample", ctypes.c_int32),
     ]
 

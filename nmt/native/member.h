@@ -45,6 +45,12 @@ static void release(Buffer *buffer) {
     *buffer = (Buffer){0};
 }
 
+static void swap(Buffer *one, Buffer *other) {
+    Buffer swapped = *one;
+    *one = *other;
+    *other = swapped;
+}
+
 /* What attention reads of a sentence. */
 typedef struct {
     Buffer keys;   /* (key size, S), transposed, so that a vector has the same number of several tokens */
@@ -112,9 +118,7 @@ static void select_states(Member *member, const int32_t *origins, int32_t N, int
     char *to = reserve(&member->states[1], N, size, status);
     if (*status) return;
     for (int32_t n = 0; n < N; n++) memcpy(to + n * size, from + origins[n] * size, size);
-    Buffer swapped = member->states[0];
-    member->states[0] = member->states[1];
-    member->states[1] = swapped;
+    swap(&member->states[0], &member->states[1]);
 }
 
 static void release_member(Member *member, int32_t sentences) {

@@ -11,7 +11,7 @@
 
 #define NMT_API __attribute__((visibility("default")))
 #define NMT_VERSION 1   /* of packed files */
-#define NMT_INTERFACE 2 /* of the functions and structures below */
+#define NMT_INTERFACE 3 /* of the functions and structures below */
 
 enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
 enum { NMT_LSTM, NMT_GRU, NMT_RNN };
@@ -69,12 +69,22 @@ NMT_API void nmt_close(nmt_network *network);
 /* Return the metadata with which a network was packed, `size` bytes inside of the packed form. */
 NMT_API const char *nmt_metadata(const nmt_network *network, int64_t *size);
 
+/* A token that is possible in a state, and the state after it. The arcs of a state have ascending tokens. */
+typedef struct {
+    int32_t token, next;
+} nmt_arc;
+
 /* One sentence to translate. */
 typedef struct {
     const int32_t *ids;    /* the source tokens, NMT_EOS last */
     int32_t length;        /* the number of source tokens, NMT_EOS included */
     const int32_t *prefix; /* the tokens with which each translation begins */
     int32_t prefix_length;
+    /* What can follow the prefix: states, each with the tokens that are possible in it and the states that follow. The
+       search begins in state 0. A token leads only to later states. In state `states`, all tokens are possible. */
+    const nmt_arc *arcs;
+    const int32_t *arcs_end; /* (states) the arcs of state s are arcs[arcs_end[s - 1]] to arcs[arcs_end[s] - 1] */
+    int32_t states;
     int32_t sample; /* the number of the sample, if translations are sampled */
 } nmt_sentence;
 

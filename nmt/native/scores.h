@@ -48,6 +48,44 @@ static void block_repetitions(Search *search, const Slot *slot, int32_t k, float
     while (blocked--) row[columns[blocked]] = values[blocked];
 }
 
+/* Forbid all tokens but some, which are `stride` numbers apart and in ascending order. */
+static void keep_tokens(Search *search, const Slot *slot, const int32_t *tokens, int32_t count, int32_t stride, float *row,
+                        int32_t width) {
+    float *values = reserve(&search->best_values, count, sizeof(float), &search->status);
+    if (search->status) return;
+    for (int32_t i = 0; i < count; i++) values[i] = row[find_column(slot, tokens[(size_t)i * stride])];
+    for (int32_t c = 0; c < width; c++) row[c] = -INFINITY;
+    for (int32_t i = 0; i < count; i++) row[find_column(slot, tokens[(size_t)i * stride])] = values[i];
+}
+
+/* Find the state that follows after a token. */
+static int32_t follow_arc(const nmt_sentence *sentence, int32_t state, int32_t token) {
+    int32_t low = state ? sentence->arcs_end[state - 1] : 0, high = sentence->arcs_end[state] - 1;
+    while (low < high) {
+        int32_t middle = (low + high) / 2;
+        if (sentence->arcs[middle].token < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return sentence->arcs[low].next;
+}
+
+/* Compute the states of the hypotheses after a step. */
+static void follow_states(Slot *slot) {
+    const nmt_sentence *sentence = slot->sentence;
+    if (!sentence->states || slot->step <= sentence->prefix_length) return;
+    const int32_t *tokens = (int32_t *)slot->tokens.data + (size_t)(slot->step - 1) * slot->rows;
+    const int32_t *origins = (int32_t *)slot->origins.data + (size_t)(slot->step - 1) * slot->rows;
+    const int32_t *before = slot->states[0].data;
+    int32_t *after = slot->states[1].data;
+    for (int32_t k = 0; k < slot->live; k++) {
+        int32_t state = before[origins[k]];
+        after[k] = state < sentence->states ? follow_arc(sentence, state, tokens[k]) : state;
+    }
+    swap(&slot->states[0], &slot->states[1]);
+}
+
 /* Lower the scores of a row to −∞ for the tokens that must not follow the hypothesis in row `k`. The order of the rules
    is that of nmt/search/loop.py. */
 static void apply_rules(Search *search, const Slot *slot, int32_t k, float *row, int32_t width) {
@@ -63,11 +101,12 @@ static void apply_rules(Search *search, const Slot *slot, int32_t k, float *row,
     if (slot->step < options->min_length) row[end] = -INFINITY;
     for (int32_t i = 0; i < options->banned_count; i++)
         if ((column = find_column(slot, options->banned[i])) >= 0) row[column] = -INFINITY;
+    int32_t state = ((int32_t *)slot->states[0].data)[k];
     if (slot->step < sentence->prefix_length) {
-        column = find_column(slot, sentence->prefix[slot->step]);
-        kept = row[column];
-        for (int32_t c = 0; c < width; c++) row[c] = -INFINITY;
-        row[column] = kept;
+        keep_tokens(search, slot, &sentence->prefix[slot->step], 1, 1, row, width);
+    } else if (state < sentence->states) {
+        int32_t first = state ? sentence->arcs_end[state - 1] : 0;
+        keep_tokens(search, slot, &sentence->arcs[first].token, sentence->arcs_end[state] - first, 2, row, width);
     }
     block_repetitions(search, slot, k, row, width);
 }

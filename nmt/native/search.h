@@ -65,6 +65,7 @@ static void search_group(Search *search, int32_t count) {
             else if (!*status)
                 extend_beam(search, slot, scores, norms, blocks, width);
             if (*status) return;
+            follow_states(slot);
             const int32_t *new_tokens = (int32_t *)slot->tokens.data + (size_t)(slot->step - 1) * slot->rows;
             const int32_t *new_origins = (int32_t *)slot->origins.data + (size_t)(slot->step - 1) * slot->rows;
             for (int32_t k = 0; k < slot->live; k++, next++) {
@@ -116,7 +117,7 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (int32_t b = 0; search.slots && b < group; b++) {
         Slot *slot = &search.slots[b];
         Buffer *buffers[] = {&slot->log_probabilities, &slot->tokens, &slot->origins, &slot->weights, &slot->ends,
-                             &slot->candidates, &slot->token_log_probabilities};
+                             &slot->candidates, &slot->token_log_probabilities, &slot->states[0], &slot->states[1]};
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
         for (int32_t m = 0; slot->selections && m < count; m++) {
             Selection *selection = &slot->selections[m];

@@ -25,6 +25,7 @@ typedef struct {
     const nmt_sentence *sentence;
     int32_t limit, step, live, place; /* the largest length; its place among the memories */
     int32_t rows; /* the most hypotheses that live at once */
+    Buffer states[2]; /* the state of each hypothesis among the arcs of the sentence, (rows); before and after a step */
     double bar; /* log P that a live hypothesis must exceed; infinite: the sentence is done */
     Buffer log_probabilities, tokens, origins, weights; /* (rows), (steps, rows), (steps, rows), (steps, rows, S) */
     Buffer token_log_probabilities; /* log P of each token, (steps, rows) */
@@ -48,9 +49,16 @@ typedef struct {
     int status;
 } Search;
 
-static int32_t max_length(const nmt_options *options, int32_t source_length) {
-    double limit = options->max_length_factor * source_length + options->max_length_extra;
-    int32_t length = limit < 1e9 ? (int32_t)(options->max_length_factor * source_length) + options->max_length_extra : 1000000000;
+static int32_t count_arcs(const nmt_sentence *sentence) {
+    return sentence->states ? sentence->arcs_end[sentence->states - 1] : 0;
+}
+
+/* Compute the largest number of tokens of a hypothesis. There is room for what the translation must contain. */
+static int32_t max_length(const nmt_options *options, const nmt_sentence *sentence) {
+    double limit = options->max_length_factor * sentence->length + options->max_length_extra;
+    int32_t length = limit < 1e9 ? (int32_t)(options->max_length_factor * sentence->length) + options->max_length_extra : 1000000000;
+    int32_t required = sentence->prefix_length + sentence->states;
+    if (required && length < required + options->max_length_extra) length = required + options->max_length_extra;
     if (length < options->min_length) length = options->min_length;
     return length < 1 ? 1 : length;
 }
@@ -74,6 +82,7 @@ static void choose_candidates(Search *search, Slot *slot) {
     }
     for (int32_t i = 0; i < slot->sentence->prefix_length; i++)
         if (slot->sentence->prefix[i] > NMT_EOS) marks[slot->sentence->prefix[i]] = 1;
+    for (int32_t i = 0; i < count_arcs(slot->sentence); i++) marks[slot->sentence->arcs[i].token] = 1;
     int32_t W = 0;
     for (int32_t block = 0; block < round_up(V, 8); block += 8) {
         uint64_t eight;
@@ -141,7 +150,7 @@ static int32_t find_column(const Slot *slot, int32_t token) {
 
 static void start_slot(Search *search, Slot *slot) {
     const nmt_options *options = search->options;
-    slot->limit = max_length(options, slot->sentence->length);
+    slot->limit = max_length(options, slot->sentence);
     slot->step = slot->ended = 0;
     slot->rows = options->beam;
     slot->live = 1;
@@ -149,6 +158,11 @@ static void start_slot(Search *search, Slot *slot) {
     double *log_probabilities = reserve(&slot->log_probabilities, slot->rows, sizeof(double), &search->status);
     if (search->status) return;
     log_probabilities[0] = 0;
+    for (int i = 0; i < 2; i++) {
+        int32_t *states = reserve(&slot->states[i], slot->rows, sizeof(int32_t), &search->status);
+        if (search->status) return;
+        states[0] = 0;
+    }
     if (options->sampling)
         derive_key(options->seed, slot->sentence->sample, slot->sentence->ids, slot->sentence->length, slot->key);
     choose_candidates(search, slot);

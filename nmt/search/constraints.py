@@ -72,7 +72,7 @@ class LengthBounds:
         self.options = options
 
     def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "LengthRule":  # noqa: ARG002
-        limits = [self.options.max_length(len(sentence.source)) for sentence in sentences]
+        limits = [sentence.max_length(self.options) for sentence in sentences]
         return LengthRule(self.options.min_length, np.array(limits))
 
 

@@ -66,6 +66,7 @@ class Finished:
         identify: a function that takes the index of a sentence and the ids of a hypothesis. If it returns equal values
             for several hypotheses of a sentence, an n-best list contains only the best of them. By default, all
             hypotheses are different.
+        limits: the maximum number of tokens of a hypothesis of each sentence. By default, that of the options.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class Finished:
         options: SearchOptions,
         rerankers: Sequence[Reranker],
         identify: Callable[[int, list[int]], Hashable] | None = None,
+        limits: Sequence[int] | None = None,
     ) -> None:
         self.lengths = lengths
         self.options = options
         self.rerankers = rerankers
+        self.limits = limits or [options.max_length(length) for length in lengths]
         self.identify = identify if options.nbest > 1 else None
         self.needs_attention = options.attention or any(reranker.needs_attention for reranker in rerankers)
         self._ends: list[list[tuple[float, End]]] = [[] for _ in lengths]  # (score, end) of each hypothesis
@@ -129,7 +132,7 @@ class Finished:
         if len(found) >= self.options.beam and not self.options.exact:
             return np.inf
         worst, _ = ranked[best[-1]]
-        longest = self.options.max_length(self.lengths[sentence]) + 1
+        longest = self.limits[sentence] + 1
         for reranker in reversed(self.rerankers):
             worst = reranker.lower_bound(worst, longest)
         return worst

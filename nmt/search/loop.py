@@ -18,6 +18,7 @@ from nmt.search.beam import Beam, BeamStep, extend_beam
 from nmt.search.constraints import Constraint, LengthBounds, NoRepeatedNgrams
 from nmt.search.finished import Finished, Hypothesis
 from nmt.search.options import SearchOptions
+from nmt.search.prefix import ForcedPrefix
 from nmt.search.reranking import build_rerankers
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import AnySentence
@@ -110,17 +111,22 @@ def decode_batch(
     """Search a batch once. Return all finished hypotheses, with the margin of each sentence's closest decision."""
     scorer, shortlist, identify = search.scorer, search.shortlist, search.identify
     source, lengths = (ids.to(scorer.device) for ids in pad([[*sentence.source] for sentence in sentences]))
+    required = [sentence.required_tokens() for sentence in sentences]
+    also = required if any(required) else ()
     candidates = (
-        shortlist.candidates(source, lengths) if shortlist else Candidates.all(scorer.target_size, scorer.device)
+        shortlist.candidates(source, lengths, also=also)
+        if shortlist
+        else Candidates.all(scorer.target_size, scorer.device)
     )
     columns = np.broadcast_to(candidates.tokens.cpu().numpy(), (len(sentences), candidates.tokens.size(1)))
-    all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *search.constraints]
+    all_constraints: list[Constraint[AnySentence]] = [LengthBounds(options), *search.constraints, ForcedPrefix()]
     if options.no_repeat_ngram_size:
         all_constraints.append(NoRepeatedNgrams(options.no_repeat_ngram_size))
     started = [constraint.start(sentences, candidates) for constraint in all_constraints]
     rules = [rule for rule in started if rule is not None]
     distinguish = (lambda index, ids: identify(sentences[index], ids)) if identify else None
-    finished = Finished(lengths.tolist(), options, build_rerankers(options), distinguish)
+    limits = [sentence.max_length(options) for sentence in sentences]
+    finished = Finished(lengths.tolist(), options, build_rerankers(options), distinguish, limits)
     beam, state = Beam.start(len(sentences)), scorer.start(source, lengths, candidates)
     while len(beam.sentences):
         prediction, state = scorer.step(_to(scorer.device, beam.last), state)

@@ -63,6 +63,8 @@ class NativeSearch:
         return self.engine.search(
             [segment.source for segment in segments],
             options,
+            prefixes=[segment.prefix for segment in segments],
+            guides=[segment.guide for segment in segments],
             forbidden=self.forbidden,
             shortlist=self.shortlist,
             group=self.batch_size or 0,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from nmt.search.options import Options, SearchOptions
 from nmt.search.sentence import Sentence
@@ -14,7 +15,7 @@ class Request:
     """A text to translate, with the settings for this text.
 
     >>> Request("A man rides a horse.", to="de")
-    Request(text='A man rides a horse.', to='de', tag=None, split=None, options=None, name=None)
+    Request(text='A man rides a horse.', to='de', tag=None, split=None, options=None, prefix=None, name=None)
     """
 
     text: str
@@ -30,6 +31,10 @@ class Request:
     trained on lines of single sentences (`data.several_sentences`). Such a model omits most of a longer paragraph."""
     options: Options | None = None
     """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
+    prefix: str | None = None
+    """The beginning of the translation, in the target language. It can end anywhere, also within a word. A text with a
+    prefix is not split into sentences. If it is translated in parts, because it is very long, the translation of the
+    first part begins with the prefix."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
@@ -37,9 +42,9 @@ class Request:
         if not isinstance(self.text, str):
             raise TypeError(f"the text of a Request is {type(self.text).__name__}, not a str")
 
-    def segment(self, source: tuple[int, ...], *, capitals: str | None = None) -> "Segment":
+    def segment(self, source: tuple[int, ...], **settings: Any) -> "Segment":
         """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
-        return Segment(source=source, options=self.options or _DEFAULT, capitals=capitals)
+        return Segment(source=source, options=self.options or _DEFAULT, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import itertools
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nmt.config.schema import DataConfig
 from nmt.data.sentences import split_sentences
@@ -13,6 +14,7 @@ from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.case import is_capitals
+from nmt.translation.prefix import PrefixCompleter
 from nmt.translation.request import Request, Segment, Translation
 from nmt.types import EOS
 
@@ -37,6 +39,7 @@ class Segmenter:
         self.language = data.source_languages[0]
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
+        self._completer = PrefixCompleter(tokenizers.target)
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
     def split(self, request: Request, name: str) -> list[Segment]:
@@ -61,6 +64,10 @@ class Segmenter:
                 count = sum(map(len, parts))
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
             segments += [request.segment((*tags, *ids, EOS), capitals=capitals) for ids in parts]
+        if request.prefix and segments:
+            prefix, guide = self._completer.complete(request.prefix)
+            # The prefix decides the case of the translation.
+            segments[0] = replace(segments[0], prefix=prefix, guide=guide, capitals=None)
         return segments
 
     def encode_whole(self, request: Request) -> Segment:
@@ -80,7 +87,7 @@ class Segmenter:
 
     def _split_sentences(self, text: str, request: Request, name: str) -> list[str]:
         """Return the sentences of a text, or the whole text if it should not be split."""
-        if not (self.split_default if request.split is None else request.split):
+        if request.prefix or not (self.split_default if request.split is None else request.split):
             return [text]
         sentences = [sentence.strip() for sentence in split_sentences(text, self.language)]
         if request.split is None and len(sentences) > 1 and not self._reported:

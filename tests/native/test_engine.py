@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from int8_emulation import EmulatedScorer
@@ -32,7 +33,7 @@ from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer
-from nmt.search.sentence import Sentence
+from nmt.search.sentence import Guide, Sentence
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
 
@@ -185,6 +186,60 @@ def test_an_ensemble_uses_the_shortlist_of_its_first_network(embedding_size: int
     reverse = Engine([packed(networks[1], INT8), packed(networks[0], INT8, lists)])
     whole = [own[0].ids for own in reverse.search(sentences, options, shortlist=False)]
     assert whole == [own[0].ids for own in reverse.search(sentences, options)]  # the first one has none
+
+
+def make_guide(seed: int, size: int, states: int) -> Guide:
+    """A guide of random arcs."""
+    generator = np.random.default_rng(seed)
+    guide = []
+    for state in range(states):
+        tokens = sorted({*generator.integers(4, size, 4).tolist()})
+        guide.append(tuple((token, int(generator.integers(state + 1, states + 1))) for token in tokens))
+    return tuple(guide)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    search=searches,
+    shortlist=st.sampled_from([0, 4]),
+    prefixes=st.lists(st.lists(st.integers(4, 29), max_size=7), min_size=1, max_size=4),
+    states=st.lists(st.integers(0, 4), min_size=4, max_size=4),
+)
+def test_a_translation_begins_with_its_prefix_and_follows_its_guide(
+    seed: int, search: dict[str, Any], shortlist: int, prefixes: list[list[int]], states: list[int]
+) -> None:
+    network = make_network(seed, 30)
+    lists = make_shortlist(seed, 30, shortlist) if shortlist else None
+    options = SearchOptions(**search, nbest=search["beam"])
+    sources = make_sentences(seed, 30, [*range(len(prefixes))])
+    guides = [make_guide(seed + number, 30, count) for number, count in zip(range(len(prefixes)), states, strict=False)]
+    records = [
+        Sentence(source=source, prefix=tuple(prefix), guide=guide)
+        for source, prefix, guide in zip(sources, prefixes, guides, strict=True)
+    ]
+    engine = Engine([packed(network, FLOAT32, lists)])
+    found = engine.search(sources, options, prefixes=prefixes, guides=guides)
+    check_equal(found, decode(Search(scorer=ModelScorer(network), shortlist=lists), records, options))
+    for own, record in zip(found, records, strict=True):
+        for hypothesis in own:
+            first = len(record.prefix)
+            assert hypothesis.ids[:first] == [*record.prefix]
+            state = 0
+            for token in hypothesis.ids[first:]:
+                state = dict(record.guide[state])[token] if state < len(record.guide) else state
+            assert state == len(record.guide)
+    alone = [
+        engine.search([source], options, prefixes=[prefix], guides=[guide])[0]
+        for source, prefix, guide in zip(sources, prefixes, guides, strict=True)
+    ]
+    assert alone == found
+
+
+@pytest.mark.parametrize("guide", [((),), (((4, 0),),), (((3, 1),),), (((30, 1),),), (((5, 1), (4, 1)),)])
+def test_a_wrong_guide_is_refused(guide: Guide) -> None:
+    with pytest.raises(ValueError, match="refuses"):
+        Engine([packed(make_network(3, 30), INT8)]).search([(5, 3)], SearchOptions(), guides=[guide])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
