@@ -54,8 +54,12 @@ def check_new_training(config: Config) -> None:
         train_tokenizers(config.tokenizer, ())  # loads the configured tokenizer models and needs no text
 
 
-def warn_about_text(data: DataConfig) -> None:
+def warn_about_text(data: DataConfig, given: str = "configuration and overrides") -> None:
     """Check the text quickly. Log its worst faults, as at most five warnings.
+
+    Args:
+        data: the corpora.
+        given: the words for what the user has given, and can give to nmt-check too.
 
     Raises:
         DataError: a corpus cannot be read.
@@ -66,7 +70,7 @@ def warn_about_text(data: DataConfig) -> None:
         logger.warning("%s: %s", finding.place, escape_controls(finding.message))
     if found:
         more = f"{len(found) - _MAX_WARNINGS} more faults, " if len(found) > _MAX_WARNINGS else ""
-        logger.info("nmt-check shows %sexamples and what to do; give it the same configuration and overrides", more)
+        logger.info("nmt-check shows %sexamples and what to do; give it the same %s", more, given)
 
 
 def _check_corpora(config: Config) -> None:

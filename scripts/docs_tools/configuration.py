@@ -17,7 +17,8 @@ START = """\
 <!-- Written by scripts/write-configuration-docs from nmt/config/schema.py and nmt/config/corpus.py:
 change the docstrings there. -->
 
-`nmt-train` reads one YAML file with the sections
+For a text, `nmt-train` [chooses a configuration](howto/train.md#train-on-your-own-text). Otherwise, it reads one YAML
+file with the sections
 {sections}.
 A file holds only what differs from the defaults; `null` means "not set". `section.key=value` on the command line
 overrides the file. Unknown keys, wrong types and values out of range are reported together, then keys that contradict

@@ -166,7 +166,7 @@ def choose(text: Text, output: Path, minutes: float | None, monkeypatch: pytest.
     """Choose a recipe as if a small and a large network had these speeds."""
     asked = []
 
-    def measure(config: Any, *_: Any) -> Speed:
+    def measure(config: Any, **_: Any) -> Speed:
         small = config.model.encoder_size == SMALL.encoder
         asked.append(config.model.encoder_size)
         return Speed(
@@ -179,7 +179,7 @@ def choose(text: Text, output: Path, minutes: float | None, monkeypatch: pytest.
         )
 
     monkeypatch.setattr(recipe_module, "measure_speed", measure)
-    recipe_module.choose_recipe(text, output, (), minutes)
+    recipe_module.choose_recipe(text, output, minutes=minutes)
     return load_config(output / "recipe.yaml"), asked
 
 
@@ -210,7 +210,9 @@ def test_minutes_shorten_the_training_and_then_the_network(
 
 def test_the_measured_speed(text: Text, tmp_path: Path) -> None:
     config = tiny.config(Path(text.train), "training.epochs=1", "training.batch_tokens=200")
-    speed = measure_speed(config, tmp_path / "run", torch.device("cpu"), 144)
+    speed = measure_speed(config, tmp_path / "run", torch.device("cpu"), pairs=144)
+    together = measure_speed(config, tmp_path / "run", torch.device("cpu"), pairs=144, processes=2)
+    assert together.epoch == -(-speed.epoch // 2)
     train(config, tmp_path / "run")
     assert speed.epoch == len(read_losses_of_epoch(tmp_path / "run"))
     assert 0 < speed.update < 10

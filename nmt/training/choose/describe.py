@@ -5,7 +5,7 @@ from pathlib import Path
 from nmt.metrics.standard import MEASURES
 from nmt.training.choose.choice import Choice
 from nmt.training.choose.measure import SideMeasures
-from nmt.training.choose.rules import RULES, find_rule
+from nmt.training.choose.rules import RULES, find_rule, shares_vocabulary
 
 
 def describe_choice(choice: Choice, recipe: Path) -> list[str]:
@@ -45,10 +45,10 @@ def _describe_network(choice: Choice) -> str:
     sizes = f"{model.encoder_layers} + {model.decoder_layers} layers of {model.encoder_size} and {model.decoder_size}"
     rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys((model.embedding_dropout, model.output_dropout)))
     pieces = f"{tokenizer.vocabulary_size:,} {'characters' if tokenizer.kind == 'characters' else 'tokens'}"
-    if tokenizer.joint:
-        vocabulary = f"one vocabulary of {pieces}, because the sides share letters"
-    else:
-        vocabulary = f"two vocabularies of {pieces}, because the sides have different letters"
+    vocabulary = f"{'one vocabulary' if tokenizer.joint else 'two vocabularies'} of {pieces}"
+    if tokenizer.joint == shares_vocabulary(choice.measures):  # otherwise, the user has chosen
+        letters = "share letters" if tokenizer.joint else "have different letters"
+        vocabulary += f", because the sides {letters}"
     reason = "because there is too little time for a larger one" if choice.small else f"as for {_describe_rule(choice)}"
     return (
         f"{model.cell.upper()}, {sizes} units, dropout {rates}, {choice.speed.parameters:,} parameters, {reason}; "

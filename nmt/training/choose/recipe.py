@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from nmt.training.choose.rules import (
     plan_length,
     shrink_rule,
 )
-from nmt.training.choose.speed import Length, fit_length, measure_speed
+from nmt.training.choose.speed import Length, Speed, fit_length, measure_speed
 from nmt.training.choose.text import Text
 from nmt.training.log import log_file
 from nmt.training.preflight import check_new_training, warn_about_text
@@ -45,7 +46,14 @@ RECIPE, DATA = "recipe.yaml", "data"
 """The names of the recipe and of the folder with the parts of the text, in the output folder of a training run."""
 
 
-def choose_recipe(text: Text, output: Path, overrides: Sequence[str] = (), minutes: float | None = None) -> Path:
+def choose_recipe(
+    text: Text,
+    output: Path,
+    *,
+    overrides: Sequence[str] = (),
+    minutes: float | None = None,
+    processes: int = 1,
+) -> Path:
     """Choose all settings of a training by its text, and write them as a recipe into the output folder.
 
     Args:
@@ -53,6 +61,7 @@ def choose_recipe(text: Text, output: Path, overrides: Sequence[str] = (), minut
         output: the output folder of the training.
         overrides: settings of the user, as `section.key=value`. The other settings are chosen to fit them.
         minutes: the time that the whole training may take, from the call of this function on.
+        processes: the number of processes that will train together.
 
     Returns:
         The path of the recipe, which `load_config` reads.
@@ -67,7 +76,8 @@ def choose_recipe(text: Text, output: Path, overrides: Sequence[str] = (), minut
     data = _describe_data(text, given)
     # Report faults before any work. The settings that depend on the text do not matter yet.
     unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
-    config = parse_config({**choose_settings(unknown, RULES[0], given), "data": data}, overrides, "the chosen settings")
+    settings = choose_settings(unknown, RULES[0], given)
+    config = parse_config({**settings, "data": data}, overrides, "the chosen settings")
     device = choose_device(config.training.device)
     check_new_training(config)
     check_links(output, (RECIPE, DATA))
@@ -80,14 +90,14 @@ def choose_recipe(text: Text, output: Path, overrides: Sequence[str] = (), minut
             torch.set_num_threads(config.training.threads or default_threads(1))
             keep_memory()
             logger.info("checking the text")
-            warn_about_text(config.data)
+            warn_about_text(config.data, "text and languages")
             parts = _cut_parts(config, data, output)
-            measures = measure_text(
-                parse_config({"data": parts.data}).data, build_normalizers(config.tokenizer.normalization)
-            )
+            config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
+            measures = measure_text(config.data, build_normalizers(config.tokenizer.normalization))
             logger.info("learning a vocabulary, and timing a few updates")
             left = None if minutes is None else 60 * minutes + began - time.monotonic()
-            choice = fit_settings(parts, measures, overrides, output, device, left)
+            measure = partial(measure_speed, output=output, device=device, pairs=measures.pairs, processes=processes)
+            choice = fit_settings(parts, measures, overrides, measure, left)
             lines = describe_choice(choice, recipe)
             body = yaml.safe_dump(_apply(choice, overrides), sort_keys=False, allow_unicode=True)
             write_whole(recipe, "".join(f"# {line}\n" for line in lines) + f"\n{body}")
@@ -116,7 +126,7 @@ def _describe_data(text: Text, given: Content) -> dict[str, Any]:
 def _cut_parts(config: Config, data: dict[str, Any], output: Path) -> Parts:
     """Cut the sets off that are not given. `data` is the section `data` of a training on the whole text."""
     missing = [] if config.data.valid else ["valid"]
-    missing += [] if "held_out" in data else ["test"]
+    missing += [] if config.data.held_out else ["test"]
     if not missing:
         return Parts(data=data, read=None, sizes={})
     cut = cut_text(config.data, output / DATA, missing)
@@ -129,8 +139,7 @@ def fit_settings(
     parts: Parts,
     measures: TextMeasures,
     overrides: Sequence[str],
-    output: Path,
-    device: torch.device,
+    measure: Callable[[Config], Speed],
     seconds: float | None,
 ) -> Choice:
     """Choose the settings of a training by its text and by the measured speed.
@@ -139,15 +148,14 @@ def fit_settings(
         parts: the parts of the text.
         measures: the measures of the training text.
         overrides: settings of the user.
-        output: the output folder of the training. The corpora are prepared in it.
-        device: the device of the training.
+        measure: a function that measures the speed of a training.
         seconds: the time that the training may take, or None.
     """
     began, given, rule = time.monotonic(), _read_overrides(overrides), find_rule(measures.pairs)
     for small in (False, True):
         settings = choose_settings(measures, shrink_rule(rule) if small else rule, given)
         config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
-        speed = measure_speed(config, output, device, measures.pairs)
+        speed = measure(config)
         full = count_updates(config.training, speed.epoch)
         length = Length(updates=full, validations=VALIDATIONS)
         if seconds is None:

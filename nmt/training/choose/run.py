@@ -51,7 +51,8 @@ def train_on_text(
             raise ConfigError(f"--minutes: the length of the training in {output} is chosen already; leave it out")
         logger.info("continuing with %s", recipe)
     else:
-        processes.once(lambda: choose_recipe(text, output, overrides, minutes))
+        size = processes.world.size
+        processes.once(lambda: choose_recipe(text, output, overrides=overrides, minutes=minutes, processes=size))
     config = load_config(recipe, overrides)
     train(config, output, resume=resume, bar=bar, processes=processes, check_text=False)
     if config.data.held_out:

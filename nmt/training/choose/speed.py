@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 from nmt.translation.translator import Translator
 
-_UPDATES = 8  # the number of updates that are timed, after one that is not timed
+_UPDATES = 20  # the number of updates that are timed, after one that is not timed
 _SECONDS = 10.0  # timing ends after this time, but not before the third update
 _SENTENCES, _TOKENS = 96, 10  # the number of validation sentences that are timed, and of tokens of their translations
 _SAFETY = 0.93  # the share of the time that is planned
@@ -61,7 +62,7 @@ class Speed:
         return updates * self.update + validations * self.validation + self.ending
 
 
-def measure_speed(config: Config, output: Path, device: torch.device, pairs: int) -> Speed:
+def measure_speed(config: Config, output: Path, device: torch.device, *, pairs: int, processes: int = 1) -> Speed:
     """Measure the speed of a training with a few updates. Nothing but the prepared corpora remains in `output`.
 
     Args:
@@ -69,6 +70,7 @@ def measure_speed(config: Config, output: Path, device: torch.device, pairs: int
         output: the output folder of the training.
         device: the device.
         pairs: the number of training pairs.
+        processes: the number of processes that will train together.
 
     Raises:
         UserError: as in `build_trainer`.
@@ -80,7 +82,7 @@ def measure_speed(config: Config, output: Path, device: torch.device, pairs: int
     with contextlib.closing(trainer.source.updates(Cursor())) as updates:
         for number, update in enumerate(itertools.islice(updates, _UPDATES + 1)):
             if number == 0 and update.progress:
-                epoch = round(1 / update.progress)
+                epoch = math.ceil(round(1 / update.progress) / processes)  # each process takes batches of this size
             began = time.perf_counter()
             trainer.update_weights(update, NoLog())
             seconds.append(time.perf_counter() - began)
