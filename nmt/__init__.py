@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         UserError,
     )
     from nmt.evaluation.scores import Evaluation, evaluate
-    from nmt.search.options import SampleOptions, SearchOptions
+    from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
     from nmt.training.run import train
     from nmt.translation.request import PairScore, Request, Translation
     from nmt.translation.translator import Translator
@@ -40,6 +40,7 @@ __all__ = [
     "Evaluation",
     "Interrupted",
     "MachineError",
+    "MbrOptions",
     "ModelError",
     "NmtError",
     "PairScore",
@@ -70,6 +71,7 @@ _MODULES = {
     **dict.fromkeys(_ERRORS, "nmt.errors"),
     "Config": "nmt.config.schema",
     "Evaluation": "nmt.evaluation.scores",
+    "MbrOptions": "nmt.search.options",
     "PairScore": "nmt.translation.request",
     "Request": "nmt.translation.request",
     "SampleOptions": "nmt.search.options",

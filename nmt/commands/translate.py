@@ -18,7 +18,7 @@ from nmt.commands.arguments import (
 )
 from nmt.commands.process import run, startup
 from nmt.commands.streams import open_stdin, open_stdout
-from nmt.search.options import MAX_ROWS_PER_SENTENCE, Options, SampleOptions, SearchOptions
+from nmt.search.options import MAX_ROWS_PER_SENTENCE, MbrOptions, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from nmt.translation.request import Translation
@@ -55,9 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(NAME, body, lower="--batch-size, --beam or --threads")
 
 
-def build_options(options: argparse.Namespace) -> Options:
-    """Build the options of search. With --sample, build the options of sampling."""
+def build_options(options: argparse.Namespace) -> Options | MbrOptions:
+    """Build the options of search, or with --sample or --mbr those of sampling or minimum Bayes risk decoding."""
     search = given_fields(options, SearchOptions)
+    if options.mbr:
+        nbest = search.pop("nbest", 1)
+        within = SearchOptions(**{**search, "beam": 1}, attention=options.json)
+        given = {"temperature": 0.7, **given_fields(options, SampleOptions)}
+        return MbrOptions(
+            sampling=SampleOptions(**given, samples=options.mbr, within=within),
+            search=SearchOptions(**search, nbest=search.get("beam", SearchOptions().beam), attention=options.json),
+            nbest=nbest,
+        )
     if not options.sample:
         return SearchOptions(**search, attention=options.json)
     samples = search.pop("nbest", 1)
@@ -108,7 +117,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     search = parser.add_argument_group("search")
     add_fields(search, SearchOptions, SEARCH)
-    sampling = parser.add_argument_group("sampling, instead of search")
+    search.add_argument(
+        "--mbr", type=whole_number(1, 1000), metavar="N",
+        help="choose the translation that is most similar (chrF) to N samples: minimum Bayes risk",
+    )  # fmt: skip
+    sampling = parser.add_argument_group("sampling, instead of search or for --mbr")
     sampling.add_argument("--sample", action="store_true", help="draw a random translation, or --nbest N of them")
     add_fields(sampling, SampleOptions, SAMPLING)
     add_machine_options(parser.add_argument_group("machine"))
@@ -116,8 +129,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.sample and options.beam:
         parser.error("--beam is for search; leave it out, or leave out --sample")
     flags = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
-    if flags and not options.sample:
-        parser.error(f"{' and '.join(flags)}: only with --sample; add it")
+    if options.sample and options.mbr:
+        parser.error("--sample: not with --mbr, which draws samples itself; leave one out")
+    if flags and not options.sample and not options.mbr:
+        parser.error(f"{' and '.join(flags)}: only with --sample or --mbr; add one of them")
     return options
 
 

@@ -113,4 +113,34 @@ class SampleOptions:
         return self.samples
 
 
+@dataclass(frozen=True, kw_only=True)
+class MbrOptions:
+    """Options of minimum Bayes risk decoding (Kumar & Byrne 2004; Eikema & Aziz 2020).
+
+    Of the n-best list of a beam search and of random samples, the translation is chosen that is most similar to the
+    samples, as measured by chrF. Its score is this similarity, from 0 to 100.
+
+    Raises:
+        ConfigError: a value is out of its bounds, or two values contradict each other.
+    """
+
+    sampling: SampleOptions = SampleOptions(samples=32, temperature=0.7)
+    """The samples."""
+    search: SearchOptions = SearchOptions(nbest=5)
+    """The beam search that adds translations to choose from."""
+    nbest: int = 1
+    """Number of translations returned for each sentence. Their texts differ."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.nbest <= MAX_ROWS_PER_SENTENCE:
+            raise ConfigError(f"nbest: must be from 1 to {MAX_ROWS_PER_SENTENCE:,}, not {self.nbest}")
+        if self.search.attention != self.sampling.within.attention:
+            raise ConfigError("attention: must be the same for the search and the samples")
+
+    @property
+    def rows(self) -> int:
+        """The number of hypotheses of a sentence that a step extends."""
+        return max(self.sampling.rows, self.search.rows)
+
+
 Options = SearchOptions | SampleOptions

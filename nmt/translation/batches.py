@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nmt.search.options import Options
+from nmt.search.options import MbrOptions, Options
 from nmt.translation.request import Segment
 
 # The maximum numbers of segments and of hypotheses in a batch. The data of larger batches would not fit into the caches
@@ -12,7 +12,7 @@ MAX_CUSTOM_ROWS = 1 << 16  # the maximum number of hypotheses in a batch, even i
 MAX_BATCH_TOKENS = 4096  # the maximum number of source tokens in a batch, padding included
 
 
-def max_segments(options: Options, batch_size: int | None) -> int:
+def max_segments(options: Options | MbrOptions, batch_size: int | None) -> int:
     """Return the maximum number of segments in a batch. It is `batch_size`, or by default depends on the options."""
     if batch_size:
         return max(1, min(batch_size, MAX_CUSTOM_ROWS // options.rows))

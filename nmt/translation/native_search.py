@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.native.engine import Engine
-from nmt.search.options import Options
+from nmt.search.options import MbrOptions, Options
 from nmt.translation.batches import max_segments
 from nmt.translation.request import Segment
 from nmt.translation.search import Found, Identify
@@ -35,7 +35,7 @@ class NativeSearch:
         target = models[0].tokenizers.target
         self.forbidden = range(target.producible.stop, target.size)
 
-    def max_segments(self, options: Options) -> int:
+    def max_segments(self, options: Options | MbrOptions) -> int:
         return max_segments(options, self.batch_size)
 
     def search(self, segments: Sequence[Segment]) -> list[Sequence[Found]]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from nmt.search.options import Options, SearchOptions
+from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.search.sentence import Sentence
 
 _DEFAULT = SearchOptions()
@@ -29,8 +29,9 @@ class Request:
     split: bool | None = None
     """Whether to translate each sentence separately. By default, sentences are translated separately if the model was
     trained on lines of single sentences (`data.several_sentences`). Such a model omits most of a longer paragraph."""
-    options: Options | None = None
-    """Options of search or sampling. The default is beam search with the defaults of `SearchOptions`."""
+    options: Options | MbrOptions | None = None
+    """Options of search, sampling or minimum Bayes risk decoding. The default is beam search with the defaults of
+    `SearchOptions`."""
     prefix: str | None = None
     """The beginning of the translation, in the target language. It can end anywhere, also within a word. A text with a
     prefix is not split into sentences. If it is translated in parts, because it is very long, the translation of the
@@ -44,7 +45,9 @@ class Request:
 
     def segment(self, source: tuple[int, ...], **settings: Any) -> "Segment":
         """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
-        return Segment(source=source, options=self.options or _DEFAULT, **settings)
+        mbr = self.options if isinstance(self.options, MbrOptions) else None
+        options = self.options.search if isinstance(self.options, MbrOptions) else self.options
+        return Segment(source=source, options=options or _DEFAULT, mbr=mbr, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +59,17 @@ class Segment(Sentence):
 
     options: Options
     """The options of search or sampling."""
+    mbr: MbrOptions | None = None
+    """The options of minimum Bayes risk decoding, if it follows the search."""
     capitals: str | None = None
     """The target language if the translation must be written in capitals. Otherwise, None."""
+
+    @property
+    def nbest(self) -> int:
+        """The maximum number of translations of the segment."""
+        if self.mbr:
+            return self.mbr.nbest
+        return self.options.samples if isinstance(self.options, SampleOptions) else self.options.nbest
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ it with PyTorch.
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
-from nmt.search.options import Options
+from nmt.search.options import MbrOptions, Options
 from nmt.translation.request import Segment
 
 Identify = Callable[[Segment, Sequence[int]], Hashable]
@@ -34,7 +34,7 @@ class Found(Protocol):
 class SegmentSearch(Protocol):
     """Searches the translations of segments. Several threads can use it at the same time."""
 
-    def max_segments(self, options: Options) -> int:
+    def max_segments(self, options: Options | MbrOptions) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
 
     def search(self, segments: Sequence[Segment]) -> Sequence[Sequence[Found]]:

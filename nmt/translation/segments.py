@@ -170,7 +170,7 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
     if isinstance(segments[0].options, SampleOptions):
         return [_join(samples, samples, separator) for samples in zip(*found, strict=True)]
     best = [translations[0] for translations in found]
-    joined = [_join(parts, best, separator) for parts in combine(found, segments[0].options.nbest)]
+    joined = [_join(parts, best, separator) for parts in combine(found, segments[0].nbest)]
     return list({translation.text: translation for translation in reversed(joined)}.values())[::-1]
 
 

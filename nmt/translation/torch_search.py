@@ -13,7 +13,7 @@ from nmt.native.packing import find_unpackable_part
 from nmt.search.finished import Hypothesis
 from nmt.search.forced import score_targets
 from nmt.search.loop import Search, decode
-from nmt.search.options import Options, SampleOptions
+from nmt.search.options import MbrOptions, Options, SampleOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer
 from nmt.system.devices import choose_device
@@ -59,7 +59,7 @@ class TorchSearch:
         )
         self._rows = 0  # the number of hypotheses since unused memory was last returned
 
-    def max_segments(self, options: Options) -> int:
+    def max_segments(self, options: Options | MbrOptions) -> int:
         return max_segments(options, self.batch_size)
 
     def search(self, segments: Sequence[Segment]) -> list[list[FoundHypothesis]]:

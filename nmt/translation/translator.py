@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
-from nmt.search.options import Options
+from nmt.search.options import MbrOptions, Options
 from nmt.system.texts import as_list
 from nmt.translation.load import check_ensemble, load_packed_models
+from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, write_text
 from nmt.translation.request import PairScore, Request, Segment, Translation
@@ -159,7 +160,7 @@ class Translator:
     def translate(
         self,
         texts: str | Request | Iterable[str | Request],
-        options: Options | None = None,
+        options: Options | MbrOptions | None = None,
         *,
         to: str | None = None,
         tag: str | None = None,
@@ -174,7 +175,7 @@ class Translator:
     def nbest(
         self,
         texts: str | Request | Iterable[str | Request],
-        options: Options | None = None,
+        options: Options | MbrOptions | None = None,
         *,
         to: str | None = None,
         tag: str | None = None,
@@ -187,7 +188,7 @@ class Translator:
         Args:
             texts: an iterable of the texts to translate. A single string or `Request` is one text. The settings of a
                 `Request` take precedence over the arguments below.
-            options: the options of search or sampling. The default is `SearchOptions()`.
+            options: the options of search, sampling or minimum Bayes risk decoding. The default is `SearchOptions()`.
             to: the target language. It is required if the model has several target languages.
             tag: a tag of training corpora. The texts are translated in the style of these corpora.
             split: whether to translate each sentence separately. The default depends on the training data of the model
@@ -274,9 +275,12 @@ class Translator:
 
     def _translate_segments(self, segments: Sequence[Segment]) -> dict[Segment, list[Translation]]:
         """Translate segments. Return a list of translations for each segment."""
+        found = self._search.search(segments)
+        if any(segment.mbr for segment in segments):
+            found = rank_by_risk(self._search, segments, found, partial(write_text, self.tokenizers))
         return {
-            segment: [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in found]
-            for segment, found in zip(segments, self._search.search(segments), strict=True)
+            segment: [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in hypotheses]
+            for segment, hypotheses in zip(segments, found, strict=True)
         }
 
     def _map(self, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
@@ -292,7 +296,7 @@ class Translator:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def max_segments(self, options: Options) -> int:
+    def max_segments(self, options: Options | MbrOptions) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
         return self._search.max_segments(options)
 

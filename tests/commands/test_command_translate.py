@@ -102,11 +102,28 @@ def test_sampling_options_change_the_output(model: Path) -> None:
     assert len(found[0]["alignment"]) == len(found[0]["tokens"])
 
 
+def test_minimum_bayes_risk(model: Path) -> None:
+    content = b"red cat\n\nblue house\n"
+
+    def chosen(*options: str) -> list[str]:
+        done = translate(model, content, "--mbr", "6", "--nbest", "2", *options)
+        assert done.status == 0, done.stderr
+        return done.stdout.decode().splitlines()
+
+    two = chosen("--seed", "3")
+    assert two == chosen("--seed", "3") != chosen("--seed", "4")
+    assert chosen("--temperature", "0") != two
+    found = json.loads(chosen("--json", "--seed", "3")[0])["translations"]
+    assert [f"{one['score']:.4f}" for one in found] == [line.split(" ||| ")[2] for line in two[: len(found)]]
+    assert len(found[0]["alignment"]) == len(found[0]["tokens"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--sample", "--beam", "5"], "--beam is for search"),
-        (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample"),
+        (["--seed", "2", "--top-k", "3"], "--seed and --top-k: only with --sample or --mbr"),
+        (["--sample", "--mbr", "4"], "--sample: not with --mbr"),
         (["--sample", "--temperature", "-1"], "must be a number, from 0 to 1,000"),
     ],
 )
