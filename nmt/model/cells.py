@@ -14,6 +14,8 @@ from torch import Generator, Tensor, nn
 
 from nmt.config.schema import ModelConfig
 from nmt.model.autograd.lstm import lstm_sequence
+from nmt.model.autograd.native import is_usable
+from nmt.model.autograd.native_lstm import native_lstm_sequence
 from nmt.model.dropout import Randomness
 from nmt.model.layer import Affine, LinearMap, RecurrentLayer, Unrolled, UnrolledLSTM, draw_orthogonal
 from nmt.model.state import CellState
@@ -115,10 +117,13 @@ class TorchLayer(RecurrentLayer):
         dropping = randomness is not None and self.state_dropout > 0
         bfloat16_on_cpu = inputs.device.type == "cpu" and product_dtype(inputs) == torch.bfloat16
         own_is_faster = bfloat16_on_cpu and self.hidden_size >= OWN_SIZE
-        if self.cell == "lstm" and (dropping or own_is_faster):
+        native = is_usable(inputs, self.hidden_size)
+        if self.cell == "lstm" and (dropping or own_is_faster or native):
             (mask,) = self.masks(inputs, randomness)
-            weights = tuple(self.fused.all_weights[0])
-            return lstm_sequence(inputs.transpose(0, 1), state, weights, product_dtype(inputs), mask).transpose(0, 1)
+            weights, steps = tuple(self.fused.all_weights[0]), inputs.transpose(0, 1)
+            if native:
+                return native_lstm_sequence(steps, state, weights, mask).transpose(0, 1)
+            return lstm_sequence(steps, state, weights, product_dtype(inputs), mask).transpose(0, 1)
         if dropping:
             return super().forward(inputs, state, randomness)
         first = tuple(tensor.unsqueeze(0) for tensor in state)  # (1, B, H); in torch, the first dimension is the layers

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.schema import ModelConfig
+from nmt.model.autograd.reorder import reverse
 from nmt.model.dropout import Randomness, shared_dropout
 from nmt.model.layer import OutputNorm
 from nmt.model.parts import build_layer
@@ -33,20 +34,12 @@ class EncoderLayer(Protocol):
 
 
 def reverse_positions(lengths: Tensor, longest: int) -> Tensor:
-    """Return positions (B, S) with which `reorder` reverses each sentence. The padding remains in place.
+    """Return positions (B, S) with which `reverse` reverses each sentence. The padding remains in place.
 
     `longest` is S, the length of the longest sentence.
     """
     positions = torch.arange(longest, device=lengths.device).expand(lengths.size(0), longest)
     return torch.where(positions < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - positions, positions)
-
-
-def reorder(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Reorder the time steps of each sentence of `sequence` (B, S, D).
-
-    For sentence b, step t of the result is step `positions[b, t]` of `sequence`.
-    """
-    return sequence.gather(1, positions.unsqueeze(-1).expand(-1, -1, sequence.size(-1)))
 
 
 class BidirectionalLayer(nn.Module):
@@ -69,9 +62,9 @@ class BidirectionalLayer(nn.Module):
         zero = self.forward_layer.zero_state(forward)
         # Reverse each sentence instead of using packed sequences, so that torch's fused kernels for padded batches can
         # be used.
-        reversed_outputs = self.backward_layer(reorder(backward, positions), zero, randomness)
+        reversed_outputs = self.backward_layer(reverse(backward, positions), zero, randomness)
         outputs = self.forward_layer(forward, zero, randomness)
-        return torch.cat([outputs, reorder(reversed_outputs, positions)], dim=-1)
+        return torch.cat([outputs, reverse(reversed_outputs, positions)], dim=-1)
 
     def final(self, outputs: Tensor, lengths: Tensor) -> Tensor:
         return final_outputs(outputs, lengths)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "train_decoder.h"
+#include "train_softmax.h"
 #include "train_variant.h"
 
 #define JOIN(first, second) first##second
@@ -16,4 +17,5 @@ static void multiply_matrix(int64_t M, int64_t K, int64_t N, const float *left, 
 
 const Training NAME(NMT_VARIANT) = {
     compute_size, pack_right, multiply_matrix, run_lstm, run_lstm_back, run_decoder, run_decoder_back,
+    run_softmax,  unpack_right,
 };

@@ -60,6 +60,26 @@ typedef struct {
     float *d_sums, *d_scores;    /* (T, B, H), the gradients in front of tanh, and (B, T, S), those of k q */
 } nmt_train_decoder;
 
+/* The output layer with the cross entropy of targets y: z = W x + b, p = softmax(z), and the loss -Σ q log p, where q is
+   1 - ε at the target, and ε / V more at each of the V tokens. The gradient of z is p - q. */
+typedef struct {
+    int64_t size, tokens;                /* D and V */
+    const float *vectors;                /* (R, D): x */
+    const float *weights, *transposed;   /* W, packed as (D, V) for forward and as (V, D) for backward */
+    const float *bias, *weight_sums;     /* b (V), and the sum of the rows of W (D) */
+    const int64_t *targets;              /* (R): y */
+    double label_smoothing;              /* ε */
+    float *d_vectors;                    /* (R, D) */
+} nmt_train_softmax;
+
+/* Compute the loss of `rows` rows, beginning with row `first`. `d_weights` receives the packed
+   gradient (D + 1, V) of W and b; without it, only the loss is computed. */
+NMT_API int nmt_softmax(const nmt_train_softmax *softmax, int64_t first, int64_t rows, float *d_weights, double *loss);
+
+/* Write rows `first` to `first + rows` of a packed matrix (K, N) to `values`, at k * row + n * column. */
+NMT_API void nmt_unpack_matrix(const float *packed, int64_t K, int64_t N, int64_t first, int64_t rows, float *values,
+                               int64_t row, int64_t column);
+
 NMT_API int nmt_decoder_forward(const nmt_train_decoder *decoder, int32_t first, int32_t rows);
 NMT_API int nmt_decoder_backward(const nmt_train_decoder *decoder, int32_t first, int32_t rows);
 

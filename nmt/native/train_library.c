@@ -53,3 +53,14 @@ NMT_API int nmt_decoder_backward(const nmt_train_decoder *decoder, int32_t first
     if (!is_valid_decoder(decoder, first, rows)) return NMT_BAD_ARGUMENT;
     return nmt_choose_training()->decoder_back(decoder, first, rows);
 }
+
+NMT_API int nmt_softmax(const nmt_train_softmax *softmax, int64_t first, int64_t rows, float *d_weights, double *loss) {
+    int valid = softmax->size > 0 && is_size(softmax->size) && softmax->tokens > 0 && softmax->tokens <= (1 << 28) &&
+                first >= 0 && rows >= 0;
+    return valid ? nmt_choose_training()->softmax(softmax, first, rows, d_weights, loss) : NMT_BAD_ARGUMENT;
+}
+
+NMT_API void nmt_unpack_matrix(const float *packed, int64_t K, int64_t N, int64_t first, int64_t rows, float *values,
+                               int64_t row, int64_t column) {
+    nmt_choose_training()->unpack(packed, K, N, first, rows, values, row, column);
+}

@@ -17,8 +17,9 @@
 #define TILE_VECTORS 2
 #endif
 #define WIDTH (TILE_VECTORS * LANES)
-#define DEPTH 256    /* so many rows of a panel stay in the first-level cache */
+#define DEPTH 256   /* so many rows of a panel stay in the first-level cache */
 #define BLOCK 49152 /* so many numbers of the left factor stay in the second-level cache */
+#define AHEAD 256   /* so many rows of a panel are requested from memory before they are needed */
 #define UNROLL_TILE _Pragma("GCC unroll 8")
 
 /* A left factor of M rows and K columns. Element (m, k) is values[m * row + k * column]. */
@@ -52,21 +53,46 @@ static void pack_right(const float *values, int64_t row, int64_t column, int64_t
     }
 }
 
-/* Sum a tile of R rows, for `depth` numbers of each row. R is a constant, so the sums are in registers. */
-INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
-                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+/* Write rows `first` to `first + rows` of a packed matrix (K, N). Element (k, n) goes to values[k * row + n * column]. */
+static void unpack_right(const float *packed, int64_t K, int64_t N, int64_t first, int64_t rows, float *values,
+                         int64_t row, int64_t column) {
+    for (int64_t panel = 0; panel < N; panel += WIDTH, packed += WIDTH * K)
+        for (int64_t begin = 0; begin < rows; begin += 16)
+            for (int64_t n = panel; n < N && n < panel + WIDTH; n++)
+                for (int64_t k = begin; k < rows && k < begin + 16; k++)
+                    values[k * row + n * column] = packed[(first + k) * WIDTH + n - panel];
+}
+
+/* Sum a tile of R rows, for `runs` times `depth` numbers of each row. The runs of a row are `jump` apart. R is a constant,
+   so the sums are in registers. */
+INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, int64_t runs, int64_t jump, const float *w,
+                          int64_t depth, const float *initial, int64_t initial_row, float *out, int64_t out_row) {
     Lanes a[TILE][TILE_VECTORS];
-    UNROLL_TILE for (int r = 0; r < R; r++)
-        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++)
-            a[r][c] = initial ? load(initial + r * initial_row + c * LANES) : (Lanes){0};
-    for (int64_t k = 0; k < depth; k++, w += WIDTH, x += column) {
-        Lanes b[TILE_VECTORS];
-        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) b[c] = load(w + c * LANES);
-        UNROLL_TILE for (int r = 0; r < R; r++)
-            UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] += b[c] * x[r * row];
+    UNROLL_TILE for (int r = 0; r < R; r++) {
+        for (int c = 0; initial && c < WIDTH; c += 16) __builtin_prefetch(initial + r * initial_row + c);
+        __builtin_prefetch(out + r * out_row, 1);
+        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] = (Lanes){0};
+    }
+    for (int64_t run = 0; run < runs; run++, x += jump) {
+        const float *y = x;
+        for (int64_t k = 0; k < depth; k++, w += WIDTH, y += column) {
+            Lanes b[TILE_VECTORS];
+            UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) b[c] = load(w + c * LANES);
+            for (int c = 0; c < WIDTH; c += 16) __builtin_prefetch(w + AHEAD * WIDTH + c);
+            UNROLL_TILE for (int r = 0; r < R; r++)
+                UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] += b[c] * y[r * row];
+        }
     }
     UNROLL_TILE for (int r = 0; r < R; r++)
-        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) store(out + r * out_row + c * LANES, a[r][c]);
+        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) {
+            if (initial) a[r][c] += load(initial + r * initial_row + c * LANES);
+            store(out + r * out_row + c * LANES, a[r][c]);
+        }
+}
+
+INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
+                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+    multiply_runs(R, x, row, column, 1, 0, w, depth, initial, initial_row, out, out_row);
 }
 
 INLINE void multiply_some(int64_t R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,

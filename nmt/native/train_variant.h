@@ -14,6 +14,9 @@ typedef struct {
                      const float *d_outputs);
     int (*decoder)(const nmt_train_decoder *decoder, int32_t first, int32_t rows);
     int (*decoder_back)(const nmt_train_decoder *decoder, int32_t first, int32_t rows);
+    int (*softmax)(const nmt_train_softmax *softmax, int64_t first, int64_t rows, float *d_weights, double *loss);
+    void (*unpack)(const float *packed, int64_t K, int64_t N, int64_t first, int64_t rows, float *values, int64_t row,
+                   int64_t column);
 } Training;
 
 extern const Training nmt_training_plain;

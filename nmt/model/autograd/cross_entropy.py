@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.model.autograd.native import is_usable
+from nmt.model.autograd.native_cross_entropy import native_cross_entropy
 from nmt.system.devices import product_dtype
 
 # The next two numbers must be even, so that the two rows of an R-Drop pair stay together.
@@ -40,6 +42,8 @@ def cross_entropy(
             where p and q are the distributions that the two rows predict.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
+    if not r_drop and weight.dtype == torch.float32 and is_usable(vectors):
+        return native_cross_entropy(vectors, weight, bias, targets, label_smoothing, wanted=wanted)
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
         vectors, weight, bias, targets, label_smoothing, r_drop, product_dtype(vectors), wanted
     )

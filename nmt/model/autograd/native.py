@@ -46,6 +46,17 @@ class DecoderArrays(ctypes.Structure):
     ]
 
 
+class SoftmaxArrays(ctypes.Structure):
+    """The C structure `nmt_train_softmax` of train.h."""
+
+    _fields_ = [
+        *((name, _INT64) for name in ("size", "tokens")),
+        *((name, _ADDRESS) for name in ("vectors", "weights", "transposed", "bias", "weight_sums", "targets")),
+        ("label_smoothing", ctypes.c_double),
+        ("d_vectors", _ADDRESS),
+    ]
+
+
 _ARGUMENTS: dict[str, Sequence[type]] = {
     "nmt_pack_matrix": [_ADDRESS, _INT64, _INT64, _INT64, _INT64, _ADDRESS],
     "nmt_multiply": [_INT64, _INT64, _INT64, _ADDRESS, _ADDRESS, _ADDRESS],
@@ -53,6 +64,8 @@ _ARGUMENTS: dict[str, Sequence[type]] = {
     "nmt_lstm_backward": [ctypes.POINTER(LSTMArrays), _INT32, _INT32, _INT32, _INT32, _ADDRESS],
     "nmt_decoder_forward": [ctypes.POINTER(DecoderArrays), _INT32, _INT32],
     "nmt_decoder_backward": [ctypes.POINTER(DecoderArrays), _INT32, _INT32],
+    "nmt_softmax": [ctypes.POINTER(SoftmaxArrays), _INT64, _INT64, _ADDRESS, ctypes.POINTER(ctypes.c_double)],
+    "nmt_unpack_matrix": [_ADDRESS, _INT64, _INT64, _INT64, _INT64, _ADDRESS, _INT64, _INT64],
 }
 
 
@@ -105,6 +118,13 @@ def pack(matrix: Tensor) -> Tensor:
     return packed
 
 
+def unpack(packed: Tensor, K: int, N: int, first: int, transposed: Tensor) -> None:  # noqa: N803 (dimensions)
+    """Write some rows of a packed matrix (K, N) to the columns of a matrix: row `first` + i of K to column i."""
+    rows, native = transposed.size(1), require()
+    row, column = transposed.stride(1), transposed.stride(0)
+    native.nmt_unpack_matrix(packed.data_ptr(), K, N, first, rows, transposed.data_ptr(), row, column)
+
+
 def address(tensor: Tensor | None) -> int | None:
     """Return the address of a contiguous tensor, or None."""
     if tensor is None:
@@ -113,12 +133,17 @@ def address(tensor: Tensor | None) -> int | None:
     return tensor.data_ptr()
 
 
+def count_threads(rows: int) -> int:
+    """Return the number of ranges into which `run_rows` divides rows."""
+    return max(1, min(torch.get_num_threads(), rows))
+
+
 def run_rows(function: Callable[[int, int], int], rows: int) -> None:
     """Call `function(first, count)` for ranges of rows that together are all rows. Each thread of torch has a range.
 
     The function returns a status of the library. Raises MemoryError, or RuntimeError for another fault.
     """
-    threads = max(1, min(torch.get_num_threads(), rows))
+    threads = count_threads(rows)
     bounds = [rows * thread // threads for thread in range(threads + 1)]
     ranges = [(begin, end - begin) for begin, end in itertools.pairwise(bounds)]
     if threads == 1:
