@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import re
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ ONLY_TEXT = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train a model from a configuration, or on a text."""
+    began = time.monotonic()
     options = _parse(arguments)
 
     def body() -> None:
@@ -49,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config = load_config(options.name, options.overrides)
                 train(config, options.output, resume=options.resume, bar=bar, processes=processes)
             else:
+                minutes = options.minutes
                 train_on_text(
                     text,
                     Path(options.output or Path("runs", f"{text.source_language}-{text.target_language}")),
                     overrides=options.overrides,
-                    minutes=options.minutes,
+                    minutes=minutes and minutes - (time.monotonic() - began) / 60,
                     resume=options.resume,
                     bar=bar,
                     processes=processes,
@@ -90,8 +93,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     forms = "a file such as TEXT, or SOURCE,TARGET; default: some pairs of the text"
     group.add_argument("--valid", metavar="TEXT", help=f"text that chooses the best checkpoint: {forms}")
     group.add_argument("--test", metavar="TEXT", help=f"text that is scored at the end: {forms}")
-    time = number(float, Range(most=1_000_000, above=0))
-    group.add_argument("--minutes", type=time, metavar="N", help="time for the whole run; default: as the text needs")
+    positive = number(float, Range(most=1_000_000, above=0))
+    group.add_argument(
+        "--minutes", type=positive, metavar="N", help="time for the whole run; default: as the text needs"
+    )
     options = parser.parse_intermixed_args(arguments)
     options.name, options.overrides = None, list(options.words)
     for index, word in enumerate(options.words):

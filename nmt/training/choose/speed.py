@@ -32,7 +32,7 @@ from nmt.translation.translator import Translator
 _UPDATES = 20  # the number of updates that are timed, after one that is not timed
 _SECONDS = 10.0  # timing ends after this time, but not before the third update
 _SENTENCES, _TOKENS = 96, 10  # the number of validation sentences that are timed, and of tokens of their translations
-_SAFETY = 0.93  # the share of the time that is planned
+_SAFETY = 0.9  # the share of the time that is planned
 _VALIDATION_SHARE = 0.15  # the share of the time that validations may take
 _FEWEST_VALIDATIONS = 3
 # After the last update, the validation pairs are translated twice to judge the shortlist. The search of the test set
