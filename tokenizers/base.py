@@ -10,6 +10,8 @@ from nmt.tokenizers.case import Truecaser
 from nmt.tokenizers.normalization import Normalizers
 from nmt.types import BOS, EOS, PAD
 
+Spans = list[tuple[int, int]]  # the start and the end of parts of a text, in characters
+
 SILENT_IDS = frozenset((PAD, BOS, EOS))  # ids that decode to no text
 MAX_TOKENIZER_BYTES = 64 << 20  # the limit of the size of a file with a vocabulary
 SPELLED_SPACE = b"\xff"  # a space in a spelling; UTF-8 does not use this byte
@@ -72,6 +74,12 @@ class Tokenizer(Protocol):
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the token of each id in the form that users see."""
+
+    def encode_spans(self, text: str) -> Spans:
+        """Return the part of a text that each id of `encode(text)` covers. Starts and ends never decrease."""
+
+    def decode_spans(self, ids: Sequence[int]) -> Spans:
+        """Return the part of `decode(ids)` that each id covers. Ids that decode to no text have empty spans."""
 
     def vocabulary(self) -> list[str]:
         """Return all tokens in the order of their ids."""

@@ -128,19 +128,42 @@ class Truecaser:
 
     def restore(self, line: str) -> str:
         """Return a line in the case of the training text. A line in usual case is returned unchanged."""
+        parts, end = [], 0
+        for start, word_end, word in self._find_changes(line):
+            parts += [line[end:start], word]
+            end = word_end
+        return "".join([*parts, line[end:]]) if parts else line
+
+    def align(self, line: str) -> tuple[str, list[tuple[int, int]]]:
+        """Restore a line, and find the original characters of each character of the result.
+
+        Returns:
+            The text that `restore` returns, and a span (start, end) for each of its characters. In a word whose length
+            changes, each character has the span of the word.
+        """
+        spans: list[tuple[int, int]] = []
+        for start, end, word in self._find_changes(line):
+            spans += [(place, place + 1) for place in range(spans[-1][1] if spans else 0, start)]
+            same = len(word) == end - start
+            spans += [(start + place, start + place + 1) if same else (start, end) for place in range(len(word))]
+        spans += [(place, place + 1) for place in range(spans[-1][1] if spans else 0, len(line))]
+        return self.restore(line), spans
+
+    def _find_changes(self, line: str) -> list[tuple[int, int, str]]:
+        """Return the start, the end and the new form of each word that `restore` writes. Usual lines have none."""
         first, *others = line.split(" ")
         if first in self._usual_starts and self._usual_parts.issuperset(others):
-            return line  # this is a fast path: all parts of most lines are in the caches
+            return []  # this is a fast path: all parts of most lines are in the caches
         if self._begins_usually(first) and all(map(self._is_usual, set(others) - self._usual_parts)):
-            return line
+            return []
         words = [(match, starts, self._find_usual(match[0])) for match, starts in _find_words(line)]
         odd = [not self._fits(match[0], usual, starts) for match, starts, usual in words]
         if not any(odd) and (not self.capitals or any(letter.isupper() for letter in first)):
-            return line
+            return []
         # In a line in capitals, in lower case or in title case, the case of a single word has no meaning.
         unified = is_capitals(line) or (self.capitals and not any(letter.isupper() for letter in line))
         titles = not unified and len(words) > 2 and sum(odd) > _ODD * len(words)
-        parts, end = [], 0
+        changes = []
         for (match, starts, usual), unusual in zip(words, odd, strict=True):
             word = match[0]
             shouted = len(word) > 1 and word.isupper()
@@ -148,9 +171,8 @@ class Truecaser:
                 word = usual[0]
             if (unified or titles) and starts and self.starts:
                 word = word[:1].title() + word[1:]
-            parts += [line[end : match.start()], word]
-            end = match.end()
-        return "".join([*parts, line[end:]])
+            changes.append((match.start(), match.end(), word))
+        return changes
 
     def _begins_usually(self, part: str) -> bool:
         """Return whether the first part of a line is in usual case."""

@@ -4,6 +4,7 @@ With byte fallback, decoding the ids of any text restores the text exactly.
 """
 
 import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
@@ -17,7 +18,15 @@ from nmt.errors import ConfigError, DataError, ModelError
 from nmt.system.files import reason
 from nmt.system.opening import read_file
 from nmt.system.signals import call_interruptibly
-from nmt.tokenizers.base import MAX_TOKENIZER_BYTES, SILENT_IDS, SPELLED_SPACE, Tokenizer, replace_surrogates
+from nmt.tokenizers.base import (
+    MAX_TOKENIZER_BYTES,
+    SILENT_IDS,
+    SPELLED_SPACE,
+    UNKNOWN_TEXT,
+    Spans,
+    Tokenizer,
+    replace_surrogates,
+)
 from nmt.types import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ if TYPE_CHECKING:
 _SPACE = "▁"  # U+2581, which SentencePiece writes for a space
 _ESCAPE = "\uebb5"  # a private-use character that is unlikely to occur in text
 _ESCAPED = re.compile(f"{_ESCAPE}([01])")
+_UNKNOWN_PIECE = f" {UNKNOWN_TEXT} "  # SentencePiece adds spaces
+_CONTINUATION = 0x80  # the two highest bits of every byte of a character in UTF-8 after its first byte
 _SKIPPED_IN_TRAINING = "▅"  # U+2585; SentencePiece does not train on lines that contain this character
 
 # The learned vocabulary depends on the number of threads. A constant number gives the same vocabulary on every machine.
@@ -112,6 +123,41 @@ class SubwordTokenizer(Tokenizer):
     def tokens(self, ids: Sequence[int]) -> list[str]:
         pieces: list[str] = self._processor.id_to_piece([int(id_) for id_ in ids])
         return pieces
+
+    def encode_spans(self, text: str) -> Spans:
+        escaped = _escape(text)
+        ids, pieces = self._processor.encode(escaped), self._processor.encode(escaped, out_type=str)
+        return self._find_spans(ids, pieces, len(text))
+
+    def decode_spans(self, ids: Sequence[int]) -> Spans:
+        spoken = [UNK if id_ in SILENT_IDS else int(id_) for id_ in ids]
+        names = {UNK: _UNKNOWN_PIECE} | dict.fromkeys(SILENT_IDS, "")
+        pieces = [names.get(id_, piece) for id_, piece in zip(ids, self.tokens(spoken), strict=True)]
+        return self._find_spans(spoken, pieces, len(self.decode(ids)))
+
+    def _find_spans(self, ids: Sequence[int], pieces: Sequence[str], length: int) -> Spans:
+        """Return the part of a text that each piece covers. The text has `length` characters."""
+        text, spans, character = "", Spans(), b""
+        for id_, piece in zip(ids, pieces, strict=True):
+            if not self._processor.is_byte(id_):
+                spans.append((len(text), len(text) + len(piece)))
+                text, character = text + piece, b""
+                continue
+            byte = int(piece[3:5], 16)
+            if character and byte & 0xC0 == _CONTINUATION:  # another byte of the same character
+                spans.append(spans[-1])
+                character += bytes([byte])
+                text = text[:-1] + (character.decode(errors="replace")[:1])
+            else:
+                spans.append((len(text), len(text) + 1))
+                text, character = text + "\ufffd", bytes([byte])
+        # SentencePiece adds a space before the text, and two characters can be an escape of one.
+        steps = [1] * len(text)
+        steps[:1] = [0 if text.startswith(_SPACE) else 1] * bool(text)
+        for match in _ESCAPED.finditer(text):
+            steps[match.start()] = 0
+        places = [min(place, length) for place in itertools.accumulate(steps, initial=0)]
+        return [(places[start], places[end]) for start, end in spans]
 
     def add_symbols(self, symbols: tuple[str, ...]) -> "SubwordTokenizer":
         """Return a tokenizer with additional symbols. Their ids follow all earlier ids.

@@ -6,7 +6,8 @@ Source: Johnson et al. 2017.
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.tokenizers.base import Tokenizer
+from nmt.tokenizers.base import Spans, Tokenizer
+from nmt.types import PAD
 
 
 class TaggedTokenizer(Tokenizer):
@@ -57,6 +58,12 @@ class TaggedTokenizer(Tokenizer):
         size = self._inner.size
         plain = self._inner.tokens([min(id_, size - 1) for id_ in ids])
         return [self._tags[id_ - size] if id_ >= size else name for id_, name in zip(ids, plain, strict=True)]
+
+    def encode_spans(self, text: str) -> Spans:
+        return self._inner.encode_spans(text)
+
+    def decode_spans(self, ids: Sequence[int]) -> Spans:
+        return self._inner.decode_spans([id_ if id_ < self._inner.size else PAD for id_ in ids])
 
     def save(self, path: Path) -> None:
         """Save only the wrapped tokenizer. The tags are not saved, because the configuration contains them."""

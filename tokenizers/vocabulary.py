@@ -18,6 +18,7 @@ from nmt.tokenizers.base import (
     SILENT_IDS,
     SPELLED_SPACE,
     UNKNOWN_TEXT,
+    Spans,
     Tokenizer,
     replace_surrogates,
 )
@@ -79,6 +80,13 @@ class VocabularyTokenizer(Tokenizer, ABC):
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._shown[id_] for id_ in ids]
+
+    def encode_spans(self, text: str) -> Spans:
+        return _find_units(text, self.split(text))
+
+    def decode_spans(self, ids: Sequence[int]) -> Spans:
+        shown = [UNKNOWN_TEXT if id_ == UNK else self._shown[id_] if id_ not in SILENT_IDS else "" for id_ in ids]
+        return _find_units(self.decode(ids), shown)
 
     def save(self, path: Path) -> None:
         content = {"kind": self.kind, "units": self._units}
@@ -148,3 +156,13 @@ class CharacterTokenizer(VocabularyTokenizer):
     @staticmethod
     def join(units: Iterable[str]) -> str:
         return "".join(units)
+
+
+def _find_units(text: str, units: Iterable[str]) -> Spans:
+    """Return the parts of a text where its units are. The units are in the order of the text."""
+    spans, end = Spans(), 0
+    for unit in units:
+        start = text.index(unit, end) if unit else end
+        end = start + len(unit)
+        spans.append((start, end))
+    return spans

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import write_capitals
 from nmt.translation.request import Segment, Translation
 from nmt.translation.search import Found
@@ -26,7 +26,22 @@ def build_translation(tokenizers: Tokenizers, segment: Segment, found: Found) ->
         tokens=tokenizers.target.tokens(found.ids),
         alignment=[row.index(max(row)) for row in attention],
         attention=attention,
+        spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],
     )
+
+
+def find_spans(tokenizers: Tokenizers, segment: Segment, ids: Sequence[int]) -> Spans:
+    """Return the start and the end of the characters of each token in the text of a hypothesis."""
+    spans = tokenizers.target.decode_spans(ids)
+    if not segment.capitals:
+        return spans
+    text, places, place = replace_line_breaks(tokenizers.target.decode(ids)), dict[int, int](), 0
+    total = len(write_capitals(text, segment.capitals))
+    for start, end in spans:  # a letter can become two capitals
+        places.setdefault(start, place)
+        place = places[start] + len(write_capitals(text[start:end], segment.capitals))
+        places[end] = place
+    return [(min(places[start], total), min(places[end], total)) for start, end in spans]
 
 
 def replace_line_breaks(text: str) -> str:

@@ -96,6 +96,9 @@ class Translation:
     attention: list[list[float]] = field(default_factory=list)
     """For each token of the translation, the attention weights of `source_tokens`. Their sum is less than 1, because
     EOS of the source has the remaining weight. The list is empty unless the options ask for attention."""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """For each token of the translation, the start and the end of its characters in `text`. The list is empty unless
+    the options ask for attention."""
 
 
 @dataclass(frozen=True, kw_only=True)

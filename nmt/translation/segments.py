@@ -12,7 +12,7 @@ from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import SampleOptions
-from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import is_capitals
 from nmt.translation.prefix import PrefixCompleter
 from nmt.translation.request import Request, Segment, Translation
@@ -59,7 +59,7 @@ class Segmenter:
             if self.truecaser:
                 capitals = choose_language(self.data, request.to) if is_capitals(sentence) else None
                 sentence = self.truecaser.restore(sentence)
-            parts = [ids for ids in self._cut(sentence) if ids]
+            parts = [ids for _, ids in self._cut(sentence) if ids]
             if len(parts) > 1:
                 count = sum(map(len, parts))
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
@@ -116,11 +116,38 @@ class Segmenter:
             self._tags[to, tag] = tuple(self.tokenizer.encode_tags(tags))
         return self._tags[to, tag]
 
-    def _cut(self, text: str) -> list[list[int]]:
-        """Tokenize a text and return the ids of its parts. A part with more than `max_tokens` tokens is halved."""
+    def locate(self, request: Request) -> Spans:
+        """Return the part of the text of a request that each source token of its segments covers. Tags cover nothing.
+
+        The tokens are those of the segments that `split` returns, in the same order.
+        """
+        tags = self.tag_ids(request.to, request.tag)
+        text, origins = self.normalizer.align(request.text)
+        spans, sentence_end = Spans(), 0
+        for sentence in self._split_sentences(text.strip(), request, ""):
+            start = text.index(sentence, sentence_end)
+            sentence_end = start + len(sentence)
+            own = origins[start:sentence_end]  # the origins of the characters of the sentence
+            if self.truecaser:
+                sentence, changed = self.truecaser.align(sentence)
+                own = [(own[first][0], own[last - 1][1]) for first, last in changed]
+            part_end = 0
+            for part, ids in self._cut(sentence):
+                if not ids:
+                    continue
+                first = sentence.index(part, part_end)
+                part_end = first + len(part)
+                spans += [(0, 0)] * len(tags)
+                for begin, end in self.tokenizer.encode_spans(part):
+                    covered = own[first + begin : first + end]
+                    spans.append((covered[0][0], covered[-1][1]) if covered else (0, 0))
+        return spans
+
+    def _cut(self, text: str) -> list[tuple[str, list[int]]]:
+        """Tokenize a text and return its parts and their ids. A part with more than `max_tokens` tokens is halved."""
         ids = self.tokenizer.encode(text)
         if len(ids) <= self.max_tokens or len(text) == 1:
-            return [ids]
+            return [(text, ids)]
         middle = find_middle(text, self.language)
         halves = text[:middle].strip(), text[middle:].strip()
         return [part for half in halves if half for part in self._cut(half)]
@@ -200,18 +227,23 @@ def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: 
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []
     attention: list[list[float]] = []
-    offset = 0
+    spans: list[tuple[int, int]] = []
+    text, offset = "", 0
     for part in parts:
+        text += separator if text and part.text else ""
+        spans += [(len(text) + start, len(text) + end) for start, end in part.spans]
+        text += part.text
         after = source_length - offset - len(part.source_tokens)
         alignment += [offset + position for position in part.alignment]
         attention += [[0.0] * offset + weights + [0.0] * after for weights in part.attention]
         offset += len(part.source_tokens)
     weights = [len(part.tokens) + 1 for part in best]
     return Translation(
-        text=separator.join(part.text for part in parts if part.text),
+        text=text,
         score=sum(weight * part.score for weight, part in zip(weights, parts, strict=True)) / sum(weights),
         source_tokens=[token for part in parts for token in part.source_tokens],
         tokens=[token for part in parts for token in part.tokens],
         alignment=alignment,
         attention=attention,
+        spans=spans,
     )
