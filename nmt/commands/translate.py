@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import (
@@ -21,7 +24,9 @@ from nmt.commands.streams import open_stdin, open_stdout
 from nmt.search.options import MAX_ROWS_PER_SENTENCE, MbrOptions, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
-    from nmt.translation.request import Translation
+    from nmt.translation.request import Request, Translation
+
+logger = logging.getLogger("nmt.commands.translate")  # under `python -m`, __name__ is __main__
 
 NAME = "nmt-translate"
 WINDOW = 16  # the number of batches per thread that are read together, so that lines can be sorted by length
@@ -43,16 +48,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
             search = build_options(options)
             translator = load_translator(options)
         asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
+        asked["guard"] = options.guard
+        guarded = Guarded()
+
+        def translate(requests: "list[Request]") -> "list[list[Translation]]":
+            translations = translator.nbest(requests, **asked)
+            guarded.add(translations)
+            return translations
+
         translator.check(to=options.to, tag=options.tag)  # before any input is read
         run_pipe(
             open_stdin(),
             open_stdout(),
-            translate=lambda requests: translator.nbest(requests, **asked),
+            translate=translate,
             show=format_json if options.json else format_nbest if options.nbest else format_best,
             max_lines=WINDOW * translator.threads * translator.max_segments(search),
         )
+        guarded.report()
 
     return run(NAME, body, lower="--batch-size, --beam or --threads")
+
+
+@dataclass
+class Guarded:
+    """Counts the lines that were searched again because their translation had an obvious fault."""
+
+    lines: int = 0
+    again: Counter[str] = field(default_factory=Counter)
+    left: list[int] = field(default_factory=list)
+    """The numbers of the lines whose fault is left."""
+
+    def add(self, translations: "Sequence[Sequence[Translation]]") -> None:
+        for number, (best, *_) in enumerate(translations, start=self.lines + 1):
+            self.again.update(best.searched_again)
+            if best.faults:
+                self.left.append(number)
+        self.lines += len(translations)
+
+    def report(self) -> None:
+        """Write the counts to stderr, unless all are zero."""
+        if not self.again:
+            return
+        names = {"loop": "for loops", "length": "for their length", "omission": "for omissions"}
+        counts = ", ".join(f"{count} {names[fault]}" for fault, count in sorted(self.again.items()))
+        rest = f"; check line {', '.join(map(str, self.left[:10]))}" + ", ..." * (len(self.left) > 10)
+        logger.info("searched again: %s%s", counts, rest if self.left else "")
 
 
 def build_options(options: argparse.Namespace) -> Options | MbrOptions:
@@ -92,6 +132,8 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
             "score": round(translation.score, 6),
             "tokens": translation.tokens,
             "alignment": translation.alignment,
+            "searched_again": translation.searched_again,
+            "faults": translation.faults,
         }
         for translation in translations
     ]
@@ -106,6 +148,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--split",
         action=argparse.BooleanOptionalAction,
         help="translate each sentence of a line separately; default: if the model was trained on single sentences",
+    )
+    parser.add_argument(
+        "--guard",
+        action=argparse.BooleanOptionalAction,
+        help="search translations with loops again, and keep text without letters; default: models from nmt 0.3 on",
     )
     add_language_options(parser.add_argument_group("languages"))
     output = parser.add_argument_group("output, by default the best translation of each line")

@@ -14,8 +14,23 @@ def write_text(tokenizers: Tokenizers, segment: Segment, ids: Sequence[int]) -> 
     return write_capitals(text, segment.capitals) if segment.capitals else text
 
 
-def build_translation(tokenizers: Tokenizers, segment: Segment, found: Found) -> Translation:
-    """Build the translation of a segment from a hypothesis."""
+def build_translation(
+    tokenizers: Tokenizers,
+    segment: Segment,
+    found: Found,
+    *,
+    searched_again: str | None = None,
+    fault: str | None = None,
+) -> Translation:
+    """Build the translation of a segment from a hypothesis.
+
+    Args:
+        tokenizers: the tokenizers of the model.
+        segment: the segment.
+        found: the hypothesis.
+        searched_again: the fault for which the segment was searched again, if any.
+        fault: the fault that is left, if any.
+    """
     attention: list[list[float]] = []
     if found.attention is not None and segment.ids:
         attention = [row[: len(segment.ids)] for row in found.attention[:-1]]  # without EOS of source and target
@@ -27,6 +42,8 @@ def build_translation(tokenizers: Tokenizers, segment: Segment, found: Found) ->
         alignment=[row.index(max(row)) for row in attention],
         attention=attention,
         spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],
+        searched_again=(searched_again,) if searched_again else (),
+        faults=(fault,) if fault else (),
     )
 
 
@@ -42,6 +59,12 @@ def find_spans(tokenizers: Tokenizers, segment: Segment, ids: Sequence[int]) -> 
         place = places[start] + len(write_capitals(text[start:end], segment.capitals))
         places[end] = place
     return [(min(places[start], total), min(places[end], total)) for start, end in spans]
+
+
+def keep_text(tokenizers: Tokenizers, segment: Segment) -> Translation:
+    """Build the translation of a segment that stays as it is."""
+    source_tokens = tokenizers.source.tokens(segment.ids)
+    return Translation(text=segment.verbatim or "", score=0.0, source_tokens=source_tokens, tokens=[], alignment=[])
 
 
 def replace_line_breaks(text: str) -> str:

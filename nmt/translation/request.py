@@ -36,6 +36,9 @@ class Request:
     """The beginning of the translation, in the target language. It can end anywhere, also within a word. A text with a
     prefix is not split into sentences. If it is translated in parts, because it is very long, the translation of the
     first part begins with the prefix."""
+    guard: bool | None = None
+    """Whether a translation with an obvious fault, such as a loop, is searched again, and text without letters stays as
+    it is (nmt/translation/guards.py). By default, this is so, except for models of versions before 0.3."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
@@ -63,6 +66,10 @@ class Segment(Sentence):
     """The options of minimum Bayes risk decoding, if it follows the search."""
     capitals: str | None = None
     """The target language if the translation must be written in capitals. Otherwise, None."""
+    guarded: bool = False
+    """Whether the segment is searched again if its translation has an obvious fault."""
+    verbatim: str | None = None
+    """The text of the segment if it is not translated but stays as it is. Otherwise, None."""
 
     @property
     def nbest(self) -> int:
@@ -99,6 +106,10 @@ class Translation:
     spans: list[tuple[int, int]] = field(default_factory=list)
     """For each token of the translation, the start and the end of its characters in `text`. The list is empty unless
     the options ask for attention."""
+    searched_again: tuple[str, ...] = ()
+    """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
+    faults: tuple[str, ...] = ()
+    """Those of these faults that are left."""
 
 
 @dataclass(frozen=True, kw_only=True)

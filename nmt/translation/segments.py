@@ -14,6 +14,7 @@ from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import SampleOptions
 from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import is_capitals
+from nmt.translation.guards import needs_no_translation
 from nmt.translation.prefix import PrefixCompleter
 from nmt.translation.request import Request, Segment, Translation
 from nmt.types import EOS
@@ -31,12 +32,16 @@ class Segmenter:
         data: the data configuration of the model, which contains its languages and tags.
         max_tokens: the maximum number of tokens in a segment, without tags.
         split: the default of `Request.split`: whether each sentence of a text is a segment.
+        guard: the default of `Request.guard`.
     """
 
-    def __init__(self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int, *, split: bool = False) -> None:
+    def __init__(
+        self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int, *, split: bool = False, guard: bool = False
+    ) -> None:
         self.tokenizer, self.normalizer = tokenizers.source, tokenizers.normalizers.source
         self.data, self.max_tokens, self.split_default = data, max_tokens, split
         self.language = data.source_languages[0]
+        self.guard_default = guard
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
         self._completer = PrefixCompleter(tokenizers.target)
@@ -54,16 +59,22 @@ class Segmenter:
         """
         tags, text = self.tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
         segments: list[Segment] = []
+        guarded = self.guard_default if request.guard is None else request.guard
         for sentence in self._split_sentences(text, request, name):
-            capitals = None
+            original, capitals = sentence, None
             if self.truecaser:
                 capitals = choose_language(self.data, request.to) if is_capitals(sentence) else None
                 sentence = self.truecaser.restore(sentence)
             parts = [ids for _, ids in self._cut(sentence) if ids]
+            if guarded and not request.prefix:
+                ids = [id_ for part in parts for id_ in part]
+                if needs_no_translation(original, ids, self.tokenizer):
+                    segments.append(request.segment((*tags, *ids, EOS), verbatim=original))
+                    continue
             if len(parts) > 1:
                 count = sum(map(len, parts))
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
-            segments += [request.segment((*tags, *ids, EOS), capitals=capitals) for ids in parts]
+            segments += [request.segment((*tags, *ids, EOS), capitals=capitals, guarded=guarded) for ids in parts]
         if request.prefix and segments:
             prefix, guide = self._completer.complete(request.prefix)
             # The prefix decides the case of the translation.
@@ -246,4 +257,6 @@ def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: 
         alignment=alignment,
         attention=attention,
         spans=spans,
+        searched_again=tuple(dict.fromkeys(fault for part in parts for fault in part.searched_again)),
+        faults=tuple(dict.fromkeys(fault for part in parts for fault in part.faults)),
     )

@@ -18,10 +18,11 @@ from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
 from nmt.search.options import MbrOptions, Options
 from nmt.system.texts import as_list
+from nmt.translation.guards import repair
 from nmt.translation.load import check_ensemble, load_packed_models
 from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
-from nmt.translation.output import build_translation, write_text
+from nmt.translation.output import build_translation, keep_text, write_text
 from nmt.translation.request import PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, join_segments
@@ -83,7 +84,9 @@ class Translator:
         self.batch_size = batch_size
         trained = min(model.config.data.max_length for model in models)  # all models have learned sentences this long
         single = all(model.config.data.single_sentences for model in models)
-        self._segmenter = Segmenter(self.tokenizers, self.data, max(MAX_SEGMENT_TOKENS, trained), split=single)
+        guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
+        limit = max(MAX_SEGMENT_TOKENS, trained)
+        self._segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard)
         identify = partial(write_text, self.tokenizers)
         self._search: SegmentSearch
         packed = [model for model in models if isinstance(model, PackedModel)]
@@ -165,12 +168,13 @@ class Translator:
         to: str | None = None,
         tag: str | None = None,
         split: bool | None = None,
+        guard: bool | None = None,
     ) -> list[str]:
         """Return the best translation of each text, or the first sample. The translation of a blank text is empty.
 
         See `nbest` for the arguments and errors.
         """
-        return [best[0].text for best in self.nbest(texts, options, to=to, tag=tag, split=split)]
+        return [best[0].text for best in self.nbest(texts, options, to=to, tag=tag, split=split, guard=guard)]
 
     def nbest(
         self,
@@ -180,6 +184,7 @@ class Translator:
         to: str | None = None,
         tag: str | None = None,
         split: bool | None = None,
+        guard: bool | None = None,
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, the best first. With sampling, return the samples of each text.
 
@@ -193,13 +198,14 @@ class Translator:
             tag: a tag of training corpora. The texts are translated in the style of these corpora.
             split: whether to translate each sentence separately. The default depends on the training data of the model
                 (see `Request.split`).
+            guard: whether to search a translation with an obvious fault again (see `Request.guard`).
 
         Raises:
             ConfigError: the target language is missing, or the model does not have a language or a tag.
             TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
                 item.
         """
-        call = {"to": to, "tag": tag, "split": split, "options": options}
+        call = {"to": to, "tag": tag, "split": split, "guard": guard, "options": options}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         requests = [_complete(text, call) for text in given]
         lines: list[list[Segment]] = []
@@ -275,13 +281,18 @@ class Translator:
 
     def _translate_segments(self, segments: Sequence[Segment]) -> dict[Segment, list[Translation]]:
         """Translate segments. Return a list of translations for each segment."""
-        found = self._search.search(segments)
-        if any(segment.mbr for segment in segments):
-            found = rank_by_risk(self._search, segments, found, partial(write_text, self.tokenizers))
-        return {
-            segment: [build_translation(self.tokenizers, segment, hypothesis) for hypothesis in hypotheses]
-            for segment, hypotheses in zip(segments, found, strict=True)
-        }
+        results = {segment: [keep_text(self.tokenizers, segment)] for segment in segments if segment.verbatim}
+        searched = [segment for segment in segments if not segment.verbatim]
+        found = self._search.search(searched)
+        if any(segment.mbr for segment in searched):
+            found = rank_by_risk(self._search, searched, found, partial(write_text, self.tokenizers))
+        found, before, left = repair(self._search, searched, found, self.tokenizers)
+        for segment, hypotheses, searched_again, fault in zip(searched, found, before, left, strict=True):
+            results[segment] = [
+                build_translation(self.tokenizers, segment, hypothesis, searched_again=searched_again, fault=fault)
+                for hypothesis in hypotheses
+            ]
+        return results
 
     def _map(self, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
         """Yield the result of a function for each value. Several threads call the function."""

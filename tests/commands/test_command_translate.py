@@ -118,6 +118,31 @@ def test_minimum_bayes_risk(model: Path) -> None:
     assert len(found[0]["alignment"]) == len(found[0]["tokens"])
 
 
+def test_guarded_lines_are_counted() -> None:
+    model = Path(__file__).parents[1] / "models" / "0.1.0" / "parallel"
+    content = b"They are rich.\nA beautiful student is poor.\n1 2 3\n"
+    options = ("--beam", "3", "--nbest", "3", "--precision", "fp32")
+    plain, guarded = (translate(model, content, *options, *guard) for guard in ((), ("--guard",)))
+    assert b"searched again" not in plain.stderr
+    assert guarded.stderr == b"searched again: 1 for loops\n"
+    assert plain.stdout.splitlines()[:3] == guarded.stdout.splitlines()[:3]
+    assert plain.stdout.splitlines()[3] != guarded.stdout.splitlines()[3]
+    assert guarded.stdout.splitlines()[6:] == [b"3 ||| 1 2 3 ||| 0.0000"]
+    shown = [json.loads(line) for line in translate(model, content, *options, "--guard", "--json").stdout.splitlines()]
+    assert [line["translations"][0]["searched_again"] for line in shown] == [[], ["loop"], []]
+    assert [line["translations"][0]["faults"] for line in shown] == [[], [], []]
+
+
+def test_lines_whose_fault_is_left_are_listed() -> None:
+    guarded = command.Guarded()
+    good = Translation(text="", score=0, source_tokens=[], tokens=[], alignment=[])
+    bad = dataclasses.replace(good, searched_again=("loop",), faults=("loop",))
+    guarded.add([[good], [bad]])
+    guarded.add([[dataclasses.replace(good, searched_again=("omission", "loop"))], [bad]])
+    assert guarded.left == [2, 4]
+    assert guarded.again == {"loop": 3, "omission": 1}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -167,8 +192,9 @@ def test_formats_of_the_output() -> None:
     assert command.format_nbest([best, second], 7) == "7 ||| ein Ä ||| -0.1235\n7 |||  ||| -1.0000"
     assert command.format_json([best, second], 7) == (
         '{"line": 7, "source_tokens": ["<2de>", "a"], "translations": ['
-        '{"text": "ein Ä", "score": -0.123457, "tokens": ["e", "Ä"], "alignment": [0, 1]}, '
-        '{"text": "", "score": -1.0, "tokens": [], "alignment": []}]}'
+        '{"text": "ein Ä", "score": -0.123457, "tokens": ["e", "Ä"], "alignment": [0, 1], '
+        '"searched_again": [], "faults": []}, '
+        '{"text": "", "score": -1.0, "tokens": [], "alignment": [], "searched_again": [], "faults": []}]}'
     )
 
 
