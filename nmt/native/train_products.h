@@ -40,7 +40,7 @@ INLINE int64_t count_panels(int64_t N) { return (N + WIDTH - 1) / WIDTH; }
 
 /* Pack the right factor B (K, N): element (k, n) is values[k * row + n * column]. Columns after N are zeros. */
 static void pack_right(const float *values, int64_t row, int64_t column, int64_t K, int64_t N, float *packed) {
-    for (int64_t first = 0; first < N; first += WIDTH, packed += WIDTH * K) {
+    for (int64_t first = 0; K && first < N; first += WIDTH, packed += WIDTH * K) {
         int64_t count = N - first < WIDTH ? N - first : WIDTH;
         if (count < WIDTH) memset(packed, 0, WIDTH * K * sizeof *packed);
         if (column == 1)
