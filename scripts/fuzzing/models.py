@@ -56,17 +56,21 @@ def train_outputs(folder: Path) -> dict[str, Path]:
 
     Another process trains. After a process has trained, processes that are forked from it cannot train.
     """
-    logging.getLogger("nmt").setLevel(logging.ERROR)
     prefix = write_corpus(folder)
     for kind in _KINDS:
         process = multiprocessing.get_context("fork").Process(
-            target=train, args=(configure(prefix, kind), folder / kind)
+            target=_train_quietly, args=(configure(prefix, kind), folder / kind)
         )
         process.start()
         process.join()
         if process.exitcode:
             raise RuntimeError(f"the training of {kind} failed")
     return {kind: folder / kind for kind in _KINDS}
+
+
+def _train_quietly(config: Config, output: Path) -> None:
+    logging.getLogger("nmt").setLevel(logging.ERROR)
+    train(config, output)
 
 
 def copy_models(folder: Path, outputs: dict[str, Path]) -> dict[str, Path]:
