@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from nmt.evaluation.scores import Evaluation, evaluate
     from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
     from nmt.training.run import train
+    from nmt.translation.glossary import read_glossary
     from nmt.translation.request import PairScore, Request, Translation
+    from nmt.translation.terms import Term, TermUse
     from nmt.translation.translator import Translator
 
 __version__ = "0.3.0.dev0"
@@ -47,6 +49,8 @@ __all__ = [
     "Request",
     "SampleOptions",
     "SearchOptions",
+    "Term",
+    "TermUse",
     "Translation",
     "Translator",
     "UserError",
@@ -54,6 +58,7 @@ __all__ = [
     "evaluate",
     "load_config",
     "load_languages",
+    "read_glossary",
     "train",
 ]
 
@@ -73,6 +78,9 @@ _MODULES = {
     "Evaluation": "nmt.evaluation.scores",
     "MbrOptions": "nmt.search.options",
     "PairScore": "nmt.translation.request",
+    "Term": "nmt.translation.terms",
+    "TermUse": "nmt.translation.terms",
+    "read_glossary": "nmt.translation.glossary",
     "Request": "nmt.translation.request",
     "SampleOptions": "nmt.search.options",
     "SearchOptions": "nmt.search.options",

@@ -23,6 +23,8 @@ PUBLIC = {
     "Request",
     "SampleOptions",
     "SearchOptions",
+    "Term",
+    "TermUse",
     "Translation",
     "Translator",
     "UserError",
@@ -30,6 +32,7 @@ PUBLIC = {
     "evaluate",
     "load_config",
     "load_languages",
+    "read_glossary",
     "train",
 }
 

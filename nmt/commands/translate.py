@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.commands.arguments import (
     MODEL_HELP,
@@ -47,16 +47,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             search = build_options(options)
             translator = load_translator(options)
-        asked = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
+        asked: dict[str, Any] = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
         asked["guard"] = options.guard
         guarded = Guarded()
+        translator.check(to=options.to, tag=options.tag)  # before any input is read
+        if options.terms:
+            from nmt.translation.glossary import read_glossary
+
+            source, target = translator.data.source_languages[0], translator.target_language(options.to)
+            asked["terms"] = read_glossary(options.terms, source, target)
+        used, wanted = 0, 0
 
         def translate(requests: "list[Request]") -> "list[list[Translation]]":
-            translations = translator.nbest(requests, **asked)
-            guarded.add(translations)
-            return translations
+            nonlocal used, wanted
+            found = translator.nbest(requests, **asked)
+            guarded.add(found)
+            used += sum(use.used for translations in found for use in translations[0].terms)
+            wanted += sum(len(translations[0].terms) for translations in found)
+            return found
 
-        translator.check(to=options.to, tag=options.tag)  # before any input is read
         run_pipe(
             open_stdin(),
             open_stdout(),
@@ -65,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_lines=WINDOW * translator.threads * translator.max_segments(search),
         )
         guarded.report()
+        if options.terms:
+            logger.info("terms: %d of %d used", used, wanted)
 
     return run(NAME, body, lower="--batch-size, --beam or --threads")
 
@@ -126,7 +137,7 @@ def format_nbest(translations: "Sequence[Translation]", line: int) -> str:
 
 def format_json(translations: "Sequence[Translation]", line: int) -> str:
     """Format all translations of a line as a JSON object."""
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "text": translation.text,
             "score": round(translation.score, 6),
@@ -137,6 +148,11 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
         }
         for translation in translations
     ]
+    for one, translation in zip(shown, translations, strict=True):
+        if translation.terms:
+            one["terms"] = [
+                {"source": use.term.source, "target": use.term.target, "used": use.used} for use in translation.terms
+            ]
     content = {"line": line, "source_tokens": translations[0].source_tokens, "translations": shown}
     return json.dumps(content, ensure_ascii=False)
 
@@ -164,6 +180,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     search = parser.add_argument_group("search")
     add_fields(search, SearchOptions, SEARCH)
+    search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
     search.add_argument(
         "--mbr", type=whole_number(1, 1000), metavar="N",
         help="choose the translation that is most similar (chrF) to N samples: minimum Bayes risk",
@@ -175,6 +192,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.sample and options.beam:
         parser.error("--beam is for search; leave it out, or leave out --sample")
+    if options.terms and (options.sample or options.mbr):
+        parser.error("--terms is for search; leave it out, or leave out --sample and --mbr")
     flags = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
     if options.sample and options.mbr:
         parser.error("--sample: not with --mbr, which draws samples itself; leave one out")

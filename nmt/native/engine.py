@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.native import library
-from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer
+from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer, TermPointer
 from nmt.native.packing import PackedNetwork, check_status
 from nmt.search.options import Options, SampleOptions, SearchOptions
-from nmt.search.sentence import Guide
+from nmt.search.sentence import Guide, TermIds
 
 SHARE = 64  # the number of sentences of a call; a signal such as Ctrl-C waits for the end of a call
 
@@ -47,6 +47,8 @@ class Engine:
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         guides: Sequence[Guide] | None = None,
+        terms: Sequence[Sequence[TermIds]] | None = None,
+        edges: bytes = b"",
         forbidden: Sequence[int] = (),
         shortlist: bool = True,
         group: int = 0,
@@ -62,6 +64,8 @@ class Engine:
             options: the options of the search, or of sampling.
             prefixes: the tokens with which the translations of each sentence begin.
             guides: what can follow these tokens (see `Sentence.guide`).
+            terms: the terms that must be in the translation of each sentence. Samples have no terms.
+            edges: see `nmt.search.loop.Search.edges`.
             forbidden: tokens that no translation contains.
             shortlist: whether to use the shortlist of the first network, if it has one.
             group: the number of sentences that are searched at once. 0 lets the library choose.
@@ -70,17 +74,18 @@ class Engine:
 
         Raises:
             ModelError: a probability is not a number.
-            ValueError: an id is not in the vocabulary.
+            ValueError: an id is not in the vocabulary, or a term is out of its bounds.
         """
         numbers = range(options.samples if isinstance(options, SampleOptions) else 1)
         items = [(index, number) for index in range(len(sentences)) for number in numbers]
         items.sort(key=lambda item: -len(sentences[item[0]]))
         banned = array("i", forbidden)
         native_options = _convert_options(options, banned, shortlist=shortlist, group=group)
+        native_options.edges = edges or None
         results: list[list[NativeHypothesis]] = [[] for _ in sentences]
         for first in range(0, len(items), SHARE):
             part = items[first : first + SHARE]
-            found = self._search(part, sentences, prefixes, native_options, identify, guides)
+            found = self._search(part, sentences, prefixes, native_options, identify, guides, terms)
             for (index, _), own in zip(part, found, strict=True):
                 results[index] += own
         return results
@@ -126,6 +131,7 @@ class Engine:
         options: NativeOptions,
         identify: Callable[[int, list[int]], Hashable] | None,
         guides: Sequence[Guide] | None = None,
+        terms: Sequence[Sequence[TermIds]] | None = None,
     ) -> list[list[NativeHypothesis]]:
         """Search. An item is the index of a sentence and the number of a sample, the longest first."""
         ids, records = array("i"), (SentencePointer * len(items))()
@@ -140,13 +146,18 @@ class Engine:
             record.ids, record.length = address + place * ids.itemsize, length
             record.prefix, record.prefix_length = address + (place + length) * ids.itemsize, prefix_length
             record.sample = number
-        kept = [_add_guide(record, guides[index]) for record, (index, _) in zip(records, items, strict=True) if guides]
+        kept: list[object] = []  # what the library reads in place
+        for record, (index, _) in zip(records, items, strict=True):
+            if guides and guides[index]:
+                kept += _add_guide(record, guides[index])
+            if terms and terms[index]:
+                kept += _add_terms(record, terms[index])
         failures: list[BaseException] = []
         if identify and options.nbest > 1:
             options.identify = _wrap(identify, [index for index, _ in items], failures)
         found = NativeHypotheses()
         status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), options, found)
-        del kept  # the library has read them
+        kept.clear()
         if status == STOPPED:
             raise failures[0]
         check_status(status, "a sentence")
@@ -181,13 +192,27 @@ def _convert_options(options: Options, banned: "array[int]", *, shortlist: bool,
     return converted
 
 
-def _add_guide(record: SentencePointer, guide: Guide) -> "list[array[int]]":
+def _add_guide(record: SentencePointer, guide: Guide) -> list[object]:
     """Write a guide into the record of a sentence. Return the arrays that must exist as long as the record is used."""
     arcs = array("i", itertools.chain.from_iterable(arc for state in guide for arc in state))
     ends = array("i", itertools.accumulate(map(len, guide)))
     record.states = len(guide)
     record.arcs, record.arcs_end = arcs.buffer_info()[0], ends.buffer_info()[0]
     return [arcs, ends]
+
+
+def _add_terms(record: SentencePointer, terms: Sequence[TermIds]) -> list[object]:
+    """Write the terms of a sentence into its record. Return what must exist as long as the record is used."""
+    pointers = (TermPointer * len(terms))()
+    kept: list[object] = [pointers]
+    for pointer, term in zip(pointers, terms, strict=True):
+        ids = array("i", itertools.chain.from_iterable(term.forms))
+        ends, positions = array("i", itertools.accumulate(map(len, term.forms))), array("i", term.positions)
+        pointer.ids, pointer.forms_end, pointer.positions = (part.buffer_info()[0] for part in (ids, ends, positions))
+        pointer.forms, pointer.initial, pointer.position_count = len(term.forms), term.initial, len(term.positions)
+        kept += [ids, ends, positions]
+    record.terms, record.term_count = ctypes.addressof(pointers), len(terms)
+    return kept
 
 
 def _wrap(

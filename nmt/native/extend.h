@@ -3,34 +3,15 @@
 #ifndef NMT_EXTEND_H
 #define NMT_EXTEND_H
 
-#include "results.h"
+#include "terms.h"
 
-/* Insert a value into a list in descending order, and drop the last value. */
-INLINE void insert(float *values, int32_t *places, int32_t count, float value, int32_t place) {
-    int32_t rank = count - 1;
-    for (; rank && value > values[rank - 1]; rank--) {
-        values[rank] = values[rank - 1];
-        places[rank] = places[rank - 1];
-    }
-    values[rank] = value;
-    places[rank] = place;
-}
-
-/* Extend the live hypotheses of a sentence by one token. `scores` (live, width) are scores of the candidates, and
-   norms (live) are to be subtracted from them. The scores are overwritten. */
-static void extend_beam(Search *search, Slot *slot, float *scores, const float *norms, const float *blocks,
-                        int32_t width) {
-    int32_t K = slot->rows, listed = slot->listed, end_column = find_column(slot, NMT_EOS);
-    const int32_t *candidates = slot->candidates.data;
-    double *log_probabilities = slot->log_probabilities.data, best = log_probabilities[0];
-    float *values = reserve(&search->best_values, 2 * (size_t)K + 1, sizeof(float), &search->status), *ends = values + K;
-    int32_t *places = reserve(&search->best_places, K, sizeof(int32_t), &search->status);
-    int32_t *tokens = grow(&slot->tokens, slot->step, 1, K * sizeof(int32_t), &search->status);
-    int32_t *origins = grow(&slot->origins, slot->step, 1, K * sizeof(int32_t), &search->status);
-    if (search->status) return;
-    for (int32_t k = 0; k < K; k++) values[k] = -INFINITY, places[k] = 0;
+/* Select the best extensions of the hypotheses, `values` and `places` (rows), and those by EOS, `ends` (live). */
+static void select_best(const Slot *slot, float *scores, const float *norms, const float *blocks, int32_t width, float *values,
+                        int32_t *places, float *ends) {
+    int32_t K = slot->rows, end_column = find_column(slot, NMT_EOS);
+    const double *log_probabilities = slot->log_probabilities.data;
     for (int32_t k = 0; k < slot->live; k++) {
-        float *row = scores + (size_t)k * width, more = (float)(log_probabilities[k] - best) - norms[k];
+        float *row = scores + (size_t)k * width, more = (float)(log_probabilities[k] - log_probabilities[0]) - norms[k];
         ends[k] = row[end_column] + more;
         row[end_column] = -INFINITY;
         for (int32_t block = 0; block < width / PANEL; block++) {
@@ -39,14 +20,35 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
                 if (row[c] + more > values[K - 1]) insert(values, places, K, row[c] + more, k * width + c);
         }
     }
+}
+
+/* Extend the live hypotheses of a sentence by one token. `scores` (live, width) are scores of the candidates, and
+   norms (live) are to be subtracted from them. The scores are overwritten. `weights` (live) is the attention. */
+static void extend_beam(Search *search, Slot *slot, float *scores, const float *norms, const float *blocks, int32_t width,
+                        const float *weights, int32_t stride) {
+    int32_t K = slot->rows, beam = search->options->beam, listed = slot->listed;
+    const int32_t *candidates = slot->candidates.data;
+    double *log_probabilities = slot->log_probabilities.data, best = log_probabilities[0];
+    float *values = reserve(&search->best_values, 2 * (size_t)K + 1, sizeof(float), &search->status), *ends = values + K;
+    int32_t *places = reserve(&search->best_places, K, sizeof(int32_t), &search->status);
+    int32_t *tokens = grow(&slot->tokens, slot->step, 1, K * sizeof(int32_t), &search->status);
+    int32_t *origins = grow(&slot->origins, slot->step, 1, K * sizeof(int32_t), &search->status);
+    if (search->status) return;
+    for (int32_t k = 0; k < K; k++) values[k] = -INFINITY, places[k] = 0;
+    const float *rivals = values;
+    if (slot->sentence->term_count)
+        rivals = select_with_terms(search, slot, scores, norms, blocks, width, weights, stride, values, places, ends);
+    else
+        select_best(slot, scores, norms, blocks, width, values, places, ends);
+    if (search->status) return;
     int32_t any = 0;
-    for (int32_t k = 0; k < slot->live; k++) any |= ends[k] > values[K - 1];
-    if (any) { /* an extension by EOS is among the K best extensions */
+    for (int32_t k = 0; k < slot->live; k++) any |= ends[k] > rivals[beam - 1];
+    if (any) { /* an extension by EOS is among the best extensions, as many as the beam has */
         for (int32_t k = 0; k < slot->live; k++) {
-            int32_t better = 0; /* a hypothesis ends if fewer than K extensions are at least as good */
-            for (int32_t i = 0; i < K; i++) better += values[i] >= ends[k];
+            int32_t better = 0;
+            for (int32_t i = 0; i < beam; i++) better += rivals[i] >= ends[k];
             for (int32_t i = 0; i < slot->live; i++) better += i != k && ends[i] >= ends[k];
-            if (better < K && ends[k] > -INFINITY) add_end(search, slot, best + ends[k], best + ends[k] - log_probabilities[k], k);
+            if (better < beam && ends[k] > -INFINITY) add_end(search, slot, best + ends[k], best + ends[k] - log_probabilities[k], k);
         }
         if (search->status) return;
         slot->bar = compute_bar(search, slot);

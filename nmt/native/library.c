@@ -100,6 +100,22 @@ static int are_valid_arcs(const nmt_sentence *sentence, int32_t target) {
     return 1;
 }
 
+/* Whether the terms of a sentence have forms and positions within their bounds. */
+static int are_valid_terms(const nmt_sentence *sentence, int32_t target) {
+    if (sentence->term_count < 0 || sentence->term_count > 64) return 0;
+    for (int32_t t = 0; t < sentence->term_count; t++) {
+        const nmt_term *term = &sentence->terms[t];
+        if (term->forms < 1 || term->forms > 1000 || term->initial < 0 || term->initial > term->forms ||
+            term->position_count < 0 || term->position_count > sentence->length ||
+            !are_valid_ids(term->positions, term->position_count, 0, sentence->length))
+            return 0;
+        for (int32_t f = 0, first = 0; f < term->forms; first = term->forms_end[f++])
+            if (term->forms_end[f] <= first || term->forms_end[f] - first > 10000) return 0;
+        if (!are_valid_ids(term->ids, term->forms_end[term->forms - 1], NMT_EOS + 1, target)) return 0;
+    }
+    return 1;
+}
+
 static int are_valid(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences, int32_t count,
                      const nmt_options *o) {
     if (members < 1 || members > 64 || count < 0 || count > (1 << 28)) return 0;
@@ -114,10 +130,10 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
         if (i && s->length > sentences[i - 1].length) return 0;
         if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
             !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target) ||
-            !are_valid_arcs(s, target))
+            !are_valid_arcs(s, target) || !are_valid_terms(s, target) || (s->term_count && (o->sampling || o->forced)))
             return 0;
     }
-    return o->beam >= 1 && (int64_t)o->beam * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
+    return o->beam >= 1 && (int64_t)(o->beam + 32) * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
            o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 &&
            o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
            o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&

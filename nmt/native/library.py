@@ -39,6 +39,19 @@ class TensorPointer(ctypes.Structure):
     _fields_ = [("values", ctypes.c_void_p), ("scales", ctypes.c_void_p)]
 
 
+class TermPointer(ctypes.Structure):
+    """The C structure `nmt_term` of nmt.h."""
+
+    _fields_ = [
+        ("ids", ctypes.c_void_p),
+        ("forms_end", ctypes.c_void_p),
+        ("forms", ctypes.c_int32),
+        ("initial", ctypes.c_int32),
+        ("positions", ctypes.c_void_p),
+        ("position_count", ctypes.c_int32),
+    ]
+
+
 class SentencePointer(ctypes.Structure):
     """The C structure `nmt_sentence` of nmt.h."""
 
@@ -50,6 +63,8 @@ class SentencePointer(ctypes.Structure):
         ("arcs", ctypes.c_void_p),
         ("arcs_end", ctypes.c_void_p),
         ("states", ctypes.c_int32),
+        ("terms", ctypes.c_void_p),
+        ("term_count", ctypes.c_int32),
         ("sample", ctypes.c_int32),
     ]
 
@@ -65,7 +80,9 @@ class NativeOptions(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("exact", "attention", "shortlist")),
         *((name, ctypes.c_double) for name in ("max_length_factor", "length_penalty", "coverage_penalty")),
         ("banned", ctypes.c_void_p),
-        *((name, ctypes.c_int32) for name in ("banned_count", "sampling", "forced", "seed", "top_k")),
+        ("banned_count", ctypes.c_int32),
+        ("edges", ctypes.c_char_p),
+        *((name, ctypes.c_int32) for name in ("sampling", "forced", "seed", "top_k")),
         ("temperature", ctypes.c_double),
         ("no_repeat_ngram_size", ctypes.c_int32),
         ("group", ctypes.c_int32),

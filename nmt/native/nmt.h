@@ -11,7 +11,7 @@
 
 #define NMT_API __attribute__((visibility("default")))
 #define NMT_VERSION 1   /* of packed files */
-#define NMT_INTERFACE 3 /* of the functions and structures below */
+#define NMT_INTERFACE 4 /* of the functions and structures below */
 
 enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
 enum { NMT_LSTM, NMT_GRU, NMT_RNN };
@@ -74,6 +74,18 @@ typedef struct {
     int32_t token, next;
 } nmt_arc;
 
+/* A term that must be in a translation in one of its forms, as whole words. */
+typedef struct {
+    const int32_t *ids;       /* the tokens of the forms, one form after the other */
+    const int32_t *forms_end; /* (forms) form f is ids[forms_end[f - 1]] to ids[forms_end[f] - 1] */
+    int32_t forms;
+    int32_t initial;          /* the last `initial` forms can only begin a translation */
+    const int32_t *positions; /* the positions of the source tokens of the term */
+    int32_t position_count;
+} nmt_term;
+
+enum { NMT_CONTINUES_WORD = 1, NMT_ENDS_IN_WORD = 2, NMT_BEGINS_WITH_SPACE = 4, NMT_ENDS_IN_SPACE = 8 }; /* see nmt_options.edges */
+
 /* One sentence to translate. */
 typedef struct {
     const int32_t *ids;    /* the source tokens, NMT_EOS last */
@@ -85,6 +97,8 @@ typedef struct {
     const nmt_arc *arcs;
     const int32_t *arcs_end; /* (states) the arcs of state s are arcs[arcs_end[s - 1]] to arcs[arcs_end[s] - 1] */
     int32_t states;
+    const nmt_term *terms; /* only for search, not for samples */
+    int32_t term_count;    /* at most 64 */
     int32_t sample; /* the number of the sample, if translations are sampled */
 } nmt_sentence;
 
@@ -94,6 +108,8 @@ typedef struct {
     double max_length_factor, length_penalty, coverage_penalty;
     const int32_t *banned; /* tokens that no translation contains */
     int32_t banned_count;
+    const uint8_t *edges; /* for each target token, how it begins and ends. It decides what a whole word is, for terms.
+                             NULL: nothing is known */
     int32_t sampling; /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
     int32_t forced;   /* 1: each translation is the prefix of its sentence, of which only the probabilities are computed.
                          The beam is then 1. Tokens before NMT_EOS are allowed, and have the probability 0 */

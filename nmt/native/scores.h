@@ -27,7 +27,15 @@ static void mask_row(const Slot *slot, float *row, int32_t width) {
     for (int32_t c = 0; !slot->listed && c < NMT_EOS; c++) row[c] = -INFINITY;
 }
 
-/* Forbid the tokens that would repeat an n-gram of the hypothesis in row `k`, unless nothing else is possible. */
+static int is_of_term(const nmt_sentence *sentence, int32_t token) {
+    for (int32_t t = 0; t < sentence->term_count; t++)
+        for (int32_t i = 0; i < sentence->terms[t].forms_end[sentence->terms[t].forms - 1]; i++)
+            if (sentence->terms[t].ids[i] == token) return 1;
+    return 0;
+}
+
+/* Forbid the tokens that would repeat an n-gram of the hypothesis in row `k`, unless nothing else is possible. Terms may
+   occur twice. */
 static void block_repetitions(Search *search, const Slot *slot, int32_t k, float *row, int32_t width) {
     int32_t n = search->options->no_repeat_ngram_size, T = slot->step, blocked = 0;
     if (!n || T < n) return;
@@ -38,7 +46,7 @@ static void block_repetitions(Search *search, const Slot *slot, int32_t k, float
     for (int32_t i = 0; i <= T - n; i++) {
         if (memcmp(history + i, history + T - n + 1, (n - 1) * sizeof *history)) continue;
         int32_t column = find_column(slot, history[i + n - 1]);
-        if (column < 0 || !(row[column] > -INFINITY)) continue;
+        if (column < 0 || is_of_term(slot->sentence, history[i + n - 1]) || !(row[column] > -INFINITY)) continue;
         values[blocked] = row[column];
         columns[blocked++] = column;
         row[column] = -INFINITY;

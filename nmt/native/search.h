@@ -63,9 +63,10 @@ static void search_group(Search *search, int32_t count) {
             else if (!*status && options->forced)
                 extend_forced(search, slot, scores, norms[0]);
             else if (!*status)
-                extend_beam(search, slot, scores, norms, blocks, width);
+                extend_beam(search, slot, scores, norms, blocks, width, mean + (size_t)row * stride, stride);
             if (*status) return;
             follow_states(slot);
+            follow_terms(search, slot, mean + (size_t)row * stride, stride);
             const int32_t *new_tokens = (int32_t *)slot->tokens.data + (size_t)(slot->step - 1) * slot->rows;
             const int32_t *new_origins = (int32_t *)slot->origins.data + (size_t)(slot->step - 1) * slot->rows;
             for (int32_t k = 0; k < slot->live; k++, next++) {
@@ -117,7 +118,8 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (int32_t b = 0; search.slots && b < group; b++) {
         Slot *slot = &search.slots[b];
         Buffer *buffers[] = {&slot->log_probabilities, &slot->tokens, &slot->origins, &slot->weights, &slot->ends,
-                             &slot->candidates, &slot->token_log_probabilities, &slot->states[0], &slot->states[1]};
+                             &slot->candidates, &slot->token_log_probabilities, &slot->states[0], &slot->states[1],
+                             &slot->progress[0], &slot->progress[1]};
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
         for (int32_t m = 0; slot->selections && m < count; m++) {
             Selection *selection = &slot->selections[m];
@@ -130,7 +132,8 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     }
     Buffer *buffers[] = {&search.tokens, &search.places, &search.origins, &search.weights, &search.mean_weights,
                          &search.scores, &search.other_scores, &search.norms, &search.blocks, &search.marks,
-                         &search.order, &search.best_values, &search.best_places, &search.history};
+                         &search.order, &search.best_values, &search.best_places, &search.history,
+                         &search.bank_values, &search.bank_places};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
     free(search.slots);
     free(search.members);

@@ -19,12 +19,24 @@ typedef struct {
     Product output;
 } Selection;
 
+#define NO_TERM -1
+#define MAX_BANKS 32
+
+/* What a hypothesis has of the terms of its sentence. It has the first `progress` tokens of a form of `term`. */
+typedef struct {
+    uint64_t met; /* a bit for each term */
+    int32_t term, form, progress;
+    int32_t last;  /* the term that the last token completed */
+    int32_t begun; /* the term that began with the last token */
+} Progress;
+
 /* A sentence that is searched. Its live hypotheses have `step` tokens. */
 typedef struct {
     int32_t index; /* in the call */
     const nmt_sentence *sentence;
     int32_t limit, step, live, place; /* the largest length; its place among the memories */
     int32_t rows; /* the most hypotheses that live at once */
+    Buffer progress[2]; /* of each hypothesis in the terms, (rows); before and after a step */
     Buffer states[2]; /* the state of each hypothesis among the arcs of the sentence, (rows); before and after a step */
     double bar; /* log P that a live hypothesis must exceed; infinite: the sentence is done */
     Buffer log_probabilities, tokens, origins, weights; /* (rows), (steps, rows), (steps, rows), (steps, rows, S) */
@@ -45,7 +57,7 @@ typedef struct {
     int32_t group;      /* of sentences that are searched at once */
     Slot *slots;        /* (group) */
     Buffer tokens, places, origins, weights, mean_weights, scores, other_scores, norms, blocks, marks, order, best_values,
-        best_places, history;
+        best_places, history, bank_values, bank_places;
     int status;
 } Search;
 
@@ -53,11 +65,30 @@ static int32_t count_arcs(const nmt_sentence *sentence) {
     return sentence->states ? sentence->arcs_end[sentence->states - 1] : 0;
 }
 
+static int32_t longest_form(const nmt_term *term) {
+    int32_t longest = 0;
+    for (int32_t f = 0, first = 0; f < term->forms; first = term->forms_end[f++])
+        if (term->forms_end[f] - first > longest) longest = term->forms_end[f] - first;
+    return longest;
+}
+
+/* Count the tokens of the terms of a sentence. Each term counts as its longest form. */
+static int32_t count_term_tokens(const nmt_sentence *sentence) {
+    int32_t total = 0;
+    for (int32_t t = 0; t < sentence->term_count; t++) total += longest_form(&sentence->terms[t]);
+    return total;
+}
+
+static int32_t count_banks(const nmt_sentence *sentence) {
+    int32_t total = count_term_tokens(sentence);
+    return total < MAX_BANKS ? total + 1 : MAX_BANKS;
+}
+
 /* Compute the largest number of tokens of a hypothesis. There is room for what the translation must contain. */
 static int32_t max_length(const nmt_options *options, const nmt_sentence *sentence) {
     double limit = options->max_length_factor * sentence->length + options->max_length_extra;
     int32_t length = limit < 1e9 ? (int32_t)(options->max_length_factor * sentence->length) + options->max_length_extra : 1000000000;
-    int32_t required = sentence->prefix_length + sentence->states;
+    int32_t required = sentence->prefix_length + sentence->states + 2 * count_term_tokens(sentence);
     if (required && length < required + options->max_length_extra) length = required + options->max_length_extra;
     if (length < options->min_length) length = options->min_length;
     return length < 1 ? 1 : length;
@@ -83,6 +114,10 @@ static void choose_candidates(Search *search, Slot *slot) {
     for (int32_t i = 0; i < slot->sentence->prefix_length; i++)
         if (slot->sentence->prefix[i] > NMT_EOS) marks[slot->sentence->prefix[i]] = 1;
     for (int32_t i = 0; i < count_arcs(slot->sentence); i++) marks[slot->sentence->arcs[i].token] = 1;
+    for (int32_t t = 0; t < slot->sentence->term_count; t++) {
+        const nmt_term *term = &slot->sentence->terms[t];
+        for (int32_t i = 0; i < term->forms_end[term->forms - 1]; i++) marks[term->ids[i]] = 1;
+    }
     int32_t W = 0;
     for (int32_t block = 0; block < round_up(V, 8); block += 8) {
         uint64_t eight;
@@ -153,6 +188,7 @@ static void start_slot(Search *search, Slot *slot) {
     slot->limit = max_length(options, slot->sentence);
     slot->step = slot->ended = 0;
     slot->rows = options->beam;
+    if (slot->sentence->term_count && slot->rows < count_banks(slot->sentence)) slot->rows = count_banks(slot->sentence);
     slot->live = 1;
     slot->bar = -INFINITY;
     double *log_probabilities = reserve(&slot->log_probabilities, slot->rows, sizeof(double), &search->status);
@@ -162,6 +198,9 @@ static void start_slot(Search *search, Slot *slot) {
         int32_t *states = reserve(&slot->states[i], slot->rows, sizeof(int32_t), &search->status);
         if (search->status) return;
         states[0] = 0;
+        Progress *progress = reserve(&slot->progress[i], slot->rows, sizeof(Progress), &search->status);
+        if (search->status) return;
+        progress[0] = (Progress){.term = NO_TERM, .last = NO_TERM, .begun = NO_TERM};
     }
     if (options->sampling)
         derive_key(options->seed, slot->sentence->sample, slot->sentence->ids, slot->sentence->length, slot->key);

@@ -110,18 +110,20 @@ class NoRepeatedNgrams:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "NgramRule":  # noqa: ARG002
-        return NgramRule(self.size, candidates)
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "NgramRule":
+        exempt = [{token for term in sentence.terms for form in term.forms for token in form} for sentence in sentences]
+        return NgramRule(self.size, candidates, exempt)
 
 
 class NgramRule:
     """The rule of `NoRepeatedNgrams`.
 
-    It forbids the tokens that would repeat an n-gram. If nothing else is possible, these tokens stay possible.
+    It forbids the tokens that would repeat an n-gram, except tokens of terms. If nothing else is possible, these tokens
+    stay possible.
     """
 
-    def __init__(self, size: int, candidates: Candidates) -> None:
-        self.size, self.candidates = size, candidates
+    def __init__(self, size: int, candidates: Candidates, exempt: Sequence[set[int]]) -> None:
+        self.size, self.candidates, self.exempt = size, candidates, exempt
         self.history = np.zeros((0, 0), dtype=np.int64)  # the tokens of each hypothesis, (N, T)
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
@@ -139,6 +141,8 @@ class NgramRule:
             rows = np.flatnonzero((self.history[:, first:after] == context).all(axis=1))
             repeated[rows, self.history[rows, after]] = True
         B, K, W = scores.shape
+        for row, sentence in enumerate(beam.sentences):
+            repeated[row * K : (row + 1) * K, [*self.exempt[sentence]]] = False
         tokens = self.candidates.tokens
         own = tokens[torch.from_numpy(beam.sentences).to(tokens.device)] if len(tokens) > 1 else tokens.expand(B, W)
         marks = torch.from_numpy(repeated).to(scores.device).view(B, K, -1)

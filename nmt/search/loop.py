@@ -22,10 +22,15 @@ from nmt.search.prefix import ForcedPrefix
 from nmt.search.reranking import build_rerankers
 from nmt.search.scorer import Scorer
 from nmt.search.sentence import AnySentence
+from nmt.search.terms import TermBeamSearch
 
 
 class Strategy(Protocol):
     """A way to extend the hypotheses of a batch by one token, such as beam search or sampling."""
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether `extend` reads the attention weights."""
 
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
@@ -43,6 +48,7 @@ class BeamSearch:
     """The strategy that keeps the `width` best extensions of each sentence."""
 
     width: int
+    needs_attention = False
 
     def extend(
         self, beam: Beam, scores: Tensor, candidates: Integers, attention: Tensor | None, *, margins: bool
@@ -63,6 +69,9 @@ class Search(Generic[AnySentence]):
     """Conditions that translations must meet, in addition to the length bounds in the options."""
     shortlist: Shortlist | None = None
     """The limit on the target tokens that a translation may contain. By default, all tokens are allowed."""
+    edges: bytes = b""
+    """For each target token, how it begins and ends (see nmt/search/sentence.py). It decides what a whole word is, for
+    terms. By default, nothing is known."""
     identify: Callable[[AnySentence, list[int]], Hashable] | None = None
     """A function that takes a sentence and the ids of a hypothesis, and returns for example the text of the hypothesis.
     If it returns equal values for several hypotheses of a sentence, an n-best list contains only the best of them, and
@@ -88,11 +97,19 @@ def decode(
         search: the scorer, and what limits the search.
         sentences: the batch.
         options: the options of the search.
-        strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`.
+        strategy: how hypotheses are extended. The default is beam search with a beam of `options.beam`. Sentences with
+            terms are searched one by one.
 
     Raises:
         ModelError: a probability from the scorer is NaN.
     """
+    if strategy is None and any(sentence.terms for sentence in sentences):
+        return [
+            decode(search, [sentence], options, TermBeamSearch(sentence, options, search.edges))[0]
+            if sentence.terms
+            else decode(search, [sentence], options)[0]
+            for sentence in sentences
+        ]
     strategy = strategy or BeamSearch(options.beam)
     found = decode_batch(search, sentences, options, strategy)
     results = [found.best(index) for index in range(len(sentences))]
@@ -133,7 +150,8 @@ def decode_batch(
         scores = prediction.log_probabilities.view(*beam.log_probabilities.shape, -1)
         for rule in rules:
             rule.apply(scores, beam)
-        attention = prediction.attention if finished.needs_attention else None
+        needed = finished.needs_attention or strategy.needs_attention
+        attention = prediction.attention if needed else None
         step = strategy.extend(beam, scores, columns, attention, margins=len(sentences) > 1)
         finished.add(step)
         remaining = finished.select_remaining(step.beam)

@@ -56,6 +56,8 @@ class GumbelSampling:
         options: the options of sampling. This class reads the temperature and `top_k`.
     """
 
+    needs_attention = False
+
     def __init__(self, keys: Sequence[Key], options: SampleOptions) -> None:
         self.keys, self.options = keys, options
         self._keys = np.array(keys, np.uint64).reshape(-1, 2)

@@ -1,6 +1,6 @@
 """The search of segments with the native library."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.native.engine import Engine
@@ -18,6 +18,7 @@ class NativeSearch:
         identify: distinguishes the hypotheses of an n-best list.
         batch_size: the maximum number of segments that are searched at once. By default, the library chooses.
         shortlist: whether to use the shortlist of the first model that has one.
+        edges: returns the edges of the target tokens (see `nmt.search.loop.Search.edges`).
     """
 
     def __init__(
@@ -27,7 +28,9 @@ class NativeSearch:
         identify: Identify,
         batch_size: int | None = None,
         shortlist: bool = True,
+        edges: Callable[[], bytes] = bytes,
     ) -> None:
+        self._edges = edges
         self.identify, self.batch_size, self.shortlist = identify, batch_size, shortlist
         # The engine uses the shortlist of its first network.
         listed = sorted(models, key=lambda model: not model.has_shortlist)
@@ -65,6 +68,8 @@ class NativeSearch:
             options,
             prefixes=[segment.prefix for segment in segments],
             guides=[segment.guide for segment in segments],
+            terms=[segment.terms for segment in segments],
+            edges=self._edges() if any(segment.terms for segment in segments) else b"",
             forbidden=self.forbidden,
             shortlist=self.shortlist,
             group=self.batch_size or 0,

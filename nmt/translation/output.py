@@ -6,6 +6,7 @@ from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import write_capitals
 from nmt.translation.request import Segment, Translation
 from nmt.translation.search import Found
+from nmt.translation.terms import find_uses
 
 
 def write_text(tokenizers: Tokenizers, segment: Segment, ids: Sequence[int]) -> str:
@@ -21,6 +22,7 @@ def build_translation(
     *,
     searched_again: str | None = None,
     fault: str | None = None,
+    spaces: bool = True,
 ) -> Translation:
     """Build the translation of a segment from a hypothesis.
 
@@ -30,12 +32,14 @@ def build_translation(
         found: the hypothesis.
         searched_again: the fault for which the segment was searched again, if any.
         fault: the fault that is left, if any.
+        spaces: whether the target language writes spaces between words.
     """
     attention: list[list[float]] = []
     if found.attention is not None and segment.ids:
         attention = [row[: len(segment.ids)] for row in found.attention[:-1]]  # without EOS of source and target
+    text = write_text(tokenizers, segment, found.ids)
     return Translation(
-        text=write_text(tokenizers, segment, found.ids),
+        text=text,
         score=found.score,
         source_tokens=tokenizers.source.tokens(segment.ids),
         tokens=tokenizers.target.tokens(found.ids),
@@ -44,6 +48,7 @@ def build_translation(
         spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],
         searched_again=(searched_again,) if searched_again else (),
         faults=(fault,) if fault else (),
+        terms=find_uses(segment.found_terms, text, spaces=spaces, capitals=bool(segment.capitals)),
     )
 
 

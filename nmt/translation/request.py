@@ -1,11 +1,13 @@
 """The records that pass through the translator: `Request`, `Segment`, `Translation` and `PairScore`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.search.sentence import Sentence
+from nmt.translation.terms import Term, TermUse
 
 _DEFAULT = SearchOptions()
 
@@ -14,8 +16,8 @@ _DEFAULT = SearchOptions()
 class Request:
     """A text to translate, with the settings for this text.
 
-    >>> Request("A man rides a horse.", to="de")
-    Request(text='A man rides a horse.', to='de', tag=None, split=None, options=None, prefix=None, name=None)
+    >>> Request("A man rides a horse.", to="de", prefix="Ein M").prefix
+    'Ein M'
     """
 
     text: str
@@ -39,6 +41,8 @@ class Request:
     guard: bool | None = None
     """Whether a translation with an obvious fault, such as a loop, is searched again, and text without letters stays as
     it is (nmt/translation/guards.py). By default, this is so, except for models of versions before 0.3."""
+    terms: Sequence[Term] | None = None
+    """Words with a fixed translation, for example a whole glossary. A term applies where its source is in the text."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
@@ -70,6 +74,8 @@ class Segment(Sentence):
     """Whether the segment is searched again if its translation has an obvious fault."""
     verbatim: str | None = None
     """The text of the segment if it is not translated but stays as it is. Otherwise, None."""
+    found_terms: tuple[Term, ...] = ()
+    """The terms whose source is in the text, also those that the vocabulary cannot spell."""
 
     @property
     def nbest(self) -> int:
@@ -110,6 +116,8 @@ class Translation:
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()
     """Those of these faults that are left."""
+    terms: list[TermUse] = field(default_factory=list)
+    """The terms that apply to the text, and whether the translation uses them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,17 +6,19 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from nmt.config.schema import DataConfig
 from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
-from nmt.search.options import SampleOptions
+from nmt.search.options import MbrOptions, SampleOptions
 from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import is_capitals
 from nmt.translation.guards import needs_no_translation
 from nmt.translation.prefix import PrefixCompleter
 from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.terms import Term, TermEncoder, TermFinder
 from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,9 @@ class Segmenter:
         self.guard_default = guard
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
+        self.term_encoder = TermEncoder(tokenizers, spaces=has_spaces(data.target_languages))
+        self._glossary: Sequence[Term] = ()  # the terms of `_finder`
+        self._finder = TermFinder(())
         self._completer = PrefixCompleter(tokenizers.target)
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
@@ -65,21 +70,46 @@ class Segmenter:
             if self.truecaser:
                 capitals = choose_language(self.data, request.to) if is_capitals(sentence) else None
                 sentence = self.truecaser.restore(sentence)
-            parts = [ids for _, ids in self._cut(sentence) if ids]
+            parts = [(text, ids) for text, ids in self._cut(sentence) if ids]
             if guarded and not request.prefix:
-                ids = [id_ for part in parts for id_ in part]
+                ids = [id_ for _, part in parts for id_ in part]
                 if needs_no_translation(original, ids, self.tokenizer):
                     segments.append(request.segment((*tags, *ids, EOS), verbatim=original))
                     continue
             if len(parts) > 1:
-                count = sum(map(len, parts))
+                count = sum(len(ids) for _, ids in parts)
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
-            segments += [request.segment((*tags, *ids, EOS), capitals=capitals, guarded=guarded) for ids in parts]
+            for part, ids in parts:
+                settings = self._find_terms(request, part, len(tags)) if request.terms else {}
+                segments.append(request.segment((*tags, *ids, EOS), capitals=capitals, guarded=guarded, **settings))
         if request.prefix and segments:
             prefix, guide = self._completer.complete(request.prefix)
             # The prefix decides the case of the translation.
             segments[0] = replace(segments[0], prefix=prefix, guide=guide, capitals=None)
         return segments
+
+    def _find_terms(self, request: Request, text: str, offset: int) -> dict[str, Any]:
+        """Return the fields of a segment for the terms of its text.
+
+        Args:
+            request: the request with the terms.
+            text: the text of the segment.
+            offset: the number of tags before the text.
+
+        Raises:
+            ConfigError: translations are sampled.
+        """
+        terms = request.terms or ()
+        if isinstance(request.options, SampleOptions | MbrOptions):
+            raise ConfigError("terms: only for search; leave them out, or leave out sampling (--sample, --mbr)")
+        if terms is not self._glossary:  # usually, all requests have the same terms
+            self._finder = TermFinder(terms, spaces=has_spaces([self.language]))
+            self._glossary = terms
+        found = self._finder.find(text)
+        return {
+            "found_terms": tuple(term for _, _, term in found),
+            "terms": self.term_encoder.encode(text, found, offset),
+        }
 
     def encode_whole(self, request: Request) -> Segment:
         """Return the whole text of a request as one segment, whatever its length.
@@ -162,6 +192,11 @@ class Segmenter:
         middle = find_middle(text, self.language)
         halves = text[:middle].strip(), text[middle:].strip()
         return [part for half in halves if half for part in self._cut(half)]
+
+
+def has_spaces(languages: Sequence[str]) -> bool:
+    """Return whether all languages write spaces between words."""
+    return not any(language_code(language) in WITHOUT_SPACES for language in languages)
 
 
 def choose_language(data: DataConfig, to: str | None) -> str:
@@ -259,4 +294,5 @@ def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: 
         spans=spans,
         searched_again=tuple(dict.fromkeys(fault for part in parts for fault in part.searched_again)),
         faults=tuple(dict.fromkeys(fault for part in parts for fault in part.faults)),
+        terms=[use for part in parts for use in part.terms],
     )

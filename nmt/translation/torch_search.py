@@ -44,10 +44,17 @@ class TorchSearch:
         identify: distinguishes the hypotheses of an n-best list.
         batch_size: the maximum number of segments that are searched at once. The default depends on the beam.
         shortlist: whether to use the shortlist of the first model that has one.
+        edges: the edges of the target tokens (see `nmt.search.loop.Search.edges`).
     """
 
     def __init__(
-        self, models: Sequence[Model], *, identify: Identify, batch_size: int | None = None, shortlist: bool = True
+        self,
+        models: Sequence[Model],
+        *,
+        identify: Identify,
+        batch_size: int | None = None,
+        shortlist: bool = True,
+        edges: bytes = b"",
     ) -> None:
         self.batch_size = batch_size
         members = [ModelScorer(model.network) for model in models]
@@ -56,6 +63,7 @@ class TorchSearch:
             constraints=build_constraints(models[0].tokenizers.target),
             shortlist=choose_shortlist(models) if shortlist else None,
             identify=identify,
+            edges=edges,
         )
         self._rows = 0  # the number of hypotheses since unused memory was last returned
 

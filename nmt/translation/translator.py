@@ -25,7 +25,8 @@ from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, keep_text, write_text
 from nmt.translation.request import PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
-from nmt.translation.segments import Segmenter, choose_language, join_segments
+from nmt.translation.segments import Segmenter, choose_language, has_spaces, join_segments
+from nmt.translation.terms import Term
 
 if TYPE_CHECKING:  # these modules import torch
     from nmt.checkpoint.folder import Model
@@ -87,18 +88,23 @@ class Translator:
         guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
         limit = max(MAX_SEGMENT_TOKENS, trained)
         self._segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard)
+        encoder = self._segmenter.term_encoder
         identify = partial(write_text, self.tokenizers)
         self._search: SegmentSearch
         packed = [model for model in models if isinstance(model, PackedModel)]
         if packed:
             self.threads = threads
-            self._search = NativeSearch(packed, identify=identify, batch_size=batch_size, shortlist=shortlist)
+            self._search = NativeSearch(
+                packed, identify=identify, batch_size=batch_size, shortlist=shortlist, edges=lambda: encoder.edges
+            )
         else:
             from nmt.translation.torch_search import TorchSearch  # slow to import
 
             self.threads = 1  # torch's own threads share the work of a batch
             loaded = cast("Sequence[Model]", models)
-            self._search = TorchSearch(loaded, identify=identify, batch_size=batch_size, shortlist=shortlist)
+            self._search = TorchSearch(
+                loaded, identify=identify, batch_size=batch_size, shortlist=shortlist, edges=encoder.edges
+            )
 
     @classmethod
     def load(
@@ -169,12 +175,14 @@ class Translator:
         tag: str | None = None,
         split: bool | None = None,
         guard: bool | None = None,
+        terms: Sequence[Term] | None = None,
     ) -> list[str]:
         """Return the best translation of each text, or the first sample. The translation of a blank text is empty.
 
         See `nbest` for the arguments and errors.
         """
-        return [best[0].text for best in self.nbest(texts, options, to=to, tag=tag, split=split, guard=guard)]
+        found = self.nbest(texts, options, to=to, tag=tag, split=split, guard=guard, terms=terms)
+        return [best[0].text for best in found]
 
     def nbest(
         self,
@@ -185,6 +193,7 @@ class Translator:
         tag: str | None = None,
         split: bool | None = None,
         guard: bool | None = None,
+        terms: Sequence[Term] | None = None,
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, the best first. With sampling, return the samples of each text.
 
@@ -199,13 +208,15 @@ class Translator:
             split: whether to translate each sentence separately. The default depends on the training data of the model
                 (see `Request.split`).
             guard: whether to search a translation with an obvious fault again (see `Request.guard`).
+            terms: words with a fixed translation (see `Request.terms`). `nmt.read_glossary` reads them from a file.
 
         Raises:
-            ConfigError: the target language is missing, or the model does not have a language or a tag.
+            ConfigError: the target language is missing, the model does not have a language or a tag, or terms are
+                given with sampling.
             TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
                 item.
         """
-        call = {"to": to, "tag": tag, "split": split, "guard": guard, "options": options}
+        call = {"to": to, "tag": tag, "split": split, "guard": guard, "options": options, "terms": terms}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         requests = [_complete(text, call) for text in given]
         lines: list[list[Segment]] = []
@@ -286,10 +297,18 @@ class Translator:
         found = self._search.search(searched)
         if any(segment.mbr for segment in searched):
             found = rank_by_risk(self._search, searched, found, partial(write_text, self.tokenizers))
+        spaces = has_spaces(self.data.target_languages)
         found, before, left = repair(self._search, searched, found, self.tokenizers)
         for segment, hypotheses, searched_again, fault in zip(searched, found, before, left, strict=True):
             results[segment] = [
-                build_translation(self.tokenizers, segment, hypothesis, searched_again=searched_again, fault=fault)
+                build_translation(
+                    self.tokenizers,
+                    segment,
+                    hypothesis,
+                    searched_again=searched_again,
+                    fault=fault,
+                    spaces=spaces,
+                )
                 for hypothesis in hypotheses
             ]
         return results

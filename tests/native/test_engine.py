@@ -33,7 +33,7 @@ from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.sampling import sample
 from nmt.search.scorer import EnsembleScorer, ModelScorer
-from nmt.search.sentence import Guide, Sentence
+from nmt.search.sentence import Guide, Sentence, TermIds
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
 
@@ -234,6 +234,92 @@ def test_a_translation_begins_with_its_prefix_and_follows_its_guide(
         for source, prefix, guide in zip(sources, prefixes, guides, strict=True)
     ]
     assert alone == found
+
+
+forms = st.lists(st.integers(4, 29), min_size=1, max_size=3).map(tuple)
+terms = st.lists(
+    st.builds(
+        TermIds,
+        forms=st.lists(forms, min_size=1, max_size=3).map(tuple),
+        initial=st.sampled_from([0, 0, 1]),
+        positions=st.lists(st.integers(0, 1), max_size=2, unique=True).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+def contains(ids: Sequence[int], term: TermIds) -> bool:
+    return any(
+        tuple(ids[first : first + len(form)]) == form
+        for form in term.forms
+        for first in range(len(ids) - len(form) + 1)
+    )
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    search=searches,
+    shortlist=st.sampled_from([0, 4]),
+    all_terms=st.lists(terms, min_size=1, max_size=4),
+    prefix=st.lists(st.integers(4, 29), max_size=2),
+    edges=st.one_of(
+        st.just(b""), st.binary(min_size=30, max_size=30).map(lambda data: bytes(byte % 16 for byte in data))
+    ),
+)
+def test_terms_are_in_the_translation(
+    seed: int,
+    search: dict[str, Any],
+    shortlist: int,
+    all_terms: list[tuple[TermIds, ...]],
+    prefix: list[int],
+    edges: bytes,
+) -> None:
+    network = make_network(seed, 30, layer_norm=True)
+    lists = make_shortlist(seed, 30, shortlist) if shortlist else None
+    options = SearchOptions(**search, nbest=search["beam"])
+    sources = make_sentences(seed, 30, [1 + number for number in range(len(all_terms))])
+    records = [
+        Sentence(source=source, prefix=tuple(prefix), terms=own) for source, own in zip(sources, all_terms, strict=True)
+    ]
+    engine = Engine([packed(network, FLOAT32, lists)])
+    prefixes = [prefix] * len(sources)
+    found = engine.search(sources, options, prefixes=prefixes, terms=all_terms, edges=edges)
+    python = Search[Sentence](scorer=ModelScorer(network), shortlist=lists, edges=edges)
+    check_equal(found, decode(python, records, options))
+    for index, (own, record) in enumerate(zip(found, records, strict=True)):
+        if not edges and not any(term.initial for term in record.terms):
+            assert all(contains(hypothesis.ids, term) for hypothesis in own for term in record.terms)
+        alone = engine.search([sources[index]], options, prefixes=[prefix], terms=[record.terms], edges=edges)
+        assert alone == [own]
+
+
+def test_two_terms_in_both_searches() -> None:
+    network, sources = make_network(3, 30), make_sentences(3, 30, [3, 5])
+    own = [(TermIds(forms=((7, 8), (9,)), positions=(1,)), TermIds(forms=((7, 12),), positions=(2,))), ()]
+    options = SearchOptions(beam=2, nbest=2)
+    found = Engine([packed(network, FLOAT32)]).search(sources, options, terms=own)
+    records = [Sentence(source=source, terms=terms) for source, terms in zip(sources, own, strict=True)]
+    check_equal(found, decode(Search(scorer=ModelScorer(network)), records, options))
+    assert all(contains(hypothesis.ids, term) for hypothesis in found[0] for term in own[0])
+    assert found[1] == Engine([packed(network, FLOAT32)]).search(sources[1:], options)[0]
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        TermIds(forms=()),
+        TermIds(forms=((),)),
+        TermIds(forms=((3,),)),
+        TermIds(forms=((30,),)),
+        TermIds(forms=((5,),), initial=2),
+        TermIds(forms=((5,),), positions=(2,)),
+    ],
+)
+def test_a_wrong_term_is_refused(term: TermIds) -> None:
+    with pytest.raises(ValueError, match="refuses"):
+        Engine([packed(make_network(3, 30), INT8)]).search([(5, 3)], SearchOptions(), terms=[[term]])
 
 
 @pytest.mark.parametrize("guide", [((),), (((4, 0),),), (((3, 1),),), (((30, 1),),), (((5, 1), (4, 1)),)])

@@ -1,0 +1,176 @@
+"""Terms: words of the source text that have a fixed translation.
+
+A term applies to a segment whose text contains its source. Then its target is in the translation, as whole words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from nmt.search.sentence import BEGINS_WITH_SPACE, CONTINUES_WORD, ENDS_IN_SPACE, ENDS_IN_WORD, TermIds
+from nmt.tokenizers.base import SPELLED_SPACE, Tokenizers
+from nmt.types import UNK
+
+MAX_TERMS = 64  # the number of terms of a segment; the others are not used
+_WORDS = re.compile(r"\w+|[^\w\s]")
+_CHARACTERS = re.compile(r"\S")  # in languages without spaces, where a word can begin at any character
+
+
+@dataclass(frozen=True)
+class Term:
+    """Words of the source language, and how to translate them. If both are equal, the words are not translated.
+
+    >>> Term("ladder", "Steigleiter")
+    Term(source='ladder', target='Steigleiter')
+    """
+
+    source: str
+    """The words in the source text. Their case matters only if they have capitals after the first letter."""
+    target: str
+    """The words in the translation, exactly."""
+
+    def __post_init__(self) -> None:
+        for name, text in (("source", self.source), ("target", self.target)):
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"the {name} of a Term is {text!r}; it must be text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermUse:
+    """A term that applies to a text, and whether its translation contains the target."""
+
+    term: Term
+    used: bool
+
+
+class TermFinder:
+    """Finds the terms of a glossary in a text.
+
+    Args:
+        terms: the terms. Of several with the same source, the first is used.
+        spaces: whether the source language writes spaces between words.
+    """
+
+    def __init__(self, terms: Sequence[Term], *, spaces: bool = True) -> None:
+        self._pattern = _WORDS if spaces else _CHARACTERS
+        self._entries: dict[str, list[tuple[list[str], bool, Term]]] = {}  # by the first word
+        for term in terms:
+            words = self._pattern.findall(unicodedata.normalize("NFC", term.source))
+            exact = any(letter.isupper() for letter in term.source.strip()[1:])
+            self._entries.setdefault(words[0].casefold(), []).append((words, exact, term))
+        for entries in self._entries.values():
+            entries.sort(key=lambda entry: -len(entry[0]))
+
+    def find(self, text: str) -> list[tuple[int, int, Term]]:
+        """Return the terms in a text with their start and end, in the order of the text. The longest term wins."""
+        matches = list(self._pattern.finditer(text))
+        words = [match[0] for match in matches]
+        folded = [word.casefold() for word in words]
+        found, place = [], 0
+        while place < len(words):
+            for wanted, exact, term in self._entries.get(folded[place], ()):
+                end = place + len(wanted)
+                same = words[place:end] == wanted if exact else folded[place:end] == [*map(str.casefold, wanted)]
+                if same:
+                    found.append((matches[place].start(), matches[end - 1].end(), term))
+                    place = end - 1
+                    break
+            place += 1
+        return found
+
+
+class TermEncoder:
+    """Turns the terms of a segment into tokens.
+
+    Args:
+        tokenizers: the tokenizers of both sides.
+        spaces: whether the target language writes spaces between words.
+    """
+
+    def __init__(self, tokenizers: Tokenizers, *, spaces: bool = True) -> None:
+        self.source, self.target, self.spaces = tokenizers.source, tokenizers.target, spaces
+        self._forms: dict[str, tuple[tuple[tuple[int, ...], ...], int]] = {}
+
+    @cached_property
+    def edges(self) -> bytes:
+        """See `nmt.search.loop.Search.edges`."""
+        return bytes(map(_find_edges, self.target.spellings)) if self.spaces else b""
+
+    def encode(self, text: str, found: Sequence[tuple[int, int, Term]], offset: int) -> tuple[TermIds, ...]:
+        """Return the tokens of terms.
+
+        A term is left out if its target has characters that the vocabulary cannot spell.
+
+        Args:
+            text: the text of the segment.
+            found: the terms in the text.
+            offset: the number of tags before the text.
+        """
+        spelled, ids = self.source.spell(text), self.source.encode(text)
+        lengths = [len(self.source.spellings[id_]) for id_ in ids]
+        if ids.count(UNK) == 1:
+            lengths[ids.index(UNK)] = len(spelled) - sum(lengths)
+        terms = []
+        for start, end, term in found[:MAX_TERMS]:
+            forms, initial = self._find_forms(term.target)
+            if not forms:
+                continue
+            first, last = len(self.source.spell(text[:start])), len(self.source.spell(text[:end]))
+            positions, place = [], 0
+            for position, length in enumerate(lengths):
+                if place < last and place + length > first:
+                    positions.append(offset + position)
+                place += length
+            terms.append(TermIds(forms=forms, initial=initial, positions=tuple(positions)))
+        return tuple(terms)
+
+    def _find_forms(self, text: str) -> tuple[tuple[tuple[int, ...], ...], int]:
+        """Return the forms of a target, and how many of them can only begin a translation.
+
+        The forms are the target after a space, after a bracket, and with a capital at the beginning.
+        """
+        if text not in self._forms:
+            words = " ".join(text.split())
+            plain, inner = tuple(self.target.encode(words)), self._encode_after_bracket(words)
+            capital = words[:1].upper() + words[1:]
+            initial = [tuple(self.target.encode(capital))] if capital != words else []
+            forms = [form for form in dict.fromkeys((plain, *inner)) if form and UNK not in form]
+            initial = [form for form in initial if form not in forms and UNK not in form]
+            self._forms[text] = (*forms, *initial), len(initial)
+        return self._forms[text]
+
+    def _encode_after_bracket(self, words: str) -> list[tuple[int, ...]]:
+        ids, start = self.target.encode("(" + words), self.target.spell("(")
+        for count in range(1, len(ids)):
+            if b"".join(self.target.spellings[id_] for id_ in ids[:count]) == start:
+                return [tuple(ids[count:])]
+        return []
+
+
+def _find_edges(spelling: bytes) -> int:
+    """Return how a token begins and ends."""
+    if not spelling:
+        return 0
+    text = spelling.replace(SPELLED_SPACE, b" ").decode(errors="replace").replace("\ufffd", "x")
+    words = CONTINUES_WORD * text[0].isalnum() | ENDS_IN_WORD * text[-1].isalnum()
+    return words | BEGINS_WITH_SPACE * (text[0] == " ") | ENDS_IN_SPACE * (text[-1] == " ")
+
+
+def find_uses(terms: Sequence[Term], translation: str, *, spaces: bool, capitals: bool) -> list[TermUse]:
+    """Return for each term whether a translation contains its target. A target is counted as often as it occurs."""
+    counts: dict[str, int] = {}
+    uses = []
+    for term in terms:
+        target = " ".join(term.target.split())
+        pattern = re.escape(target)
+        if spaces:
+            pattern = (r"\b" if target[0].isalnum() else "") + pattern + (r"\b" if target[-1].isalnum() else "")
+        if target not in counts:
+            capital = re.match(pattern, translation, re.IGNORECASE) and translation[1 : len(target)] == target[1:]
+            found = len(re.findall(pattern, translation, re.IGNORECASE if capitals else 0))
+            counts[target] = found or int(bool(capital))
+        counts[target] -= 1
+        uses.append(TermUse(term=term, used=counts[target] >= 0))
+    return uses
