@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
     from nmt.training.run import train
     from nmt.translation.glossary import read_glossary
-    from nmt.translation.request import PairScore, Request, Translation
+    from nmt.translation.request import Alternative, PairScore, Request, Translation
     from nmt.translation.terms import Term, TermUse
     from nmt.translation.translator import Translator
 
 __version__ = "0.3.0.dev0"
 __all__ = [
+    "Alternative",
     "Config",
     "ConfigError",
     "DataError",
@@ -77,6 +78,7 @@ _MODULES = {
     "Config": "nmt.config.schema",
     "Evaluation": "nmt.evaluation.scores",
     "MbrOptions": "nmt.search.options",
+    "Alternative": "nmt.translation.request",
     "PairScore": "nmt.translation.request",
     "Term": "nmt.translation.terms",
     "TermUse": "nmt.translation.terms",

@@ -9,6 +9,7 @@ import pytest
 import nmt
 
 PUBLIC = {
+    "Alternative",
     "Config",
     "ConfigError",
     "DataError",

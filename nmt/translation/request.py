@@ -121,6 +121,18 @@ class Translation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """A word that can be next in a translation, as `Translator.alternatives` finds it."""
+
+    word: str
+    """The word. If the prefix ends within a word, it is the whole word."""
+    probability: float
+    """The probability of the tokens of the word after the words before it. The end of the word is not included."""
+    text: str
+    """The best translation that contains the word at this position."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairScore:
     """The probability of a given translation, as `Translator.score` computes it.
 

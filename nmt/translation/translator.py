@@ -23,7 +23,7 @@ from nmt.translation.load import check_ensemble, load_packed_models
 from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, keep_text, write_text
-from nmt.translation.request import PairScore, Request, Segment, Translation
+from nmt.translation.request import Alternative, PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, has_spaces, join_segments
 from nmt.translation.terms import Term
@@ -227,6 +227,23 @@ class Translator:
             join_segments(line, [found[segment] for segment in line], self._segmenter.separator(request))
             for line, request in zip(lines, requests, strict=True)
         ]
+
+    def alternatives(self, text: str | Request, prefix: str = "", count: int = 5) -> list[Alternative]:
+        """Return what else could be next in a translation: the most probable next words, the most probable first.
+
+        Args:
+            text: the text to translate.
+            prefix: the translation up to the position. It can end within a word, and is then completed.
+            count: the maximum number of words.
+
+        Raises:
+            ConfigError: the target language is missing, the model does not have a language or a tag, or the options
+                are not those of search.
+        """
+        from nmt.translation.alternatives import find_alternatives
+
+        request = Request(text) if isinstance(text, str) else text
+        return find_alternatives(self, replace(request, prefix=prefix or request.prefix), count)
 
     def score(
         self,
