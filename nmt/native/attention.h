@@ -6,18 +6,18 @@
 #include "member.h"
 
 /* Scores of a query with keys (A, S), for the numbers `first` to `last` of a key. */
-INLINE void score_dot(const Memory *memory, const float *query, int32_t first, int32_t last, float scale, float *scores) {
+INLINE void score_dot(const Memory *memory, const float *query, int32_t first, int32_t last, float scale,
+                      float *scores) {
     const float *keys = memory->keys.data;
     for (int32_t s = 0; s < memory->padded; s += PARTS) {
         Lanes sums[4][VECTORS] = {{{0}}};
         int32_t i = first;
         for (; i + 4 <= last; i += 4)
-            UNROLL for (int p = 0; p < 4; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++)
-                    sums[p][v] += load(keys + (size_t)(i + p) * memory->padded + s + v * LANES) * query[i + p];
+            UNROLL for (int p = 0; p < 4; p++) UNROLL for (int v = 0; v < VECTORS; v++) sums[p][v] +=
+                load(keys + (size_t)(i + p) * memory->padded + s + v * LANES) * query[i + p];
         for (; i < last; i++)
-            UNROLL for (int v = 0; v < VECTORS; v++)
-                sums[0][v] += load(keys + (size_t)i * memory->padded + s + v * LANES) * query[i];
+            UNROLL for (int v = 0; v < VECTORS; v++) sums[0][v] +=
+                load(keys + (size_t)i * memory->padded + s + v * LANES) * query[i];
         UNROLL for (int v = 0; v < VECTORS; v++)
             store(scores + s + v * LANES, ((sums[0][v] + sums[1][v]) + (sums[2][v] + sums[3][v])) * scale);
     }

@@ -103,7 +103,8 @@ static Matrix step_layer(Member *member, int32_t l, Matrix embedded, Matrix inpu
     for (int32_t n = 0; n < N; n++) {
         char *state = (char *)member->states[0].data + n * member->state_size;
         float *h = row_of(hidden, n);
-        step_cell(network->architecture.cell, row_of(added, n), row_of(gates, n), H, (float *)(state + member->cells[l]), h);
+        step_cell(network->architecture.cell, row_of(added, n), row_of(gates, n), H,
+                  (float *)(state + member->cells[l]), h);
         write_bounded(network, h, H, state + member->levels[l]);
         normalize(&network->decoder_norms[l], h, H);
         for (int32_t i = 0; l && network->architecture.residual && i < H; i++) h[i] += row_of(below, n)[i];
@@ -127,8 +128,8 @@ static Rows combine(Member *member, Matrix hidden, Matrix context, int32_t N, in
     const nmt_architecture *a = &network->architecture;
     int32_t H = a->decoder_size, C = a->encoder_size, folded = network->attention.folded;
     Matrix inputs = folded ? hidden : join(member, context, C, hidden, H, N, status);
-    Matrix vectors = {.rows = multiply_floats(network, &network->combine, inputs.rows, inputs.stride, N, &member->inputs,
-                                              &member->input_scales, &member->gates, status),
+    Matrix vectors = {.rows = multiply_floats(network, &network->combine, inputs.rows, inputs.stride, N,
+                                              &member->inputs, &member->input_scales, &member->gates, status),
                       .stride = network->combine.width};
     const Product *reader = network->project.inputs ? &network->project : &network->output;
     Rows rows = make_rows(network, reader, N, &member->vectors, &member->vector_scales, status);
@@ -140,7 +141,8 @@ static Rows combine(Member *member, Matrix hidden, Matrix context, int32_t N, in
         char *row = row_at(network, &rows, n, 0);
         write_bounded(network, vector, H, row);
         if (a->decoder == NMT_INPUT_FEEDING)
-            memcpy((char *)member->states[0].data + n * member->state_size + member->feed, row, H * element_size(network));
+            memcpy((char *)member->states[0].data + n * member->state_size + member->feed, row,
+                   H * element_size(network));
     }
     if (reader == &network->output) return rows;
     Matrix projected = make_matrix(&member->gates, N, network->project.width, status);

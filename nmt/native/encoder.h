@@ -60,8 +60,8 @@ static void run_direction(Member *member, const Group *group, const Layer *layer
         multiply(network, &layer->recurrent, &states, active, gates, width);
         for (int32_t b = 0; b < active; b++) {
             int32_t position = group->begins[b] + (backward ? group->sentences[b]->length - 1 - t : t);
-            step_cell(network->architecture.cell, added + (size_t)position * added_stride, gates + (size_t)b * width, size,
-                      cells + (size_t)b * cell_stride, h);
+            step_cell(network->architecture.cell, added + (size_t)position * added_stride, gates + (size_t)b * width,
+                      size, cells + (size_t)b * cell_stride, h);
             write_bounded(network, h, size, row_at(network, &states, b, joined));
             memcpy(outputs + (size_t)position * stride + column, h, size * sizeof(float));
         }
@@ -176,7 +176,8 @@ static void start_states(Member *member, const Group *group, const float *output
         for (int32_t l = 0; l < a->decoder_layers; l++) {
             const float *h = flat + (size_t)b * width + (size_t)l * blocks;
             write_bounded(network, h, H, state + member->levels[l]);
-            if (a->cell != NMT_RNN) memcpy(state + member->cells[l], a->cell == NMT_LSTM ? h + H : h, H * sizeof(float));
+            if (a->cell != NMT_RNN)
+                memcpy(state + member->cells[l], a->cell == NMT_LSTM ? h + H : h, H * sizeof(float));
         }
         if (a->decoder == NMT_INPUT_FEEDING) write_bounded(network, zeros, H, state + member->feed);
     }

@@ -6,8 +6,8 @@
 #include "terms.h"
 
 /* Select the best extensions of the hypotheses, `values` and `places` (rows), and those by EOS, `ends` (live). */
-static void select_best(const Slot *slot, float *scores, const float *norms, const float *blocks, int32_t width, float *values,
-                        int32_t *places, float *ends) {
+static void select_best(const Slot *slot, float *scores, const float *norms, const float *blocks, int32_t width,
+                        float *values, int32_t *places, float *ends) {
     int32_t K = slot->rows, end_column = find_column(slot, NMT_EOS);
     const double *log_probabilities = slot->log_probabilities.data;
     for (int32_t k = 0; k < slot->live; k++) {
@@ -24,12 +24,13 @@ static void select_best(const Slot *slot, float *scores, const float *norms, con
 
 /* Extend the live hypotheses of a sentence by one token. `scores` (live, width) are scores of the candidates, and
    norms (live) are to be subtracted from them. The scores are overwritten. `weights` (live) is the attention. */
-static void extend_beam(Search *search, Slot *slot, float *scores, const float *norms, const float *blocks, int32_t width,
-                        const float *weights, int32_t stride) {
+static void extend_beam(Search *search, Slot *slot, float *scores, const float *norms, const float *blocks,
+                        int32_t width, const float *weights, int32_t stride) {
     int32_t K = slot->rows, beam = search->options->beam, listed = slot->listed;
     const int32_t *candidates = slot->candidates.data;
     double *log_probabilities = slot->log_probabilities.data, best = log_probabilities[0];
-    float *values = reserve(&search->best_values, 2 * (size_t)K + 1, sizeof(float), &search->status), *ends = values + K;
+    float *values = reserve(&search->best_values, 2 * (size_t)K + 1, sizeof(float), &search->status),
+          *ends = values + K;
     int32_t *places = reserve(&search->best_places, K, sizeof(int32_t), &search->status);
     int32_t *tokens = grow(&slot->tokens, slot->step, 1, K * sizeof(int32_t), &search->status);
     int32_t *origins = grow(&slot->origins, slot->step, 1, K * sizeof(int32_t), &search->status);
@@ -48,7 +49,8 @@ static void extend_beam(Search *search, Slot *slot, float *scores, const float *
             int32_t better = 0;
             for (int32_t i = 0; i < beam; i++) better += rivals[i] >= ends[k];
             for (int32_t i = 0; i < slot->live; i++) better += i != k && ends[i] >= ends[k];
-            if (better < beam && ends[k] > -INFINITY) add_end(search, slot, best + ends[k], best + ends[k] - log_probabilities[k], k);
+            if (better < beam && ends[k] > -INFINITY)
+                add_end(search, slot, best + ends[k], best + ends[k] - log_probabilities[k], k);
         }
         if (search->status) return;
         slot->bar = compute_bar(search, slot);

@@ -128,17 +128,19 @@ static int are_valid(const nmt_network *const *networks, int32_t members, const 
     for (int32_t i = 0; i < count; i++) {
         const nmt_sentence *s = &sentences[i];
         if (i && s->length > sentences[i - 1].length) return 0;
-        if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) || s->sample < 0 ||
-            !are_valid_ids(s->ids, s->length, 0, source) || !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target) ||
+        if (s->length < 1 || s->length > (1 << 20) || s->prefix_length < 0 || s->prefix_length > (1 << 20) ||
+            s->sample < 0 || !are_valid_ids(s->ids, s->length, 0, source) ||
+            !are_valid_ids(s->prefix, s->prefix_length, o->forced ? 0 : NMT_EOS + 1, target) ||
             !are_valid_arcs(s, target) || !are_valid_terms(s, target) || (s->term_count && (o->sampling || o->forced)))
             return 0;
     }
-    return o->beam >= 1 && (int64_t)(o->beam + 32) * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
-           o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 &&
-           o->min_length <= 10000 && o->max_length_extra >= 0 && o->max_length_extra <= 10000 &&
-           o->max_length_factor >= 0 && o->max_length_factor <= 1000 && o->length_penalty >= 0 &&
-           o->length_penalty <= 10 && o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 &&
-           o->temperature >= 0 && o->temperature <= 1000 && o->top_k >= 0 && ((!o->sampling && !o->forced) || o->beam == 1) &&
+    return o->beam >= 1 &&
+           (int64_t)(o->beam + 32) * round_up(target, PANEL) <= INT32_MAX && /* places are numbers of 32 bits */
+           o->beam <= 10000 && o->nbest >= 1 && o->nbest <= o->beam && o->min_length >= 0 && o->min_length <= 10000 &&
+           o->max_length_extra >= 0 && o->max_length_extra <= 10000 && o->max_length_factor >= 0 &&
+           o->max_length_factor <= 1000 && o->length_penalty >= 0 && o->length_penalty <= 10 &&
+           o->coverage_penalty >= 0 && o->coverage_penalty <= 1000 && o->banned_count >= 0 && o->temperature >= 0 &&
+           o->temperature <= 1000 && o->top_k >= 0 && ((!o->sampling && !o->forced) || o->beam == 1) &&
            o->no_repeat_ngram_size >= 0 && o->no_repeat_ngram_size <= 10000 &&
            are_valid_ids(o->banned, o->banned_count, NMT_EOS + 1, target) && o->group >= 0;
 }

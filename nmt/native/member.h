@@ -61,12 +61,12 @@ typedef struct {
 /* One network, with what it computes for the sentences that are searched at once. */
 typedef struct {
     const nmt_network *network;
-    Memory *memories;            /* of each sentence */
-    Buffer states[2];            /* of each hypothesis: see `StateLayout`; before and after a step */
-    size_t state_size;           /* bytes of a hypothesis */
-    size_t levels[MAX_LAYERS];   /* the offsets in a state: h of each layer as elements of a row, */
-    size_t cells[MAX_LAYERS];    /* c of an LSTM, or h of a GRU, in float32, */
-    size_t feed;                 /* and the attentional vector, as elements of a row */
+    Memory *memories;          /* of each sentence */
+    Buffer states[2];          /* of each hypothesis: see `StateLayout`; before and after a step */
+    size_t state_size;         /* bytes of a hypothesis */
+    size_t levels[MAX_LAYERS]; /* the offsets in a state: h of each layer as elements of a row, */
+    size_t cells[MAX_LAYERS];  /* c of an LSTM, or h of a GRU, in float32, */
+    size_t feed;               /* and the attentional vector, as elements of a row */
     Buffer inputs, input_scales, more_inputs, more_scales, gates, added, joined, outputs[2], query, context, attention;
     Buffer vectors, vector_scales, embedded;
 } Member;
@@ -122,10 +122,11 @@ static void select_states(Member *member, const int32_t *origins, int32_t N, int
 }
 
 static void release_member(Member *member, int32_t sentences) {
-    Buffer *buffers[] = {&member->states[0], &member->states[1], &member->inputs, &member->input_scales,
-                         &member->more_inputs, &member->more_scales, &member->gates, &member->added, &member->joined,
-                         &member->outputs[0], &member->outputs[1], &member->query, &member->context,
-                         &member->attention, &member->vectors, &member->vector_scales, &member->embedded};
+    Buffer *buffers[] = {&member->states[0],   &member->states[1],   &member->inputs,     &member->input_scales,
+                         &member->more_inputs, &member->more_scales, &member->gates,      &member->added,
+                         &member->joined,      &member->outputs[0],  &member->outputs[1], &member->query,
+                         &member->context,     &member->attention,   &member->vectors,    &member->vector_scales,
+                         &member->embedded};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
     for (int32_t b = 0; member->memories && b < sentences; b++) {
         release(&member->memories[b].keys);

@@ -75,8 +75,7 @@ static void lay_out_attention(nmt_network *network, Arena *arena, const nmt_arch
     Attention *attention = &network->attention;
     int32_t C = a->encoder_size, H = a->decoder_size, p = a->precision, outputs = network->encoder_bounded;
     int32_t query = network->hidden_bounded[a->decoder == NMT_INPUT_FEEDING ? a->decoder_layers - 1 : 0];
-    attention->folded =
-        a->attention != NMT_MULTI_HEAD && (a->decoder == NMT_INPUT_FEEDING || a->decoder_layers == 1);
+    attention->folded = a->attention != NMT_MULTI_HEAD && (a->decoder == NMT_INPUT_FEEDING || a->decoder_layers == 1);
     attention->key_size = a->attention == NMT_DOT ? C : H;
     attention->value_size = attention->folded || a->attention == NMT_MULTI_HEAD ? H : C;
     attention->context_size = attention->folded ? H : C;
@@ -93,10 +92,9 @@ static int in_range(int32_t number, int32_t lowest, int32_t highest) { return nu
 
 static int is_supported(const nmt_architecture *a) {
     return in_range(a->precision, NMT_INT8, NMT_FLOAT32) && in_range(a->cell, NMT_LSTM, NMT_RNN) &&
-           in_range(a->decoder, NMT_INPUT_FEEDING, NMT_PARALLEL) &&
-           in_range(a->attention, NMT_DOT, NMT_MULTI_HEAD) && in_range(a->attention_heads, 1, 1024) &&
-           in_range(a->bridge, NMT_BRIDGE_NONE, NMT_BRIDGE_MEAN) && in_range(a->layer_norm, 0, 1) &&
-           in_range(a->residual, 0, 1) && in_range(a->tied, 0, 1) &&
+           in_range(a->decoder, NMT_INPUT_FEEDING, NMT_PARALLEL) && in_range(a->attention, NMT_DOT, NMT_MULTI_HEAD) &&
+           in_range(a->attention_heads, 1, 1024) && in_range(a->bridge, NMT_BRIDGE_NONE, NMT_BRIDGE_MEAN) &&
+           in_range(a->layer_norm, 0, 1) && in_range(a->residual, 0, 1) && in_range(a->tied, 0, 1) &&
            in_range(a->source_size, NMT_EOS + 1, MAX_VOCABULARY) &&
            in_range(a->target_size, NMT_EOS + 1, MAX_VOCABULARY) && in_range(a->embedding_size, 1, MAX_SIZE) &&
            in_range(a->encoder_layers, 1, MAX_LAYERS) && in_range(a->decoder_layers, 1, MAX_LAYERS) &&
@@ -150,8 +148,8 @@ int64_t lay_out(nmt_network *network, const nmt_architecture *a, const char *bas
     if (inputs != H) lay_out_product(&network->project, &arena, a->precision, H, E, 1);
     lay_out_product(&network->output, &arena, a->precision, inputs, a->target_size, inputs == H);
     if (a->frequent || a->best) {
-        network->output_rows = take(&arena, (int64_t)a->target_size * network->output.depth,
-                                    a->precision == NMT_INT8 ? 1 : sizeof(float));
+        network->output_rows =
+            take(&arena, (int64_t)a->target_size * network->output.depth, a->precision == NMT_INT8 ? 1 : sizeof(float));
         network->frequent = take(&arena, a->frequent, sizeof(int32_t));
         network->best = take(&arena, (int64_t)a->source_size * a->best, sizeof(int32_t));
     }

@@ -72,11 +72,11 @@ struct nmt_network {
     Norm decoder_norms[MAX_LAYERS];
     Attention attention;
     Product combine;
-    Product project;            /* without inputs if it is multiplied into the output layer */
-    Product output;             /* for all tokens */
-    const void *output_rows;    /* the weights of `output` row by row, (V, depth), for shortlists */
-    const int32_t *frequent;    /* (frequent) */
-    const int32_t *best;        /* (source tokens, best) */
+    Product project;         /* without inputs if it is multiplied into the output layer */
+    Product output;          /* for all tokens */
+    const void *output_rows; /* the weights of `output` row by row, (V, depth), for shortlists */
+    const int32_t *frequent; /* (frequent) */
+    const int32_t *best;     /* (source tokens, best) */
 };
 
 static inline int32_t round_up(int32_t number, int32_t multiple) {

@@ -23,11 +23,11 @@ enum { NMT_INT8, NMT_FLOAT32 };
 /* What a function returns. */
 enum {
     NMT_OK,
-    NMT_NO_MEMORY,     /* memory cannot be allocated */
-    NMT_BAD_FILE,      /* a packed file is damaged, or of another version */
-    NMT_BAD_ARGUMENT,  /* an argument is out of its bounds, or asks for what the library does not support */
-    NMT_NOT_A_NUMBER,  /* a probability of the network is not a number */
-    NMT_STOPPED,       /* the function `identify` asked to stop */
+    NMT_NO_MEMORY,    /* memory cannot be allocated */
+    NMT_BAD_FILE,     /* a packed file is damaged, or of another version */
+    NMT_BAD_ARGUMENT, /* an argument is out of its bounds, or asks for what the library does not support */
+    NMT_NOT_A_NUMBER, /* a probability of the network is not a number */
+    NMT_STOPPED,      /* the function `identify` asked to stop */
 };
 
 /* The architecture of a network. docs/configuration.md describes the keys of the same names. */
@@ -36,8 +36,8 @@ typedef struct {
     int32_t cell, decoder, attention, attention_heads, bridge, layer_norm, residual;
     int32_t source_size, target_size, embedding_size;
     int32_t encoder_layers, encoder_size, decoder_layers, decoder_size;
-    int32_t tied;               /* whether the output layer shares the weights of the target embeddings */
-    int32_t frequent, best;     /* the sizes of the shortlist: tokens for all sentences, tokens for each source token */
+    int32_t tied;           /* whether the output layer shares the weights of the target embeddings */
+    int32_t frequent, best; /* the sizes of the shortlist: tokens for all sentences, tokens for each source token */
     float embedding_scale;
 } nmt_architecture;
 
@@ -84,7 +84,12 @@ typedef struct {
     int32_t position_count;
 } nmt_term;
 
-enum { NMT_CONTINUES_WORD = 1, NMT_ENDS_IN_WORD = 2, NMT_BEGINS_WITH_SPACE = 4, NMT_ENDS_IN_SPACE = 8 }; /* see nmt_options.edges */
+enum {
+    NMT_CONTINUES_WORD = 1,
+    NMT_ENDS_IN_WORD = 2,
+    NMT_BEGINS_WITH_SPACE = 4,
+    NMT_ENDS_IN_SPACE = 8
+}; /* see nmt_options.edges */
 
 /* One sentence to translate. */
 typedef struct {
@@ -99,7 +104,7 @@ typedef struct {
     int32_t states;
     const nmt_term *terms; /* only for search, not for samples */
     int32_t term_count;    /* at most 64 */
-    int32_t sample; /* the number of the sample, if translations are sampled */
+    int32_t sample;        /* the number of the sample, if translations are sampled */
 } nmt_sentence;
 
 typedef struct {
@@ -110,14 +115,14 @@ typedef struct {
     int32_t banned_count;
     const uint8_t *edges; /* for each target token, how it begins and ends. It decides what a whole word is, for terms.
                              NULL: nothing is known */
-    int32_t sampling; /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
-    int32_t forced;   /* 1: each translation is the prefix of its sentence, of which only the probabilities are computed.
+    int32_t sampling;     /* 1: draw a translation at random instead of searching for the best. The beam is then 1 */
+    int32_t forced; /* 1: each translation is the prefix of its sentence, of which only the probabilities are computed.
                          The beam is then 1. Tokens before NMT_EOS are allowed, and have the probability 0 */
     int32_t seed, top_k; /* of sampling; 0: draw among all tokens */
     double temperature;
     int32_t no_repeat_ngram_size; /* no n-gram of this length occurs twice in a translation; 0: they may */
-    int32_t group; /* the number of sentences that are searched at once, at most 16; 0 lets the library choose. No effect on the
-                      translations */
+    int32_t group; /* the number of sentences that are searched at once, at most 16; 0 lets the library choose. This
+                      does not change the translations */
     /* Return a number that is equal for hypotheses of a sentence that the caller does not distinguish, or a negative
        number to stop. NULL: all hypotheses are different. An n-best list has only the best of equal hypotheses. */
     int64_t (*identify)(int32_t sentence, const int32_t *ids, int32_t length);
@@ -136,7 +141,8 @@ typedef struct {
     float *attention; /* NULL unless the options ask for it */
 } nmt_hypotheses;
 
-/* Search the best translations of sentences, the longest first, with an ensemble of `members` networks, which have the same vocabularies.
+/* Search the best translations of sentences, the longest first, with an ensemble of `members` networks, which have the
+   same vocabularies.
    The result for a sentence does not depend on the other sentences. The shortlist is that of the first member. */
 NMT_API int nmt_search(const nmt_network *const *networks, int32_t members, const nmt_sentence *sentences,
                        int32_t count, const nmt_options *options, nmt_hypotheses *hypotheses);

@@ -184,8 +184,10 @@ static void pack_table(Tensors *tensors, nmt_network *network, const nmt_tensor 
         for (int32_t f = 0; f < F; f++) levels[f] = (int16_t)rintf(row[f] / scale);
         ((float *)table->scales)[v] = scale;
     }
-    if (!matrix || !x || !row) tensors->status = NMT_NO_MEMORY;
-    else if (!finite) tensors->status = NMT_NOT_A_NUMBER;
+    if (!matrix || !x || !row)
+        tensors->status = NMT_NO_MEMORY;
+    else if (!finite)
+        tensors->status = NMT_NOT_A_NUMBER;
     free(matrix);
     free(x);
     free(row);

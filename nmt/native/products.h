@@ -98,7 +98,8 @@ INLINE void multiply_tile_int8(int R, const Level *x, int32_t stride, const int8
             UNROLL for (int c = 0; c < 4; c++) __asm__("vpdpbusd %2, %1, %0" : "+v"(a[r][c]) : "v"(y), "v"(b[c]));
         }
     }
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int c = 0; c < 4; c++) _mm512_storeu_si512(sums[r] + c * 16, a[r][c]);
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int c = 0; c < 4; c++)
+        _mm512_storeu_si512(sums[r] + c * 16, a[r][c]);
 }
 
 #elif defined __AVX2__
@@ -156,7 +157,8 @@ INLINE void multiply_tile_int8(int R, const Level *x, int32_t stride, const int8
         for (int r = 0; r < R; r++) {
             const Level *four = x + (size_t)r * stride + k;
             for (int c = 0; c < COLUMNS; c++)
-                sums[r][c] += four[0] * w[c * 4] + four[1] * w[c * 4 + 1] + four[2] * w[c * 4 + 2] + four[3] * w[c * 4 + 3];
+                sums[r][c] +=
+                    four[0] * w[c * 4] + four[1] * w[c * 4 + 1] + four[2] * w[c * 4 + 2] + four[3] * w[c * 4 + 3];
         }
 }
 
@@ -166,7 +168,8 @@ INLINE void multiply_tile_int8(int R, const Level *x, int32_t stride, const int8
 INLINE void multiply_columns_int8(int R, const Product *product, const Rows *rows, int32_t row, int32_t first,
                                   float *out, int32_t out_stride) {
     const Level *x = (const Level *)rows->values + (size_t)row * rows->stride;
-    const int8_t *w = (const int8_t *)product->weights + (size_t)(first / PANEL) * PANEL * product->depth + first % PANEL * 4;
+    const int8_t *w =
+        (const int8_t *)product->weights + (size_t)(first / PANEL) * PANEL * product->depth + first % PANEL * 4;
     int32_t sums[ROWS][COLUMNS];
     multiply_tile_int8(R, x, rows->stride, w, product->depth, sums);
     UNROLL for (int r = 0; r < R; r++) {
@@ -195,19 +198,19 @@ INLINE void multiply_columns_int8(int R, const Product *product, const Rows *row
 INLINE void multiply_columns_float(int R, const Product *product, const Rows *rows, int32_t row, int32_t first,
                                    float *out, int32_t out_stride) {
     const float *x = (const float *)rows->values + (size_t)row * rows->stride;
-    const float *w = (const float *)product->weights + (size_t)(first / PANEL) * PANEL * product->inputs + first % PANEL;
+    const float *w =
+        (const float *)product->weights + (size_t)(first / PANEL) * PANEL * product->inputs + first % PANEL;
     Lanes a[ROWS][FLOAT_VECTORS];
-    UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int c = 0; c < FLOAT_VECTORS; c++) a[r][c] = load(product->bias + first + c * LANES);
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int c = 0; c < FLOAT_VECTORS; c++) a[r][c] =
+        load(product->bias + first + c * LANES);
     for (int32_t k = 0; k < product->inputs; k++, w += PANEL) {
         Lanes b[FLOAT_VECTORS];
         UNROLL for (int c = 0; c < FLOAT_VECTORS; c++) b[c] = load(w + c * LANES);
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int c = 0; c < FLOAT_VECTORS; c++) a[r][c] += b[c] * x[(size_t)r * rows->stride + k];
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int c = 0; c < FLOAT_VECTORS; c++) a[r][c] +=
+            b[c] * x[(size_t)r * rows->stride + k];
     }
-    UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int c = 0; c < FLOAT_VECTORS; c++)
-            store(out + (size_t)(row + r) * out_stride + first + c * LANES, a[r][c]);
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int c = 0; c < FLOAT_VECTORS; c++)
+        store(out + (size_t)(row + r) * out_stride + first + c * LANES, a[r][c]);
 }
 
 /* Multiply R rows. R is a constant where this is called, so the loops over rows are unrolled. */
@@ -230,12 +233,24 @@ static void multiply(const nmt_network *network, const Product *product, const R
         for (int32_t row = 0, tile = 0; tile < tiles; tile++) {
             int32_t count = (N - row) / (tiles - tile); /* tiles of similar size */
             switch (count) {
-            case 1: multiply_rows(1, precision, product, rows, row, panel, out, out_stride); break;
-            case 2: multiply_rows(2, precision, product, rows, row, panel, out, out_stride); break;
-            case 3: multiply_rows(3, precision, product, rows, row, panel, out, out_stride); break;
-            case 4: multiply_rows(4, precision, product, rows, row, panel, out, out_stride); break;
-            case 5: multiply_rows(5, precision, product, rows, row, panel, out, out_stride); break;
-            case 6: multiply_rows(6, precision, product, rows, row, panel, out, out_stride); break;
+            case 1:
+                multiply_rows(1, precision, product, rows, row, panel, out, out_stride);
+                break;
+            case 2:
+                multiply_rows(2, precision, product, rows, row, panel, out, out_stride);
+                break;
+            case 3:
+                multiply_rows(3, precision, product, rows, row, panel, out, out_stride);
+                break;
+            case 4:
+                multiply_rows(4, precision, product, rows, row, panel, out, out_stride);
+                break;
+            case 5:
+                multiply_rows(5, precision, product, rows, row, panel, out, out_stride);
+                break;
+            case 6:
+                multiply_rows(6, precision, product, rows, row, panel, out, out_stride);
+                break;
             }
             row += count;
         }

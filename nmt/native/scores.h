@@ -39,7 +39,8 @@ static int is_of_term(const nmt_sentence *sentence, int32_t token) {
 static void block_repetitions(Search *search, const Slot *slot, int32_t k, float *row, int32_t width) {
     int32_t n = search->options->no_repeat_ngram_size, T = slot->step, blocked = 0;
     if (!n || T < n) return;
-    int32_t *history = reserve(&search->history, 2 * (size_t)T, sizeof(int32_t), &search->status), *columns = history + T;
+    int32_t *history = reserve(&search->history, 2 * (size_t)T, sizeof(int32_t), &search->status),
+            *columns = history + T;
     float *values = reserve(&search->best_values, T, sizeof(float), &search->status);
     if (search->status) return;
     read_tokens(slot, T, k, history);
@@ -57,8 +58,8 @@ static void block_repetitions(Search *search, const Slot *slot, int32_t k, float
 }
 
 /* Forbid all tokens but some, which are `stride` numbers apart and in ascending order. */
-static void keep_tokens(Search *search, const Slot *slot, const int32_t *tokens, int32_t count, int32_t stride, float *row,
-                        int32_t width) {
+static void keep_tokens(Search *search, const Slot *slot, const int32_t *tokens, int32_t count, int32_t stride,
+                        float *row, int32_t width) {
     float *values = reserve(&search->best_values, count, sizeof(float), &search->status);
     if (search->status) return;
     for (int32_t i = 0; i < count; i++) values[i] = row[find_column(slot, tokens[(size_t)i * stride])];
@@ -140,7 +141,8 @@ static float *score_slot(Search *search, Slot *slot, const Rows *rows, int32_t f
         own.values = row_at(network, &rows[m], first, 0);
         own.scales = rows[m].scales + first;
         *width = output->width;
-        float *result = reserve(m ? &search->other_scores : &search->scores, (size_t)live * *width, sizeof(float), status);
+        float *result =
+            reserve(m ? &search->other_scores : &search->scores, (size_t)live * *width, sizeof(float), status);
         *norms = reserve(&search->norms, live, sizeof(float), status);
         *blocks = reserve(&search->blocks, (size_t)live * (*width / PANEL), sizeof(float), status);
         if (*status) return NULL;

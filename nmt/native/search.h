@@ -117,9 +117,17 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
     for (int32_t m = 0; search.members && m < count; m++) release_member(&search.members[m], group);
     for (int32_t b = 0; search.slots && b < group; b++) {
         Slot *slot = &search.slots[b];
-        Buffer *buffers[] = {&slot->log_probabilities, &slot->tokens, &slot->origins, &slot->weights, &slot->ends,
-                             &slot->candidates, &slot->token_log_probabilities, &slot->states[0], &slot->states[1],
-                             &slot->progress[0], &slot->progress[1]};
+        Buffer *buffers[] = {&slot->log_probabilities,
+                             &slot->tokens,
+                             &slot->origins,
+                             &slot->weights,
+                             &slot->ends,
+                             &slot->candidates,
+                             &slot->token_log_probabilities,
+                             &slot->states[0],
+                             &slot->states[1],
+                             &slot->progress[0],
+                             &slot->progress[1]};
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
         for (int32_t m = 0; slot->selections && m < count; m++) {
             Selection *selection = &slot->selections[m];
@@ -130,10 +138,10 @@ static int search_all(const nmt_network *const *networks, int32_t count, const n
         }
         free(slot->selections);
     }
-    Buffer *buffers[] = {&search.tokens, &search.places, &search.origins, &search.weights, &search.mean_weights,
-                         &search.scores, &search.other_scores, &search.norms, &search.blocks, &search.marks,
-                         &search.order, &search.best_values, &search.best_places, &search.history,
-                         &search.bank_values, &search.bank_places};
+    Buffer *buffers[] = {&search.tokens,       &search.places,  &search.origins,      &search.weights,
+                         &search.mean_weights, &search.scores,  &search.other_scores, &search.norms,
+                         &search.blocks,       &search.marks,   &search.order,        &search.best_values,
+                         &search.best_places,  &search.history, &search.bank_values,  &search.bank_places};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) release(buffers[i]);
     free(search.slots);
     free(search.members);

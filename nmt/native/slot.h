@@ -9,7 +9,7 @@
 /* A finished hypothesis: row `row` of the beam after `step` tokens. */
 typedef struct {
     double score, log_probability, of_eos; /* log P of the hypothesis, and of EOS alone */
-    int64_t key; /* equal for hypotheses that the caller does not distinguish */
+    int64_t key;                           /* equal for hypotheses that the caller does not distinguish */
     int32_t step, row;
 } End;
 
@@ -35,29 +35,29 @@ typedef struct {
     int32_t index; /* in the call */
     const nmt_sentence *sentence;
     int32_t limit, step, live, place; /* the largest length; its place among the memories */
-    int32_t rows; /* the most hypotheses that live at once */
-    Buffer progress[2]; /* of each hypothesis in the terms, (rows); before and after a step */
+    int32_t rows;                     /* the most hypotheses that live at once */
+    Buffer progress[2];               /* of each hypothesis in the terms, (rows); before and after a step */
     Buffer states[2]; /* the state of each hypothesis among the arcs of the sentence, (rows); before and after a step */
-    double bar; /* log P that a live hypothesis must exceed; infinite: the sentence is done */
+    double bar;       /* log P that a live hypothesis must exceed; infinite: the sentence is done */
     Buffer log_probabilities, tokens, origins, weights; /* (rows), (steps, rows), (steps, rows), (steps, rows, S) */
-    Buffer token_log_probabilities; /* log P of each token, (steps, rows) */
+    Buffer token_log_probabilities;                     /* log P of each token, (steps, rows) */
     Buffer ends;
     int32_t ended;
     /* The candidates: tokens in ascending order, beginning with EOS. Without a shortlist, all tokens. */
     Buffer candidates;
-    int32_t listed, width;  /* whether there is a shortlist; W */
+    int32_t listed, width; /* whether there is a shortlist; W */
     Selection *selections; /* of each network, with a shortlist */
-    uint32_t key[2]; /* of the random numbers of a sample */
+    uint32_t key[2];       /* of the random numbers of a sample */
 } Slot;
 
 typedef struct {
     const nmt_options *options;
     Member *members;
-    int32_t count;      /* of members */
-    int32_t group;      /* of sentences that are searched at once */
-    Slot *slots;        /* (group) */
-    Buffer tokens, places, origins, weights, mean_weights, scores, other_scores, norms, blocks, marks, order, best_values,
-        best_places, history, bank_values, bank_places;
+    int32_t count; /* of members */
+    int32_t group; /* of sentences that are searched at once */
+    Slot *slots;   /* (group) */
+    Buffer tokens, places, origins, weights, mean_weights, scores, other_scores, norms, blocks, marks, order,
+        best_values, best_places, history, bank_values, bank_places;
     int status;
 } Search;
 
@@ -87,7 +87,8 @@ static int32_t count_banks(const nmt_sentence *sentence) {
 /* Compute the largest number of tokens of a hypothesis. There is room for what the translation must contain. */
 static int32_t max_length(const nmt_options *options, const nmt_sentence *sentence) {
     double limit = options->max_length_factor * sentence->length + options->max_length_extra;
-    int32_t length = limit < 1e9 ? (int32_t)(options->max_length_factor * sentence->length) + options->max_length_extra : 1000000000;
+    int32_t length =
+        limit < 1e9 ? (int32_t)(options->max_length_factor * sentence->length) + options->max_length_extra : 1000000000;
     int32_t required = sentence->prefix_length + sentence->states + 2 * count_term_tokens(sentence);
     if (required && length < required + options->max_length_extra) length = required + options->max_length_extra;
     if (length < options->min_length) length = options->min_length;
@@ -188,7 +189,8 @@ static void start_slot(Search *search, Slot *slot) {
     slot->limit = max_length(options, slot->sentence);
     slot->step = slot->ended = 0;
     slot->rows = options->beam;
-    if (slot->sentence->term_count && slot->rows < count_banks(slot->sentence)) slot->rows = count_banks(slot->sentence);
+    if (slot->sentence->term_count && slot->rows < count_banks(slot->sentence))
+        slot->rows = count_banks(slot->sentence);
     slot->live = 1;
     slot->bar = -INFINITY;
     double *log_probabilities = reserve(&slot->log_probabilities, slot->rows, sizeof(double), &search->status);

@@ -123,7 +123,8 @@ static void list_token(const Search *search, const Slot *slot, int32_t k, int32_
                        float more, const float *weights, int would_end, float *values, int32_t *places) {
     int32_t K = slot->rows, column = find_column(slot, token);
     if (column < 0 || !(row[column] > -INFINITY)) return;
-    Progress after = advance(search, slot, (Progress *)slot->progress[0].data + k, token, last_token(slot, slot->step, k), weights);
+    Progress after =
+        advance(search, slot, (Progress *)slot->progress[0].data + k, token, last_token(slot, slot->step, k), weights);
     if (after.begun != NO_TERM && !is_looked_at(slot, &slot->sentence->terms[after.begun], weights, would_end)) {
         after.met &= ~(1ull << after.begun);
         after.term = NO_TERM;
@@ -140,8 +141,8 @@ static int has_all_terms(const Slot *slot, int32_t k) {
 
 /* Add the extensions of row `k` to the lists of their banks. Return log P of the extension by EOS. `blocks` has a bound
    of the scores of each block of the row. */
-static float list_extensions(const Search *search, const Slot *slot, int32_t k, float *row, const float *blocks, int32_t width,
-                             float more, const float *weights, float *values, int32_t *places) {
+static float list_extensions(const Search *search, const Slot *slot, int32_t k, float *row, const float *blocks,
+                             int32_t width, float more, const float *weights, float *values, int32_t *places) {
     const nmt_sentence *sentence = slot->sentence;
     const Progress *before = (Progress *)slot->progress[0].data + k;
     int32_t K = slot->rows, end_column = find_column(slot, NMT_EOS), length;
@@ -159,7 +160,8 @@ static float list_extensions(const Search *search, const Slot *slot, int32_t k, 
             const int32_t *form = get_form(term, f, &length);
             list_token(search, slot, k, form[0], row, width, more, weights, would_end, values, places);
             if (before->term != NO_TERM && before->progress < length)
-                list_token(search, slot, k, form[before->progress], row, width, more, weights, would_end, values, places);
+                list_token(search, slot, k, form[before->progress], row, width, more, weights, would_end, values,
+                           places);
         }
     }
     Progress plain = {.met = before->met, .term = NO_TERM}, continued = plain;
@@ -171,7 +173,8 @@ static float list_extensions(const Search *search, const Slot *slot, int32_t k, 
         if (c % PANEL == 0)
             while (c < width && !(blocks[c / PANEL] + more > least)) c += PANEL;
         if (c >= width || !(row[c] + more > least)) continue;
-        int32_t own = other != bank && get_edges(search, slot->listed ? candidates[c] : c) & NMT_CONTINUES_WORD ? other : bank;
+        int32_t own =
+            other != bank && get_edges(search, slot->listed ? candidates[c] : c) & NMT_CONTINUES_WORD ? other : bank;
         if (row[c] + more > values[(size_t)own * K + K - 1])
             insert(values + (size_t)own * K, places + (size_t)own * K, K, row[c] + more, k * width + c);
     }
@@ -182,7 +185,8 @@ static float list_extensions(const Search *search, const Slot *slot, int32_t k, 
    (live). Each bank has the same number of rows. Rows that a bank does not need go to the others, the fullest first.
    Return the extensions with which those by EOS compete. */
 static const float *select_with_terms(Search *search, Slot *slot, float *scores, const float *norms,
-                                      const float *blocks, int32_t width, const float *weights, int32_t stride, float *values, int32_t *places, float *ends) {
+                                      const float *blocks, int32_t width, const float *weights, int32_t stride,
+                                      float *values, int32_t *places, float *ends) {
     int32_t K = slot->rows, banks = count_banks(slot->sentence), taken = 0;
     const double *log_probabilities = slot->log_probabilities.data;
     float *lists = reserve(&search->bank_values, (size_t)banks * K, sizeof(float), &search->status);
@@ -191,8 +195,8 @@ static const float *select_with_terms(Search *search, Slot *slot, float *scores,
     for (int32_t i = 0; i < banks * K; i++) lists[i] = -INFINITY, list_places[i] = 0;
     for (int32_t k = 0; k < slot->live; k++) {
         float more = (float)(log_probabilities[k] - log_probabilities[0]) - norms[k];
-        ends[k] = list_extensions(search, slot, k, scores + (size_t)k * width, blocks + (size_t)k * (width / PANEL), width, more,
-                                  weights + (size_t)k * stride, lists, list_places);
+        ends[k] = list_extensions(search, slot, k, scores + (size_t)k * width, blocks + (size_t)k * (width / PANEL),
+                                  width, more, weights + (size_t)k * stride, lists, list_places);
     }
     int any = slot->ended > 0; /* a translation without all terms is the last resort */
     for (int32_t k = 0; k < slot->live; k++) any |= has_all_terms(slot, k);

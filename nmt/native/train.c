@@ -16,6 +16,6 @@ static void multiply_matrix(int64_t M, int64_t K, int64_t N, const float *left, 
 }
 
 const Training NAME(NMT_VARIANT) = {
-    compute_size, pack_right, multiply_matrix, run_lstm, run_lstm_back, run_decoder, run_decoder_back,
-    run_softmax,  unpack_right,
+    compute_size, pack_right,       multiply_matrix, run_lstm,     run_lstm_back,
+    run_decoder,  run_decoder_back, run_softmax,     unpack_right,
 };

@@ -34,7 +34,7 @@ typedef struct {
     float *gates;                         /* (T, B, 4H): the activations i, f, g, o */
     float *cells;                         /* (T + 1, B, H): c; that of step 0 is the caller's */
     float *d_gates;                       /* (T, B, 4H): the gradient of z */
-    float *d_hidden, *d_cell;             /* (B, H): the gradients of h and c after the last step, then before the first */
+    float *d_hidden, *d_cell; /* (B, H): the gradients of h and c after the last step, then before the first */
 } nmt_train_lstm;
 
 /* Run a layer with D = 0. `outputs` (T, B, H) receives h, or is NULL: without a mask, `left` contains h. */
@@ -49,27 +49,27 @@ NMT_API int nmt_lstm_backward(const nmt_train_lstm *layer, int32_t steps, int32_
    product of value s with the context's part of the weights. */
 typedef struct {
     int32_t steps, batch, size, sources, layers, residual;
-    const nmt_train_lstm *lstms; /* x of the first layer is v */
-    const float *keys, *values;  /* (B, S, H): k and u */
-    const uint8_t *mask;         /* (B, S): 1 at source tokens, 0 at padding */
+    const nmt_train_lstm *lstms;              /* x of the first layer is v */
+    const float *keys, *values;               /* (B, S, H): k and u */
+    const uint8_t *mask;                      /* (B, S): 1 at source tokens, 0 at padding */
     const float *weights, *transposed, *bias; /* V, packed (H, H) for forward and backward, and b */
-    float *queries, *vectors;    /* (T, B, H): q and v */
-    float *attention;            /* (B, T, S): a */
-    const float *d_vectors;      /* (T, B, H) */
-    const float *d_attention;    /* (B, T, S), or NULL */
-    float *d_sums, *d_scores;    /* (T, B, H), the gradients in front of tanh, and (B, T, S), those of k q */
+    float *queries, *vectors;                 /* (T, B, H): q and v */
+    float *attention;                         /* (B, T, S): a */
+    const float *d_vectors;                   /* (T, B, H) */
+    const float *d_attention;                 /* (B, T, S), or NULL */
+    float *d_sums, *d_scores; /* (T, B, H), the gradients in front of tanh, and (B, T, S), those of k q */
 } nmt_train_decoder;
 
 /* The output layer with the cross entropy of targets y: z = W x + b, p = softmax(z), and the loss -Σ q log p, where q is
    1 - ε at the target, and ε / V more at each of the V tokens. The gradient of z is p - q. */
 typedef struct {
-    int64_t size, tokens;                /* D and V */
-    const float *vectors;                /* (R, D): x */
-    const float *weights, *transposed;   /* W, packed as (D, V) for forward and as (V, D) for backward */
-    const float *bias, *weight_sums;     /* b (V), and the sum of the rows of W (D) */
-    const int64_t *targets;              /* (R): y */
-    double label_smoothing;              /* ε */
-    float *d_vectors;                    /* (R, D) */
+    int64_t size, tokens;              /* D and V */
+    const float *vectors;              /* (R, D): x */
+    const float *weights, *transposed; /* W, packed as (D, V) for forward and as (V, D) for backward */
+    const float *bias, *weight_sums;   /* b (V), and the sum of the rows of W (D) */
+    const int64_t *targets;            /* (R): y */
+    double label_smoothing;            /* ε */
+    float *d_vectors;                  /* (R, D) */
 } nmt_train_softmax;
 
 /* Compute the loss of `rows` rows, beginning with row `first`. `d_weights` receives the packed

@@ -32,7 +32,8 @@ static void multiply_rows_by(const float *matrix, const float *x, int32_t S, int
 }
 
 /* Add the rows of a matrix (S, H), multiplied by `weights` (S), to `sums` (H). */
-INLINE void add_rows(int VECTORS_AT_ONCE, const float *matrix, const float *weights, int32_t S, int32_t H, float *sums) {
+INLINE void add_rows(int VECTORS_AT_ONCE, const float *matrix, const float *weights, int32_t S, int32_t H,
+                     float *sums) {
     Lanes a[8];
     UNROLL_TILE for (int v = 0; v < VECTORS_AT_ONCE; v++) a[v] = load(sums + v * LANES);
     for (int32_t s = 0; s < S; s++, matrix += H)

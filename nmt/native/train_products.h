@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define TILE 6 /* rows */
+#define TILE 6                                 /* rows */
 #if defined __AVX512F__ || defined __aarch64__ /* 32 registers instead of 16 */
 #define TILE_VECTORS 4
 #else
@@ -44,7 +44,8 @@ static void pack_right(const float *values, int64_t row, int64_t column, int64_t
         int64_t count = N - first < WIDTH ? N - first : WIDTH;
         if (count < WIDTH) memset(packed, 0, WIDTH * K * sizeof *packed);
         if (column == 1)
-            for (int64_t k = 0; k < K; k++) memcpy(packed + k * WIDTH, values + k * row + first, count * sizeof *packed);
+            for (int64_t k = 0; k < K; k++)
+                memcpy(packed + k * WIDTH, values + k * row + first, count * sizeof *packed);
         else
             for (int64_t begin = 0; begin < K; begin += 16)
                 for (int64_t n = 0; n < count; n++)
@@ -65,8 +66,9 @@ static void unpack_right(const float *packed, int64_t K, int64_t N, int64_t firs
 
 /* Sum a tile of R rows, for `runs` times `depth` numbers of each row. The runs of a row are `jump` apart. R is a constant,
    so the sums are in registers. */
-INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, int64_t runs, int64_t jump, const float *w,
-                          int64_t depth, const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, int64_t runs, int64_t jump,
+                          const float *w, int64_t depth, const float *initial, int64_t initial_row, float *out,
+                          int64_t out_row) {
     Lanes a[TILE][TILE_VECTORS];
     UNROLL_TILE for (int r = 0; r < R; r++) {
         for (int c = 0; initial && c < WIDTH; c += 16) __builtin_prefetch(initial + r * initial_row + c);
@@ -79,15 +81,14 @@ INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, in
             Lanes b[TILE_VECTORS];
             UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) b[c] = load(w + c * LANES);
             for (int c = 0; c < WIDTH; c += 16) __builtin_prefetch(w + AHEAD * WIDTH + c);
-            UNROLL_TILE for (int r = 0; r < R; r++)
-                UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] += b[c] * y[r * row];
+            UNROLL_TILE for (int r = 0; r < R; r++) UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] +=
+                b[c] * y[r * row];
         }
     }
-    UNROLL_TILE for (int r = 0; r < R; r++)
-        UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) {
-            if (initial) a[r][c] += load(initial + r * initial_row + c * LANES);
-            store(out + r * out_row + c * LANES, a[r][c]);
-        }
+    UNROLL_TILE for (int r = 0; r < R; r++) UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) {
+        if (initial) a[r][c] += load(initial + r * initial_row + c * LANES);
+        store(out + r * out_row + c * LANES, a[r][c]);
+    }
 }
 
 INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
@@ -98,12 +99,24 @@ INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, co
 INLINE void multiply_some(int64_t R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
                           const float *initial, int64_t initial_row, float *out, int64_t out_row) {
     switch (R) {
-    case 1: multiply_tile(1, x, row, column, w, depth, initial, initial_row, out, out_row); break;
-    case 2: multiply_tile(2, x, row, column, w, depth, initial, initial_row, out, out_row); break;
-    case 3: multiply_tile(3, x, row, column, w, depth, initial, initial_row, out, out_row); break;
-    case 4: multiply_tile(4, x, row, column, w, depth, initial, initial_row, out, out_row); break;
-    case 5: multiply_tile(5, x, row, column, w, depth, initial, initial_row, out, out_row); break;
-    case 6: multiply_tile(6, x, row, column, w, depth, initial, initial_row, out, out_row); break;
+    case 1:
+        multiply_tile(1, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
+    case 2:
+        multiply_tile(2, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
+    case 3:
+        multiply_tile(3, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
+    case 4:
+        multiply_tile(4, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
+    case 5:
+        multiply_tile(5, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
+    case 6:
+        multiply_tile(6, x, row, column, w, depth, initial, initial_row, out, out_row);
+        break;
     }
 }
 
@@ -124,7 +137,8 @@ INLINE void multiply_panel(int64_t M, int64_t K, Left left, const float *panel, 
                 multiply_some(R, x, left.row, left.column, w, depth, begin, initial_row, out, sums.row);
             } else {
                 float part[TILE][WIDTH] = {{0}};
-                for (int64_t r = 0; begin && r < R; r++) memcpy(part[r], begin + r * initial_row, count * sizeof(float));
+                for (int64_t r = 0; begin && r < R; r++)
+                    memcpy(part[r], begin + r * initial_row, count * sizeof(float));
                 multiply_some(R, x, left.row, left.column, w, depth, part[0], WIDTH, part[0], WIDTH);
                 for (int64_t r = 0; r < R; r++) memcpy(out + r * sums.row, part[r], count * sizeof(float));
             }

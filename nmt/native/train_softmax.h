@@ -15,7 +15,7 @@
 /* What is known of the rows of a block. */
 typedef struct {
     Lanes largest[ROWS_AT_ONCE], sums[ROWS_AT_ONCE], totals[ROWS_AT_ONCE]; /* of z, of e, and the sums of z, in parts */
-    float scales[ROWS_AT_ONCE];                                          /* 1 / Σe */
+    float scales[ROWS_AT_ONCE];                                            /* 1 / Σe */
 } RowSums;
 
 /* The place of the score of a token. The panels have `rows` rows. */
@@ -24,8 +24,8 @@ INLINE float *find_score(float *scores, int64_t rows, int64_t r, int64_t token) 
 }
 
 /* Compute the scores of `rows` rows, their largest and their sum. `bias` is -infinity after the last token. */
-static void score_block(const nmt_train_softmax *s, const float *vectors, int64_t rows, const float *bias, float *scores,
-                        RowSums *of) {
+static void score_block(const nmt_train_softmax *s, const float *vectors, int64_t rows, const float *bias,
+                        float *scores, RowSums *of) {
     for (int64_t r = 0; r < rows; r++) {
         of->largest[r] = fill(-INFINITY);
         of->totals[r] = of->sums[r] = (Lanes){0};
@@ -35,8 +35,7 @@ static void score_block(const nmt_train_softmax *s, const float *vectors, int64_
         multiply_panel(rows, s->size, (Left){vectors, s->size, 1}, s->weights + first * s->size, WIDTH,
                        (Sums){panel, WIDTH, bias + first, 0});
         int whole = first + WIDTH <= s->tokens;
-        for (int64_t r = 0; r < rows; r++, panel += WIDTH)
-            UNROLL_TILE for (int v = 0; v < TILE_VECTORS; v++) {
+        for (int64_t r = 0; r < rows; r++, panel += WIDTH) UNROLL_TILE for (int v = 0; v < TILE_VECTORS; v++) {
                 Lanes z = load(panel + v * LANES);
                 of->largest[r] = maximum(of->largest[r], z);
                 of->totals[r] += whole ? z : choose(z > -INFINITY, z, (Lanes){0});
@@ -49,8 +48,7 @@ static void raise_block(const nmt_train_softmax *s, int64_t rows, float *scores,
     for (int64_t r = 0; r < rows; r++) of->largest[r] = fill(largest_lane(of->largest[r]));
     for (int64_t first = 0; first < s->tokens; first += WIDTH) {
         float *panel = scores + first * rows;
-        for (int64_t r = 0; r < rows; r++, panel += WIDTH)
-            UNROLL_TILE for (int v = 0; v < TILE_VECTORS; v++) {
+        for (int64_t r = 0; r < rows; r++, panel += WIDTH) UNROLL_TILE for (int v = 0; v < TILE_VECTORS; v++) {
                 Lanes e = exp_lanes(load(panel + v * LANES) - of->largest[r]);
                 store(panel + v * LANES, e);
                 of->sums[r] += e;
@@ -67,12 +65,24 @@ INLINE void multiply_scores(int64_t rows, const float *scores, int64_t runs, int
         const float *x = scores + r * WIDTH, *begin = initial ? sums + r * row : NULL;
         float *out = sums + r * row;
         switch (R) {
-        case 1: multiply_runs(1, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
-        case 2: multiply_runs(2, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
-        case 3: multiply_runs(3, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
-        case 4: multiply_runs(4, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
-        case 5: multiply_runs(5, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
-        case 6: multiply_runs(6, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row); break;
+        case 1:
+            multiply_runs(1, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
+        case 2:
+            multiply_runs(2, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
+        case 3:
+            multiply_runs(3, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
+        case 4:
+            multiply_runs(4, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
+        case 5:
+            multiply_runs(5, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
+        case 6:
+            multiply_runs(6, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            break;
         }
         r += R;
     }
@@ -93,7 +103,7 @@ static void multiply_block(const nmt_train_softmax *s, int64_t rows, const float
 /* The loss of a row, whose score of the target is `score`. */
 static double compute_loss(const nmt_train_softmax *s, double score, double largest, double sum, double total) {
     if (isnan(total)) return total;
-    double loss = largest + log(sum) - score; /* -log p of the target */
+    double loss = largest + log(sum) - score;               /* -log p of the target */
     if (loss > 87.33654475055310) loss = 87.33654475055310; /* p is at least the smallest normal float */
     if (s->label_smoothing)
         loss = (1 - s->label_smoothing) * loss + s->label_smoothing * (score + loss) -
