@@ -47,7 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             search = build_options(options)
             translator = load_translator(options)
+            markup = None if options.format == "text" else options.format
+            if markup:
+                from nmt.translation.trees import check_installed
+
+                check_installed()
         asked: dict[str, Any] = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
+        asked |= {"markup": markup, "protect": options.protect}
         asked["guard"] = options.guard
         guarded = Guarded()
         translator.check(to=options.to, tag=options.tag)  # before any input is read
@@ -145,6 +151,7 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
             "alignment": translation.alignment,
             "searched_again": translation.searched_again,
             "faults": translation.faults,
+            **({"copied": translation.copied} if translation.copied else {}),
         }
         for translation in translations
     ]
@@ -169,6 +176,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--guard",
         action=argparse.BooleanOptionalAction,
         help="search translations with loops again, and keep text without letters; default: models from nmt 0.3 on",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["text", "html", "xml"],
+        default="text",
+        help="the markup of each line, whose tags are carried over (needs lxml); default: text",
+    )
+    parser.add_argument(
+        "--protect",
+        action=argparse.BooleanOptionalAction,
+        help="copy URLs, e-mail addresses, placeholders, long numbers, emoji and other things that are not words; "
+        "default: yes",
     )
     add_language_options(parser.add_argument_group("languages"))
     output = parser.add_argument_group("output, by default the best translation of each line")

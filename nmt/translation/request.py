@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from nmt.errors import ConfigError
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.search.sentence import Sentence
 from nmt.translation.terms import Term, TermUse
@@ -43,12 +44,20 @@ class Request:
     it is (nmt/translation/guards.py). By default, this is so, except for models of versions before 0.3."""
     terms: Sequence[Term] | None = None
     """Words with a fixed translation, for example a whole glossary. A term applies where its source is in the text."""
+    markup: Literal["html", "xml"] | None = None
+    """The markup of the text. Its tags are carried over into the translation, and what is not text is kept. By default,
+    the text is plain text. Needs the extra `markup`."""
+    protect: bool | None = None
+    """Whether things that are not words, such as URLs and placeholders, are copied into the translation. By default,
+    they are. With a prefix, they are not."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise TypeError(f"the text of a Request is {type(self.text).__name__}, not a str")
+        if self.markup not in (None, "html", "xml"):
+            raise ConfigError(f"markup {self.markup}: choose html or xml, or leave it out for plain text")
 
     def segment(self, source: tuple[int, ...], **settings: Any) -> "Segment":
         """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
@@ -95,7 +104,7 @@ class Translation:
     """One translation of a text. If a text is translated in parts, the translations of its parts are concatenated."""
 
     text: str
-    """Plain text on a single line."""
+    """The translation, on a single line if the text is on a single line."""
     score: float
     """The score of the translation. N-best lists are ordered by score, but samples are not. With a length penalty of 1,
     the score is the mean log-probability of a token."""
@@ -111,13 +120,15 @@ class Translation:
     EOS of the source has the remaining weight. The list is empty unless the options ask for attention."""
     spans: list[tuple[int, int]] = field(default_factory=list)
     """For each token of the translation, the start and the end of its characters in `text`. The list is empty unless
-    the options ask for attention."""
+    the options ask for attention, and for texts with markup or copied things."""
     searched_again: tuple[str, ...] = ()
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()
     """Those of these faults that are left."""
     terms: list[TermUse] = field(default_factory=list)
     """The terms that apply to the text, and whether the translation uses them."""
+    copied: list[str] = field(default_factory=list)
+    """The things of the text that were copied into the translation, such as URLs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -241,9 +241,9 @@ def join_segments(segments: Sequence[Segment], found: Sequence[list[Translation]
     if len(segments) == 1:
         return found[0]
     if isinstance(segments[0].options, SampleOptions):
-        return [_join(samples, samples, separator) for samples in zip(*found, strict=True)]
+        return [join_parts(samples, samples, separator) for samples in zip(*found, strict=True)]
     best = [translations[0] for translations in found]
-    joined = [_join(parts, best, separator) for parts in combine(found, segments[0].nbest)]
+    joined = [join_parts(parts, best, separator) for parts in combine(found, segments[0].nbest)]
     return list({translation.text: translation for translation in reversed(joined)}.values())[::-1]
 
 
@@ -264,7 +264,7 @@ def combine(found: Sequence[list[Translation]], count: int) -> list[tuple[Transl
     return [parts for _, parts in combined]
 
 
-def _join(parts: Sequence[Translation], best: Sequence[Translation], separator: str) -> Translation:
+def join_parts(parts: Sequence[Translation], best: Sequence[Translation], separator: str) -> Translation:
     """Join `parts`, which has one translation of each segment, into a translation of the text.
 
     Its score is the weighted mean of the scores of `parts`. The weight of a segment is the number of tokens of its

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
@@ -23,6 +23,7 @@ from nmt.translation.load import check_ensemble, load_packed_models
 from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, keep_text, write_text
+from nmt.translation.protection import finish, prepare
 from nmt.translation.request import Alternative, PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, has_spaces, join_segments
@@ -176,12 +177,16 @@ class Translator:
         split: bool | None = None,
         guard: bool | None = None,
         terms: Sequence[Term] | None = None,
+        markup: Literal["html", "xml"] | None = None,
+        protect: bool | None = None,
     ) -> list[str]:
         """Return the best translation of each text, or the first sample. The translation of a blank text is empty.
 
         See `nbest` for the arguments and errors.
         """
-        found = self.nbest(texts, options, to=to, tag=tag, split=split, guard=guard, terms=terms)
+        found = self.nbest(
+            texts, options, to=to, tag=tag, split=split, guard=guard, terms=terms, markup=markup, protect=protect
+        )
         return [best[0].text for best in found]
 
     def nbest(
@@ -194,6 +199,8 @@ class Translator:
         split: bool | None = None,
         guard: bool | None = None,
         terms: Sequence[Term] | None = None,
+        markup: Literal["html", "xml"] | None = None,
+        protect: bool | None = None,
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, the best first. With sampling, return the samples of each text.
 
@@ -209,16 +216,43 @@ class Translator:
                 (see `Request.split`).
             guard: whether to search a translation with an obvious fault again (see `Request.guard`).
             terms: words with a fixed translation (see `Request.terms`). `nmt.read_glossary` reads them from a file.
+            markup: the markup of the texts. By default, they are plain text.
+            protect: whether URLs and other things that are not words are copied (see `Request.protect`).
 
         Raises:
-            ConfigError: the target language is missing, the model does not have a language or a tag, or terms are
-                given with sampling.
+            ConfigError: the target language is missing, the model does not have a language or a tag, terms are given
+                with sampling, or a text has markup and lxml is not installed.
             TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
                 item.
         """
-        call = {"to": to, "tag": tag, "split": split, "guard": guard, "options": options, "terms": terms}
+        call: dict[str, Any] = {
+            "to": to,
+            "tag": tag,
+            "split": split,
+            "guard": guard,
+            "options": options,
+            "terms": terms,
+        }
+        call |= {"markup": markup, "protect": protect}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         requests = [_complete(text, call) for text in given]
+        tasks = [prepare(request, f"line {number}") for number, request in enumerate(requests, start=1)]
+        if not any(tasks):
+            return self._translate_requests(requests)
+        pairs = list(zip(requests, tasks, strict=True))
+        plain = [one for request, task in pairs for one in (task.requests if task else [request])]
+        found = iter(self._translate_requests(plain))
+        results = []
+        for request, task in pairs:
+            if task is None:
+                results.append(next(found))
+            else:
+                parts = list(itertools.islice(found, len(task.requests)))
+                results.append(finish(task, parts, self._segmenter, self.target_language(request.to)))
+        return results
+
+    def _translate_requests(self, requests: Sequence[Request]) -> list[list[Translation]]:
+        """Translate plain requests. Return the n best translations of each."""
         lines: list[list[Segment]] = []
         found: dict[Segment, list[Translation]] = {}
         for translations in self._map(self._translate_segments, self._divide(requests, lines)):

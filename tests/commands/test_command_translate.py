@@ -72,6 +72,16 @@ def test_options_change_the_output(model: Path) -> None:
     assert all(0 <= position < len(objects[0]["source_tokens"]) for position in first["alignment"])
 
 
+def test_tags_and_things_are_carried_over(model: Path) -> None:
+    done = translate(model, b"<b>red cat</b> <br/>\n<b>red\n", "--format", "xml")
+    assert [line.count(b"<b>") == line.count(b"</b>") > 0 for line in done.stdout.splitlines()] == [True, True]
+    assert b"line 2: not well-formed XML" in done.stderr
+    assert b"{0}" in translate(model, b"red {0} cat\n").stdout
+    (shown,) = json.loads(translate(model, b"red {0} cat\n", "--json").stdout)["translations"]
+    assert shown["copied"] == ["{0}"]
+    assert b"{0}" not in translate(model, b"red {0} cat\n", "--no-protect").stdout
+
+
 def test_length_limits_change_the_output(model: Path) -> None:
     content = b"red cat house dog\n"
     usual = ["--json", "--length-penalty", "3", "--beam", "4"]

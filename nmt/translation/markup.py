@@ -1,0 +1,278 @@
+"""HTML and XML: their texts, and their form with the translations of these texts.
+
+Elements with text are divided at blocks, such as paragraphs. Each run of text and inline elements within a block is a
+`TaggedText`, whose tags are the inline elements. Elements without text, comments, and content that is not translated,
+such as code, are objects in this text. The parser is lxml, a package of the extra `markup`.
+"""
+
+import copy
+import itertools
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from nmt.tokenizers.base import replace_surrogates
+from nmt.translation.tagged import Anchor, Stack, TaggedText
+from nmt.translation.trees import (
+    MAX_DEPTH,
+    Format,
+    append_text,
+    fill,
+    find_name,
+    is_too_deep,
+    list_content,
+    make_root,
+    parse,
+    write,
+)
+
+logger = logging.getLogger(__name__)
+
+_BLOCKS = """
+address article aside blockquote body button canvas caption center col colgroup dd details dialog dir div dl dt fieldset
+figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe legend li main menu meta nav
+noframes noscript ol optgroup option p section select summary table tbody td tfoot th thead title tr ul link base
+"""
+BLOCKS = frozenset(_BLOCKS.split())  # the text before such an element, in it and after it is translated separately
+_KEPT_BLOCKS = ("pre", "textarea")
+KEPT = frozenset(("script", "style", "code", "kbd", "samp", "svg", "math", "template", *_KEPT_BLOCKS))
+ATTRIBUTES = ("alt", "title", "placeholder", "aria-label")
+DESCRIPTIONS = frozenset(("description", "og:title", "og:description", "twitter:title", "twitter:description"))
+
+_DOCUMENT = ("<?xml", "<!doctype", "<html", "<head", "<body")  # a text that begins like this is a whole document
+_CONTROL = str.maketrans(dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\ufffd"))
+
+
+class Markup:
+    """A text with markup. `texts` are to be translated, and `write` returns the text with their translations.
+
+    >>> markup = Markup("<p>A <b>man</b></p>", "html")
+    >>> [text.text for text in markup.texts]
+    ['A man']
+    >>> markup.write(markup.texts)
+    '<p>A <b>man</b></p>'
+    """
+
+    def __init__(self, text: str, kind: Format, name: str = "the text") -> None:
+        """Parse a text. Well-formed text is read as it is; other text is read as HTML, which mends it.
+
+        Args:
+            text: a fragment, or a whole document.
+            kind: html or xml. Blocks, and elements whose content is kept, have the same names in both. In HTML, some
+                attributes are translated too.
+            name: the name of the text in warnings.
+
+        Raises:
+            ConfigError: lxml is not installed.
+        """
+        self._kind = kind
+        text = replace_surrogates(text).translate(_CONTROL)
+        self._document = text.lstrip("\ufeff \t\r\n").lower().startswith(_DOCUMENT)
+        self._root, self._well_formed = parse(text, kind, self._document)
+        if kind == "xml" and not self._well_formed:
+            logger.warning("%s: not well-formed XML, mended", name)
+        self._unchanged = None
+        if is_too_deep(self._root):
+            logger.warning("%s: elements are nested more than %d deep, not translated", name, MAX_DEPTH)
+            self._unchanged = text
+        self._shells: dict[int, Any] = {}  # inline elements without content, by tag number
+        self._nodes: dict[int, Any] = {}  # objects
+        self._runs: list[tuple[Any, int, int, str, str]] = []
+        self._attributes: list[tuple[Any, str]] = []
+        self.texts: list[TaggedText] = []
+        self._contents: dict[Any, list[Any]] = {}
+        if self._unchanged is None:
+            self._read(self._root, kept=False)
+
+    def _read(self, root: Any, kept: bool) -> None:
+        """Find the texts below a block."""
+        waiting = [(root, kept)]
+        while waiting:
+            block, kept = waiting.pop()
+            kept = _is_kept(block, kept)
+            if not kept and self._kind == "html":
+                self._read_attributes(block)
+            content = list_content(block)
+            self._contents[block] = content
+            for is_block, group in itertools.groupby(range(len(content)), key=lambda i: _is_block(content[i])):
+                places = list(group)
+                if is_block:
+                    waiting += [(content[place], kept) for place in places]
+                elif not kept:
+                    self._read_run(block, places[0], places[-1] + 1)
+
+    def _read_attributes(self, element: Any) -> None:
+        names = [name for name in ATTRIBUTES if element.get(name, "").strip()]
+        if find_name(element) == "meta" and element.get("name", element.get("property", "")).lower() in DESCRIPTIONS:
+            names.append("content")
+        if find_name(element) == "input" and element.get("type", "").lower() in ("submit", "button", "reset"):
+            names.append("value")
+        for name in names:
+            value = element.get(name)
+            if value and any(character.isalpha() for character in value):
+                self._attributes.append((element, name))
+                self.texts.append(TaggedText(text=value, stacks=[()] * len(value)))
+                self._runs.append((None, 0, 0, "", ""))
+
+    def _read_run(self, block: Any, first: int, last: int) -> None:
+        """Read inline content of a block as one text."""
+        pieces: list[tuple[str | int, Stack]] = []  # texts, and numbers of objects
+        content = self._contents[block][first:last]
+        self._flatten(content, (), pieces)
+        if not any(isinstance(piece, str) and any(map(str.isalpha, piece)) for piece, _ in pieces):
+            self._read_attributes_only(content)
+            return
+        numbers = {piece for piece, _ in pieces if isinstance(piece, int)}
+        numbers |= {number for _, stack in pieces for number in stack}
+        copies = [(self._shells | self._nodes)[number] for number in sorted(numbers)]
+        self._read_attributes_only(copies)
+        text, stacks, anchors = "", list[Stack](), list[Anchor]()
+        for piece, stack in pieces:
+            if isinstance(piece, str):
+                words = " ".join(piece.split()) if any(space in piece for space in "\n\r\t") else piece
+                if words != piece:
+                    words = " " * piece[:1].isspace() + words + " " * (piece[-1:].isspace() and bool(words))
+                text += words
+                stacks += [stack] * len(words)
+            else:
+                anchors.append(Anchor(position=len(text), content=piece, stack=stack))
+        # Spaces at the ends stay where they are. Those next to an object belong to the text.
+        places = [anchor.position for anchor in anchors]
+        start = min([len(text) - len(text.lstrip()), *places])
+        end = max([len(text.rstrip()), *places])
+        lead, trail = text[:start], text[end:]
+        tagged = TaggedText(text=text, stacks=stacks, anchors=anchors)
+        self.texts.append(_close_gaps(tagged, start, end, self._break_lines))
+        self._runs.append((block, first, last, lead, trail))
+
+    def _read_attributes_only(self, content: Sequence[Any]) -> None:
+        """Find the attributes of inline content that stays in its place."""
+        waiting = [node for node in content if not isinstance(node, str) and not _is_kept(node, False)]
+        while waiting and self._kind == "html":
+            element = waiting.pop()
+            self._read_attributes(element)
+            waiting += [child for child in element if not _is_kept(child, False)]
+
+    def _break_lines(self, content: object) -> bool:
+        return isinstance(content, int) and find_name(self._nodes[content]) == "br"
+
+    def _flatten(self, content: Sequence[Any], stack: Stack, pieces: list[tuple[str | int, Stack]]) -> None:
+        waiting: list[tuple[Any, Stack]] = [(node, stack) for node in reversed(content)]
+        while waiting:
+            node, stack = waiting.pop()
+            if isinstance(node, str):
+                pieces.append((node, stack))
+            elif not isinstance(node.tag, str) or _is_kept(node, False) or not "".join(node.itertext()).strip():
+                number = len(self._shells) + len(self._nodes)
+                shell = copy.deepcopy(node)
+                shell.tail = None
+                self._nodes[number] = shell
+                pieces.append((number, stack))
+            else:
+                number = len(self._shells) + len(self._nodes)
+                shell = copy.copy(node)
+                del shell[:]
+                shell.text = shell.tail = None
+                self._shells[number] = shell
+                waiting += [(child, (*stack, number)) for child in reversed(list_content(node))]
+
+    def write(self, translations: Sequence[TaggedText]) -> str:
+        """Return the text with translations. They belong to `texts`, in the same order. Call this once."""
+        if self._unchanged is not None:
+            return self._unchanged
+        attributes = iter(self._attributes)
+        written: dict[Any, list[tuple[int, int, list[Any]]]] = {}
+        for run, translation in zip(self._runs, translations, strict=True):
+            block, first, last, lead, trail = run
+            if block is None:
+                element, name = next(attributes)
+                element.set(name, "".join(map(str, (item for _, item in translation.runs()))).translate(_CONTROL))
+        for run, translation in zip(self._runs, translations, strict=True):
+            block, first, last, lead, trail = run
+            if block is not None:
+                holder = self._build(translation)
+                written.setdefault(block, []).append((first, last, [lead, *list_content(holder), trail]))
+        for block, parts in written.items():
+            content = self._contents[block]
+            for first, last, new in sorted(parts, key=lambda part: part[0], reverse=True):
+                content[first:last] = new
+            fill(block, content)
+        return write(self._root, self._kind, self._document, self._well_formed)
+
+    def _build(self, tagged: TaggedText) -> Any:
+        """Return an element whose content is a text with tags and objects."""
+        holder = make_root()
+        used: set[int] = set()
+        open_: list[tuple[int, Any]] = [(-1, holder)]
+        for stack, item in tagged.runs():
+            common = 0
+            while common < min(len(stack), len(open_) - 1) and open_[common + 1][0] == stack[common]:
+                common += 1
+            del open_[common + 1 :]
+            for number in stack[common:]:
+                element = copy.deepcopy(self._shells[number])
+                if number in used and self._kind == "html":
+                    element.attrib.pop("id", None)  # must be unique
+                used.add(number)
+                open_[-1][1].append(element)
+                open_.append((number, element))
+            parent = open_[-1][1]
+            if isinstance(item, str):
+                append_text(parent, item.translate(_CONTROL))
+            elif isinstance(item, int):
+                parent.append(copy.deepcopy(self._nodes[item]))
+        return holder
+
+
+def _is_kept(element: Any, inherited: bool) -> bool:
+    """Return whether the content of an element is not translated."""
+    if not isinstance(element.tag, str):
+        return True
+    choice = element.get("translate", "").lower()
+    if choice in ("yes", "no"):
+        return bool(choice == "no")
+    return inherited or find_name(element) in KEPT or "notranslate" in element.get("class", "").split()
+
+
+def _is_block(node: Any) -> bool:
+    """Return whether a node divides the text: a block, or an inline element that contains a block."""
+    if isinstance(node, str) or not isinstance(node.tag, str):
+        return False
+    if find_name(node) in KEPT - set(_KEPT_BLOCKS):
+        return False
+    return any(find_name(element) in BLOCKS or find_name(element) in _KEPT_BLOCKS for element in node.iter("*"))
+
+
+def _close_gaps(tagged: TaggedText, start: int, end: int, breaks: Any) -> TaggedText:
+    """Return a part of a text in which objects are as `TaggedText` has them: one space or none where an object was."""
+    text, stacks, anchors = "", list[Stack](), list[Anchor]()
+    done = start
+    for anchor in tagged.anchors:
+        place = min(max(anchor.position, start), end)
+        text += tagged.text[done:place]
+        stacks += tagged.stacks[done:place]
+        done = place
+        before, after = text[-1:].isspace() or not text, tagged.text[done : min(done + 1, end)]
+        if before and after == " " and text:
+            stacks[-1] = tagged.stacks[done]  # the spaces before and after the object become one
+            done += 1
+            anchors.append(_with(anchor, len(text) - 1, (True, True)))
+            continue
+        if breaks(anchor.content) and text and not before and after and not after.isspace():
+            anchors.append(_with(anchor, len(text), (False, False)))
+            text, stacks = text + " ", [*stacks, anchor.stack]  # words on two lines are two words
+            continue
+        anchors.append(_with(anchor, len(text), (bool(text) and before, after.isspace())))
+    text += tagged.text[done:end]
+    stacks += tagged.stacks[done:end]
+    stripped = text.lstrip()
+    first, last = len(text) - len(stripped), len(text.rstrip())
+    return TaggedText(
+        text=text[first:last],
+        stacks=stacks[first:last],
+        anchors=[_with(anchor, min(max(anchor.position, first), last) - first, anchor.spaces) for anchor in anchors],
+    )
+
+
+def _with(anchor: Anchor, position: int, spaces: tuple[bool, bool]) -> Anchor:
+    return Anchor(position=position, content=anchor.content, stack=anchor.stack, spaces=spaces)

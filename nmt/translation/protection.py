@@ -1,0 +1,131 @@
+"""Requests with markup, or with things that are copied: the plain requests that are translated in their place.
+
+request -> texts with tags and objects -> plain requests -> translations with attention -> translation of the request
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
+from nmt.translation.markup import Markup
+from nmt.translation.request import Request, Translation
+from nmt.translation.segments import Segmenter, combine, join_parts
+from nmt.translation.tagged import TaggedText, carry
+from nmt.translation.things import may_have_things, take_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A request, and the plain requests that are translated in its place."""
+
+    request: Request
+    name: str
+    texts: Sequence[TaggedText]
+    """The texts of the request, without things. Without markup, there is one."""
+    originals: Sequence[TaggedText]
+    """The same texts with things."""
+    requests: Sequence[Request]
+    """A request for each text that contains letters."""
+    markup: Markup | None = None
+
+
+def prepare(request: Request, name: str) -> Task | None:
+    """Return the task for a request, or None if its text is plain.
+
+    Args:
+        request: the request.
+        name: the name of the text in warnings, if the request has no name.
+
+    Raises:
+        ConfigError: the request has markup, and lxml is not installed.
+    """
+    # A prefix contains the things at its beginning already.
+    protect = request.protect is not False and request.prefix is None
+    if request.markup is None and not (protect and may_have_things(request.text)):
+        return None
+    markup, originals = None, [TaggedText(text=request.text, stacks=[()] * len(request.text))]
+    if request.markup:
+        markup = Markup(request.text, request.markup, request.name or name)
+        originals = markup.texts
+    texts = [take_out(text) if protect else text for text in originals]
+    if markup is None and not texts[0].anchors:
+        return None
+    plain = replace(request, markup=None, protect=False, name=request.name or name)
+    requests = [
+        replace(plain, text=text.text, options=plain.options if text.plain else _add_attention(plain.options))
+        for text in texts
+        if _has_words(text)
+    ]
+    return Task(request=request, name=name, texts=texts, originals=originals, requests=requests, markup=markup)
+
+
+def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter, language: str) -> list[Translation]:
+    """Return the translations of a request, the best first.
+
+    Args:
+        task: the task of the request.
+        found: the translations of each of `task.requests`, the best first.
+        segmenter: the segmenter that split the requests.
+        language: the target language.
+    """
+    spans = [segmenter.locate(request) for request in task.requests]
+    options = task.request.options or SearchOptions()
+    if not found:
+        nothing = Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])
+        return [replace(nothing, text=_write(task, task.originals, first=True), copied=_list_things(task))]
+    if isinstance(options, SampleOptions):
+        chosen: list[tuple[Translation, ...]] = list(zip(*found, strict=True))
+    else:
+        chosen = combine(found, options.nbest)
+    results: dict[str, Translation] = {}
+    for number, parts in enumerate(chosen):
+        translated = iter(zip(parts, spans, strict=True))
+        carried = []
+        for text, original in zip(task.texts, task.originals, strict=True):
+            if not _has_words(text):
+                carried.append(original)
+                continue
+            part, own = next(translated)
+            if text.plain:
+                carried.append(TaggedText(text=part.text, stacks=[()] * len(part.text)))
+            else:
+                carried.append(carry(text, part, own, language))
+        whole = join_parts(parts, [translations[0] for translations in found], " ")
+        if not _asks_for_attention(options):
+            whole = replace(whole, alignment=[], attention=[])
+        written = _write(task, carried, first=number == 0)
+        whole = replace(whole, text=written, spans=[], copied=_list_things(task))
+        results.setdefault(f"{number}" if isinstance(options, SampleOptions) else written, whole)
+    return list(results.values())
+
+
+def _write(task: Task, texts: Sequence[TaggedText], first: bool) -> str:
+    if task.markup is None:
+        return "".join(str(item) for _, item in texts[0].runs())
+    if first:
+        return task.markup.write(texts)
+    assert task.request.markup
+    return Markup(task.request.text, task.request.markup, task.request.name or task.name).write(texts)
+
+
+def _list_things(task: Task) -> list[str]:
+    return [anchor.content for text in task.texts for anchor in text.anchors if isinstance(anchor.content, str)]
+
+
+def _has_words(text: TaggedText) -> bool:
+    return any(map(str.isalpha, text.text))
+
+
+def _add_attention(options: Options | MbrOptions | None) -> Options | MbrOptions:
+    """Return options that ask for attention."""
+    if isinstance(options, MbrOptions):
+        within = replace(options.sampling, within=replace(options.sampling.within, attention=True))
+        return replace(options, sampling=within, search=replace(options.search, attention=True))
+    if isinstance(options, SampleOptions):
+        return replace(options, within=replace(options.within, attention=True))
+    return replace(options or SearchOptions(), attention=True)
+
+
+def _asks_for_attention(options: Options | MbrOptions) -> bool:
+    search = options.search if isinstance(options, MbrOptions) else options
+    return search.within.attention if isinstance(search, SampleOptions) else search.attention

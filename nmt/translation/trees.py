@@ -1,0 +1,177 @@
+"""Trees of HTML and XML: parsing and writing. Only this module imports lxml, a package of the extra `markup`."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any, Literal
+from xml.parsers import expat
+
+from nmt.errors import ConfigError
+
+Format = Literal["html", "xml"]
+
+MAX_DEPTH = 200  # more deeply nested text is not translated
+VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
+)
+RAW = frozenset(("script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext"))  # their text has no entities
+
+_ROOT = "nmt-fragment"
+
+
+def is_too_deep(root: Any) -> bool:
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [child for element in level for child in element]
+    return bool(level)
+
+
+def _etree() -> Any:
+    try:
+        from lxml import etree
+    except ImportError as error:
+        raise ConfigError("markup needs lxml; install it with: pip install 'nmt[markup]'") from error
+    return etree
+
+
+def check_installed() -> None:
+    """Raise ConfigError if lxml is not installed."""
+    _etree()
+
+
+def make_root() -> Any:
+    """Return an element for the content of a fragment."""
+    return _etree().Element(_ROOT)
+
+
+def find_name(node: Any) -> str:
+    """Return the name of an element in lower case, without its namespace. Comments have none."""
+    if not isinstance(node.tag, str):
+        return ""
+    return node.tag.rpartition("}")[2].lower()
+
+
+def list_content(element: Any) -> list[Any]:
+    """Return the content of an element: texts and nodes, without empty texts."""
+    content = [element.text or ""]
+    for child in element:
+        content += [child, child.tail or ""]
+    return [node for node in content if not isinstance(node, str) or node]
+
+
+def fill(element: Any, content: Sequence[Any]) -> None:
+    """Replace the content of an element."""
+    for child in list(element):
+        element.remove(child)
+    element.text = None
+    for node in content:
+        if isinstance(node, str):
+            append_text(element, node)
+        else:
+            node.tail = None
+            element.append(node)
+
+
+def append_text(element: Any, text: str) -> None:
+    if len(element):
+        element[-1].tail = (element[-1].tail or "") + text
+    elif text:
+        element.text = (element.text or "") + text
+
+
+def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
+    """Return the root element of a text, and whether the text is well-formed XML."""
+    etree = _etree()
+    data = text.encode() if document else f"<{_ROOT}>{text}</{_ROOT}>".encode()
+    options = {"encoding": "utf-8", "resolve_entities": False, "no_network": True, "strip_cdata": False}
+    if not (kind == "html" and ("<![CDATA[" in text or (document and not text.lstrip().startswith("<?xml")))):
+        try:
+            root = etree.fromstring(data, etree.XMLParser(**options))
+            if kind == "xml" or not any(
+                set(element.text or "") & set("<>&") for element in root.iter("*") if find_name(element) in RAW
+            ):
+                _mark_open_elements(root, data)
+                return root, True
+        except etree.XMLSyntaxError:
+            parser = etree.XMLParser(**options, recover=True)
+            root = etree.fromstring(data, parser)
+            harmless = {etree.ErrorTypes.WAR_UNDECLARED_ENTITY, etree.ErrorTypes.ERR_UNDECLARED_ENTITY}
+            if (
+                kind == "xml"
+                and root is not None
+                and all(
+                    error.domain == etree.ErrorDomains.NAMESPACE or error.type in harmless for error in parser.error_log
+                )
+            ):
+                _mark_open_elements(root, data)
+                return root, True
+    if not document:
+        data = f"<html><body>{data.decode()}</body></html>".encode()
+    root = etree.fromstring(data, etree.HTMLParser(encoding="utf-8", default_doctype=False, huge_tree=True))
+    if document:
+        return root, False
+    # Text after </body> is outside of the fragment.
+    fragment, content = etree.Element(_ROOT), list[Any]()
+    waiting = list(reversed(list_content(root)))
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, str) and find_name(node) in ("html", "head", "body", _ROOT):
+            waiting += reversed(list_content(node))
+        else:
+            content.append(node)
+    fill(fragment, content)
+    return fragment, False
+
+
+def _mark_open_elements(root: Any, data: bytes) -> None:
+    """Keep the form of empty elements: <x></x> or <x/>. lxml forgets it, and expat tells it."""
+    starts: list[int] = []
+    closed: set[int] = set()  # the numbers of elements like <x/>
+    waiting: list[int] = []
+
+    def start(*_: object) -> None:
+        waiting.append(len(starts))
+        starts.append(parser.CurrentByteIndex)
+
+    def end(_: str) -> None:
+        number = waiting.pop()
+        place = parser.CurrentByteIndex  # after the tag <x/>, or before the tag </x>
+        if place == starts[number] or data[place - 2 : place] == b"/>":
+            closed.add(number)
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError:
+        return
+    for number, element in enumerate(root.iter("*")):
+        if number not in closed and not len(element) and element.text is None:
+            element.text = ""
+
+
+def write(root: Any, kind: Format, document: bool, well_formed: bool) -> str:
+    if kind == "xml" or well_formed:
+        etree = _etree()
+        if document:
+            tree = root.getroottree()
+            return str(etree.tostring(tree, encoding="unicode"))
+        text = etree.tostring(root, encoding="unicode", with_tail=False)
+        return str(text[len(_ROOT) + 2 : -len(_ROOT) - 3]) if text.endswith(f"</{_ROOT}>") else ""
+    doctype = root.getroottree().docinfo.doctype if document else ""
+    nodes = [root] if document else list_content(root)
+    return doctype + "\n" * bool(doctype) + "".join(itertools.chain.from_iterable(map(_write_html, nodes)))
+
+
+def _write_html(node: Any, raw: bool = False) -> Iterator[str]:
+    """Yield the parts of a node in HTML. lxml would also change addresses in attributes, such as {{url}}."""
+    if isinstance(node, str):
+        yield node if raw else escape(node, quote=False)
+    elif not isinstance(node.tag, str):
+        yield _etree().tostring(node, encoding="unicode", with_tail=False)
+    else:
+        yield f"<{node.tag}" + "".join(f' {name}="{escape(value)}"' for name, value in node.items()) + ">"
+        if find_name(node) not in VOID:
+            for child in list_content(node):
+                yield from _write_html(child, find_name(node) in RAW)
+            yield f"</{node.tag}>"
