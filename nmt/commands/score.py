@@ -143,7 +143,9 @@ def read_parallel(source: str, target: str) -> Iterator[Pair]:
     for number, (one, other) in enumerate(pairs, start=1):
         if one is None or other is None:
             shorter, longer = (source, target) if one is None else (target, source)
-            raise DataError(f"{shorter}: ends at line {number - 1:,} but {longer} goes on; give a line for each line")
+            raise DataError(
+                f"{shorter}: ends at line {number - 1:,} but {longer} is longer; give a translation for each line"
+            )
         yield Pair(source=one, target=other)
 
 

@@ -1,6 +1,6 @@
 """Minimum Bayes risk decoding. See `nmt.search.options.MbrOptions`.
 
-The samples stand for the translations that the model finds probable. A good translation is similar to most of them,
+The samples represent the translations that the model finds probable. A good translation is similar to most of them,
 even if it is not the most probable one. The similarity to all samples of a sentence is computed at once, from the mean
 counts of their n-grams (Vamvas & Sennrich 2024), which takes much less time than a comparison of all pairs.
 """

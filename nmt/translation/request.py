@@ -124,7 +124,7 @@ class Translation:
     searched_again: tuple[str, ...] = ()
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()
-    """Those of these faults that are left."""
+    """The faults that the second search did not repair."""
     terms: list[TermUse] = field(default_factory=list)
     """The terms that apply to the text, and whether the translation uses them."""
     copied: list[str] = field(default_factory=list)
