@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.translation.markup import Markup
+from nmt.translation.plain import is_plain
 from nmt.translation.request import Request, Translation
 from nmt.translation.segments import Segmenter, combine, join_parts
 from nmt.translation.tagged import TaggedText, carry
-from nmt.translation.things import may_have_things, take_out
+from nmt.translation.things import take_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +40,10 @@ def prepare(request: Request, name: str) -> Task | None:
     Raises:
         ConfigError: the request has markup, and lxml is not installed.
     """
+    if is_plain(request):
+        return None
     # A prefix contains the things at its beginning already.
     protect = request.protect is not False and request.prefix is None
-    if request.markup is None and not (protect and may_have_things(request.text)):
-        return None
     markup, originals = None, [TaggedText(text=request.text, stacks=[()] * len(request.text))]
     if request.markup:
         markup = Markup(request.text, request.markup, request.name or name)

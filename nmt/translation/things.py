@@ -4,15 +4,14 @@ Networks ruin things that they did not see in training. Things are therefore tak
 translated, and put back by alignment (see nmt/translation/tagged.py). docs/lab/markup.md compares this with other ways.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from nmt.translation.plain import may_have_things
 from nmt.translation.tagged import Anchor, TaggedText
-
-# A thing begins with one of these characters, or contains it. Text without them is surely without things.
-_SUSPICIOUS = re.compile(r"[@#%`{$<\\/_\u2600-\u27bf\U0001f000-\U0001faff]|\d[.,:/-]?\d\d|\w\.\w|www\.")
 
 _FILE_ENDINGS = (
     "aac|apk|avi|bak|bat|bin|bmp|bz2|cfg|conf|cpp|css|csv|dat|db|deb|dll|docx?|epub|exe|flac|gif|gz|h|hpp|html?|ico|ini"
@@ -49,15 +48,15 @@ _PATTERNS = {
         r"(?:\u200d[\u2600-\u27bf\u2b50\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*)*)+"
     ),
 }
-_THING = re.compile("|".join(f"(?P<k{number}>{pattern})" for number, pattern in enumerate(_PATTERNS.values())))
 _KINDS = list(_PATTERNS)
 _TRAILING = ".,;:!?…'\"’”»"  # at the end of a URL, these marks belong to the sentence
 _PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", '"': '"', "“": "”", "'": "'", "«": "»"}
 
 
-def may_have_things(text: str) -> bool:
-    """Return whether a text can contain things. The test takes about a microsecond."""
-    return _SUSPICIOUS.search(text) is not None
+@functools.cache
+def _compile() -> re.Pattern[str]:
+    """Compile the pattern of all things, with a group for each kind. This takes longer than a short translation."""
+    return re.compile("|".join(f"(?P<k{number}>{pattern})" for number, pattern in enumerate(_PATTERNS.values())))
 
 
 def find_things(text: str) -> Iterator[tuple[int, int, str]]:
@@ -65,7 +64,7 @@ def find_things(text: str) -> Iterator[tuple[int, int, str]]:
     if not may_have_things(text):
         return
     done = 0
-    for match in _THING.finditer(text):
+    for match in _compile().finditer(text):
         start, end, kind = match.start(), match.end(), _KINDS[(match.lastindex or 1) - 1]
         if kind in ("url", "domain", "path"):
             while end > start + 1 and (text[end - 1] in _TRAILING or _is_unpaired(text[start:end])):

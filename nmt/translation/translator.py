@@ -23,7 +23,7 @@ from nmt.translation.load import check_ensemble, load_packed_models
 from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, keep_text, write_text
-from nmt.translation.protection import finish, prepare
+from nmt.translation.plain import is_plain
 from nmt.translation.request import Alternative, PairScore, Request, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, has_spaces, join_segments
@@ -236,9 +236,11 @@ class Translator:
         call |= {"markup": markup, "protect": protect}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         requests = [_complete(text, call) for text in given]
-        tasks = [prepare(request, f"line {number}") for number, request in enumerate(requests, start=1)]
-        if not any(tasks):
+        if all(map(is_plain, requests)):
             return self._translate_requests(requests)
+        from nmt.translation.protection import finish, prepare  # slow to import
+
+        tasks = [prepare(request, f"line {number}") for number, request in enumerate(requests, start=1)]
         pairs = list(zip(requests, tasks, strict=True))
         plain = [one for request, task in pairs for one in (task.requests if task else [request])]
         found = iter(self._translate_requests(plain))
