@@ -35,7 +35,7 @@ class VocabularyTokenizer(Tokenizer, ABC):
     ending: ClassVar[str] = ".json"
     kind: ClassVar[str]
     separator: ClassVar[str]
-    """What stands before each unit in a spelling."""
+    """The text before each unit in a spelling."""
 
     def __init__(self, units: Sequence[str]) -> None:
         self._units = list(units)

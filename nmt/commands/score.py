@@ -69,7 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if options.source:
             done = 0
-            for window in _split_windows(_read_files(options)):
+            pairs = (
+                read_nbest(options.nbest, options.source)
+                if options.nbest
+                else read_parallel(options.source, options.target)
+            )
+            for window in _split_windows(pairs):
                 numbered = enumerate(zip(window, score(window), strict=True), start=done + 1)
                 lines = (pair.entry + show(one, number) for number, (pair, one) in numbered)
                 print_result("\n".join(lines))
@@ -174,12 +179,6 @@ def read_nbest(path: str, source: str) -> Iterator[Pair]:
                 f"{len(sources) + first - 1}; name the source of this list"
             )
         yield Pair(source=sources[index - first], target=rest[0].strip(), entry=entry.rstrip() + SEPARATOR)
-
-
-def _read_files(options: argparse.Namespace) -> Iterator[Pair]:
-    if options.nbest:
-        return read_nbest(options.nbest, options.source)
-    return read_parallel(options.source, options.target)
 
 
 def _split_windows(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:

@@ -160,7 +160,7 @@ class Segmenter:
     def locate(self, request: Request) -> Spans:
         """Return the part of the text of a request that each source token of its segments covers. Tags cover nothing.
 
-        The tokens are those of the segments that `split` returns, in the same order.
+        The tokens have the order of the segments that `split` returns.
         """
         tags = self.tag_ids(request.to, request.tag)
         text, origins = self.normalizer.align(request.text)

@@ -225,15 +225,8 @@ class Translator:
             TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
                 item.
         """
-        call: dict[str, Any] = {
-            "to": to,
-            "tag": tag,
-            "split": split,
-            "guard": guard,
-            "options": options,
-            "terms": terms,
-        }
-        call |= {"markup": markup, "protect": protect}
+        call: dict[str, Any] = {"options": options, "to": to, "tag": tag, "split": split, "guard": guard}
+        call |= {"terms": terms, "markup": markup, "protect": protect}
         given: list[str | Request] = as_list(texts, "texts", (str, Request))
         requests = [_complete(text, call) for text in given]
         if all(map(is_plain, requests)):
@@ -274,7 +267,7 @@ class Translator:
 
         Raises:
             ConfigError: the target language is missing, the model does not have a language or a tag, or the options
-                are not those of search.
+                are not `SearchOptions`.
         """
         from nmt.translation.alternatives import find_alternatives
 
@@ -393,7 +386,7 @@ class Translator:
 
 
 def _complete(text: str | Request, call: dict[str, Any]) -> Request:
-    """Return the request for a text. Settings that the request lacks are those of the call."""
+    """Return the request for a text. The call supplies the settings that the request lacks."""
     request = Request(text) if isinstance(text, str) else text
     changes = {key: value for key, value in call.items() if value is not None and getattr(request, key) is None}
     return replace(request, **changes) if changes else request

@@ -234,7 +234,7 @@ def show_profile(config: Config, updates: int) -> None:
                 update(network, optimizers, batch, config, dtype, parts)
             tokens += batch.target_tokens
         seen = [batch.to(device) for batch in islice(batches, 20)]
-        # The products of the native library are those of torch, which can be counted.
+        # The native library computes the same products as torch, but only products of torch can be counted.
         with products, patch("nmt.model.autograd.native.load", return_value=None):
             for batch in seen:
                 update(network, optimizers, batch, config, dtype, Parts())

@@ -22,7 +22,7 @@ def test_scores_equal_those_of_the_search(name: str, shortlist: bool) -> None:
     # Long texts are divided before search.
     pairs = [(source, one) for source, best in zip(SOURCES, found, strict=True) for one in best if len(source) < 150]
     scores = translator.score([source for source, _ in pairs], [one.text for _, one in pairs])
-    # The tokens of a search can differ from those of the tokenizer for the same text.
+    # For the same text, a search can find other tokens than the tokenizer.
     both = zip(scores, (one for _, one in pairs), strict=True)
     same = [(score, one) for score, one in both if one.tokens and score.tokens == one.tokens]
     assert len(same) > 10
