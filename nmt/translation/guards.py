@@ -117,6 +117,8 @@ def find_loop(ids: Sequence[int], tokenizer: Tokenizer) -> Loop | None:
     if repeated < 2:  # this is a fast path: most translations have few equal tokens
         return None
     for period in _PERIODS:
+        if repeated < 1.5 * period:
+            break  # each token of a loop but those of its first period equals an earlier one
         start = period  # of the tokens that equal the token one period before
         for place in range(period, len(ids) + 1):
             if place < len(ids) and ids[place] == ids[place - period]:
