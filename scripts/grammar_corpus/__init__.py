@@ -3,6 +3,7 @@
     nouns.py, lexicon.py                   the words, in tables; entries.py reads them
     trees.py                               the meaning of a sentence, independent of the language
     english.py, german.py                  the words of a tree
+    words.py                               words that know what they express, and their alignment
     phrases.py, clauses.py, sentences.py   random trees
     corpus.py                              random pairs of sentences
 

@@ -28,6 +28,7 @@ from grammar_corpus.trees import (
     Subject,
     Subordinate,
 )
+from grammar_corpus.words import Word, mark, merge
 
 Column = Literal["masculine", "feminine", "neuter", "plural"]
 COLUMNS: tuple[Column, ...] = ("masculine", "feminine", "neuter", "plural")
@@ -65,88 +66,102 @@ CONTRACTIONS = {
 }
 
 
-def sentence(tree: Sentence) -> list[str]:
+def sentence(tree: Sentence) -> list[Word]:
     """Return the words of a sentence. Punctuation marks are separate words."""
     if tree.question is not None:
-        return [*adverb(tree.question), *_verb_first(tree.clause), "?"]
+        return [*adverb(tree.question, tree), *_verb_first(tree.clause), Word("?")]
     if tree.front is None:
-        words = [*phrase(tree.clause.subject, "nominative"), *_verb_first(tree.clause, with_subject=False)]
+        words = [*_subject(tree.clause), *_verb_first(tree.clause, with_subject=False)]
     else:
-        words = [*_front(tree.front), *_verb_first(tree.clause)]
-    return [*words, *_after(tree.after), "."]
+        words = [*_front(tree.front, tree), *_verb_first(tree.clause)]
+    return [*words, *_after(tree.after), Word(".")]
 
 
-def _front(front: Adverb | Prepositional | Subordinate) -> list[str]:
+def _front(front: Adverb | Prepositional | Subordinate, tree: Sentence) -> list[Word]:
     match front:
         case Adverb():
-            return adverb(front)
+            return adverb(front, tree)
         case Prepositional():
             return prepositional(front)
         case Subordinate():
-            return [front.german, *_verb_last(front.clause), ","]
+            return [*mark(front.german, front, "conjunction"), *_verb_last(front.clause), Word(",")]
     assert_never(front)
 
 
-def _after(after: Subordinate | Infinitive | None) -> list[str]:
+def _after(after: Subordinate | Infinitive | None) -> list[Word]:
     if isinstance(after, Subordinate):
-        return [",", after.german, *_verb_last(after.clause)]
+        return [Word(","), *mark(after.german, after, "conjunction"), *_verb_last(after.clause)]
     if isinstance(after, Infinitive):
-        return [",", *(["um"] if after.purpose else []), *_middle(after.clause), *_zu_infinitive(after.clause)]
+        purpose = mark("um" if after.purpose else "", after, "purpose")
+        return [Word(","), *purpose, *_middle(after.clause), *_zu_infinitive(after.clause)]
     return []
 
 
-def _verb_first(tree: Clause, with_subject: bool = True) -> list[str]:
+def _subject(tree: Clause) -> list[Word]:
+    return mark(phrase(tree.subject, "nominative"), tree, "subject")
+
+
+def _verb_first(tree: Clause, with_subject: bool = True) -> list[Word]:
     """Return the words of a main clause from its finite verb on."""
-    subject = phrase(tree.subject, "nominative") if with_subject else []
+    subject = _subject(tree) if with_subject else []
     finite, end = _verbs(tree)
     return [finite, *subject, *_middle(tree), *end, *_extraposed(tree)]
 
 
-def _verb_last(tree: Clause) -> list[str]:
+def _verb_last(tree: Clause) -> list[Word]:
     """Return the words of a subordinate clause after its conjunction."""
     finite, end = _verbs(tree)
-    verbs = [tree.verb.prefix + finite] if end == [tree.verb.prefix] else [*end, finite]
-    return [*phrase(tree.subject, "nominative"), *_middle(tree), *verbs, *_extraposed(tree)]
+    verbs = [Word(tree.verb.prefix + finite, finite.parts)] if end == [tree.verb.prefix] else [*end, finite]
+    return [*_subject(tree), *_middle(tree), *verbs, *_extraposed(tree)]
 
 
-def _middle(tree: Clause) -> list[str]:
+def _middle(tree: Clause) -> list[Word]:
     """Return the words between the brackets without the subject.
 
     Their order is: pronouns, time, objects, negation, places, predicate.
     """
     objects: list[tuple[Phrase | None, Case]] = [(tree.dative, "dative"), (tree.accusative, "accusative")]
-    pronouns = [word for item, case in objects if isinstance(item, Pronoun) for word in phrase(item, case)]
-    others = [word for item, case in objects if not isinstance(item, Pronoun) for word in phrase(item, case, False)]
+    pronouns, others = (
+        [
+            word
+            for item, case in objects
+            if isinstance(item, Pronoun) == wanted
+            for word in mark(phrase(item, case, False), tree, case)
+        ]
+        for wanted in (True, False)
+    )
     return [
         *pronouns,
-        *adverb(tree.adverb),
+        *adverb(tree.adverb, tree),
         *others,
-        *(["nicht"] if tree.negated else []),
+        *mark("nicht" if tree.negated else "", tree, "not"),
         *prepositional(tree.companion),
         *prepositional(tree.place),
         *prepositional(tree.direction),
-        *([tree.predicate.german] if tree.predicate else []),
+        *mark(tree.predicate.german if tree.predicate else "", tree, "predicate"),
     ]
 
 
-def _extraposed(tree: Clause) -> list[str]:
+def _extraposed(tree: Clause) -> list[Word]:
     """Return the relative clause of an object, which follows the last verb."""
     if isinstance(tree.accusative, NounPhrase) and tree.accusative.relative:
         return _relative(tree.accusative.relative, _column(tree.accusative))
     return []
 
 
-def _verbs(tree: Clause) -> tuple[str, list[str]]:
+def _verbs(tree: Clause) -> tuple[Word, list[Word]]:
     """Return the finite verb, and the verbs or the prefix at the end of a main clause."""
     verb = tree.verb
     modal = WILL if tree.tense == "future" else tree.modal
+    part, auxiliary = [(id(tree), "verb")], [(id(tree), "auxiliary")]
     if modal:
-        return _modal(tree), [verb.prefix + verb.german]
+        return Word(_modal(tree), [(id(tree), "modal")]), [Word(verb.prefix + verb.german, part)]
     if verb is BE:
-        return _sein(tree.subject, tree.tense == "past"), []
+        return Word(_sein(tree.subject, tree.tense == "past"), part), []
     if tree.tense == "past":
-        return _sein(tree.subject) if verb.with_sein else _haben(tree.subject), [verb.participle]
-    return _present(tree), [verb.prefix] if verb.prefix else []
+        finite = _sein(tree.subject) if verb.with_sein else _haben(tree.subject)
+        return Word(finite, auxiliary), [Word(verb.participle, part)]
+    return Word(_present(tree), part), mark(verb.prefix, tree, "particle")
 
 
 def _modal(tree: Clause) -> str:
@@ -171,9 +186,10 @@ def _first_singular(infinitive: str) -> str:
     return infinitive.removesuffix("n" if infinitive.endswith("ern") else "en") + "e"
 
 
-def _zu_infinitive(tree: Clause) -> list[str]:
+def _zu_infinitive(tree: Clause) -> list[Word]:
     verb = tree.verb
-    return [f"{verb.prefix}zu{verb.german}"] if verb.prefix else ["zu", verb.german]
+    words = [*mark("zu", tree, "to"), *mark(verb.german, tree, "verb")]
+    return [merge(f"{verb.prefix}zu{verb.german}", words)] if verb.prefix else words
 
 
 def _sein(subject: Subject, past: bool = False) -> str:
@@ -206,21 +222,21 @@ def phrase(tree: Subject | None, case: Case, with_relative: bool = True) -> list
         case Name():
             return [tree.text]
         case NounPhrase():
-            return _noun_phrase(tree, case, with_relative)
+            return [*_noun_phrase(tree, case, with_relative)]
         case Gap() | None:
             return []
     assert_never(tree)
 
 
-def _noun_phrase(tree: NounPhrase, case: Case, with_relative: bool) -> list[str]:
+def _noun_phrase(tree: NounPhrase, case: Case, with_relative: bool) -> list[Word]:
     column = _column(tree)
-    adjective = [_adjective(tree.adjective, tree.determiner, case, column)] if tree.adjective else []
-    owner = phrase(tree.owner, "genitive")
+    adjective = _adjective(tree.adjective, tree.determiner, case, column) if tree.adjective else ""
+    owner = _noun_phrase(tree.owner, "genitive", with_relative=True) if tree.owner else []
     relative = _relative(tree.relative, column) if tree.relative and with_relative else []
     return [
-        *_determiner(tree.determiner, case, column),
-        *adjective,
-        _noun(tree.noun, case, tree.plural),
+        *mark(_determiner(tree.determiner, case, column), tree, "determiner"),
+        *mark(adjective, tree, "adjective"),
+        *mark(_noun(tree.noun, case, tree.plural), tree, "noun"),
         *owner,
         *relative,
     ]
@@ -234,15 +250,15 @@ def _cell(table: dict[str, str], case: Case, column: Column) -> str:
     return table[case].split()[COLUMNS.index(column)].removeprefix("-")
 
 
-def _determiner(determiner: Determiner, case: Case, column: Column) -> list[str]:
+def _determiner(determiner: Determiner, case: Case, column: Column) -> str:
     match determiner.declension:
         case "der":
-            return [_cell(ARTICLES, case, column)]
+            return _cell(ARTICLES, case, column)
         case "dies":
-            return [determiner.german + _cell(ENDINGS, case, column)]
+            return determiner.german + _cell(ENDINGS, case, column)
         case "ein":
-            return [determiner.german + _cell(EIN_ENDINGS, case, column)]
-    return [determiner.german] if determiner.german else []
+            return determiner.german + _cell(EIN_ENDINGS, case, column)
+    return determiner.german
 
 
 def _adjective(adjective: Adjective, determiner: Determiner, case: Case, column: Column) -> str:
@@ -271,20 +287,23 @@ def _weak_noun(noun: Noun) -> bool:
     return noun.gender == "masculine" and noun.genitive.endswith("n")
 
 
-def _relative(tree: Relative, column: Column) -> list[str]:
+def _relative(tree: Relative, column: Column) -> list[Word]:
     case: Case = {"subject": "nominative", "companion": "dative"}.get(tree.role, tree.role)  # type: ignore[assignment]
-    preposition = ["mit"] if tree.role == "companion" else []
-    return [",", *preposition, _cell(RELATIVE_PRONOUNS, case, column), *_verb_last(tree.clause), ","]
+    preposition = mark("mit" if tree.role == "companion" else "", tree, "with")
+    pronoun = mark(_cell(RELATIVE_PRONOUNS, case, column), tree, "pronoun")
+    return [Word(","), *preposition, *pronoun, *_verb_last(tree.clause), Word(",")]
 
 
-def prepositional(tree: Prepositional | None) -> list[str]:
+def prepositional(tree: Prepositional | None) -> list[Word]:
     if tree is None:
         return []
-    first, *rest = phrase(tree.phrase, tree.case)
+    words = [*mark(tree.german, tree, "preposition"), *mark(phrase(tree.phrase, tree.case), tree, "object")]
     definite = isinstance(tree.phrase, NounPhrase) and tree.phrase.determiner.declension == "der"
-    contracted = CONTRACTIONS.get((tree.german, first)) if definite else None
-    return [contracted, *rest] if contracted else [tree.german, first, *rest]
+    contracted = CONTRACTIONS.get((words[0], words[1])) if definite else None
+    return [merge(contracted, words[:2]), *words[2:]] if contracted else words
 
 
-def adverb(tree: Adverb | None) -> list[str]:
-    return tree.german.split() if tree else []
+def adverb(tree: Adverb | None, owner: object) -> list[Word]:
+    """Return the words of an adverb of the node `owner`."""
+    words = tree.german.split() if tree else []
+    return [*mark(words[:-1], owner, "adverb, first words"), *mark(words[-1:], owner, "adverb")]

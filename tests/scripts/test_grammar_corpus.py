@@ -13,7 +13,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from grammar_corpus import entries, lexicon  # noqa: E402
-from grammar_corpus.corpus import draws, pairs, translation  # noqa: E402
+from grammar_corpus.corpus import alignment, draws, pairs, translation, trees  # noqa: E402
 from grammar_corpus.nouns import DIRECTIONS, LOCATIONS  # noqa: E402
 from grammar_corpus.trees import (  # noqa: E402
     Adverb,
@@ -35,6 +35,7 @@ TABLES = ("INTRANSITIVE", "MOTION", "TRANSITIVE", "DATIVE", "DITRANSITIVE", "STA
 VERBS = [verb for table in TABLES for verb in entries.verbs(getattr(lexicon, table))]
 NOUNS = [noun for kind in entries.nouns().values() for noun in kind]
 TODAY = Adverb(english="today", german="heute")
+MORNING = Adverb(english="in the morning", german="am Morgen")
 HE, SHE, ME, WE, THEY = lexicon.HE, lexicon.SHE, lexicon.I, lexicon.WE, lexicon.THEY
 ANNA = Name("Anna")
 
@@ -233,6 +234,103 @@ def test_translation(tree: Sentence, english: str, german: str) -> None:
     assert translation(tree) == (english, german)
 
 
+# The words of both sides, and the links written by hand.
+ALIGNED = [
+    # a verb and its particle, or a single verb; an auxiliary on one side only
+    (Sentence(clause=calls()), "Anna calls him", "Anna ruft ihn an", "0-0 1-1 1-3 2-2"),
+    (Sentence(clause=does(ME, "pick up", accusative=SHE)), "I pick her up", "Ich hole sie ab", "0-0 1-1 2-2 3-3"),
+    (
+        Sentence(clause=does(ME, "pick up", accusative=SHE, tense="past")),
+        "I picked her up",
+        "Ich habe sie abgeholt",
+        "0-0 1-1 1-3 2-2 3-3",
+    ),
+    (
+        Sentence(clause=does(HE, "pick up", accusative=HE, negated=True)),
+        "He does not pick him up",
+        "Er holt ihn nicht ab",
+        "0-0 1-1 2-3 3-1 4-2 5-4",
+    ),
+    (
+        Sentence(clause=does(HE, "buy", accusative=np("a hat"), tense="past", negated=True)),
+        "He did not buy a hat",
+        "Er hat einen Hut nicht gekauft",
+        "0-0 1-1 2-4 3-5 4-2 5-3",
+    ),
+    (
+        Sentence(clause=does(HE, "call", accusative=SHE, modal=modal("want to"), negated=True)),
+        "He does not want to call her",
+        "Er will sie nicht anrufen",
+        "0-0 1-1 2-3 3-1 4-1 5-4 6-2",
+    ),
+    # one word for two
+    (
+        Sentence(clause=does(ME, "call", accusative=HE, modal=modal("can"), negated=True, adverb=MORNING)),
+        "I cannot call him in the morning",
+        "Ich kann ihn am Morgen nicht anrufen",
+        "0-0 1-1 1-5 2-6 3-2 4-3 5-3 6-4",
+    ),
+    (
+        Sentence(clause=does(ME, "go", direction=to("the market"))),
+        "I go to the market",
+        "Ich gehe zum Markt",
+        "0-0 1-1 2-2 3-2 4-3",
+    ),
+    (
+        Sentence(
+            clause=does(HE, "try"),
+            after=Infinitive(purpose=False, clause=does(Gap(), "close", accusative=np("the door"))),
+        ),
+        "He tries to close the door",
+        "Er versucht die Tür zuzumachen",
+        "0-0 1-1 2-4 3-4 4-2 5-3",
+    ),
+    (
+        Sentence(
+            clause=does(ME, "hike", direction=to("the market")),
+            after=Infinitive(purpose=True, clause=does(Gap(), "buy", accusative=np("bread"))),
+        ),
+        "I hike to the market in order to buy bread",
+        "Ich wandere zum Markt um Brot zu kaufen",
+        "0-0 1-1 2-2 3-2 4-3 5-4 6-4 7-6 8-7 9-5",
+    ),
+    # the genitive, with and without a determiner
+    (
+        Sentence(clause=does(np("the dog", owner=np("my old neighbour")), "sleep")),
+        "The dog of my old neighbour sleeps",
+        "Der Hund meines alten Nachbarn schläft",
+        "0-0 1-1 2-2 3-2 4-3 5-4 6-5",
+    ),
+    # the same pronoun twice, and a relative clause
+    (
+        Sentence(clause=does(THEY, "see", accusative=np("the woman", relative=WHOM_PAUL_THANKS))),
+        "They see the woman whom Paul thanks",
+        "Sie sehen die Frau der Paul dankt",
+        "0-0 1-1 2-2 3-3 4-4 5-5 6-6",
+    ),
+    (
+        Sentence(front=because(calls(tense="past")), clause=buys(tense="future")),
+        "Because Anna called him the teacher will buy a red car",
+        "Weil Anna ihn angerufen hat wird der Lehrer ein rotes Auto kaufen",
+        "0-0 1-1 2-3 2-4 3-2 4-6 5-7 6-5 7-11 8-8 9-9 10-10",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tree", "english", "german", "links"), ALIGNED, ids=[case[1] for case in ALIGNED])
+def test_alignment(tree: Sentence, english: str, german: str, links: str) -> None:
+    assert [re.sub("[.,?]", "", line) for line in translation(tree)] == [english, german]
+    assert alignment(tree) == links
+
+
+def test_each_word_is_aligned() -> None:
+    """Only the German commas are in one language alone."""
+    for (source, target), tree in trees(3000, seed=5).items():
+        links = [tuple(map(int, link.split("-"))) for link in alignment(tree).split()]
+        assert {i for i, _ in links} == set(range(len(source.split())))
+        assert {j for _, j in links} == set(range(len(target.split())))
+
+
 @pytest.mark.parametrize(
     ("words", "plural", "german"),
     [
@@ -346,10 +444,11 @@ def test_command(tmp_path: Path) -> None:
             "--train=900",
             "--valid=60",
             "--test=40",
+            "--alignments",
         ]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
     files = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert files == ["test.de", "test.en", "train.de", "train.en", "valid.de", "valid.en"]
+    assert files == [f"{part}.{side}" for part in ("test", "train", "valid") for side in ("align", "de", "en")]
     for name in files:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
     for language in ("en", "de"):
