@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from nmt.checkpoint.folder import load_languages
+    from nmt.checkpoint.languages import load_languages
     from nmt.config.load import load_config
     from nmt.config.schema import Config
     from nmt.errors import (
@@ -90,7 +90,7 @@ _MODULES = {
     "Translator": "nmt.translation.translator",
     "evaluate": "nmt.evaluation.scores",
     "load_config": "nmt.config.load",
-    "load_languages": "nmt.checkpoint.folder",
+    "load_languages": "nmt.checkpoint.languages",
     "train": "nmt.training.run",
 }
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmt.checkpoint.folder import Model, load_languages, load_model, save_model, unique_weights
+from nmt.checkpoint.folder import Model, load_model, save_model, unique_weights
 from nmt.checkpoint.known_words import load_known_words
+from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.errors import ModelError
 from nmt.system.files import check_new

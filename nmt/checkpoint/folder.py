@@ -51,7 +51,7 @@ from nmt.data.known_words import KnownWords
 from nmt.errors import ModelError
 from nmt.model.candidates import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.system.files import add_file, reason, verify_checksums, whole_folder
+from nmt.system.files import add_file, reason, whole_folder
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.files import save_tokenizers
@@ -264,29 +264,6 @@ def load_shortlist(path: Path, tokenizers: Tokenizers) -> Shortlist:
         return Shortlist(target_size=tokenizers.target.size, frequent=frequent, best=best)
     except (KeyError, ValueError) as error:
         raise ModelError(f"{path}: does not fit the vocabularies ({reason(error)}); copy the folder again") from error
-
-
-def save_languages(folder: Path, languages: LanguageIdentifier) -> None:
-    """Add a language identifier to a model folder, or replace it. After an interruption, the folder is still valid.
-
-    Raises:
-        MachineError: the folder cannot be written.
-    """
-    add_file(folder, LANGUAGES, languages.to_bytes())
-
-
-def load_languages(folder: str | Path) -> LanguageIdentifier | None:
-    """Load the language identifier of a model. Return None if the model has none.
-
-    `folder` is a model folder, or the output folder of a training run. Only the file of the identifier is read.
-
-    Raises:
-        ModelError: the folder does not exist, or the file is damaged or cannot be read.
-    """
-    path, max_bytes = find_model_folder(folder), MANIFEST[LANGUAGES].max_bytes
-    if LANGUAGES not in verify_checksums(path, limits={LANGUAGES: max_bytes}):
-        return None
-    return LanguageIdentifier.from_bytes(read_file(path / LANGUAGES, max_bytes), str(path / LANGUAGES))
 
 
 def unique_weights(network: Seq2Seq) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from nmt.types import EOS
 
 logger = logging.getLogger(__name__)
 
+_GLOSSARIES = 16  # the number of glossaries that are kept prepared
 _SPACE = re.compile(r"\s+")
 
 
@@ -47,8 +48,7 @@ class Segmenter:
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
         self.term_encoder = TermEncoder(tokenizers, spaces=has_spaces(data.target_languages))
-        self._glossary: Sequence[Term] = ()  # the terms of `_finder`
-        self._finder = TermFinder(())
+        self._finders: dict[int, tuple[Sequence[Term], TermFinder]] = {}  # by the identity of the terms
         self._completer = PrefixCompleter(tokenizers.target)
         self._tags: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
 
@@ -102,10 +102,13 @@ class Segmenter:
         terms = request.terms or ()
         if isinstance(request.options, SampleOptions | MbrOptions):
             raise ConfigError("terms: only for search; leave them out, or leave out sampling (--sample, --mbr)")
-        if terms is not self._glossary:  # usually, all requests have the same terms
-            self._finder = TermFinder(terms, spaces=has_spaces([self.language]))
-            self._glossary = terms
-        found = self._finder.find(text)
+        known, finder = self._finders.get(id(terms), ((), None))
+        if finder is None or known is not terms:  # usually, many requests have the same terms
+            finder = TermFinder(terms, spaces=has_spaces([self.language]))
+            if len(self._finders) >= _GLOSSARIES:
+                self._finders = {}
+            self._finders[id(terms)] = terms, finder
+        found = finder.find(text)
         return {
             "found_terms": tuple(term for _, _, term in found),
             "terms": self.term_encoder.encode(text, found, offset),

@@ -14,6 +14,7 @@ from nmt.tokenizers.base import SPELLED_SPACE, Tokenizers
 from nmt.types import UNK
 
 MAX_TERMS = 64  # the number of terms of a segment; the others are not used
+_KNOWN_TARGETS = 100_000  # the number of targets whose tokens are kept
 _WORDS = re.compile(r"\w+|[^\w\s]")
 _CHARACTERS = re.compile(r"\S")  # in languages without spaces, where a word can begin at any character
 
@@ -131,15 +132,19 @@ class TermEncoder:
 
         The forms are the target after a space, after a bracket, and with a capital at the beginning.
         """
-        if text not in self._forms:
-            words = " ".join(text.split())
-            plain, inner = tuple(self.target.encode(words)), self._encode_after_bracket(words)
-            capital = words[:1].upper() + words[1:]
-            initial = [tuple(self.target.encode(capital))] if capital != words else []
-            forms = [form for form in dict.fromkeys((plain, *inner)) if form and UNK not in form]
-            initial = [form for form in initial if form not in forms and UNK not in form]
-            self._forms[text] = (*forms, *initial), len(initial)
-        return self._forms[text]
+        if known := self._forms.get(text):
+            return known
+        words = " ".join(text.split())
+        plain, inner = tuple(self.target.encode(words)), self._encode_after_bracket(words)
+        capital = words[:1].upper() + words[1:]
+        initial = [tuple(self.target.encode(capital))] if capital != words else []
+        forms = [form for form in dict.fromkeys((plain, *inner)) if form and UNK not in form]
+        initial = [form for form in initial if form not in forms and UNK not in form]
+        found = (*forms, *initial), len(initial)
+        if len(self._forms) >= _KNOWN_TARGETS:
+            self._forms = {}  # another thread may still use the old one
+        self._forms[text] = found
+        return found
 
     def _encode_after_bracket(self, words: str) -> list[tuple[int, ...]]:
         ids, start = self.target.encode("(" + words), self.target.spell("(")

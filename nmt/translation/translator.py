@@ -88,8 +88,8 @@ class Translator:
         single = all(model.config.data.single_sentences for model in models)
         guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
         limit = max(MAX_SEGMENT_TOKENS, trained)
-        self._segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard)
-        encoder = self._segmenter.term_encoder
+        self.segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard)
+        encoder = self.segmenter.term_encoder
         identify = partial(write_text, self.tokenizers)
         self._search: SegmentSearch
         packed = [model for model in models if isinstance(model, PackedModel)]
@@ -165,7 +165,7 @@ class Translator:
         Raises:
             ConfigError: the target language is missing, or the model does not have the language or the tag.
         """
-        self._segmenter.tag_ids(to, tag)
+        self.segmenter.tag_ids(to, tag)
 
     def translate(
         self,
@@ -243,17 +243,17 @@ class Translator:
                 results.append(next(found))
             else:
                 parts = list(itertools.islice(found, len(task.requests)))
-                results.append(finish(task, parts, self._segmenter, self.target_language(request.to)))
+                results.append(finish(task, parts, self.segmenter, self.target_language(request.to)))
         return results
 
     def _translate_requests(self, requests: Sequence[Request]) -> list[list[Translation]]:
         """Translate plain requests. Return the n best translations of each."""
         lines: list[list[Segment]] = []
         found: dict[Segment, list[Translation]] = {}
-        for translations in self._map(self._translate_segments, self._divide(requests, lines)):
+        for translations in self._map(self.translate_segments, self._divide(requests, lines)):
             found |= translations
         return [
-            join_segments(line, [found[segment] for segment in line], self._segmenter.separator(request))
+            join_segments(line, [found[segment] for segment in line], self.segmenter.separator(request))
             for line, request in zip(lines, requests, strict=True)
         ]
 
@@ -310,7 +310,7 @@ class Translator:
 
     def _score_part(self, requests: Sequence[Request], translations: Sequence[str]) -> list[PairScore]:
         target, normalizer = self.tokenizers.target, self.tokenizers.normalizers.target
-        segments = [self._segmenter.encode_whole(request) for request in requests]
+        segments = [self.segmenter.encode_whole(request) for request in requests]
         texts = [normalizer.normalize(text).strip() for text in translations]
         ids = [target.encode(text) for text in texts]
         return [
@@ -325,7 +325,7 @@ class Translator:
         """
         known, part = set[Segment](), list[Segment]()
         for number, request in enumerate(requests, start=1):
-            line = self._segmenter.split(request, f"line {number}")
+            line = self.segmenter.split(request, f"line {number}")
             lines.append(line)
             for segment in line:
                 if segment not in known:
@@ -336,7 +336,7 @@ class Translator:
                 part = []
         yield part
 
-    def _translate_segments(self, segments: Sequence[Segment]) -> dict[Segment, list[Translation]]:
+    def translate_segments(self, segments: Sequence[Segment]) -> dict[Segment, list[Translation]]:
         """Translate segments. Return a list of translations for each segment."""
         results = {segment: [keep_text(self.tokenizers, segment)] for segment in segments if segment.verbatim}
         searched = [segment for segment in segments if not segment.verbatim]

@@ -8,8 +8,9 @@ import tiny
 import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
-from nmt.checkpoint.folder import load_languages, load_model
+from nmt.checkpoint.folder import load_model
 from nmt.checkpoint.known_words import load_known_words
+from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.manifest import LANGUAGES
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors

@@ -17,14 +17,13 @@ from nmt.checkpoint.folder import (
     TrainingState,
     build_network,
     dequantize,
-    load_languages,
     load_model,
     load_training_state,
-    save_languages,
     save_model,
     save_shortlist,
     unique_weights,
 )
+from nmt.checkpoint.languages import load_languages, save_languages
 from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.config.schema import Config
 from nmt.data.check.languages import LanguageIdentifier

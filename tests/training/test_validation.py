@@ -296,7 +296,7 @@ def test_requested_language_is_used(model: Path) -> None:
 
 def test_parts_of_a_long_line_have_the_tags_each(model: Path) -> None:
     translator = Translator.load(model)
-    translator._segmenter.max_tokens = 2
+    translator.segmenter.max_tokens = 2
     [best] = translator.nbest(["red cat one dog"], to="fr")[0]
     assert best.source_tokens == ["<2fr>", "red", "cat", "<2fr>", "one", "dog"]
 

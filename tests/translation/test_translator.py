@@ -232,7 +232,7 @@ def test_blanks_around_a_line_are_not_translated(model: Path) -> None:
     translator = Translator.load(model)
     (alone,) = translator.translate(["red cat"])
     assert translator.translate(["red cat" + " " * 1000, "\u3000 red cat\t"]) == [alone, alone]
-    translator._segmenter.max_tokens = 8
+    translator.segmenter.max_tokens = 8
     assert translator.translate(["red cat" + " " * 1000 + "red cat"]) == [f"{alone} {alone}"]
 
 
@@ -291,7 +291,7 @@ def test_attention_is_returned_on_request(model: Path) -> None:
 
 def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     translator = Translator.load(model)
-    translator._segmenter.max_tokens, translator._segmenter.split_default = 8, False
+    translator.segmenter.max_tokens, translator.segmenter.split_default = 8, False
     line = "red cat. blue dog. green house."
     options = SearchOptions(attention=True)
     with caplog.at_level(logging.WARNING):
@@ -307,7 +307,7 @@ def test_long_lines_are_split_with_a_warning(model: Path, caplog: pytest.LogCapt
 def test_parts_are_translated_as_lines_of_their_own(model: Path) -> None:
     translator = Translator.load(model)
     alone = translator.translate(["red cat.", "blue dog."])
-    translator._segmenter.max_tokens = 8
+    translator.segmenter.max_tokens = 8
     assert translator.translate(["red cat.  blue dog."]) == [" ".join(alone)]
 
 
@@ -367,7 +367,7 @@ def test_samples_of_an_ensemble_and_of_a_line_in_parts(model: Path) -> None:
     options = SampleOptions(samples=3)
     both = Translator.load(model, model)
     first, second = texts(both, ["red cat.", "blue dog."], options)
-    both._segmenter.max_tokens = 8
+    both.segmenter.max_tokens = 8
     assert texts(both, ["red cat.  blue dog.", ""], options) == [
         [" ".join(parts) for parts in zip(first, second, strict=True)],
         [""],
@@ -410,7 +410,7 @@ def test_a_model_that_learned_longer_lines_translates_them_whole(
     ]
     short, long = map(Translator.load, folders)
     both = Translator.load(*reversed(folders))
-    assert [each._segmenter.max_tokens for each in (short, long, both)] == [MAX_SEGMENT_TOKENS, 300, MAX_SEGMENT_TOKENS]
+    assert [each.segmenter.max_tokens for each in (short, long, both)] == [MAX_SEGMENT_TOKENS, 300, MAX_SEGMENT_TOKENS]
     line = "red cat " * (250 // len(long.tokenizers.source.encode("red cat")))
     for translator in (long, short):
         caplog.clear()
