@@ -16,6 +16,7 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.native import packing
 from nmt.native.library import FLOAT32, INT8
 from nmt.native.packing import PackedNetwork, PackedTensor
+from nmt.search.sentence import Sentence
 
 PRECISIONS = [pytest.param(FLOAT32, id="fp32"), pytest.param(INT8, id="int8")]
 
@@ -74,10 +75,10 @@ def make_shortlist(seed: int, size: int, count: int) -> Shortlist:
     )
 
 
-def make_sentences(seed: int, size: int, lengths: Sequence[int]) -> list[tuple[int, ...]]:
+def make_sentences(seed: int, size: int, lengths: Sequence[int]) -> list[Sentence]:
     """Random sentences with these lengths, without EOS."""
     generator = np.random.default_rng(seed)
-    return [(*generator.integers(4, size, length).tolist(), 3) for length in lengths]
+    return [Sentence(source=(*generator.integers(4, size, length).tolist(), 3)) for length in lengths]
 
 
 architectures = st.fixed_dictionaries(

@@ -11,7 +11,7 @@ from nmt.native import library
 from nmt.native.library import STOPPED, Identify, NativeHypotheses, NativeOptions, SentencePointer, TermPointer
 from nmt.native.packing import PackedNetwork, check_status
 from nmt.search.options import Options, SampleOptions, SearchOptions
-from nmt.search.sentence import Guide, TermIds
+from nmt.search.sentence import AnySentence, Sentence
 
 SHARE = 64  # the number of sentences of a call; a signal such as Ctrl-C waits for the end of a call
 
@@ -34,25 +34,37 @@ class NativeHypothesis:
 
 
 class Engine:
-    """One packed network, or an ensemble of networks with the same vocabularies."""
+    """One packed network, or an ensemble of networks with the same vocabularies.
 
-    def __init__(self, networks: Sequence[PackedNetwork]) -> None:
-        self._library, self._networks = library.require(), tuple(networks)
-        self._handles = (ctypes.c_void_p * len(networks))(*(network.handle for network in networks))
+    Args:
+        networks: the networks.
+        edges: returns the edges of the target tokens (see `nmt.search.loop.Search.edges`). It is called for sentences
+            with terms only.
+        forbidden: tokens that no translation contains.
+        shortlist: whether to use the shortlist of the first network, if it has one.
+        group: the number of sentences that are searched at once. 0 lets the library choose.
+    """
 
-    def search(
+    def __init__(
         self,
-        sentences: Sequence[Sequence[int]],
-        options: Options,
+        networks: Sequence[PackedNetwork],
         *,
-        prefixes: Sequence[Sequence[int]] | None = None,
-        guides: Sequence[Guide] | None = None,
-        terms: Sequence[Sequence[TermIds]] | None = None,
-        edges: bytes = b"",
+        edges: Callable[[], bytes] = bytes,
         forbidden: Sequence[int] = (),
         shortlist: bool = True,
         group: int = 0,
-        identify: Callable[[int, list[int]], Hashable] | None = None,
+    ) -> None:
+        self._library, self._networks = library.require(), tuple(networks)
+        self._handles = (ctypes.c_void_p * len(networks))(*(network.handle for network in networks))
+        self._edges, self._forbidden = edges, array("i", forbidden)
+        self._shortlist, self._group = shortlist, group
+
+    def search(
+        self,
+        sentences: Sequence[AnySentence],
+        options: Options,
+        *,
+        identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
     ) -> list[list[NativeHypothesis]]:
         """Search the n best translations of sentences, or draw samples. Return a list for each sentence, best first.
 
@@ -60,17 +72,10 @@ class Engine:
         search at the same time, because the library releases Python's lock.
 
         Args:
-            sentences: the ids of each sentence, EOS last.
+            sentences: the sentences. Samples have no terms.
             options: the options of the search, or of sampling.
-            prefixes: the tokens with which the translations of each sentence begin.
-            guides: what can follow these tokens (see `Sentence.guide`).
-            terms: the terms that must be in the translation of each sentence. Samples have no terms.
-            edges: see `nmt.search.loop.Search.edges`.
-            forbidden: tokens that no translation contains.
-            shortlist: whether to use the shortlist of the first network, if it has one.
-            group: the number of sentences that are searched at once. 0 lets the library choose.
-            identify: returns equal values for hypotheses of a sentence that are not to be distinguished. An n-best list
-                contains only the best of them.
+            identify: returns equal values for hypotheses of a sentence that are not to be distinguished (see
+                `nmt.search.loop.Search.identify`). An n-best list contains only the best of them.
 
         Raises:
             ModelError: a probability is not a number.
@@ -78,83 +83,81 @@ class Engine:
         """
         numbers = range(options.samples if isinstance(options, SampleOptions) else 1)
         items = [(index, number) for index in range(len(sentences)) for number in numbers]
-        items.sort(key=lambda item: -len(sentences[item[0]]))
-        banned = array("i", forbidden)
-        native_options = _convert_options(options, banned, shortlist=shortlist, group=group)
+        items.sort(key=lambda item: -len(sentences[item[0]].source))
+        native_options = self._convert_options(options)
+        edges = self._edges() if any(sentence.terms for sentence in sentences) else b""
         native_options.edges = edges or None
         results: list[list[NativeHypothesis]] = [[] for _ in sentences]
         for first in range(0, len(items), SHARE):
             part = items[first : first + SHARE]
-            found = self._search(part, sentences, prefixes, native_options, identify, guides, terms)
+            found = self._search([(sentences[index], number) for index, number in part], native_options, identify)
             for (index, _), own in zip(part, found, strict=True):
                 results[index] += own
         return results
 
-    def score(
-        self,
-        sentences: Sequence[Sequence[int]],
-        targets: Sequence[Sequence[int]],
-        *,
-        shortlist: bool = True,
-        group: int = 0,
-    ) -> list[list[float]]:
+    def score(self, sentences: Sequence[Sentence], targets: Sequence[Sequence[int]]) -> list[list[float]]:
         """Compute log P of each token of given translations, and of EOS. Return a list for each sentence.
 
         See `nmt.search.forced.score_targets` for what the probabilities are.
 
         Args:
-            sentences: the ids of each sentence, EOS last.
+            sentences: the sentences. Only their source ids matter.
             targets: the ids of the translation of each sentence, without EOS.
-            shortlist: whether to use the shortlist of the first network, if it has one.
-            group: the number of sentences that are scored at once. 0 lets the library choose.
 
         Raises:
             ModelError: a probability is not a number.
             ValueError: an id is not in the vocabulary.
         """
-        native_options = _convert_options(SearchOptions(beam=1), array("i"), shortlist=shortlist, group=group)
+        native_options = self._convert_options(SearchOptions(beam=1))
         native_options.forced = True
-        order = sorted(range(len(sentences)), key=lambda index: (-len(sentences[index]), -len(targets[index])))
+        order = sorted(range(len(sentences)), key=lambda index: (-len(sentences[index].source), -len(targets[index])))
         results: list[list[float]] = [[] for _ in sentences]
         for first in range(0, len(order), SHARE):
             part = order[first : first + SHARE]
-            items = [(index, 0) for index in part]
-            for index, [found] in zip(part, self._search(items, sentences, targets, native_options, None), strict=True):
+            items = [(Sentence(source=sentences[index].source, prefix=tuple(targets[index])), 0) for index in part]
+            for index, [found] in zip(part, self._search(items, native_options), strict=True):
                 results[index] = found.token_log_probabilities
         return results
 
+    def _convert_options(self, options: Options) -> NativeOptions:
+        search = options.within if isinstance(options, SampleOptions) else options
+        converted = NativeOptions(
+            beam=search.beam,
+            nbest=search.nbest,
+            min_length=search.min_length,
+            max_length_extra=search.max_length_extra,
+            exact=search.exact,
+            attention=search.attention,
+            shortlist=self._shortlist,
+            max_length_factor=search.max_length_factor,
+            length_penalty=search.length_penalty,
+            coverage_penalty=search.coverage_penalty,
+            no_repeat_ngram_size=search.no_repeat_ngram_size,
+            banned=self._forbidden.buffer_info()[0],
+            banned_count=len(self._forbidden),
+            group=self._group,
+        )
+        if isinstance(options, SampleOptions):
+            converted.sampling, converted.seed = True, options.seed
+            converted.temperature, converted.top_k = options.temperature, options.top_k or 0
+        return converted
+
     def _search(
         self,
-        items: Sequence[tuple[int, int]],
-        sentences: Sequence[Sequence[int]],
-        prefixes: Sequence[Sequence[int]] | None,
+        items: Sequence[tuple[AnySentence, int]],
         options: NativeOptions,
-        identify: Callable[[int, list[int]], Hashable] | None,
-        guides: Sequence[Guide] | None = None,
-        terms: Sequence[Sequence[TermIds]] | None = None,
+        identify: Callable[[AnySentence, list[int]], Hashable] | None = None,
     ) -> list[list[NativeHypothesis]]:
-        """Search. An item is the index of a sentence and the number of a sample, the longest first."""
-        ids, records = array("i"), (SentencePointer * len(items))()
-        places = []
-        for index, _ in items:
-            prefix = prefixes[index] if prefixes else ()
-            places.append((len(ids), len(sentences[index]), len(prefix)))
-            ids.extend(sentences[index])
-            ids.extend(prefix)
-        address = ids.buffer_info()[0]
-        for record, (_, number), (place, length, prefix_length) in zip(records, items, places, strict=True):
-            record.ids, record.length = address + place * ids.itemsize, length
-            record.prefix, record.prefix_length = address + (place + length) * ids.itemsize, prefix_length
-            record.sample = number
+        """Search. An item is a sentence and the number of a sample, the longest sentence first."""
+        sentences = [sentence for sentence, _ in items]
+        records = (SentencePointer * len(items))()
         kept: list[object] = []  # what the library reads in place
-        for record, (index, _) in zip(records, items, strict=True):
-            if guides and guides[index]:
-                kept += _add_guide(record, guides[index])
-            if terms and terms[index]:
-                kept += _add_terms(record, terms[index])
+        for record, (sentence, number) in zip(records, items, strict=True):
+            record.sample = number
+            kept += _fill(record, sentence)
         failures: list[BaseException] = []
         if identify and options.nbest > 1:
-            options.identify = _wrap(identify, [index for index, _ in items], failures)
+            options.identify = _wrap(identify, sentences, failures)
         found = NativeHypotheses()
         status = self._library.nmt_search(self._handles, len(self._handles), records, len(items), options, found)
         kept.clear()
@@ -162,69 +165,51 @@ class Engine:
             raise failures[0]
         check_status(status, "a sentence")
         try:
-            return _read(found, [length for _, length, _ in places])
+            return _read(found, [len(sentence.source) for sentence in sentences])
         finally:
             self._library.nmt_free_hypotheses(found)
 
 
-def _convert_options(options: Options, banned: "array[int]", *, shortlist: bool, group: int) -> NativeOptions:
-    """Return the options for the library. It reads `banned` in place."""
-    search = options.within if isinstance(options, SampleOptions) else options
-    converted = NativeOptions(
-        beam=search.beam,
-        nbest=search.nbest,
-        min_length=search.min_length,
-        max_length_extra=search.max_length_extra,
-        exact=search.exact,
-        attention=search.attention,
-        shortlist=shortlist,
-        max_length_factor=search.max_length_factor,
-        length_penalty=search.length_penalty,
-        coverage_penalty=search.coverage_penalty,
-        no_repeat_ngram_size=search.no_repeat_ngram_size,
-        banned=banned.buffer_info()[0],
-        banned_count=len(banned),
-        group=group,
-    )
-    if isinstance(options, SampleOptions):
-        converted.sampling, converted.seed = True, options.seed
-        converted.temperature, converted.top_k = options.temperature, options.top_k or 0
-    return converted
-
-
-def _add_guide(record: SentencePointer, guide: Guide) -> list[object]:
-    """Write a guide into the record of a sentence. Return the arrays that must exist as long as the record is used."""
-    arcs = array("i", itertools.chain.from_iterable(arc for state in guide for arc in state))
-    ends = array("i", itertools.accumulate(map(len, guide)))
-    record.states = len(guide)
-    record.arcs, record.arcs_end = arcs.buffer_info()[0], ends.buffer_info()[0]
-    return [arcs, ends]
-
-
-def _add_terms(record: SentencePointer, terms: Sequence[TermIds]) -> list[object]:
-    """Write the terms of a sentence into its record. Return what must exist as long as the record is used."""
-    pointers = (TermPointer * len(terms))()
-    kept: list[object] = [pointers]
-    for pointer, term in zip(pointers, terms, strict=True):
-        ids = array("i", itertools.chain.from_iterable(term.forms))
-        ends, positions = array("i", itertools.accumulate(map(len, term.forms))), array("i", term.positions)
-        pointer.ids, pointer.forms_end, pointer.positions = (part.buffer_info()[0] for part in (ids, ends, positions))
-        pointer.forms, pointer.initial, pointer.position_count = len(term.forms), term.initial, len(term.positions)
-        kept += [ids, ends, positions]
-    record.terms, record.term_count = ctypes.addressof(pointers), len(terms)
+def _fill(record: SentencePointer, sentence: Sentence) -> list[object]:
+    """Write a sentence into its record. Return what must exist as long as the record is used."""
+    ids = array("i", (*sentence.source, *sentence.prefix))
+    address = ids.buffer_info()[0]
+    record.ids, record.length = address, len(sentence.source)
+    record.prefix = address + len(sentence.source) * ids.itemsize
+    record.prefix_length = len(sentence.prefix)
+    kept: list[object] = [ids]
+    if sentence.guide:
+        arcs = array("i", itertools.chain.from_iterable(arc for state in sentence.guide for arc in state))
+        ends = array("i", itertools.accumulate(map(len, sentence.guide)))
+        record.states = len(sentence.guide)
+        record.arcs, record.arcs_end = arcs.buffer_info()[0], ends.buffer_info()[0]
+        kept += [arcs, ends]
+    if sentence.terms:
+        pointers = (TermPointer * len(sentence.terms))()
+        record.terms, record.term_count = ctypes.addressof(pointers), len(sentence.terms)
+        kept.append(pointers)
+        for pointer, term in zip(pointers, sentence.terms, strict=True):
+            forms = array("i", itertools.chain.from_iterable(term.forms))
+            ends, positions = array("i", itertools.accumulate(map(len, term.forms))), array("i", term.positions)
+            parts = forms, ends, positions
+            pointer.ids, pointer.forms_end, pointer.positions = (part.buffer_info()[0] for part in parts)
+            pointer.forms, pointer.initial, pointer.position_count = len(term.forms), term.initial, len(positions)
+            kept += parts
     return kept
 
 
 def _wrap(
-    identify: Callable[[int, list[int]], Hashable], numbers: Sequence[int], failures: list[BaseException]
+    identify: Callable[[AnySentence, list[int]], Hashable],
+    sentences: Sequence[AnySentence],
+    failures: list[BaseException],
 ) -> "ctypes._FuncPointer":
     """Return a function for the library that numbers the values of `identify`. An exception stops the search."""
-    known: list[dict[Hashable, int]] = [{} for _ in numbers]
+    known: list[dict[Hashable, int]] = [{} for _ in sentences]
 
-    def number(sentence: int, ids: "ctypes._Pointer[ctypes.c_int32]", length: int) -> int:
+    def number(index: int, ids: "ctypes._Pointer[ctypes.c_int32]", length: int) -> int:
         try:
-            values = known[sentence]
-            return values.setdefault(identify(numbers[sentence], ids[:length]), len(values))
+            values = known[index]
+            return values.setdefault(identify(sentences[index], ids[:length]), len(values))
         except BaseException as error:
             failures.append(error)
             return -1

@@ -1,6 +1,6 @@
 """The search of segments with the native library."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.native.engine import Engine
@@ -30,13 +30,17 @@ class NativeSearch:
         shortlist: bool = True,
         edges: Callable[[], bytes] = bytes,
     ) -> None:
-        self._edges = edges
-        self.identify, self.batch_size, self.shortlist = identify, batch_size, shortlist
+        self.identify, self.batch_size = identify, batch_size
         # The engine uses the shortlist of its first network.
         listed = sorted(models, key=lambda model: not model.has_shortlist)
-        self.engine = Engine([model.network for model in listed])
         target = models[0].tokenizers.target
-        self.forbidden = range(target.producible.stop, target.size)
+        self.engine = Engine(
+            [model.network for model in listed],
+            edges=edges,
+            forbidden=range(target.producible.stop, target.size),
+            shortlist=shortlist,
+            group=batch_size or 0,
+        )
 
     def max_segments(self, options: Options | MbrOptions) -> int:
         return max_segments(options, self.batch_size)
@@ -48,30 +52,9 @@ class NativeSearch:
         results: list[Sequence[Found]] = [()] * len(segments)
         for options, indices in by_options.items():
             part = [segments[index] for index in indices]
-            for index, found in zip(indices, self._search_part(part, options), strict=True):
+            for index, found in zip(indices, self.engine.search(part, options, identify=self.identify), strict=True):
                 results[index] = found
         return results
 
     def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
-        return self.engine.score(
-            [segment.source for segment in segments], targets, shortlist=self.shortlist, group=self.batch_size or 0
-        )
-
-    def _search_part(self, segments: Sequence[Segment], options: Options) -> Sequence[Sequence[Found]]:
-        """Search segments that have the same options."""
-
-        def identify(index: int, ids: list[int]) -> Hashable:
-            return self.identify(segments[index], ids)
-
-        return self.engine.search(
-            [segment.source for segment in segments],
-            options,
-            prefixes=[segment.prefix for segment in segments],
-            guides=[segment.guide for segment in segments],
-            terms=[segment.terms for segment in segments],
-            edges=self._edges() if any(segment.terms for segment in segments) else b"",
-            forbidden=self.forbidden,
-            shortlist=self.shortlist,
-            group=self.batch_size or 0,
-            identify=identify,
-        )
+        return self.engine.score(segments, targets)

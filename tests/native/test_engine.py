@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -42,16 +43,15 @@ TOLERANCE = 1e-5
 
 def search_in_python(
     networks: Sequence[Seq2Seq],
-    sentences: Sequence[tuple[int, ...]],
+    sentences: Sequence[Sentence],
     options: SearchOptions,
     shortlist: Shortlist | None = None,
     constraints: Sequence[Constraint[Sentence]] = (),
 ) -> list[list[Hypothesis]]:
     scorers = [ModelScorer(network) for network in networks]
     scorer = scorers[0] if len(scorers) == 1 else EnsembleScorer(scorers)
-    records = [Sentence(source=ids) for ids in sentences]
     search = Search(scorer=scorer, shortlist=shortlist, constraints=constraints)
-    return decode(search, records, options)
+    return decode(search, sentences, options)
 
 
 def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:
@@ -125,10 +125,11 @@ def test_a_translation_does_not_depend_on_the_group_the_order_or_the_threads(
     random: Any,
 ) -> None:
     network = build(seed, 40, architecture)
-    engine = Engine([packed(network, precision, make_shortlist(seed, 40, shortlist) if shortlist else None)])
+    model = packed(network, precision, make_shortlist(seed, 40, shortlist) if shortlist else None)
+    engine = Engine([model])
     options = SearchOptions(**search, nbest=search["beam"])
     sentences = make_sentences(seed, 40, lengths)
-    together = engine.search(sentences, options, group=group)
+    together = Engine([model], group=group).search(sentences, options)
     order = list(range(len(sentences)))
     random.shuffle(order)
     with ThreadPoolExecutor(threads) as pool:
@@ -146,8 +147,8 @@ def test_forbidden_tokens_never_appear(precision: int, shortlist: bool) -> None:
     network = make_network(3, 30)
     lists = make_shortlist(3, 30, 9) if shortlist else None
     sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=4, nbest=4)
-    engine, forbidden = Engine([packed(network, precision, lists)]), [4, 5, 7, 11, 12, 29]
-    found = engine.search(sentences, options, forbidden=forbidden)
+    forbidden = [4, 5, 7, 11, 12, 29]
+    found = Engine([packed(network, precision, lists)], forbidden=forbidden).search(sentences, options)
     assert not {token for own in found for hypothesis in own for token in hypothesis.ids} & {*forbidden}
     if precision == FLOAT32:
         check_equal(found, search_in_python([network], sentences, options, lists, [ForbiddenTokens(forbidden)]))
@@ -183,9 +184,9 @@ def test_an_ensemble_uses_the_shortlist_of_its_first_network(embedding_size: int
     )
     engine = Engine([packed(networks[0], FLOAT32, lists), packed(networks[1], FLOAT32)])
     check_equal(engine.search(sentences, options), search_in_python(networks, sentences, options, lists))
-    reverse = Engine([packed(networks[1], INT8), packed(networks[0], INT8, lists)])
-    whole = [own[0].ids for own in reverse.search(sentences, options, shortlist=False)]
-    assert whole == [own[0].ids for own in reverse.search(sentences, options)]  # the first one has none
+    reverse = [packed(networks[1], INT8), packed(networks[0], INT8, lists)]
+    whole = Engine(reverse, shortlist=False).search(sentences, options)
+    assert whole == Engine(reverse).search(sentences, options)  # the first one has none
 
 
 def make_guide(seed: int, size: int, states: int) -> Guide:
@@ -215,11 +216,11 @@ def test_a_translation_begins_with_its_prefix_and_follows_its_guide(
     sources = make_sentences(seed, 30, [*range(len(prefixes))])
     guides = [make_guide(seed + number, 30, count) for number, count in zip(range(len(prefixes)), states, strict=False)]
     records = [
-        Sentence(source=source, prefix=tuple(prefix), guide=guide)
+        replace(source, prefix=tuple(prefix), guide=guide)
         for source, prefix, guide in zip(sources, prefixes, guides, strict=True)
     ]
     engine = Engine([packed(network, FLOAT32, lists)])
-    found = engine.search(sources, options, prefixes=prefixes, guides=guides)
+    found = engine.search(records, options)
     check_equal(found, decode(Search(scorer=ModelScorer(network), shortlist=lists), records, options))
     for own, record in zip(found, records, strict=True):
         for hypothesis in own:
@@ -229,11 +230,7 @@ def test_a_translation_begins_with_its_prefix_and_follows_its_guide(
             for token in hypothesis.ids[first:]:
                 state = dict(record.guide[state])[token] if state < len(record.guide) else state
             assert state == len(record.guide)
-    alone = [
-        engine.search([source], options, prefixes=[prefix], guides=[guide])[0]
-        for source, prefix, guide in zip(sources, prefixes, guides, strict=True)
-    ]
-    assert alone == found
+    assert [engine.search([record], options)[0] for record in records] == found
 
 
 forms = st.lists(st.integers(4, 29), min_size=1, max_size=3).map(tuple)
@@ -280,27 +277,23 @@ def test_terms_are_in_the_translation(
     lists = make_shortlist(seed, 30, shortlist) if shortlist else None
     options = SearchOptions(**search, nbest=search["beam"])
     sources = make_sentences(seed, 30, [1 + number for number in range(len(all_terms))])
-    records = [
-        Sentence(source=source, prefix=tuple(prefix), terms=own) for source, own in zip(sources, all_terms, strict=True)
-    ]
-    engine = Engine([packed(network, FLOAT32, lists)])
-    prefixes = [prefix] * len(sources)
-    found = engine.search(sources, options, prefixes=prefixes, terms=all_terms, edges=edges)
+    records = [replace(source, prefix=tuple(prefix), terms=own) for source, own in zip(sources, all_terms, strict=True)]
+    engine = Engine([packed(network, FLOAT32, lists)], edges=lambda: edges)
+    found = engine.search(records, options)
     python = Search[Sentence](scorer=ModelScorer(network), shortlist=lists, edges=edges)
     check_equal(found, decode(python, records, options))
-    for index, (own, record) in enumerate(zip(found, records, strict=True)):
+    for own, record in zip(found, records, strict=True):
         if not edges and not any(term.initial for term in record.terms):
             assert all(contains(hypothesis.ids, term) for hypothesis in own for term in record.terms)
-        alone = engine.search([sources[index]], options, prefixes=[prefix], terms=[record.terms], edges=edges)
-        assert alone == [own]
+        assert engine.search([record], options) == [own]
 
 
 def test_two_terms_in_both_searches() -> None:
     network, sources = make_network(3, 30), make_sentences(3, 30, [3, 5])
     own = [(TermIds(forms=((7, 8), (9,)), positions=(1,)), TermIds(forms=((7, 12),), positions=(2,))), ()]
     options = SearchOptions(beam=2, nbest=2)
-    found = Engine([packed(network, FLOAT32)]).search(sources, options, terms=own)
-    records = [Sentence(source=source, terms=terms) for source, terms in zip(sources, own, strict=True)]
+    records = [replace(source, terms=terms) for source, terms in zip(sources, own, strict=True)]
+    found = Engine([packed(network, FLOAT32)]).search(records, options)
     check_equal(found, decode(Search(scorer=ModelScorer(network)), records, options))
     assert all(contains(hypothesis.ids, term) for hypothesis in found[0] for term in own[0])
     assert found[1] == Engine([packed(network, FLOAT32)]).search(sources[1:], options)[0]
@@ -319,40 +312,40 @@ def test_two_terms_in_both_searches() -> None:
 )
 def test_a_wrong_term_is_refused(term: TermIds) -> None:
     with pytest.raises(ValueError, match="refuses"):
-        Engine([packed(make_network(3, 30), INT8)]).search([(5, 3)], SearchOptions(), terms=[[term]])
+        Engine([packed(make_network(3, 30), INT8)]).search([Sentence(source=(5, 3), terms=(term,))], SearchOptions())
 
 
 @pytest.mark.parametrize("guide", [((),), (((4, 0),),), (((3, 1),),), (((30, 1),),), (((5, 1), (4, 1)),)])
 def test_a_wrong_guide_is_refused(guide: Guide) -> None:
     with pytest.raises(ValueError, match="refuses"):
-        Engine([packed(make_network(3, 30), INT8)]).search([(5, 3)], SearchOptions(), guides=[guide])
+        Engine([packed(make_network(3, 30), INT8)]).search([Sentence(source=(5, 3), guide=guide)], SearchOptions())
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shortlist", [False, True])
 def test_a_translation_begins_with_its_prefix(precision: int, shortlist: bool) -> None:
     network = make_network(3, 30)
-    sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=3, nbest=2)
     engine = Engine([packed(network, precision, make_shortlist(3, 30, 2) if shortlist else None)])
-    prefixes = [[9, 8, 9], [], [12]]
-    for prefix, own in zip(prefixes, engine.search(sentences, options, prefixes=prefixes), strict=True):
+    prefixes = [(9, 8, 9), (), (12,)]
+    sources = make_sentences(3, 30, [3, 8, 1])
+    sentences = [replace(source, prefix=prefix) for source, prefix in zip(sources, prefixes, strict=True)]
+    for prefix, own in zip(prefixes, engine.search(sentences, SearchOptions(beam=3, nbest=2)), strict=True):
         assert own
         for hypothesis in own:
-            assert hypothesis.ids[: len(prefix)] == prefix
+            assert tuple(hypothesis.ids[: len(prefix)]) == prefix
 
 
 def test_equal_hypotheses_are_returned_once() -> None:
     network = make_network(3, 30)
     sentences, options = make_sentences(3, 30, [3, 8, 1]), SearchOptions(beam=6, nbest=3, min_length=0)
-    engine = Engine([packed(network, FLOAT32)])
 
-    def identify(sentence: int, ids: list[int]) -> int:
+    def identify(sentence: Sentence, ids: list[int]) -> int:
+        assert sentence in sentences
         return len(ids)
 
-    records = [Sentence(source=ids) for ids in sentences]
-    search = Search[Sentence](scorer=ModelScorer(network), identify=lambda sentence, ids: len(ids))
-    expected = decode(search, records, options)
-    found = engine.search(sentences, options, identify=identify)
+    search = Search[Sentence](scorer=ModelScorer(network), identify=identify)
+    expected = decode(search, sentences, options)
+    found = Engine([packed(network, FLOAT32)]).search(sentences, options, identify=identify)
     check_equal(found, expected)
     assert all(len({len(hypothesis.ids) for hypothesis in own}) == len(own) for own in found)
 
@@ -360,21 +353,21 @@ def test_equal_hypotheses_are_returned_once() -> None:
 def test_an_error_in_identify_reaches_the_caller() -> None:
     engine = Engine([packed(make_network(3, 30), INT8)])
 
-    def fail(sentence: int, ids: list[int]) -> int:
+    def fail(sentence: Sentence, ids: list[int]) -> int:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.search([(5, 6, 3)], SearchOptions(beam=2, nbest=2), identify=fail)
+        engine.search([Sentence(source=(5, 6, 3))], SearchOptions(beam=2, nbest=2), identify=fail)
 
 
 @pytest.mark.parametrize("ids", [(30, 3), (-1, 3), ()])
 def test_ids_out_of_the_vocabulary_are_refused(ids: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="refuses"):
-        Engine([packed(make_network(3, 30), INT8)]).search([ids], SearchOptions())
+        Engine([packed(make_network(3, 30), INT8)]).search([Sentence(source=ids)], SearchOptions())
 
 
 def test_no_sentences() -> None:
-    assert Engine([packed(make_network(3, 30), INT8)]).search([], SearchOptions()) == []
+    assert Engine([packed(make_network(3, 30), INT8)]).search(list[Sentence](), SearchOptions()) == []
 
 
 def test_a_probability_that_is_not_a_number() -> None:
@@ -382,7 +375,7 @@ def test_a_probability_that_is_not_a_number() -> None:
     network.output.bias.fill_(3e38)
     network.output.weight.fill_(3e38)
     with pytest.raises(ModelError, match="not numbers"):
-        Engine([packed(network, FLOAT32)]).search([(5, 3)], SearchOptions())
+        Engine([packed(network, FLOAT32)]).search([Sentence(source=(5, 3))], SearchOptions())
 
 
 def test_a_weight_that_is_not_a_number() -> None:
@@ -432,7 +425,7 @@ def test_int8_equals_an_emulation() -> None:
         network = make_network(3, 40, 0.1, **{**sizes, "embedding_scale": 1.0, **kind})
         search, sentences = Search[Sentence](scorer=EmulatedScorer(network)), make_sentences(4, 40, [1, 4, 7])
         found = Engine([packed(network, INT8)]).search(sentences, options)
-        expected = [decode(search, [Sentence(source=ids)], options)[0] for ids in sentences]
+        expected = [decode(search, [sentence], options)[0] for sentence in sentences]
         pairs = [pair for one, two in zip(found, expected, strict=True) for pair in zip(one, two, strict=True)]
         differences = [abs(one.score - two.score) for one, two in pairs]
         assert max(differences) < 5e-3, kind
@@ -469,7 +462,7 @@ def test_samples_equal_those_of_the_python_search(
     sentences = make_sentences(seed, 40, lengths)
     found = Engine([packed(network, FLOAT32, lists)]).search(sentences, options)
     python = Search[Sentence](scorer=ModelScorer(network), shortlist=lists)
-    expected = sample(python, [Sentence(source=ids) for ids in sentences], options)
+    expected = sample(python, sentences, options)
     pairs = [pair for own, other in zip(found, expected, strict=True) for pair in zip(own, other, strict=True)]
     equal = [(one, two) for one, two in pairs if one.ids == two.ids]
     assert len(equal) >= len(pairs) - 1  # a close draw

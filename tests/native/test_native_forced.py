@@ -44,13 +44,13 @@ def test_scores_equal_those_of_python(
     networks = [build(seed + member, SIZE, architecture) for member in range(members)]
     lists = make_shortlist(seed, SIZE, shortlist) if shortlist else None
     sentences = make_sentences(seed, SIZE, [source for source, _ in lengths])
-    targets = [ids[:-1] for ids in make_sentences(seed + 1, SIZE, [target for _, target in lengths])]
+    targets = [other.source[:-1] for other in make_sentences(seed + 1, SIZE, [target for _, target in lengths])]
     engine = Engine([packed(network, FLOAT32, lists) for network in networks])
     found = engine.score(sentences, targets)
     scorers = [ModelScorer(network) for network in networks]
     scorer = scorers[0] if members == 1 else EnsembleScorer(scorers)
     search = Search[Sentence](scorer=scorer, shortlist=lists)
-    expected = score_targets(search, [Sentence(source=ids) for ids in sentences], targets)
+    expected = score_targets(search, sentences, targets)
     for own, other in zip(found, expected, strict=True):
         assert own == pytest.approx(other, abs=1e-5, rel=1e-5)
 
@@ -75,15 +75,16 @@ def test_scores_equal_those_of_the_search(
     group: int,
 ) -> None:
     lists = make_shortlist(seed, SIZE, shortlist) if shortlist else None
-    engine = Engine([packed(build(seed, SIZE, architecture), precision, lists)])
+    network = packed(build(seed, SIZE, architecture), precision, lists)
     options = SearchOptions(**search, nbest=search["beam"])
     sentences = make_sentences(seed, SIZE, lengths)
     pairs = [
         (source, one)
-        for source, found in zip(sentences, engine.search(sentences, options), strict=True)
+        for source, found in zip(sentences, Engine([network]).search(sentences, options), strict=True)
         for one in found
     ]
-    scores = engine.score([source for source, _ in pairs], [one.ids for _, one in pairs], group=group)
+    engine = Engine([network], group=group)
+    scores = engine.score([source for source, _ in pairs], [one.ids for _, one in pairs])
     for (_, one), own in zip(pairs, scores, strict=True):
         assert sum(one.token_log_probabilities) == pytest.approx(one.log_probability, abs=1e-5, rel=1e-6)
         assert own == pytest.approx(one.token_log_probabilities, abs=1e-5)
@@ -103,7 +104,7 @@ def test_samples_have_log_probabilities_of_their_tokens(precision: int) -> None:
 def test_tokens_that_no_search_produces_are_impossible(shortlist: int) -> None:
     lists = make_shortlist(1, SIZE, shortlist) if shortlist else None
     engine = Engine([packed(make_network(1, SIZE), FLOAT32, lists)])
-    [found] = engine.score([(7, 8, 3)], [(5, 1, 9)])
+    [found] = engine.score([Sentence(source=(7, 8, 3))], [(5, 1, 9)])
     assert [value == -float("inf") for value in found] == [False, True, False, False]
     with pytest.raises(ValueError, match="refuses"):
-        engine.score([(7, 8, 3)], [(SIZE,)])
+        engine.score([Sentence(source=(7, 8, 3))], [(SIZE,)])

@@ -18,6 +18,7 @@ from nmt.native.engine import Engine
 from nmt.native.library import FLOAT32, INT8
 from nmt.native.packing import PackedNetwork, PackedTensor
 from nmt.search.options import SearchOptions
+from nmt.search.sentence import Sentence
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
 
@@ -55,7 +56,8 @@ def open_bytes(content: bytes) -> PackedNetwork:
 
 def search(network: PackedNetwork) -> None:
     """Search with a network whose weights may be anything. Only what is refused in an orderly way may fail."""
-    engine, sentences = Engine([network]), [(5, 29, 3), (3,), (*range(4, 29), 3)]
+    engine, sources = Engine([network]), [(5, 29, 3), (3,), (*range(4, 29), 3)]
+    sentences = [Sentence(source=ids) for ids in sources]
     for options in (SearchOptions(beam=1), SearchOptions(beam=4, nbest=3, attention=True, coverage_penalty=0.1)):
         with contextlib.suppress(ModelError, ValueError):
             engine.search(sentences, options)

@@ -39,7 +39,7 @@ class Program:
         """Return the translations of the sentences, or None if the processor cannot run the variant."""
         result = subprocess.run(
             [*self.command, str(network), str(beam)],
-            input="".join(f"{' '.join(map(str, ids))}\n" for ids in SENTENCES),
+            input="".join(f"{' '.join(map(str, sentence.source))}\n" for sentence in SENTENCES),
             env={**os.environ, "NMT_NATIVE": variant},
             capture_output=True,
             text=True,
