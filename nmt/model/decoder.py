@@ -261,7 +261,7 @@ class InputFeedingDecoder(Decoder):
         """Return whether the native library has the loop over the time steps of this decoder."""
         return (
             all(type(layer) is TorchLayer and layer.cell == "lstm" for layer in self.layers)
-            and all(isinstance(norm, nn.Identity) for norm in self.norms)
+            and all(type(norm) in (nn.Identity, OutputNorm) for norm in self.norms)
             and type(self.attention) in (DotAttention, GeneralAttention)
             and type(self.combine) is Combine
             and is_usable(like, self.layers[0].hidden_size)
@@ -272,13 +272,16 @@ class InputFeedingDecoder(Decoder):
         # The masks are drawn in the order of `unroll`.
         masks = [None, *(step_mask(embedded, H, self.dropout, randomness) for _ in self.layers[1:])]
         layers = []
-        for layer, mask, (h, c) in zip(self.layers, masks, states, strict=True):
+        for layer, module, mask, (h, c) in zip(self.layers, self.norms, masks, states, strict=True):
             (state_mask,) = layer.masks(embedded, randomness)
             (w_input, b_input), ((w_recurrent, b_recurrent),) = layer.input, layer.recurrent
             assert b_input is not None
             assert b_recurrent is not None
             weights = (w_input, w_recurrent, b_input, b_recurrent)
-            layers.append(FeedingLayer(weights=weights, state=(h, c), input_mask=mask, state_mask=state_mask))
+            norm = (module.weight, module.bias) if isinstance(module, OutputNorm) else None
+            layers.append(
+                FeedingLayer(weights=weights, state=(h, c), input_mask=mask, state_mask=state_mask, norm=norm)
+            )
         assert isinstance(self.combine, Combine)
         combine = (self.combine.weight, self.combine.bias)
         vectors, attention = decode_with_feeding(

@@ -11,7 +11,7 @@
 
 #define NMT_API __attribute__((visibility("default")))
 #define NMT_VERSION 1   /* of packed files */
-#define NMT_INTERFACE 4 /* of the functions and structures below */
+#define NMT_INTERFACE 5 /* of the functions and structures below */
 
 enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
 enum { NMT_LSTM, NMT_GRU, NMT_RNN };

@@ -44,12 +44,22 @@ NMT_API int nmt_lstm_forward(const nmt_train_lstm *layer, int32_t steps, int32_t
 NMT_API int nmt_lstm_backward(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows,
                               const float *d_outputs);
 
+/* The normalization of the outputs h of a layer (Ba et al. 2016): y = g * n + b, n = (h - mean) / deviation, where
+   10^-5 is added to the square of the deviation, as in nn.LayerNorm of PyTorch. */
+typedef struct {
+    const float *gain, *bias; /* (H): g and b */
+    float *normalized;        /* (T, B, H): n */
+    float *scales;            /* (T, B): 1 / deviation */
+    float *d_outputs;         /* (T, B, H): the gradient of y */
+} nmt_train_norm;
+
 /* A decoder with input feeding: LSTM layers, the first of which reads the attentional vector v of the step before, and
    attention a = softmax(k q) for the output q of the last layer. v = tanh(V q + Σ a_s u_s + b), where u_s is the
    product of value s with the context's part of the weights. */
 typedef struct {
     int32_t steps, batch, size, sources, layers, residual;
     const nmt_train_lstm *lstms;              /* x of the first layer is v */
+    const nmt_train_norm *norms;              /* of each layer, or NULL */
     const float *keys, *values;               /* (B, S, H): k and u */
     const uint8_t *mask;                      /* (B, S): 1 at source tokens, 0 at padding */
     const float *weights, *transposed, *bias; /* V, packed (H, H) for forward and backward, and b */

@@ -45,6 +45,48 @@ INLINE void step_lstm_back(int32_t H, const float *gates, const float *cell, con
     }
 }
 
+INLINE float add_lanes(Lanes x) {
+    float values[LANES];
+    store(values, x);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) values[i] += values[i + half];
+    return values[0];
+}
+
+/* Normalize h (H). `normalized` receives n, and `y` the result. Returns 1 / deviation. */
+INLINE float normalize_row(const nmt_train_norm *norm, int32_t H, const float *h, float *normalized, float *y) {
+    Lanes sum = {0}, squares = {0};
+    for (int32_t j = 0; j < H; j += LANES) sum += load(h + j);
+    float mean = add_lanes(sum) / (float)H;
+    for (int32_t j = 0; j < H; j += LANES) {
+        Lanes x = load(h + j) - mean;
+        squares += x * x;
+    }
+    float scale = 1.0f / sqrtf(add_lanes(squares) / (float)H + 1e-5f);
+    for (int32_t j = 0; j < H; j += LANES) {
+        Lanes n = (load(h + j) - mean) * scale;
+        store(normalized + j, n);
+        store(y + j, n * load(norm->gain + j) + load(norm->bias + j));
+    }
+    return scale;
+}
+
+/* Compute the gradient of h (H) from that of y. */
+INLINE void normalize_row_back(const nmt_train_norm *norm, int32_t H, const float *normalized, float scale,
+                               const float *d_y, float *d_h) {
+    Lanes sum = {0}, products = {0};
+    for (int32_t j = 0; j < H; j += LANES) {
+        Lanes d = load(d_y + j) * load(norm->gain + j);
+        sum += d;
+        products += d * load(normalized + j);
+    }
+    float mean = add_lanes(sum) / (float)H, share = add_lanes(products) / (float)H;
+    for (int32_t j = 0; j < H; j += LANES) {
+        Lanes d = load(d_y + j) * load(norm->gain + j);
+        store(d_h + j, (d - mean - load(normalized + j) * share) * scale);
+    }
+}
+
 /* The parts of the arrays of a layer that belong to a row at a step. */
 INLINE float *left_row(const nmt_train_lstm *layer, int64_t row) {
     return layer->left + row * (layer->inputs + layer->size);

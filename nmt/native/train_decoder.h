@@ -5,14 +5,6 @@
 
 #include "train_cells.h"
 
-INLINE float add_lanes(Lanes x) {
-    float values[LANES];
-    store(values, x);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) values[i] += values[i + half];
-    return values[0];
-}
-
 /* Compute the products of x (H) with the rows of a matrix (S, H). */
 static void multiply_rows_by(const float *matrix, const float *x, int32_t S, int32_t H, float *products) {
     int32_t s = 0;
@@ -88,6 +80,11 @@ static int run_decoder(const nmt_train_decoder *d, int32_t first, int32_t rows) 
                     write_masked(left_row(layer, begin + r), queries + r * H,
                                  layer->input_mask ? layer->input_mask + (first + r) * H : NULL, H);
             advance_lstm(layer, batch, t, first, rows, h);
+            for (int64_t r = 0; d->norms && r < rows; r++) {
+                const nmt_train_norm *norm = &d->norms[l];
+                norm->scales[begin + r] =
+                    normalize_row(norm, H, h + r * H, norm->normalized + (begin + r) * H, h + r * H);
+            }
             for (int64_t j = 0; j < rows * H; j += LANES)
                 store(queries + j, l && d->residual ? load(queries + j) + load(h + j) : load(h + j));
         }
@@ -123,7 +120,16 @@ static int run_decoder_back(const nmt_train_decoder *d, int32_t first, int32_t r
         for (int32_t l = d->layers - 1; l >= 0; l--) {
             const nmt_train_lstm *layer = &d->lstms[l];
             const float *carried = layer->d_hidden + first * H;
-            for (int64_t j = 0; j < count; j += LANES) store(d_h + j, load(d_query + j) + load(carried + j));
+            if (d->norms) {
+                const nmt_train_norm *norm = &d->norms[l];
+                memcpy(norm->d_outputs + begin, d_query, count * sizeof *d_query);
+                for (int64_t r = 0; r < rows; r++)
+                    normalize_row_back(norm, H, norm->normalized + begin + r * H, norm->scales[begin / H + r],
+                                       d_query + r * H, d_h + r * H);
+            } else {
+                memcpy(d_h, d_query, count * sizeof *d_query);
+            }
+            for (int64_t j = 0; j < count; j += LANES) store(d_h + j, load(d_h + j) + load(carried + j));
             retreat_lstm(layer, batch, t, first, rows, d_h, d_left);
             for (int64_t r = 0; r < rows; r++) {
                 float *d_input = l ? d_h : d_feed;

@@ -34,12 +34,19 @@ class LSTMArrays(ctypes.Structure):
     ]
 
 
+class NormArrays(ctypes.Structure):
+    """The C structure `nmt_train_norm` of train.h."""
+
+    _fields_ = [*((name, _ADDRESS) for name in ("gain", "bias", "normalized", "scales", "d_outputs"))]
+
+
 class DecoderArrays(ctypes.Structure):
     """The C structure `nmt_train_decoder` of train.h."""
 
     _fields_ = [
         *((name, _INT32) for name in ("steps", "batch", "size", "sources", "layers", "residual")),
         ("lstms", ctypes.POINTER(LSTMArrays)),
+        ("norms", ctypes.POINTER(NormArrays)),
         *((name, _ADDRESS) for name in ("keys", "values", "mask", "weights", "transposed", "bias")),
         *((name, _ADDRESS) for name in ("queries", "vectors", "attention", "d_vectors", "d_attention")),
         *((name, _ADDRESS) for name in ("d_sums", "d_scores")),

@@ -27,6 +27,7 @@ architectures = st.fixed_dictionaries(
         "residual": st.booleans(),
         "dropout": st.sampled_from([0.0, 0.3]),
         "state_dropout": st.sampled_from([0.0, 0.3]),
+        "layer_norm": st.booleans(),
     }
 )
 
@@ -88,11 +89,11 @@ def test_outputs_and_gradients(architecture: dict[str, Any], shape: tuple[int, i
 @pytest.mark.parametrize("variant", ["plain", "avx2", "avx512vnni", "neon"])
 def test_variants(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NMT_NATIVE", variant)
-    check(make_config(decoder_size=144, decoder_layers=2, dropout=0.2, state_dropout=0.1), (20, 3, 9))
+    check(make_config(decoder_size=144, decoder_layers=2, dropout=0.2, state_dropout=0.1, layer_norm=True), (20, 3, 9))
 
 
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    config, shape = make_config(decoder_layers=2), (13, 4, 9)
+    config, shape = make_config(decoder_layers=2, layer_norm=True), (13, 4, 9)
     alone = train(config, shape, torch.float32)
     # Only the rows of the loop are divided: torch itself keeps its number of threads.
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
@@ -107,10 +108,11 @@ def test_loop_is_native_where_the_library_knows_the_network() -> None:
 
     assert is_native()
     assert is_native(attention="dot", decoder_layers=3, residual=True)
+    assert is_native(layer_norm=True)
     others: list[dict[str, Any]] = [
         *({"attention": attention} for attention in ("additive", "multi_head")),
         *({"cell": cell} for cell in ("gru", "rnn", "layer_norm_lstm")),
-        *({part: True} for part in ("layer_norm", "coverage", "context_gate")),
+        *({part: True} for part in ("coverage", "context_gate")),
         *({"decoder_transitions": 2}, {"decoder_size": 40}),
     ]
     for changes in others:
@@ -120,7 +122,7 @@ def test_loop_is_native_where_the_library_knows_the_network() -> None:
 
 
 def test_loop_of_torch_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    config, shape = make_config(decoder_layers=2, dropout=0.2, state_dropout=0.2), (5, 4, 3)
+    config, shape = make_config(decoder_layers=2, dropout=0.2, state_dropout=0.2, layer_norm=True), (5, 4, 3)
     found = train(config, shape, torch.float32)
     monkeypatch.setattr(native, "load", lambda: None)
     for name, tensor in train(config, shape, torch.float32).items():
