@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -39,7 +40,7 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.training.objective import Likelihood
 from nmt.training.optimizer import build_optimizers, make_step
-from train_benchmark.parts import Parts, Products, by_part, ceiling, now
+from train_benchmark.parts import Parts, Products, by_part, ceiling, peak
 from train_benchmark.plain import PlainSeq2Seq
 
 STARTER = Path(__file__).parents[1] / "bench-train"
@@ -179,16 +180,16 @@ def run_plain(config: Config, updates: int) -> None:
         device = choose_device(config.training.device)
         network = PlainSeq2Seq(config.model, tokenizers.source.size, tokenizers.target.size).to(device)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.training.learning_rate)
-        tokens, begin = 0, now()
+        tokens, begin = 0, time.perf_counter()
         for number, batch in enumerate(islice(batches, 10 + updates)):
             if number == 10:
-                tokens, begin = 0, now()
+                tokens, begin = 0, time.perf_counter()
             (network(batch.to(device), config.training.label_smoothing) / batch.target_tokens).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
             tokens += batch.target_tokens
-        speed = tokens / (now() - begin)
+        speed = tokens / (time.perf_counter() - begin)
     peak = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
     print("THROUGHPUT", "nn.LSTM,_float32,_eager", f"{speed:.1f}", peak // 1024)
 
@@ -233,7 +234,7 @@ def show_profile(config: Config, updates: int) -> None:
                     batch = next(batches).to(device)
                 update(network, optimizers, batch, config, dtype, parts)
             tokens += batch.target_tokens
-        seen = [batch.to(device) for batch in islice(batches, 20)]
+        seen = [batch.to(device) for batch in islice(batches, min(20, updates))]
         # The native library computes the same products as torch, but only products of torch can be counted.
         with products, patch("nmt.model.autograd.native.load", return_value=None):
             for batch in seen:
@@ -251,8 +252,12 @@ def show_profile(config: Config, updates: int) -> None:
     print(f"tokens per second        {tokens / total:8.0f}")
     print(f"operations per token     {operations / 1e6:8.1f} million, in matrix products")
     print(f"achieved                 {achieved / 1e9:8.0f} GFLOP/s in the whole update")
-    percent = 100 * achieved * least / operations
-    print(f"ceiling of these shapes  {operations / least / 1e9:8.0f} GFLOP/s; achieved {percent:.0f} %")
+    limits = {
+        "ceiling of these shapes": operations / least,
+        "large product": peak(dtype or torch.float32, device),
+    }
+    for name, limit in limits.items():
+        print(f"{name:24} {limit / 1e9:8.0f} GFLOP/s; achieved {100 * achieved / limit:.0f} %")
 
 
 def update(

@@ -82,11 +82,21 @@ def _seconds(function: Callable[[], object]) -> float:
     return now() - begin
 
 
+def peak(dtype: torch.dtype, device: torch.device) -> float:
+    """Measure the operations per second of a large matrix product, the most that this machine can do."""
+    size = 1024
+    return 2.0 * size**3 / _best((1, size, size, size), dtype, device)
+
+
 def now() -> float:
-    """Return the time in seconds after all operations of the GPU, if there is one, have finished."""
+    """Return the time in seconds after all operations of the GPU, if there is one, have finished.
+
+    Without a GPU, this is the CPU time of the process, so other programs on the core hardly matter.
+    """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter()
+        return time.perf_counter()
+    return time.process_time()
 
 
 @dataclass
