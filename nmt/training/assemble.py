@@ -11,6 +11,7 @@ from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.data.batch import Batch
 from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
+from nmt.data.lexicon import Lexicon, take_for_lexicon
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
@@ -23,7 +24,6 @@ from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.files import load_tokenizers
 from nmt.training.distributed import Processes
 from nmt.training.finetune import adopt_weights, freeze
-from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.memory import largest_batch
 from nmt.training.objective import Likelihood, Objective, Risk
 from nmt.training.resume import Checkpoint

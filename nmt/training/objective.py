@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.config.schema import TrainingConfig
 from nmt.data.batch import Batch, pad
+from nmt.data.lexicon import Lexicon
 from nmt.model.autograd.cross_entropy import (
     ROWS,
     cross_entropy,
@@ -25,7 +26,6 @@ from nmt.model.dropout import Randomness
 from nmt.model.output import Readout, SoftmaxOutput
 from nmt.model.seq2seq import Seq2Seq, real_targets, target_mask
 from nmt.tokenizers.base import Tokenizer
-from nmt.training.lexicon import Lexicon
 from nmt.training.samples import sample_translations
 from nmt.types import EOS
 

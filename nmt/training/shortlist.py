@@ -21,6 +21,7 @@ from nmt.checkpoint.run_folder import find_model_folder
 from nmt.config.schema import Config
 from nmt.data.batch import Batch, Integers, pad
 from nmt.data.corpora import read_first_epoch
+from nmt.data.lexicon import Lexicon, take_for_lexicon
 from nmt.data.pair import encode_pairs
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
@@ -30,7 +31,6 @@ from nmt.search.options import SearchOptions
 from nmt.system.devices import choose_device
 from nmt.system.files import temporary_folder
 from nmt.tokenizers.base import Tokenizer, Tokenizers
-from nmt.training.lexicon import Lexicon, take_for_lexicon
 from nmt.training.validation import ValidationSet, read_validation_sets, score_sets, translate_sets
 from nmt.types import EOS
 

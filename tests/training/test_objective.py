@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from nmt.config.schema import TrainingConfig
 from nmt.data.batch import Batch
+from nmt.data.lexicon import Lexicon
 from nmt.model.dropout import Randomness
 from nmt.model.output import Readout
 from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
 from nmt.tokenizers.vocabulary import CharacterTokenizer
-from nmt.training.lexicon import Lexicon
 from nmt.training.objective import Likelihood, Risk, cross_entropy_loss, log_probabilities
 from nmt.types import BOS, EOS
 

@@ -17,13 +17,13 @@ import tiny
 
 from nmt.checkpoint.folder import load_model
 from nmt.config.schema import TokenizerConfig
+from nmt.data import lexicon
 from nmt.data.batch import Batch
 from nmt.data.batching import make_text_batches
 from nmt.data.pair import Pair
 from nmt.errors import MachineError
 from nmt.tokenizers.base import Tokenizers
 from nmt.tokenizers.build import train_tokenizers
-from nmt.training import lexicon
 from nmt.training.run import train
 from nmt.training.shortlist import add_shortlist, learn_shortlist
 from nmt.training.validation import ValidationSet

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt import Translator
+from nmt.data.things import find_things
 from nmt.translation.tagged import TaggedText
-from nmt.translation.things import find_things, take_out
+from nmt.translation.things import take_out
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
 TRANSLATOR = Translator.load(MODEL)

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.data import lexicon
 from nmt.data.batch import Batch
+from nmt.data.lexicon import Lexicon
 from nmt.data.updates import make_batch
 from nmt.model.autograd.cross_entropy import guided_attention
-from nmt.training import lexicon
-from nmt.training.lexicon import Lexicon
 from nmt.training.objective import Likelihood
 from nmt.types import EOS, PAD
 
