@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
     from nmt.training.run import train
     from nmt.translation.glossary import read_glossary
-    from nmt.translation.request import Alternative, PairScore, Request, Translation
+    from nmt.translation.request import Alternative, PairScore, Request, RequestSettings, Translation
     from nmt.translation.terms import Term, TermUse
     from nmt.translation.translator import Translator
 
@@ -48,6 +48,7 @@ __all__ = [
     "NmtError",
     "PairScore",
     "Request",
+    "RequestSettings",
     "SampleOptions",
     "SearchOptions",
     "Term",
@@ -84,6 +85,7 @@ _MODULES = {
     "TermUse": "nmt.translation.terms",
     "read_glossary": "nmt.translation.glossary",
     "Request": "nmt.translation.request",
+    "RequestSettings": "nmt.translation.request",
     "SampleOptions": "nmt.search.options",
     "SearchOptions": "nmt.search.options",
     "Translation": "nmt.translation.request",

@@ -22,6 +22,7 @@ PUBLIC = {
     "NmtError",
     "PairScore",
     "Request",
+    "RequestSettings",
     "SampleOptions",
     "SearchOptions",
     "Term",

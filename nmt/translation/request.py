@@ -1,9 +1,9 @@
-"""The records that pass through the translator: `Request`, `Segment`, `Translation` and `PairScore`."""
+"""The records that pass through the translator: `Request`, `Segment`, `Translation` and others."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from nmt.errors import ConfigError
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
@@ -64,6 +64,21 @@ class Request:
         mbr = self.options if isinstance(self.options, MbrOptions) else None
         options = self.options.search if isinstance(self.options, MbrOptions) else self.options
         return Segment(source=source, options=options or _DEFAULT, mbr=mbr, **settings)
+
+
+class RequestSettings(TypedDict, total=False):
+    """Fields of `Request` that can be given for all texts of a call, as in `translator.translate(texts, to="de")`.
+
+    `Request` says what each means. The settings of a `Request` take precedence.
+    """
+
+    to: str | None
+    tag: str | None
+    split: bool | None
+    guard: bool | None
+    terms: Sequence[Term] | None
+    markup: Literal["html", "xml"] | None
+    protect: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)

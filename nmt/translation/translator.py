@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
@@ -24,10 +24,9 @@ from nmt.translation.mbr import rank_by_risk
 from nmt.translation.native_search import NativeSearch
 from nmt.translation.output import build_translation, keep_text, write_text
 from nmt.translation.plain import is_plain
-from nmt.translation.request import Alternative, PairScore, Request, Segment, Translation
+from nmt.translation.request import Alternative, PairScore, Request, RequestSettings, Segment, Translation
 from nmt.translation.search import SegmentSearch
 from nmt.translation.segments import Segmenter, choose_language, has_spaces, join_segments
-from nmt.translation.terms import Term
 
 if TYPE_CHECKING:  # these modules import torch
     from nmt.checkpoint.folder import Model
@@ -171,64 +170,37 @@ class Translator:
         self,
         texts: str | Request | Iterable[str | Request],
         options: Options | MbrOptions | None = None,
-        *,
-        to: str | None = None,
-        tag: str | None = None,
-        split: bool | None = None,
-        guard: bool | None = None,
-        terms: Sequence[Term] | None = None,
-        markup: Literal["html", "xml"] | None = None,
-        protect: bool | None = None,
+        **settings: Unpack[RequestSettings],
     ) -> list[str]:
         """Return the best translation of each text, or the first sample. The translation of a blank text is empty.
 
         See `nbest` for the arguments and errors.
         """
-        found = self.nbest(
-            texts, options, to=to, tag=tag, split=split, guard=guard, terms=terms, markup=markup, protect=protect
-        )
-        return [best[0].text for best in found]
+        return [best[0].text for best in self.nbest(texts, options, **settings)]
 
     def nbest(
         self,
         texts: str | Request | Iterable[str | Request],
         options: Options | MbrOptions | None = None,
-        *,
-        to: str | None = None,
-        tag: str | None = None,
-        split: bool | None = None,
-        guard: bool | None = None,
-        terms: Sequence[Term] | None = None,
-        markup: Literal["html", "xml"] | None = None,
-        protect: bool | None = None,
+        **settings: Unpack[RequestSettings],
     ) -> list[list[Translation]]:
         """Return the n best translations of each text, the best first. With sampling, return the samples of each text.
 
         A text that is too long is translated in parts. If `split` is true, each sentence is translated separately.
 
         Args:
-            texts: an iterable of the texts to translate. A single string or `Request` is one text. The settings of a
-                `Request` take precedence over the arguments below.
+            texts: an iterable of the texts to translate. A single string or `Request` is one text.
             options: the options of search, sampling or minimum Bayes risk decoding. The default is `SearchOptions()`.
-            to: the target language. It is required if the model has several target languages.
-            tag: a tag of training corpora. The texts are translated in the style of these corpora.
-            split: whether to translate each sentence separately. The default depends on the training data of the model
-                (see `Request.split`).
-            guard: whether to search a translation with an obvious fault again (see `Request.guard`).
-            terms: words with a fixed translation (see `Request.terms`). `nmt.read_glossary` reads them from a file.
-            markup: the markup of the texts. By default, they are plain text.
-            protect: whether URLs and other things that are not words are copied (see `Request.protect`).
+            settings: `to`, `tag`, `split`, `guard`, `terms`, `markup` and `protect` of `Request`, for all texts. The
+                settings of a `Request` take precedence over these and over `options`.
 
         Raises:
             ConfigError: the target language is missing, the model does not have a language or a tag, terms are given
                 with sampling, or a text has markup and lxml is not installed.
-            TypeError: an item of `texts` is neither a string nor a `Request`. The message gives the position of the
-                item.
+            TypeError: an item of `texts` is neither a string nor a `Request`, or there is no such setting. The message
+                gives the position of the item, or the settings.
         """
-        call: dict[str, Any] = {"options": options, "to": to, "tag": tag, "split": split, "guard": guard}
-        call |= {"terms": terms, "markup": markup, "protect": protect}
-        given: list[str | Request] = as_list(texts, "texts", (str, Request))
-        requests = [_complete(text, call) for text in given]
+        requests = _complete(texts, {"options": options, **settings})
         if all(map(is_plain, requests)):
             return self._translate_requests(requests)
         from nmt.translation.protection import finish, prepare  # slow to import
@@ -298,11 +270,10 @@ class Translator:
             TypeError: an item has another type.
             ValueError: there are more or fewer translations than texts.
         """
-        given: list[str | Request] = as_list(texts, "texts", (str, Request))
+        requests = _complete(texts, {"to": to, "tag": tag})
         targets = as_list(translations, "translations", (str,))
-        if len(given) != len(targets):
-            raise ValueError(f"{len(given)} texts have {len(targets)} translations; give one for each text")
-        requests = [_complete(text, {"to": to, "tag": tag}) for text in given]
+        if len(requests) != len(targets):
+            raise ValueError(f"{len(requests)} texts have {len(targets)} translations; give one for each text")
         size = PART if self.threads > 1 else max(1, len(requests))
         parts = (slice(first, first + size) for first in range(0, len(requests), size))
         scores = self._map(lambda part: self._score_part(requests[part], targets[part]), parts)
@@ -385,8 +356,15 @@ class Translator:
         return choose_language(self.data, to)
 
 
-def _complete(text: str | Request, call: dict[str, Any]) -> Request:
-    """Return the request for a text. The call supplies the settings that the request lacks."""
-    request = Request(text) if isinstance(text, str) else text
-    changes = {key: value for key, value in call.items() if value is not None and getattr(request, key) is None}
-    return replace(request, **changes) if changes else request
+def _complete(texts: str | Request | Iterable[str | Request], settings: dict[str, Any]) -> list[Request]:
+    """Return the requests for texts. The settings of the call are those of requests that lack them."""
+    allowed = ("options", *RequestSettings.__annotations__)
+    if unknown := next((name for name in settings if name not in allowed), None):
+        raise TypeError(f"there is no setting {unknown}; the settings are {', '.join(allowed)}")
+    given: list[str | Request] = as_list(texts, "texts", (str, Request))
+    requests = [Request(text) if isinstance(text, str) else text for text in given]
+    call = {name: value for name, value in settings.items() if value is not None}
+    return [
+        replace(request, **{name: value for name, value in call.items() if getattr(request, name) is None})
+        for request in requests
+    ]

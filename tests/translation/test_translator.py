@@ -6,7 +6,7 @@ import math
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceTrainer
 
-from nmt import Request, Translation, Translator
+from nmt import Request, RequestSettings, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
 from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Shortlist
@@ -156,6 +156,19 @@ def test_a_string_or_a_request_is_one_text(model: Path) -> None:
         translator.translate(["red cat", None])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="the text of a Request is float, not a str"):
         Request(math.nan)  # type: ignore[arg-type]
+
+
+def test_a_setting_that_does_not_exist_is_refused(model: Path) -> None:
+    translator = Translator.load(model)
+    with pytest.raises(TypeError, match="there is no setting prefix; the settings are options, to, tag, split, guard"):
+        translator.translate(["red cat"], prefix="rote")  # type: ignore[call-arg]
+
+
+def test_the_settings_of_a_call_are_fields_of_a_request() -> None:
+    fields = get_type_hints(Request)
+    for name, kind in get_type_hints(RequestSettings).items():
+        assert fields[name] == kind
+        assert f"`{name}`" in str(Translator.nbest.__doc__)
 
 
 def test_translators_and_translations_are_pickled(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
