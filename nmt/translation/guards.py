@@ -114,16 +114,15 @@ def find_loop(ids: Sequence[int], tokenizer: Tokenizer) -> Loop | None:
     A loop within a word must have some length, because words such as "Ananas" also repeat themselves.
     """
     repeated = len(ids) - len(set(ids))
-    if repeated < 2:  # this is a fast path: most translations have few equal tokens
-        return None
     for period in _PERIODS:
-        if repeated < 1.5 * period:
+        fewest = max(2, 1.5 * period)
+        if repeated < fewest:
             break  # each token of a loop but those of its first period equals an earlier one
         start = period  # of the tokens that equal the token one period before
         for place in range(period, len(ids) + 1):
             if place < len(ids) and ids[place] == ids[place - period]:
                 continue
-            if place - start >= max(2, 1.5 * period):
+            if place - start >= fewest:
                 text = tokenizer.decode(ids[start - period : place]).strip()
                 several_words = any(map(str.isalnum, text)) and not text.isalpha()
                 if len(text) >= _LOOP_CHARACTERS or several_words:
