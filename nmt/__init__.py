@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.scores import Evaluation, evaluate
     from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
     from nmt.training.run import train
+    from nmt.translation.documents.translate import translate_file
     from nmt.translation.glossary import read_glossary
     from nmt.translation.request import Alternative, PairScore, Request, RequestSettings, Translation
     from nmt.translation.terms import Term, TermUse
@@ -62,6 +63,7 @@ __all__ = [
     "load_languages",
     "read_glossary",
     "train",
+    "translate_file",
 ]
 
 _ERRORS = (
@@ -94,6 +96,7 @@ _MODULES = {
     "load_config": "nmt.config.load",
     "load_languages": "nmt.checkpoint.languages",
     "train": "nmt.training.run",
+    "translate_file": "nmt.translation.documents.translate",
 }
 
 

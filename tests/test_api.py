@@ -36,6 +36,7 @@ PUBLIC = {
     "load_languages",
     "read_glossary",
     "train",
+    "translate_file",
 }
 
 

@@ -1,4 +1,4 @@
-"""nmt-translate MODEL [MODEL ...] < LINES > TRANSLATIONS"""
+"""nmt-translate MODEL [MODEL ...] < LINES > TRANSLATIONS, or nmt-translate MODEL --file FILE --output FILE"""
 
 import argparse
 import json
@@ -38,12 +38,13 @@ SAMPLING = {"seed": "S", "temperature": "T", "top_k": "K"}  # only with --sample
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Translate standard input to standard output, line by line."""
+    """Translate standard input to standard output, line by line, or a document."""
     options = _parse(arguments)
 
     def body() -> None:
         with startup():
             from nmt.translation.pipe import run_pipe
+            from nmt.translation.request import Request
 
             search = build_options(options)
             translator = load_translator(options)
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked: dict[str, Any] = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
         asked |= {"markup": markup, "protect": options.protect}
         asked["guard"] = options.guard
-        guarded = Guarded()
+        guarded = Guarded(unit="text" if options.file else "line")
         translator.check(to=options.to, tag=options.tag)  # before any input is read
         if options.terms:
             from nmt.translation.glossary import read_glossary
@@ -64,21 +65,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked["terms"] = read_glossary(options.terms, source, target)
         used, wanted = 0, 0
 
-        def translate(requests: "list[Request]") -> "list[list[Translation]]":
+        def count(found: "list[list[Translation]]") -> None:
             nonlocal used, wanted
-            found = translator.nbest(requests, **asked)
             guarded.add(found)
             used += sum(use.used for translations in found for use in translations[0].terms)
             wanted += sum(len(translations[0].terms) for translations in found)
+
+        def translate(requests: "list[Request]") -> "list[list[Translation]]":
+            found = translator.nbest(requests, **asked)
+            count(found)
             return found
 
-        run_pipe(
-            open_stdin(),
-            open_stdout(),
-            translate=translate,
-            show=format_json if options.json else format_nbest if options.nbest else format_best,
-            max_lines=WINDOW * translator.threads * translator.max_segments(search),
-        )
+        if options.file:
+            from nmt.translation.documents.translate import translate_file
+
+            settings = Request("", **asked)
+            kinds = {"retranslate": options.retranslate, "keys": options.keys or ()}
+            texts = translate_file(translator, options.file, options.output, settings, **kinds, watch=count)
+            logger.info("%s: %d texts translated", options.output, texts)
+        else:
+            run_pipe(
+                open_stdin(),
+                open_stdout(),
+                translate=translate,
+                show=format_json if options.json else format_nbest if options.nbest else format_best,
+                max_lines=WINDOW * translator.threads * translator.max_segments(search),
+            )
         guarded.report()
         if options.terms:
             logger.info("terms: %d of %d used", used, wanted)
@@ -90,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Guarded:
     """Counts the lines that were searched again because their translation had an obvious fault."""
 
+    unit: str = "line"
+    """What is counted: a line or a text."""
     lines: int = 0
     again: Counter[str] = field(default_factory=Counter)
     left: list[int] = field(default_factory=list)
@@ -108,7 +122,7 @@ class Guarded:
             return
         names = {"loop": "for loops", "length": "for their length", "omission": "for omissions"}
         counts = ", ".join(f"{count} {names[fault]}" for fault, count in sorted(self.again.items()))
-        rest = f"; check line {', '.join(map(str, self.left[:10]))}" + ", ..." * (len(self.left) > 10)
+        rest = f"; check {self.unit} {', '.join(map(str, self.left[:10]))}" + ", ..." * (len(self.left) > 10)
         logger.info("searched again: %s%s", counts, rest if self.left else "")
 
 
@@ -165,7 +179,7 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = build_parser(NAME, "Translate lines from standard input to standard output.")
+    parser = build_parser(NAME, "Translate lines from standard input to standard output, or a document.")
     parser.add_argument("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several: an ensemble")
     parser.add_argument(
         "--split",
@@ -190,6 +204,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "default: yes",
     )
     add_language_options(parser.add_argument_group("languages"))
+    document = parser.add_argument_group("documents, instead of lines")
+    document.add_argument("--file", metavar="FILE", help="translate the texts of a document, such as .docx or .html")
+    document.add_argument("--output", metavar="FILE", help="the translated document, in the same format")
+    document.add_argument(
+        "--retranslate", action="store_true", help="also translate what has a translation already, in .po and .xliff"
+    )
+    document.add_argument(
+        "--keys", nargs="+", metavar="KEY", help="in .json, translate the values of these keys only, or a.*.b for paths"
+    )
     output = parser.add_argument_group("output, by default the best translation of each line")
     output.add_argument(
         "--nbest", type=whole_number(1, MAX_ROWS_PER_SENTENCE), metavar="N", help="the N best: line ||| text ||| score"
@@ -209,6 +232,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_fields(sampling, SampleOptions, SAMPLING)
     add_machine_options(parser.add_argument_group("machine"))
     options = parser.parse_args(arguments)
+    if bool(options.file) != bool(options.output):
+        parser.error("--file and --output belong together; give both, or neither to translate lines")
+    if not options.file and (options.retranslate or options.keys):
+        parser.error("--retranslate and --keys are for documents; add --file, or leave them out")
+    if options.file and (options.json or options.nbest or options.format != "text"):
+        parser.error("--json, --nbest and --format are for lines; leave them out, or leave out --file")
     if options.sample and options.beam:
         parser.error("--beam is for search; leave it out, or leave out --sample")
     if options.terms and (options.sample or options.mbr):

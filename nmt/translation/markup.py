@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nmt.tokenizers.base import replace_surrogates
-from nmt.translation.tagged import Anchor, Stack, TaggedText
+from nmt.translation.pieces import join_pieces
+from nmt.translation.tagged import Stack, TaggedText
 from nmt.translation.trees import (
     MAX_DEPTH,
     Format,
     append_text,
     fill,
+    find_character,
     find_name,
     is_too_deep,
     list_content,
@@ -40,49 +42,30 @@ ATTRIBUTES = ("alt", "title", "placeholder", "aria-label")
 DESCRIPTIONS = frozenset(("description", "og:title", "og:description", "twitter:title", "twitter:description"))
 
 _DOCUMENT = ("<?xml", "<!doctype", "<html", "<head", "<body")  # a text that begins like this is a whole document
-_CONTROL = str.maketrans(dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\ufffd"))
+CONTROL = str.maketrans(dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF], "\ufffd"))
 
 
-class Markup:
-    """A text with markup. `texts` are to be translated, and `write` returns the text with their translations.
+class MarkupTree:
+    """A parsed text with markup. `texts` are to be translated, and `fill` puts their translations in their place."""
 
-    >>> markup = Markup("<p>A <b>man</b></p>", "html")
-    >>> [text.text for text in markup.texts]
-    ['A man']
-    >>> markup.write(markup.texts)
-    '<p>A <b>man</b></p>'
-    """
-
-    def __init__(self, text: str, kind: Format, name: str = "the text") -> None:
-        """Parse a text. Well-formed text is read as it is; other text is read as HTML, which mends it.
+    def __init__(self, root: Any, kind: Format) -> None:
+        """Find the texts of a tree.
 
         Args:
-            text: a fragment, or a whole document.
+            root: the root element.
             kind: html or xml. Blocks, and elements whose content is kept, have the same names in both. In HTML, some
                 attributes are translated too.
-            name: the name of the text in warnings.
-
-        Raises:
-            ConfigError: lxml is not installed.
         """
+        self.root = root
         self._kind = kind
-        text = replace_surrogates(text).translate(_CONTROL)
-        self._document = text.lstrip("\ufeff \t\r\n").lower().startswith(_DOCUMENT)
-        self._root, self._well_formed = parse(text, kind, self._document)
-        if kind == "xml" and not self._well_formed:
-            logger.warning("%s: not well-formed XML, mended", name)
-        self._unchanged = None
-        if is_too_deep(self._root):
-            logger.warning("%s: elements are nested more than %d deep, not translated", name, MAX_DEPTH)
-            self._unchanged = text
         self._shells: dict[int, Any] = {}  # inline elements without content, by tag number
         self._nodes: dict[int, Any] = {}  # objects
         self._runs: list[tuple[Any, int, int, str, str]] = []
         self._attributes: list[tuple[Any, str]] = []
         self.texts: list[TaggedText] = []
         self._contents: dict[Any, list[Any]] = {}
-        if self._unchanged is None:
-            self._read(self._root, kept=False)
+        if not is_too_deep(root):
+            self._read(root, kept=False)
 
     def _read(self, root: Any, kept: bool) -> None:
         """Find the texts below a block."""
@@ -126,23 +109,8 @@ class Markup:
         numbers |= {number for _, stack in pieces for number in stack}
         copies = [(self._shells | self._nodes)[number] for number in sorted(numbers)]
         self._read_attributes_only(copies)
-        text, stacks, anchors = "", list[Stack](), list[Anchor]()
-        for piece, stack in pieces:
-            if isinstance(piece, str):
-                words = " ".join(piece.split()) if any(space in piece for space in "\n\r\t") else piece
-                if words != piece:
-                    words = " " * piece[:1].isspace() + words + " " * (piece[-1:].isspace() and bool(words))
-                text += words
-                stacks += [stack] * len(words)
-            else:
-                anchors.append(Anchor(position=len(text), content=piece, stack=stack))
-        # Spaces at the ends stay where they are. Those next to an object belong to the text.
-        places = [anchor.position for anchor in anchors]
-        start = min([len(text) - len(text.lstrip()), *places])
-        end = max([len(text.rstrip()), *places])
-        lead, trail = text[:start], text[end:]
-        tagged = TaggedText(text=text, stacks=stacks, anchors=anchors)
-        self.texts.append(_close_gaps(tagged, start, end, self._break_lines))
+        lead, tagged, trail = join_pieces(pieces, self._break_lines)
+        self.texts.append(tagged)
         self._runs.append((block, first, last, lead, trail))
 
     def _read_attributes_only(self, content: Sequence[Any]) -> None:
@@ -160,8 +128,9 @@ class Markup:
         waiting: list[tuple[Any, Stack]] = [(node, stack) for node in reversed(content)]
         while waiting:
             node, stack = waiting.pop()
-            if isinstance(node, str):
-                pieces.append((node, stack))
+            text = node if isinstance(node, str) else find_character(node)
+            if text:
+                pieces.append((text, stack))
             elif not isinstance(node.tag, str) or _is_kept(node, False) or not "".join(node.itertext()).strip():
                 number = len(self._shells) + len(self._nodes)
                 shell = copy.deepcopy(node)
@@ -176,17 +145,15 @@ class Markup:
                 self._shells[number] = shell
                 waiting += [(child, (*stack, number)) for child in reversed(list_content(node))]
 
-    def write(self, translations: Sequence[TaggedText]) -> str:
-        """Return the text with translations. They belong to `texts`, in the same order. Call this once."""
-        if self._unchanged is not None:
-            return self._unchanged
+    def fill(self, translations: Sequence[TaggedText]) -> None:
+        """Put translations into the tree. They belong to `texts`, in the same order. Call this once."""
         attributes = iter(self._attributes)
         written: dict[Any, list[tuple[int, int, list[Any]]]] = {}
         for run, translation in zip(self._runs, translations, strict=True):
             block, first, last, lead, trail = run
             if block is None:
                 element, name = next(attributes)
-                element.set(name, "".join(map(str, (item for _, item in translation.runs()))).translate(_CONTROL))
+                element.set(name, "".join(map(str, (item for _, item in translation.runs()))).translate(CONTROL))
         for run, translation in zip(self._runs, translations, strict=True):
             block, first, last, lead, trail = run
             if block is not None:
@@ -197,7 +164,6 @@ class Markup:
             for first, last, new in sorted(parts, key=lambda part: part[0], reverse=True):
                 content[first:last] = new
             fill(block, content)
-        return write(self._root, self._kind, self._document, self._well_formed)
 
     def _build(self, tagged: TaggedText) -> Any:
         """Return an element whose content is a text with tags and objects."""
@@ -218,10 +184,50 @@ class Markup:
                 open_.append((number, element))
             parent = open_[-1][1]
             if isinstance(item, str):
-                append_text(parent, item.translate(_CONTROL))
+                append_text(parent, item.translate(CONTROL))
             elif isinstance(item, int):
                 parent.append(copy.deepcopy(self._nodes[item]))
         return holder
+
+
+class Markup(MarkupTree):
+    """A text with markup. `texts` are to be translated, and `write` returns the text with their translations.
+
+    >>> markup = Markup("<p>A <b>man</b></p>", "html")
+    >>> [text.text for text in markup.texts]
+    ['A man']
+    >>> markup.write(markup.texts)
+    '<p>A <b>man</b></p>'
+    """
+
+    def __init__(self, text: str, kind: Format, name: str = "the text") -> None:
+        """Parse a text. Well-formed text is read as it is; other text is read as HTML, which mends it.
+
+        Args:
+            text: a fragment, or a whole document.
+            kind: html or xml (see `MarkupTree`).
+            name: the name of the text in warnings.
+
+        Raises:
+            ConfigError: lxml is not installed.
+        """
+        text = replace_surrogates(text).translate(CONTROL)
+        self._document = text.lstrip("\ufeff \t\r\n").lower().startswith(_DOCUMENT)
+        root, self._well_formed = parse(text, kind, self._document)
+        if kind == "xml" and not self._well_formed:
+            logger.warning("%s: not well-formed XML, mended", name)
+        self._unchanged = None
+        if is_too_deep(root):
+            logger.warning("%s: elements are nested more than %d deep, not translated", name, MAX_DEPTH)
+            self._unchanged = text
+        super().__init__(root, kind)
+
+    def write(self, translations: Sequence[TaggedText]) -> str:
+        """Return the text with translations. They belong to `texts`, in the same order. Call this once."""
+        if self._unchanged is not None:
+            return self._unchanged
+        self.fill(translations)
+        return write(self.root, self._kind, self._document, self._well_formed)
 
 
 def _is_kept(element: Any, inherited: bool) -> bool:
@@ -241,38 +247,3 @@ def _is_block(node: Any) -> bool:
     if find_name(node) in KEPT - set(_KEPT_BLOCKS):
         return False
     return any(find_name(element) in BLOCKS or find_name(element) in _KEPT_BLOCKS for element in node.iter("*"))
-
-
-def _close_gaps(tagged: TaggedText, start: int, end: int, breaks: Any) -> TaggedText:
-    """Return a part of a text in which objects are as `TaggedText` has them: one space or none where an object was."""
-    text, stacks, anchors = "", list[Stack](), list[Anchor]()
-    done = start
-    for anchor in tagged.anchors:
-        place = min(max(anchor.position, start), end)
-        text += tagged.text[done:place]
-        stacks += tagged.stacks[done:place]
-        done = place
-        before, after = text[-1:].isspace() or not text, tagged.text[done : min(done + 1, end)]
-        if before and after == " " and text:
-            stacks[-1] = tagged.stacks[done]  # the spaces before and after the object become one
-            done += 1
-            anchors.append(_with(anchor, len(text) - 1, (True, True)))
-            continue
-        if breaks(anchor.content) and text and not before and after and not after.isspace():
-            anchors.append(_with(anchor, len(text), (False, False)))
-            text, stacks = text + " ", [*stacks, anchor.stack]  # words on two lines are two words
-            continue
-        anchors.append(_with(anchor, len(text), (bool(text) and before, after.isspace())))
-    text += tagged.text[done:end]
-    stacks += tagged.stacks[done:end]
-    stripped = text.lstrip()
-    first, last = len(text) - len(stripped), len(text.rstrip())
-    return TaggedText(
-        text=text[first:last],
-        stacks=stacks[first:last],
-        anchors=[_with(anchor, min(max(anchor.position, first), last) - first, anchor.spaces) for anchor in anchors],
-    )
-
-
-def _with(anchor: Anchor, position: int, spaces: tuple[bool, bool]) -> Anchor:
-    return Anchor(position=position, content=anchor.content, stack=anchor.stack, spaces=spaces)

@@ -52,12 +52,13 @@ def prepare(request: Request, name: str) -> Task | None:
     if markup is None and not texts[0].anchors:
         return None
     plain = replace(request, markup=None, protect=False, name=request.name or name)
-    requests = [
-        replace(plain, text=text.text, options=plain.options if text.plain else _add_attention(plain.options))
-        for text in texts
-        if _has_words(text)
-    ]
+    requests = [make_request(text, plain) for text in texts if has_words(text)]
     return Task(request=request, name=name, texts=texts, originals=originals, requests=requests, markup=markup)
+
+
+def make_request(text: TaggedText, plain: Request) -> Request:
+    """Return the plain request for a text: `plain` with this text. For tags and objects, it asks for attention."""
+    return replace(plain, text=text.text, options=plain.options if text.plain else _add_attention(plain.options))
 
 
 def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter, language: str) -> list[Translation]:
@@ -83,7 +84,7 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
         translated = iter(zip(parts, spans, strict=True))
         carried = []
         for text, original in zip(task.texts, task.originals, strict=True):
-            if not _has_words(text):
+            if not has_words(text):
                 carried.append(original)
                 continue
             part, own = next(translated)
@@ -113,7 +114,8 @@ def _list_things(task: Task) -> list[str]:
     return [anchor.content for text in task.texts for anchor in text.anchors if isinstance(anchor.content, str)]
 
 
-def _has_words(text: TaggedText) -> bool:
+def has_words(text: TaggedText) -> bool:
+    """Return whether a text contains letters."""
     return any(map(str.isalpha, text.text))
 
 

@@ -1,12 +1,15 @@
 """Trees of HTML and XML: parsing and writing. Only this module imports lxml, a package of the extra `markup`."""
 
+import codecs
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
+from html.entities import html5
 from typing import Any, Literal
 from xml.parsers import expat
 
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, DataError
 
 Format = Literal["html", "xml"]
 
@@ -49,6 +52,12 @@ def find_name(node: Any) -> str:
     if not isinstance(node.tag, str):
         return ""
     return node.tag.rpartition("}")[2].lower()
+
+
+def find_character(node: Any) -> str:
+    """Return the character of a node that is an entity of HTML, such as &nbsp;. Other nodes have none."""
+    name = "" if isinstance(node.tag, str) else getattr(node, "name", None)
+    return html5.get(f"{name};", "")
 
 
 def list_content(element: Any) -> list[Any]:
@@ -123,7 +132,7 @@ def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
     return fragment, False
 
 
-def _mark_open_elements(root: Any, data: bytes) -> None:
+def _mark_open_elements(root: Any, data: bytes, encoding: str | None = "utf-8") -> None:
     """Keep the form of empty elements: <x></x> or <x/>. lxml forgets it, and expat tells it."""
     starts: list[int] = []
     closed: set[int] = set()  # the numbers of elements like <x/>
@@ -139,7 +148,7 @@ def _mark_open_elements(root: Any, data: bytes) -> None:
         if place == starts[number] or data[place - 2 : place] == b"/>":
             closed.add(number)
 
-    parser = expat.ParserCreate("utf-8")
+    parser = expat.ParserCreate(encoding)
     parser.StartElementHandler, parser.EndElementHandler = start, end
     try:
         parser.Parse(data, True)
@@ -175,3 +184,92 @@ def _write_html(node: Any, raw: bool = False) -> Iterator[str]:
             for child in list_content(node):
                 yield from _write_html(child, find_name(node) in RAW)
             yield f"</{node.tag}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class XmlForm:
+    """What an XML file has around its root element."""
+
+    before: bytes
+    after: bytes
+    encoding: str
+    line_break: bytes
+
+
+def parse_xml(data: bytes, name: str) -> tuple[Any, XmlForm]:
+    """Parse an XML file of a stranger: without entities, the network, or excessive sizes.
+
+    Returns:
+        The root element, and what `write_xml` needs.
+
+    Raises:
+        DataError: the file is not well-formed, declares entities, or is nested too deeply.
+        ConfigError: lxml is not installed.
+    """
+    etree = _etree()
+    try:
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, strip_cdata=False)
+        tree = etree.fromstring(data, parser).getroottree()
+    except etree.XMLSyntaxError as error:
+        raise DataError(f"{name}: not well-formed XML ({error.msg}); repair the file") from error
+    root, info = tree.getroot(), tree.docinfo
+    if info.internalDTD is not None and any(True for _ in info.internalDTD.iterentities()):
+        raise DataError(f"{name}: declares entities, which is not allowed in a document; write their text instead")
+    if is_too_deep(root):
+        raise DataError(f"{name}: elements are nested more than {MAX_DEPTH} deep; simplify the file")
+    encoding = (info.encoding or "utf-8").lower()
+    start, end = _find_root(data)
+    if encoding.startswith(("utf-16", "utf16", "ucs")) or start < 0 or end < 0:
+        whole = etree.tostring(tree, encoding=info.encoding, xml_declaration=True)
+        content = etree.tostring(root, encoding=info.encoding, xml_declaration=False, with_tail=False)
+        mark = codecs.BOM_UTF16_LE if content.startswith(codecs.BOM_UTF16_LE) else b""
+        start = whole.rfind(content[len(mark) :])
+        before, after, line_break = whole[:start], whole[start + len(content) - len(mark) :], b"\n"
+    else:
+        _mark_open_elements(root, data, None)  # the encoding is declared
+        before, after = data[:start], data[end:]
+        line_break = b"\r\n" if b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n") else b"\n"
+    return root, XmlForm(before=before, after=after, encoding=encoding, line_break=line_break)
+
+
+def _find_root(data: bytes) -> tuple[int, int]:
+    """Return the places where the root element starts and ends in a well-formed file, or -1."""
+    depth, start, end = 0, -1, -1
+    parser = expat.ParserCreate()
+
+    def open_element(*_: object) -> None:
+        nonlocal depth, start
+        start = parser.CurrentByteIndex if start < 0 else start
+        depth += 1
+
+    def close_element(_: str) -> None:
+        nonlocal depth, end
+        depth -= 1
+        if not depth:
+            end = max(parser.CurrentByteIndex, start)
+
+    parser.StartElementHandler, parser.EndElementHandler = open_element, close_element
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError:
+        return -1, -1
+    closed = data[end - 2 : end] == b"/>"  # <root/> ends before the place of its end
+    return start, end if closed else data.find(b">", end) + 1
+
+
+def write_xml(root: Any, form: XmlForm) -> bytes:
+    """Return the bytes of an XML file. What is around the root element stays as it was."""
+    data = _etree().tostring(root, encoding=form.encoding, xml_declaration=False, with_tail=False)
+    if form.encoding.startswith("utf-16"):
+        data = data.removeprefix(codecs.BOM_UTF16_LE)
+    return bytes(form.before + data.replace(b"\n", form.line_break) + form.after)
+
+
+def canonicalize(element: Any) -> bytes:
+    """Return the canonical form of an element: equal for equal elements."""
+    return bytes(_etree().tostring(element, method="c14n", with_tail=False))
+
+
+def make_element(parent: Any, name: str, **attributes: str) -> Any:
+    """Return a new element with the namespaces of another element."""
+    return _etree().Element(name, attributes, nsmap=parent.nsmap)

@@ -1,0 +1,44 @@
+"""The formats of documents. To add one, write a function that reads a document and add it to READERS."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from nmt.errors import DataError
+from nmt.translation.documents.document import Context, Document
+from nmt.translation.documents.html import read_html, read_xhtml
+from nmt.translation.documents.markdown import read_markdown
+from nmt.translation.documents.plain_text import read_text
+
+Reader = Callable[[bytes, Context], Document]
+"""A function that reads a document.
+
+It raises DataError if the document is damaged, and ConfigError if a package is missing.
+"""
+
+READERS: Mapping[str, Reader] = {
+    ".html": read_html,
+    ".htm": read_html,
+    ".xhtml": read_xhtml,
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".txt": read_text,
+}
+"""The readers by the ending of the file."""
+
+
+def find_reader(path: Path) -> Reader:
+    """Return the reader of a document by its ending, in any case.
+
+    Raises:
+        DataError: the ending is not known.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        ending = f"documents that end in {path.suffix}" if path.suffix else "documents without an ending"
+        raise DataError(f"{path}: {ending} are not known; choose one of {', '.join(sorted(READERS))}")
+    return reader
+
+
+def list_endings() -> list[Sequence[str]]:
+    """Return the endings of each format."""
+    return [[ending for ending in READERS if READERS[ending] is reader] for reader in dict.fromkeys(READERS.values())]
