@@ -57,9 +57,12 @@ class TaggedText:
         runs: list[tuple[Stack, object]] = []
         anchors = sorted(self.anchors, key=lambda anchor: anchor.position)
         ends = [anchor.position for anchor in anchors]
-        start = 0
+        start, space = 0, False  # whether a space precedes the next run
         for end, anchor in itertools.zip_longest([*ends, len(self.text)], anchors):
             position = start
+            if space and start < end:
+                runs.append((_shared(runs[-1][0], self.stacks[start]), " "))
+                space = False
             for stack, group in itertools.groupby(self.stacks[start:end]):
                 length = len(list(group))
                 runs.append((stack, self.text[position : position + length]))
@@ -73,11 +76,10 @@ class TaggedText:
                 else:  # other objects have no text, so spaces may only become longer
                     before &= not following or following.isspace()
                     after &= not end
-                if before and runs and not _ends(runs, str.isspace):
+                if space or (before and runs and not _ends(runs, str.isspace)):
                     runs.append((_shared(runs[-1][0], anchor.stack), " "))
                 runs.append((anchor.stack, anchor.content))
-                if after and following:
-                    runs.append((_shared(anchor.stack, self.stacks[end]), " "))
+                space = after and bool(following)
             start = end
         return runs
 

@@ -1,15 +1,17 @@
 """HTML and XML: well-formed output, kept content, and texts that equal the plain translation."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 from nmt import ConfigError, Request, SampleOptions, SearchOptions, Translator
 from nmt.translation.markup import Markup
+from nmt.translation.things import take_out
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
 TRANSLATOR = Translator.load(MODEL)
@@ -63,6 +65,33 @@ def test_text_that_is_not_changed_keeps_its_words_and_tags(tree: Any) -> None:
     again = etree.fromstring(f"<r>{upper(Markup(fragment, 'xml'))}</r>")
     assert "".join("".join(again.itertext()).split()) == "".join("".join(tree.itertext()).split())  # <br/> is a space
     assert {element.tag for element in again.iter()} == {"r", *(element.tag for element in tree.iter())}
+
+
+pieces = st.sampled_from(["a", "b c", " ", "d ", " e", ",", "\u00a0", " {0} ", "<code>k</code>", *["<br/>"] * 4])
+nestings = st.recursive(
+    pieces,
+    lambda inner: st.builds(
+        lambda name, content: f"<{name}>{''.join(content)}</{name}>",
+        st.sampled_from("iux"),
+        st.lists(inner, max_size=5),
+    ),
+    max_leaves=20,
+)
+
+
+def write_empty_elements(fragment: str) -> str:
+    """Write empty elements in their short form, without spaces."""
+    return re.sub(r"<(\w+)></\1>", r"<\1/>", "".join(fragment.split()))
+
+
+@given(fragment=st.lists(nestings, max_size=5).map("".join), things=st.booleans())
+@example(fragment="<x><br/><i>\u00a0</i></x>a", things=False)
+@example(fragment="<u><br/><i><br/><code>k</code></i><br/> a</u><br/>", things=True)
+@settings(max_examples=200)
+def test_tags_stay_whole_around_objects(things: bool, fragment: str) -> None:
+    markup = Markup(fragment, "xml")
+    again = markup.write([take_out(text) if things else text for text in markup.texts])
+    assert write_empty_elements(again) == write_empty_elements(fragment)
 
 
 @given(fragment=st.text(max_size=40) | st.text(alphabet="<>/ab &;!-[]\"'=", max_size=40))
