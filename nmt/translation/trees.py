@@ -263,13 +263,3 @@ def write_xml(root: Any, form: XmlForm) -> bytes:
     if form.encoding.startswith("utf-16"):
         data = data.removeprefix(codecs.BOM_UTF16_LE)
     return bytes(form.before + data.replace(b"\n", form.line_break) + form.after)
-
-
-def canonicalize(element: Any) -> bytes:
-    """Return the canonical form of an element: equal for equal elements."""
-    return bytes(_etree().tostring(element, method="c14n", with_tail=False))
-
-
-def make_element(parent: Any, name: str, **attributes: str) -> Any:
-    """Return a new element with the namespaces of another element."""
-    return _etree().Element(name, attributes, nsmap=parent.nsmap)

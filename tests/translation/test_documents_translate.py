@@ -84,7 +84,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("file", "output", "message"),
     [
-        ("a.doc", "b.doc", "documents that end in .doc are not known; choose one of .htm"),
+        ("a.doc", "b.doc", "documents that end in .doc are not known; choose one of .docx"),
         ("a", "b", "documents without an ending are not known"),
         ("a.html", "a.html", "is the document itself"),
         ("a.html", "link.html", "is the document itself"),

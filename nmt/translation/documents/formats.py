@@ -5,8 +5,11 @@ from pathlib import Path
 
 from nmt.errors import DataError
 from nmt.translation.documents.document import Context, Document
+from nmt.translation.documents.epub import read_epub
 from nmt.translation.documents.html import read_html, read_xhtml
 from nmt.translation.documents.markdown import read_markdown
+from nmt.translation.documents.office import read_docx, read_pptx
+from nmt.translation.documents.open_document import read_open_document
 from nmt.translation.documents.plain_text import read_text
 
 Reader = Callable[[bytes, Context], Document]
@@ -22,6 +25,11 @@ READERS: Mapping[str, Reader] = {
     ".md": read_markdown,
     ".markdown": read_markdown,
     ".txt": read_text,
+    ".docx": read_docx,
+    ".pptx": read_pptx,
+    ".odt": read_open_document,
+    ".odp": read_open_document,
+    ".epub": read_epub,
 }
 """The readers by the ending of the file."""
 

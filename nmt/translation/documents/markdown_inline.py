@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.translation.documents.document import make_plain, show_plain
-from nmt.translation.documents.passage import Divider, Passage, Role, pair_objects, restore_objects
+from nmt.translation.documents.passage import Divider, Passage, Role, count_shared, pair_objects, restore_objects
 from nmt.translation.pieces import Piece, Thing
 from nmt.translation.tagged import Lost, Stack, TaggedText
 
@@ -72,7 +72,7 @@ class Inline:
         for item, stack in [*pieces, ("", ())]:
             if isinstance(item, Lost) and not self._marks[item.tag][0].startswith("["):
                 continue  # nothing is left to emphasize
-            shared = sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(open_, stack, strict=False)))
+            shared = count_shared(open_, stack)
             output += [self._marks[tag][1] for tag in reversed(open_[shared:])]
             output += [self._marks[tag][0] for tag in stack[shared:]]
             open_ = stack

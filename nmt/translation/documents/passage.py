@@ -15,6 +15,13 @@ class Divider:
     content: object
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Objects without text between them. They stay together."""
+
+    objects: tuple[object, ...]
+
+
 class Passage:
     """Inline content. `texts` are to be translated, and `write` returns the content with their translations."""
 
@@ -23,7 +30,7 @@ class Passage:
         self._parts: list[list[Piece] | tuple[str, str]] = []  # what is kept, and the spaces around texts
         for fixed, group in itertools.groupby(pieces, key=lambda piece: isinstance(piece[0], Divider)):
             part = list(group)
-            lead, text, trail = join_pieces([] if fixed else part)
+            lead, text, trail = join_pieces([] if fixed else _group_objects(part))
             if any(map(str.isalpha, text.text)):
                 self.texts.append(text)
                 self._parts.append((lead, trail))
@@ -39,9 +46,20 @@ class Passage:
                 pieces += [(item.content if isinstance(item, Divider) else item, stack) for item, stack in part]
             else:
                 lead, trail = part
-                content = [(item, stack) for stack, item in next(left).runs()]
-                pieces += [(lead, ()), *content, (trail, ())]
+                pieces.append((lead, ()))
+                for stack, item in next(left).runs():
+                    pieces += [(one, stack) for one in (item.objects if isinstance(item, _Group) else [item])]
+                pieces.append((trail, ()))
         return [piece for piece in pieces if piece[0] != ""]
+
+
+def _group_objects(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces in which adjacent objects with the same tags are one object."""
+    grouped: list[Piece] = []
+    for (is_text, stack), group in itertools.groupby(pieces, key=lambda piece: (isinstance(piece[0], str), piece[1])):
+        items = [item for item, _ in group]
+        grouped += [(item, stack) for item in (items if is_text or len(items) == 1 else [_Group(tuple(items))])]
+    return grouped
 
 
 Role = tuple[Hashable, bool]
@@ -121,3 +139,8 @@ def order_pairs(pieces: Sequence[Piece], role: Callable[[object], Role | None]) 
             seen.add(found[0])
             ordered += waiting.pop(found[0], [])
     return ordered
+
+
+def count_shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return the number of tags that two stacks share, from the outermost on."""
+    return sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(first, second, strict=False)))
