@@ -11,8 +11,12 @@
 
 static int64_t compute_size(int64_t K, int64_t N) { return count_panels(N) * WIDTH * K; }
 
-static void multiply_matrix(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product) {
-    multiply_packed(M, K, N, (Left){left, K, 1}, packed, (Sums){product, N, NULL, 0});
+static int multiply_matrix(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product) {
+    float *space = malloc(PACKED * sizeof *space);
+    if (!space) return NMT_NO_MEMORY;
+    multiply_packed(M, K, N, left, packed, (Sums){product, N, NULL, 0}, space);
+    free(space);
+    return NMT_OK;
 }
 
 const Training NAME(NMT_VARIANT) = {

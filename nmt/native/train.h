@@ -19,7 +19,7 @@ NMT_API int64_t nmt_matrix_size(int64_t K, int64_t N);
 NMT_API void nmt_pack_matrix(const float *values, int64_t row, int64_t column, int64_t K, int64_t N, float *packed);
 
 /* Compute the product (M, N) of a matrix (M, K) and a packed matrix (K, N). */
-NMT_API void nmt_multiply(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product);
+NMT_API int nmt_multiply(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product);
 
 /* An LSTM layer: z = W x + U (m * h) + b, with the gates i, f, g, o.
 

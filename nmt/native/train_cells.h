@@ -93,12 +93,13 @@ INLINE float *left_row(const nmt_train_lstm *layer, int64_t row) {
 }
 
 /* Compute h of `rows` rows, beginning with row `first`, at step t. h (rows, H) is written to `h`, and masked to the left
-   factors of the next step. */
-static void advance_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, int64_t first, int64_t rows, float *h) {
+   factors of the next step. `space` has room for PACKED numbers. */
+static void advance_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, int64_t first, int64_t rows, float *h,
+                         float *space) {
     int64_t H = layer->size, K = layer->inputs + H, row = t * batch + first;
     float *gates = layer->gates + row * 4 * H;
     Sums sums = {gates, 4 * H, layer->bias ? layer->bias : gates, layer->bias ? 0 : 4 * H};
-    multiply_packed(rows, K, 4 * H, (Left){left_row(layer, row), K, 1}, layer->weights, sums);
+    multiply_packed(rows, K, 4 * H, left_row(layer, row), layer->weights, sums, space);
     for (int64_t r = 0; r < rows; r++, row++) {
         float *cell = layer->cells + row * H;
         step_lstm(H, gates + r * 4 * H, cell, cell + batch * H, h + r * H);
@@ -108,9 +109,9 @@ static void advance_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, 
 }
 
 /* Compute the gradients of step t from those of h (rows, H). The gradients of the left factors, without masks, are
-   written to `d_left` (rows, D + H), and that of c to the layer's `d_cell`. */
+   written to `d_left` (rows, D + H), and that of c to the layer's `d_cell`. `space` has room for PACKED numbers. */
 static void retreat_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, int64_t first, int64_t rows,
-                         const float *d_h, float *d_left) {
+                         const float *d_h, float *d_left, float *space) {
     int64_t H = layer->size, K = layer->inputs + H, row = t * batch + first;
     float *d_gates = layer->d_gates + row * 4 * H;
     for (int64_t r = 0; r < rows; r++) {
@@ -118,7 +119,7 @@ static void retreat_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, 
         step_lstm_back(H, layer->gates + (row + r) * 4 * H, cell, cell + batch * H, d_h + r * H,
                        layer->d_cell + (first + r) * H, d_gates + r * 4 * H);
     }
-    multiply_packed(rows, 4 * H, K, (Left){d_gates, 4 * H, 1}, layer->transposed, (Sums){d_left, K, NULL, 0});
+    multiply_packed(rows, 4 * H, K, d_gates, layer->transposed, (Sums){d_left, K, NULL, 0}, space);
     for (int64_t r = 0; r < rows; r++)
         write_masked(layer->d_hidden + (first + r) * H, d_left + r * K + layer->inputs,
                      layer->state_mask ? layer->state_mask + (first + r) * H : NULL, H);
@@ -127,10 +128,10 @@ static void retreat_lstm(const nmt_train_lstm *layer, int64_t batch, int64_t t, 
 static int run_lstm(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows,
                     float *outputs) {
     int64_t H = layer->size;
-    float *h = malloc((size_t)rows * H * sizeof *h + 1);
+    float *h = malloc(((size_t)rows * H + PACKED) * sizeof *h), *space = h + rows * H;
     if (!h) return NMT_NO_MEMORY;
     for (int64_t t = 0; t < steps; t++)
-        advance_lstm(layer, batch, t, first, rows, outputs ? outputs + (t * batch + first) * H : h);
+        advance_lstm(layer, batch, t, first, rows, outputs ? outputs + (t * batch + first) * H : h, space);
     free(h);
     return NMT_OK;
 }
@@ -138,12 +139,12 @@ static int run_lstm(const nmt_train_lstm *layer, int32_t steps, int32_t batch, i
 static int run_lstm_back(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows,
                          const float *d_outputs) {
     int64_t H = layer->size, count = rows * H;
-    float *d_h = malloc((size_t)count * 2 * sizeof *d_h + 1), *d_left = d_h + count;
+    float *d_h = malloc(((size_t)count * 2 + PACKED) * sizeof *d_h), *d_left = d_h + count, *space = d_left + count;
     if (!d_h) return NMT_NO_MEMORY;
     for (int64_t t = steps - 1; t >= 0; t--) {
         const float *given = d_outputs + (t * batch + first) * H, *carried = layer->d_hidden + first * H;
         for (int64_t j = 0; j < count; j += LANES) store(d_h + j, load(given + j) + load(carried + j));
-        retreat_lstm(layer, batch, t, first, rows, d_h, d_left);
+        retreat_lstm(layer, batch, t, first, rows, d_h, d_left, space);
     }
     free(d_h);
     return NMT_OK;

@@ -68,7 +68,8 @@ static void attend_row_back(const nmt_train_decoder *d, int64_t row, int64_t t, 
 
 static int run_decoder(const nmt_train_decoder *d, int32_t first, int32_t rows) {
     int64_t H = d->size, batch = d->batch, padded = (d->sources + PARTS - 1) / PARTS * PARTS;
-    float *h = malloc(((size_t)rows * H + padded) * sizeof *h), *scores = h + rows * H;
+    float *h = malloc(((size_t)rows * H + padded + PACKED) * sizeof *h), *scores = h + rows * H;
+    float *space = scores + padded;
     if (!h) return NMT_NO_MEMORY;
     for (int64_t t = 0; t < d->steps; t++) {
         int64_t begin = t * batch + first;
@@ -79,7 +80,7 @@ static int run_decoder(const nmt_train_decoder *d, int32_t first, int32_t rows) 
                 for (int64_t r = 0; r < rows; r++)
                     write_masked(left_row(layer, begin + r), queries + r * H,
                                  layer->input_mask ? layer->input_mask + (first + r) * H : NULL, H);
-            advance_lstm(layer, batch, t, first, rows, h);
+            advance_lstm(layer, batch, t, first, rows, h, space);
             for (int64_t r = 0; d->norms && r < rows; r++) {
                 const nmt_train_norm *norm = &d->norms[l];
                 norm->scales[begin + r] =
@@ -93,7 +94,7 @@ static int run_decoder(const nmt_train_decoder *d, int32_t first, int32_t rows) 
             attend_row(d, first + r, queries + r * H, scores, d->attention + ((first + r) * d->steps + t) * d->sources,
                        vectors + r * H);
         }
-        multiply_packed(rows, H, H, (Left){queries, H, 1}, d->weights, (Sums){vectors, H, vectors, H});
+        multiply_packed(rows, H, H, queries, d->weights, (Sums){vectors, H, vectors, H}, space);
         apply_tanh(vectors, rows * H);
         for (int64_t r = 0; r < rows; r++)
             memcpy(left_row(&d->lstms[0], begin + batch + r), vectors + r * H, H * sizeof *vectors);
@@ -104,9 +105,9 @@ static int run_decoder(const nmt_train_decoder *d, int32_t first, int32_t rows) 
 
 static int run_decoder_back(const nmt_train_decoder *d, int32_t first, int32_t rows) {
     int64_t H = d->size, batch = d->batch, count = rows * H;
-    float *d_feed = calloc((size_t)count * 5, sizeof *d_feed); /* of v, from the next step */
+    float *d_feed = calloc((size_t)count * 5 + PACKED, sizeof *d_feed); /* of v, from the next step */
     if (!d_feed) return NMT_NO_MEMORY;
-    float *d_query = d_feed + count, *d_h = d_query + count, *d_left = d_h + count;
+    float *d_query = d_feed + count, *d_h = d_query + count, *d_left = d_h + count, *space = d_left + 2 * count;
     for (int64_t t = d->steps - 1; t >= 0; t--) {
         int64_t begin = (t * batch + first) * H;
         const float *given = d->d_vectors + begin, *vectors = d->vectors + begin;
@@ -115,7 +116,7 @@ static int run_decoder_back(const nmt_train_decoder *d, int32_t first, int32_t r
             Lanes v = load(vectors + j);
             store(d_sums + j, (load(given + j) + load(d_feed + j)) * (1.0f - v * v));
         }
-        multiply_packed(rows, H, H, (Left){d_sums, H, 1}, d->transposed, (Sums){d_query, H, NULL, 0});
+        multiply_packed(rows, H, H, d_sums, d->transposed, (Sums){d_query, H, NULL, 0}, space);
         for (int64_t r = 0; r < rows; r++) attend_row_back(d, first + r, t, d_sums + r * H, d_query + r * H);
         for (int32_t l = d->layers - 1; l >= 0; l--) {
             const nmt_train_lstm *layer = &d->lstms[l];
@@ -130,7 +131,7 @@ static int run_decoder_back(const nmt_train_decoder *d, int32_t first, int32_t r
                 memcpy(d_h, d_query, count * sizeof *d_query);
             }
             for (int64_t j = 0; j < count; j += LANES) store(d_h + j, load(d_h + j) + load(carried + j));
-            retreat_lstm(layer, batch, t, first, rows, d_h, d_left);
+            retreat_lstm(layer, batch, t, first, rows, d_h, d_left, space);
             for (int64_t r = 0; r < rows; r++) {
                 float *d_input = l ? d_h : d_feed;
                 write_masked(d_input + r * H, d_left + r * 2 * H,

@@ -28,8 +28,8 @@ NMT_API void nmt_pack_matrix(const float *values, int64_t row, int64_t column, i
     nmt_choose_training()->pack(values, row, column, K, N, packed);
 }
 
-NMT_API void nmt_multiply(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product) {
-    nmt_choose_training()->multiply(M, K, N, left, packed, product);
+NMT_API int nmt_multiply(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product) {
+    return nmt_choose_training()->multiply(M, K, N, left, packed, product);
 }
 
 NMT_API int nmt_lstm_forward(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows,

@@ -1,7 +1,9 @@
 /* Products of float32 matrices in training: rows times packed weights.
 
    Weights are packed once an update, as panels of WIDTH columns: the numbers that are multiplied by one number of a row
-   are next to each other. A tile of TILE rows and WIDTH columns is summed in the registers of the processor. */
+   are next to each other. A tile of TILE rows and WIDTH columns is summed in the registers of the processor. Rows are
+   packed in the same way, for DEPTH columns at a time. Without this, the rows of a tile would often be a multiple of
+   4 KiB apart, and drive each other out of the first-level cache. */
 
 #ifndef NMT_TRAIN_PRODUCTS_H
 #define NMT_TRAIN_PRODUCTS_H
@@ -17,16 +19,10 @@
 #define TILE_VECTORS 2
 #endif
 #define WIDTH (TILE_VECTORS * LANES)
-#define DEPTH 256   /* so many rows of a panel stay in the first-level cache */
-#define BLOCK 49152 /* so many numbers of the left factor stay in the second-level cache */
-#define AHEAD 256   /* so many rows of a panel are requested from memory before they are needed */
+#define DEPTH 256              /* so many rows of a panel stay in the first-level cache */
+#define BLOCK 192              /* so many packed rows stay in the second-level cache */
+#define PACKED (BLOCK * DEPTH) /* the numbers of packed rows */
 #define UNROLL_TILE _Pragma("GCC unroll 8")
-
-/* A left factor of M rows and K columns. Element (m, k) is values[m * row + k * column]. */
-typedef struct {
-    const float *values;
-    int64_t row, column;
-} Left;
 
 /* The result of a product. If `initial` is not NULL, its rows are added. */
 typedef struct {
@@ -65,10 +61,10 @@ static void unpack_right(const float *packed, int64_t K, int64_t N, int64_t firs
 }
 
 /* Sum a tile of R rows, for `runs` times `depth` numbers of each row. The runs of a row are `jump` apart. R is a constant,
-   so the sums are in registers. */
+   so the sums are in registers. The numbers `ahead` of w are brought to the second-level cache. */
 INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, int64_t runs, int64_t jump,
-                          const float *w, int64_t depth, const float *initial, int64_t initial_row, float *out,
-                          int64_t out_row) {
+                          const float *w, int64_t depth, int64_t ahead, const float *initial, int64_t initial_row,
+                          float *out, int64_t out_row) {
     Lanes a[TILE][TILE_VECTORS];
     UNROLL_TILE for (int r = 0; r < R; r++) {
         for (int c = 0; initial && c < WIDTH; c += 16) __builtin_prefetch(initial + r * initial_row + c);
@@ -80,7 +76,7 @@ INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, in
         for (int64_t k = 0; k < depth; k++, w += WIDTH, y += column) {
             Lanes b[TILE_VECTORS];
             UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) b[c] = load(w + c * LANES);
-            for (int c = 0; c < WIDTH; c += 16) __builtin_prefetch(w + AHEAD * WIDTH + c);
+            for (int c = 0; c < WIDTH; c += 16) __builtin_prefetch(w + ahead + c, 0, 2);
             UNROLL_TILE for (int r = 0; r < R; r++) UNROLL_TILE for (int c = 0; c < TILE_VECTORS; c++) a[r][c] +=
                 b[c] * y[r * row];
         }
@@ -91,73 +87,77 @@ INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, in
     }
 }
 
-INLINE void multiply_tile(int R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
-                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
-    multiply_runs(R, x, row, column, 1, 0, w, depth, initial, initial_row, out, out_row);
-}
-
-INLINE void multiply_some(int64_t R, const float *x, int64_t row, int64_t column, const float *w, int64_t depth,
-                          const float *initial, int64_t initial_row, float *out, int64_t out_row) {
+/* Sum a tile of R packed rows: x has a number of each row for each of `depth` columns, which are `column` apart. */
+INLINE void multiply_tile(int64_t R, const float *x, int64_t column, const float *w, int64_t depth, int64_t ahead,
+                          Sums sums) {
     switch (R) {
     case 1:
-        multiply_tile(1, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(1, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     case 2:
-        multiply_tile(2, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(2, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     case 3:
-        multiply_tile(3, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(3, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     case 4:
-        multiply_tile(4, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(4, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     case 5:
-        multiply_tile(5, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(5, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     case 6:
-        multiply_tile(6, x, row, column, w, depth, initial, initial_row, out, out_row);
+        multiply_runs(6, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
         break;
     }
 }
 
-/* Multiply M rows by a panel with `count` columns, at most WIDTH. */
-INLINE void multiply_panel(int64_t M, int64_t K, Left left, const float *panel, int64_t count, Sums sums) {
-    for (int64_t first = 0; first < K || !first; first += DEPTH) {
-        int64_t depth = K - first < DEPTH ? K - first : DEPTH;
-        const float *initial = first ? sums.values : sums.initial;
-        int64_t initial_row = first ? sums.row : sums.initial_row, tiles = (M + TILE - 1) / TILE;
-        for (int64_t m = 0, tile = 0; tile < tiles; tile++) {
-            int64_t R = (M - m) / (tiles - tile); /* tiles of similar size */
-            const float *x = left.values + m * left.row + first * left.column, *w = panel + first * WIDTH;
-            const float *begin = initial ? initial + m * initial_row : NULL;
-            float *out = sums.values + m * sums.row;
-            if (count == WIDTH && left.column == 1) {
-                multiply_some(R, x, left.row, 1, w, depth, begin, initial_row, out, sums.row);
-            } else if (count == WIDTH) {
-                multiply_some(R, x, left.row, left.column, w, depth, begin, initial_row, out, sums.row);
-            } else {
-                float part[TILE][WIDTH] = {{0}};
-                for (int64_t r = 0; begin && r < R; r++)
-                    memcpy(part[r], begin + r * initial_row, count * sizeof(float));
-                multiply_some(R, x, left.row, left.column, w, depth, part[0], WIDTH, part[0], WIDTH);
-                for (int64_t r = 0; r < R; r++) memcpy(out + r * sums.row, part[r], count * sizeof(float));
-            }
-            m += R;
-        }
+/* Pack `depth` columns of M rows, which are `row` apart, as tiles of similar size. */
+static void pack_left(int64_t M, const float *values, int64_t row, int64_t depth, float *packed) {
+    for (int64_t m = 0, tiles = (M + TILE - 1) / TILE; tiles; tiles--) {
+        int64_t R = (M - m) / tiles;
+        for (int64_t k = 0; k < depth; k++)
+            for (int64_t r = 0; r < R; r++) *packed++ = values[(m + r) * row + k];
+        m += R;
     }
 }
 
-/* Multiply M rows (K) by a packed factor (K, N). */
-static void multiply_packed(int64_t M, int64_t K, int64_t N, Left left, const float *packed, Sums sums) {
-    int64_t rows = BLOCK / (K ? K : 1) / TILE * TILE;
-    if (rows < 2 * TILE) rows = 2 * TILE;
-    for (int64_t m = 0; m < M; m += rows) {
-        Left block = {left.values + m * left.row, left.row, left.column};
-        for (int64_t n = 0; n < N; n += WIDTH) {
-            const float *initial = sums.initial ? sums.initial + m * sums.initial_row + n : NULL;
-            Sums part = {sums.values + m * sums.row + n, sums.row, initial, sums.initial_row};
-            multiply_panel(M - m < rows ? M - m : rows, K, block, packed + n * K, N - n < WIDTH ? N - n : WIDTH, part);
+/* Multiply M rows, packed by `pack_left`, by `depth` rows of a panel, with `count` columns, at most WIDTH. */
+static void multiply_panel(int64_t M, int64_t depth, const float *left, const float *panel, int64_t count,
+                           int64_t ahead, Sums sums) {
+    for (int64_t m = 0, tiles = (M + TILE - 1) / TILE; tiles; tiles--) {
+        int64_t R = (M - m) / tiles;
+        const float *begin = sums.initial ? sums.initial + m * sums.initial_row : NULL;
+        float *out = sums.values + m * sums.row;
+        if (count == WIDTH) {
+            multiply_tile(R, left + m * depth, R, panel, depth, ahead, (Sums){out, sums.row, begin, sums.initial_row});
+        } else {
+            float part[TILE][WIDTH] = {{0}};
+            for (int64_t r = 0; begin && r < R; r++)
+                memcpy(part[r], begin + r * sums.initial_row, count * sizeof(float));
+            multiply_tile(R, left + m * depth, R, panel, depth, ahead, (Sums){part[0], WIDTH, part[0], WIDTH});
+            for (int64_t r = 0; r < R; r++) memcpy(out + r * sums.row, part[r], count * sizeof(float));
         }
+        m += R;
+    }
+}
+
+/* Multiply M rows (K) by a packed factor (K, N). `space` has room for PACKED numbers. */
+static void multiply_packed(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, Sums sums,
+                            float *space) {
+    for (int64_t m = 0, blocks = (M + BLOCK - 1) / BLOCK; blocks; blocks--) { /* blocks of similar size */
+        int64_t rows = (M - m) / blocks;
+        for (int64_t k = 0; k < K || !k; k += DEPTH) {
+            int64_t depth = K - k < DEPTH ? K - k : DEPTH;
+            const float *initial = k ? sums.values : sums.initial;
+            int64_t initial_row = k ? sums.row : sums.initial_row;
+            pack_left(rows, left + m * K + k, K, depth, space);
+            for (int64_t n = 0; n < N; n += WIDTH)
+                multiply_panel(rows, depth, space, packed + n * K + k * WIDTH, N - n < WIDTH ? N - n : WIDTH, K * WIDTH,
+                               (Sums){sums.values + m * sums.row + n, sums.row,
+                                      initial ? initial + m * initial_row + n : NULL, initial_row});
+        }
+        m += rows;
     }
 }
 

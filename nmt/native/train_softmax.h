@@ -10,7 +10,8 @@
 
 #include "train_decoder.h"
 
-#define ROWS_AT_ONCE 192 /* the scores of so many rows stay in the last-level cache */
+#define AHEAD (DEPTH * WIDTH) /* so many numbers of a panel are requested before they are needed */
+#define ROWS_AT_ONCE 192      /* the scores of so many rows stay in the last-level cache */
 
 /* What is known of the rows of a block. */
 typedef struct {
@@ -23,17 +24,22 @@ INLINE float *find_score(float *scores, int64_t rows, int64_t r, int64_t token) 
     return scores + (token / WIDTH * rows + r) * WIDTH + token % WIDTH;
 }
 
-/* Compute the scores of `rows` rows, their largest and their sum. `bias` is -infinity after the last token. */
+/* Compute the scores of `rows` rows, their largest and their sum. `bias` is -infinity after the last token. `space`
+   receives the packed rows of x. */
 static void score_block(const nmt_train_softmax *s, const float *vectors, int64_t rows, const float *bias,
-                        float *scores, RowSums *of) {
+                        float *scores, RowSums *of, float *space) {
+    int64_t D = s->size;
+    for (int64_t d = 0; d < D; d += DEPTH)
+        pack_left(rows, vectors + d, D, D - d < DEPTH ? D - d : DEPTH, space + d * rows);
     for (int64_t r = 0; r < rows; r++) {
         of->largest[r] = fill(-INFINITY);
         of->totals[r] = of->sums[r] = (Lanes){0};
     }
     for (int64_t first = 0; first < s->tokens; first += WIDTH) {
         float *panel = scores + first * rows;
-        multiply_panel(rows, s->size, (Left){vectors, s->size, 1}, s->weights + first * s->size, WIDTH,
-                       (Sums){panel, WIDTH, bias + first, 0});
+        for (int64_t d = 0; d < D; d += DEPTH)
+            multiply_panel(rows, D - d < DEPTH ? D - d : DEPTH, space + d * rows, s->weights + first * D + d * WIDTH,
+                           WIDTH, AHEAD, (Sums){panel, WIDTH, d ? panel : bias + first, d ? WIDTH : 0});
         int whole = first + WIDTH <= s->tokens;
         for (int64_t r = 0; r < rows; r++, panel += WIDTH) UNROLL_TILE for (int v = 0; v < TILE_VECTORS; v++) {
                 Lanes z = load(panel + v * LANES);
@@ -66,22 +72,22 @@ INLINE void multiply_scores(int64_t rows, const float *scores, int64_t runs, int
         float *out = sums + r * row;
         switch (R) {
         case 1:
-            multiply_runs(1, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(1, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         case 2:
-            multiply_runs(2, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(2, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         case 3:
-            multiply_runs(3, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(3, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         case 4:
-            multiply_runs(4, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(4, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         case 5:
-            multiply_runs(5, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(5, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         case 6:
-            multiply_runs(6, x, WIDTH, 1, runs, jump, w, depth, begin, row, out, row);
+            multiply_runs(6, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
             break;
         }
         r += R;
@@ -131,14 +137,14 @@ static void retreat_block(const nmt_train_softmax *s, int64_t first, int64_t row
     for (int64_t n = 0; n < s->tokens; n += WIDTH)
         for (int64_t d = 0; d <= D; d += TILE) {
             float *out = d_weights + n * (D + 1) + d * WIDTH;
-            multiply_some(D + 1 - d < TILE ? D + 1 - d : TILE, factors + d * rows, 1, TILE, scores + n * rows, rows,
-                          is_first ? shares + d * WIDTH : out, WIDTH, out, WIDTH);
+            multiply_tile(D + 1 - d < TILE ? D + 1 - d : TILE, factors + d * rows, TILE, scores + n * rows, rows, AHEAD,
+                          (Sums){out, WIDTH, is_first ? shares + d * WIDTH : out, WIDTH});
         }
 }
 
 static int run_softmax(const nmt_train_softmax *s, int64_t first, int64_t rows, float *d_weights, double *loss) {
     int64_t D = s->size, V = count_panels(s->tokens) * WIDTH, row = count_panels(D) * WIDTH, at_once = ROWS_AT_ONCE;
-    if (at_once * D > 2 * BLOCK) at_once = 2 * BLOCK / D > 8 * TILE ? 2 * BLOCK / D / TILE * TILE : 8 * TILE;
+    if (at_once * D > 2 * PACKED) at_once = 2 * PACKED / D > 8 * TILE ? 2 * PACKED / D / TILE * TILE : 8 * TILE;
     if (rows < at_once) at_once = rows;
     RowSums *of = aligned_alloc(64, (sizeof *of + 63) / 64 * 64);
     float *scores = malloc((at_once * (V + row + D + TILE) + V + WIDTH * (D + 1)) * sizeof *scores);
@@ -160,7 +166,7 @@ static int run_softmax(const nmt_train_softmax *s, int64_t first, int64_t rows, 
     if (d_weights && !rows) memset(d_weights, 0, V * (D + 1) * sizeof *d_weights);
     for (int64_t begin = 0; begin < rows; begin += at_once) {
         int64_t count = rows - begin < at_once ? rows - begin : at_once, from = first + begin;
-        score_block(s, s->vectors + from * D, count, bias, scores, of);
+        score_block(s, s->vectors + from * D, count, bias, scores, of, factors);
         for (int64_t r = 0; r < count; r++) of->scales[r] = *find_score(scores, count, r, s->targets[from + r]);
         raise_block(s, count, scores, of);
         for (int64_t r = 0; r < count; r++) {

@@ -8,7 +8,7 @@
 typedef struct {
     int64_t (*size)(int64_t K, int64_t N);
     void (*pack)(const float *values, int64_t row, int64_t column, int64_t K, int64_t N, float *packed);
-    void (*multiply)(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product);
+    int (*multiply)(int64_t M, int64_t K, int64_t N, const float *left, const float *packed, float *product);
     int (*lstm)(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows, float *outputs);
     int (*lstm_back)(const nmt_train_lstm *layer, int32_t steps, int32_t batch, int32_t first, int32_t rows,
                      const float *d_outputs);
