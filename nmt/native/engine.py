@@ -95,7 +95,9 @@ class Engine:
                 results[index] += own
         return results
 
-    def score(self, sentences: Sequence[Sentence], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+    def score(
+        self, sentences: Sequence[Sentence], targets: Sequence[Sequence[int]], *, shortlist: bool = True
+    ) -> list[list[float]]:
         """Compute log P of each token of given translations, and of EOS. Return a list for each sentence.
 
         See `nmt.search.forced.score_targets` for what the probabilities are.
@@ -103,13 +105,14 @@ class Engine:
         Args:
             sentences: the sentences. Only their source ids matter.
             targets: the ids of the translation of each sentence, without EOS.
+            shortlist: False ignores the shortlist, so that probabilities are relative to the whole vocabulary.
 
         Raises:
             ModelError: a probability is not a number.
             ValueError: an id is not in the vocabulary.
         """
         native_options = self._convert_options(SearchOptions(beam=1))
-        native_options.forced = True
+        native_options.forced, native_options.shortlist = True, self._shortlist and shortlist
         order = sorted(range(len(sentences)), key=lambda index: (-len(sentences[index].source), -len(targets[index])))
         results: list[list[float]] = [[] for _ in sentences]
         for first in range(0, len(order), SHARE):

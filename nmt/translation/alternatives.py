@@ -29,20 +29,25 @@ def find_alternatives(translator: Any, request: Request, count: int) -> list[Alt
         match = _WORD.match(one.text, len(before))
         if match and match.end() < len(one.text) and match.end() >= len(prefix):  # otherwise, the word can be cut
             words[match[0]] = None
-    texts = [request.text] * len(words)
-    scores = translator.score(texts, [before + word for word in words], to=request.to, tag=request.tag)
+    # Each word would add its own tokens to a shortlist, so that the probabilities of two words would not be comparable.
+    scores = translator.score_part([request] * len(words), [before + word for word in words], shortlist=False)
     known = len(translator.tokenizers.target.encode(before.rstrip())) if before.strip() else 0
-    ranked = sorted(
-        (-math.fsum(score.token_log_probabilities[known:-1]), word) for word, score in zip(words, scores, strict=True)
-    )[:count]
-    asked = [replace(request, prefix=before + word, options=options) for _, word in ranked]
+    own: dict[str, float] = {}
+    spelled: dict[str, list[str]] = {}
+    for word, score in sorted(zip(words, scores, strict=True), key=lambda one: -len(one[1].tokens)):
+        total = math.exp(math.fsum(score.token_log_probabilities[known:-1]))
+        # The tokens of "in" also begin "into". What the longer word takes is not the shorter one.
+        longer = (own[other] for other, tokens in spelled.items() if tokens[: len(score.tokens)] == score.tokens)
+        own[word], spelled[word] = max(0.0, total - math.fsum(longer)), score.tokens
+    ranked = sorted(own.items(), key=lambda one: (-one[1], one[0]))[:count]
+    asked = [replace(request, prefix=before + word, options=options) for word, _ in ranked]
     closed = [replace(one, prefix=f"{one.prefix} ") for one in asked]  # where search continues the word otherwise
     best = [[one[0].text for one in translator.nbest(requests)] for requests in (asked, closed)]
     return [
         Alternative(
             word=word,
-            probability=math.exp(-cost),
+            probability=probability,
             text=text if (match := _WORD.match(text, len(before))) and match[0] == word else other,
         )
-        for (cost, word), text, other in zip(ranked, *best, strict=True)
+        for (word, probability), text, other in zip(ranked, *best, strict=True)
     ]

@@ -56,5 +56,7 @@ class NativeSearch:
                 results[index] = found
         return results
 
-    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
-        return self.engine.score(segments, targets)
+    def score(
+        self, segments: Sequence[Segment], targets: Sequence[Sequence[int]], *, shortlist: bool = True
+    ) -> list[list[float]]:
+        return self.engine.score(segments, targets, shortlist=shortlist)

@@ -153,7 +153,8 @@ class Alternative:
     word: str
     """The word. If the prefix ends within a word, it is the whole word."""
     probability: float
-    """The probability of the tokens of the word after the words before it. The end of the word is not included."""
+    """The probability of the tokens of the word after the words before it, among all tokens. Longer words that were
+    found and begin with the same tokens are excluded, so all alternatives together have a probability of at most 1."""
     text: str
     """The best translation that contains the word at this position."""
 

@@ -40,12 +40,15 @@ class SegmentSearch(Protocol):
     def search(self, segments: Sequence[Segment]) -> Sequence[Sequence[Found]]:
         """Return a list of hypotheses for each segment: the n best hypotheses, or the samples."""
 
-    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+    def score(
+        self, segments: Sequence[Segment], targets: Sequence[Sequence[int]], *, shortlist: bool = True
+    ) -> list[list[float]]:
         """Compute log P of given translations. The options of the segments are ignored.
 
         Args:
             segments: the segments.
             targets: the ids of the translation of each segment, without EOS.
+            shortlist: False ignores the shortlist, so that probabilities are relative to the whole vocabulary.
 
         Returns:
             For each segment, log P of each token of its translation, and of EOS.

@@ -1,7 +1,7 @@
 """The search of segments with PyTorch, in batches. It serves where the native library does not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -77,11 +77,14 @@ class TorchSearch:
                 results[index] = [_to_plain(hypothesis) for hypothesis in found]
         return results
 
-    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+    def score(
+        self, segments: Sequence[Segment], targets: Sequence[Sequence[int]], *, shortlist: bool = True
+    ) -> list[list[float]]:
+        search = self._search if shortlist else replace(self._search, shortlist=None)
         results: list[list[float]] = [[] for _ in segments]
         for indices in plan_batches(segments, self.batch_size):
             batch, own = [segments[index] for index in indices], [targets[index] for index in indices]
-            for index, scores in zip(indices, score_targets(self._search, batch, own), strict=True):
+            for index, scores in zip(indices, score_targets(search, batch, own), strict=True):
                 results[index] = scores
         return results
 

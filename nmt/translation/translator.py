@@ -276,17 +276,22 @@ class Translator:
             raise ValueError(f"{len(requests)} texts have {len(targets)} translations; give one for each text")
         size = PART if self.threads > 1 else max(1, len(requests))
         parts = (slice(first, first + size) for first in range(0, len(requests), size))
-        scores = self._map(lambda part: self._score_part(requests[part], targets[part]), parts)
+        scores = self._map(lambda part: self.score_part(requests[part], targets[part]), parts)
         return list(itertools.chain.from_iterable(scores))
 
-    def _score_part(self, requests: Sequence[Request], translations: Sequence[str]) -> list[PairScore]:
+    def score_part(
+        self, requests: Sequence[Request], translations: Sequence[str], *, shortlist: bool = True
+    ) -> list[PairScore]:
+        """Score translations in this thread. `shortlist=False` ignores the shortlist."""
         target, normalizer = self.tokenizers.target, self.tokenizers.normalizers.target
         segments = [self.segmenter.encode_whole(request) for request in requests]
         texts = [normalizer.normalize(text).strip() for text in translations]
         ids = [target.encode(text) for text in texts]
         return [
             PairScore(tokens=target.tokens(own), token_log_probabilities=scores, words=len(text.split()))
-            for own, scores, text in zip(ids, self._search.score(segments, ids), texts, strict=True)
+            for own, scores, text in zip(
+                ids, self._search.score(segments, ids, shortlist=shortlist), texts, strict=True
+            )
         ]
 
     def _divide(self, requests: Sequence[Request], lines: list[list[Segment]]) -> Iterator[list[Segment]]:

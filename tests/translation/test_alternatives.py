@@ -29,6 +29,21 @@ def test_the_next_word_of_the_best_translation_is_an_alternative() -> None:
     assert first in [one.word for one in translator.alternatives(text)]
 
 
+@pytest.mark.parametrize("text", ["Why will the strong son play?", "A child will forget me."])
+@pytest.mark.parametrize("prefix", ["", "Ihr ", "Ein Kind "])  # "wir" and "wird" begin with the same token
+def test_probabilities_are_at_most_one_together(text: str, prefix: str) -> None:
+    found = Translator.load(MODEL, precision="fp32").alternatives(text, prefix, 20)
+    assert sum(one.probability for one in found) <= 1 + 1e-6
+
+
+def test_probabilities_do_not_depend_on_a_shortlist() -> None:
+    texts, translations = [Request("A child will forget me.")] * 2, ["Ein Kind", "Ihr Vater"]
+    with_list, without = (Translator.load(MODEL, precision="fp32", shortlist=shortlist) for shortlist in (True, False))
+    expected = without.score(texts, translations)
+    assert with_list.score(texts, translations) != expected
+    assert with_list.score_part(texts, translations, shortlist=False) == expected
+
+
 def test_samples_have_no_alternatives() -> None:
     with pytest.raises(ConfigError, match="only for search"):
         Translator.load(MODEL).alternatives(Request("They will play.", options=SampleOptions()))

@@ -48,7 +48,9 @@ class Scripted:
         self.asked.append([segment.options for segment in segments])
         return [[Hypothesis(self.results.pop(0))] for _ in segments]
 
-    def score(self, segments: Sequence[Segment], targets: Sequence[Sequence[int]]) -> list[list[float]]:
+    def score(
+        self, segments: Sequence[Segment], targets: Sequence[Sequence[int]], *, shortlist: bool = True
+    ) -> list[list[float]]:
         raise NotImplementedError
 
     def max_segments(self, options: object) -> int:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt import Request, SampleOptions, SearchOptions, Term, Translator
+from nmt import Request, SampleOptions, SearchOptions, Term, Translation, Translator
 from nmt.translation.plan import make_plan
+from nmt.translation.request import Segment
 
 MODELS = Path(__file__).parents[1] / "models" / "0.1.0"
 SOURCE = (MODELS / "source.txt").read_text(encoding="utf-8").splitlines()
@@ -32,7 +33,7 @@ def translator() -> Translator:
 )
 def test_steps_equal_a_call(translator: Translator, request_: Request) -> None:
     plan = make_plan(translator, request_)
-    found = {}
+    found: dict[Segment, list[Translation]] = {}
     for segment in reversed(plan.segments):
         found |= translator.translate_segments([segment])
     assert plan.finish(found) == translator.nbest(request_)[0]
