@@ -17,3 +17,8 @@ A mask is True at tokens and False at padding. The values of other tensors at pa
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
+
+TERM_TAGS = ("⟨term⟩", "⟨as⟩", "⟨end⟩")
+"""The tokens before, between and after the words of a term and its translation (nmt/tokenizers/inline.py)."""
+PLACEHOLDERS = tuple(map(chr, range(0x10F6A0, 0x10F6B0)))
+"""The tokens that stand for things such as URLs. These characters are for private use and rare in real text."""

@@ -4,6 +4,7 @@ Source: Johnson et al. 2017.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from nmt.tokenizers.base import Spans, Tokenizer
@@ -50,7 +51,7 @@ class TaggedTokenizer(Tokenizer):
     def spell(self, text: str) -> bytes:
         return self._inner.spell(text)
 
-    @property
+    @cached_property
     def spellings(self) -> list[bytes]:
         return [*self._inner.spellings, *[b""] * len(self._tags)]
 

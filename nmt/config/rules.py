@@ -11,6 +11,7 @@ from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import fields_of, format_value
 from nmt.config.parsing import Fault
 from nmt.config.schema import Config, DataConfig, ModelConfig, TokenizerConfig, TrainingConfig
+from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.metrics.standard import METRICS
 
 _MAX_COLUMN = 10_000
@@ -22,6 +23,7 @@ def find_contradictions(config: Config) -> Iterator[Fault]:
     yield from find_model_faults(config.model, joint=config.tokenizer.joint)
     yield from find_corpus_faults(config.data)
     yield from find_language_faults(config.data)
+    yield from find_term_faults(config.data)
     yield from find_training_faults(config.training, config.model)
     if config.data.streams and config.training.max_updates is None:
         yield from find_endless_faults(config.training)
@@ -149,6 +151,13 @@ def find_language_faults(data: DataConfig) -> Iterator[Fault]:
                 f"data.valid[{index}]",
                 f"its target language is {language}, but training is for {', '.join(trained)}; set its target_language",
             )
+
+
+def find_term_faults(data: DataConfig) -> Iterator[Fault]:
+    """Find languages in which words cannot be found, so that there are no terms to learn."""
+    languages = dict.fromkeys((*data.source_languages, *data.target_languages))
+    if data.term_share and (found := [name for name in languages if language_code(name) in WITHOUT_SPACES]):
+        yield Fault("data.term_share", f"finds words by spaces, which {', '.join(found)} does not write; remove it")
 
 
 def find_training_faults(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from nmt.config.corpus import CorpusConfig
 from nmt.config.fields import OneOf, OnlyWith, Range, TrainingOnly, fields_of
 from nmt.metrics.standard import COSTS, MEASURES
+from nmt.types import TERM_TAGS
 
 MAX_LAYER_SIZE = 16_384
 """The largest size of a layer."""
@@ -55,6 +56,14 @@ class DataConfig:
     """The share of source lines that contain several sentences. By default, the share is measured on the first 10,000
     lines of `train` at the start of training. If it is less than 0.1, the model later translates each sentence of a
     line separately. A request or `--no-split` can change this."""
+    placeholder_share: Annotated[float, Range(0, 1), SENTENCEPIECE] = 0.0
+    """In this share of training pairs, names, numbers and other things that are equal on both sides are replaced by
+    symbols, or symbols are inserted on both sides. The model then copies URLs, numbers and other things to the right
+    place. Without this key, they are placed by attention. 16 symbols are added to the vocabulary. 0.1 is usual."""
+    term_share: Annotated[float, Range(0, 1), OnlyWith("tokenizer.joint", True)] = 0.0
+    """In this share of training pairs, the dictionary forms of some target words are written beside their source words
+    (Dinu et al. 2019; Bergmanis & Pinnis 2021). `nmt-translate --terms` then gives terms to the model in the same way,
+    and the model inflects them. 0.3 is usual. This requires the extra `nmt[terms]`."""
     shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
     """The number of pairs of a stream that are read at a time. These pairs are shuffled and grouped by length."""
 
@@ -89,9 +98,9 @@ class DataConfig:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """All tags that a source sentence can have, in the order of their ids. Tags of target languages come first."""
+        """All tags in the order of their ids: tags of target languages, of corpora, and of terms."""
         languages = (tag for language in self.target_languages for tag in self.tags_before(language, None))
-        return tuple(dict.fromkeys((*languages, *self.corpus_tags)))
+        return tuple(dict.fromkeys((*languages, *self.corpus_tags, *(TERM_TAGS if self.term_share else ()))))
 
     def tags_before(self, target_language: str, tag: str | None) -> tuple[str, ...]:
         """Return the tags of a source sentence. `tag` is the tag of its corpus, or None."""
@@ -383,3 +392,8 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether training needs the text of pairs, because their ids differ each time that they are used."""
+        return self.tokenizer.sampling > 0 or self.data.placeholder_share > 0 or self.data.term_share > 0

@@ -65,7 +65,7 @@ def _write(
 ) -> None:
     """Write the store of one corpus into an empty folder. Raises DataError: cleaning leaves no pair of the corpus."""
     report, seen = CleaningReport(), SeenHashes()
-    with StoreWriter(draft, sizes=sizes, text=config.tokenizer.sampling > 0) as writer:
+    with StoreWriter(draft, sizes=sizes, text=config.needs_text) as writer:
         for chunk in split_chunks(read_pairs(corpus, config.data), _CHUNK):
             clean = cleaner.clean(chunk, seen)
             writer.add(clean.pairs, clean.sources, clean.targets)
@@ -104,7 +104,7 @@ def _shared_fingerprint(config: Config, tokenizers: Tokenizers) -> dict[str, Any
     return {
         "format": _FORMAT,
         "tokenizers": checksums,
-        "text": config.tokenizer.sampling > 0,
+        "text": config.needs_text,
         "languages": [data.source_language, data.target_language],
         "tags": [data.target_tags, *data.tags],
         "limits": [data.max_length, data.max_ratio, data.drop_duplicates],

@@ -92,7 +92,7 @@ class Stream:
         here, report = dataclasses.replace(cursor, update=0), CleaningReport()
         for number in itertools.count():
             window, seen = (
-                _Window(dataclasses.replace(here, stream=rows.state()), text=self._options.sampling),
+                _Window(dataclasses.replace(here, stream=rows.state()), text=self._options.needs_text),
                 SeenHashes(),
             )
             ended = False

@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.augmentation import Augmenter, Example
 from nmt.data.batch import Batch, Ids
 from nmt.data.cursor import Cursor, Update, UpdateSize, World
 from nmt.data.pair import Pair
 from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.inline import find_tokens, insert_terms
 from nmt.types import EOS, PAD
 
 # Each kind of random decision has its own number, which is the second part of the seed of its generator.
@@ -115,10 +117,17 @@ class UpdateOptions:
     sampling: bool
     """Whether each sentence is segmented into tokens at random each time it is used. Random segmentation requires the
     text of the pairs. It can make updates larger than `size.tokens`."""
+    augmenter: Augmenter | None = None
+    """What adds placeholders and terms to some pairs. This requires the text too, and makes updates larger."""
     seed: int
     shares_per_process: int = 1
     """The number of batches of an update that each process computes."""
     world: World = field(default_factory=World)
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether updates are made from the text of the pairs, and not from their ids."""
+        return self.sampling or self.augmenter is not None
 
 
 class BatchMaker:
@@ -130,7 +139,8 @@ class BatchMaker:
     """
 
     def __init__(self, tokenizers: Tokenizers, options: UpdateOptions) -> None:
-        self._tokenizers, self._sampling, self._seed = tokenizers, options.sampling, options.seed
+        self._tokenizers, self._seed = tokenizers, options.seed
+        self._needs_text, self._augmenter = options.needs_text, options.augmenter
         count, rank = options.shares_per_process, options.world.rank
         self._shares, self._own_shares = count * options.world.size, range(count * rank, count * (rank + 1))
 
@@ -145,7 +155,7 @@ class BatchMaker:
         bounds = [share * len(indices) // self._shares for share in range(self._shares + 1)]
         # Each pair of the update has a seed for each side. The seeds do not depend on the process that has the pair.
         seeds: list[list[int]] = []
-        if self._sampling:
+        if self._needs_text:
             sequence = np.random.SeedSequence((self._seed, SAMPLING, *number))
             seeds = sequence.generate_state(2 * len(indices)).reshape(-1, 2).tolist()
         batches = []
@@ -158,11 +168,22 @@ class BatchMaker:
     def _read_ids(
         self, pairs: IndexedPairs, indices: Sequence[int], seeds: Sequence[Sequence[int]]
     ) -> tuple[Sequence[Ids], Sequence[Ids]]:
-        if not self._sampling:
+        if not self._needs_text:
             return [pairs.source(index) for index in indices], [pairs.target(index) for index in indices]
-        texts = [pairs.pair(index) for index in indices]
+        examples = [Example(pair=pairs.pair(index)) for index in indices]
+        if self._augmenter:
+            examples = [
+                self._augmenter.augment(example.pair, seed) for example, (seed, _) in zip(examples, seeds, strict=True)
+            ]
+        texts = [example.pair for example in examples]
         source, target = self._tokenizers.source, self._tokenizers.target
         sampled = source.sample([pair.source for pair in texts], [seed for seed, _ in seeds])
+        for place, example in enumerate(examples):
+            if example.terms:
+                parts = [(start, end) for start, end, _ in example.terms]
+                tokens = find_tokens(source, example.pair.source, sampled[place], parts)
+                words = [word for _, _, word in example.terms]
+                sampled[place] = insert_terms(source, sampled[place], [*zip(tokens, words, strict=True)]).ids
         return (
             [source.encode_tags(pair.tags) + ids for pair, ids in zip(texts, sampled, strict=True)],
             target.sample([pair.target for pair in texts], [seed for _, seed in seeds]),

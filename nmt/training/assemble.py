@@ -8,14 +8,18 @@ import torch
 from nmt.checkpoint.folder import build_network, load_model
 from nmt.checkpoint.run_folder import PREPARED, CheckpointFolder
 from nmt.config.schema import Config, DataConfig, TrainingConfig
+from nmt.data.augmentation import Augmenter
 from nmt.data.batch import Batch
+from nmt.data.cleaning import read_vocabulary_text
 from nmt.data.corpora import build_update_source, read_first_epoch
 from nmt.data.cursor import UpdateSize, World
+from nmt.data.lemmas import Lemmatizer
 from nmt.data.lexicon import Lexicon, take_for_lexicon
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
 from nmt.data.updates import UpdateOptions
+from nmt.data.word_lexicon import learn_word_lexicon
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import build_metric
 from nmt.model.seq2seq import Seq2Seq
@@ -61,6 +65,7 @@ def build_trainer(
     size = choose_update_size(settings, world, checkpoint)
     shares = count_shares(settings, world, size)
     options = UpdateOptions(
+        augmenter=processes.once(lambda: build_augmenter(config)),
         size=size,
         sampling=config.tokenizer.sampling > 0,
         seed=settings.seed,
@@ -91,6 +96,27 @@ def build_trainer(
         trainer.restore(checkpoint)
         logger.info("continuing after update %d", trainer.position.update)
     return trainer
+
+
+def build_augmenter(config: Config) -> Augmenter | None:
+    """Build what adds placeholders and terms to training pairs, or return None if the configuration asks for neither.
+
+    Raises:
+        DataError: a corpus cannot be read.
+        MachineError: terms need simplemma, and it is not installed.
+    """
+    data = config.data
+    if not (data.placeholder_share or data.term_share):
+        return None
+    find_lemma = Lemmatizer(data.target_languages).find if data.term_share else str
+    logger.info("learning which words are translations of each other")
+    pairs = (pair.sides for pair in read_vocabulary_text(data, config.tokenizer))
+    return Augmenter(
+        lexicon=learn_word_lexicon(pairs),
+        placeholder_share=data.placeholder_share,
+        term_share=data.term_share,
+        find_lemma=find_lemma,
+    )
 
 
 def _log_sizes(network: Seq2Seq, tokenizers: Tokenizers, precision: str, device: torch.device, world: World) -> None:

@@ -8,6 +8,7 @@ import torch
 from nmt.config.schema import Config, DataConfig
 from nmt.data.check.findings import Severity
 from nmt.data.check.run import check_corpora
+from nmt.data.lemmas import Lemmatizer
 from nmt.data.readers import corpus_files, describe_corpus, read_pairs
 from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError, DataError
@@ -36,6 +37,8 @@ def check_settings(config: Config, device: torch.device) -> None:
     autocast_dtype(config.training.precision, device)
     if config.training.tensorboard:
         import_event_writer()
+    if config.data.term_share:
+        Lemmatizer(config.data.target_languages)
 
 
 def check_new_training(config: Config) -> None:

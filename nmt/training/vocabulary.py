@@ -15,10 +15,11 @@ from nmt.data.prepare import fingerprint_corpus
 from nmt.errors import ModelError
 from nmt.system.files import verify_checksums, whole_folder
 from nmt.tokenizers.base import Tokenizers
-from nmt.tokenizers.build import train_tokenizers
+from nmt.tokenizers.build import add_symbols, train_tokenizers
 from nmt.tokenizers.files import load_tokenizers, save_tokenizers
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.training.finetune import reuse_tokenizers
+from nmt.types import PLACEHOLDERS
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ def prepare_tokenizers(config: Config, start: Model | None, prepared: Path) -> N
             logger.info("learning the vocabulary (%s)", config.tokenizer.kind)
         pairs = read_vocabulary_text(config.data, config.tokenizer)
         tokenizers = train_tokenizers(config.tokenizer, (pair.sides for pair in pairs))
+    if config.data.placeholder_share:
+        known = set(tokenizers.source.vocabulary())  # the model to start from can have them
+        tokenizers = add_symbols(tokenizers, tuple(symbol for symbol in PLACEHOLDERS if symbol not in known))
     with whole_folder(folder) as draft:
         save_tokenizers(tokenizers, draft)
         (draft / _INPUTS).write_text(json.dumps(inputs), encoding="utf-8")
@@ -58,6 +62,7 @@ def _describe_inputs(config: Config) -> dict[str, Any]:
     held_out = (*data.valid, *data.held_out) if data.drop_overlap else ()
     inputs = {
         "sentencepiece": sentencepiece.__version__,
+        "placeholders": config.data.placeholder_share > 0,
         "settings": dataclasses.asdict(dataclasses.replace(config.tokenizer, sampling=0.0)),
         "normalizers": build_normalizers(config.tokenizer.normalization).dump(),
         "limits": [data.max_length, data.max_ratio, data.drop_duplicates],
