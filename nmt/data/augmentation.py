@@ -72,10 +72,12 @@ class Augmenter:
                 first, second = random.choice(gaps)
                 frame = random.choice(_FRAMES) if first else "{} "
                 edit = ((first, first), (second, second), frame.format(symbol))
-            if not any(_overlap(edit[side], other[side]) for other in edits for side in (0, 1)):
+            if not any(_overlap(edit[0], other[0]) or _overlap(edit[1], other[1]) for other in edits):
                 edits.append(edit)
-        first_side, second_side = ([(edit[side], edit[2]) for edit in edits] for side in (0, 1))
-        return _replace_parts(source, first_side), _replace_parts(target, second_side)
+        return (
+            _replace_parts(source, [(part, new) for part, _, new in edits]),
+            _replace_parts(target, [(part, new) for _, part, new in edits]),
+        )
 
     def _find_equal(self, source: str, target: str) -> list[tuple[Part, Part]]:
         """Return the parts of both texts that are probably copied: things, and equal words such as names."""
