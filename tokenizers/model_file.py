@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Fields and values of sentencepiece_model.proto.
-_PIECE, _TRAINER = 1, 2  # of ModelProto
+_PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5  # of ModelProto
 _TEXT, _SCORE, _TYPE = 1, 2, 3  # of SentencePiece
-_MODEL_TYPE = 3  # of TrainerSpec
+_MODEL_TYPE, _SUFFIX = 3, 24  # of TrainerSpec
+_RULES, _DUMMY_PREFIX, _REMOVE_SPACES, _ESCAPE_SPACES = 2, 3, 4, 5  # of NormalizerSpec
 _NORMAL, _USER_DEFINED, _BYTE = 1, 4, 6  # of SentencePiece.Type
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # of TrainerSpec.ModelType
 
@@ -50,6 +51,29 @@ def read_model(model: bytes) -> SubwordModel:
         return SubwordModel(kind=_KINDS[kind], pieces=pieces, symbols=symbols, byte_ids=byte_ids)
     except (IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise ValueError("it is damaged") from error
+
+
+def find_own_treatment(model: bytes) -> str | None:
+    """Return the setting by which a model treats text in another way than the models that nmt trains, as NAME=VALUE.
+
+    Return None if the model normalizes no text, and writes a space before the first word. Models that were trained with
+    the default settings of SentencePiece normalize text.
+    """
+    found = {"remove_extra_whitespaces": True, "add_dummy_prefix": True, "escape_whitespaces": True}
+    usual = {"remove_extra_whitespaces": False, "add_dummy_prefix": True, "escape_whitespaces": True}
+    names = {_REMOVE_SPACES: "remove_extra_whitespaces", _DUMMY_PREFIX: "add_dummy_prefix"}
+    names |= {_ESCAPE_SPACES: "escape_whitespaces"}
+    for field, value in _fields(model):
+        if field not in (_TRAINER, _NORMALIZER, _DENORMALIZER):
+            continue
+        for inner, content in _fields(_bytes(value)):
+            if field == _TRAINER and inner == _SUFFIX and content:
+                return "treat_whitespace_as_suffix=true"
+            if field != _TRAINER and inner == _RULES and content:
+                return "normalization rules of its own"
+            if field == _NORMALIZER and inner in names:
+                found[names[inner]] = bool(content)
+    return next((f"{name}={str(found[name]).lower()}" for name in found if found[name] != usual[name]), None)
 
 
 def append_symbols(model: bytes, symbols: Sequence[str]) -> bytes:

@@ -4,6 +4,7 @@ When the folder is loaded, the integers are converted to float32 (nmt/checkpoint
 therefore be used like any model folder, except to continue training.
 """
 
+from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -42,9 +43,24 @@ def export(folder: str | Path, output: str | Path) -> None:
     path = find_model_folder(folder)
     if part := find_unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
+    write_int8(path, output)
+
+
+def write_int8(path: Path, output: Path, leave_out: Set[str] = frozenset()) -> None:
+    """Write the model folder `path` to the folder `output`, with its matrices in int8.
+
+    Args:
+        path: a sound model folder.
+        output: the folder to write.
+        leave_out: the names of files that are not written.
+
+    Raises:
+        ModelError: a weight is not finite.
+        MachineError: the disk is full, or `output` cannot be written.
+    """
     weights = quantize_matrices(dequantize(load_tensors(path / WEIGHTS, MANIFEST[WEIGHTS].max_bytes)), path / WEIGHTS)
     with whole_folder(output) as draft:
-        for name in verify_folder(path) - {WEIGHTS}:
+        for name in verify_folder(path) - {WEIGHTS} - leave_out:
             (draft / name).write_bytes(read_file(path / name, MANIFEST[name].max_bytes))
         save_tensors(draft / WEIGHTS, weights)
 

@@ -112,12 +112,28 @@ def check_new(folder: Path) -> None:
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Write a folder atomically.
+    """Write a folder of files atomically, as `whole_tree` does, and add a file of checksums.
 
-    The function yields a temporary folder, which the block fills. At the end of the block, the function adds a file of
-    checksums and renames the temporary folder to `path`. An older folder at `path` is replaced. If the block raises an
-    error, the temporary folder is removed. If the process is killed, a hidden temporary folder may remain.
-    `remove_leftovers` deletes such folders.
+    Raises:
+        MachineError: the disk is full, or the folder cannot be written.
+    """
+    with whole_tree(path) as draft:
+        yield draft
+        sums = {file.name: checksum(file) for file in draft.iterdir()}
+        (draft / CHECKSUMS).write_text(format_checksums(sums), encoding="utf-8")
+        for file in draft.iterdir():
+            os.chmod(file, 0o644)  # the files that safetensors writes are readable only for their owner
+            _flush(file)
+
+
+@contextlib.contextmanager
+def whole_tree(path: Path) -> Iterator[Path]:
+    """Write a folder, which can contain other folders, atomically.
+
+    The function yields a temporary folder, which the block fills. At the end of the block, the function renames the
+    temporary folder to `path`. An older folder at `path` is replaced. If the block raises an error, the temporary
+    folder is removed. If the process is killed, a hidden temporary folder may remain. `remove_leftovers` deletes such
+    folders.
 
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
@@ -127,11 +143,6 @@ def whole_folder(path: Path) -> Iterator[Path]:
         draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=DRAFT))
         try:
             yield draft
-            sums = {file.name: checksum(file) for file in draft.iterdir()}
-            (draft / CHECKSUMS).write_text(format_checksums(sums), encoding="utf-8")
-            for file in draft.iterdir():
-                os.chmod(file, 0o644)  # the files that safetensors writes are readable only for their owner
-                _flush(file)
             os.chmod(draft, 0o755)
             shutil.rmtree(path, ignore_errors=True)
             os.replace(draft, path)
