@@ -44,6 +44,11 @@ def score() -> "NoReturn":
     _start("score")
 
 
+def serve() -> "NoReturn":
+    """Run nmt-serve."""
+    _start("serve")
+
+
 def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its exit status.
 

@@ -348,6 +348,11 @@ class Translator:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the native library searches. Otherwise, PyTorch does, and translates batches faster."""
+        return isinstance(self._search, NativeSearch)
+
     def max_segments(self, options: Options | MbrOptions) -> int:
         """Return the maximum number of segments that are searched at once with these options."""
         return self._search.max_segments(options)
