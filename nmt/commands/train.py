@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.arguments import build_parser, number
+from nmt.commands.arguments import build_parser, number, whole_number
 from nmt.commands.process import run, startup
 from nmt.config.fields import Range
 from nmt.errors import ConfigError
@@ -27,6 +27,9 @@ ONLY_TEXT = {
     "valid": "--valid",
     "test": "--test",
     "minutes": "--minutes",
+    "monolingual": "--monolingual",
+    "rounds": "--rounds",
+    "copy": "--copy",
 }
 
 
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from nmt.training.run import train
 
             if text is not None:
+                from nmt.training.choose.monolingual import find_monolingual
+                from nmt.training.choose.rounds import Rounds
                 from nmt.training.choose.run import train_on_text
 
         bar = sys.stderr.isatty()
@@ -51,16 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config = load_config(options.name, options.overrides)
                 train(config, options.output, resume=options.resume, bar=bar, processes=processes)
             else:
-                minutes = options.minutes
-                train_on_text(
-                    text,
-                    Path(options.output or Path("runs", f"{text.source_language}-{text.target_language}")),
-                    overrides=options.overrides,
-                    minutes=minutes and minutes - (time.monotonic() - began) / 60,
-                    resume=options.resume,
-                    bar=bar,
-                    processes=processes,
-                )
+                languages = text.source_language, text.target_language
+                output = Path(options.output or Path("runs", "-".join(languages)))
+                minutes = options.minutes and options.minutes - (time.monotonic() - began) / 60
+                common = {"overrides": options.overrides, "bar": bar, "processes": processes}
+                if options.monolingual:
+                    monolingual = find_monolingual(
+                        options.monolingual, languages, rounds=options.rounds or 1, copy=bool(options.copy)
+                    )
+                    rounds = Rounds(text=text, monolingual=monolingual, output=output, **common)
+                    rounds.train(minutes=minutes, resume=options.resume)
+                else:
+                    train_on_text(text, output, minutes=minutes, resume=options.resume, **common)
 
     return run(NAME, body, lower="training.batch_tokens, data.max_length or the sizes in model")
 
@@ -96,6 +103,22 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     positive = number(float, Range(most=1_000_000, above=0))
     group.add_argument(
         "--minutes", type=positive, metavar="N", help="time for the whole run; default: as the text needs"
+    )
+    group.add_argument(
+        "--monolingual",
+        metavar="[LANGUAGE=]FILE",
+        action="append",
+        help="text in one of the two languages, which models translate into more training pairs; can be repeated; "
+        "default LANGUAGE: the ending of FILE",
+    )
+    group.add_argument(
+        "--rounds",
+        metavar="N",
+        type=whole_number(1, 10),
+        help="how many times that text is translated, each time by better models; default: 1",
+    )
+    group.add_argument(
+        "--copy", action="store_true", default=None, help="also train on copies of that text in the target language"
     )
     options = parser.parse_intermixed_args(arguments)
     options.name, options.overrides = None, list(options.words)
@@ -143,6 +166,9 @@ def _find_text(options: argparse.Namespace) -> "Text":
             f"{options.name}: is a configuration, but {', '.join(_flags(options))} is for a text without one; "
             "give overrides such as data.source_language=chr instead"
         )
+    for name in ("rounds", "copy"):
+        if getattr(options, name) and not options.monolingual:
+            raise ConfigError(f"--{name} is for text in one language; add --monolingual FILE")
     if others := [word for word in options.overrides if "=" not in word]:
         raise ConfigError(f"{others[0]}: only one text can be given; to train on several, write a configuration")
     return find_text(

@@ -59,19 +59,19 @@ def cut_text(data: DataConfig, folder: Path, names: Sequence[str]) -> Cut:
     Args:
         data: the text, as the training corpora, and the languages.
         folder: the folder to write. An older folder is replaced.
-        names: the names of the sets, such as `valid` and `test`.
+        names: the names of the sets, such as `valid` and `test`. Without names, `train` is the whole text.
 
     Raises:
         DataError: the text cannot be read, or has too few pairs.
         MachineError: the folder cannot be written.
     """
     sources, targets, report = _read_keys(data)
-    if report.kept < FEWEST_PAIRS:
+    if names and report.kept < FEWEST_PAIRS:
         raise DataError(
             f"the text is too short to cut off validation and test sets ({report}); "
             f"give at least {FEWEST_PAIRS} pairs, or give the sets with --valid and --test"
         )
-    parts = choose_rows(sources, targets, [choose_size(report.kept)] * len(names))
+    parts = choose_rows(sources, targets, [choose_size(report.kept)] * len(names)) if names else []
     owner = np.zeros(report.kept, dtype=np.int8)
     for number, rows in enumerate(parts, start=1):
         owner[rows] = number
@@ -111,7 +111,7 @@ def choose_rows(sources: Keys, targets: Keys, sizes: Sequence[int]) -> list[Rows
     Returns:
         The indices of the pairs of each set.
     """
-    pairs = _mix(_mix(sources) ^ targets)
+    pairs = mix(mix(sources) ^ targets)
     rows = _order_small_families(label_families(sources, targets), pairs, sizes)
     if len(rows) < sum(sizes) // 2:
         logger.warning(
@@ -163,7 +163,7 @@ def label_families(sources: Keys, targets: Keys) -> Rows:
             return labels
 
 
-def _mix(keys: Keys) -> Keys:
+def mix(keys: Keys) -> Keys:
     """Mix the bits of keys, with the last steps of splitmix64 (Steele et al. 2014)."""
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

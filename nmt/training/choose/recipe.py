@@ -53,6 +53,7 @@ def choose_recipe(
     overrides: Sequence[str] = (),
     minutes: float | None = None,
     processes: int = 1,
+    check_text: bool = True,
 ) -> Path:
     """Choose all settings of a training by its text, and write them as a recipe into the output folder.
 
@@ -62,6 +63,7 @@ def choose_recipe(
         overrides: settings of the user, as `section.key=value`. The other settings are chosen to fit them.
         minutes: the time that the whole training may take, from the call of this function on.
         processes: the number of processes that will train together.
+        check_text: whether to check the text quickly, and to warn about its faults.
 
     Returns:
         The path of the recipe, which `load_config` reads.
@@ -72,12 +74,7 @@ def choose_recipe(
         MachineError: another process uses the output folder, or the folder cannot be written.
     """
     began, recipe = time.monotonic(), output / RECIPE
-    given = _read_overrides(overrides)
-    data = _describe_data(text, given)
-    # Report faults before any work. The settings that depend on the text do not matter yet.
-    unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
-    settings = choose_settings(unknown, RULES[0], given)
-    config = parse_config({**settings, "data": data}, overrides, "the chosen settings")
+    config = describe_text(text, overrides)
     device = choose_device(config.training.device)
     check_new_training(config)
     check_links(output, (RECIPE, DATA))
@@ -89,10 +86,11 @@ def choose_recipe(
         with log_file(output):
             torch.set_num_threads(config.training.threads or default_threads(1))
             keep_memory()
-            logger.info("checking the text")
-            warn_about_text(config.data, "text and languages")
-            parts = _cut_parts(config, data, output)
-            config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
+            if check_text:
+                logger.info("checking the text")
+                warn_about_text(config.data, "text and languages")
+            parts = _cut_parts(config, text, output)
+            config = describe_text(text, overrides, parts.data)
             measures = measure_text(config.data, build_normalizers(config.tokenizer.normalization))
             logger.info("learning a vocabulary, and timing a few updates")
             left = None if minutes is None else 60 * minutes + began - time.monotonic()
@@ -114,25 +112,35 @@ def _read_overrides(overrides: Sequence[str]) -> Content:
     return content
 
 
-def _describe_data(text: Text, given: Content) -> dict[str, Any]:
-    """Return the section `data` of a training on the whole text. Raises ConfigError: an override names another text."""
+def describe_text(text: Text, overrides: Sequence[str], data: dict[str, Any] | None = None) -> Config:
+    """Return a configuration for a text whose settings are not chosen yet, so that faults are found before any work.
+
+    Args:
+        text: the text.
+        overrides: settings of the user.
+        data: the section `data`. By default, training is on the whole text.
+
+    Raises:
+        ConfigError: the overrides have faults, or name another text.
+    """
+    given = _read_overrides(overrides)
     if "train" in given.get("data", {}):
         raise ConfigError("data.train: the text is given already; name the text once, or use a configuration")
-    data = {"source_language": text.source_language, "target_language": text.target_language, "train": text.train}
-    data |= {"valid": text.valid} if text.valid else {}
-    return data | ({"held_out": text.test} if text.test else {})
+    unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
+    settings = choose_settings(unknown, RULES[0], given)
+    return parse_config({**settings, "data": data or text.data}, overrides, "the chosen settings")
 
 
-def _cut_parts(config: Config, data: dict[str, Any], output: Path) -> Parts:
-    """Cut the sets off that are not given. `data` is the section `data` of a training on the whole text."""
+def _cut_parts(config: Config, text: Text, output: Path) -> Parts:
+    """Cut the sets off that are not given. `config` is for a training on the whole text."""
     missing = [] if config.data.valid else ["valid"]
     missing += [] if config.data.held_out else ["test"]
     if not missing:
-        return Parts(data=data, read=None, sizes={})
+        return Parts(data=text.data, read=None, sizes={})
     cut = cut_text(config.data, output / DATA, missing)
     keys = {"train": "train", "valid": "valid", "test": "held_out"}
     files = {keys[name]: str(output / DATA / name) for name in ("train", *missing)}
-    return Parts(data={**data, **files}, read=cut.report, sizes=cut.sizes)
+    return Parts(data={**text.data, **files}, read=cut.report, sizes=cut.sizes)
 
 
 def fit_settings(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from nmt.config.load import load_config
@@ -29,6 +30,7 @@ def train_on_text(
     resume: bool = False,
     bar: bool = False,
     processes: Processes = ALONE,
+    check_text: bool = True,
 ) -> None:
     """Train a model on a text. All settings are chosen by the text, and written to OUTPUT/recipe.yaml.
 
@@ -40,6 +42,7 @@ def train_on_text(
         resume: whether to continue a run in `output`, if there is one. Its recipe is kept.
         bar: whether to draw a progress bar on stderr instead of writing log lines there.
         processes: the processes that train together.
+        check_text: whether to check the text quickly, and to warn about its faults.
 
     Raises:
         UserError: as in `choose_recipe` and `train`.
@@ -52,7 +55,8 @@ def train_on_text(
         logger.info("continuing with %s", recipe)
     else:
         size = processes.world.size
-        processes.once(lambda: choose_recipe(text, output, overrides=overrides, minutes=minutes, processes=size))
+        choose = partial(choose_recipe, text, output, overrides=overrides, minutes=minutes, processes=size)
+        processes.once(partial(choose, check_text=check_text))
     config = load_config(recipe, overrides)
     train(config, output, resume=resume, bar=bar, processes=processes, check_text=False)
     if config.data.held_out:

@@ -26,6 +26,13 @@ class Text:
     test: Any = None
     """The test set, or None to cut one off from the text."""
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """The section `data` of a configuration for a training on the whole text."""
+        data = {"source_language": self.source_language, "target_language": self.target_language, "train": self.train}
+        data |= {"valid": self.valid} if self.valid else {}
+        return data | ({"held_out": self.test} if self.test else {})
+
 
 def find_text(
     files: str | tuple[str, str],
