@@ -38,6 +38,7 @@ from nmt.training.log import Log, NoLog, TrainingLog, log_file
 from nmt.training.preflight import check_new_training, check_settings, measure_several_sentences, warn_about_text
 from nmt.training.resume import Checkpoint, Position, find_checkpoint
 from nmt.training.shortlist import add_shortlist_to
+from nmt.training.time_limit import TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def train(
     bar: bool = False,
     processes: Processes = ALONE,
     check_text: bool = True,
+    limit: TimeLimit | None = None,
 ) -> None:
     """Train a model, or resume a training run that was stopped.
 
@@ -61,6 +63,7 @@ def train(
         processes: the processes that train together, as `join_processes` returns them. All of them must have access to
             `output`.
         check_text: whether to check the text quickly, and to warn about its faults.
+        limit: the time by which the training must have ended. By default, the time is not limited.
 
     Raises:
         UserError: the configuration, the data or the machine has a fault that the user can correct. nmt/errors.py
@@ -111,8 +114,10 @@ def train(
                     update = trainer.position.update
                     log = TrainingLog(checkpoints.output, update=update, every=every, bar=bar, tensorboard=tensorboard)
                 with log:
-                    trainer.run(log, stop)
+                    trainer.run(log, stop, limit)
             position = trainer.position
+            if first and not position.has_ended(config):
+                logger.warning("the time is over: training was slower than planned; --resume continues it")
             assert position.best is not None  # training ends with a validation
             score = MEASURES[config.validation.metric].describe(position.best)
             best = f"best {score} at update {position.best_update}"

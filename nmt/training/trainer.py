@@ -46,6 +46,7 @@ from nmt.training.optimizer import (
 )
 from nmt.training.resume import Checkpoint, Position
 from nmt.training.schedule import Progress, learning_rate
+from nmt.training.time_limit import TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -106,23 +107,26 @@ class Trainer:
         self.stop = StopSignal()
         # The signal that one of the processes received before the end of the latest update.
         self.stop_everywhere: int | None = None
+        self.limit_of_time: TimeLimit | None = None
+        self.validation_seconds = 0.0  # the time of the latest validation, if the time is limited
+        self.time_is_over = False  # whether one of the processes has reached the limit of time
 
     # ---- the loop
 
-    def run(self, log: Log, stop: StopSignal) -> None:
-        """Train until a limit of the configuration is reached.
+    def run(self, log: Log, stop: StopSignal, limit: TimeLimit | None = None) -> None:
+        """Train until a limit of the configuration or of the time is reached. Training ends with a validation.
 
         Raises:
             Interrupted: `stop` received a signal. A checkpoint has been saved.
             DivergenceError: the loss or the gradient is infinite or not a number.
         """
-        self.stop = stop
+        self.stop, self.limit_of_time = stop, limit
         with contextlib.closing(self.source.updates(self.position.cursor)) as updates:
-            while not self.position.has_ended(self.config):
+            while not (self.time_is_over or self.position.has_ended(self.config)):
                 self.update_weights(next(updates), log)
                 every, position = self.config.validation.every, self.position
                 due = position.cursor.starts_epoch if every is None else position.update % every == 0
-                if due or position.has_ended(self.config):
+                if due or self.time_is_over or position.has_ended(self.config):
                     self._validate(log)
                 elif self._get_signal() or self.position.update % self.settings.checkpoint_every == 0:
                     self.save()
@@ -233,7 +237,9 @@ class Trainer:
         return float(sum(losses)), sum(batch.target_tokens for batch in batches)
 
     def _sum_over_processes(self, loss: float, tokens: int) -> tuple[float, int]:
-        """Sum gradients, losses and numbers of target tokens over all processes. Exchange received signals."""
+        """Sum gradients, losses and numbers of target tokens over all processes. Exchange reasons to stop."""
+        if self.limit_of_time:
+            self.time_is_over = self.limit_of_time.is_reached(self.validation_seconds)
         if self.processes.world.size == 1:
             return loss, tokens
         gradients = []
@@ -242,16 +248,18 @@ class Trainer:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
         signals = [float(self.stop.number == number) for number in SIGNALS]
-        figures = torch.tensor([loss, tokens, *signals], device=self.device)
+        figures = torch.tensor([loss, tokens, float(self.time_is_over), *signals], device=self.device)
         self.processes.sum([*gradients, figures])
-        loss, total, *signals = figures.tolist()
+        loss, total, over, *signals = figures.tolist()
+        self.time_is_over = over > 0
         self.stop_everywhere = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), None)
         return loss, int(total)
 
     # ---- validation
 
     def _validate(self, log: Log) -> None:
-        position, settings = self.position, self.settings
+        position, settings, limit = self.position, self.settings, self.limit_of_time
+        began = limit.clock() if limit else 0.0
         values = self.validate(self.averaged)
         metric = self.config.validation.metric
         figure, measure = values[metric], MEASURES[metric]
@@ -264,6 +272,8 @@ class Trainer:
             position = dataclasses.replace(position, plateau=0, cuts=position.cuts + 1)
         self.position = position
         self.save()
+        if limit:
+            self.validation_seconds = limit.clock() - began
         if self.processes.first:
             if better:
                 self.checkpoints.choose(position.update)

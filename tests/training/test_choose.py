@@ -1,5 +1,6 @@
 """Training on a text without a configuration."""
 
+import itertools
 import json
 import logging
 import re
@@ -129,6 +130,22 @@ def test_resuming_keeps_the_recipe(text: Text, tmp_path: Path, caplog: pytest.Lo
     assert (output / "recipe.yaml").read_bytes() == recipe
     assert f"continuing with {output / 'recipe.yaml'}" in caplog.messages
     assert len(read_losses(output)) == 4
+
+
+def test_training_ends_in_time_on_a_machine_that_becomes_slower(
+    text: Text, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    times = itertools.count(step=100.0)  # a second becomes longer than planned
+    overrides = (*SETTINGS, "training.epochs=100", "training.max_updates=500")
+    train_on_text(text, tmp_path / "run", overrides=overrides, minutes=60, clock=lambda: next(times))
+    done = len(read_losses(tmp_path / "run"))
+    assert 5 < done < 60
+    assert "the time is over: training was slower than planned; --resume continues it" in caplog.messages
+    assert any(message.startswith("test set, ") for message in caplog.messages)
+    assert (tmp_path / "run" / "best").is_dir()
+    train_on_text(text, tmp_path / "run", overrides=(f"training.max_updates={done + 2}",), resume=True)
+    assert len(read_losses(tmp_path / "run")) == done + 2
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from unittest.mock import Mock
 
 import pytest
@@ -30,6 +31,7 @@ from nmt.tokenizers.build import train_tokenizers
 from nmt.training.distributed import Processes
 from nmt.training.log import NoLog, TrainingLog
 from nmt.training.resume import Checkpoint, Position
+from nmt.training.time_limit import TimeLimit
 from nmt.training.trainer import Trainer
 
 Figures = Iterator[float]
@@ -88,6 +90,11 @@ def go(trainer: Trainer, stop: StopSignal | None = None) -> None:
     output, update = trainer.checkpoints.output, trainer.position.update
     with TrainingLog(output, update=update, every=1, bar=False, tensorboard=False) as log:
         trainer.run(log, stop or StopSignal())
+
+
+def call_after(before: Callable[..., None], function: Callable[..., Any], *arguments: Any) -> Any:
+    before(*arguments)
+    return function(*arguments)
 
 
 def losses(trainer: Trainer) -> list[float]:
@@ -193,6 +200,28 @@ def test_limits(factory: Factory) -> None:
     assert factory.run("training.max_updates=7").position.update == 7
     one, two = factory.run("training.epochs=1"), factory.run("training.epochs=2")
     assert two.position.update == 2 * one.position.update
+
+
+@pytest.mark.parametrize(("seconds", "updates"), [(2.0, 24), (4.0, 16), (100.0, 5)])
+def test_training_ends_in_time(factory: Factory, seconds: float, updates: int) -> None:
+    """An update takes a second, and a validation takes `seconds`, where 2 are planned."""
+    now = 0.0
+
+    def validate(_: Seq2Seq) -> dict[str, float]:
+        nonlocal now
+        now += seconds
+        return {"loss": 1.0 / now, "bleu": 0.0}
+
+    def count(*_: object) -> None:
+        nonlocal now
+        now += 1.0
+
+    trainer = factory.trainer(factory.config("training.epochs=1000", "validation.every=4"))
+    trainer.validate, trainer.objective = validate, partial(call_after, count, trainer.objective)
+    trainer.run(NoLog(), StopSignal(), TimeLimit(end=40.0, validation=2.0, ending=4.0, clock=lambda: now))
+    assert trainer.position.update == trainer.position.best_update == trainer.saved_update == updates
+    if seconds < 10:
+        assert now + 4.0 * max(1.0, seconds / 2) == 40.0
 
 
 def test_validation_chooses_the_best_and_patience_ends(factory: Factory) -> None:

@@ -54,7 +54,7 @@ def choose_recipe(
     minutes: float | None = None,
     processes: int = 1,
     check_text: bool = True,
-) -> Path:
+) -> Speed:
     """Choose all settings of a training by its text, and write them as a recipe into the output folder.
 
     Args:
@@ -66,7 +66,7 @@ def choose_recipe(
         check_text: whether to check the text quickly, and to warn about its faults.
 
     Returns:
-        The path of the recipe, which `load_config` reads.
+        The measured speed of the training. The recipe is in `RECIPE` of the output folder.
 
     Raises:
         ConfigError: the overrides have faults, or the output folder contains a training run already.
@@ -101,7 +101,7 @@ def choose_recipe(
             write_whole(recipe, "".join(f"# {line}\n" for line in lines) + f"\n{body}")
             for line in lines:
                 logger.info("%s", line)
-    return recipe
+    return choice.speed
 
 
 def _read_overrides(overrides: Sequence[str]) -> Content:
