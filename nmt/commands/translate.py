@@ -208,10 +208,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     document.add_argument("--file", metavar="FILE", help="translate the texts of a document, such as .docx or .html")
     document.add_argument("--output", metavar="FILE", help="the translated document, in the same format")
     document.add_argument(
-        "--retranslate", action="store_true", help="also translate what has a translation already, in .po and .xliff"
+        "--retranslate",
+        action="store_true",
+        help="also translate what has a translation already, in .po, .xliff and .tmx",
     )
     document.add_argument(
-        "--keys", nargs="+", metavar="KEY", help="in .json, translate the values of these keys only, or a.*.b for paths"
+        "--keys",
+        nargs="+",
+        metavar="KEY",
+        help="in .json, translate only the values of these keys, or paths like a.*.b",
     )
     output = parser.add_argument_group("output, by default the best translation of each line")
     output.add_argument(

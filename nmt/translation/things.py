@@ -4,18 +4,24 @@ nmt/translation/tagged.py puts them back. docs/lab/markup.md compares this with 
 """
 
 import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from nmt.data.things import find_things
 from nmt.translation.tagged import Anchor, TaggedText
 
 
-def take_out(tagged: TaggedText) -> TaggedText:
-    """Return a text without its things. Each becomes an object in `anchors`."""
+def take_out(tagged: TaggedText, find: Callable[[str], Iterable[tuple[int, int, str]]] = find_things) -> TaggedText:
+    """Return a text without its things. Each becomes an object in `anchors`.
+
+    Args:
+        tagged: the text.
+        find: a function that finds the start, the end and the kind of each thing.
+    """
     text = tagged.text
     kept = [1] * len(text)
     anchors = list(tagged.anchors)
-    for start, end, _ in find_things(text):
+    for start, end, _ in find(text):
         before, after = text[:start][-1:], text[end : end + 1]
         kept[start:end] = [0] * (end - start)
         if before.isspace() and not after.isalnum():

@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nmt.errors import DataError
+from nmt.translation.documents.apple_strings import read_strings
+from nmt.translation.documents.bilingual import read_tmx, read_xliff
 from nmt.translation.documents.document import Context, Document
 from nmt.translation.documents.epub import read_epub
 from nmt.translation.documents.html import read_html, read_xhtml
+from nmt.translation.documents.json_values import read_json
 from nmt.translation.documents.markdown import read_markdown
 from nmt.translation.documents.office import read_docx, read_pptx
 from nmt.translation.documents.open_document import read_open_document
 from nmt.translation.documents.plain_text import read_text
+from nmt.translation.documents.po import read_po
+from nmt.translation.documents.subtitles import read_srt, read_vtt
 
 Reader = Callable[[bytes, Context], Document]
 """A function that reads a document.
@@ -30,6 +35,14 @@ READERS: Mapping[str, Reader] = {
     ".odt": read_open_document,
     ".odp": read_open_document,
     ".epub": read_epub,
+    ".po": read_po,
+    ".xliff": read_xliff,
+    ".xlf": read_xliff,
+    ".tmx": read_tmx,
+    ".srt": read_srt,
+    ".vtt": read_vtt,
+    ".json": read_json,
+    ".strings": read_strings,
 }
 """The readers by the ending of the file."""
 

@@ -48,7 +48,7 @@ def translate_file(
         source: the document.
         output: the file to write. It has the ending of the document.
         request: the settings of all texts; its own text is ignored. By default, each sentence is translated separately.
-        retranslate: whether texts that have a translation already, as in .po and .xliff, are translated again.
+        retranslate: whether texts that have a translation already, as in .po, .xliff and .tmx, are translated again.
         keys: in .json, the keys whose values are translated, or paths such as `menu.*.label`. By default, all are.
         watch: a function that is called with the translations of each batch of texts, for example to count faults.
 
