@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from nmt.checkpoint.folder import load_model as load_one
 from nmt.data.check.languages import LanguageIdentifier
 from nmt.server.app import make_app
+from nmt.server.files import FileJobs
 from nmt.server.gate import GateSettings
 from nmt.server.glossaries import GlossaryStore
 from nmt.server.keys import KeyStore
@@ -57,7 +58,7 @@ def make_service(
     limits = Limits(**{name: settings.pop(name) for name in list(settings) if name in Limits.__dataclass_fields__})
     threads, cache = settings.pop("threads", 1), settings.pop("cache_bytes", 1 << 20)
     metrics = Metrics()
-    return Service(
+    service = Service(
         models=Models(models, pivot),
         pool=Pool(threads=threads, max_characters=limits.max_queue_characters, cache_bytes=cache, observer=metrics),
         limits=limits,
@@ -67,6 +68,15 @@ def make_service(
         keys=keys,
         **settings,
     )
+    service.files = FileJobs(service.pool, service.charge) if limits.max_file_bytes else None
+    return service
+
+
+def close(service: Service) -> None:
+    """End the threads of a service, and delete its files."""
+    service.pool.close()
+    if service.files:
+        service.files.close()
 
 
 @contextmanager
@@ -84,7 +94,7 @@ def serve_port(*models: ServedModel, **settings: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
-            service.pool.close()
+            close(service)
 
 
 @contextmanager
@@ -93,4 +103,4 @@ def serve(*models: ServedModel, gate: GateSettings | None = None, **settings: An
     service = make_service(*(models or (load_model(),)), **settings)
     with TestClient(make_app(service, gate)) as client:
         yield client
-    service.pool.close()
+    close(service)

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise MachineError(
                     f"the server needs the package {error.name}; install the extra `server`: pip install 'nmt[server]'"
                 ) from None
+            from nmt.server.files import FileJobs
             from nmt.server.gate import GateSettings
             from nmt.server.glossaries import GlossaryStore
             from nmt.server.keys import KeyStore
@@ -89,7 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             glossaries=glossaries,
             keys=keys,
             require_key=options.require_key,
+            prefix=prefix,
         )
+        if limits.max_file_bytes:
+            service.files = stack.enter_context(contextlib.closing(FileJobs(pool, service.charge)))
         app = make_app(service, GateSettings(origins=tuple(options.origin or ("*",)), prefix=prefix))
         settings = RunSettings(proxies=tuple(options.proxy or ()), drain_seconds=options.drain)
         run_server(app, service, reserved, settings, reload=lambda: _load(options))

@@ -13,7 +13,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
-from nmt.server import deepl, deepl_glossaries, libretranslate, nmt_api, opus_cat, pages, server_api
+from nmt.server import (
+    deepl,
+    deepl_documents,
+    deepl_glossaries,
+    libretranslate,
+    libretranslate_files,
+    nmt_api,
+    opus_cat,
+    pages,
+    server_api,
+)
 from nmt.server.errors import TOO_SLOW, RequestError
 from nmt.server.gate import Gate, GateSettings
 from nmt.server.openapi import describe
@@ -32,9 +42,11 @@ ROUTES: tuple[Route, ...] = (
     *server_api.ROUTES,
     *nmt_api.ROUTES,
     *libretranslate.ROUTES,
+    *libretranslate_files.ROUTES,
     *opus_cat.ROUTES,
     *deepl.ROUTES,
     *deepl_glossaries.ROUTES,
+    *deepl_documents.ROUTES,
     *pages.ROUTES,
 )
 

@@ -49,7 +49,7 @@ async def translate(call: Call) -> Response:
     chains: list[Chain | None] = [
         None if source in (None, target) else models.paths[source, target] for source in sources
     ]
-    terms = _find_terms(call, asked, target)
+    terms = find_terms(call, asked, target)
     texts = [text.replace("\n", " ") for text in asked.text] if asked.split_sentences == "nonewlines" else asked.text
     tags = _read_tags(asked.ignore_tags) if asked.tag_handling else None
     template = Request(
@@ -101,7 +101,7 @@ async def _find_sources(call: Call, asked: DeepLRequest, target: str) -> list[st
     return [guesses[0][0] if guesses else None for guesses in found]
 
 
-def _find_terms(call: Call, asked: DeepLRequest, target: str) -> tuple[Term, ...]:
+def find_terms(call: Call, asked: DeepLRequest, target: str) -> tuple[Term, ...]:
     """Return the terms of the glossaries of a request."""
     numbers = [*([asked.glossary_id] if asked.glossary_id else []), *(asked.glossary_ids or [])]
     if not numbers:

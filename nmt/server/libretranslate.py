@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from nmt.search.options import SearchOptions
 from nmt.server.errors import RequestError
+from nmt.server.files import list_endings
 from nmt.server.language_names import get_name
 from nmt.server.models import Chain, Models
 from nmt.server.routes import Call, Route
@@ -251,8 +252,8 @@ async def get_settings(call: Call) -> Response:
             "apiKeys": service.keys is not None,
             "keyRequired": service.require_key,
             "suggestions": False,
-            "filesTranslation": False,
-            "supportedFilesFormat": [],
+            "filesTranslation": service.files is not None,
+            "supportedFilesFormat": list_endings() if service.files else [],
             "language": {
                 "source": {"code": source, "name": get_name(source)},
                 "target": {"code": target, "name": get_name(target)},

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -61,7 +62,7 @@ async def read_parameters(request: Request) -> Parameters:
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data") and not is_json:
         try:
             form = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=1 << 30)
-        except (MultiPartException, ValueError, KeyError) as error:
+        except (HTTPException, MultiPartException, ValueError, KeyError) as error:
             raise RequestError(400, "the body is not a valid form") from error
         texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
         files = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}

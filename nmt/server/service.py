@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from nmt.errors import ConfigError
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.server.errors import RequestError
+from nmt.server.files import FileJobs
 from nmt.server.glossaries import GlossaryStore
 from nmt.server.keys import KeyStore
 from nmt.server.limits import Client, Limits, Rates
@@ -39,6 +40,10 @@ class Service:
     glossaries: GlossaryStore
     keys: KeyStore | None = None
     require_key: bool = False
+    files: FileJobs | None = None
+    """Translates files. None if the server does not."""
+    prefix: str = ""
+    """The path under which a proxy publishes the server."""
     ready: bool = True
     """Whether new requests are welcome. It is false while the server shuts down."""
 

@@ -1,10 +1,12 @@
 """Clients from PyPI, as they are, pointed at a server on this machine."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 
 import pytest
 import server_fuzz
+import server_load
 import server_tools
 
 from nmt import SearchOptions, Term
@@ -109,3 +111,14 @@ def test_generated_calls(url: str) -> None:
     assert found.faults == []
     assert 200 in found.statuses
     assert 400 in found.statuses
+
+
+def test_load_loses_and_mixes_up_nothing() -> None:
+    """With a queue that is too short, some answers have status 429, and all others are right."""
+    expected = MODEL.translator.translate(SOURCE)
+    with server_tools.serve_port(MODEL, max_queue_characters=300, cache_bytes=0, requests_per_minute=0) as url:
+        run = server_load.run_load(url, SOURCE, expected, clients=40, requests=400, source="en", target="de")
+        load = asyncio.run(run)
+    assert load.wrong == 0
+    assert load.statuses.keys() == {200, 429}
+    assert sum(load.statuses.values()) == 400

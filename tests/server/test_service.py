@@ -162,7 +162,7 @@ def test_readiness() -> None:
         assert client.get("/ready").status_code == 503
         assert client.get("/health").status_code == 200
         assert client.post("/v1/translate", json={"text": "a"}).status_code == 503
-    service.pool.close()
+    server_tools.close(service)
 
 
 def test_neither_text_nor_keys_in_logs_and_metrics(
