@@ -20,6 +20,8 @@ class InlineIds:
     origins: list[range]
     """For each id, the ids of the text without terms that it belongs to. The ids that are added for a term belong to
     all ids of its words."""
+    places: list[int]
+    """The index in `ids` of each id of the text without terms."""
 
 
 def find_tokens(tokenizer: Tokenizer, text: str, ids: Sequence[int], parts: Sequence[tuple[int, int]]) -> list[range]:
@@ -57,10 +59,11 @@ def insert_terms(tokenizer: Tokenizer, ids: Sequence[int], terms: Sequence[tuple
             tokens, or tokens of the term before it.
     """
     begin, between, end = tokenizer.encode_tags(TERM_TAGS)
-    result, origins, done = list[int](), list[range](), 0
+    result, origins, places, done = list[int](), list[range](), list[int](), 0
 
     def keep(last: int) -> None:
         nonlocal done
+        places.extend(range(len(result), len(result) + last - done))
         result.extend(ids[done:last])
         origins.extend(range(place, place + 1) for place in range(done, last))
         done = last
@@ -69,11 +72,11 @@ def insert_terms(tokenizer: Tokenizer, ids: Sequence[int], terms: Sequence[tuple
         if not tokens or tokens.start < done:
             continue
         keep(tokens.start)
-        for added in ([begin], None, [between, *tokenizer.encode(target), end]):
-            if added is None:
-                keep(tokens.stop)
-            else:
-                result += added
-                origins += [tokens] * len(added)
+        result.append(begin)
+        origins.append(tokens)
+        keep(tokens.stop)
+        added = [between, *tokenizer.encode(target), end]
+        result += added
+        origins += [tokens] * len(added)
     keep(len(ids))
-    return InlineIds(ids=result, origins=origins)
+    return InlineIds(ids=result, origins=origins, places=places)

@@ -63,7 +63,7 @@ class DataConfig:
     term_share: Annotated[float, Range(0, 1), OnlyWith("tokenizer.joint", True)] = 0.0
     """In this share of training pairs, the dictionary forms of some target words are written beside their source words
     (Dinu et al. 2019; Bergmanis & Pinnis 2021). `nmt-translate --terms` then gives terms to the model in the same way,
-    and the model inflects them. 0.3 is usual. This requires the extra `nmt[terms]`."""
+    and the model inflects them. 0.5 is usual. This requires the extra `nmt[terms]`."""
     shuffle_buffer: Annotated[int, Range(1, 100_000_000)] = 100_000
     """The number of pairs of a stream that are read at a time. These pairs are shuffled and grouped by length."""
 

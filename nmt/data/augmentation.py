@@ -17,11 +17,11 @@ from nmt.data.things import find_things
 from nmt.data.word_links import WORD, WordLexicon
 from nmt.types import PLACEHOLDERS
 
-_MORE_THINGS, _MORE_TERMS = 0.3, 0.4  # the probability of one more placeholder or term in a pair
+_MORE_THINGS, _MORE_TERMS = 0.3, 0.5  # the probability of one more placeholder or term in a pair
 _INSERTED = 0.5  # the probability that a placeholder is inserted although something could be replaced
 _FRAMES = (" {}",) * 8 + (" ({})", ' "{}"')
 _TWO_WORDS = 0.15  # the probability that a term is extended by the next word
-_OTHER_WORD = 0.25  # the probability that the source words of a term are replaced by a random word
+_OTHER_WORD = 0.5  # the probability that the source words of a term are replaced by a random word
 _MIN_LETTERS = 3  # shorter words are hardly terms
 _MIN_EQUAL = 4  # the least length of an equal word in lower case that is probably a name
 
@@ -123,7 +123,8 @@ class Augmenter:
         for start, end, target in self._choose_terms(pair.source, pair.target, random):
             words = pair.source[start:end]
             if random.random() < _OTHER_WORD:
-                words = random.choice(self.lexicon.source_words)
+                # A word with the same last letter often has the same number or tense.
+                words = random.choice(self.lexicon.source_words.get(words[-1].casefold()) or [words])
                 edits.append(((start, end), words))
             terms.append((start + shift, start + shift + len(words), target))
             shift += len(words) - (end - start)

@@ -23,9 +23,12 @@ class WordLexicon:
     """The most frequent words of each side."""
 
     @cached_property
-    def source_words(self) -> list[str]:
-        """All source words of the lexicon."""
-        return list(self.strengths)
+    def source_words(self) -> Mapping[str, Sequence[str]]:
+        """The source words for each last letter."""
+        words: dict[str, list[str]] = {}
+        for word in self.strengths:
+            words.setdefault(word[-1], []).append(word)
+        return words
 
     def align(self, source: Sequence[str], target: Sequence[str]) -> list[Link]:
         """Return the links between the words of a pair, as positions in `source` and `target`, in source order."""

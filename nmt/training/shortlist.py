@@ -73,7 +73,8 @@ def add_shortlist_to(path: Path, config: Config, prepared: Path) -> bool:
         )
     sets = read_validation_sets(config, model.tokenizers.normalizers)
     stores = [] if config.data.streams else prepare(config, model.tokenizers, prepared)
-    shortlist = learn_shortlist(read_first_epoch(config, model.tokenizers, stores), model.tokenizers)
+    batches = read_first_epoch(config, model.tokenizers, stores)
+    shortlist = learn_shortlist(batches, model.tokenizers, terms=config.data.term_share > 0)
     kept, finding = _judge(shortlist, model, sets, SearchOptions(beam=config.validation.beam))
     if kept:
         save_shortlist(path, shortlist)
@@ -111,7 +112,7 @@ def _mean_size(shortlist: Shortlist, sources: list[list[int]], batch: int) -> fl
 
 
 def learn_shortlist(
-    batches: Iterable[Batch], tokenizers: Tokenizers, *, frequent: int = 100, best: int = 30
+    batches: Iterable[Batch], tokenizers: Tokenizers, *, frequent: int = 100, best: int = 30, terms: bool = False
 ) -> Shortlist:
     """Learn a shortlist. It contains the most frequent target tokens and the likely translations of each source token.
 
@@ -120,6 +121,8 @@ def learn_shortlist(
         tokenizers: the tokenizers of the ids in the batches.
         frequent: the number of frequent tokens, which are candidates for every sentence.
         best: the largest number of other candidates for each source token.
+        terms: whether source texts can contain words of the target language. Each source token then has the target
+            token with the same name.
     """
     used = list(take_for_lexicon(batches))
     occurrences = _count_tokens([batch.target.numpy() for batch in used], tokenizers.target)
@@ -127,7 +130,8 @@ def learn_shortlist(
     lexicon = Lexicon.learn(used, tokenizers.target.size)
     sources, targets, counts = lexicon.sources, lexicon.targets, lexicon.counts
     kept = (counts >= _MIN_COUNT) & (targets > EOS) & ~np.isin(targets, always)
-    rare = np.flatnonzero(_count_tokens([batch.source.numpy() for batch in used], tokenizers.source) < _RARE)
+    source_counts = _count_tokens([batch.source.numpy() for batch in used], tokenizers.source)
+    rare = np.flatnonzero((source_counts < _RARE) | terms)
     rows = np.concatenate([rare, sources[kept]])
     # A rare source token gets the target token with the same name. Special tokens and tags get EOS, and so do source
     # tokens without such a target token.

@@ -38,6 +38,7 @@ def build_translation(
     if found.attention is not None and segment.ids:
         attention = [row[: len(segment.ids)] for row in found.attention[:-1]]  # without EOS of source and target
     text = write_text(tokenizers, segment, found.ids)
+    terms, capitals = segment.found_terms, bool(segment.capitals)
     return Translation(
         text=text,
         score=found.score,
@@ -48,7 +49,7 @@ def build_translation(
         spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],
         searched_again=(searched_again,) if searched_again else (),
         faults=(fault,) if fault else (),
-        terms=find_uses(segment.found_terms, text, spaces=spaces, capitals=bool(segment.capitals)),
+        terms=find_uses(terms, text, spaces=spaces, capitals=capitals, inflected=segment.inflects),
     )
 
 

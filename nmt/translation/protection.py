@@ -30,12 +30,13 @@ class Task:
     markup: Markup | None = None
 
 
-def prepare(request: Request, name: str) -> Task | None:
+def prepare(request: Request, name: str, symbols: Sequence[str] = ()) -> Task | None:
     """Return the task for a request, or None if its text is plain.
 
     Args:
         request: the request.
         name: the name of the text in warnings, if the request has no name.
+        symbols: the characters that the model copies (see `take_out`).
 
     Raises:
         ConfigError: the request has markup, and lxml is not installed.
@@ -48,7 +49,7 @@ def prepare(request: Request, name: str) -> Task | None:
     if request.markup:
         markup = Markup(request.text, request.markup, request.name or name)
         originals = markup.texts
-    texts = [take_out(text) if protect else text for text in originals]
+    texts = [take_out(text, symbols=symbols) if protect else text for text in originals]
     if markup is None and not texts[0].anchors:
         return None
     plain = replace(request, markup=None, protect=False, name=request.name or name)

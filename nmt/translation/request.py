@@ -98,6 +98,8 @@ class Segment(Sentence):
     """Whether the segment is searched again if its translation has an obvious fault."""
     verbatim: str | None = None
     """The text of the segment if it is not translated but stays as it is. Otherwise, None."""
+    inflects: bool = False
+    """Whether the source ids contain the targets of terms, which the model inflects."""
     found_terms: tuple[Term, ...] = ()
     """The terms whose source is in the text, also those that the vocabulary cannot spell."""
 

@@ -15,11 +15,12 @@ from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import MbrOptions, SampleOptions
 from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import is_capitals
+from nmt.tokenizers.inline import InlineIds, find_tokens, insert_terms
 from nmt.translation.guards import needs_no_translation
 from nmt.translation.prefix import PrefixCompleter
 from nmt.translation.request import Request, Segment, Translation
-from nmt.translation.terms import Term, TermEncoder, TermFinder
-from nmt.types import EOS
+from nmt.translation.terms import MAX_TERMS, Term, TermEncoder, TermFinder
+from nmt.types import EOS, PLACEHOLDERS
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Segmenter:
         self.data, self.max_tokens, self.split_default = data, max_tokens, split
         self.language = data.source_languages[0]
         self.guard_default = guard
+        self.symbols = PLACEHOLDERS if data.placeholder_share else ()  # that the model copies
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
         self.term_encoder = TermEncoder(tokenizers, spaces=has_spaces(data.target_languages))
@@ -80,7 +82,9 @@ class Segmenter:
                 count = sum(len(ids) for _, ids in parts)
                 logger.warning("%s: %d tokens, translated in %d parts", request.name or name, count, len(parts))
             for part, ids in parts:
-                settings = self._find_terms(request, part, len(tags)) if request.terms else {}
+                settings: dict[str, Any] = {}
+                if request.terms:
+                    ids, settings = self._add_terms(request, part, ids, len(tags))
                 segments.append(request.segment((*tags, *ids, EOS), capitals=capitals, guarded=guarded, **settings))
         if request.prefix and segments:
             prefix, guide = self._completer.complete(request.prefix)
@@ -88,31 +92,58 @@ class Segmenter:
             segments[0] = replace(segments[0], prefix=prefix, guide=guide, capitals=None)
         return segments
 
-    def _find_terms(self, request: Request, text: str, offset: int) -> dict[str, Any]:
-        """Return the fields of a segment for the terms of its text.
+    def _add_terms(self, request: Request, text: str, ids: list[int], offset: int) -> tuple[list[int], dict[str, Any]]:
+        """Return the ids of a segment with its terms, and its fields for terms.
+
+        A model that was trained for it reads the targets of terms beside their sources. Otherwise, and for words that
+        are not translated, search is constrained.
 
         Args:
             request: the request with the terms.
             text: the text of the segment.
+            ids: the ids of the text.
             offset: the number of tags before the text.
 
         Raises:
             ConfigError: translations are sampled.
         """
-        terms = request.terms or ()
         if isinstance(request.options, SampleOptions | MbrOptions):
             raise ConfigError("terms: only for search; leave them out, or leave out sampling (--sample, --mbr)")
+        found = self._find_terms(request, text)
+        settings: dict[str, Any] = {"found_terms": tuple(term for _, _, term in found)}
+        forced = self.term_encoder.encode(text, [each for each in found if not self._reads(each[2])], offset)
+        inline = self._insert_terms(text, ids, found)
+        if inline:
+            settings["inflects"] = True
+            places = [*range(offset), *(offset + place for place in inline.places)]
+            forced = tuple(
+                replace(term, positions=tuple(places[position] for position in term.positions)) for term in forced
+            )
+        return inline.ids if inline else ids, {**settings, "terms": forced}
+
+    def _find_terms(self, request: Request, text: str) -> list[tuple[int, int, Term]]:
+        """Return the terms in a text with their start and end."""
+        terms = request.terms or ()
         known, finder = self._finders.get(id(terms), ((), None))
         if finder is None or known is not terms:  # usually, many requests have the same terms
             finder = TermFinder(terms, spaces=has_spaces([self.language]))
             if len(self._finders) >= _GLOSSARIES:
                 self._finders = {}
             self._finders[id(terms)] = terms, finder
-        found = finder.find(text)
-        return {
-            "found_terms": tuple(term for _, _, term in found),
-            "terms": self.term_encoder.encode(text, found, offset),
-        }
+        return finder.find(text)
+
+    def _reads(self, term: Term) -> bool:
+        """Return whether the model reads the target of a term beside its source."""
+        return self.data.term_share > 0 and term.source != term.target
+
+    def _insert_terms(self, text: str, ids: list[int], found: Sequence[tuple[int, int, Term]]) -> InlineIds | None:
+        """Write the targets of terms into the ids of a text, if the model reads any."""
+        read = [(start, end, term.target) for start, end, term in found if self._reads(term)][:MAX_TERMS]
+        if not read:
+            return None
+        tokens = find_tokens(self.tokenizer, text, ids, [(start, end) for start, end, _ in read])
+        targets = [target for _, _, target in read]
+        return insert_terms(self.tokenizer, ids, [*zip(tokens, targets, strict=True)])
 
     def encode_whole(self, request: Request) -> Segment:
         """Return the whole text of a request as one segment, whatever its length.
@@ -182,8 +213,10 @@ class Segmenter:
                 first = sentence.index(part, part_end)
                 part_end = first + len(part)
                 spans += [(0, 0)] * len(tags)
-                for begin, end in self.tokenizer.encode_spans(part):
-                    covered = own[first + begin : first + end]
+                tokens = [own[first + begin : first + end] for begin, end in self.tokenizer.encode_spans(part)]
+                inline = self._insert_terms(part, ids, self._find_terms(request, part)) if request.terms else None
+                for origin in inline.origins if inline else map(range, range(len(ids)), range(1, len(ids) + 1)):
+                    covered = [span for place in origin for span in tokens[place]]
                     spans.append((covered[0][0], covered[-1][1]) if covered else (0, 0))
         return spans
 

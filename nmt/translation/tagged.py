@@ -8,7 +8,7 @@ whatever reads and writes one uses `TaggedText`.
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
@@ -34,6 +34,8 @@ class Anchor:
     """The tags around the object, the outermost first."""
     spaces: tuple[bool, bool] = (False, False)
     """Whether a space precedes and follows the object."""
+    symbol: str | None = None
+    """The character of the text that stands for the object, if the model copies it. It follows `position`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +133,32 @@ def carry(source: TaggedText, translation: Translation, source_spans: Spans, lan
     weights = _sum_weights(translation, source_spans, sources, targets)
     stacks = _choose_stacks(source, translation.text, sources, targets, weights)
     characters = _spread(translation.text, targets, stacks)
-    anchors = [*source.anchors, *_find_lost(source, sources, stacks)]
+    copied = {anchor.symbol for anchor in source.anchors if anchor.symbol and anchor.symbol in translation.text}
+    anchors = [anchor for anchor in source.anchors if anchor.symbol not in copied]
+    anchors += _find_lost(source, sources, stacks)
     anchors.sort(key=lambda anchor: anchor.position)
     placed = [
-        replace(anchor, position=_place(anchor, translation.text, sources, targets, weights)) for anchor in anchors
+        replace(anchor, position=_place(anchor, translation.text, sources, targets, weights), symbol=None)
+        for anchor in anchors
     ]
-    return TaggedText(text=translation.text, stacks=characters, anchors=placed)
+    carried = TaggedText(text=translation.text, stacks=characters, anchors=placed)
+    return _write_symbols(carried, {anchor.symbol: str(anchor.content) for anchor in source.anchors if anchor.symbol})
+
+
+def _write_symbols(tagged: TaggedText, contents: Mapping[str, str]) -> TaggedText:
+    """Replace each symbol of a text by its content where it occurs first. Remove it elsewhere."""
+    if not contents:
+        return tagged
+    pieces, left = list[str](), dict(contents)
+    for letter in tagged.text:
+        pieces.append(left.pop(letter, "") if letter in contents else letter)
+    lengths = list(map(len, pieces))
+    places = [0, *itertools.accumulate(lengths)]
+    return TaggedText(
+        text="".join(pieces),
+        stacks=[stack for stack, length in zip(tagged.stacks, lengths, strict=True) for _ in range(length)],
+        anchors=[replace(anchor, position=places[anchor.position]) for anchor in tagged.anchors],
+    )
 
 
 def _overlaps(spans: Spans, units: Sequence[Unit]) -> list[list[tuple[int, float]]]:
@@ -278,7 +300,7 @@ def _place(
     after it at the source word after the object.
     """
     following = sum(unit.start < anchor.position for unit in sources)  # the index of the source unit after the object
-    before, after = following - 1, following
+    before, after = following - 1, following + (anchor.symbol is not None)
     if not targets or before < 0:
         return 0
     if after >= len(sources):

@@ -3,6 +3,7 @@
 A term applies to a segment whose text contains its source. Then its target is in the translation, as whole words.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from functools import cached_property
 
 from nmt.search.sentence import BEGINS_WITH_SPACE, CONTINUES_WORD, ENDS_IN_SPACE, ENDS_IN_WORD, TermIds
 from nmt.tokenizers.base import SPELLED_SPACE, Tokenizers
+from nmt.tokenizers.inline import find_tokens
 from nmt.types import UNK
 
+_MIN_STEM = 3  # two forms of a word share at least this many letters
 MAX_TERMS = 64  # the number of terms of a segment; the others are not used
 _KNOWN_TARGETS = 100_000  # the number of targets whose tokens are kept
 _WORDS = re.compile(r"\w+|[^\w\s]")
@@ -109,22 +112,15 @@ class TermEncoder:
             found: the terms in the text.
             offset: the number of tags before the text.
         """
-        spelled, ids = self.source.spell(text), self.source.encode(text)
-        lengths = [len(self.source.spellings[id_]) for id_ in ids]
-        if ids.count(UNK) == 1:
-            lengths[ids.index(UNK)] = len(spelled) - sum(lengths)
         terms = []
-        for start, end, term in found[:MAX_TERMS]:
+        places = find_tokens(
+            self.source, text, self.source.encode(text), [(start, end) for start, end, _ in found[:MAX_TERMS]]
+        )
+        for (_, _, term), tokens in zip(found, places, strict=False):
             forms, initial = self._find_forms(term.target)
-            if not forms:
-                continue
-            first, last = len(self.source.spell(text[:start])), len(self.source.spell(text[:end]))
-            positions, place = [], 0
-            for position, length in enumerate(lengths):
-                if place < last and place + length > first:
-                    positions.append(offset + position)
-                place += length
-            terms.append(TermIds(forms=forms, initial=initial, positions=tuple(positions)))
+            if forms:
+                positions = tuple(offset + position for position in tokens)
+                terms.append(TermIds(forms=forms, initial=initial, positions=positions))
         return tuple(terms)
 
     def _find_forms(self, text: str) -> tuple[tuple[tuple[int, ...], ...], int]:
@@ -163,8 +159,18 @@ def _find_edges(spelling: bytes) -> int:
     return words | BEGINS_WITH_SPACE * (text[0] == " ") | ENDS_IN_SPACE * (text[-1] == " ")
 
 
-def find_uses(terms: Sequence[Term], translation: str, *, spaces: bool, capitals: bool) -> list[TermUse]:
-    """Return for each term whether a translation contains its target. A target is counted as often as it occurs."""
+def find_uses(
+    terms: Sequence[Term], translation: str, *, spaces: bool, capitals: bool, inflected: bool = False
+) -> list[TermUse]:
+    """Return for each term whether a translation contains its target. A target is counted as often as it occurs.
+
+    Args:
+        terms: the terms.
+        translation: the translation.
+        spaces: whether the target language writes spaces between words.
+        capitals: whether the translation is in capitals.
+        inflected: whether other forms of the target count too. Forms are recognized by their first letters.
+    """
     counts: dict[str, int] = {}
     uses = []
     for term in terms:
@@ -175,7 +181,30 @@ def find_uses(terms: Sequence[Term], translation: str, *, spaces: bool, capitals
         if target not in counts:
             capital = re.match(pattern, translation, re.IGNORECASE) and translation[1 : len(target)] == target[1:]
             found = len(re.findall(pattern, translation, re.IGNORECASE if capitals else 0))
-            counts[target] = found or int(bool(capital))
+            counts[target] = found or int(bool(capital)) or int(inflected and _has_form(translation, target))
         counts[target] -= 1
         uses.append(TermUse(term=term, used=counts[target] >= 0))
     return uses
+
+
+def _has_form(text: str, target: str) -> bool:
+    """Return whether a text contains a form of the words of a target, next to each other."""
+    words, wanted = _fold(text).split(), _fold(target).split()
+    return any(
+        all(_is_form(word, base) for word, base in zip(words[start:], wanted, strict=False))
+        for start in range(len(words) - len(wanted) + 1)
+    )
+
+
+def _fold(text: str) -> str:
+    """Return the words of a text without accents, in lower case, with single spaces."""
+    letters = unicodedata.normalize("NFD", text.casefold())
+    return " ".join(_WORDS.findall("".join(letter for letter in letters if not unicodedata.combining(letter))))
+
+
+def _is_form(word: str, base: str) -> bool:
+    """Return whether a word is probably a form of another: hauser of haus, lauft of laufen; not leitung of leiter."""
+    same = itertools.takewhile(lambda letters: letters[0] == letters[1], zip(word, base, strict=False))
+    shared = sum(1 for _ in same)
+    ending, lost = len(word) - shared, len(base) - shared
+    return word == base or (shared >= _MIN_STEM and ((lost <= 1 and ending <= 3) or (lost == 2 and ending <= 2)))

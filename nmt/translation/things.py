@@ -4,37 +4,46 @@ nmt/translation/tagged.py puts them back. docs/lab/markup.md compares this with 
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from nmt.data.things import find_things
 from nmt.translation.tagged import Anchor, TaggedText
 
 
-def take_out(tagged: TaggedText, find: Callable[[str], Iterable[tuple[int, int, str]]] = find_things) -> TaggedText:
+def take_out(
+    tagged: TaggedText,
+    find: Callable[[str], Iterable[tuple[int, int, str]]] = find_things,
+    symbols: Sequence[str] = (),
+) -> TaggedText:
     """Return a text without its things. Each becomes an object in `anchors`.
 
     Args:
         tagged: the text.
         find: a function that finds the start, the end and the kind of each thing.
+        symbols: the characters that the model copies. As many things as possible are replaced by such a character.
     """
     text = tagged.text
-    kept = [1] * len(text)
+    free = [symbol for symbol in symbols if symbol not in text]
+    letters, kept = list(text), [1] * len(text)
     anchors = list(tagged.anchors)
     for start, end, _ in find(text):
         before, after = text[:start][-1:], text[end : end + 1]
         kept[start:end] = [0] * (end - start)
-        if before.isspace() and not after.isalnum():
+        symbol = free.pop(0) if free else None
+        if symbol:
+            letters[start], kept[start] = symbol, 1
+        elif before.isspace() and not after.isalnum():
             kept[start - 1] = 0  # without the thing, a single space or none is left
         elif not before and after.isspace():
             kept[end] = 0
         spaces = (not before or before.isspace(), not after or after.isspace())
         stack = tagged.stacks[start]
-        anchors.append(Anchor(position=start, content=text[start:end], stack=stack, spaces=spaces))
+        anchors.append(Anchor(position=start, content=text[start:end], stack=stack, spaces=spaces, symbol=symbol))
     places = [0, *itertools.accumulate(kept)]
     anchors.sort(key=lambda anchor: anchor.position)
     return TaggedText(
-        text="".join(itertools.compress(text, kept)),
+        text="".join(itertools.compress(letters, kept)),
         stacks=list(itertools.compress(tagged.stacks, kept)),
         anchors=[replace(anchor, position=places[anchor.position]) for anchor in anchors],
     )

@@ -205,7 +205,8 @@ class Translator:
             return self._translate_requests(requests)
         from nmt.translation.protection import finish, prepare  # slow to import
 
-        tasks = [prepare(request, f"line {number}") for number, request in enumerate(requests, start=1)]
+        symbols = self.segmenter.symbols
+        tasks = [prepare(request, f"line {number}", symbols) for number, request in enumerate(requests, start=1)]
         pairs = list(zip(requests, tasks, strict=True))
         plain = [one for request, task in pairs for one in (task.requests if task else [request])]
         found = iter(self._translate_requests(plain))

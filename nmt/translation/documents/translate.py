@@ -107,7 +107,8 @@ def translate_texts(
     for first in _report(range(0, len(left), window), len(left)):
         keys = left[first : first + window]
         originals = [waiting[key] for key in keys]
-        bare = [text if request.protect is False else take_out(text) for text in originals]
+        symbols = translator.segmenter.symbols
+        bare = [text if request.protect is False else take_out(text, symbols=symbols) for text in originals]
         requests = [
             replace(make_request(text, plain), name=f"text {number}")
             for number, text in enumerate(bare, start=first + 1)
