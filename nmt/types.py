@@ -20,5 +20,5 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 TERM_TAGS = ("⟨term⟩", "⟨as⟩", "⟨end⟩")
 """The tokens before, between and after the words of a term and its translation (nmt/tokenizers/inline.py)."""
-PLACEHOLDERS = tuple(map(chr, range(0x10F6A0, 0x10F6B0)))
+PLACEHOLDERS = tuple(map(chr, range(0x10F6A0, 0x10F6A8)))
 """The tokens that stand for things such as URLs. These characters are for private use and rare in real text."""

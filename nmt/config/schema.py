@@ -59,7 +59,7 @@ class DataConfig:
     placeholder_share: Annotated[float, Range(0, 1), SENTENCEPIECE] = 0.0
     """In this share of training pairs, names, numbers and other things that are equal on both sides are replaced by
     symbols, or symbols are inserted on both sides. The model then copies URLs, numbers and other things to the right
-    place. Without this key, they are placed by attention. 16 symbols are added to the vocabulary. 0.1 is usual."""
+    place. Without this key, they are placed by attention. Eight symbols are added to the vocabulary. 0.2 is usual."""
     term_share: Annotated[float, Range(0, 1), OnlyWith("tokenizer.joint", True)] = 0.0
     """In this share of training pairs, the dictionary forms of some target words are written beside their source words
     (Dinu et al. 2019; Bergmanis & Pinnis 2021). `nmt-translate --terms` then gives terms to the model in the same way,

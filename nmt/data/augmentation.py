@@ -18,7 +18,9 @@ from nmt.data.word_links import WORD, WordLexicon
 from nmt.types import PLACEHOLDERS
 
 _MORE_THINGS, _MORE_TERMS = 0.3, 0.5  # the probability of one more placeholder or term in a pair
-_INSERTED = 0.5  # the probability that a placeholder is inserted although something could be replaced
+_MAX_THINGS = 4  # the largest number of placeholders in a pair
+_LATER = 0.2  # the probability that the first placeholder of a pair is any of the symbols
+_INSERTED = 0.3  # the probability that a placeholder is inserted although something could be replaced
 _FRAMES = (" {}",) * 8 + (" ({})", ' "{}"')
 _TWO_WORDS = 0.15  # the probability that a term is extended by the next word
 _OTHER_WORD = 0.5  # the probability that the source words of a term are replaced by a random word
@@ -26,7 +28,7 @@ _MIN_LETTERS = 3  # shorter words are hardly terms
 _MIN_EQUAL = 4  # the least length of an equal word in lower case that is probably a name
 
 Part = tuple[int, int]
-Edit = tuple[Part, Part, str]  # a part of each side, and what replaces it
+Edit = tuple[Part, Part, str]  # a part of each side, and the frame of its symbol
 Words = list[tuple[int, int, str]]  # the start and the end of each word, and the word
 
 
@@ -59,24 +61,27 @@ class Augmenter:
         return self._add_terms(pair, random) if with_terms else Example(pair=pair)
 
     def _add_placeholders(self, source: str, target: str, random: Random) -> tuple[str, str]:
-        symbols = random.sample(PLACEHOLDERS, len(PLACEHOLDERS))
         equal = self._find_equal(source, target)
         random.shuffle(equal)
         gaps = self._find_gaps(source, target)
         edits: list[Edit] = []
-        while symbols and (not edits or random.random() < _MORE_THINGS):
-            symbol = symbols.pop()
+        attempts = 0
+        while attempts < _MAX_THINGS and (not edits or random.random() < _MORE_THINGS):
+            attempts += 1
             if equal and random.random() >= _INSERTED:
-                edit = (*equal.pop(), symbol)
+                edit = (*equal.pop(), "{}")
             else:
                 first, second = random.choice(gaps)
-                frame = random.choice(_FRAMES) if first else "{} "
-                edit = ((first, first), (second, second), frame.format(symbol))
+                edit = ((first, first), (second, second), random.choice(_FRAMES) if first else "{} ")
             if not any(_overlap(edit[0], other[0]) or _overlap(edit[1], other[1]) for other in edits):
                 edits.append(edit)
+        edits.sort(key=lambda edit: edit[0])
+        # Translation numbers the things of a text. A sentence that is not the first can begin with any symbol.
+        first = random.randrange(len(PLACEHOLDERS) - len(edits) + 1) if random.random() < _LATER else 0
+        written = [frame.format(symbol) for (_, _, frame), symbol in zip(edits, PLACEHOLDERS[first:], strict=False)]
         return (
-            _replace_parts(source, [(part, new) for part, _, new in edits]),
-            _replace_parts(target, [(part, new) for _, part, new in edits]),
+            _replace_parts(source, [(part, new) for (part, _, _), new in zip(edits, written, strict=True)]),
+            _replace_parts(target, [(part, new) for (_, part, _), new in zip(edits, written, strict=True)]),
         )
 
     def _find_equal(self, source: str, target: str) -> list[tuple[Part, Part]]:
