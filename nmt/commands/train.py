@@ -30,6 +30,8 @@ ONLY_TEXT = {
     "monolingual": "--monolingual",
     "rounds": "--rounds",
     "copy": "--copy",
+    "start_from": "--start-from",
+    "mix": "--mix",
 }
 
 
@@ -120,6 +122,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     group.add_argument(
         "--copy", action="store_true", default=None, help="also train on copies of that text in the target language"
     )
+    group.add_argument(
+        "--start-from", metavar="MODEL", help="continue from this model: adapt it to the text, or transfer it"
+    )
+    group.add_argument(
+        "--mix", metavar="OLD", help="text that MODEL was trained on, to mix in against forgetting; as --valid"
+    )
     options = parser.parse_intermixed_args(arguments)
     options.name, options.overrides = None, list(options.words)
     for index, word in enumerate(options.words):
@@ -169,6 +177,8 @@ def _find_text(options: argparse.Namespace) -> "Text":
     for name in ("rounds", "copy"):
         if getattr(options, name) and not options.monolingual:
             raise ConfigError(f"--{name} is for text in one language; add --monolingual FILE")
+    if options.mix and not options.start_from:
+        raise ConfigError("--mix is for training that continues from a model; add --start-from MODEL")
     if others := [word for word in options.overrides if "=" not in word]:
         raise ConfigError(f"{others[0]}: only one text can be given; to train on several, write a configuration")
     return find_text(
@@ -177,6 +187,8 @@ def _find_text(options: argparse.Namespace) -> "Text":
         target_language=options.target_language,
         valid=options.valid,
         test=options.test,
+        start_from=options.start_from,
+        mix=options.mix,
     )
 
 

@@ -123,6 +123,8 @@ def test_two_files_and_an_output_folder(text: Path) -> None:
         (["pairs.tsv", "--test", "text.en,none.de"], "data.held_out: none.de: no such file"),
         (["pairs.tsv", "--monolingual", "news.txt"], "--monolingual news.txt: does not tell its language"),
         (["pairs.tsv", "--monolingual", "none.de"], "none.de: no such file; check the path"),
+        (["pairs.tsv", "--start-from", "none"], "none: no such folder"),
+        (["pairs.tsv", "--mix", "pairs.tsv"], "--mix is for training that continues from a model; add --start-from"),
         (["pairs.tsv", "--rounds", "2"], "--rounds is for text in one language; add --monolingual FILE"),
         (["pairs.tsv", "epochs=3"], "an override is written section.key=value"),
         (["pairs.tsv", "model.dropuot=3"], "did you mean model.dropout?"),

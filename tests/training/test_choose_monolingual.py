@@ -18,6 +18,7 @@ from nmt.training.choose import run as choose_run
 from nmt.training.choose.monolingual import Monolingual, choose_lines, find_monolingual
 from nmt.training.choose.rounds import Rounds, Stage, choose_options, plan_stages, weigh_corpora
 from nmt.training.choose.text import Text, find_text
+from nmt.training.run import train
 from nmt.translation.translator import Translator
 
 SETTINGS = (
@@ -77,7 +78,7 @@ def test_a_run_that_is_stopped_in_each_stage_gives_the_same_model(
         return call
 
     monkeypatch.setattr(rounds, "Translator", SimpleNamespace(load=stop("translate", Translator.load)))
-    monkeypatch.setattr(choose_run, "train", stop("train", choose_run.train))
+    monkeypatch.setattr(choose_run, "train", stop("train", train))
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             run(text, tmp_path / "parts", mono, resume=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from nmt.config.schema import Config
 from nmt.data.cleaning import CleaningReport
+from nmt.training.choose.adapt import Start
 from nmt.training.choose.measure import TextMeasures
 from nmt.training.choose.rules import Content
 from nmt.training.choose.speed import Length, Speed
@@ -21,6 +22,8 @@ class Parts:
     """The counts of the pairs of the whole text, or None if nothing was cut off."""
     sizes: Mapping[str, int]
     """The numbers of pairs in the sets that were cut off: `valid` and `test`."""
+    start: Start | None = None
+    """The model from which training continues."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from nmt.training.choose.rules import RULES, find_rule, shares_vocabulary
 def describe_choice(choice: Choice, recipe: Path) -> list[str]:
     """Return five lines: the text, the network, the length of training, time and memory, and the path of the recipe."""
     return [
-        f"text: {_describe_text(choice)}",
+        f"text: {_describe_text(choice, recipe.parent / 'data')}",
         f"network: {_describe_network(choice)}",
         f"training: {_describe_training(choice)}",
         f"time: {_describe_time(choice)}",
@@ -19,7 +19,7 @@ def describe_choice(choice: Choice, recipe: Path) -> list[str]:
     ]
 
 
-def _describe_text(choice: Choice) -> str:
+def _describe_text(choice: Choice, folder: Path) -> str:
     data, measures, read = choice.config.data, choice.measures, choice.parts.read
     sides = " and ".join(
         f"{language} ({_describe_side(side)})"
@@ -30,7 +30,7 @@ def _describe_text(choice: Choice) -> str:
     names = {"valid": "for validation", "test": "as the test set"}
     sizes = [f"{size:,} {names[name]}" for name, size in choice.parts.sizes.items() if name in names]
     if sizes:
-        texts.append(f"held out: {' and '.join(sizes)} ({Path(choice.parts.data['train']).parent})")
+        texts.append(f"held out: {' and '.join(sizes)} ({folder})")
     return "; ".join(texts)
 
 
@@ -46,14 +46,23 @@ def _describe_network(choice: Choice) -> str:
     rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys((model.embedding_dropout, model.output_dropout)))
     pieces = f"{tokenizer.vocabulary_size:,} {'characters' if tokenizer.kind == 'characters' else 'tokens'}"
     vocabulary = f"{'one vocabulary' if tokenizer.joint else 'two vocabularies'} of {pieces}"
-    if tokenizer.joint == shares_vocabulary(choice.measures):  # otherwise, the user has chosen
+    if tokenizer.joint == shares_vocabulary(choice.measures) and not choice.parts.start:  # or the user has chosen
         letters = "share letters" if tokenizer.joint else "have different letters"
         vocabulary += f", because the sides {letters}"
-    reason = "because there is too little time for a larger one" if choice.small else f"as for {_describe_rule(choice)}"
+    reason = _describe_start(choice) if choice.parts.start else f"as for {_describe_rule(choice)}"
+    if choice.small:
+        reason = "because there is too little time for a larger one"
     return (
         f"{model.cell.upper()}, {sizes} units, dropout {rates}, {choice.speed.parameters:,} parameters, {reason}; "
         f"{vocabulary}"
     )
+
+
+def _describe_start(choice: Choice) -> str:
+    start = choice.parts.start
+    assert start
+    vocabulary = f"a new vocabulary, because {start.gap}" if start.gap else "its vocabulary"
+    return f"continued from {start.folder}, with {vocabulary}"
 
 
 def _describe_rule(choice: Choice) -> str:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.config.load import apply_override, parse_config
 from nmt.config.schema import Config, TrainingConfig
 from nmt.data.cleaning import CleaningReport
+from nmt.data.readers import read_corpora
 from nmt.errors import ConfigError
 from nmt.system.devices import choose_device, default_threads
 from nmt.system.files import write_whole
 from nmt.system.locks import lock_folder
 from nmt.system.machine import keep_memory
 from nmt.tokenizers.standard_rules import build_normalizers
+from nmt.training.choose.adapt import Start, adapt_settings, find_gap, find_old_sets, keep_network, mix_in
 from nmt.training.choose.choice import Choice, Parts
 from nmt.training.choose.describe import describe_choice
 from nmt.training.choose.held_out import cut_text
@@ -29,6 +32,7 @@ from nmt.training.choose.rules import (
     RULES,
     VALIDATIONS,
     Content,
+    Rule,
     choose_settings,
     find_rule,
     plan_length,
@@ -42,8 +46,8 @@ from nmt.training.run import check_links
 
 logger = logging.getLogger(__name__)
 
-RECIPE, DATA = "recipe.yaml", "data"
-"""The names of the recipe and of the folder with the parts of the text, in the output folder of a training run."""
+RECIPE, DATA, MIXED = "recipe.yaml", "data", "mixed"
+"""The names of the recipe, and of the folders with the parts of the text and with old text, in the output folder."""
 
 
 def choose_recipe(
@@ -77,7 +81,7 @@ def choose_recipe(
     config = describe_text(text, overrides)
     device = choose_device(config.training.device)
     check_new_training(config)
-    check_links(output, (RECIPE, DATA))
+    check_links(output, (RECIPE, DATA, MIXED))
     with lock_folder(output):
         if recipe.exists() or CheckpointFolder(output).all():
             raise ConfigError(
@@ -127,20 +131,38 @@ def describe_text(text: Text, overrides: Sequence[str], data: dict[str, Any] | N
     if "train" in given.get("data", {}):
         raise ConfigError("data.train: the text is given already; name the text once, or use a configuration")
     unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
-    settings = choose_settings(unknown, RULES[0], given)
+    settings = _choose(unknown, RULES[0], given, text.start)
     return parse_config({**settings, "data": data or text.data}, overrides, "the chosen settings")
+
+
+def _choose(measures: TextMeasures, rule: Rule, given: Content, start: Start | None) -> Content:
+    """Choose all settings that do not depend on the number of updates, for a new model or to continue from `start`."""
+    if start is None:
+        return choose_settings(measures, rule, given)
+    settings = choose_settings(measures, rule, keep_network(given, start))
+    adapt_settings(settings, start)
+    return settings
 
 
 def _cut_parts(config: Config, text: Text, output: Path) -> Parts:
     """Cut the sets off that are not given. `config` is for a training on the whole text."""
+    data, read, sizes = text.data, None, dict[str, int]()
     missing = [] if config.data.valid else ["valid"]
     missing += [] if config.data.held_out else ["test"]
-    if not missing:
-        return Parts(data=text.data, read=None, sizes={})
-    cut = cut_text(config.data, output / DATA, missing)
-    keys = {"train": "train", "valid": "valid", "test": "held_out"}
-    files = {keys[name]: str(output / DATA / name) for name in ("train", *missing)}
-    return Parts(data={**text.data, **files}, read=cut.report, sizes=cut.sizes)
+    if missing:
+        cut = cut_text(config.data, output / DATA, missing)
+        keys = {"train": "train", "valid": "valid", "test": "held_out"}
+        data |= {keys[name]: str(output / DATA / name) for name in ("train", *missing)}
+        read, sizes = cut.report, cut.sizes
+    start = text.start
+    if start:
+        new = describe_text(text, (), data).data
+        start = replace(start, gap=find_gap(start, new))
+        if text.mix:
+            pairs = sum(1 for _ in read_corpora(new.train, new))
+            data["train"] = [data["train"], mix_in(text.mix, new, output / MIXED, pairs)]
+        data["held_out"] = [*([data["held_out"]] if "held_out" in data else []), *find_old_sets(start, new)]
+    return Parts(data=data, read=read, sizes=sizes, start=start)
 
 
 def fit_settings(
@@ -160,8 +182,8 @@ def fit_settings(
         seconds: the time that the training may take, or None.
     """
     began, given, rule = time.monotonic(), _read_overrides(overrides), find_rule(measures.pairs)
-    for small in (False, True):
-        settings = choose_settings(measures, shrink_rule(rule) if small else rule, given)
+    for small in (False,) if parts.start else (False, True):
+        settings = _choose(measures, shrink_rule(rule) if small else rule, given, parts.start)
         config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
         speed = measure(config)
         full = count_updates(config.training, speed.epoch)

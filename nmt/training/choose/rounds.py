@@ -149,6 +149,8 @@ class Rounds:
 
     def _begin(self, *, resume: bool) -> None:
         """Check everything, and prepare the text."""
+        if self.text.mix:
+            raise ConfigError("--mix and --monolingual cannot be used together; adapt the model in a second run")
         config = describe_text(self.text, self.overrides)
         check_new_training(config)
         check_links(self.output, (RECIPE, DATA, MONOLINGUAL, SYNTHETIC))
@@ -210,7 +212,8 @@ class Rounds:
         sizes = [count_lines(Path(corpus.get("target") or f"{corpus['path']}.{target}")) for corpus in corpora]
         corpora, sizes = list(itertools.compress(corpora, sizes)), list(filter(None, sizes))
         train = weigh_corpora(str(genuine), count_lines(Path(f"{genuine}.{target}")), corpora, sizes)
-        return Text(source_language=source, target_language=target, train=train, **sets)
+        start = self.text.start if not stage.name else None
+        return Text(source_language=source, target_language=target, train=train, start=start, **sets)
 
     def _translate(self, stage: Stage) -> None:
         """Translate text with the model of a stage, and write the pairs. Lines without a translation are left out.

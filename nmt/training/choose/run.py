@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nmt.config.load import load_config
 from nmt.config.schema import Config
-from nmt.data.readers import read_corpora
+from nmt.data.pair import Pair
+from nmt.data.readers import describe_corpus, read_corpora
 from nmt.errors import ConfigError
-from nmt.evaluation.scores import evaluate
+from nmt.evaluation.scores import Score, evaluate
 from nmt.metrics.standard import BLEU, ChrF
 from nmt.system.machine import cores
 from nmt.training.choose.recipe import RECIPE, choose_recipe
@@ -68,16 +69,41 @@ def train_on_text(
     config = load_config(recipe, overrides)
     train(config, output, resume=resume, bar=bar, processes=processes, check_text=False, limit=limit)
     if config.data.held_out:
-        processes.once(lambda: logger.info("%s", score_test_set(output, config)))
+        for line in processes.once(lambda: score_test_sets(output, config)):
+            if processes.first:
+                logger.info("%s", line)
     processes.once(lambda: logger.info("to translate: nmt-translate %s < FILE", output))
 
 
-def score_test_set(output: Path, config: Config) -> str:
-    """Translate the held-out corpora with a model, and return a line with the scores and their signatures."""
-    pairs = list(read_corpora(config.data.held_out, config.data))
-    translator = Translator.load(output, threads=config.training.threads or cores())
-    metrics = (BLEU.name, ChrF.name)
-    references = [pair.target for pair in pairs]
-    scores = evaluate(translator, references, source=[pair.source for pair in pairs], metrics=metrics).scores
-    figures = ", ".join(f"{score.name} {score.score:.2f} ({score.signature})" for score in scores)
-    return f"test set, {len(pairs):,} pairs: {figures}"
+def score_test_sets(output: Path, config: Config) -> list[str]:
+    """Translate each held-out corpus with a model. Return a line for each, with the scores and their signatures.
+
+    If training continued from a model of the same languages, the line also has the scores of that model.
+    """
+    threads, start, lines = config.training.threads or cores(), config.training.start_from, []
+    translators = [Translator.load(output, threads=threads)]
+    if start:
+        before = Translator.load(start, threads=threads)
+        known = before.data.source_languages, before.data.target_languages
+        if config.data.source_language in known[0] and config.data.target_language in known[1]:
+            translators.insert(0, before)
+    for corpus in config.data.held_out:
+        pairs = list(read_corpora([corpus], config.data))
+        name = "test set" if len(config.data.held_out) == 1 else f"test set {describe_corpus(corpus)}"
+        scores = [_score(translator, pairs, config.data.target_language) for translator in translators]
+        figures = ", ".join(
+            f"{after.name} {''.join(f'{one.score:.2f} -> ' for one in earlier)}{after.score:.2f} ({after.signature})"
+            for *earlier, after in zip(*scores, strict=True)
+        )
+        lines.append(f"{name}, {len(pairs):,} pairs: {figures}")
+    return lines
+
+
+def _score(translator: Translator, pairs: Sequence[Pair], language: str) -> Sequence[Score]:
+    translations = translator.translate([pair.source for pair in pairs], to=language)
+    return evaluate(
+        translations,
+        [pair.target for pair in pairs],
+        metrics=(BLEU.name, ChrF.name),
+        target_language=language,
+    ).scores

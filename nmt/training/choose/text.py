@@ -10,6 +10,7 @@ from nmt.data.formats import find_format
 from nmt.data.formats.languages import guess_language, read_languages
 from nmt.data.text_files import find_file
 from nmt.errors import ConfigError, DataError
+from nmt.training.choose.adapt import Start
 
 _LANGUAGE = re.compile(r"\w+(?:-\w+)*")  # a language is also the ending of files
 
@@ -25,12 +26,18 @@ class Text:
     """The validation corpus, or None to cut one off from the text."""
     test: Any = None
     """The test set, or None to cut one off from the text."""
+    start: Start | None = None
+    """The model from which training continues."""
+    mix: Any = None
+    """The corpus whose pairs are mixed in against forgetting."""
 
     @property
     def data(self) -> dict[str, Any]:
         """The section `data` of a configuration for a training on the whole text."""
         data = {"source_language": self.source_language, "target_language": self.target_language, "train": self.train}
         data |= {"valid": self.valid} if self.valid else {}
+        if self.start and self.start.config.data.target_tags:
+            data["target_tags"] = True
         return data | ({"held_out": self.test} if self.test else {})
 
 
@@ -41,6 +48,8 @@ def find_text(
     target_language: str | None = None,
     valid: str | None = None,
     test: str | None = None,
+    start_from: str | None = None,
+    mix: str | None = None,
 ) -> Text:
     """Find a text and its languages.
 
@@ -50,10 +59,13 @@ def find_text(
         target_language: the target language.
         valid: the validation text: a file, a prefix, or two files separated by a comma. None if there is none.
         test: the test set, in the same forms.
+        start_from: the folder of the model from which training continues. None for a new model.
+        mix: the text to mix in against forgetting, in the same forms. None if there is none.
 
     Raises:
         ConfigError: a language is not known, or both are the same.
         DataError: a file is missing or cannot be read.
+        ModelError: the model is missing or damaged.
     """
     train: Any = files
     if isinstance(files, str):
@@ -84,6 +96,8 @@ def find_text(
         train=train,
         valid=_read_corpus(valid),
         test=_read_corpus(test),
+        start=Start.load(start_from) if start_from else None,
+        mix=_read_corpus(mix),
     )
 
 
