@@ -73,19 +73,33 @@ export class Search {
     return beam.best();
   }
 
-  /** Return log P of each token of a given translation, and of EOS, after a source. */
-  score(source, target) {
-    const { network } = this, candidates = this.listCandidates({ source, prefix: target });
-    const output = network.selectOutput(candidates);
-    const columns = new Map(candidates.map((token, column) => [token, column]));
-    const { memory, state: start } = network.encode(source);
-    let state = start, last = BOS;
-    return [...target, EOS].map((token) => {
-      const step = network.step([last], state, memory);
-      const scores = multiply(output.weight, output.bias, step.vectors, 1);
-      [state, last] = [step.state, token];
-      return columns.has(token) ? scores[columns.get(token)] - logSumExp(scores, 0, scores.length) : -Infinity;
-    });
+  /**
+   * Return log P of each token of several translations of a source, among all tokens.
+   *
+   * @param {number[]} source the ids of the source, EOS last
+   * @param {number[][]} targets the ids of the translations
+   * @returns {number[][]}
+   */
+  score(source, targets) {
+    const { network } = this, { memory, state: start } = network.encode(source);
+    const { output, outputBias: bias } = network, first = EOS; // PAD, UNK and BOS never follow
+    const steps = new Map(); // by the tokens before them, since many translations begin alike
+    const predict = (tokens) => {
+      const key = tokens.join();
+      if (!steps.has(key)) {
+        const before = tokens.length ? predict(tokens.slice(0, -1)).state : start;
+        const { vectors, state } = network.step([tokens.at(-1) ?? BOS], before, memory);
+        const scores = multiply(output, bias, vectors, 1);
+        steps.set(key, { state, scores, norm: logSumExp(scores, first, scores.length - first) });
+      }
+      return steps.get(key);
+    };
+    return targets.map((target) =>
+      target.map((token, index) => {
+        const { scores, norm } = predict(target.slice(0, index));
+        return token < first ? -Infinity : scores[token] - norm;
+      }),
+    );
   }
 
   /** Return the target tokens that a translation may contain, in ascending order. */

@@ -58,12 +58,18 @@ export class Translator {
    * Translate a text. Each line is translated by itself.
    *
    * @param {string} text
-   * @param {object} [options] `to`, the target language, and options of search, such as `beam`
+   * @param {object} [options] `to`, the target language; `prefix`, with which the translation of a single line begins;
+   *     and options of search, such as `beam`
    * @param {() => Promise<void>} [pause] called between sentences. If it throws, the translation ends.
    * @returns {Promise<Translation>}
    */
-  async translate(text, { to = null, ...given } = {}, pause = async () => {}) {
+  async translate(text, { to = null, prefix = "", ...given } = {}, pause = async () => {}) {
     const options = { ...DEFAULTS, ...given }, language = this.chooseLanguage(to);
+    if (prefix) {
+      const segment = this.makeWhole(text, language), [found] = this.complete(segment, prefix, options);
+      const { text: translation, words } = this.join([{ segment, found }], text, language);
+      return { text: translation, words };
+    }
     const result = { text: "", words: [] };
     let place = 0;
     for (const line of text.split("\n")) {
@@ -151,23 +157,35 @@ export class Translator {
         if (word && word.end < word.text.length && word.end >= prefix.length) words.add(word.word);
       }
     }
-    const known = before.trim() ? this.tokenizers.target.encode(before.trimEnd()).length : 0;
-    const ranked = [];
-    for (const word of words) {
-      const ids = this.tokenizers.target.encode(this.normalizers.target.normalize(before + word).trim());
-      const costs = this.search.score(segment.source, ids).slice(known, -1);
-      ranked.push({ word, logProbability: costs.reduce((sum, cost) => sum + cost, 0) });
-    }
-    ranked.sort((one, other) => other.logProbability - one.logProbability || (one.word < other.word ? -1 : 1));
+    const ranked = this.rankWords(segment, before, [...words]);
     const results = [];
-    for (const { word, logProbability } of ranked.slice(0, count)) {
+    for (const { word, probability } of ranked.slice(0, count)) {
       await pause();
       const write = (own) => this.write(segment, this.complete(segment, own, options)[0].ids);
       let text = write(before + word);
       if (matchWord(text, before.length)?.word !== word) text = write(`${before + word} `);
-      results.push({ word, probability: Math.exp(logProbability), text });
+      results.push({ word, probability, text });
     }
     return results;
+  }
+
+  /** Return words with their probabilities after the text before them, the most probable first. */
+  rankWords(segment, before, words) {
+    const { target } = this.tokenizers, encode = (text) => target.encode(this.normalizers.target.normalize(text).trim());
+    const known = before.trim() ? target.encode(before.trimEnd()).length : 0;
+    const encoded = words.map((word) => encode(before + word)), scores = this.search.score(segment.source, encoded);
+    const scored = words.map((word, index) => {
+      const total = scores[index].slice(known).reduce((sum, score) => sum + score, 0);
+      return { word, ids: encoded[index], probability: Math.exp(total) };
+    });
+    scored.sort((one, other) => other.ids.length - one.ids.length);
+    scored.forEach((one, index) => {
+      // The tokens of "in" also begin "into". What the longer word takes is not the shorter one.
+      const longer = scored.slice(0, index).filter(({ ids }) => one.ids.every((id, place) => ids[place] === id));
+      const taken = longer.reduce((sum, { probability }) => sum + probability, 0);
+      one.probability = Math.max(0, one.probability - taken);
+    });
+    return scored.sort((one, other) => other.probability - one.probability || (one.word < other.word ? -1 : 1));
   }
 
   chooseLanguage(to) {

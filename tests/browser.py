@@ -1,0 +1,82 @@
+"""A headless Chromium, and a file server for exported folders."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+
+
+def require_browser() -> None:
+    """Skip a test without a browser. It is an error where NMT_REQUIRE_BROWSER is set, as in .ci/run."""
+    pytest.importorskip("selenium") if not os.environ.get("NMT_REQUIRE_BROWSER") else None
+    if not (BROWSER and DRIVER):
+        message = "chromium and chromedriver are not installed (Debian: apt install chromium chromium-driver)"
+        if os.environ.get("NMT_REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@contextmanager
+def open_browser(*, width: int = 1200, height: int = 800, dark: bool = False, language: str = "en-US") -> Iterator[Any]:
+    """Start Chromium with its own profile. Its log has the messages of the console."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-extensions",
+        f"--window-size={width},{height}",
+        f"--lang={language}",
+        "--disable-background-networking",
+    ):
+        options.add_argument(argument)
+    if dark:
+        options.add_argument("--force-dark-mode")
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
+
+    def log_message(self, *arguments: Any) -> None:
+        """Write nothing."""
+
+
+@contextmanager
+def serve_files(folder: Path) -> Iterator[str]:
+    """Serve a folder as any file server does. Yield its address."""
+    handler = functools.partial(_Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def list_requests(driver: Any) -> list[str]:
+    """Return the addresses that the browser has asked for since the last call."""
+    messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
+    return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
