@@ -1,5 +1,7 @@
-"""The page that shows the OpenAPI document, and its files. Pages load nothing from other servers."""
+"""The page to translate with, and the page that shows the OpenAPI document. Pages load nothing from other servers."""
 
+import functools
+import gzip
 from pathlib import Path
 
 from starlette.responses import Response
@@ -7,9 +9,16 @@ from starlette.responses import Response
 from nmt.server.errors import RequestError
 from nmt.server.gate import PAGE_POLICY
 from nmt.server.routes import Call, Route
+from nmt.web import FOLDER, list_files
 
 _FOLDER = Path(__file__).parent / "static"
-_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
 _FILES = ("api.css", "api.js", "icon.svg")  # only these files are sent
 
 
@@ -31,12 +40,61 @@ async def send_icon(call: Call) -> Response:  # noqa: ARG001
     return _send("icon.svg")
 
 
+async def show_translator(call: Call) -> Response:
+    """Show the page to translate with."""
+    return _send_part(call, "index.html")
+
+
+async def send_part(call: Call) -> Response:
+    """Send a file of the page to translate with."""
+    name = f"page/{call.request.path_params['name']}"
+    if name not in list_files():
+        raise RequestError(404, "not found")
+    return _send_part(call, name)
+
+
+async def send_named(call: Call) -> Response:
+    """Send a file beside the page, whose name is the path."""
+    return _send_part(call, Path(call.request.scope["nmt.route"]).name)
+
+
+def _send_part(call: Call, name: str) -> Response:
+    """Send a file of nmt/web/, compressed if the client reads it."""
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "max-age=300", "Vary": "Accept-Encoding"}
+    zipped = "gzip" in call.request.headers.get("accept-encoding", "")
+    content = _read_zipped(name) if zipped else (FOLDER / name).read_bytes()
+    headers |= {"Content-Encoding": "gzip"} if zipped else {}
+    return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
+
+
+@functools.cache
+def _read_zipped(name: str) -> bytes:
+    return gzip.compress((FOLDER / name).read_bytes(), mtime=0)
+
+
 def _send(name: str) -> Response:
     headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "max-age=300"}
     return Response((_FOLDER / name).read_bytes(), media_type=_TYPES[Path(name).suffix], headers=headers)
 
 
 ROUTES = (
+    Route(
+        path="/", methods=("GET",), api="server", handle=show_translator, summary="A page to translate with",
+        media="text/html", errors=(), free=True, queued=False,
+    ),
+    Route(
+        path="/page/{name}", methods=("GET",), api="server", handle=send_part, summary="A file of the page",
+        media="text/javascript", errors=(404,), free=True, queued=False,
+    ),
+    Route(
+        path="/icon.svg", methods=("GET",), api="server", handle=send_named, summary="The icon of the page",
+        media="image/svg+xml", errors=(), free=True, queued=False,
+    ),
+    Route(
+        path="/manifest.webmanifest", methods=("GET",), api="server", handle=send_named,
+        summary="The name and the icon of the page, for home screens",
+        media="application/manifest+json", errors=(), free=True, queued=False,
+    ),
     Route(
         path="/docs", methods=("GET",), api="server", handle=show_api, summary="A page about all routes",
         media="text/html", errors=(), free=True, queued=False,

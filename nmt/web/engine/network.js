@@ -9,6 +9,32 @@ import {
 
 const GATES = { lstm: 4, gru: 3, rnn: 1 };
 
+/**
+ * The equations of a time step for one row (nmt/model/cells.py). `x` are W x + b and `u` are U h + b of all gates, from
+ * place `g` on. The state from place `s` on is read from `before` and written to `after`.
+ */
+const STEPS = {
+  lstm(x, u, g, size, before, after, s) {
+    for (let i = 0; i < size; i++, g++, s++) {
+      const input = sigmoid(x[g] + u[g]), forget = sigmoid(x[g + size] + u[g + size]);
+      const update = Math.tanh(x[g + 2 * size] + u[g + 2 * size]), output = sigmoid(x[g + 3 * size] + u[g + 3 * size]);
+      const c = forget * before.c[s] + input * update;
+      after.c[s] = c;
+      after.h[s] = output * Math.tanh(c);
+    }
+  },
+  gru(x, u, g, size, before, after, s) {
+    for (let i = 0; i < size; i++, g++, s++) {
+      const reset = sigmoid(x[g] + u[g]), update = sigmoid(x[g + size] + u[g + size]);
+      const next = Math.tanh(x[g + 2 * size] + reset * u[g + 2 * size]);
+      after.h[s] = (1 - update) * next + update * before.h[s];
+    }
+  },
+  rnn(x, u, g, size, before, after, s) {
+    for (let i = 0; i < size; i++, g++, s++) after.h[s] = Math.tanh(x[g] + u[g]);
+  },
+};
+
 /** A recurrent layer. */
 class Layer {
   constructor(tensors, prefix, cell) {
@@ -32,25 +58,12 @@ class Layer {
    * `projected` are rows of W x + b, the first of which is row `first`.
    */
   step(projected, first, state, count) {
-    const { size } = this, h = new Float32Array(count * size), c = this.cell === "lstm" ? new Float32Array(count * size) : null;
+    const { cell, size } = this, gates = GATES[cell] * size;
+    const added = projected.subarray(first * gates, (first + count) * gates);
     const recurrent = multiply(this.recurrent, this.recurrentBias, state.h, count);
-    for (let n = 0, o = 0; n < count; n++) {
-      const x = (first + n) * GATES[this.cell] * size, u = n * GATES[this.cell] * size;
-      for (let i = 0; i < size; i++, o++) {
-        const gate = (index) => projected[x + index * size + i] + recurrent[u + index * size + i];
-        if (this.cell === "lstm") {
-          c[o] = sigmoid(gate(1)) * state.c[o] + sigmoid(gate(0)) * Math.tanh(gate(2));
-          h[o] = sigmoid(gate(3)) * Math.tanh(c[o]);
-        } else if (this.cell === "gru") {
-          const reset = sigmoid(gate(0)), update = sigmoid(gate(1));
-          const next = Math.tanh(projected[x + 2 * size + i] + reset * recurrent[u + 2 * size + i]);
-          h[o] = (1 - update) * next + update * state.h[o];
-        } else {
-          h[o] = Math.tanh(gate(0));
-        }
-      }
-    }
-    return { h, c };
+    const next = { h: new Float32Array(count * size), c: cell === "lstm" ? new Float32Array(count * size) : null };
+    for (let n = 0; n < count; n++) STEPS[cell](added, recurrent, n * gates, size, state, next, n * size);
+    return next;
   }
 }
 

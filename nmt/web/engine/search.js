@@ -252,7 +252,7 @@ class Beam {
     this.finished.push({ ids, logProbability, score, logProbabilities, attention: weights });
   }
 
-  /** Return the log P that a live hypothesis must exceed. Log P never rises, so others cannot become one of the best. */
+  /** Return the log P that a live hypothesis must exceed. Log P never rises, so others cannot be one of the best. */
   computeBar() {
     const { beam, nbest, lengthPenalty } = this.options, best = this.best();
     if (best.length < nbest) return -Infinity;

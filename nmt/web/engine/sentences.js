@@ -3,8 +3,8 @@
  *
  * A sentence ends at . ! ? … or at another mark of that kind, with the closing quotation marks and brackets after it,
  * where white space follows. After a Chinese or Japanese mark, white space is not needed. What follows must not begin
- * with a lower-case letter. A full stop ends no sentence after a number, after a single letter, after a word with a full
- * stop in it, and after the abbreviations below.
+ * with a lower-case letter. A full stop ends no sentence after a number, after a single letter, after a word with a
+ * full stop in it, and after the abbreviations below.
  */
 
 const CLOSING = `["'”’»›)\\]}」』】）]*`, QUOTE = `["'”’“‘»›«‹)\\]}]*`; // “ closes German quotations
@@ -24,7 +24,8 @@ export function splitSentences(text) {
   let start = 0;
   for (const match of text.matchAll(END)) {
     const end = match.index + match[0].length;
-    if (/^[^\p{L}\p{N}]*\p{Lowercase}/u.test(text.slice(end, end + 20)) || isAbbreviated(text.slice(start, end))) continue;
+    const continues = /^[^\p{L}\p{N}]*\p{Lowercase}/u.test(text.slice(end, end + 20));
+    if (continues || isAbbreviated(text.slice(start, end))) continue;
     sentences.push(text.slice(start, end));
     start = end;
   }

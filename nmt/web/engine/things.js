@@ -8,7 +8,8 @@ const BORDER = `(?:(?<![${W}])(?=[${W}])|(?<=[${W}])(?![${W}]))`;
 const ENDINGS =
   "aac|apk|avi|bak|bat|bin|bmp|bz2|cfg|conf|cpp|css|csv|dat|db|deb|dll|docx?|epub|exe|flac|gif|gz|h|hpp|html?|ico|ini" +
   "|iso|jar|java|jpe?g|js|json|jsx|log|m4a|md|mkv|mov|mp3|mp4|mpe?g|msi|odp|ods|odt|ogg|otf|pdf|php|png|pptx?|ps1|py" +
-  "|rar|rb|rpm|rs|rtf|sh|sql|svg|tar|tgz|tiff?|toml|ts|tsv|tsx|ttf|txt|vue|wav|webm|webp|woff2?|xlsx?|xml|ya?ml|zip|zst";
+  "|rar|rb|rpm|rs|rtf|sh|sql|svg|tar|tgz|tiff?|toml|ts|tsv|tsx|ttf|txt|vue|wav|webm|webp|woff2?|xlsx?|xml|ya?ml|zip" +
+  "|zst";
 const PICTURE = "\\u2600-\\u27bf\\u2b50\\u{1f000}-\\u{1faff}";
 
 // The kinds of things, in order of priority.
@@ -18,7 +19,8 @@ const PATTERNS = {
   mail: `[${W}.+\\-]+@[${W}\\-]+(?:\\.[${W}\\-]+)+`,
   placeholder:
     `\\$\\{[^{}\\s]*\\}|\\{\\{\\{?[^{}]*\\}?\\}\\}|\\{[${W}.:,!\\[\\]\\-]*\\}` +
-    `|%\\([${W}.]+\\)[#0 +\\-]?\\p{Nd}*(?:\\.\\p{Nd}+)?[a-zA-Z]|%\\p{Nd}+\\$[#0 +\\-]?\\p{Nd}*(?:\\.\\p{Nd}+)?[a-zA-Z@]` +
+    `|%\\([${W}.]+\\)[#0 +\\-]?\\p{Nd}*(?:\\.\\p{Nd}+)?[a-zA-Z]` +
+    `|%\\p{Nd}+\\$[#0 +\\-]?\\p{Nd}*(?:\\.\\p{Nd}+)?[a-zA-Z@]` +
     `|%[#0+\\-]?\\p{Nd}*(?:\\.\\p{Nd}+)?(?:l{0,2}[dufxs]|@)(?![${W}])|\\$[A-Z_][A-Z0-9_]+${BORDER}` +
     "|<[A-Z][A-Z0-9_]*>|%[A-Z_]{2,}%",
   path:
@@ -29,14 +31,16 @@ const PATTERNS = {
     `${BORDER}(?:[${W}\\-]+\\.)+(?:com|org|net|edu|gov|io|info|eu|de|fr|uk)${BORDER}(?:\\/[^\\s<>"]*)?`,
   mention: `(?<![${W}@#&])[@#][\\p{L}\\p{Nl}\\p{No}][${W}]*(?:[.\\-][${W}]+)*`,
   date:
-    `${BORDER}\\p{Nd}{4}-\\p{Nd}{2}-\\p{Nd}{2}(?:T\\p{Nd}{2}:\\p{Nd}{2}(?::\\p{Nd}{2})?(?:Z|[+\\-]\\p{Nd}{2}:?\\p{Nd}{2})?)?${BORDER}` +
+    `${BORDER}\\p{Nd}{4}-\\p{Nd}{2}-\\p{Nd}{2}` +
+    `(?:T\\p{Nd}{2}:\\p{Nd}{2}(?::\\p{Nd}{2})?(?:Z|[+\\-]\\p{Nd}{2}:?\\p{Nd}{2})?)?${BORDER}` +
     `|${BORDER}\\p{Nd}{1,2}[.\\/]\\p{Nd}{1,2}[.\\/]\\p{Nd}{2,4}${BORDER}`,
   number:
-    `(?<![${W}.,])[+−\\-]?(?:[$€£¥] ?)?\\p{Nd}+(?:[.,:\\/]\\p{Nd}+)+(?: ?(?:%|‰|°C|°F|°|[kMGT]?i?B|[kcmµn]?m[²³]?|km\\/h` +
-    `|mph|[kmµ]?g|[kMG]?Hz|[kM]?W|V|h|min|ms|s|€|\\$|£))?(?![${W}])` +
+    `(?<![${W}.,])[+−\\-]?(?:[$€£¥] ?)?\\p{Nd}+(?:[.,:\\/]\\p{Nd}+)+(?: ?(?:%|‰|°C|°F|°|[kMGT]?i?B|[kcmµn]?m[²³]?` +
+    `|km\\/h|mph|[kmµ]?g|[kMG]?Hz|[kM]?W|V|h|min|ms|s|€|\\$|£))?(?![${W}])` +
     `|(?<![${W}.,])[+−\\-]?(?:[$€£¥] ?)?\\p{Nd}{3,}(?: ?(?:%|€|\\$|£|km|kg|m))?(?![${W}])`,
   emoji:
-    `(?:(?:[\\u{1f1e6}-\\u{1f1ff}]{2}|[${PICTURE}\\u2b55][\\ufe0e\\ufe0f\\u20e3\\u{1f3fb}-\\u{1f3ff}\\u{e0020}-\\u{e007f}]*` +
+    `(?:(?:[\\u{1f1e6}-\\u{1f1ff}]{2}|[${PICTURE}\\u2b55]` +
+    `[\\ufe0e\\ufe0f\\u20e3\\u{1f3fb}-\\u{1f3ff}\\u{e0020}-\\u{e007f}]*` +
     `(?:\\u200d[${PICTURE}][\\ufe0f\\u{1f3fb}-\\u{1f3ff}]*)*)+)`,
 };
 const KINDS = Object.keys(PATTERNS);
@@ -164,7 +168,8 @@ export function placeThings(things, text, sourceCount, targets, weights) {
     const following = first(text.slice(place));
     let inserted = content;
     if ((before || isWord(last(written))) && written && !isSpace(last(written))) inserted = ` ${inserted}`;
-    if (isWord(following) || (after && following && !CLOSING.includes(following) && !isSpace(following))) inserted += " ";
+    const apart = after && following && !CLOSING.includes(following) && !isSpace(following);
+    if (apart || isWord(following)) inserted += " ";
     written += inserted;
     return [place, inserted];
   });

@@ -130,8 +130,10 @@ export class Translator {
       done = where;
       return [where, inserted.length];
     });
-    const shift = (offset, within) =>
-      shifts.reduce((sum, [where, length]) => sum + (where < offset || (within && where === offset) ? length : 0), offset);
+    const shift = (offset, within) => {
+      const earlier = shifts.filter(([where]) => where < offset || (within && where === offset));
+      return earlier.reduce((sum, [, length]) => sum + length, offset);
+    };
     return {
       text: result + text.slice(done),
       words: words.map((word) => ({ ...word, start: shift(word.start, true), end: shift(word.end, false) })),
@@ -171,7 +173,8 @@ export class Translator {
 
   /** Return words with their probabilities after the text before them, the most probable first. */
   rankWords(segment, before, words) {
-    const { target } = this.tokenizers, encode = (text) => target.encode(this.normalizers.target.normalize(text).trim());
+    const { target } = this.tokenizers, normalizer = this.normalizers.target;
+    const encode = (text) => target.encode(normalizer.normalize(text).trim());
     const known = before.trim() ? target.encode(before.trimEnd()).length : 0;
     const encoded = words.map((word) => encode(before + word)), scores = this.search.score(segment.source, encoded);
     const scored = words.map((word, index) => {

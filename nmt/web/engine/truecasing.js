@@ -59,7 +59,8 @@ export function writeTitle(word) {
 /** Return the key of a word in the tables. All forms of a word have the same key. */
 export function fold(word) {
   // The lower case of the upper case is the folded case, except for ẞ, for ς, which ends words, and for Cherokee.
-  return word.toUpperCase().toLowerCase().replace(DOT, "").replaceAll("ς", "σ").replaceAll("ı", "i").replaceAll("ß", "ss");
+  const lower = word.toUpperCase().toLowerCase().replace(DOT, "");
+  return lower.replaceAll("ς", "σ").replaceAll("ı", "i").replaceAll("ß", "ss");
 }
 
 export class Truecaser {

@@ -4,7 +4,8 @@ export class AlternativesMenu {
   constructor(list, view) {
     Object.assign(this, { list, view, word: null, give: () => {} });
     list.addEventListener("keydown", (event) => this.press(event));
-    list.addEventListener("pointermove", ({ target }) => this.select(this.items().indexOf(target.closest("[role=option]"))));
+    const find = (target) => this.items().indexOf(target.closest("[role=option]"));
+    list.addEventListener("pointermove", ({ target }) => this.select(find(target)));
     list.addEventListener("click", ({ target }) => target.closest("[role=option]:not([aria-disabled])") && this.pick());
     document.addEventListener("pointerdown", ({ target }) => !list.contains(target) && this.close());
     list.addEventListener("focusout", ({ relatedTarget }) => !list.contains(relatedTarget) && this.close());
@@ -30,7 +31,7 @@ export class AlternativesMenu {
     if (!this.word) return;
     this.give = () => {};
     const options = found.map((one, index) => {
-      const option = document.createElement("div"), word = document.createElement("b"), rest = document.createElement("small");
+      const [option, word, rest] = ["div", "b", "small"].map((name) => document.createElement(name));
       option.id = `alternative-${index}`;
       option.setAttribute("role", "option");
       word.textContent = one.word;
@@ -55,7 +56,8 @@ export class AlternativesMenu {
     this.list.replaceChildren(...options);
     this.list.style.left = "0";
     const { left, bottom, right, top } = this.word.element.getBoundingClientRect();
-    const { width, height } = this.list.getBoundingClientRect(), edge = document.documentElement.clientWidth - width - 8;
+    const { width, height } = this.list.getBoundingClientRect();
+    const edge = document.documentElement.clientWidth - width - 8;
     const rightToLeft = getComputedStyle(this.view.translation).direction === "rtl";
     const x = Math.max(8, Math.min(rightToLeft ? right - width : left - 8, edge));
     const y = bottom + height + 8 > innerHeight && top > height + 8 ? top - height - 6 : bottom + 6;

@@ -15,7 +15,8 @@ const [text, source, target, swap, copy, clear, note, error, terms] = [
   "text", "source", "target", "swap", "copy", "clear", "note", "error", "terms",
 ].map(find);
 const engine = chooseEngine();
-const view = new TranslationView({ translation: find("translation"), spoken: find("spoken"), shadow: find("shadow"), text });
+const [translation, spoken, shadow] = ["translation", "spoken", "shadow"].map(find);
+const view = new TranslationView({ translation, spoken, shadow, text });
 const menu = new AlternativesMenu(find("alternatives"), view);
 
 let texts = chooseTexts(localStorage.getItem("nmt-interface"));
@@ -85,7 +86,8 @@ function showCount() {
 function readTerms() {
   if (!description.terms) return [];
   const lines = terms.value.split("\n").map((line) => line.split(/=|\t/).map((part) => part.trim()));
-  return lines.filter((parts) => parts.length === 2 && parts[0] && parts[1]).map(([from, to]) => ({ source: from, target: to }));
+  const whole = lines.filter((parts) => parts.length === 2 && parts[0] && parts[1]);
+  return whole.map(([from, to]) => ({ source: from, target: to }));
 }
 
 function translateSoon() {
@@ -156,7 +158,8 @@ async function offer(word) {
   menu.open(word, texts, () => controller.abort());
   try {
     const found = await engine.alternatives(request, controller.signal);
-    menu.fill(found.filter((one) => one.text), prefix, texts, (chosen) => replaceLine(line, { ...request, prefix: prefix + chosen.word }));
+    const choose = (chosen) => replaceLine(line, { ...request, prefix: prefix + chosen.word });
+    menu.fill(found.filter((one) => one.text), prefix, texts, choose);
   } catch (fault) {
     if (!controller.signal.aborted) {
       menu.close();
@@ -175,8 +178,8 @@ async function replaceLine(line, request) {
     (found) => {
       const translated = before.text.split("\n"), start = translated.slice(0, line).join("\n").length + (line ? 1 : 0);
       const end = start + translated[line].length, moved = found.text.length - translated[line].length;
-      const shift = (word, by, bySource) => ({
-        ...word, start: word.start + by, end: word.end + by, source: word.source?.map((place) => place + bySource) ?? null,
+      const shift = ({ source: own, ...word }, by, bySource) => ({
+        ...word, start: word.start + by, end: word.end + by, source: own?.map((place) => place + bySource) ?? null,
       });
       translated[line] = found.text;
       const words = [

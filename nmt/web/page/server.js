@@ -40,8 +40,8 @@ export class ServerEngine {
       if (line.trim()) {
         const [one] = results[next++].translations;
         for (const word of findWords(one, line)) {
-          const own = word.source?.map((offset) => place + offset) ?? null;
-          whole.words.push({ ...word, start: whole.text.length + word.start, end: whole.text.length + word.end, source: own });
+          const own = word.source?.map((character) => place + character) ?? null, offset = whole.text.length;
+          whole.words.push({ ...word, start: offset + word.start, end: offset + word.end, source: own });
         }
         whole.text += one.text;
       }

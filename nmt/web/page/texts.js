@@ -81,8 +81,9 @@ const TEXTS = {
 
 /** Return the texts in a language, and its code. Without a code, that of the browser. */
 export function chooseTexts(code = null) {
-  const language = code ?? (navigator.languages ?? [navigator.language]).map((one) => one.slice(0, 2)).find((one) => TEXTS[one]);
-  return { ...TEXTS[language ?? "en"], code: language ?? "en" };
+  const wanted = [code ?? "", ...navigator.languages].map((one) => one.slice(0, 2));
+  const language = wanted.find((one) => TEXTS[one]) ?? "en";
+  return { ...TEXTS[language], code: language };
 }
 
 /** Write the texts of elements: data-text is their content, data-label their name, data-placeholder what is shown. */
