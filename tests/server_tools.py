@@ -80,12 +80,14 @@ def close(service: Service) -> None:
 
 
 @contextmanager
-def serve_port(*models: ServedModel, **settings: Any) -> Iterator[str]:
+def serve_port(*models: ServedModel, protocol: Any = "auto", **settings: Any) -> Iterator[str]:
     """Serve models on a free port, in a thread. Yield the address."""
     service = make_service(*(models or (load_model(),)), **settings)
     with bind("127.0.0.1", 0) as reserved:
         reserved.listen()  # connections wait until the server has started
-        config = uvicorn.Config(make_app(service), log_config=None, access_log=False, lifespan="off", loop="asyncio")
+        config = uvicorn.Config(
+            make_app(service), log_config=None, access_log=False, lifespan="off", loop="asyncio", http=protocol
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([reserved],))
         thread.start()

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nmt.server import (
     deepl,
@@ -65,11 +65,23 @@ def make_app(service: Service, settings: GateSettings | None = None) -> ASGIApp:
         request.scope["nmt.route"] = DOCUMENT
         return JSONResponse(document)
 
-    routes = [StarletteRoute(one.path, _make_endpoint(service, one), methods=list(one.methods)) for one in ROUTES]
+    endpoints = [(one, _make_endpoint(service, one)) for one in ROUTES]
+    routes = [StarletteRoute(one.path, endpoint, methods=list(one.methods)) for one, endpoint in endpoints]
     routes.append(StarletteRoute(DOCUMENT, show_document))
     app = Starlette(routes=routes, exception_handlers={HTTPException: _explain_missing})
     app.router.redirect_slashes = False
-    return Gate(app, service, settings, large=[route.path for route in ROUTES if route.file])
+    exact = {(method, one.path): endpoint for one, endpoint in endpoints for method in one.methods}
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Most paths need no search among all routes."""
+        endpoint = exact.get((scope.get("method", ""), scope.get("path", "")))
+        if endpoint is None:
+            await app(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+    return Gate(dispatch, service, settings, large=[route.path for route in ROUTES if route.file])
 
 
 def _make_endpoint(service: Service, route: Route) -> Callable[[Request], Awaitable[Response]]:
