@@ -386,3 +386,10 @@ def test_placeholders_and_tags_are_copied(value: str, kept: list[str]) -> None:
     shown = string.show(capitals(string.texts))
     assert all(part in shown for part in kept), shown
     assert "".join(same.show(same.texts).split()) == "".join(value.split())
+
+
+def test_languages_are_checked(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DataError, match="has no text in fr, only in en-US, en, de-DE"):
+        open_document(".tmx", MEMORY, source="fr")
+    open_document(".xliff", XLIFF, source="fr")
+    assert caplog.messages == ["file.xliff: is in en, but the model translates fr"]

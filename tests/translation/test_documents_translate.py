@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from documents import open_document
 from lxml import etree
+from sample_documents import SAMPLES
 
 from nmt import ConfigError, DataError, Request, SearchOptions, Translation, Translator, translate_file
 from nmt.commands.translate import main
@@ -166,3 +167,26 @@ def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "markdown_it", None)
     with pytest.raises(ConfigError, match=r"pip install 'nmt\[documents\]'"):
         open_document(".md", "text")
+
+
+@pytest.mark.parametrize("ending", sorted(SAMPLES))
+def test_pages_keep_their_structure(ending: str, translator: Translator, tmp_path: Path) -> None:
+    """A file of a few pages, translated by a model and opened by the reader of its format, has the same structure."""
+    sample = SAMPLES[ending]
+    source, output = tmp_path / f"a{ending}", tmp_path / f"b{ending}"
+    source.write_bytes(sample.make())
+    assert translate_file(translator, source, output, Request("", options=SearchOptions(beam=1))) >= 10
+    before, old = sample.read(source.read_bytes())
+    after, new = sample.read(output.read_bytes())
+    assert after == before
+    if ending in (".po", ".xlf", ".xliff", ".tmx"):  # these get translations beside their texts
+        assert len(new) >= 20
+        assert all(new)
+    else:
+        assert len(new) == len(old)
+        assert sum(one != other for one, other in zip(old, new, strict=True)) >= len(old) / 2
+
+
+def test_every_format_has_a_sample() -> None:
+    same = {".htm": ".html", ".markdown": ".md"}
+    assert {same.get(ending, ending) for ending in READERS} == set(SAMPLES)

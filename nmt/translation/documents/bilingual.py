@@ -1,6 +1,7 @@
 """Files that contain a text and its translation: XLIFF 1.2 and 2, and translation memories (.tmx)."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from nmt.translation.documents.passage import Role
 from nmt.translation.tagged import TaggedText
 from nmt.translation.trees import find_name, parse_xml, write_xml
 
+logger = logging.getLogger(__name__)
+
+_LISTED = 20  # the number of languages that a message lists
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _STARTS = {"bx": "ex", "bpt": "ept", "sc": "ec", "sm": "em"}  # elements that start a pair, and those that end it
 _UNTRANSLATED = ("new", "needs-translation")  # states of XLIFF 1.2 in which the target is a copy of the source
@@ -64,11 +68,13 @@ class _Xliff(SlotDocument):
             raise DataError(f"{context.name}: its root element is {find_name(self._root)}, not xliff; check its ending")
         slots: list[Slot] = []
         if not self._root.get("version", "").startswith("1"):
+            _check_source(self._root.get("srcLang"), context)
             if not self._root.get("trgLang"):
                 self._root.set("trgLang", context.target)
             slots += [_Unit(unit, "2") for unit in _find(self._root, "segment", context.retranslate)]
         else:
             for file in self._root.iter("{*}file"):
+                _check_source(file.get("source-language"), context)
                 if not file.get("target-language"):
                     file.set("target-language", context.target)
             slots += [_Unit(unit, "1") for unit in _find(self._root, "trans-unit", context.retranslate)]
@@ -76,6 +82,12 @@ class _Xliff(SlotDocument):
 
     def serialize(self) -> bytes:
         return write_xml(self._root, self._form)
+
+
+def _check_source(language: str | None, context: Context) -> None:
+    """Warn if the model does not translate the language of the file."""
+    if language and not rank_variant(language, context.source):
+        logger.warning("%s: is in %s, but the model translates %s", context.name, language, context.source)
 
 
 def _find(root: Any, name: str, retranslate: bool) -> list[Any]:
@@ -149,6 +161,10 @@ class _Tmx(SlotDocument):
         if find_name(self._root) != "tmx":
             raise DataError(f"{context.name}: its root element is {find_name(self._root)}, not tmx; check its ending")
         slots: list[Slot] = []
+        languages = dict.fromkeys(map(_get_language, self._root.iter("tuv")))
+        if languages and not any(rank_variant(language, context.source) for language in languages):
+            listed = ", ".join([*languages][:_LISTED])
+            raise DataError(f"{context.name}: has no text in {context.source}, only in {listed}; choose another model")
         for unit in self._root.iter("tu"):
             variants = list(unit.iter("tuv"))
             source = _choose(variants, context.source)
