@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 check_installed()
         asked: dict[str, Any] = {"options": search, "to": options.to, "tag": options.tag, "split": options.split}
-        asked |= {"markup": markup, "protect": options.protect}
+        asked |= {"markup": markup, "protect": options.protect, "numbers": options.numbers}
         asked["guard"] = options.guard
         guarded = Guarded(unit="text" if options.file else "line")
         translator.check(to=options.to, tag=options.tag)  # before any input is read
@@ -198,6 +198,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the markup of each line, whose tags are carried over (needs lxml); default: text",
     )
     parser.add_argument(
+        "--numbers",
+        choices=["keep", "locale"],
+        help="how copied numbers are written: as they are, or with the separators of the target language, 1.234,5 for "
+        "1,234.5; default: keep",
+    )
+    parser.add_argument(
         "--protect",
         action=argparse.BooleanOptionalAction,
         help="copy URLs, e-mail addresses, placeholders, long numbers, emoji and other things that are not words; "
@@ -247,6 +253,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--beam is for search; leave it out, or leave out --sample")
     if options.terms and (options.sample or options.mbr):
         parser.error("--terms is for search; leave it out, or leave out --sample and --mbr")
+    if options.numbers == "locale" and options.protect is False:
+        parser.error("--numbers locale: only for copied numbers; leave out --no-protect")
     flags = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
     if options.sample and options.mbr:
         parser.error("--sample: not with --mbr, which draws samples itself; leave one out")

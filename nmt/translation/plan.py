@@ -58,7 +58,7 @@ def make_plan(translator: Translator, request: Request) -> Plan:
     Raises:
         ConfigError: as for `Translator.nbest`.
     """
-    task = prepare(request, "the text", translator.segmenter.symbols)
+    task = prepare(request, "the text", translator.segmenter)
     requests = [request] if task is None else list(task.requests)
     lines = [translator.segmenter.split(one, "the text") for one in requests]
     return Plan(request=request, translator=translator, task=task, requests=requests, lines=lines)

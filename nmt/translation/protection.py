@@ -10,9 +10,9 @@ from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 from nmt.translation.markup import Markup
 from nmt.translation.plain import is_plain
 from nmt.translation.request import Request, Translation
-from nmt.translation.segments import Segmenter, combine, join_parts
+from nmt.translation.segments import Segmenter, choose_language, combine, join_parts
 from nmt.translation.tagged import TaggedText, carry
-from nmt.translation.things import take_out
+from nmt.translation.things import localize_numbers, take_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class Task:
     markup: Markup | None = None
 
 
-def prepare(request: Request, name: str, symbols: Sequence[str] = ()) -> Task | None:
+def prepare(request: Request, name: str, segmenter: Segmenter) -> Task | None:
     """Return the task for a request, or None if its text is plain.
 
     Args:
         request: the request.
         name: the name of the text in warnings, if the request has no name.
-        symbols: the characters that the model copies (see `take_out`).
+        segmenter: the segmenter, which knows the languages, and the symbols that the model copies.
 
     Raises:
         ConfigError: the request has markup, and lxml is not installed.
@@ -49,10 +49,13 @@ def prepare(request: Request, name: str, symbols: Sequence[str] = ()) -> Task | 
     if request.markup:
         markup = Markup(request.text, request.markup, request.name or name)
         originals = markup.texts
-    texts = [take_out(text, symbols=symbols) if protect else text for text in originals]
+    if request.numbers == "locale" and protect:
+        languages = segmenter.language, choose_language(segmenter.data, request.to)
+        originals = [localize_numbers(text, *languages) for text in originals]
+    texts = [take_out(text, symbols=segmenter.symbols) if protect else text for text in originals]
     if markup is None and not texts[0].anchors:
         return None
-    plain = replace(request, markup=None, protect=False, name=request.name or name)
+    plain = replace(request, markup=None, protect=False, numbers=None, name=request.name or name)
     requests = [make_request(text, plain) for text in texts if has_words(text)]
     return Task(request=request, name=name, texts=texts, originals=originals, requests=requests, markup=markup)
 

@@ -50,6 +50,9 @@ class Request:
     protect: bool | None = None
     """Whether things that are not words, such as URLs and placeholders, are copied into the translation. By default,
     they are. With a prefix, they are not."""
+    numbers: Literal["keep", "locale"] | None = None
+    """`locale` writes the numbers that are copied with the separators of the target language: 1,234.5 becomes 1.234,5
+    in German. By default, they are kept."""
     name: str | None = None
     """The name of this text in warnings. The default is "line N". N is the position of the text in the call, from 1."""
 
@@ -58,6 +61,10 @@ class Request:
             raise TypeError(f"the text of a Request is {type(self.text).__name__}, not a str")
         if self.markup not in (None, "html", "xml"):
             raise ConfigError(f"markup {self.markup}: choose html or xml, or leave it out for plain text")
+        if self.numbers not in (None, "keep", "locale"):
+            raise ConfigError(f"numbers {self.numbers}: choose keep or locale")
+        if self.numbers == "locale" and self.protect is False:
+            raise ConfigError("numbers locale: only for numbers that are copied; leave out protect=False")
 
     def segment(self, source: tuple[int, ...], **settings: Any) -> "Segment":
         """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
@@ -79,6 +86,7 @@ class RequestSettings(TypedDict, total=False):
     terms: Sequence[Term] | None
     markup: Literal["html", "xml"] | None
     protect: bool | None
+    numbers: Literal["keep", "locale"] | None
 
 
 @dataclass(frozen=True, kw_only=True)

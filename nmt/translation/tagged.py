@@ -142,10 +142,10 @@ def carry(source: TaggedText, translation: Translation, source_spans: Spans, lan
         for anchor in anchors
     ]
     carried = TaggedText(text=translation.text, stacks=characters, anchors=placed)
-    return _write_symbols(carried, {anchor.symbol: str(anchor.content) for anchor in source.anchors if anchor.symbol})
+    return write_symbols(carried, {anchor.symbol: str(anchor.content) for anchor in source.anchors if anchor.symbol})
 
 
-def _write_symbols(tagged: TaggedText, contents: Mapping[str, str]) -> TaggedText:
+def write_symbols(tagged: TaggedText, contents: Mapping[str, str]) -> TaggedText:
     """Replace each symbol of a text by its content where it occurs first. Remove it elsewhere."""
     if not contents:
         return tagged

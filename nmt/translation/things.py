@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from nmt.data.things import find_things
-from nmt.translation.tagged import Anchor, TaggedText
+from nmt.translation.numbers import localize_number
+from nmt.translation.tagged import Anchor, TaggedText, write_symbols
+
+_STAND_INS = tuple(map(chr, range(0x100000, 0x101000)))  # characters for private use
 
 
 def take_out(
@@ -47,3 +50,18 @@ def take_out(
         stacks=list(itertools.compress(tagged.stacks, kept)),
         anchors=[replace(anchor, position=places[anchor.position]) for anchor in anchors],
     )
+
+
+def localize_numbers(tagged: TaggedText, source: str, target: str) -> TaggedText:
+    """Write the numbers of a text with the separators of the target language.
+
+    Args:
+        tagged: the text.
+        source: its language.
+        target: the target language.
+    """
+    hidden = take_out(tagged, symbols=_STAND_INS)
+    things = {anchor.symbol: str(anchor.content) for anchor in hidden.anchors if anchor.symbol}
+    objects = [anchor for anchor in hidden.anchors if not anchor.symbol]
+    written = {symbol: localize_number(content, source, target) for symbol, content in things.items()}
+    return write_symbols(replace(hidden, anchors=objects), written)

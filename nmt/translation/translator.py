@@ -191,8 +191,8 @@ class Translator:
         Args:
             texts: an iterable of the texts to translate. A single string or `Request` is one text.
             options: the options of search, sampling or minimum Bayes risk decoding. The default is `SearchOptions()`.
-            settings: `to`, `tag`, `split`, `guard`, `terms`, `markup` and `protect` of `Request`, for all texts. The
-                settings of a `Request` take precedence over these and over `options`.
+            settings: `to`, `tag`, `split`, `guard`, `terms`, `markup`, `protect` and `numbers` of `Request`, for all
+                texts. The settings of a `Request` take precedence over these and over `options`.
 
         Raises:
             ConfigError: the target language is missing, the model does not have a language or a tag, terms are given
@@ -205,8 +205,7 @@ class Translator:
             return self._translate_requests(requests)
         from nmt.translation.protection import finish, prepare  # slow to import
 
-        symbols = self.segmenter.symbols
-        tasks = [prepare(request, f"line {number}", symbols) for number, request in enumerate(requests, start=1)]
+        tasks = [prepare(request, f"line {number}", self.segmenter) for number, request in enumerate(requests, start=1)]
         pairs = list(zip(requests, tasks, strict=True))
         plain = [one for request, task in pairs for one in (task.requests if task else [request])]
         found = iter(self._translate_requests(plain))

@@ -1,5 +1,6 @@
 """Things that are not words: found, taken out of the text, and put into the translation."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 
 from nmt import Translator
 from nmt.data.things import find_things
-from nmt.translation.tagged import TaggedText
+from nmt.translation.request import Translation
+from nmt.translation.tagged import TaggedText, carry
 from nmt.translation.things import take_out
+from nmt.types import PLACEHOLDERS
 
 MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "input_feeding"
 TRANSLATOR = Translator.load(MODEL)
@@ -80,3 +83,50 @@ def test_markup_and_things_together() -> None:
     (translated,) = TRANSLATOR.translate(["<b>ein mann {0}</b> https://a.org/?x=1&amp;y=2"], markup="html")
     assert "{0}" in translated
     assert "https://a.org/?x=1&amp;y=2" in translated
+
+
+X, Y = PLACEHOLDERS[:2]
+
+
+def carry_symbols(source: str, translated: str) -> str:
+    """Take the things of a text out, with symbols, and put them into a translation of equal attention."""
+    text = take_out(TaggedText(text=source, stacks=[()] * len(source)), symbols=PLACEHOLDERS)
+    words, spans = translated.split(), [match.span() for match in re.finditer(r"\S+", translated)]
+    own = [match.span() for match in re.finditer(r"\S+", text.text)]
+    translation = Translation(
+        text=translated,
+        score=0.0,
+        source_tokens=text.text.split(),
+        tokens=words,
+        alignment=[],
+        attention=[[float(row == column) for column in range(len(own))] for row in range(len(words))],
+        spans=spans,
+    )
+    return "".join(str(item) for _, item in carry(text, translation, own, "de").runs())
+
+
+def test_things_become_symbols_that_the_model_copies() -> None:
+    text = "See (a@b.org) and {0}, now."
+    hidden = take_out(TaggedText(text=text, stacks=[()] * len(text)), symbols=PLACEHOLDERS)
+    assert hidden.text == f"See {X} and {Y}, now."
+    assert [anchor.content for anchor in hidden.anchors] == ["(a@b.org)", "{0}"]
+    assert carry_symbols(text, f"Sieh {Y} und {X}, jetzt.") == "Sieh {0} und (a@b.org), jetzt."
+
+
+def test_things_of_lost_symbols_are_put_back_by_attention() -> None:
+    assert carry_symbols("See {0} now.", "Sieh jetzt.") == "Sieh {0} jetzt."
+    assert carry_symbols("See {0} now.", f"Sieh {X} {X} jetzt.") == "Sieh {0}  jetzt."
+
+
+def test_symbols_in_the_text_itself_stay() -> None:
+    text = f"See {X} and {{0}}."
+    hidden = take_out(TaggedText(text=text, stacks=[()] * len(text)), symbols=PLACEHOLDERS)
+    assert hidden.text == f"See {X} and {Y}."
+    assert carry_symbols(text, f"Sieh {X} und {Y}.") == f"Sieh {X} und {{0}}."
+
+
+def test_more_things_than_symbols() -> None:
+    text = " ".join(f"a {{{number}}}" for number in range(12))
+    hidden = take_out(TaggedText(text=text, stacks=[()] * len(text)), symbols=PLACEHOLDERS)
+    assert sum(letter in PLACEHOLDERS for letter in hidden.text) == len(PLACEHOLDERS)
+    assert [anchor.content for anchor in hidden.anchors] == [f"{{{number}}}" for number in range(12)]

@@ -17,7 +17,7 @@ from nmt.translation.documents.formats import find_reader, list_endings
 from nmt.translation.protection import has_words, make_request
 from nmt.translation.request import Request, Translation
 from nmt.translation.tagged import Stack, TaggedText, carry
-from nmt.translation.things import take_out
+from nmt.translation.things import localize_numbers, take_out
 
 if TYPE_CHECKING:  # this module can import torch
     from nmt.translation.translator import Translator
@@ -96,7 +96,7 @@ def translate_texts(
         watch: a function that is called with the translations of each batch of texts.
     """
     language = translator.target_language(request.to)
-    plain = replace(request, markup=None, protect=False, prefix=None)
+    plain = replace(request, markup=None, protect=False, numbers=None, prefix=None)
     found: dict[object, TaggedText] = {}
     whole = [_strip_shared(text) for text in texts]
     # Objects and tag numbers differ between texts, so only plain texts can be equal.
@@ -107,6 +107,9 @@ def translate_texts(
     for first in _report(range(0, len(left), window), len(left)):
         keys = left[first : first + window]
         originals = [waiting[key] for key in keys]
+        if request.numbers == "locale":
+            own_language = translator.segmenter.language
+            originals = [localize_numbers(text, own_language, language) for text in originals]
         symbols = translator.segmenter.symbols
         bare = [text if request.protect is False else take_out(text, symbols=symbols) for text in originals]
         requests = [
