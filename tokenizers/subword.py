@@ -36,6 +36,7 @@ _SPACE = "▁"  # U+2581, which SentencePiece writes for a space
 _ESCAPE = "\uebb5"  # a private-use character that is unlikely to occur in text
 _ESCAPED = re.compile(f"{_ESCAPE}([01])")
 _UNKNOWN_PIECE = f" {UNKNOWN_TEXT} "  # SentencePiece adds spaces
+_BYTE = "<0x"  # the beginning of the names of byte tokens
 _CONTINUATION = 0x80  # the two highest bits of every byte of a character in UTF-8 after its first byte
 _SKIPPED_IN_TRAINING = "▅"  # U+2585; SentencePiece does not train on lines that contain this character
 
@@ -137,9 +138,15 @@ class SubwordTokenizer(Tokenizer):
 
     def _find_spans(self, ids: Sequence[int], pieces: Sequence[str], length: int) -> Spans:
         """Return the part of a text that each piece covers. The text has `length` characters."""
+        whole = "".join(pieces)
+        if _ESCAPE not in whole and _BYTE not in whole:  # a fast path for most texts
+            added = 1 if whole.startswith(_SPACE) else 0  # SentencePiece adds a space before the text
+            sizes = itertools.accumulate(map(len, pieces), initial=-added)
+            ends = [min(max(0, end), length) for end in sizes]
+            return list(itertools.pairwise(ends))
         text, spans, character = "", Spans(), b""
         for id_, piece in zip(ids, pieces, strict=True):
-            if not self._processor.is_byte(id_):
+            if not piece.startswith(_BYTE) or not self._processor.is_byte(id_):
                 spans.append((len(text), len(text) + len(piece)))
                 text, character = text + piece, b""
                 continue
@@ -151,7 +158,7 @@ class SubwordTokenizer(Tokenizer):
             else:
                 spans.append((len(text), len(text) + 1))
                 text, character = text + "\ufffd", bytes([byte])
-        # SentencePiece adds a space before the text, and two characters can be an escape of one.
+        # Two characters can be an escape of one.
         steps = [1] * len(text)
         steps[:1] = [0 if text.startswith(_SPACE) else 1] * bool(text)
         for match in _ESCAPED.finditer(text):

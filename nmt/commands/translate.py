@@ -5,8 +5,9 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nmt.commands.arguments import (
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 open_stdin(),
                 open_stdout(),
                 translate=translate,
-                show=format_json if options.json else format_nbest if options.nbest else format_best,
+                show=choose_format(options),
                 max_lines=WINDOW * translator.threads * translator.max_segments(search),
             )
         guarded.report()
@@ -129,30 +130,54 @@ class Guarded:
 def build_options(options: argparse.Namespace) -> Options | MbrOptions:
     """Build the options of search, or with --sample or --mbr those of sampling or minimum Bayes risk decoding."""
     search = given_fields(options, SearchOptions)
+    attention = options.json or options.alignments is not None
     if options.mbr:
         nbest = search.pop("nbest", 1)
-        within = SearchOptions(**{**search, "beam": 1}, attention=options.json)
+        within = SearchOptions(**{**search, "beam": 1}, attention=attention)
         given = {"temperature": 0.7, **given_fields(options, SampleOptions)}
         return MbrOptions(
             sampling=SampleOptions(**given, samples=options.mbr, within=within),
-            search=SearchOptions(**search, nbest=search.get("beam", SearchOptions().beam), attention=options.json),
+            search=SearchOptions(**search, nbest=search.get("beam", SearchOptions().beam), attention=attention),
             nbest=nbest,
         )
     if not options.sample:
-        return SearchOptions(**search, attention=options.json)
+        return SearchOptions(**search, attention=attention)
     samples = search.pop("nbest", 1)
-    within = SearchOptions(**{**search, "beam": 1}, attention=options.json)
+    within = SearchOptions(**{**search, "beam": 1}, attention=attention)
     return SampleOptions(**given_fields(options, SampleOptions), samples=samples, within=within)
 
 
-def format_best(translations: "Sequence[Translation]", line: int) -> str:  # noqa: ARG001
-    """Return the best translation."""
-    return translations[0].text
+def choose_format(options: argparse.Namespace) -> "Callable[[Sequence[Translation], int], str]":
+    """Return the function that writes the translations of a line."""
+    if options.json:
+        return format_json
+    return partial(format_nbest if options.nbest else format_best, alignments=options.alignments)
 
 
-def format_nbest(translations: "Sequence[Translation]", line: int) -> str:
-    """Format translations in the n-best format of Moses. Each line has the number of the input line, text and score."""
-    return "\n".join(f"{line} ||| {translation.text} ||| {translation.score:.4f}" for translation in translations)
+def format_best(translations: "Sequence[Translation]", line: int, alignments: str | None = None) -> str:  # noqa: ARG001
+    """Return the best translation, and its alignment if `alignments` is words or tokens."""
+    return translations[0].text + format_alignment(translations[0], alignments)
+
+
+def format_nbest(translations: "Sequence[Translation]", line: int, alignments: str | None = None) -> str:
+    """Format translations in the n-best format of Moses.
+
+    Each line has the number of the input line, text and score, and the alignment if `alignments` is words or tokens.
+    """
+    return "\n".join(
+        f"{line} ||| {translation.text} ||| {translation.score:.4f}{format_alignment(translation, alignments)}"
+        for translation in translations
+    )
+
+
+def format_alignment(translation: "Translation", unit: str | None) -> str:
+    """Format the alignment of words or tokens in Pharaoh form, with a separator before it. None writes nothing."""
+    if unit is None:
+        return ""
+    pairs = translation.word_alignment
+    if unit == "tokens":
+        pairs = sorted((source, target) for target, source in enumerate(translation.alignment))
+    return " ||| " + " ".join(f"{source}-{target}" for source, target in pairs)
 
 
 def format_json(translations: "Sequence[Translation]", line: int) -> str:
@@ -163,6 +188,7 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
             "score": round(translation.score, 6),
             "tokens": translation.tokens,
             "alignment": translation.alignment,
+            "word_alignment": translation.word_alignment,
             "searched_again": translation.searched_again,
             "faults": translation.faults,
             **({"copied": translation.copied} if translation.copied else {}),
@@ -231,6 +257,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     output.add_argument(
         "--json", action="store_true", help="a JSON object for each line: texts, scores, tokens, alignments"
     )
+    output.add_argument(
+        "--alignments", nargs="?", const="words", choices=["words", "tokens"],
+        help="add ||| and pairs of aligned words, such as 0-0 1-2: source and translation, from 0; or of tokens",
+    )  # fmt: skip
     search = parser.add_argument_group("search")
     add_fields(search, SearchOptions, SEARCH)
     search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
@@ -249,6 +279,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--retranslate and --keys are for documents; add --file, or leave them out")
     if options.file and (options.json or options.nbest or options.format != "text"):
         parser.error("--json, --nbest and --format are for lines; leave them out, or leave out --file")
+    if options.alignments and (options.file or options.format != "text"):
+        parser.error("--alignments is for lines of plain text; leave it out, or leave out --file and --format")
     if options.sample and options.beam:
         parser.error("--beam is for search; leave it out, or leave out --sample")
     if options.terms and (options.sample or options.mbr):

@@ -144,3 +144,9 @@ class MbrOptions:
 
 
 Options = SearchOptions | SampleOptions
+
+
+def asks_for_attention(options: Options | MbrOptions) -> bool:
+    """Return whether options ask for attention."""
+    search = options.search if isinstance(options, MbrOptions) else options
+    return search.within.attention if isinstance(search, SampleOptions) else search.attention

@@ -17,6 +17,7 @@ from nmt.translation.tagged import Stack, TaggedText
 from nmt.translation.trees import (
     MAX_DEPTH,
     Format,
+    append_shell,
     append_text,
     fill,
     find_character,
@@ -38,6 +39,7 @@ noframes noscript ol optgroup option p section select summary table tbody td tfo
 BLOCKS = frozenset(_BLOCKS.split())  # the text before such an element, in it and after it is translated separately
 _KEPT_BLOCKS = ("pre", "textarea")
 KEPT = frozenset(("script", "style", "code", "kbd", "samp", "svg", "math", "template", *_KEPT_BLOCKS))
+_KEPT_INLINE, _DIVIDING = KEPT - set(_KEPT_BLOCKS), BLOCKS | set(_KEPT_BLOCKS)
 ATTRIBUTES = ("alt", "title", "placeholder", "aria-label")
 DESCRIPTIONS = frozenset(("description", "og:title", "og:description", "twitter:title", "twitter:description"))
 
@@ -58,7 +60,7 @@ class MarkupTree:
         """
         self.root = root
         self._kind = kind
-        self._shells: dict[int, Any] = {}  # inline elements without content, by tag number
+        self._shells: dict[int, Any] = {}  # inline elements, by tag number
         self._nodes: dict[int, Any] = {}  # objects
         self._runs: list[tuple[Any, int, int, str, str]] = []
         self._attributes: list[tuple[Any, str]] = []
@@ -133,16 +135,11 @@ class MarkupTree:
                 pieces.append((text, stack))
             elif not isinstance(node.tag, str) or _is_kept(node, False) or not "".join(node.itertext()).strip():
                 number = len(self._shells) + len(self._nodes)
-                shell = copy.deepcopy(node)
-                shell.tail = None
-                self._nodes[number] = shell
+                self._nodes[number] = node
                 pieces.append((number, stack))
             else:
                 number = len(self._shells) + len(self._nodes)
-                shell = copy.copy(node)
-                del shell[:]
-                shell.text = shell.tail = None
-                self._shells[number] = shell
+                self._shells[number] = node
                 waiting += [(child, (*stack, number)) for child in reversed(list_content(node))]
 
     def fill(self, translations: Sequence[TaggedText]) -> None:
@@ -176,17 +173,18 @@ class MarkupTree:
                 common += 1
             del open_[common + 1 :]
             for number in stack[common:]:
-                element = copy.deepcopy(self._shells[number])
+                element = append_shell(open_[-1][1], self._shells[number])
                 if number in used and self._kind == "html":
                     element.attrib.pop("id", None)  # must be unique
                 used.add(number)
-                open_[-1][1].append(element)
                 open_.append((number, element))
             parent = open_[-1][1]
             if isinstance(item, str):
                 append_text(parent, item.translate(CONTROL))
             elif isinstance(item, int):
-                parent.append(copy.deepcopy(self._nodes[item]))
+                node = copy.deepcopy(self._nodes[item])
+                node.tail = None
+                parent.append(node)
         return holder
 
 
@@ -244,6 +242,6 @@ def _is_block(node: Any) -> bool:
     """Return whether a node divides the text: a block, or an inline element that contains a block."""
     if isinstance(node, str) or not isinstance(node.tag, str):
         return False
-    if find_name(node) in KEPT - set(_KEPT_BLOCKS):
+    if find_name(node) in _KEPT_INLINE:
         return False
-    return any(find_name(element) in BLOCKS or find_name(element) in _KEPT_BLOCKS for element in node.iter("*"))
+    return any(find_name(element) in _DIVIDING for element in node.iter("*"))

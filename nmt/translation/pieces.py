@@ -1,7 +1,6 @@
 """Inline content as a list of pieces: texts, and objects such as empty elements, each with its stack of tags."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from nmt.translation.tagged import Anchor, Stack, TaggedText
 
@@ -33,7 +32,7 @@ def join_pieces(
     text, stacks, anchors = "", list[Stack](), list[Anchor]()
     for piece, stack in pieces:
         if isinstance(piece, str) and not isinstance(piece, Thing):
-            words = " ".join(piece.split()) if any(space in piece for space in "\n\r\t") else piece
+            words = " ".join(piece.split()) if "\n" in piece or "\r" in piece or "\t" in piece else piece
             if words != piece:
                 words = " " * piece[:1].isspace() + words + " " * (piece[-1:].isspace() and bool(words))
             text += words
@@ -61,13 +60,13 @@ def _close_gaps(tagged: TaggedText, start: int, end: int, breaks: Callable[[obje
         if before and after == " " and text:
             stacks[-1] = tagged.stacks[done]  # the spaces before and after the object become one
             done += 1
-            anchors.append(replace(anchor, position=len(text) - 1, spaces=(True, True)))
+            anchors.append(anchor._replace(position=len(text) - 1, spaces=(True, True)))
             continue
         if breaks(anchor.content) and text and not before and after and not after.isspace():
-            anchors.append(replace(anchor, position=len(text), spaces=(False, False)))
+            anchors.append(anchor._replace(position=len(text), spaces=(False, False)))
             text, stacks = text + " ", [*stacks, anchor.stack]  # words on two lines are two words
             continue
-        anchors.append(replace(anchor, position=len(text), spaces=(bool(text) and before, after.isspace())))
+        anchors.append(anchor._replace(position=len(text), spaces=(bool(text) and before, after.isspace())))
     text += tagged.text[done:end]
     stacks += tagged.stacks[done:end]
     stripped = text.lstrip()
@@ -75,5 +74,5 @@ def _close_gaps(tagged: TaggedText, start: int, end: int, breaks: Callable[[obje
     return TaggedText(
         text=text[first:last],
         stacks=stacks[first:last],
-        anchors=[replace(anchor, position=min(max(anchor.position, first), last) - first) for anchor in anchors],
+        anchors=[anchor._replace(position=min(max(anchor.position, first), last) - first) for anchor in anchors],
     )

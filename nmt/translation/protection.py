@@ -3,15 +3,19 @@
 request -> texts with tags and objects -> plain requests -> translations with attention -> translation of the request
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
+from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions, asks_for_attention
+from nmt.tokenizers.base import Spans
+from nmt.translation.alignment import align_words, list_words
 from nmt.translation.markup import Markup
 from nmt.translation.plain import is_plain
 from nmt.translation.request import Request, Translation
 from nmt.translation.segments import Segmenter, choose_language, combine, join_parts
-from nmt.translation.tagged import TaggedText, carry
+from nmt.translation.tagged import TaggedText, carry, map_spans, place, trace
 from nmt.translation.things import localize_numbers, take_out
 
 
@@ -97,12 +101,48 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
             else:
                 carried.append(carry(text, part, own, language))
         whole = join_parts(parts, [translations[0] for translations in found], " ")
-        if not _asks_for_attention(options):
-            whole = replace(whole, alignment=[], attention=[])
         written = _write(task, carried, first=number == 0)
-        whole = replace(whole, text=written, spans=[], copied=_list_things(task))
+        changes: dict[str, Any] = {"text": written, "spans": [], "copied": _list_things(task)}
+        if not asks_for_attention(options):
+            changes |= {"alignment": [], "attention": []}
+        elif task.markup is None:
+            changes["word_alignment"] = _align_words(task, whole, spans, written, segmenter, language)
+        whole = replace(whole, **changes)
         results.setdefault(f"{number}" if isinstance(options, SampleOptions) else written, whole)
     return list(results.values())
+
+
+def _align_words(
+    task: Task,
+    translation: Translation,
+    spans: Sequence[Spans],
+    written: str,
+    segmenter: Segmenter,
+    language: str,
+) -> list[tuple[int, int]]:
+    """Return the word alignment of a text with things.
+
+    Args:
+        task: the task, without markup.
+        translation: the translation without its things.
+        spans: the characters of each source token in the text without things.
+        written: the text of the translation with its things.
+        segmenter: the segmenter that split the text.
+        language: the target language.
+    """
+    text, source, own = task.texts[0], task.originals[0].text, spans[0] if spans else []
+    places, things = trace(text, source)
+    target_places, target_things = trace(place(text, translation, own, language), written)
+    source_spans = map_spans(own, places)
+    target_spans = map_spans(translation.spans, target_places)
+    # A thing is like a token whose only weight is that of its counterpart.
+    attention = [[*row, *[0.0] * len(things)] for row in translation.attention]
+    columns = range(len(source_spans) + len(things))
+    attention += [[float(place == column) for place in columns] for column in columns[len(source_spans) :]]
+    source_spans, target_spans = [*source_spans, *things], [*target_spans, *target_things]
+    sources = list_words(source, sorted(source_spans), segmenter.language)
+    targets = list_words(written, sorted(target_spans), language)
+    return align_words(attention, source_spans, target_spans, sources, targets)
 
 
 def _write(task: Task, texts: Sequence[TaggedText], first: bool) -> str:
@@ -123,6 +163,7 @@ def has_words(text: TaggedText) -> bool:
     return any(map(str.isalpha, text.text))
 
 
+@functools.lru_cache(maxsize=64)
 def _add_attention(options: Options | MbrOptions | None) -> Options | MbrOptions:
     """Return options that ask for attention."""
     if isinstance(options, MbrOptions):
@@ -131,8 +172,3 @@ def _add_attention(options: Options | MbrOptions | None) -> Options | MbrOptions
     if isinstance(options, SampleOptions):
         return replace(options, within=replace(options.within, attention=True))
     return replace(options or SearchOptions(), attention=True)
-
-
-def _asks_for_attention(options: Options | MbrOptions) -> bool:
-    search = options.search if isinstance(options, MbrOptions) else options
-    return search.within.attention if isinstance(search, SampleOptions) else search.attention

@@ -146,6 +146,10 @@ class Translation:
     spans: list[tuple[int, int]] = field(default_factory=list)
     """For each token of the translation, the start and the end of its characters in `text`. The list is empty unless
     the options ask for attention, and for texts with markup or copied things."""
+    word_alignment: list[tuple[int, int]] = field(default_factory=list)
+    """Pairs of a source word and a word of the translation that attention aligns, as positions from 0. Words are
+    separated by spaces. In languages written without spaces, each token is a word. The list is empty unless the options
+    ask for attention, and for texts with markup."""
     searched_again: tuple[str, ...] = ()
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()

@@ -7,23 +7,26 @@ whatever reads and writes one uses `TaggedText`.
 """
 
 import itertools
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.tokenizers.base import Spans
+from nmt.translation.alignment import Weights, share_weights, sum_weights
 from nmt.translation.request import Translation
 
 Stack = tuple[int, ...]
 
 _UNIT = re.compile(r"\w+|[^\w\s]")  # a word or a punctuation mark
 _CLOSING = ".,;:!?…)]}”»"  # no space precedes these marks
+_NEARLY = 1e-3  # places whose scores differ by less are equally good
 LOST = 0.1  # a tag keeps a word of the translation only if the word looks at it with at least this weight
 
 
-@dataclass(frozen=True, kw_only=True)
-class Anchor:
+class Anchor(NamedTuple):
     """An object between two characters of a text."""
 
     position: int
@@ -92,8 +95,7 @@ def _ends(runs: Sequence[tuple[Stack, object]], kind: Callable[[str], bool]) -> 
     return isinstance(last, str) and kind(last[-1:])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unit:
+class Unit(NamedTuple):
     """A word or a punctuation mark of a text."""
 
     start: int
@@ -108,13 +110,21 @@ def find_units(text: str, stacks: Sequence[Stack] = (), spans: Spans | None = No
     If `spans` are given, as for languages that are written without spaces, words are cut at these spans too.
     """
     cuts = {start for start, _ in spans or ()}
-    cuts |= {place for place in range(1, len(stacks)) if stacks[place] != stacks[place - 1]}
+    cuts.update(
+        place
+        for place, (before, after) in enumerate(itertools.pairwise(stacks), start=1)
+        if before is not after and before != after
+    )
     units = []
     for match in _UNIT.finditer(text):
-        inner = [place for place in range(match.start() + 1, match.end()) if place in cuts] if cuts else []
-        mark = not match[0][0].isalnum()
-        for start, end in itertools.pairwise([match.start(), *inner, match.end()]):
-            units.append(Unit(start=start, end=end, mark=mark))
+        first, last = match.span()
+        mark = not text[first].isalnum()
+        if last - first > 1 and cuts:
+            for place in range(first + 1, last):
+                if place in cuts:
+                    units.append(Unit(first, place, mark))
+                    first = place
+        units.append(Unit(first, last, mark))
     return units
 
 
@@ -127,22 +137,33 @@ def carry(source: TaggedText, translation: Translation, source_spans: Spans, lan
         source_spans: the characters of `source.text` of each source token.
         language: the language of the translation.
     """
+    placed = place(source, translation, source_spans, language)
+    return write_symbols(placed, {anchor.symbol: str(anchor.content) for anchor in placed.anchors if anchor.symbol})
+
+
+def place(source: TaggedText, translation: Translation, source_spans: Spans, language: str) -> TaggedText:
+    """Return a translation with the tags and objects of its source. Symbols that the model copied stay in the text.
+
+    The objects of the source come first, in their order, and then objects for tags without a word. See `carry` for the
+    arguments.
+    """
     spaced = language_code(language) not in WITHOUT_SPACES
     sources = find_units(source.text, source.stacks)
     targets = find_units(translation.text, spans=None if spaced else translation.spans)
-    weights = _sum_weights(translation, source_spans, sources, targets)
-    stacks = _choose_stacks(source, translation.text, sources, targets, weights)
+    weights = sum_weights(translation.attention, source_spans, translation.spans, sources, targets)
+    shares = share_weights(weights)
+    stacks = _choose_stacks(source, translation.text, sources, targets, weights, shares)
     characters = _spread(translation.text, targets, stacks)
-    copied = {anchor.symbol for anchor in source.anchors if anchor.symbol and anchor.symbol in translation.text}
-    anchors = [anchor for anchor in source.anchors if anchor.symbol not in copied]
-    anchors += _find_lost(source, sources, stacks)
-    anchors.sort(key=lambda anchor: anchor.position)
-    placed = [
-        replace(anchor, position=_place(anchor, translation.text, sources, targets, weights), symbol=None)
-        for anchor in anchors
-    ]
-    carried = TaggedText(text=translation.text, stacks=characters, anchors=placed)
-    return write_symbols(carried, {anchor.symbol: str(anchor.content) for anchor in source.anchors if anchor.symbol})
+    columns = list(zip(*shares, strict=True))
+    placed = []
+    for anchor in [*source.anchors, *_find_lost(source, sources, stacks)]:
+        position = translation.text.find(anchor.symbol) if anchor.symbol else -1
+        if position >= 0:
+            placed.append(anchor._replace(position=position))
+        else:
+            position = _find_place(anchor, translation.text, sources, targets, columns)
+            placed.append(anchor._replace(position=position, symbol=None))
+    return TaggedText(text=translation.text, stacks=characters, anchors=placed)
 
 
 def write_symbols(tagged: TaggedText, contents: Mapping[str, str]) -> TaggedText:
@@ -157,62 +178,34 @@ def write_symbols(tagged: TaggedText, contents: Mapping[str, str]) -> TaggedText
     return TaggedText(
         text="".join(pieces),
         stacks=[stack for stack, length in zip(tagged.stacks, lengths, strict=True) for _ in range(length)],
-        anchors=[replace(anchor, position=places[anchor.position]) for anchor in tagged.anchors],
+        anchors=[
+            anchor._replace(position=places[anchor.position]) for anchor in tagged.anchors if anchor.symbol is None
+        ],
     )
 
 
-def _overlaps(spans: Spans, units: Sequence[Unit]) -> list[list[tuple[int, float]]]:
-    """Return, for each span, the indices of the units that it covers, and the share of each in its characters."""
-    shares = []
-    for start, end in spans:
-        covered = [
-            (index, min(end, unit.end) - max(start, unit.start))
-            for index, unit in enumerate(units)
-            if unit.start < end and start < unit.end
-        ]
-        total = sum(length for _, length in covered)
-        shares.append([(index, length / total) for index, length in covered])
-    return shares
-
-
-def _sum_weights(
-    translation: Translation, source_spans: Spans, sources: Sequence[Unit], targets: Sequence[Unit]
-) -> list[list[float]]:
-    """Return the attention of each target unit to each source unit: the mean over the tokens of the target unit."""
-    weights = [[0.0] * len(sources) for _ in targets]
-    counts = [0.0] * len(targets)
-    source_shares = _overlaps(source_spans, sources)
-    for row, own in zip(translation.attention, _overlaps(translation.spans, targets), strict=True):
-        for target, share in own:
-            counts[target] += share
-            for weight, covered in zip(row, source_shares, strict=False):  # text that is kept has no rows
-                for index, part in covered:
-                    weights[target][index] += share * part * weight
-    return [[weight / (count or 1.0) for weight in row] for row, count in zip(weights, counts, strict=True)]
-
-
 def _choose_stacks(
-    source: TaggedText, text: str, sources: Sequence[Unit], targets: Sequence[Unit], weights: Sequence[Sequence[float]]
+    source: TaggedText, text: str, sources: Sequence[Unit], targets: Sequence[Unit], weights: Weights, shares: Weights
 ) -> list[Stack | None]:
     """Return the stack of each target unit. None is a punctuation mark that takes the tags of both its neighbors."""
     if not sources:
         return [()] * len(targets)
     stacks_of = [source.stacks[unit.start] for unit in sources]
-    words = [index for index, unit in enumerate(sources) if not unit.mark] or list(range(len(sources)))
+    marks = [index for index, unit in enumerate(sources) if unit.mark]
+    words = [index for index, unit in enumerate(sources) if not unit.mark] or marks
     chosen: list[Stack | None] = []
-    for number, (target, row) in enumerate(zip(targets, weights, strict=True)):
+    for number, (target, row) in enumerate(zip(targets, shares, strict=True)):
         place = number / max(1, len(targets) - 1) * (len(sources) - 1)  # breaks ties in favor of the same order
         if target.mark:
-            same = [
-                index
-                for index, unit in enumerate(sources)
-                if source.text[unit.start : unit.end] == text[target.start : target.end]
-            ]
+            own = text[target.start : target.end]
+            same = [index for index in marks if source.text[sources[index].start : sources[index].end] == own]
             best = max(same, key=lambda index: (row[index], -abs(index - place)), default=None)
             chosen.append(None if best is None else stacks_of[best])
-        else:
-            best = max(words, key=lambda index: (round(row[index], 3), -abs(index - place)))
-            chosen.append(stacks_of[best])
+            continue
+        own_shares = [row[index] for index in words]
+        largest = max(own_shares)
+        best = words[own_shares.index(largest)] if largest else min(words, key=lambda index: abs(index - place))
+        chosen.append(stacks_of[best])
     _keep_tags(stacks_of, words, targets, weights, chosen)
     return chosen
 
@@ -225,8 +218,10 @@ def _keep_tags(
     chosen: list[Stack | None],
 ) -> None:
     """Give each tag that has no target word the free word that looks most at its source words, if there is one."""
-    for tag in dict.fromkeys(itertools.chain.from_iterable(stacks_of)):
-        if any(tag in stack for stack in chosen if stack):
+    tags = dict.fromkeys(itertools.chain.from_iterable(stacks_of))
+    used = set(itertools.chain.from_iterable(stack or () for stack in chosen))
+    for tag in tags if len(used) < len(tags) else ():
+        if tag in used and any(tag in stack for stack in chosen if stack):
             continue
         own = [index for index in words if tag in stacks_of[index]]
         if not own:
@@ -246,25 +241,25 @@ def _keep_tags(
 
 def _spread(text: str, targets: Sequence[Unit], stacks: Sequence[Stack | None]) -> list[Stack]:
     """Return the stack of each character. Spaces, and marks without a stack, take what their neighbors share."""
-    characters: list[Stack | None] = [None] * len(text)
-    for unit, stack in zip(targets, stacks, strict=True):
-        characters[unit.start : unit.end] = [stack] * (unit.end - unit.start)
     result: list[Stack] = []
     before: Stack = ()
-    for known, group in itertools.groupby(range(len(text)), key=lambda place: characters[place] is not None):
-        places = list(group)
-        if known:
-            result += [characters[place] or () for place in places]
-            before = result[-1]
-        else:
-            after = characters[places[-1] + 1] if places[-1] + 1 < len(text) else ()
-            result += [_shared(before, after or ())] * len(places)
-    return result
+    for unit, stack in zip(targets, stacks, strict=True):
+        if stack is not None:
+            result += [_shared(before, stack)] * (unit.start - len(result))
+            result += [stack] * (unit.end - unit.start)
+            before = stack
+    return result + [()] * (len(text) - len(result))
 
 
 def _shared(first: Stack, second: Stack) -> Stack:
-    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
-    return tuple(tag for tag, _ in pairs)
+    if first == second:
+        return first
+    length = 0
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        length += 1
+    return first[:length]
 
 
 @dataclass(frozen=True)
@@ -287,17 +282,13 @@ def _find_lost(source: TaggedText, sources: Sequence[Unit], stacks: Sequence[Sta
     return list(lost.values())
 
 
-def _place(
-    anchor: Anchor,
-    text: str,
-    sources: Sequence[Unit],
-    targets: Sequence[Unit],
-    weights: Sequence[Sequence[float]],
+def _find_place(
+    anchor: Anchor, text: str, sources: Sequence[Unit], targets: Sequence[Unit], columns: Sequence[Sequence[float]]
 ) -> int:
     """Return the position of an object in the translation: where its neighbors in the source are aligned to.
 
     A position between two words is good if the word before it looks at the source word before the object, and the word
-    after it at the source word after the object.
+    after it at the source word after the object. `columns` has the shares of each source unit.
     """
     following = sum(unit.start < anchor.position for unit in sources)  # the index of the source unit after the object
     before, after = following - 1, following + (anchor.symbol is not None)
@@ -305,15 +296,47 @@ def _place(
         return 0
     if after >= len(sources):
         return len(text)
-
-    def score(gap: int) -> tuple[float, float]:
-        left = weights[gap - 1][before] if gap else 0.0
-        right = weights[gap][after] if gap < len(targets) else 0.0
-        same = abs(gap / len(targets) - following / len(sources))
-        return round(left + right, 3), -same
-
-    best = max(range(len(targets) + 1), key=score)
+    scores = list(map(operator.add, (0.0, *columns[before]), (*columns[after], 0.0)))
+    threshold = max(scores) - _NEARLY
+    place = following / len(sources) * len(targets)
+    good = [gap for gap, score in enumerate(scores) if score >= threshold]
+    best = min(good, key=lambda gap: abs(gap - place))
     if best == 0:
         return 0
     glued_after = anchor.spaces == (True, False) and best < len(targets)
     return targets[best].start if glued_after else targets[best - 1].end
+
+
+def trace(tagged: TaggedText, written: str) -> tuple[list[int], Spans]:
+    """Find the characters and the objects of a text in the form that contains the objects.
+
+    Args:
+        tagged: a text whose objects are texts. It can contain symbols, as `place` returns it.
+        written: the same text with its objects, and perhaps with more spaces.
+
+    Returns:
+        The position in `written` of each character of the text, and the start and the end of each object.
+    """
+    places: list[int] = []
+    spans = [(0, 0)] * len(tagged.anchors)
+    symbols = {anchor.symbol for anchor in tagged.anchors}
+    order = sorted(range(len(spans)), key=lambda number: tagged.anchors[number].position)
+    done = 0
+    for position, letter in enumerate([*tagged.text, ""]):
+        while order and tagged.anchors[order[0]].position == position:
+            number = order.pop(0)
+            content = str(tagged.anchors[number].content)
+            start = written.index(content, done)
+            done = start + len(content)
+            spans[number] = (start, done)
+        if letter in symbols:  # its object, if any, is written in its place
+            places.append(done - 1)
+        else:
+            places.append(written.index(letter, done))
+            done = places[-1] + len(letter)
+    return places[:-1], spans
+
+
+def map_spans(spans: Spans, places: Sequence[int]) -> Spans:
+    """Return spans of characters in the text in which the characters have other places. Empty spans become (0, 0)."""
+    return [(places[start], places[end - 1] + 1) if start < end else (0, 0) for start, end in spans]

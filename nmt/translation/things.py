@@ -27,10 +27,13 @@ def take_out(
         symbols: the characters that the model copies. As many things as possible are replaced by such a character.
     """
     text = tagged.text
+    things = list(find(text))
+    if not things:
+        return tagged
     free = [symbol for symbol in symbols if symbol not in text]
     letters, kept = list(text), [1] * len(text)
     anchors = list(tagged.anchors)
-    for start, end, _ in find(text):
+    for start, end, _ in things:
         before, after = text[:start][-1:], text[end : end + 1]
         kept[start:end] = [0] * (end - start)
         symbol = free.pop(0) if free else None
@@ -48,7 +51,7 @@ def take_out(
     return TaggedText(
         text="".join(itertools.compress(letters, kept)),
         stacks=list(itertools.compress(tagged.stacks, kept)),
-        anchors=[replace(anchor, position=places[anchor.position]) for anchor in anchors],
+        anchors=[anchor._replace(position=places[anchor.position]) for anchor in anchors],
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from nmt.checkpoint.packed import PackedModel
 from nmt.checkpoint.text_model import TextModel
-from nmt.search.options import MbrOptions, Options
+from nmt.search.options import MbrOptions, Options, asks_for_attention
 from nmt.system.texts import as_list
 from nmt.translation.guards import repair
 from nmt.translation.load import check_ensemble, load_packed_models
@@ -202,19 +202,20 @@ class Translator:
         """
         requests = _complete(texts, {"options": options, **settings})
         if all(map(is_plain, requests)):
-            return self._translate_requests(requests)
+            found = self._translate_requests(requests)
+            return [self._add_word_alignment(*pair) for pair in zip(requests, found, strict=True)]
         from nmt.translation.protection import finish, prepare  # slow to import
 
         tasks = [prepare(request, f"line {number}", self.segmenter) for number, request in enumerate(requests, start=1)]
         pairs = list(zip(requests, tasks, strict=True))
         plain = [one for request, task in pairs for one in (task.requests if task else [request])]
-        found = iter(self._translate_requests(plain))
+        rest = iter(self._translate_requests(plain))
         results = []
         for request, task in pairs:
             if task is None:
-                results.append(next(found))
+                results.append(self._add_word_alignment(request, next(rest)))
             else:
-                parts = list(itertools.islice(found, len(task.requests)))
+                parts = list(itertools.islice(rest, len(task.requests)))
                 results.append(finish(task, parts, self.segmenter, self.target_language(request.to)))
         return results
 
@@ -228,6 +229,14 @@ class Translator:
             join_segments(line, [found[segment] for segment in line], self.segmenter.separator(request))
             for line, request in zip(lines, requests, strict=True)
         ]
+
+    def _add_word_alignment(self, request: Request, translations: list[Translation]) -> list[Translation]:
+        """Add the alignment of words to translations of a request, if its options ask for attention."""
+        if request.options is None or not asks_for_attention(request.options):
+            return translations
+        from nmt.translation.alignment import add_word_alignment  # usually not needed
+
+        return add_word_alignment(request, translations, self.segmenter, self.target_language(request.to))
 
     def alternatives(self, text: str | Request, prefix: str = "", count: int = 5) -> list[Alternative]:
         """Return what else could be next in a translation: the most probable next words, the most probable first.

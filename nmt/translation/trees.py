@@ -1,6 +1,8 @@
 """Trees of HTML and XML: parsing and writing. Only this module imports lxml, a package of the extra `markup`."""
 
 import codecs
+import copy
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,9 +28,12 @@ def is_too_deep(root: Any) -> bool:
     level = [root]
     for _ in range(MAX_DEPTH):
         level = [child for element in level for child in element]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
+@functools.cache
 def _etree() -> Any:
     try:
         from lxml import etree
@@ -49,9 +54,13 @@ def make_root() -> Any:
 
 def find_name(node: Any) -> str:
     """Return the name of an element in lower case, without its namespace. Comments have none."""
-    if not isinstance(node.tag, str):
-        return ""
-    return node.tag.rpartition("}")[2].lower()
+    tag = node.tag
+    return _find_local_name(tag) if isinstance(tag, str) else ""
+
+
+@functools.lru_cache(maxsize=1024)
+def _find_local_name(tag: str) -> str:
+    return tag.rpartition("}")[2].lower()
 
 
 def find_character(node: Any) -> str:
@@ -86,6 +95,17 @@ def append_text(element: Any, text: str) -> None:
         element[-1].tail = (element[-1].tail or "") + text
     elif text:
         element.text = (element.text or "") + text
+
+
+def append_shell(parent: Any, element: Any) -> Any:
+    """Append a copy of an element without its content, and return it."""
+    if not element.nsmap and all(map(str.isidentifier, (element.tag, *element.keys()))):  # the fast way
+        return _etree().SubElement(parent, element.tag, element.attrib)
+    shell = copy.copy(element)
+    del shell[:]
+    shell.text = shell.tail = None
+    parent.append(shell)
+    return shell
 
 
 def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
@@ -134,6 +154,13 @@ def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
 
 def _mark_open_elements(root: Any, data: bytes, encoding: str | None = "utf-8") -> None:
     """Keep the form of empty elements: <x></x> or <x/>. lxml forgets it, and expat tells it."""
+    empty = [element for element in root.iter("*") if element.text is None and not len(element)]
+    if encoding == "utf-8" and (b"/>" not in data or b"></" not in data):  # all have the same form
+        for element in empty if b"/>" not in data else ():
+            element.text = ""
+        return
+    if not empty:
+        return
     starts: list[int] = []
     closed: set[int] = set()  # the numbers of elements like <x/>
     waiting: list[int] = []

@@ -72,6 +72,18 @@ def test_options_change_the_output(model: Path) -> None:
     assert all(0 <= position < len(objects[0]["source_tokens"]) for position in first["alignment"])
 
 
+def test_alignments_are_in_pharaoh_form(model: Path) -> None:
+    content = b"red cat house\n\n"
+    first, blank = translate(model, content, "--alignments").stdout.decode().splitlines()
+    found = json.loads(translate(model, content, "--json").stdout.splitlines()[0])["translations"][0]
+    assert first == found["text"] + " ||| " + " ".join(f"{i}-{j}" for i, j in found["word_alignment"])
+    assert blank == " ||| "
+    tokens = translate(model, content, "--alignments", "tokens", "--nbest", "2").stdout.decode().splitlines()[0]
+    links = sorted((i, j) for j, i in enumerate(found["alignment"]))
+    assert tokens.split(" ||| ")[3] == " ".join(f"{i}-{j}" for i, j in links)
+    assert translate(model, content, "--alignments", "words", "--format", "xml").status == 2
+
+
 def test_tags_and_things_are_carried_over(model: Path) -> None:
     done = translate(model, b"<b>red cat</b> <br/>\n<b>red\n", "--format", "xml")
     assert [line.count(b"<b>") == line.count(b"</b>") > 0 for line in done.stdout.splitlines()] == [True, True]
@@ -195,16 +207,22 @@ def test_options_are_those_of_search_with_its_defaults(arguments: list[str], exp
 
 def test_formats_of_the_output() -> None:
     best = Translation(
-        text="ein Ä", score=-0.12345678, source_tokens=["<2de>", "a"], tokens=["e", "Ä"], alignment=[0, 1]
+        text="ein Ä",
+        score=-0.12345678,
+        source_tokens=["<2de>", "a"],
+        tokens=["e", "Ä"],
+        alignment=[0, 1],
+        word_alignment=[(0, 0), (1, 1)],
     )
-    second = dataclasses.replace(best, text="", score=-1.0, tokens=[], alignment=[])
+    second = dataclasses.replace(best, text="", score=-1.0, tokens=[], alignment=[], word_alignment=[])
     assert command.format_best([best, second], 7) == "ein Ä"
     assert command.format_nbest([best, second], 7) == "7 ||| ein Ä ||| -0.1235\n7 |||  ||| -1.0000"
     assert command.format_json([best, second], 7) == (
         '{"line": 7, "source_tokens": ["<2de>", "a"], "translations": ['
         '{"text": "ein Ä", "score": -0.123457, "tokens": ["e", "Ä"], "alignment": [0, 1], '
-        '"searched_again": [], "faults": []}, '
-        '{"text": "", "score": -1.0, "tokens": [], "alignment": [], "searched_again": [], "faults": []}]}'
+        '"word_alignment": [[0, 0], [1, 1]], "searched_again": [], "faults": []}, '
+        '{"text": "", "score": -1.0, "tokens": [], "alignment": [], "word_alignment": [], '
+        '"searched_again": [], "faults": []}]}'
     )
 
 

@@ -122,7 +122,7 @@ def test_docx_stays_valid_in_another_order_of_words(order: tuple[int, int, int])
         text="".join(whole.text[place] for place in places),
         stacks=[whole.stacks[place] for place in places],
         anchors=sorted(
-            (type(anchor)(**{**vars(anchor), "position": size - anchor.position}) for anchor in whole.anchors),
+            (anchor._replace(position=size - anchor.position) for anchor in whole.anchors),
             key=lambda anchor: anchor.position,
         ),
     )

@@ -142,7 +142,7 @@ def _strip_shared(text: TaggedText) -> tuple[Stack, TaggedText]:
     return stacks[0][:length], TaggedText(
         text=text.text,
         stacks=[stack[length:] for stack in text.stacks],
-        anchors=[replace(anchor, stack=anchor.stack[length:]) for anchor in text.anchors],
+        anchors=[anchor._replace(stack=anchor.stack[length:]) for anchor in text.anchors],
     )
 
 
@@ -152,7 +152,7 @@ def _add_shared(text: TaggedText, shared: Stack) -> TaggedText:
     return TaggedText(
         text=text.text,
         stacks=[shared + stack for stack in text.stacks],
-        anchors=[replace(anchor, stack=shared + anchor.stack) for anchor in text.anchors],
+        anchors=[anchor._replace(stack=shared + anchor.stack) for anchor in text.anchors],
     )
 
 
