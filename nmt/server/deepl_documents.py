@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from nmt.server.deepl import find_terms
 from nmt.server.deepl_records import DeepLRequest
 from nmt.server.errors import RequestError
-from nmt.server.files import FileJobs, FileRequest, Job
+from nmt.server.files import FileJobs, FileRequest, Job, is_known
 from nmt.server.routes import Call, Route
 from nmt.translation.request import Request
 
@@ -70,7 +70,7 @@ async def upload(call: Call) -> Response:
     if target is None:
         raise RequestError(400, "Value for 'target_lang' not supported.")
     source = models.find_source(asked.source_lang) if asked.source_lang else None
-    if asked.source_lang and (source is None or (source, target) not in models.paths):
+    if asked.source_lang and (source is None or (source != target and (source, target) not in models.paths)):
         raise RequestError(400, "Value for 'source_lang' not supported.")
     if asked.formality in ("more", "less"):
         raise RequestError(400, "'formality' is not supported for given 'target_lang'.")
@@ -78,13 +78,17 @@ async def upload(call: Call) -> Response:
         text=[], target_lang=asked.target_lang, source_lang=asked.source_lang, glossary_id=asked.glossary_id
     )
     terms = find_terms(call, like, target)
+    name = asked.filename or file.filename or ""
+    if not is_known(name):
+        raise RequestError(400, "Invalid file: the file extension is not supported.")
     job = files.start(
         FileRequest(
             data=await file.read(),
-            name=asked.filename or file.filename or "",
+            name=name,
             source=source,
             target=target,
             template=Request("", terms=terms or None),
+            allow_same=False,
         ),
         models,
         call.client,

@@ -71,11 +71,18 @@ class FileRequest:
     """The target language of the models."""
     template: Request
     """The settings of all texts."""
+    allow_same: bool = True
+    """Whether a file that is in the target language already stays as it is. Otherwise, this is an error."""
 
 
 def list_endings() -> list[str]:
     """Return the endings of the files that can be translated."""
     return list(READERS)
+
+
+def is_known(name: str) -> bool:
+    """Return whether files with the ending of a name can be translated."""
+    return Path(name).suffix.lower() in READERS
 
 
 class FileJobs:
@@ -100,7 +107,7 @@ class FileJobs:
         Raises:
             RequestError: the ending is not known (400), or there are too many jobs (429).
         """
-        if Path(asked.name).suffix.lower() not in READERS:
+        if not is_known(asked.name):
             raise RequestError(400, "Invalid request: file format not supported")
         job = Job(id=uuid.uuid4().hex, key=uuid.uuid4().hex, name=_make_safe(asked.name), owner=client.name)
         with self._lock:
@@ -157,6 +164,8 @@ class FileJobs:
         job.characters = sum(len(text.text) for text in document.texts)
         self._charge(client, job.characters)
         job.source = asked.source or _detect(models, document, asked.target)
+        if job.source == asked.target and not asked.allow_same:
+            raise RequestError(400, "Source and target language are equal.")
         texts = document.texts
         for step in _find_chain(models, job.source, asked.target):
             translator = _PooledTranslator(self._pool, step, client.name, self._closing)

@@ -111,6 +111,7 @@ class Gate:
             return
         own["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
         own["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        own["Access-Control-Expose-Headers"] = "Content-Disposition, Retry-After"
         own["Access-Control-Max-Age"] = "86400"
 
 

@@ -31,7 +31,7 @@ class Limits:
     """Most alternatives, samples or translations of an n-best list for each text."""
     max_beam: Annotated[int, Range(1, 1_000)] = 20
     """Largest beam."""
-    max_terms: Annotated[int, Range(0, 100_000)] = 2_000
+    max_terms: Annotated[int, Range(0, 100_000)] = 20_000
     """Most terms in one request or glossary."""
     max_glossaries: Annotated[int, Range(0, 100_000)] = 100
     """Most glossaries of one client."""

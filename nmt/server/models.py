@@ -164,7 +164,7 @@ def load_models(folders: Sequence[str], pivot: str | None = None, **settings: An
         settings: arguments of `Translator.load`.
 
     Raises:
-        ConfigError: two models have the same name, or no pair of languages needs the pivot.
+        ConfigError: two models have the same name, no model has two languages, or no pair of languages needs the pivot.
         ModelError: a folder is missing or damaged.
     """
     models: dict[str, ServedModel] = {}
@@ -178,6 +178,9 @@ def load_models(folders: Sequence[str], pivot: str | None = None, **settings: An
         translator = Translator.load(folder, **settings)
         models[name] = ServedModel(name=name, translator=translator, identifier=load_languages(folder))
     loaded = Models(list(models.values()), pivot)
+    if not loaded.paths:
+        names = ", ".join(models)
+        raise ConfigError(f"{names}: source and target language are the same; name a model of two languages")
     if pivot and all(len(path) == 1 for path in loaded.paths.values()):
         raise ConfigError(f"--pivot {pivot}: no two models can be joined by it; leave it out, or load more models")
     return loaded

@@ -181,7 +181,7 @@ def test_glossaries_of_version_2(client: TestClient) -> None:
         ({"entries": '"', "entries_format": "csv"}, "not valid CSV"),
         ({"source_lang": "FR"}, "Unsupported glossary"),
         ({"name": " "}, "'name' not specified"),
-        ({"entries": "\n".join(f"{n}\tx" for n in range(2_001))}, "at most 2000"),
+        ({"entries": "\n".join(f"{n}\tx" for n in range(20_001))}, "at most 20000"),
     ],
 )
 def test_errors_of_glossaries(client: TestClient, change: dict[str, str], message: str) -> None:

@@ -128,6 +128,15 @@ def test_documents_of_deepl(client: TestClient) -> None:
     expected = MODEL.translator.translate(SOURCE[1], terms=[Term("sister", "Nonne")])[0]
     assert client.post(f"{path}/result", json=key).text == expected
     assert client.post(f"{path}/result", json=key).status_code == 404
+    fields["source_lang"], fields["target_lang"] = "DE", "DE"
+    del fields["glossary_id"]
+    document = client.post("/v2/document", files={"file": ("a.txt", b"a")}, data=fields).json()
+    path, key = f"/v2/document/{document['document_id']}", {"document_key": document["document_key"]}
+    while (answer := client.post(path, data=key).json())["status"] not in ("done", "error"):
+        pass
+    assert answer["error_message"] == "Source and target language are equal."
+    response = client.post("/v2/document", files={"file": ("a.exe", b"a")}, data=fields)
+    assert response.json() == {"message": "Invalid file: the file extension is not supported."}
     fields["target_lang"] = "XX"
     assert client.post("/v2/document", files={"file": ("a.txt", b"a")}, data=fields).status_code == 400
 
