@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,8 @@ def open_browser(*, width: int = 1200, height: int = 800, dark: bool = False, la
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map: ClassVar = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
+    def guess_type(self, path: Any) -> str:
+        return "text/javascript" if str(path).endswith(".js") else super().guess_type(path)
 
     def log_message(self, *arguments: Any) -> None:
         """Write nothing."""
@@ -80,3 +82,45 @@ def list_requests(driver: Any) -> list[str]:
     """Return the addresses that the browser has asked for since the last call."""
     messages = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
     return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+
+
+def find(page: Any, selector: str) -> Any:
+    return page.find_element("css selector", selector)
+
+
+def wait(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait until a condition is true, and return its value."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "the page did not change in time"
+        threading.Event().wait(0.02)
+    return found
+
+
+def type_text(page: Any, text: str) -> str:
+    """Replace the text by another, and return its translation."""
+    box = find(page, "#text")
+    box.clear()
+    box.send_keys(text)
+    return wait_for_translation(page)
+
+
+def wait_for_translation(page: Any) -> str:
+    wait(
+        lambda: page.execute_script(
+            "return !document.querySelector('#busy.on, #translation.old') && "
+            "document.querySelectorAll('#translation [role=button]').length"
+        )
+    )
+    return str(find(page, "#translation").text)
+
+
+def check_console(page: Any) -> None:
+    assert [entry["message"] for entry in page.get_log("browser")] == []
+
+
+def check_accessibility(page: Any) -> None:
+    from axe_core_python.selenium import Axe
+
+    results = Axe().run(page, options={"resultTypes": ["violations"]})
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in results["violations"]] == []

@@ -1,7 +1,8 @@
 """The web page, and the engine in JavaScript that translates in the browser. This package only says where they are.
 
-The folder contains static files, which need no build step. The server (nmt/server/) serves them, with itself behind the
-page. `nmt-export --format web` copies them, with the engine and a model behind the page (nmt/checkpoint/web.py).
+The folder contains static files, which need no build step. The server (nmt/server/) serves the page, which then asks
+the server for translations. `nmt-export --format web` copies the page with the engine and a model, which it then asks
+(nmt/checkpoint/web.py).
 
     index.html, page/    the page, which asks an engine through the interface that page/engines.js describes
     engine/              the engine: text -> ids -> search -> text, the parts of nmt/ that translation needs

@@ -113,10 +113,9 @@ def test_tokenizers_that_normalize_text_are_refused(tmp_path: Path) -> None:
         "add_dummy_prefix=false": {**plain, "add_dummy_prefix": False},
         "treat_whitespace_as_suffix=true": {**plain, "treat_whitespace_as_suffix": True},
     }
+    train: Any = sentencepiece.SentencePieceTrainer.train
     for expected, options in kinds.items():
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines), model_prefix=str(tmp_path / "tokenizer"), **own, **options
-        )
+        train(sentence_iterator=iter(lines), model_prefix=str(tmp_path / "tokenizer"), **own, **options)
         assert find_own_treatment((tmp_path / "tokenizer.model").read_bytes()) == expected
         config = tiny.config(tmp_path, "tokenizer.kind=unigram")
         assert find_unsupported_part(tmp_path, config) == f"{expected} (tokenizer.model)"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from javascript import Engine
 
 from nmt.config.schema import TokenizerConfig
+from nmt.data.things import find_things
 from nmt.tokenizers.case import Truecaser, _fold, is_capitals, write_capitals, write_title
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.tokenizers.subword import SubwordTokenizer
 from nmt.translation.guards import find_loop
-from nmt.translation.things import find_things
 
 VECTORS = json.loads((Path(__file__).parents[1] / "tokenizers" / "normalization.json").read_text(encoding="utf-8"))
 LINES = [

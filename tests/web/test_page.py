@@ -1,14 +1,23 @@
 """The page in a real browser, with the engine in the browser behind it."""
 
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import list_requests, open_browser, require_browser, serve_files
+from browser import (
+    check_accessibility,
+    check_console,
+    find,
+    list_requests,
+    open_browser,
+    require_browser,
+    serve_files,
+    type_text,
+    wait,
+    wait_for_translation,
+)
 
 from nmt import Translator
 from nmt.checkpoint.web import export_web
@@ -47,48 +56,6 @@ def page(desktop: Any, address: str) -> Iterator[Any]:
     desktop.get(address)
     yield desktop
     check_console(desktop)
-
-
-def find(page: Any, selector: str) -> Any:
-    return page.find_element("css selector", selector)
-
-
-def wait(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait until a condition is true, and return its value."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "the page did not change in time"
-        threading.Event().wait(0.02)
-    return found
-
-
-def type_text(page: Any, text: str) -> str:
-    """Replace the text by another, and return its translation."""
-    box = find(page, "#text")
-    box.clear()
-    box.send_keys(text)
-    return wait_for_translation(page)
-
-
-def wait_for_translation(page: Any) -> str:
-    wait(
-        lambda: page.execute_script(
-            "return !document.querySelector('#busy.on, #translation.old') && "
-            "document.querySelectorAll('#translation [role=button]').length"
-        )
-    )
-    return str(find(page, "#translation").text)
-
-
-def check_console(page: Any) -> None:
-    assert [entry["message"] for entry in page.get_log("browser")] == []
-
-
-def check_accessibility(page: Any) -> None:
-    from axe_core_python.selenium import Axe
-
-    results = Axe().run(page, options={"resultTypes": ["violations"]})
-    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in results["violations"]] == []
 
 
 def test_typing_translates_as_python_does(page: Any, exported: Path, address: str) -> None:
