@@ -49,7 +49,7 @@ def build_translation(
         spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],
         searched_again=(searched_again,) if searched_again else (),
         faults=(fault,) if fault else (),
-        terms=find_uses(terms, text, spaces=spaces, capitals=capitals, inflected=segment.inflects),
+        terms=find_uses(terms, text, spaces=spaces, capitals=capitals, inflected=bool(segment.read_terms)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 from nmt.errors import ConfigError
 from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
-from nmt.search.sentence import Sentence
+from nmt.search.sentence import Sentence, TermIds
 from nmt.translation.terms import Term, TermUse
 
 _DEFAULT = SearchOptions()
@@ -106,8 +106,8 @@ class Segment(Sentence):
     """Whether the segment is searched again if its translation has an obvious fault."""
     verbatim: str | None = None
     """The text of the segment if it is not translated but stays as it is. Otherwise, None."""
-    inflects: bool = False
-    """Whether the source ids contain the targets of terms, which the model inflects."""
+    read_terms: tuple[tuple[Term, TermIds], ...] = ()
+    """The terms in the source ids, which the model inflects, and what constrains search if it does not use them."""
     found_terms: tuple[Term, ...] = ()
     """The terms whose source is in the text, also those that the vocabulary cannot spell."""
 

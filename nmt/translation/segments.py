@@ -13,6 +13,7 @@ from nmt.data.sentences import split_sentences
 from nmt.errors import ConfigError
 from nmt.metrics.languages import WITHOUT_SPACES, language_code
 from nmt.search.options import MbrOptions, SampleOptions
+from nmt.search.sentence import TermIds
 from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.case import is_capitals
 from nmt.tokenizers.inline import InlineIds, find_tokens, insert_terms
@@ -111,15 +112,20 @@ class Segmenter:
             raise ConfigError("terms: only for search; leave them out, or leave out sampling (--sample, --mbr)")
         found = self._find_terms(request, text)
         settings: dict[str, Any] = {"found_terms": tuple(term for _, _, term in found)}
-        forced = self.term_encoder.encode(text, [each for each in found if not self._reads(each[2])], offset)
         inline = self._insert_terms(text, ids, found)
-        if inline:
-            settings["inflects"] = True
-            places = [*range(offset), *(offset + place for place in inline.places)]
-            forced = tuple(
-                replace(term, positions=tuple(places[position] for position in term.positions)) for term in forced
-            )
-        return inline.ids if inline else ids, {**settings, "terms": forced}
+        places = [*range(offset), *(offset + place for place in inline.places)] if inline else None
+
+        def encode(each: tuple[int, int, Term]) -> tuple[TermIds, ...]:
+            encoded = self.term_encoder.encode(text, [each], offset)
+            if places is None:
+                return encoded
+            return tuple(replace(term, positions=tuple(places[own] for own in term.positions)) for term in encoded)
+
+        forced = [each for each in found if not self._reads(each[2])]
+        read = [each for each in found if self._reads(each[2])]
+        settings["terms"] = tuple(term for each in forced[:MAX_TERMS] for term in encode(each))
+        settings["read_terms"] = tuple((each[2], term) for each in read[:MAX_TERMS] for term in encode(each))
+        return inline.ids if inline else ids, settings
 
     def _find_terms(self, request: Request, text: str) -> list[tuple[int, int, Term]]:
         """Return the terms in a text with their start and end."""

@@ -329,6 +329,10 @@ class Translator:
         if any(segment.mbr for segment in searched):
             found = rank_by_risk(self._search, searched, found, partial(write_text, self.tokenizers))
         spaces = has_spaces(self.data.target_languages)
+        if any(segment.read_terms for segment in searched):
+            from nmt.translation.unused_terms import force_unused_terms  # rarely needed
+
+            found = force_unused_terms(self._search, searched, found, self.tokenizers, spaces=spaces)
         found, before, left = repair(self._search, searched, found, self.tokenizers)
         for segment, hypotheses, searched_again, fault in zip(searched, found, before, left, strict=True):
             results[segment] = [

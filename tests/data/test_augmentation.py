@@ -49,7 +49,7 @@ def test_words_are_linked_to_their_translations(lexicon: WordLexicon) -> None:
 
 def test_frequent_words_are_known() -> None:
     frequent = learn_word_lexicon([("the dog", "der Hund"), ("The cat", "die Katze")]).frequent
-    assert frequent == ({"the", "dog", "cat"}, {"der", "hund", "die", "katze"})
+    assert frequent == (frozenset({"the", "dog", "cat"}), frozenset({"der", "hund", "die", "katze"}))
     assert learn_word_lexicon([]).strengths == {}
 
 
