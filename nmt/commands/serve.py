@@ -71,8 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keys = stack.enter_context(contextlib.closing(KeyStore(options.keys))) if options.keys else None
             glossaries = stack.enter_context(contextlib.closing(GlossaryStore(options.glossaries)))
             models = _load(options)
-        # These modules warn about single texts, which belongs into no log of a server.
-        logging.getLogger("nmt.translation").setLevel(logging.ERROR)
+        # These warn about single requests, and can show parts of them.
+        for noisy in ("nmt.translation", "python_multipart", "uvicorn"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
         metrics = Metrics()
         pool = Pool(
             threads=options.threads or cores(),

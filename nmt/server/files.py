@@ -119,7 +119,7 @@ class FileJobs:
         return job
 
     def find(self, number: str) -> Job | None:
-        """Return a job, or None if there is none or its result is no longer kept."""
+        """Return a job, or None if it does not exist or its result was removed."""
         return self._jobs.get(number)
 
     def read_result(self, job: Job) -> bytes:

@@ -72,7 +72,7 @@ async def download_file(call: Call) -> Response:
     files = call.service.files
     job = files.find(number) if files else None
     if files is None or job is None:
-        raise RequestError(404, "there is no such file, or it is no longer kept")
+        raise RequestError(404, "the file does not exist, or was removed")
     await asyncio.shield(asyncio.wrap_future(job.ended))
     if job.state == "error":
         raise RequestError(400, job.message)

@@ -71,6 +71,9 @@ def test_signals() -> None:
     """A server reloads on SIGHUP. On SIGTERM, it answers what it has received, and refuses connections."""
     with started() as server:
         assert server.post({"text": SOURCE[0]})[0] == 200
+        wrong = server.connect()
+        wrong.request("POST", "/translate_file", b"--x\r\nsecret", {"Content-Type": "multipart/form-data; boundary=x"})
+        assert wrong.getresponse().status == 400
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("loaded the models again")
         running = server.connect()
@@ -84,6 +87,8 @@ def test_signals() -> None:
         assert response.status == 200
         assert len(json.loads(response.read())["results"]) == len(SOURCE * 8)
         server.wait_for("stopped")
+        assert "secret" not in "".join(server.lines)
+        assert "invalid" not in "".join(server.lines)
         assert server.process.wait(60) == 0
         with pytest.raises(ConnectionRefusedError):
             server.post({"text": "a"})
