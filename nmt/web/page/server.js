@@ -108,8 +108,8 @@ export class ServerError extends Error {
   }
 }
 
-/** Return the words of a translation of a line, from the tokens that the server reports. */
-function findWords({ text, tokens, source_tokens: sources, alignment, spans, probabilities }, line) {
+/** Return the words of a translation of a line, from the tokens that the server reports, without probabilities. */
+function findWords({ text, tokens, source_tokens: sources, alignment, spans }, line) {
   const ranges = [...text.matchAll(/\S+/g)].map((match) => [match.index, match.index + match[0].length]);
   const words = ranges.map(([start, end]) => ({ start, end, probability: null, source: null, own: [] }));
   if (!spans?.length || spans.length !== tokens.length || !alignment?.length) return words;
@@ -125,12 +125,7 @@ function findWords({ text, tokens, source_tokens: sources, alignment, spans, pro
   return words.map(({ own, ...word }) => {
     const votes = own.map((token) => wordOf[alignment[token]]);
     const best = votes.toSorted((a, b) => votes.filter((v) => v === b).length - votes.filter((v) => v === a).length)[0];
-    const known = probabilities?.length === tokens.length && own.length;
-    return {
-      ...word,
-      probability: known ? own.reduce((product, token) => product * probabilities[token], 1) : null,
-      source: located && best !== undefined ? (places[best] ?? null) : null,
-    };
+    return { ...word, source: located && best !== undefined ? (places[best] ?? null) : null };
   });
 }
 
