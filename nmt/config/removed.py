@@ -10,12 +10,13 @@ from typing import Any
 from nmt.config.parsing import Fault
 
 LAST_VERSION = "0.1.0"
-"""The last version that had the removed keys and values."""
+"""The last version that had all of the removed keys and values."""
 
 KEYS: dict[str, object] = {
     "model.mixtures": None,  # every value is allowed, because the key had an effect with `output: mixture` only
     "model.zoneout": 0.0,
     "training.coverage_loss": 0.0,
+    "training.guided_alignment": None,  # every value is allowed, because translation does not depend on it
     "training.scheduled_sampling": 0.0,
 }
 """The removed keys. The value of a key in this table switches the key off."""

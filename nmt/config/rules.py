@@ -180,14 +180,12 @@ def find_risk_faults(training: TrainingConfig, target_languages: tuple[str, ...]
     """Find faults of the settings of minimum risk training."""
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
-    if not training.likelihood_share:
-        for key in ("r_drop", "guided_alignment"):
-            if getattr(training, key):
-                yield Fault(
-                    f"training.{key}",
-                    "belongs to the likelihood, of which this risk training has no share; "
-                    f"set training.likelihood_share, or {key} to 0",
-                )
+    if training.r_drop and not training.likelihood_share:
+        yield Fault(
+            "training.r_drop",
+            "belongs to the likelihood, of which this risk training has no share; "
+            "set training.likelihood_share, or r_drop to 0",
+        )
     if len({METRICS[training.risk_cost].segmentation(language) for language in target_languages}) > 1:
         yield Fault(
             "training.risk_cost",

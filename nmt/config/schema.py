@@ -311,10 +311,6 @@ class TrainingConfig:
     r_drop: Annotated[float, Range(0, 1000)] = 0.0
     """The weight α of R-Drop (Liang et al. 2021). This loss penalizes differences between two predictions of a token
     with different dropout. 0 switches R-Drop off. With R-Drop, updates take nearly twice as long."""
-    guided_alignment: Annotated[float, Range(0, 1000)] = 0.0
-    """The weight of guided alignment (Chen et al. 2016). This loss trains attention to follow a word alignment. 0
-    switches it off. The alignment comes from IBM model 1, which is learned from the training pairs before the first
-    update."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """The objective of training. `likelihood`: maximize the likelihood of the human translations. `risk`: minimize the
     expected cost of translations that are sampled from the model (minimum risk training, Shen et al. 2016). `risk`

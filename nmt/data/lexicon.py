@@ -1,4 +1,4 @@
-"""A lexicon that IBM model 1 learns from training pairs. The lexicon also gives word alignments.
+"""A lexicon that IBM model 1 learns from training pairs.
 
 IBM model 1 assumes that one source token of the sentence generates each target token. Expectation maximization
 estimates the probability that a source token generates a target token (Brown et al. 1993, section 4.1).
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nmt.data.batch import Batch, Integers
 from nmt.types import PAD
@@ -22,7 +20,6 @@ Floats = NDArray[np.float64]
 # as many, and take 0.5 GB.
 _POSITION_PAIRS = 1 << 25
 _ROUNDS = 5  # the number of iterations of expectation maximization
-_DIAGONAL = 4.0  # an alignment of the first with the last position is this many nats less probable than on the diagonal
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -67,25 +64,6 @@ class Lexicon:
     def probabilities(self) -> Floats:
         """For each entry, the probability (L,) of its target token given its source token."""
         return _normalize(self.sources, self.counts)
-
-    def alignments(self, batch: Batch) -> Tensor:
-        """Compute the probability of each source position, given a target position, on the device of the batch.
-
-        The result has the shape (B, T, S). Positions near the diagonal are more probable, as in fast_align (Dyer et al.
-        2013, eq. 1). The probabilities are zero at padding. They are also zero for a target token that has no entry
-        with any source token of the sentence.
-        """
-        source, target = batch.source.cpu().numpy(), batch.target.cpu().numpy()
-        keys = source[:, None, :] * self.target_size + target[:, :, None]  # (B, T, S)
-        indices = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        weights = np.where(self.keys[indices] == keys, self.probabilities[indices], 0.0)
-        target_share, source_share = (  # t / T, (B, T), and s / S, (B, S)
-            np.arange(ids.shape[1]) / lengths.cpu().numpy()[:, None]
-            for ids, lengths in ((target, batch.target_lengths), (source, batch.source_lengths))
-        )
-        weights *= np.exp(-_DIAGONAL * np.abs(target_share[:, :, None] - source_share[:, None, :]))
-        weights /= np.maximum(weights.sum(axis=2, keepdims=True), _TINY)
-        return torch.from_numpy(weights.astype(np.float32)).to(batch.source.device)
 
 
 def take_for_lexicon(batches: Iterable[Batch]) -> Iterator[Batch]:

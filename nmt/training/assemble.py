@@ -11,10 +11,9 @@ from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.data.augmentation import Augmenter
 from nmt.data.batch import Batch
 from nmt.data.cleaning import read_vocabulary_text
-from nmt.data.corpora import build_update_source, read_first_epoch
+from nmt.data.corpora import build_update_source
 from nmt.data.cursor import UpdateSize, World
 from nmt.data.lemmas import Lemmatizer
-from nmt.data.lexicon import Lexicon, take_for_lexicon
 from nmt.data.loader import Loader
 from nmt.data.prepare import prepare
 from nmt.data.store import PairStore
@@ -88,7 +87,7 @@ def build_trainer(
         config=config,
         validate=Validator(config, tokenizers, device, processes),
         checkpoints=checkpoints,
-        objective=_build_objective(config, tokenizers, stores),
+        objective=_build_objective(config, tokenizers),
         processes=processes,
     )
     trainer.probe(make_largest_batch(config.data, stores, size, shares * world.size))
@@ -167,14 +166,9 @@ def make_largest_batch(data: DataConfig, stores: list[PairStore], size: UpdateSi
     return largest_batch(math.ceil(max(1, pairs) / shares), source, target)
 
 
-def _build_objective(config: Config, tokenizers: Tokenizers, stores: list[PairStore]) -> Objective:
-    settings, lexicon = config.training, None
-    if settings.guided_alignment:
-        logger.info("learning a lexicon to guide attention")
-        lexicon = Lexicon.learn(
-            list(take_for_lexicon(read_first_epoch(config, tokenizers, stores))), tokenizers.target.size
-        )
-    likelihood = Likelihood.of(settings, lexicon)
+def _build_objective(config: Config, tokenizers: Tokenizers) -> Objective:
+    settings = config.training
+    likelihood = Likelihood.of(settings)
     if settings.objective == "likelihood":
         return likelihood
     return Risk(

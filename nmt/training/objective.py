@@ -14,17 +14,15 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.config.schema import TrainingConfig
 from nmt.data.batch import Batch, pad
-from nmt.data.lexicon import Lexicon
 from nmt.model.autograd.cross_entropy import (
     ROWS,
     cross_entropy,
     divergence,
-    guided_attention,
     smoothed_cross_entropy,
 )
 from nmt.model.dropout import Randomness
 from nmt.model.output import Readout, SoftmaxOutput
-from nmt.model.seq2seq import Seq2Seq, real_targets, target_mask
+from nmt.model.seq2seq import Seq2Seq, real_targets
 from nmt.tokenizers.base import Tokenizer
 from nmt.training.samples import sample_translations
 from nmt.types import EOS
@@ -72,9 +70,7 @@ def cross_entropy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood:
-    """Maximum likelihood. The loss is the cross entropy of the references, plus two optional terms:
-
-    loss = cross entropy with label smoothing [+ R-Drop] [+ guided alignment]
+    """Maximum likelihood. The loss is the cross entropy of the references with label smoothing, plus R-Drop.
 
     With R-Drop, the network reads the batch twice with different dropout, and the loss is the mean of both passes. If
     `randomness` is None, dropout is off, and the network reads the batch only once.
@@ -82,15 +78,11 @@ class Likelihood:
 
     label_smoothing: float = 0.0
     r_drop: float = 0.0
-    guided_alignment: float = 0.0
-    lexicon: Lexicon | None = None
-    """The lexicon for guided alignment, or None if guided alignment is not used."""
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
         if not self.r_drop or randomness is None:
             readout: Readout = network(batch, randomness)
-            loss = cross_entropy_loss(network, readout, real_targets(batch), self.label_smoothing)
-            return self._add_alignment(loss, readout, batch)
+            return cross_entropy_loss(network, readout, real_targets(batch), self.label_smoothing)
 
         twice = batch.twice()
         readout = network(twice, dataclasses.replace(randomness, passes=2))
@@ -98,28 +90,12 @@ class Likelihood:
         first, second = torch.arange(len(targets), device=targets.device).chunk(2)
         pairs = torch.stack([first, second], dim=1).flatten()  # rows 2i and 2i + 1 predict the same token
         selected, targets = readout.select(pairs), targets[pairs]
-        loss = cross_entropy_loss(network, selected, targets, self.label_smoothing, self.r_drop)
-        return self._add_alignment(loss, readout, twice) / 2
-
-    def _add_alignment(self, loss: Tensor, readout: Readout, batch: Batch) -> Tensor:
-        """Add −λ Σ g log a to the loss, where g are alignments and a are attention weights (Chen et al. 2016).
-
-        λ is `guided_alignment`.
-        """
-        if self.lexicon is None:
-            return loss
-        guide = self.guided_alignment * self.lexicon.alignments(batch)[target_mask(batch)]  # (R, S)
-        return loss + guided_attention(readout.attention, guide)
+        return cross_entropy_loss(network, selected, targets, self.label_smoothing, self.r_drop) / 2
 
     @staticmethod
-    def of(settings: TrainingConfig, lexicon: Lexicon | None = None) -> "Likelihood":
+    def of(settings: TrainingConfig) -> "Likelihood":
         """Create the objective that the configuration describes."""
-        return Likelihood(
-            label_smoothing=settings.label_smoothing,
-            r_drop=settings.r_drop,
-            guided_alignment=settings.guided_alignment,
-            lexicon=lexicon,
-        )
+        return Likelihood(label_smoothing=settings.label_smoothing, r_drop=settings.r_drop)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,6 @@ RECIPES = (
     small("word-dropout", "model.word_dropout=0.1"),
     # the training
     small("r-drop", "training.r_drop=1"),
-    small("guided-alignment", "training.guided_alignment=0.1"),
     small("accumulate", "training.accumulate=2", "training.batch_sentences=10"),
     small("muon", "training.optimizer=muon"),
     small("plateau", "training.schedule=plateau", "training.plateau_patience=1", "training.ema=0"),

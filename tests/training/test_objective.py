@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from nmt.config.schema import TrainingConfig
 from nmt.data.batch import Batch
-from nmt.data.lexicon import Lexicon
 from nmt.model.dropout import Randomness
 from nmt.model.output import Readout
 from nmt.model.seq2seq import DECODERS, Seq2Seq, real_targets
@@ -206,28 +205,14 @@ def test_r_drop_of_an_odd_number_of_tokens(output: str, sentences: int, monkeypa
     assert divergence > 1e-4
 
 
-def test_terms_are_added() -> None:
-    network, batch = tiny.network(dropout=0.5).double(), tiny.batch()
-    lexicon = Lexicon.learn([batch], tiny.SIZE)
-    plain, smooth = tiny.loss(network, batch), tiny.loss(network, batch, label_smoothing=0.1)
-    single, double = (tiny.loss(network, batch, guided_alignment=w, lexicon=lexicon) - plain for w in (1.0, 2.0))
-    assert single > 0.01
-    torch.testing.assert_close(double, 2 * single)
-    both = tiny.loss(network, batch, label_smoothing=0.1, guided_alignment=1.0, lexicon=lexicon)
-    torch.testing.assert_close(both, smooth + single)
-
-
 def test_risk_needs_randomness() -> None:
     with pytest.raises(ValueError, match="needs the argument `randomness`"):
         risk()(tiny.network(), tiny.batch())
 
 
 def test_every_setting_of_the_likelihood_is_read() -> None:
-    lexicon = Lexicon.learn([tiny.batch()], tiny.SIZE)
-    settings = TrainingConfig(label_smoothing=0.3, r_drop=2.0, guided_alignment=0.5)
-    assert Likelihood.of(settings, lexicon) == Likelihood(
-        label_smoothing=0.3, r_drop=2.0, guided_alignment=0.5, lexicon=lexicon
-    )
+    settings = TrainingConfig(label_smoothing=0.3, r_drop=2.0)
+    assert Likelihood.of(settings) == Likelihood(label_smoothing=0.3, r_drop=2.0)
 
 
 @pytest.mark.parametrize("output", ["softmax", "copy"])

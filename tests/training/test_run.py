@@ -483,18 +483,6 @@ def test_start_from_another_network_is_reported_before_training(prefix: Path, tm
     assert not (tmp_path / "other").exists()
 
 
-def test_guided_alignment_continues_exactly(prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = ("training.shortlist=false", "training.guided_alignment=0.8", "training.epochs=1")
-    train(tiny.config(prefix, *settings), tmp_path / "whole")
-    interrupt(monkeypatch, 5)
-    with pytest.raises(Interrupted):
-        train(tiny.config(prefix, *settings), tmp_path / "parts")
-    train(tiny.config(prefix, *settings), tmp_path / "parts", resume=True)
-    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
-    train(tiny.config(prefix, *settings, "training.guided_alignment=0"), tmp_path / "plain")
-    assert weights(tmp_path / "plain") != weights(tmp_path / "whole")
-
-
 def test_resuming_minimum_risk_training_is_exact(prefix: Path, tmp_path: Path) -> None:
     shared = ("training.shortlist=false", "training.schedule=constant", "training.learning_rate=0.01")
     train(tiny.config(prefix, *shared), tmp_path / "first")

@@ -1,4 +1,4 @@
-"""Loss functions: the cross entropy of a softmax, the divergence of R-Drop, and guided attention.
+"""Loss functions: the cross entropy of a softmax, and the divergence of R-Drop.
 
 `cross_entropy` combines the softmax, the cross entropy and R-Drop. It has an explicit backward pass.
 """
@@ -55,16 +55,6 @@ def smoothed_cross_entropy(log_probabilities: Tensor, targets: Tensor, label_smo
     of_targets = log_probabilities.gather(1, targets.unsqueeze(1)).sum()
     of_all = log_probabilities.mean(dim=-1).sum()
     return -(1 - label_smoothing) * of_targets - label_smoothing * of_all if label_smoothing else -of_targets
-
-
-def guided_attention(weights: Tensor, guide: Tensor) -> Tensor:
-    """Compute the cross entropy −Σ g log a of attention weights and alignments (Chen et al. 2016, eq. 9).
-
-    Args:
-        weights: the attention weights a, (R, S).
-        guide: the alignments g, (R, S).
-    """
-    return -(guide * weights.float().clamp_min(torch.finfo(torch.float32).tiny).log()).sum()
 
 
 class _CrossEntropy(torch.autograd.Function):
