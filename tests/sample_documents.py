@@ -139,7 +139,8 @@ def make_pptx() -> bytes:
 
 
 def read_pptx(data: bytes) -> Content:
-    structure, texts = [], []
+    structure: list[Any] = []
+    texts: list[str] = []
     for slide in pptx.Presentation(io.BytesIO(data)).slides:
         frames = [shape.text_frame for shape in slide.shapes if shape.has_text_frame]
         for frame in [*frames, slide.notes_slide.notes_text_frame]:

@@ -238,7 +238,8 @@ def parse_xml(data: bytes, name: str) -> tuple[Any, XmlForm]:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, strip_cdata=False)
         tree = etree.fromstring(data, parser).getroottree()
     except etree.XMLSyntaxError as error:
-        raise DataError(f"{name}: not well-formed XML ({error.msg}); repair the file") from error
+        reason = (error.msg or "empty").replace("\n", "")
+        raise DataError(f"{name}: not well-formed XML ({reason}); repair the file") from error
     root, info = tree.getroot(), tree.docinfo
     if info.internalDTD is not None and any(True for _ in info.internalDTD.iterentities()):
         raise DataError(f"{name}: declares entities, which is not allowed in a document; write their text instead")

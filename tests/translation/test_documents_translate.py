@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,29 @@ def test_pages_keep_their_structure(ending: str, translator: Translator, tmp_pat
 def test_every_format_has_a_sample() -> None:
     same = {".htm": ".html", ".markdown": ".md"}
     assert {same.get(ending, ending) for ending in READERS} == set(SAMPLES)
+
+
+@pytest.mark.parametrize("ending", sorted(SAMPLES))
+def test_damaged_documents_are_refused_in_one_line_or_read(ending: str) -> None:
+    generator = random.Random(ending)
+    whole = SAMPLES[ending].make()
+    for _ in range(12):
+        data = bytearray(whole)
+        first, last = sorted(generator.choices(range(len(data)), k=2))
+        kind = generator.randrange(4)
+        if kind == 0:
+            del data[first:]
+        elif kind == 1:
+            del data[first : min(last, first + 200)]
+        elif kind == 2:
+            data[first] = generator.randrange(256)
+        else:
+            data[first:first] = generator.choice(
+                [b"<b>", b"</p>", b'"', b"{", b"\0", b"-->\n", b"msgid", b"&x;", b"\xff"]
+            )
+        try:
+            document = open_document(ending, bytes(data))
+            document.write(document.texts)
+        except DataError as error:
+            message = str(error)
+            assert "\n" not in message

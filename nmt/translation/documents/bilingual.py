@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _LISTED = 20  # the number of languages that a message lists
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_STARTS = {"bx": "ex", "bpt": "ept", "sc": "ec", "sm": "em"}  # elements that start a pair, and those that end it
+_STARTS = {"bx": "ex", "bpt": "ept", "sc": "ec", "sm": "em"}  # elements that start a pair, and that end it
 _UNTRANSLATED = ("new", "needs-translation")  # states of XLIFF 1.2 in which the target is a copy of the source
 
 
@@ -146,7 +146,7 @@ class _Unit:
 
 
 def insert_after(before: Any, new: Any) -> None:
-    """Insert an element after another one, on a line of its own if the other one is."""
+    """Insert an element after another one, on a new line if the other one is."""
     parent = before.getparent()
     is_last = before.getnext() is None
     new.tail = before.tail

@@ -30,7 +30,7 @@ SENTENCE_END = ".!?:;…。！？]>)"
 
 @dataclass(frozen=True)
 class _Raw:
-    """Source text that is not a word. A number stands for a text in it, such as a title."""
+    """Source text that is not a word. A number is the place of a text in it, such as a title."""
 
     parts: tuple[str | int, ...]
 

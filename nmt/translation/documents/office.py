@@ -68,7 +68,7 @@ class _Part(SlotDocument):
 def _find_slots(node: Any) -> list[Slot]:
     space, _, name = node.tag.removeprefix("{").rpartition("}")
     names = _NAMES.get(space)
-    # The content of a control within a paragraph contains runs, and is a paragraph of its own.
+    # The content of a control within a paragraph contains runs, so it is also a paragraph.
     inline = name == "sdtContent" and any(child.tag == f"{{{space}}}r" for child in node)
     if names and (name == "p" or inline):
         return [Paragraph(node, names)]

@@ -124,7 +124,7 @@ def restore_objects(pieces: Sequence[Piece], tags: Mapping[int, tuple[object, ob
 
 
 def order_pairs(pieces: Sequence[Piece], role: Callable[[object], Role | None]) -> list[Piece]:
-    """Move each object that ends a pair behind the object that starts it."""
+    """Move each object that ends a pair after the object that starts it."""
     roles = [None if isinstance(item, str) else role(item) for item, _ in pieces]
     starts = {found[0] for found in roles if found and found[1]}
     seen: set[Hashable] = set()

@@ -1,7 +1,7 @@
 """Plain text (.txt): paragraphs and lines.
 
-A line is a paragraph, unless the lines are those of a text that was wrapped: no line has room for the first word of the
-next one. Such lines are joined, and their translation is wrapped to the same width.
+A line is a paragraph, unless the text was wrapped: then no line has room for the first word of the next one. Such
+lines are joined, and their translation is wrapped to the same width.
 """
 
 import re
@@ -78,7 +78,7 @@ class _Paragraph:
 
 
 def is_wrapped(lines: Sequence[str]) -> bool:
-    """Return whether lines are those of a wrapped paragraph: none has room for the first word of the next line."""
+    """Return whether lines are a wrapped paragraph: none has room for the first word of the next line."""
     width = max(len(line.rstrip()) for line in lines)
     if len(lines) < 2 or width < _MIN_WIDTH:
         return False

@@ -15,7 +15,7 @@ _WIDTHS = (78, 79, 80, 0)  # where programs wrap lines; 0 is nowhere
 _CHARSET = re.compile(rb"charset=([\w.:-]+)")
 _ONE = "nplurals=1; plural=0;"
 _SLAVIC = "nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);"
-_PLURALS = {  # of languages whose forms differ from those of English, as the manual of gettext lists them
+_PLURALS = {  # of languages whose forms differ from English, as the manual of gettext lists them
     **dict.fromkeys(("ja", "ko", "zh", "th", "vi", "id", "ms", "lo", "km", "my"), _ONE),
     **dict.fromkeys(("fr", "pt-br", "tr"), "nplurals=2; plural=(n > 1);"),
     **dict.fromkeys(("ru", "uk", "be", "sr", "hr", "bs"), _SLAVIC),
@@ -48,8 +48,9 @@ class _Catalog(SlotDocument):
         except ImportError as error:
             raise ConfigError("catalogs need polib; install it with: pip install 'nmt[documents]'") from error
         declared = _CHARSET.search(data)
-        text, self._form = decode(_recode(data, declared[1].decode() if declared else "utf-8"), context.name)
-        self._charset = declared[1].decode() if declared else "utf-8"
+        charset = _known(data, declared[1].decode()) if declared else None
+        text, self._form = decode(data.decode(charset).encode() if charset else data, context.name)
+        self._charset = charset or self._form.encoding
         # polib takes a text without line breaks for the name of a file.
         if "\n" not in text or "msgid" not in text:
             raise DataError(f"{context.name}: is not a message catalog; check its ending")
@@ -83,15 +84,16 @@ class _Catalog(SlotDocument):
             self._charset = "utf-8"
             self._file.metadata["Content-Type"] = "text/plain; charset=UTF-8"
             text = _format(self._file, self._file.wrapwidth)
-        return self._form.encode(text).decode("utf-8").encode(self._charset)
+        return self._form.mark + text.replace("\n", self._form.line_break).encode(self._charset)
 
 
-def _recode(data: bytes, charset: str) -> bytes:
-    """Return text in UTF-8."""
+def _known(data: bytes, charset: str) -> str | None:
+    """Return a charset if it is known and the data is in it."""
     try:
-        return data.decode(charset).encode()
-    except (LookupError, UnicodeDecodeError):
-        return data
+        data.decode(charset)
+    except (LookupError, ValueError):
+        return None
+    return charset
 
 
 def _format(file: Any, width: int) -> str:

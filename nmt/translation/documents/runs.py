@@ -210,7 +210,7 @@ class Paragraph:
         return tuple(tag for tag in stack if tag in self._shells)
 
     def _find_properties(self, stack: Stack, container: Stack) -> Any:
-        """Return the properties of a text: those of its run, or those of most of the text in its container."""
+        """Return the properties of the run of a text, or of most of the text in its container."""
         if stack and stack[-1] in self._properties:
             return self._properties[stack[-1]].element
         while container and container not in self._bases:

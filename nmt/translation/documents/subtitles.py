@@ -1,7 +1,7 @@
 """Subtitles (.srt, .vtt): only the texts of cues change, and not their times.
 
 A sentence that goes over several cues is translated as a whole. Its translation is divided like the source: each cue
-has as many lines as before, and each line about the same share of the text.
+has as many lines as it had, and each line about the same share of the text.
 """
 
 import html
