@@ -34,6 +34,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Translate with PyTorch, also where the native library is installed."""
+    library.load()  # the result is cached, and other tests in this process need the library
     monkeypatch.setenv("NMT_NATIVE", OFF)  # in child processes
     monkeypatch.setattr("nmt.translation.load.load", lambda: None)
 

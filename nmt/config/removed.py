@@ -10,13 +10,18 @@ from typing import Any
 from nmt.config.parsing import Fault
 
 LAST_VERSION = "0.1.0"
-"""The last version that had all of the removed keys and values."""
+"""The last version that had the removed keys and values, except those in `LATER`."""
+
+LATER = {"model.word_dropout": "0.2.0", "training.guided_alignment": "0.2.0", "training.r_drop": "0.2.0"}
+"""The last versions of keys that were removed later."""
 
 KEYS: dict[str, object] = {
     "model.mixtures": None,  # every value is allowed, because the key had an effect with `output: mixture` only
     "model.zoneout": 0.0,
+    "model.word_dropout": None,  # it only affected training
     "training.coverage_loss": 0.0,
     "training.guided_alignment": None,  # every value is allowed, because translation does not depend on it
+    "training.r_drop": None,  # it only affected training
     "training.scheduled_sampling": 0.0,
 }
 """The removed keys. The value of a key in this table switches the key off."""
@@ -39,7 +44,7 @@ def drop_removed(content: dict[Any, Any], *, trained: bool) -> Iterator[Fault]:
             continue
         value = section.pop(key)
         if not trained:
-            yield Fault(name, f"removed after nmt {LAST_VERSION}; delete the key, or use that version")
+            yield Fault(name, f"removed after nmt {LATER.get(name, LAST_VERSION)}; delete the key, or use that version")
         elif off is not None and value != off:
             yield Fault(name, f"{value} was removed after nmt {LAST_VERSION}; use that version")
     for name, values in VALUES.items():

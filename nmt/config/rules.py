@@ -180,12 +180,6 @@ def find_risk_faults(training: TrainingConfig, target_languages: tuple[str, ...]
     """Find faults of the settings of minimum risk training."""
     if not training.start_from:
         yield Fault("training.objective", "risk needs a model trained by likelihood; set training.start_from")
-    if training.r_drop and not training.likelihood_share:
-        yield Fault(
-            "training.r_drop",
-            "belongs to the likelihood, of which this risk training has no share; "
-            "set training.likelihood_share, or r_drop to 0",
-        )
     if len({METRICS[training.risk_cost].segmentation(language) for language in target_languages}) > 1:
         yield Fault(
             "training.risk_cost",
@@ -228,15 +222,9 @@ def find_idle_model(model: ModelConfig) -> Iterator[Fault]:
 
 
 def find_idle_training(training: TrainingConfig, model: ModelConfig) -> Iterator[Fault]:
-    """Find settings that have no effect because the network has no attention weights or no dropout."""
+    """Find settings that have no effect because the network has no attention weights."""
     if "attention" in training.freeze and model.attention == "dot":
         yield Fault("training.freeze", "dot attention has no weights; remove attention")
-    others = (model.embedding_dropout, model.word_dropout, model.state_dropout, model.output_dropout)
-    if training.r_drop and not any(others) and not (model.dropout and has_inner_dropout(model)):
-        yield Fault(
-            "training.r_drop",
-            "compares predictions under different dropout, and there is none; set model.output_dropout",
-        )
 
 
 def has_inner_dropout(model: ModelConfig) -> bool:

@@ -237,8 +237,6 @@ class ModelConfig:
     reads. The mask is the same for all time steps (Gal & Ghahramani 2016)."""
     embedding_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.3
     """The dropout rate of the embeddings of both sides. The mask is the same for all time steps."""
-    word_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.0
-    """The share of the tokens on both sides whose whole embedding is replaced by zeros."""
     state_dropout: Annotated[float, Range(0, 0.95), TrainingOnly()] = 0.0
     """The dropout rate of the recurrent state h before each time step. The mask is the same for all time steps (Gal &
     Ghahramani 2016; Semeniuta et al. 2016). With `lstm`, training is hardly slower. Other cells then train in a slow
@@ -308,9 +306,6 @@ class TrainingConfig:
     clipping off."""
     label_smoothing: Annotated[float, Range(0, 0.95)] = 0.1
     """The share of the target probability that is spread evenly over the vocabulary (Szegedy et al. 2016)."""
-    r_drop: Annotated[float, Range(0, 1000)] = 0.0
-    """The weight α of R-Drop (Liang et al. 2021). This loss penalizes differences between two predictions of a token
-    with different dropout. 0 switches R-Drop off. With R-Drop, updates take nearly twice as long."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """The objective of training. `likelihood`: maximize the likelihood of the human translations. `risk`: minimize the
     expected cost of translations that are sampled from the model (minimum risk training, Shen et al. 2016). `risk`

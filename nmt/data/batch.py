@@ -49,16 +49,6 @@ class Batch:
         """The number of source ids and target ids, including padding. Memory use grows with this number."""
         return self.source.numel() + self.target.numel()
 
-    def twice(self) -> Batch:
-        """Return a batch that contains all sentences twice: first all sentences, then all sentences again."""
-        return dataclasses.replace(
-            self,
-            source=self.source.repeat(2, 1),
-            source_lengths=self.source_lengths.repeat(2),
-            target=self.target.repeat(2, 1),
-            target_lengths=self.target_lengths.repeat(2),
-        )
-
     def halves(self) -> tuple[Batch, Batch]:
         """Split a batch of at least two sentences into two batches that belong to the same update."""
         middle = self.sentences // 2

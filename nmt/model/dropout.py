@@ -24,12 +24,10 @@ class Randomness:
     generator: Generator  # on the device of the network; each batch of an update starts with the same seed
     first: int = 0  # the index of this batch's first sentence among all sentences of the update
     sentences: int | None = None  # the number of sentences in the update; None: this batch is the whole update
-    passes: int = 1  # the number of copies of all sentences in the batch; each copy has different masks
 
     def per_sentence(self, like: Tensor, size: int) -> Tensor:
         """Draw uniform numbers (B, 1, size) for use at all time steps of `like` (B, T, ·)."""
-        rows = self.passes * self._sentences(like)
-        numbers = torch.rand(rows, 1, size, generator=self.generator, device=like.device)
+        numbers = torch.rand(self._sentences(like), 1, size, generator=self.generator, device=like.device)
         return self._take_rows(numbers, like)
 
     def per_token(self, like: Tensor) -> Tensor:
@@ -37,17 +35,16 @@ class Randomness:
         # A separate generator draws the numbers of one time step after another. The numbers then do not depend on the
         # padding of the batch.
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
-        rows = self.passes * self._sentences(like)
-        numbers = torch.rand(like.size(1), rows, 1, generator=torch.Generator().manual_seed(seed))
+        generator = torch.Generator().manual_seed(seed)
+        numbers = torch.rand(like.size(1), self._sentences(like), 1, generator=generator)
         return self._take_rows(numbers.transpose(0, 1), like).to(like.device)
 
     def _sentences(self, like: Tensor) -> int:
-        return like.size(0) // self.passes if self.sentences is None else self.sentences
+        return like.size(0) if self.sentences is None else self.sentences
 
     def _take_rows(self, numbers: Tensor, like: Tensor) -> Tensor:
         """Select the numbers for the sentences of this batch. `numbers` are for all sentences of the update."""
-        rows = slice(self.first, self.first + like.size(0) // self.passes)
-        return torch.cat([one_pass[rows] for one_pass in numbers.chunk(self.passes)])
+        return numbers[self.first : self.first + like.size(0)]
 
 
 def dropout_mask(like: Tensor, size: int, rate: float, randomness: Randomness | None) -> Tensor | None:
@@ -83,13 +80,6 @@ def apply_mask(inputs: Tensor, mask: Tensor | None) -> Tensor:
 def shared_dropout(inputs: Tensor, rate: float, randomness: Randomness | None) -> Tensor:
     """Drop random features of `inputs` (B, T, D). All time steps of a sentence drop the same features."""
     return apply_mask(inputs, dropout_mask(inputs, inputs.size(-1), rate, randomness))
-
-
-def word_dropout(embedded: Tensor, rate: float, randomness: Randomness | None) -> Tensor:
-    """Drop random tokens (Sennrich et al. 2016). Their whole embeddings in `embedded` (B, T, E) become zero."""
-    if randomness is None or rate == 0:
-        return embedded
-    return embedded * _to_mask(randomness.per_token(embedded), rate, embedded)
 
 
 def _to_mask(numbers: Tensor, rate: float, like: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from nmt.model.classics.conditional import ConditionalDecoder
 from nmt.model.classics.copy import CopyOutput
 from nmt.model.classics.stacks import AlternatingLayer, ForwardLayer
 from nmt.model.decoder import InputFeedingDecoder, ParallelDecoder
-from nmt.model.dropout import Randomness, shared_dropout, word_dropout
+from nmt.model.dropout import Randomness, shared_dropout
 from nmt.model.embedding import Embedding
 from nmt.model.encoder import BidirectionalLayer, Encoder, mean_outputs
 from nmt.model.layer import RecurrentLayer
@@ -126,8 +126,7 @@ class Seq2Seq(nn.Module):
         return self.output.log_probabilities(readout, self.output.log_softmax)
 
     def _embed(self, embedding: Embedding, ids: Tensor, randomness: Randomness | None) -> Tensor:
-        embedded = word_dropout(embedding(ids), self.config.word_dropout, randomness)
-        return shared_dropout(embedded, self.config.embedding_dropout, randomness)
+        return shared_dropout(embedding(ids), self.config.embedding_dropout, randomness)
 
 
 def target_mask(batch: Batch) -> Tensor:

@@ -3,7 +3,6 @@
 All random numbers come from the argument `randomness`. They do not depend on how an update is divided into batches.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,6 @@ from nmt.data.batch import Batch, pad
 from nmt.model.autograd.cross_entropy import (
     ROWS,
     cross_entropy,
-    divergence,
     smoothed_cross_entropy,
 )
 from nmt.model.dropout import Randomness
@@ -31,8 +29,7 @@ Cost = Callable[[str, str], float]
 """A function that computes the cost of a translation, from 0 to 1. It receives the translation and the reference."""
 
 SOFTMAX_ROWS = 256
-"""The number of rows of log-probabilities that are in memory at a time. The backward pass recomputes the rows. The
-number is even, because R-Drop compares pairs of rows."""
+"""The number of rows of log-probabilities that are in memory at a time. The backward pass recomputes the rows."""
 
 
 class Objective(Protocol):
@@ -46,22 +43,17 @@ class Objective(Protocol):
         ...
 
 
-def cross_entropy_loss(
-    network: Seq2Seq, readout: Readout, targets: Tensor, label_smoothing: float = 0.0, r_drop: float = 0.0
-) -> Tensor:
+def cross_entropy_loss(network: Seq2Seq, readout: Readout, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Compute the loss of targets (R,) that `cross_entropy` defines. The output layer can have any type.
 
-    The loss is the label-smoothed cross entropy in nats, summed over the targets. If `r_drop` is not zero, R-Drop is
-    added.
+    The loss is the label-smoothed cross entropy in nats, summed over the targets.
     """
     output = network.output
     if isinstance(output, SoftmaxOutput):
-        return cross_entropy(readout.vectors, output.weight, output.bias, targets, label_smoothing, r_drop)
+        return cross_entropy(readout.vectors, output.weight, output.bias, targets, label_smoothing)
 
     def part_loss(readout: Readout, targets: Tensor) -> Tensor:
-        log_p = network.predict(readout)
-        loss = smoothed_cross_entropy(log_p, targets, label_smoothing)
-        return loss + r_drop / 2 * divergence(log_p) if r_drop else loss
+        return smoothed_cross_entropy(network.predict(readout), targets, label_smoothing)
 
     parts = zip(readout.split(SOFTMAX_ROWS), torch.split(targets, SOFTMAX_ROWS), strict=True)
     losses = [checkpoint(part_loss, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
@@ -70,32 +62,18 @@ def cross_entropy_loss(
 
 @dataclass(frozen=True, kw_only=True)
 class Likelihood:
-    """Maximum likelihood. The loss is the cross entropy of the references with label smoothing, plus R-Drop.
-
-    With R-Drop, the network reads the batch twice with different dropout, and the loss is the mean of both passes. If
-    `randomness` is None, dropout is off, and the network reads the batch only once.
-    """
+    """Maximum likelihood. The loss is the cross entropy of the references with label smoothing."""
 
     label_smoothing: float = 0.0
-    r_drop: float = 0.0
 
     def __call__(self, network: Seq2Seq, batch: Batch, randomness: Randomness | None = None) -> Tensor:
-        if not self.r_drop or randomness is None:
-            readout: Readout = network(batch, randomness)
-            return cross_entropy_loss(network, readout, real_targets(batch), self.label_smoothing)
-
-        twice = batch.twice()
-        readout = network(twice, dataclasses.replace(randomness, passes=2))
-        targets = real_targets(twice)
-        first, second = torch.arange(len(targets), device=targets.device).chunk(2)
-        pairs = torch.stack([first, second], dim=1).flatten()  # rows 2i and 2i + 1 predict the same token
-        selected, targets = readout.select(pairs), targets[pairs]
-        return cross_entropy_loss(network, selected, targets, self.label_smoothing, self.r_drop) / 2
+        readout: Readout = network(batch, randomness)
+        return cross_entropy_loss(network, readout, real_targets(batch), self.label_smoothing)
 
     @staticmethod
     def of(settings: TrainingConfig) -> "Likelihood":
         """Create the objective that the configuration describes."""
-        return Likelihood(label_smoothing=settings.label_smoothing, r_drop=settings.r_drop)
+        return Likelihood(label_smoothing=settings.label_smoothing)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,9 +77,7 @@ RECIPES = (
     small("context-gate", "model.context_gate=true"),
     small("copy", "model.output=copy"),
     small("state-dropout", "model.state_dropout=0.2"),
-    small("word-dropout", "model.word_dropout=0.1"),
     # the training
-    small("r-drop", "training.r_drop=1"),
     small("accumulate", "training.accumulate=2", "training.batch_sentences=10"),
     small("muon", "training.optimizer=muon"),
     small("plateau", "training.schedule=plateau", "training.plateau_patience=1", "training.ema=0"),

@@ -145,6 +145,6 @@ def test_a_configuration_is_frozen() -> None:
 def test_differences_of_trained_networks() -> None:
     model = ModelConfig()
     assert model.list_differences(ModelConfig(cell="gru", layer_norm=True)) == ["cell", "layer_norm"]
-    names = ("dropout", "embedding_dropout", "word_dropout", "state_dropout", "output_dropout", "forget_bias")
+    names = ("dropout", "embedding_dropout", "state_dropout", "output_dropout", "forget_bias")
     training_only: dict[str, Any] = dict.fromkeys(names, 0.9)
     assert model.list_differences(ModelConfig(**training_only)) == []

@@ -24,6 +24,8 @@ def test_a_model_folder_may_name_removed_keys_that_are_off() -> None:
     config = parse_config(OFF, trained=True)
     assert (config.model.cell, config.model.output) == ("gru", "copy")
     assert config.training == Config().training
+    config = parse_config({"model": {"word_dropout": 0.1}, "training": {"r_drop": 1.0}}, trained=True)
+    assert config == parse_config({}, trained=True)  # these keys only affected training
     assert OFF["model"]["zoneout"] == 0.0  # the content is not changed
 
 
@@ -54,6 +56,12 @@ def test_a_new_configuration_may_not_name_removed_keys() -> None:
         ["command line", "training.scheduled_sampling"],
     ]
     assert all(fault.endswith("removed after nmt 0.1.0; delete the key, or use that version") for fault in found)
+
+
+def test_keys_that_were_removed_later_name_their_version() -> None:
+    (fault,) = faults({"training": {"r_drop": 1.0}})
+    expected = "training.r_drop: removed after nmt 0.2.0; delete the key, or use that version"
+    assert fault == f"configuration: {expected}"
 
 
 def test_sections_that_are_not_mappings_are_still_reported() -> None:

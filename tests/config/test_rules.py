@@ -300,30 +300,10 @@ class TestTraining:
         ]
         assert parse_config({}, ["training.freeze=[attention]"])
 
-    def test_r_drop_needs_dropout(self) -> None:
-        dry = [f"model.{name}=0" for name in ("dropout", "embedding_dropout", "output_dropout")]
-        fault = "compares predictions under different dropout, and there is none; set model.output_dropout"
-        assert find_faults({}, *dry, "training.r_drop=1") == [f"training.r_drop: {fault}"]
-        for key in ("embedding_dropout", "word_dropout", "state_dropout", "output_dropout"):
-            assert parse_config({}, [*dry, "training.r_drop=1", f"model.{key}=0.1"])
-        default = [*dry[1:], "training.r_drop=1"]  # model.dropout has its default but acts nowhere
-        assert find_faults({}, *default) == [f"training.r_drop: {fault}"]
-        assert parse_config({}, [*default, "model.decoder=conditional"])
-        assert parse_config({}, [*default, "model.encoder_layers=2"])
-
     def test_risk_starts_from_a_model(self) -> None:
         fault = "training.objective: risk needs a model trained by likelihood; set training.start_from"
         assert find_faults({"training": {"objective": "risk"}}) == [fault]
         assert parse_config({"training": {"objective": "risk", "start_from": "runs/first"}})
-
-    def test_r_drop_belongs_to_the_likelihood(self) -> None:
-        risk = {"objective": "risk", "start_from": "runs/first", "r_drop": 1}
-        assert find_faults({"training": risk}) == [
-            "training.r_drop: belongs to the likelihood, of which this risk training has no share; "
-            "set training.likelihood_share, or r_drop to 0"
-        ]
-        assert parse_config({"training": {**risk, "likelihood_share": 0.1}})
-        assert parse_config({"training": {"r_drop": 1}})
 
     @pytest.mark.parametrize("language", ["zh", "ja", "th", "km-KH"])
     def test_bleu_of_sentences_splits_all_languages_alike(self, language: str) -> None:

@@ -17,21 +17,6 @@ def test_a_batch_counts_its_target_tokens() -> None:
     assert tiny.batch().sentences == 3
 
 
-def test_repeat_batch() -> None:
-    batch = tiny.batch()
-    twice = batch.twice()
-    assert (twice.sentences, twice.target_tokens) == (2 * batch.sentences, 2 * batch.target_tokens)
-    assert twice.halves()[1].source.tolist() == batch.source.tolist()
-
-
-def test_the_copies_of_a_batch_come_after_all_sentences() -> None:
-    batch = tiny.batch()
-    twice = batch.twice()
-    assert twice.source_lengths.tolist() == [5, 2, 4, 5, 2, 4]
-    assert twice.target_lengths.tolist() == [3, 2, 5, 3, 2, 5]
-    assert twice.target[3:].tolist() == twice.target[:3].tolist() == batch.target.tolist()
-
-
 def test_memory_grows_with_the_padding_of_both_sides() -> None:
     assert tiny.batch().padded_size == 3 * 5 + 3 * 5
 

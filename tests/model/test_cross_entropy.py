@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.model.autograd import cross_entropy as loss
-from nmt.model.autograd.cross_entropy import cross_entropy, divergence
-from nmt.training.objective import SOFTMAX_ROWS
+from nmt.model.autograd.cross_entropy import cross_entropy
 
 PIECES, D, V = 7, 5, 9
 
@@ -75,32 +74,6 @@ def test_without_gradients() -> None:
     torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())
 
 
-def twins() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A problem in which rows 2i and 2i + 1 predict the same piece."""
-    vectors, weight, bias, targets = problem()
-    return vectors[:6].detach().requires_grad_(), weight, bias, targets[:3].repeat_interleave(2)
-
-
-@pytest.mark.parametrize(("rows", "cached"), [(1024, 32), (4, 2), (2, 2)])
-def test_r_drop_against_the_definition(rows: int, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "ROWS", rows)
-    monkeypatch.setattr(loss, "CACHED_ROWS", cached)
-    vectors, weight, bias, targets = twins()
-    tensors = (vectors, weight, bias)
-    log_p = F.linear(vectors, weight, bias).log_softmax(dim=-1)
-    p, q = log_p[0::2], log_p[1::2]
-    divergence = F.kl_div(q, p, reduction="sum", log_target=True) + F.kl_div(p, q, reduction="sum", log_target=True)
-    expected = cross_entropy(vectors, weight, bias, targets, 0.1) + 0.7 / 2 * divergence
-    value = cross_entropy(vectors, weight, bias, targets, 0.1, r_drop=0.7)
-    torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(gradients(3 * value, tensors), gradients(3 * expected, tensors))
-
-
-def test_r_drop_gradcheck() -> None:
-    *tensors, targets = twins()
-    assert torch.autograd.gradcheck(lambda x, w, b: cross_entropy(x, w, b, targets, 0.1, 0.7), tensors)
-
-
 def test_the_loss_is_finite_where_the_probability_of_a_target_underflows() -> None:
     vectors, weight, bias, targets = problem(torch.float32)
     bias.data[:] = torch.where(torch.arange(V) == 4, 300.0, 0.0)  # no target is 4
@@ -109,16 +82,3 @@ def test_the_loss_is_finite_where_the_probability_of_a_target_underflows() -> No
     (gradient,) = torch.autograd.grad(value, [bias])
     expected = PIECES * F.one_hot(torch.tensor(4), V) - torch.bincount(targets, minlength=V)  # p − q, summed
     torch.testing.assert_close(gradient, expected.float())
-
-
-def test_pairs_of_rows_stay_together_in_every_part() -> None:
-    assert loss.ROWS % 2 == loss.CACHED_ROWS % 2 == SOFTMAX_ROWS % 2 == 0
-
-
-def test_the_divergence_is_symmetric_and_summed_over_pairs() -> None:
-    log_p = torch.randn(4, V, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).log_softmax(dim=-1)
-    expected = sum(
-        float((a.exp() * (a - b)).sum() + (b.exp() * (b - a)).sum())
-        for a, b in ((log_p[0], log_p[1]), (log_p[2], log_p[3]))
-    )
-    assert float(divergence(log_p)) == pytest.approx(expected)

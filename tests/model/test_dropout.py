@@ -1,18 +1,13 @@
-import dataclasses
-from collections.abc import Callable
-
 import pytest
 import tiny
 import torch
-from torch import Tensor
 
-from nmt.model.dropout import Randomness, apply_mask, dropout_mask, shared_dropout, word_dropout
+from nmt.model.dropout import Randomness, apply_mask, dropout_mask, shared_dropout
 
 
 def test_no_dropout_without_generator() -> None:
     inputs = torch.randn(2, 3, 4)
     assert shared_dropout(inputs, 0.5, None) is inputs
-    assert word_dropout(inputs, 0.5, None) is inputs
     assert dropout_mask(inputs, 4, 0.0, tiny.randomness()) is None
     assert apply_mask(inputs, None) is inputs
 
@@ -22,14 +17,6 @@ def test_shared_masks_drop_the_same_features_at_every_step() -> None:
     assert (dropped == dropped[:, :1]).all()
     assert sorted({round(value, 5) for value in dropped.flatten().tolist()}) == [0.0, round(1 / 0.6, 5)]
     assert not torch.equal(dropped[0], dropped[1])
-
-
-def test_word_dropout_drops_whole_embeddings() -> None:
-    dropped = word_dropout(torch.ones(20, 30, 4), 0.25, tiny.randomness())
-    kept = dropped[..., 0] != 0
-    assert (dropped[kept] == 1 / 0.75).all()
-    assert (dropped[~kept] == 0).all()
-    assert (~kept).float().mean().item() == pytest.approx(0.25, abs=0.05)
 
 
 def test_dropout_keeps_the_mean() -> None:
@@ -53,15 +40,6 @@ def test_masks_do_not_depend_on_the_split_of_an_update(first: int) -> None:
     )
     assert torch.equal(numbers[1], numbers[0][first : first + 2, :6])
     noises = tiny.randomness(), Randomness(generator=tiny.randomness().generator, first=first, sentences=5)
-    for drop in (word_dropout, shared_dropout, word_dropout):
-        expected = drop(whole, 0.5, noises[0])[first : first + 2, :6]
-        assert torch.equal(drop(part, 0.5, noises[1]), expected)
-
-
-@pytest.mark.parametrize("drop", [word_dropout, shared_dropout])
-def test_each_pass_has_different_masks(drop: Callable[[Tensor, float, Randomness], Tensor]) -> None:
-    twice, part = torch.ones(10, 8, 40), torch.ones(4, 8, 40)
-    whole = drop(twice, 0.5, dataclasses.replace(tiny.randomness(), passes=2))
-    assert not torch.equal(whole[:5], whole[5:])
-    cut = drop(part, 0.5, dataclasses.replace(tiny.randomness(), first=3, sentences=5, passes=2))
-    assert torch.equal(cut, whole[[3, 4, 8, 9]])
+    for _ in range(2):
+        expected = shared_dropout(whole, 0.5, noises[0])[first : first + 2, :6]
+        assert torch.equal(shared_dropout(part, 0.5, noises[1]), expected)

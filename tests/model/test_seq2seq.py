@@ -104,7 +104,7 @@ def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
     torch.testing.assert_close(tiny.loss(network, batch, label_smoothing=0.1), expected, check_dtype=False)
 
 
-@pytest.mark.parametrize("setting", ["embedding_dropout", "word_dropout", "output_dropout", "state_dropout"])
+@pytest.mark.parametrize("setting", ["embedding_dropout", "output_dropout", "state_dropout"])
 def test_each_dropout_changes_the_outputs(setting: str) -> None:
     network, batch = tiny.network(**dict[str, Any]({setting: 0.5})), tiny.batch()
     assert not torch.allclose(tiny.logits(network, batch, tiny.randomness(2)), tiny.logits(network, batch))
@@ -121,7 +121,7 @@ def gradients(network: Seq2Seq, parts: list[tuple[Batch, Randomness]]) -> dict[s
 @pytest.mark.parametrize("part", [{}, *tiny.PARTS], ids=str)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_gradients_do_not_depend_on_the_split_of_an_update(decoder: str, part: dict[str, Any]) -> None:
-    settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, "word_dropout": 0.1, **part}
+    settings = {"decoder": decoder, "decoder_layers": 2, "dropout": 0.3, **part}
     network, batch = tiny.network(**settings).double(), tiny.batch()
     whole = gradients(network, [(batch, tiny.randomness())])
     cuts = [(first, tiny.cut(batch, first, last)) for first, last in ((0, 1), (1, 2), (2, 3))]
@@ -173,19 +173,3 @@ def test_every_weight_gets_a_gradient() -> None:
         )
         tiny.loss(network, tiny.batch()).backward()
         assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
-
-
-@pytest.mark.parametrize("output", ["softmax", "copy"])
-def test_r_drop_adds_the_divergence_of_two_passes(output: str) -> None:
-    network, batch = tiny.network(dropout=0.5, embedding_dropout=0.3, output=output).double(), tiny.batch()
-    p, q = network.predict(network(batch.twice(), dataclasses.replace(tiny.randomness(2), passes=2))).chunk(2)
-    entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))
-    divergence = sum(F.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p)))
-    expected = (entropy + 3 / 2 * divergence) / 2
-    torch.testing.assert_close(tiny.loss(network, batch, tiny.randomness(2), r_drop=3.0), expected, check_dtype=False)
-    assert divergence > 1e-4
-
-
-def test_r_drop_needs_randomness() -> None:
-    network, batch = tiny.network(dropout=0.5), tiny.batch()
-    assert torch.equal(tiny.loss(network, batch, r_drop=3.0), tiny.loss(network, batch))

@@ -35,7 +35,6 @@ SETTINGS = (
     "training.checkpoint_every=4",
     "training.ema=0.9",
     "model.dropout=0.3",
-    "model.word_dropout=0.1",
     "validation.every=6",
 )
 WHOLE, HALF = "training.batch_tokens=48", "training.batch_tokens=24"

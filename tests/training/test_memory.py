@@ -25,7 +25,6 @@ SETTINGS = (
     "training.batch_tokens=96",
     "training.accumulate=2",
     "model.dropout=0.3",
-    "model.word_dropout=0.2",
 )
 SHORTAGES = (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"))
 

@@ -163,20 +163,16 @@ def copying_problem() -> tuple[Seq2Seq, Batch, Readout, torch.Tensor]:
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.2])
-@pytest.mark.parametrize("r_drop", [0.0, 3.0])
 @pytest.mark.parametrize("rows", [256, 4, 2])
 def test_loss_of_copying_output_does_not_depend_on_the_split(
-    epsilon: float, r_drop: float, rows: int, monkeypatch: pytest.MonkeyPatch
+    epsilon: float, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.training.objective.SOFTMAX_ROWS", rows)
     network, _, readout, targets = copying_problem()  # ten rows: more than one part, the last not full
-    targets = targets[::2].repeat_interleave(2)  # rows 2i and 2i + 1 predict the same token
     log_p = network.predict(readout)
     wanted = (1 - epsilon) * F.one_hot(targets, tiny.SIZE) + epsilon / tiny.SIZE
-    p, q = log_p[0::2], log_p[1::2]
-    divergence = (p.exp() * (p - q) + q.exp() * (q - p)).sum()
-    whole = -(wanted * log_p).sum() + r_drop / 2 * divergence
-    ours = cross_entropy_loss(network, readout, targets, epsilon, r_drop)
+    whole = -(wanted * log_p).sum()
+    ours = cross_entropy_loss(network, readout, targets, epsilon)
     torch.testing.assert_close(ours, whole)
     inputs = [readout.vectors, readout.attention, *network.output.parameters()]
     torch.testing.assert_close(torch.autograd.grad(ours, inputs), torch.autograd.grad(whole, inputs))
@@ -190,29 +186,14 @@ def test_the_gradient_is_finite_where_a_target_is_neither_copied_nor_likely() ->
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("output", ["softmax", "copy"])
-@pytest.mark.parametrize("sentences", [2, 3])
-def test_r_drop_of_an_odd_number_of_tokens(output: str, sentences: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs of rows stay together where the rows take several parts."""
-    monkeypatch.setattr("nmt.training.objective.SOFTMAX_ROWS", 4)
-    network, batch = tiny.network(dropout=0.5, output=output).double(), tiny.cut(tiny.batch(), 0, sentences)
-    passes = network(batch.twice(), dataclasses.replace(tiny.randomness(2), passes=2))
-    p, q = network.predict(passes).chunk(2)
-    entropy = sum(F.nll_loss(log_p, real_targets(batch), reduction="sum") for log_p in (p, q))
-    divergence = sum(F.kl_div(a, b, reduction="sum", log_target=True) for a, b in ((p, q), (q, p)))
-    found = tiny.loss(network, batch, tiny.randomness(2), r_drop=3.0)
-    torch.testing.assert_close(found, (entropy + 3 / 2 * divergence) / 2, check_dtype=False)
-    assert divergence > 1e-4
-
-
 def test_risk_needs_randomness() -> None:
     with pytest.raises(ValueError, match="needs the argument `randomness`"):
         risk()(tiny.network(), tiny.batch())
 
 
 def test_every_setting_of_the_likelihood_is_read() -> None:
-    settings = TrainingConfig(label_smoothing=0.3, r_drop=2.0)
-    assert Likelihood.of(settings) == Likelihood(label_smoothing=0.3, r_drop=2.0)
+    settings = TrainingConfig(label_smoothing=0.3)
+    assert Likelihood.of(settings) == Likelihood(label_smoothing=0.3)
 
 
 @pytest.mark.parametrize("output", ["softmax", "copy"])

@@ -1,6 +1,6 @@
-"""Loss functions: the cross entropy of a softmax, and the divergence of R-Drop.
+"""Loss functions: the cross entropy of a softmax.
 
-`cross_entropy` combines the softmax, the cross entropy and R-Drop. It has an explicit backward pass.
+`cross_entropy` combines the softmax and the cross entropy. It has an explicit backward pass.
 """
 
 from typing import Any
@@ -13,7 +13,6 @@ from nmt.model.autograd.native import is_usable
 from nmt.model.autograd.native_cross_entropy import native_cross_entropy
 from nmt.system.devices import product_dtype
 
-# The next two numbers must be even, so that the two rows of an R-Drop pair stay together.
 ROWS = 1024  # the number of rows scored at a time; this limits the size of the scores, the largest tensors of training
 CACHED_ROWS = 32  # the number of rows normalized at a time, so that float32 scores fit into the processor's cache
 
@@ -24,7 +23,6 @@ def cross_entropy(
     bias: Tensor,
     targets: Tensor,
     label_smoothing: float = 0.0,
-    r_drop: float = 0.0,
 ) -> Tensor:
     """Compute the label-smoothed cross entropy (Szegedy et al. 2016) of softmax(W x + b), summed over the tokens.
 
@@ -37,15 +35,12 @@ def cross_entropy(
         bias: b, (V,).
         targets: the correct token of each row, (R,) int64.
         label_smoothing: ε, the probability that is spread evenly over the vocabulary.
-        r_drop: α of R-Drop (Liang et al. 2021, eq. 4), or 0 for no R-Drop. With R-Drop, rows 2i and 2i + 1 must predict
-            the same token under different dropout. Each such pair of rows adds α/2 (KL(p‖q) + KL(q‖p)) to the loss,
-            where p and q are the distributions that the two rows predict.
     """
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (vectors, weight, bias))
-    if not r_drop and weight.dtype == torch.float32 and is_usable(vectors):
+    if weight.dtype == torch.float32 and is_usable(vectors):
         return native_cross_entropy(vectors, weight, bias, targets, label_smoothing, wanted=wanted)
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-        vectors, weight, bias, targets, label_smoothing, r_drop, product_dtype(vectors), wanted
+        vectors, weight, bias, targets, label_smoothing, product_dtype(vectors), wanted
     )
     return loss
 
@@ -66,7 +61,6 @@ class _CrossEntropy(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
         label_smoothing: float,
-        r_drop: float,
         dtype: torch.dtype,
         wanted: bool,
     ) -> Tensor:
@@ -75,7 +69,7 @@ class _CrossEntropy(torch.autograd.Function):
         losses, d_vectors, d_weight = [], [], None
         for x, y in zip(torch.split(vectors, ROWS), torch.split(targets, ROWS), strict=True):
             scores = x @ w.t()  # (rows, V)
-            losses.append(_normalize(scores, bias, y, label_smoothing, r_drop, d_bias))
+            losses.append(_normalize(scores, bias, y, label_smoothing, d_bias))
             if wanted:  # the scores now hold the gradient of the loss
                 d_vectors.append(scores @ w)
                 part = scores.t() @ x
@@ -90,16 +84,14 @@ class _CrossEntropy(torch.autograd.Function):
         d_vectors, d_weight, d_bias = (
             tensor if gradient == 1 else tensor * gradient.to(tensor.dtype) for tensor in ctx.saved_tensors
         )
-        return d_vectors, d_weight, d_bias, None, None, None, None, None
+        return d_vectors, d_weight, d_bias, None, None, None, None
 
 
-def _normalize(
-    scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, r_drop: float, d_bias: Tensor | None
-) -> Tensor:
+def _normalize(scores: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float, d_bias: Tensor | None) -> Tensor:
     """Compute the loss for logits `scores + bias` (rows, V), summed over the rows.
 
     If `d_bias` is not None, the function also computes gradients. It adds the gradient of the bias to `d_bias`, and
-    overwrites `scores` with the gradient of the scores. Without R-Drop, the gradient of the scores is p − q, where p is
+    overwrites `scores` with the gradient of the scores. The gradient of the scores is p − q, where p is
     the softmax and q is the label-smoothed target distribution.
     """
     rest = label_smoothing / scores.size(-1)
@@ -115,40 +107,10 @@ def _normalize(
             normalizer = of_target + loss
             loss = (1 - label_smoothing) * loss + label_smoothing * normalizer - rest * biased.sum(dim=-1)
         losses.append(loss.sum())
-        if r_drop:
-            between, d_between = _divergence(biased, p)
-            losses.append(between * (r_drop / 2))
         if d_bias is not None:
-            if r_drop:
-                p = torch.add(p, d_between, alpha=r_drop / 2)
             d_bias += p.sum(dim=0).sub_(rest * len(y))
             p[torch.arange(len(y), device=y.device), y] -= 1 - label_smoothing
             z.copy_(p.sub_(rest))
     if d_bias is not None:
         d_bias.index_add_(0, targets, torch.full_like(targets, -(1 - label_smoothing), dtype=d_bias.dtype))
     return torch.stack(losses).sum()
-
-
-def divergence(log_p: Tensor) -> Tensor:
-    """Compute KL(p‖q) + KL(q‖p), where p and q are rows 2i and 2i + 1 of log-probabilities (R, V), summed over i."""
-    pairs = log_p.view(-1, 2, log_p.size(-1))
-    return (pairs.exp() * (pairs - pairs.flip(1))).sum()
-
-
-def _divergence(logits: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute `divergence` and its gradient with respect to the logits.
-
-    For two distributions p and q, the divergence is Σ (p − q) (log p − log q). In this sum, logits can replace log p
-    and log q, because the normalizers of the softmax cancel. Let d be the logits of p minus the logits of q. The
-    gradient with respect to the logits of p is then p ⊙ (d − Σ p d) + p − q.
-
-    Args:
-        logits: the logits, (rows, V). Rows 2i and 2i + 1 are a pair.
-        p: the softmax of the logits, (rows, V).
-    """
-    V = logits.size(-1)
-    pairs, probabilities = logits.view(-1, 2, V), p.view(-1, 2, V)
-    to_other = pairs - pairs.flip(1)
-    expected = (probabilities * to_other).sum(dim=-1, keepdim=True)
-    gradient = probabilities * (to_other - expected + 1.0) - probabilities.flip(1)
-    return expected.sum(), gradient.flatten(0, 1)
