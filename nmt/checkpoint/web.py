@@ -91,6 +91,8 @@ def find_unsupported_part(path: Path, config: Config) -> str | None:
     for key, value in values.items():
         if value not in SUPPORTED[key]:
             return f"model.{key}={str(value).lower()}"
+    if config.data.placeholder_share:
+        return "data.placeholder_share"
     if config.tokenizer.kind not in ("unigram", "bpe"):
         return f"tokenizer.kind={config.tokenizer.kind}"
     for name in tokenizer_files(config.tokenizer):

@@ -143,7 +143,7 @@ def _describe_responses(route: Route, components: dict[str, Any]) -> dict[str, A
     if route.answer is not None:
         success["content"] = {"application/json": {"schema": make_schema(route.answer, components)}}
     elif route.media:
-        success["content"] = {route.media: {"schema": {"type": "string"}}}
+        success["content"] = {route.media: {"schema": {} if route.media.endswith("json") else {"type": "string"}}}
     responses = {str(route.status): success}
     name = "DeepLError" if route.api == "DeepL" else "Error"
     errors = dict.fromkeys((*route.errors, *((408,) if 400 in route.errors else ())))

@@ -203,7 +203,7 @@ class Translator:
         requests = _complete(texts, {"options": options, **settings})
         if all(map(is_plain, requests)):
             found = self._translate_requests(requests)
-            return [self._add_word_alignment(*pair) for pair in zip(requests, found, strict=True)]
+            return [self.add_word_alignment(*pair) for pair in zip(requests, found, strict=True)]
         from nmt.translation.protection import finish, prepare  # slow to import
 
         tasks = [prepare(request, f"line {number}", self.segmenter) for number, request in enumerate(requests, start=1)]
@@ -213,7 +213,7 @@ class Translator:
         results = []
         for request, task in pairs:
             if task is None:
-                results.append(self._add_word_alignment(request, next(rest)))
+                results.append(self.add_word_alignment(request, next(rest)))
             else:
                 parts = list(itertools.islice(rest, len(task.requests)))
                 results.append(finish(task, parts, self.segmenter, self.target_language(request.to)))
@@ -230,13 +230,13 @@ class Translator:
             for line, request in zip(lines, requests, strict=True)
         ]
 
-    def _add_word_alignment(self, request: Request, translations: list[Translation]) -> list[Translation]:
+    def add_word_alignment(self, request: Request, translations: list[Translation]) -> list[Translation]:
         """Add the alignment of words to translations of a request, if its options ask for attention."""
         if request.options is None or not asks_for_attention(request.options):
             return translations
-        from nmt.translation.alignment import add_word_alignment  # usually not needed
+        from nmt.translation import alignment  # usually not needed
 
-        return add_word_alignment(request, translations, self.segmenter, self.target_language(request.to))
+        return alignment.add_word_alignment(request, translations, self.segmenter, self.target_language(request.to))
 
     def alternatives(self, text: str | Request, prefix: str = "", count: int = 5) -> list[Alternative]:
         """Return what else could be next in a translation: the most probable next words, the most probable first.

@@ -129,6 +129,11 @@ def test_words_and_characters_are_refused(tmp_path: Path) -> None:
         )
 
 
+def test_symbols_of_things_are_refused(tmp_path: Path) -> None:
+    config = tiny.config(tmp_path, "data.placeholder_share=0.2")
+    assert find_unsupported_part(tmp_path, config) == "data.placeholder_share"
+
+
 def test_faults_are_one_line_and_leave_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ const OPENING = { ")": "(", "]": "[", "}": "{" };
 const PAIRS = { "(": ")", "[": "]", "{": "}", "<": ">", '"': '"', "“": "”", "'": "'", "«": "»" };
 const CLOSING = ".,;:!?…)]}”»"; // no space precedes these marks
 const UNIT = new RegExp(`[${W}]+|[^${W}\\s]`, "gu"); // a word or a punctuation mark
+const NEARLY = 1e-3; // places whose scores differ by less are equally good
 const isWord = (text) => /^[\p{L}\p{N}]/u.test(text);
 const isSpace = (text) => /^\s/.test(text);
 const first = (text) => [...text.slice(0, 2)][0] ?? "";
@@ -142,6 +143,13 @@ export function sumWeights(attention, sourceSpans, targetSpans, sources, targets
   return weights;
 }
 
+/** Divide the weights of each source unit by their sum over the units of the translation. */
+export function shareWeights(weights) {
+  const sums = new Float64Array(weights.length ? weights[0].length : 0);
+  for (const row of weights) row.forEach((weight, source) => (sums[source] += weight));
+  return weights.map((row) => row.map((weight, source) => weight / Math.max(1e-6, sums[source])));
+}
+
 /** Return the units that a span covers, and the share of each in its characters. */
 function findShares([start, end], units) {
   const covered = units
@@ -156,10 +164,11 @@ function findShares([start, end], units) {
  *
  * @param {(Thing & {following: number})[]} things `following` is the number of source units before a thing
  * @param {number} sourceCount the number of source units
+ * @param {Float64Array[]} shares what `shareWeights` returns
  * @returns {[number, string][]} what to insert: places in the translation, in ascending order, and texts
  */
-export function placeThings(things, text, sourceCount, targets, weights) {
-  const placed = things.map((thing) => ({ ...thing, place: findPlace(thing, text, sourceCount, targets, weights) }));
+export function placeThings(things, text, sourceCount, targets, shares) {
+  const placed = things.map((thing) => ({ ...thing, place: findPlace(thing, text, sourceCount, targets, shares) }));
   placed.sort((one, other) => one.place - other.place);
   let written = "", done = 0;
   return placed.map(({ place, content, before, after }) => {
@@ -175,16 +184,17 @@ export function placeThings(things, text, sourceCount, targets, weights) {
   });
 }
 
-function findPlace({ following, before, after }, text, sourceCount, targets, weights) {
+function findPlace({ following, before, after }, text, sourceCount, targets, shares) {
   const count = targets.length;
   if (!count || !following) return 0;
   if (following >= sourceCount) return text.length;
-  let best = 0, highest = [-Infinity, -Infinity];
-  for (let gap = 0; gap <= count; gap++) {
-    const left = gap ? weights[gap - 1][following - 1] : 0, right = gap < count ? weights[gap][following] : 0;
-    const score = [Math.round((left + right) * 1000), -Math.abs(gap / count - following / sourceCount)];
-    if (score[0] > highest[0] || (score[0] === highest[0] && score[1] > highest[1])) [best, highest] = [gap, score];
-  }
+  const scores = Array.from({ length: count + 1 }, (_, gap) =>
+    (gap ? shares[gap - 1][following - 1] : 0) + (gap < count ? shares[gap][following] : 0));
+  const threshold = Math.max(...scores) - NEARLY, place = (following / sourceCount) * count;
+  let best = -1;
+  scores.forEach((score, gap) => {
+    if (score >= threshold && (best < 0 || Math.abs(gap - place) < Math.abs(best - place))) best = gap;
+  });
   if (!best) return 0;
   return before && !after && best < count ? targets[best][0] : targets[best - 1][1];
 }

@@ -7,7 +7,7 @@ import { PrefixCompleter } from "./prefixes.js";
 import { DEFAULTS, EOS, Search, Shortlist } from "./search.js";
 import { splitSentences } from "./sentences.js";
 import { Tokenizer } from "./subwords.js";
-import { findUnits, placeThings, sumWeights, takeOut } from "./things.js";
+import { findUnits, placeThings, shareWeights, sumWeights, takeOut } from "./things.js";
 import { readTensors } from "./tensors.js";
 import { isCapitals, Truecaser, writeCapitals } from "./truecasing.js";
 
@@ -122,10 +122,10 @@ export class Translator {
       }
       columns += count;
     }
-    const weights = sumWeights(attention, tokens.source, tokens.target, sources, targets);
+    const shares = shareWeights(sumWeights(attention, tokens.source, tokens.target, sources, targets));
     const located = things.map((thing) => ({ ...thing, following: findUnits(before(thing.position)).length }));
     let result = "", done = 0;
-    const shifts = placeThings(located, text, sources.length, targets, weights).map(([where, inserted]) => {
+    const shifts = placeThings(located, text, sources.length, targets, shares).map(([where, inserted]) => {
       result += text.slice(done, where) + inserted;
       done = where;
       return [where, inserted.length];
