@@ -130,7 +130,7 @@ def test_words_and_characters_are_refused(tmp_path: Path) -> None:
 
 
 def test_symbols_of_things_are_refused(tmp_path: Path) -> None:
-    config = tiny.config(tmp_path, "data.placeholder_share=0.2")
+    config = tiny.config(tmp_path, "tokenizer.kind=bpe", "data.placeholder_share=0.2")
     assert find_unsupported_part(tmp_path, config) == "data.placeholder_share"
 
 

@@ -42,7 +42,11 @@ LETTERS = [
     for code in range(sys.maxunicode)
     if unicodedata.category(chr(code)) in ("Lu", "Ll", "Lt") and "CHEROKEE" not in unicodedata.name(chr(code))
 ]
-CHARACTERS = st.one_of(st.sampled_from(sorted(set("".join(LINES + THINGS)))), st.characters(max_codepoint=0x1FFFF))
+CHARACTERS = st.one_of(
+    st.sampled_from(sorted(set("".join(LINES + THINGS)))),
+    # Left out: characters that are new in Unicode, which Node.js can know before Python does.
+    st.characters(max_codepoint=0x1FFFF, exclude_categories=("Cs", "Cn")),
+)
 TEXTS = st.one_of(st.text(CHARACTERS), st.lists(st.sampled_from("".join(LINES).split()), max_size=12).map(" ".join))
 NORMALIZERS = build_normalizers("standard")
 
