@@ -4,6 +4,7 @@ import codecs
 import copy
 import functools
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,6 +23,8 @@ VOID = frozenset(
 RAW = frozenset(("script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext"))  # their text has no entities
 
 _ROOT = "nmt-fragment"
+_PREDEFINED = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<\?.*?\?>|&(lt|gt|amp|quot|apos);", re.DOTALL)
+_NUMBERS = {b"lt": b"&#60;", b"gt": b"&#62;", b"amp": b"&#38;", b"quot": b"&#34;", b"apos": b"&#39;"}
 
 
 def is_too_deep(root: Any) -> bool:
@@ -123,7 +126,7 @@ def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
                 return root, True
         except etree.XMLSyntaxError:
             parser = etree.XMLParser(**options, recover=True)
-            root = etree.fromstring(data, parser)
+            root = etree.fromstring(_PREDEFINED.sub(_write_number, data), parser)
             harmless = {etree.ErrorTypes.WAR_UNDECLARED_ENTITY, etree.ErrorTypes.ERR_UNDECLARED_ENTITY}
             if (
                 kind == "xml"
@@ -150,6 +153,11 @@ def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
             content.append(node)
     fill(fragment, content)
     return fragment, False
+
+
+def _write_number(match: re.Match[bytes]) -> bytes:
+    """Write a predefined entity as a number. While it recovers, libxml2 loses names after an undeclared entity."""
+    return _NUMBERS.get(match[1], match[0])
 
 
 def _mark_open_elements(root: Any, data: bytes, encoding: str | None = "utf-8") -> None:

@@ -94,6 +94,11 @@ def test_tags_stay_whole_around_objects(things: bool, fragment: str) -> None:
     assert write_empty_elements(again) == write_empty_elements(fragment)
 
 
+def test_entities_that_are_not_declared_lose_no_text() -> None:
+    fragment = "a&nbsp;b &amp; c &lt; <i>d&x;&gt;</i><![CDATA[&gt;]]>"
+    assert upper(Markup(fragment, "xml")) == "a\xa0b &amp; c &lt; <i>d&x;&gt;</i>&amp;gt;"
+
+
 @given(fragment=st.text(max_size=40) | st.text(alphabet="<>/ab &;!-[]\"'=", max_size=40))
 @settings(max_examples=200)
 def test_no_input_fails(fragment: str) -> None:

@@ -31,7 +31,7 @@ def check(tensors: list[Tensor], targets: Tensor, epsilon: float) -> None:
     found, expected = (train(tensors, targets, epsilon, dtype) for dtype in (torch.float32, torch.float64))
     assert [tensor.dtype for tensor in found] == [torch.float32] * 4
     for one, other in zip(found, expected, strict=True):
-        assert ((one - other).norm() / other.norm().clamp_min(1e-3)).item() < 1e-5
+        assert ((one - other).norm() / other.norm().clamp_min(1e-2)).item() < 1e-5
 
 
 @settings(deadline=None)
