@@ -1,4 +1,4 @@
-"""nmt-train CONFIG [section.key=value ...] --output DIR [--resume], or nmt-train TEXT --from chr --to en"""
+"""nmt-train CONFIG [section.key=value ...] --output DIR [--resume], or nmt-train TEXT... --from chr --to en"""
 
 import argparse
 import contextlib
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bar = sys.stderr.isatty()
         with join_processes() as processes:
             if text is None:
-                config = load_config(options.name, options.overrides)
+                config = load_config(options.names[0], options.overrides)
                 train(config, options.output, resume=options.resume, bar=bar, processes=processes)
             else:
                 languages = text.source_language, text.target_language
@@ -77,17 +77,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line.
 
-    The result also has these attributes: `name` is the configuration or the text, `overrides` are the other words, and
-    `is_text` tells whether a text is named.
+    The result also has these attributes: `names` are the texts, or the configuration, `overrides` are the other words,
+    and `is_text` tells whether a text is named.
     """
     parser = build_parser(
         NAME, "Train a translation model, from a configuration or on a text. For a text, all settings are chosen."
     )
     parser.add_argument(
         "words",
-        metavar="CONFIG|TEXT section.key=value",
+        metavar="CONFIG|TEXT... section.key=value",
         nargs="*",
-        help="a YAML file, whose keys docs/configuration.md lists, or a file with text in two languages (.tsv, .csv, "
+        help="a YAML file, whose keys docs/configuration.md lists, or files with text in two languages (.tsv, .csv, "
         ".jsonl, .tmx, .zip and others); then values that replace values of CONFIG, or that are not chosen",
     )
     parser.add_argument(
@@ -129,14 +129,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--mix", metavar="OLD", help="text that MODEL was trained on, to mix in against forgetting; as --valid"
     )
     options = parser.parse_intermixed_args(arguments)
-    options.name, options.overrides = None, list(options.words)
-    for index, word in enumerate(options.words):
-        if not (options.source or options.target or re.match(r"[a-z_]+\.[a-z_.]+=", word)):
-            options.name = options.overrides.pop(index)
-            break
-    if not (options.name or options.source or options.target):
+    options.names, options.overrides = [], []
+    for word in options.words:
+        known = not options.names and not (options.source or options.target)
+        is_name = not re.match(r"[a-z_]+\.[a-z_.]+=", word) and (known or "=" not in word)
+        (options.names if is_name else options.overrides).append(word)
+    if not (options.names or options.source or options.target):
         parser.error("the following arguments are required: CONFIG or TEXT")
-    options.is_text = bool(_flags(options)) or _is_text(options.name)
+    options.is_text = bool(_flags(options)) or _is_text(options.names[0])
+    if not options.is_text:
+        options.overrides += options.names[1:]  # a second configuration is reported as an override with a fault
     if not options.is_text and not options.output:
         parser.error("the following arguments are required: --output")
     return options
@@ -169,20 +171,20 @@ def _find_text(options: argparse.Namespace) -> "Text":
 
     if bool(options.source) != bool(options.target):
         raise ConfigError("give --source and --target together")
-    if options.name and options.name.lower().endswith((".yaml", ".yml")):
-        raise ConfigError(
-            f"{options.name}: is a configuration, but {', '.join(_flags(options))} is for a text without one; "
-            "give overrides such as data.source_language=chr instead"
-        )
+    for name in options.names:
+        if name.lower().endswith((".yaml", ".yml")):
+            raise ConfigError(
+                f"{name}: is a configuration, but {', '.join(_flags(options)) or options.names[0]} is for a text "
+                "without one; give overrides such as data.source_language=chr instead"
+            )
     for name in ("rounds", "copy"):
         if getattr(options, name) and not options.monolingual:
             raise ConfigError(f"--{name} is for text in one language; add --monolingual FILE")
     if options.mix and not options.start_from:
         raise ConfigError("--mix is for training that continues from a model; add --start-from MODEL")
-    if others := [word for word in options.overrides if "=" not in word]:
-        raise ConfigError(f"{others[0]}: only one text can be given; to train on several, write a configuration")
     return find_text(
-        options.name or (options.source, options.target),
+        *options.names,
+        *([(options.source, options.target)] if options.source else []),
         source_language=options.source_language,
         target_language=options.target_language,
         valid=options.valid,

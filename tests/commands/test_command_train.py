@@ -95,6 +95,14 @@ def test_a_text_needs_no_other_argument(text: Path, capfd: pytest.CaptureFixture
     assert load_model(text / "runs" / "en-de").config.data.target_language == "de"
 
 
+def test_several_texts_are_one(text: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = (text / "pairs.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (text / "first.tsv").write_text("".join(lines[1:61]), encoding="utf-8")
+    (text / "second.tsv").write_text("".join([lines[0], *lines[61:]]), encoding="utf-8")
+    assert main(["first.tsv", "second.tsv", *QUICK]) == 0  # the heading of the second names the languages
+    assert "text: 116 training pairs, en (" in capfd.readouterr().err
+
+
 def test_two_files_and_an_output_folder(text: Path) -> None:
     arguments = ["--source", "text.en", "--target", "text.de", "--to", "nds", "--output", "here", "--minutes", "5"]
     assert main([*arguments, *QUICK]) == 0
@@ -111,13 +119,17 @@ def test_two_files_and_an_output_folder(text: Path) -> None:
         (["pairs.tsv", "--from", "en", "--to", "en"], "--from and --to are both en; give the sides different names"),
         (["pairs.tsv", "--from", "../en", "--to", "de"], "--from: '../en' is not a language"),
         (["plain.tsv", "--to", "de"], "plain.tsv: does not tell its languages; name them, such as --from chr --to en"),
-        (["pairs.tsv", "text.tsv"], "text.tsv: only one text can be given"),
+        (["pairs.tsv", "text.tsv"], "text.tsv: no such file"),
+        (["pairs.tsv", "config.yaml"], "config.yaml: is a configuration, but pairs.tsv is for a text without one"),
         (
             ["config.yaml", "--from", "en", "--to", "de"],
             "config.yaml: is a configuration, but --from, --to is for a text",
         ),
         (["config.yaml", "--minutes", "5"], "config.yaml: is a configuration, but --minutes is for a text"),
-        (["config.yaml", "--source", "text.en", "--target", "text.de"], "config.yaml: only one text can be given"),
+        (
+            ["config.yaml", "--source", "text.en", "--target", "text.de"],
+            "config.yaml: is a configuration, but --source",
+        ),
         (["--source", "text.en"], "give --source and --target together"),
         (["pairs.tsv", "--valid", "none.tsv"], "data.valid: none.tsv: no such file"),
         (["pairs.tsv", "--test", "text.en,none.de"], "data.held_out: none.de: no such file"),

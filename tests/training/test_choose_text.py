@@ -73,6 +73,13 @@ def test_two_files_are_named_after_their_languages() -> None:
         find_text(("bible.txt", "bible.en"))
 
 
+def test_a_text_has_any_number_of_parts(tmp_path: Path) -> None:
+    (tmp_path / "plain.tsv").write_text("ᎣᏏᏲ\thello\n", encoding="utf-8")
+    text = find_text(str(tmp_path / "plain.tsv"), ("bible.chr", "bible.en"))
+    assert text.train == [str(tmp_path / "plain.tsv"), {"source": "bible.chr", "target": "bible.en"}]
+    assert (text.source_language, text.target_language) == ("chr", "en")
+
+
 def test_sets_are_a_file_or_two_files(tmp_path: Path) -> None:
     (tmp_path / "a,b.tsv").write_text("", encoding="utf-8")
     text = find_text(("x.chr", "x.en"), valid="dev.chr,dev.en", test=str(tmp_path / "a,b.tsv"))

@@ -160,7 +160,8 @@ def _cut_parts(config: Config, text: Text, output: Path) -> Parts:
         start = replace(start, gap=find_gap(start, new))
         if text.mix:
             pairs = sum(1 for _ in read_corpora(new.train, new))
-            data["train"] = [data["train"], mix_in(text.mix, new, output / MIXED, pairs)]
+            train = data["train"] if isinstance(data["train"], list) else [data["train"]]
+            data["train"] = [*train, mix_in(text.mix, new, output / MIXED, pairs)]
         data["held_out"] = [*([data["held_out"]] if "held_out" in data else []), *find_old_sets(start, new)]
     return Parts(data=data, read=read, sizes=sizes, start=start)
 

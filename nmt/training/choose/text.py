@@ -17,7 +17,7 @@ _LANGUAGE = re.compile(r"\w+(?:-\w+)*")  # a language is also the ending of file
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text to train on, in two languages. A corpus is a path or a mapping, as in a configuration."""
+    """A text to train on, in two languages. A corpus is a path or a mapping, as in a configuration, or a list of them."""
 
     source_language: str
     target_language: str
@@ -42,8 +42,7 @@ class Text:
 
 
 def find_text(
-    files: str | tuple[str, str],
-    *,
+    *texts: str | tuple[str, str],
     source_language: str | None = None,
     target_language: str | None = None,
     valid: str | None = None,
@@ -54,8 +53,9 @@ def find_text(
     """Find a text and its languages.
 
     Args:
-        files: a file with both sides, the common prefix of two aligned files, or the source and the target file.
-        source_language: the source language. By default, it is found by the heading of the text or by the file name.
+        texts: the parts of the text. Each is a file with both sides, the common prefix of two aligned files, or the
+            source and the target file.
+        source_language: the source language. By default, it is found by the headings of the texts or by file names.
         target_language: the target language.
         valid: the validation text: a file, a prefix, or two files separated by a comma. None if there is none.
         test: the test set, in the same forms.
@@ -67,17 +67,10 @@ def find_text(
         DataError: a file is missing or cannot be read.
         ModelError: the model is missing or damaged.
     """
-    train: Any = files
-    if isinstance(files, str):
-        name = files
-        found: Sequence[str | None] = ()
-        if find_format(files) and not (source_language and target_language):
-            if (file := find_file(files)) is None:
-                raise DataError(f"{files}: no such file; check the path")
-            found = read_languages(file)
-    else:
-        name, train = " and ".join(files), {"source": files[0], "target": files[1]}
-        found = [guess_language(file) for file in files]
+    name = " and ".join(text if isinstance(text, str) else " and ".join(text) for text in texts)
+    found: Sequence[str | None] = ()
+    if not (source_language and target_language):
+        found = max(map(_find_languages, texts), key=_count_languages, default=())
     source, target = _choose_languages(found, source_language, target_language)
     for side, flag in ((source, "--from"), (target, "--to")):
         if side is None:
@@ -90,15 +83,36 @@ def find_text(
         )
     assert source is not None
     assert target is not None
+    parts = [text if isinstance(text, str) else {"source": text[0], "target": text[1]} for text in texts]
     return Text(
         source_language=source,
         target_language=target,
-        train=train,
+        train=parts[0] if len(parts) == 1 else parts,
         valid=_read_corpus(valid),
         test=_read_corpus(test),
         start=Start.load(start_from) if start_from else None,
         mix=_read_corpus(mix),
     )
+
+
+def _find_languages(text: str | tuple[str, str]) -> Sequence[str | None]:
+    """Return the languages that the heading or the names of a text tell, in the order of its columns or files.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    if not isinstance(text, str):
+        return [guess_language(file) for file in text]
+    if not find_format(text):
+        return ()
+    if (file := find_file(text)) is None:
+        raise DataError(f"{text}: no such file; check the path")
+    return read_languages(file)
+
+
+def _count_languages(found: Sequence[str | None]) -> int:
+    """Return how many of the two languages a text tells. A text in more than two languages tells none of them."""
+    return sum(map(bool, found)) if len(found) == 2 else 0
 
 
 def _choose_languages(
