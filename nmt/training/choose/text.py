@@ -17,11 +17,12 @@ _LANGUAGE = re.compile(r"\w+(?:-\w+)*")  # a language is also the ending of file
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text to train on, in two languages. A corpus is a path or a mapping, as in a configuration, or a list of them."""
+    """A text to train on, in two languages. Each corpus is a path or a mapping, as in a configuration."""
 
     source_language: str
     target_language: str
     train: Any
+    """The training corpus, or a list of them."""
     valid: Any = None
     """The validation corpus, or None to cut one off from the text."""
     test: Any = None
