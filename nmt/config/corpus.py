@@ -15,7 +15,8 @@ class CorpusConfig:
     data/train.en and data/train.de, whose extensions are the languages. A file that contains both sides ends in .tsv,
     .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf, .xliff or .zip. All files
     can be compressed, and then end in .gz, .zst, .xz or .bz2. A URL (s3://, hf://, https://) can be given instead of a
-    path. Pairs with more than 131,072 characters on a side are left out and counted."""
+    path. A `*` stands for any part of a file name, as in `shards/*.tsv` or `shards/part-*`: the corpus then consists of
+    all matching files. Pairs with more than 131,072 characters on a side are left out and counted."""
     source: str | None = None
     """The file with the source side, instead of `path`. The file may be compressed (.gz, .zst, .xz, .bz2)."""
     target: str | None = None
@@ -47,9 +48,9 @@ class CorpusConfig:
     streaming: bool = False
     """Read the pairs of this training corpus when they are needed, instead of storing all of them before training. This
     is meant for corpora that are larger than the disk. If one training corpus is streaming, all training corpora are
-    read in this way. Text files are then read in their order, and duplicates are found only within `shuffle_buffer`.
-    For `valid` and `held_out`, this key is allowed only with `dataset`. The dataset is then read while it is
-    downloaded, and is not stored first."""
+    read in this way. The lines of a file are then read in their order, the files of a path with `*` in a new random
+    order in each epoch, and duplicates are found only within `shuffle_buffer`. For `valid` and `held_out`, this key is
+    allowed only with `dataset`. The dataset is then read while it is downloaded, and is not stored first."""
     weight: Annotated[float | None, Range(most=1_000_000, above=0)] = None
     """The share of this corpus in the training pairs, relative to the weights of the other corpora. Either all training
     corpora have a weight, or none has. Without weights, corpora are read in proportion to their sizes. The sizes of

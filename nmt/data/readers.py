@@ -1,5 +1,6 @@
 """Functions that read sentence pairs from corpora. A corpus consists of files, or is a Hugging Face dataset."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from nmt.data.formats.aligned import read_aligned
 from nmt.data.formats.selection import Selection, SideColumn, Sides, select_sides
 from nmt.data.huggingface import Rows, Table, dataset_files, dataset_parts, dataset_rows, text_tables
 from nmt.data.pair import Pair
-from nmt.data.text_files import COMPRESSIONS, File, find_file
+from nmt.data.text_files import COMPRESSIONS, File, find_file, find_files
 from nmt.errors import DataError
 
 _APPENDED = f"(nor with {', '.join(COMPRESSIONS[1:-1])} or {COMPRESSIONS[-1]} appended)"
@@ -59,15 +60,22 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
             corpus,
             data,
         )
-    files = corpus_files(corpus, data)
+    parts = [_read_files(part, data, selection) for part in expand_path(corpus, data)]
+    return _add_tags(itertools.chain.from_iterable(parts), corpus, data)
+
+
+def _read_files(corpus: CorpusConfig, data: DataConfig, selection: Selection) -> Iterator[Sides | None]:
+    """Read a corpus that is one file with both sides, or two aligned files."""
+    files = _find_files(corpus, data)
     found = find_format(files[0]) if len(files) == 1 else None
-    return _add_tags(found.read(files[0], selection) if found else read_aligned(*files), corpus, data)
+    return found.read(files[0], selection) if found else read_aligned(*files)
 
 
 def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
     """List the parts of a corpus. The parts can be read in any order.
 
-    The parts of a dataset are its files or shards. Every other corpus is a single part.
+    The parts of a dataset are its files or shards. The parts of a path with `*` are the files that it matches. Every
+    other corpus is a single part.
 
     Returns:
         A function for each part. The function takes the number of pairs to skip and returns the pairs that follow.
@@ -75,10 +83,10 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
     Raises:
         DataError: as in `read_pairs`.
     """
-    if corpus.dataset is None:
-        corpus_files(corpus, data)  # report a missing file now, not when the part is read
-        return [lambda skip: itertools.islice(read_pairs(corpus, data), skip, None)]
     selection, name = make_selection(corpus, data), describe_corpus(corpus)
+
+    def read_part(part: CorpusConfig, skip: int) -> Iterator[Pair]:
+        return _add_tags(itertools.islice(_read_files(part, data, selection), skip, None), corpus, data)
 
     def read_table(read: Table, skip: int) -> Iterator[Pair]:
         return _add_tags(read(skip), corpus, data)
@@ -88,9 +96,31 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
         sides = (select_sides(row, selection, f"{name}, row {number} of a part") for number, row in numbered)
         return _add_tags(sides, corpus, data)
 
+    if corpus.dataset is None:
+        corpus_files(corpus, data)  # report a missing file now, not when the part is read
+        return [partial(read_part, part) for part in expand_path(corpus, data)]
     if (tables := text_tables(corpus, selection)) is not None:
         return [partial(read_table, read) for read in tables]
     return [partial(read_rows, read) for read in dataset_parts(corpus, selection)]
+
+
+def expand_path(corpus: CorpusConfig, data: DataConfig) -> list[CorpusConfig]:
+    """List the corpora that a path with `*` matches, in the alphabetical order of their names.
+
+    Any other corpus is returned as it is.
+
+    Raises:
+        DataError: the path matches no file.
+    """
+    path = corpus.path
+    if path is None or "*" not in path:
+        return [corpus]
+    found_format = find_format(path)
+    endings = [f".{data.languages(corpus)[0]}"] if not found_format or found_format.may_be_prefix else []
+    for ending in [*endings, *([""] if found_format else [])]:
+        if found := find_files(f"{path}{ending}"):
+            return [dataclasses.replace(corpus, path=name.removesuffix(ending)) for name in found]
+    raise DataError(f"{path}: matches no file; check the path and the languages")
 
 
 def _add_tags(sides: Iterator[Sides | None], corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
@@ -121,13 +151,19 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
     """List the files of a corpus.
 
     Returns:
-        The source file and the target file, or one file that contains both sides, or the local files of a dataset.
+        The source file and the target file, or one file that contains both sides, or the local files of a dataset. If
+        the path has a `*`, these are the files of all corpora that it matches.
 
     Raises:
         DataError: a file is missing.
     """
     if corpus.dataset is not None:
         return [*dataset_files(corpus.dataset)]
+    return [file for part in expand_path(corpus, data) for file in _find_files(part, data)]
+
+
+def _find_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
+    """Find the files of a corpus that is one file with both sides, or two aligned files."""
     if corpus.path is None:
         return [_find(str(corpus.source)), _find(str(corpus.target))]
     found_format = find_format(corpus.path)

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import glob
 import gzip
 import io
 import itertools
@@ -171,6 +172,29 @@ def find_file(path: File) -> File | None:
 
         file_system, _ = fsspec.url_to_fs(str(path))
         return next((candidate for candidate in candidates if file_system.isfile(candidate)), None)
+
+
+def find_files(pattern: str) -> list[str]:
+    """Find the files whose names match a pattern with `*`, with or without .gz, .zst, .xz or .bz2 appended.
+
+    Returns:
+        The paths or URLs in alphabetical order, without the endings of compressions. `find_file` finds the files.
+
+    Raises:
+        DataError: a URL cannot be looked up.
+    """
+    patterns = [f"{pattern}{ending}" for ending in COMPRESSIONS]
+    if not is_url(pattern):
+        matches = [glob.glob(glob.escape(each).replace("[*]", "*")) for each in patterns]
+    else:
+        with explain_errors(pattern):
+            import fsspec
+
+            file_system, _ = fsspec.url_to_fs(pattern)
+            names = [file_system.glob(fsspec.url_to_fs(each)[1]) for each in patterns]
+            matches = [[file_system.unstrip_protocol(name) for name in found] for found in names]
+    pairs = zip(matches, COMPRESSIONS, strict=True)
+    return sorted({name.removesuffix(ending) for found, ending in pairs for name in found})
 
 
 def file_version(path: File) -> list[str | int]:

@@ -1,5 +1,6 @@
 """nmt/data/check: faults that are planted in a toy corpus are named, and the corpus itself has none."""
 
+import dataclasses
 import json
 import re
 import unicodedata
@@ -11,6 +12,7 @@ from grammar_corpus.main import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmt.config.corpus import CorpusConfig
 from nmt.config.load import parse_config
 from nmt.config.schema import DataConfig
 from nmt.data.check.alignment import find_breaks
@@ -62,6 +64,15 @@ def test_nothing_is_found_in_clean_text(texts: Texts, tmp_path: Path) -> None:
     assert report.worst is None
     assert sorted(report.pairs.values()) == [300, 300, TRAIN]
     assert "nothing found" in write_screen(report)
+
+
+def test_each_file_of_a_path_with_a_star_is_a_place(texts: Texts, tmp_path: Path) -> None:
+    check(texts, tmp_path)  # writes the files
+    data = dataclasses.replace(read_config(tmp_path), train=(CorpusConfig(path=str(tmp_path / "t*")),), held_out=())
+    (tmp_path / "test.en").rename(tmp_path / "tail.en")
+    (tmp_path / "test.de").rename(tmp_path / "tail.de")
+    counts = {Path(place.name).name: count for place, count in check_corpora(data, quick=True).pairs.items()}
+    assert counts == {"tail": 300, "train": TRAIN, "valid": 300}
 
 
 @pytest.mark.parametrize("side", ["en", "de"])

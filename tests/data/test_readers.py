@@ -244,6 +244,42 @@ def test_files_and_description(tmp_path: Path) -> None:
     assert describe_corpus(CorpusConfig(path="a", target_language="fr", tag="<bt>")) == "a to fr with tag <bt>"
 
 
+def write_shards(folder: Path) -> None:
+    (folder / "b.tsv").write_text("c\tz\n")
+    (folder / "a.tsv.gz").write_bytes(gzip.compress(b"a\tx\nb\ty\n"))
+    for name, text in {"part-2.en": "f\n", "part-2.de": "w\n", "part-1.en": "d\ne\n", "part-1.de": "u\nv\n"}.items():
+        (folder / name).write_text(text)
+
+
+def test_a_star_matches_files(tmp_path: Path) -> None:
+    write_shards(tmp_path)
+    assert read(path=str(tmp_path / "*.tsv")) == [("a", "x"), ("b", "y"), ("c", "z")]
+    assert read(path=str(tmp_path / "part-*")) == [("d", "u"), ("e", "v"), ("f", "w")]
+    (tmp_path / "part-2.de").rename(tmp_path / "part-3.de")
+    assert fault(path=str(tmp_path / "part-*")).startswith(f"{tmp_path}/part-2: found no {tmp_path}/part-2.de")
+    assert fault(path=str(tmp_path / "*.csv")) == f"{tmp_path}/*.csv: matches no file; check the path and the languages"
+    assert fault(path=str(tmp_path / "x*")) == f"{tmp_path}/x*: matches no file; check the path and the languages"
+
+
+def test_a_star_in_a_url_matches_files(tmp_path: Path) -> None:
+    write_shards(tmp_path)
+    files = fsspec.filesystem("memory")
+    files.pipe({f"/s/{file.name}": file.read_bytes() for file in tmp_path.iterdir()})
+    assert read(path="memory://s/*.tsv") == [("a", "x"), ("b", "y"), ("c", "z")]
+    assert read(path="memory://s/part-*") == [("d", "u"), ("e", "v"), ("f", "w")]
+    assert corpus_files(CorpusConfig(path="memory://s/*.tsv"), DATA) == ["memory:///s/a.tsv.gz", "memory:///s/b.tsv"]
+    assert fault(path="memory://s/*.csv") == "memory://s/*.csv: matches no file; check the path and the languages"
+    files.rm("/", recursive=True)
+
+
+@given(names=st.sets(st.text("ab1*", min_size=1, max_size=4), min_size=1, max_size=5))
+def test_all_matches_are_read_in_order(names: set[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("shards")
+    for name in names:
+        (folder / f"{name}.tsv").write_text(f"{name}\tx\n")
+    assert read(path=str(folder / "*.tsv")) == [(name, "x") for name in sorted(names, key="{}.tsv".format)]
+
+
 def test_remote_corpora(tmp_path: Path) -> None:
     files = fsspec.filesystem("memory")
     files.pipe({"/c/t.en": b"a\nb\n", "/c/t.de.gz": gzip.compress(b"x\ny\n"), "/c/t.tsv": b"c\tz\n"})

@@ -47,6 +47,10 @@ def folder(tmp_path: Path) -> Path:
         datasets.Dataset.from_list(rows(range(30 * part, 30 * part + 30))).to_parquet(
             str(tmp_path / "parts" / f"train-{part}.parquet")
         )
+        shard = rows(range(30 * part, 30 * part + 30))
+        (tmp_path / f"shard-{part}.tsv").write_text("".join(f"{row['en']}\t{row['de']}\n" for row in shard))
+        for language in ("en", "de"):
+            (tmp_path / f"shard-{part}.{language}").write_text("".join(row[language] + "\n" for row in shard))
     everything = rows(range(120))
     datasets.Dataset.from_list(everything).save_to_disk(str(tmp_path / "saved"))
     (tmp_path / "all.tsv").write_text("".join(f"{row['en']}\t{row['de']}\n" for row in everything))
@@ -64,6 +68,8 @@ FORMS = {
     "tsv": {"path": "all.tsv"},
     "jsonl": {"path": "all.jsonl"},
     "prefix": {"path": "all"},
+    "shards": {"path": "shard-*.tsv"},
+    "shards of two files": {"path": "shard-*"},
 }
 
 
@@ -156,8 +162,9 @@ def test_windows_are_of_the_buffer_size_and_shuffled(folder: Path) -> None:
             assert batch.sentences == 1 or batch.sentences * longest <= 40
 
 
-def test_files_come_in_another_order_in_each_epoch(folder: Path) -> None:
-    config = settings(folder, FORMS["dataset"], shuffle_buffer=30)
+@pytest.mark.parametrize("form", ["dataset", "shards"])
+def test_files_come_in_another_order_in_each_epoch(form: str, folder: Path) -> None:
+    config = settings(folder, FORMS[form], shuffle_buffer=30)
     place, orders = Cursor(), []
     for epoch in range(3):
         made = epoch_of(stream(config), epoch, place)

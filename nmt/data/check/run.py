@@ -21,7 +21,7 @@ from nmt.data.check.repeats import Boilerplate, Duplicates, Leakage
 from nmt.data.check.sides import Languages
 from nmt.data.cleaning import split_chunks
 from nmt.data.pair import Pair
-from nmt.data.readers import corpus_files, describe_corpus, read_pairs
+from nmt.data.readers import corpus_files, describe_corpus, expand_path, read_pairs
 from nmt.errors import DataError
 
 SAMPLE_BYTES = 64_000_000
@@ -85,7 +85,7 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
     for name in SETS:
         if quick and name == "held_out" and not data.drop_overlap:
             continue  # training does not read these corpora
-        for corpus in getattr(data, name):
+        for corpus in itertools.chain.from_iterable(expand_path(corpus, data) for corpus in getattr(data, name)):
             place = locate(corpus, data, name)
             pairs[place] = 0
             limit = _QUICK_PAIRS if quick and (corpus.streaming or name != "train") else None

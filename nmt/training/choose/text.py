@@ -104,7 +104,7 @@ def _find_languages(text: str | tuple[str, str]) -> Sequence[str | None]:
     """
     if not isinstance(text, str):
         return [guess_language(file) for file in text]
-    if not find_format(text):
+    if not find_format(text) or "*" in text:
         return ()
     if (file := find_file(text)) is None:
         raise DataError(f"{text}: no such file; check the path")
