@@ -17,7 +17,7 @@ from nmt.commands.arguments import (
     whole_number,
 )
 from nmt.commands.process import print_result, run, startup
-from nmt.errors import ConfigError, MachineError
+from nmt.errors import MachineError
 from nmt.server.limits import Limits
 
 if TYPE_CHECKING:
@@ -50,54 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise MachineError(
                     f"the server needs the package {error.name}; install the extra `server`: pip install 'nmt[server]'"
                 ) from None
-            from nmt.server.files import FileJobs
+            from nmt.server.assemble import ServiceSettings, open_service
             from nmt.server.gate import GateSettings
-            from nmt.server.glossaries import GlossaryStore
-            from nmt.server.keys import KeyStore
-            from nmt.server.limits import Rates
-            from nmt.server.metrics import Metrics
-            from nmt.server.pool import Pool
-            from nmt.server.service import Service
             from nmt.system.machine import cores, keep_memory
 
-            prefix = options.prefix.rstrip("/")
-            if prefix and not prefix.startswith("/"):
-                raise ConfigError(f"--prefix {options.prefix}: must begin with a slash, for example /translate")
-            if options.require_key and not options.keys:
-                raise ConfigError("--require-key: needs --keys FILE, the keys that are valid")
-            limits = Limits(**given_fields(options, Limits))
             reserved = stack.enter_context(bind(options.host, options.port))
             keep_memory()
-            keys = stack.enter_context(contextlib.closing(KeyStore(options.keys))) if options.keys else None
-            glossaries = stack.enter_context(contextlib.closing(GlossaryStore(options.glossaries)))
-            models = _load(options)
-        # These warn about single requests, and can show parts of them.
-        for noisy in ("nmt.translation", "python_multipart", "uvicorn"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
-        metrics = Metrics()
-        pool = Pool(
-            threads=options.threads or cores(),
-            max_characters=limits.max_queue_characters,
-            cache_bytes=options.cache << 20,
-            observer=metrics,
-        )
-        metrics.watch_queue(lambda: pool.characters)
-        service = Service(
-            models=models,
-            pool=pool,
-            limits=limits,
-            metrics=metrics,
-            rates=Rates(),
-            glossaries=glossaries,
-            keys=keys,
-            require_key=options.require_key,
-            prefix=prefix,
-        )
-        if limits.max_file_bytes:
-            service.files = stack.enter_context(contextlib.closing(FileJobs(pool, service.charge)))
-        app = make_app(service, GateSettings(origins=tuple(options.origin or ("*",)), prefix=prefix))
-        settings = RunSettings(proxies=tuple(options.proxy or ()), drain_seconds=options.drain)
-        run_server(app, service, reserved, settings, reload=lambda: _load(options))
+            settings = ServiceSettings(
+                limits=Limits(**given_fields(options, Limits)),
+                threads=options.threads or cores(),
+                cache_bytes=options.cache << 20,
+                keys=options.keys,
+                require_key=options.require_key,
+                glossaries=options.glossaries,
+                prefix=options.prefix,
+            )
+            service = stack.enter_context(open_service(lambda: _load(options), settings))
+        app = make_app(service, GateSettings(origins=tuple(options.origin or ("*",)), prefix=options.prefix))
+        running = RunSettings(proxies=tuple(options.proxy or ()), drain_seconds=options.drain)
+        run_server(app, service, reserved, running, reload=lambda: _load(options))
 
     with contextlib.ExitStack() as stack:
         return run(NAME, body, lower="--cache or --threads")
@@ -195,7 +166,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="memory for translations of segments that were seen before; default: 64",
     )  # fmt: skip
     add_machine_options(machine)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.prefix = options.prefix.rstrip("/")
+    if options.prefix and not options.prefix.startswith("/"):
+        parser.error(f"--prefix {options.prefix}: must begin with a slash, for example /translate")
+    if options.require_key and not options.keys:
+        parser.error("--require-key: needs --keys FILE, the keys that are valid")
+    return options
 
 
 if __name__ == "__main__":

@@ -207,60 +207,10 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser(NAME, "Translate lines from standard input to standard output, or a document.")
     parser.add_argument("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several: an ensemble")
-    parser.add_argument(
-        "--split",
-        action=argparse.BooleanOptionalAction,
-        help="translate each sentence of a line separately; default: if the model was trained on single sentences",
-    )
-    parser.add_argument(
-        "--guard",
-        action=argparse.BooleanOptionalAction,
-        help="search translations with loops again, and keep text without letters; default: models from nmt 0.3 on",
-    )
-    parser.add_argument(
-        "--format",
-        choices=["text", "html", "xml"],
-        default="text",
-        help="the markup of each line, whose tags are carried over (needs lxml); default: text",
-    )
-    parser.add_argument(
-        "--numbers",
-        choices=["keep", "locale"],
-        help="how copied numbers are written: as they are, or with the separators of the target language, 1.234,5 for "
-        "1,234.5; default: keep",
-    )
-    parser.add_argument(
-        "--protect",
-        action=argparse.BooleanOptionalAction,
-        help="copy URLs, e-mail addresses, placeholders, long numbers, emoji and other things that are not words; "
-        "default: yes",
-    )
+    _add_text_options(parser)
     add_language_options(parser.add_argument_group("languages"))
-    document = parser.add_argument_group("documents, instead of lines")
-    document.add_argument("--file", metavar="FILE", help="translate the texts of a document, such as .docx or .html")
-    document.add_argument("--output", metavar="FILE", help="the translated document, in the same format")
-    document.add_argument(
-        "--retranslate",
-        action="store_true",
-        help="also translate what has a translation already, in .po, .xliff and .tmx",
-    )
-    document.add_argument(
-        "--keys",
-        nargs="+",
-        metavar="KEY",
-        help="in .json, translate only the values of these keys, or paths like a.*.b",
-    )
-    output = parser.add_argument_group("output, by default the best translation of each line")
-    output.add_argument(
-        "--nbest", type=whole_number(1, MAX_ROWS_PER_SENTENCE), metavar="N", help="the N best: line ||| text ||| score"
-    )
-    output.add_argument(
-        "--json", action="store_true", help="a JSON object for each line: texts, scores, tokens, alignments"
-    )
-    output.add_argument(
-        "--alignments", nargs="?", const="words", choices=["words", "tokens"],
-        help="add ||| and pairs of aligned words, such as 0-0 1-2: source and translation, from 0; or of tokens",
-    )  # fmt: skip
+    _add_document_options(parser.add_argument_group("documents, instead of lines"))
+    _add_output_options(parser.add_argument_group("output, by default the best translation of each line"))
     search = parser.add_argument_group("search")
     add_fields(search, SearchOptions, SEARCH)
     search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
@@ -273,26 +223,93 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_fields(sampling, SampleOptions, SAMPLING)
     add_machine_options(parser.add_argument_group("machine"))
     options = parser.parse_args(arguments)
-    if bool(options.file) != bool(options.output):
-        parser.error("--file and --output belong together; give both, or neither to translate lines")
-    if not options.file and (options.retranslate or options.keys):
-        parser.error("--retranslate and --keys are for documents; add --file, or leave them out")
-    if options.file and (options.json or options.nbest or options.format != "text"):
-        parser.error("--json, --nbest and --format are for lines; leave them out, or leave out --file")
-    if options.alignments and (options.file or options.format != "text"):
-        parser.error("--alignments is for lines of plain text; leave it out, or leave out --file and --format")
-    if options.sample and options.beam:
-        parser.error("--beam is for search; leave it out, or leave out --sample")
-    if options.terms and (options.sample or options.mbr):
-        parser.error("--terms is for search; leave it out, or leave out --sample and --mbr")
-    if options.numbers == "locale" and options.protect is False:
-        parser.error("--numbers locale: only for copied numbers; leave out --no-protect")
-    flags = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
-    if options.sample and options.mbr:
-        parser.error("--sample: not with --mbr, which draws samples itself; leave one out")
-    if flags and not options.sample and not options.mbr:
-        parser.error(f"{' and '.join(flags)}: only with --sample or --mbr; add one of them")
+    if conflict := _find_conflict(options):
+        parser.error(conflict)
     return options
+
+
+def _add_text_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split", action=argparse.BooleanOptionalAction,
+        help="translate each sentence of a line separately; default: if the model was trained on single sentences",
+    )  # fmt: skip
+    parser.add_argument(
+        "--guard", action=argparse.BooleanOptionalAction,
+        help="search translations with loops again, and keep text without letters; default: models from nmt 0.3 on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=["text", "html", "xml"], default="text",
+        help="the markup of each line, whose tags are carried over (needs lxml); default: text",
+    )  # fmt: skip
+    parser.add_argument(
+        "--numbers", choices=["keep", "locale"],
+        help="how copied numbers are written: as they are, or with the separators of the target language, 1.234,5 for "
+        "1,234.5; default: keep",
+    )  # fmt: skip
+    parser.add_argument(
+        "--protect", action=argparse.BooleanOptionalAction,
+        help="copy URLs, e-mail addresses, placeholders, long numbers, emoji and other things that are not words; "
+        "default: yes",
+    )  # fmt: skip
+
+
+def _add_document_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--file", metavar="FILE", help="translate the texts of a document, such as .docx or .html")
+    group.add_argument("--output", metavar="FILE", help="the translated document, in the same format")
+    group.add_argument(
+        "--retranslate", action="store_true",
+        help="also translate what has a translation already, in .po, .xliff and .tmx",
+    )  # fmt: skip
+    group.add_argument(
+        "--keys", nargs="+", metavar="KEY",
+        help="in .json, translate only the values of these keys, or paths like a.*.b",
+    )  # fmt: skip
+
+
+def _add_output_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--nbest", type=whole_number(1, MAX_ROWS_PER_SENTENCE), metavar="N", help="the N best: line ||| text ||| score"
+    )
+    group.add_argument(
+        "--json", action="store_true", help="a JSON object for each line: texts, scores, tokens, alignments"
+    )
+    group.add_argument(
+        "--alignments", nargs="?", const="words", choices=["words", "tokens"],
+        help="add ||| and pairs of aligned words, such as 0-0 1-2: source and translation, from 0; or of tokens",
+    )  # fmt: skip
+
+
+def _find_conflict(options: argparse.Namespace) -> str | None:
+    """Return the first fault in the combination of options, or None."""
+    sampling = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
+    document, markup, samples = bool(options.file), options.format != "text", options.sample or options.mbr
+    conflicts = (
+        (
+            document != bool(options.output),
+            "--file and --output belong together; give both, or neither to translate lines",
+        ),
+        (
+            not document and (options.retranslate or options.keys),
+            "--retranslate and --keys are for documents; add --file, or leave them out",
+        ),
+        (
+            document and (options.json or options.nbest or markup),
+            "--json, --nbest and --format are for lines; leave them out, or leave out --file",
+        ),
+        (
+            options.alignments and (document or markup),
+            "--alignments is for lines of plain text; leave it out, or leave out --file and --format",
+        ),
+        (options.sample and options.beam, "--beam is for search; leave it out, or leave out --sample"),
+        (options.terms and samples, "--terms is for search; leave it out, or leave out --sample and --mbr"),
+        (
+            options.numbers == "locale" and options.protect is False,
+            "--numbers locale: only for copied numbers; leave out --no-protect",
+        ),
+        (options.sample and options.mbr, "--sample: not with --mbr, which draws samples itself; leave one out"),
+        (sampling and not samples, f"{' and '.join(sampling)}: only with --sample or --mbr; add one of them"),
+    )
+    return next((message for found, message in conflicts if found), None)
 
 
 if __name__ == "__main__":

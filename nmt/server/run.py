@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _HEADER_SECONDS = 15.0  # the time in which a client must send the head of a request
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2_048
+_SILENT = ("nmt.translation", "python_multipart", "uvicorn")  # these warn about single requests, and show parts of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,8 @@ def run_server(
         reload: loads the models again. It is called after SIGHUP.
     """
     _allow_connections()
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
         http=_PatientProtocol,

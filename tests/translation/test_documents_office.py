@@ -1,5 +1,6 @@
 """Word, PowerPoint, OpenDocument and EPUB: opened by their own readers, with the same structure."""
 
+import contextlib
 import io
 import re
 import struct
@@ -14,6 +15,8 @@ import pytest
 from documents import keep, list_texts, open_document, translate
 from docx.oxml import parse_xml
 from ebooklib import ITEM_DOCUMENT, epub
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 from odf import opendocument, style, teletype, text
 
@@ -330,6 +333,16 @@ def test_documents_of_attackers_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(DataError, match=re.escape(message)) as error:
         open_document(".docx", data)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@given(data=st.data())
+def test_a_changed_byte_is_a_data_error_at_most(compression: int, data: st.DataObject) -> None:
+    archive = bytearray(make_zip(WORD, compression))
+    place = data.draw(st.integers(0, len(archive) - 1))
+    archive[place] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(DataError):  # any other error is a bug
+        open_document(".docx", bytes(archive))
 
 
 def test_encrypted_open_documents_and_books_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Zip archives of strangers, the containers of office documents and EPUB: reading within limits, and writing."""
 
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -16,7 +17,11 @@ _MAX_TOTAL = 1 << 30  # the limit of all members together, in bytes
 _MAX_RATIO = 100  # the limit of their compression, for archives that are larger than _SMALL
 _SMALL = 32 << 20
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # encrypted office documents, and old ones, start like this
-_FAULTS = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError, struct.error)  # of zipfile
+# What zipfile, and the modules by which it decompresses, raise for damaged archives and for methods that they lack.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError),
+    *(NotImplementedError, RuntimeError),
+)
 _ENCRYPTED = 1  # a bit of the flags of a member
 
 
@@ -34,7 +39,7 @@ class Archive:
             raise DataError(f"{name}: is encrypted, or of an old format; save it without a password in the new format")
         try:
             self._file = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, *_FAULTS) as error:
+        except _DAMAGED as error:
             raise DataError(f"{name}: is damaged or of another format ({error}); repair the file") from error
         self._infos = self._file.infolist()
         total = sum(info.file_size for info in self._infos)
@@ -64,7 +69,7 @@ class Archive:
             return self._file.read(member)
         except KeyError as error:
             raise DataError(f"{self.name}: has no {member}, so it is of another format; check its ending") from error
-        except (zipfile.BadZipFile, zlib.error, *_FAULTS) as error:
+        except _DAMAGED as error:
             raise DataError(f"{self.name}: {member} is damaged ({error}); repair the file") from error
 
     def write(self, changed: Mapping[str, bytes]) -> bytes:
