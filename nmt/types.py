@@ -21,4 +21,4 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 TERM_TAGS = ("⟨term⟩", "⟨as⟩", "⟨end⟩")
 """The tokens before, between and after the words of a term and its translation (nmt/tokenizers/inline.py)."""
 PLACEHOLDERS = tuple(map(chr, range(0x10F6A0, 0x10F6A8)))
-"""The tokens that stand for things such as URLs. These characters are for private use and rare in real text."""
+"""The tokens that represent things such as URLs. These characters are for private use and rare in real text."""

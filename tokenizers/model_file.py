@@ -70,7 +70,7 @@ def find_own_treatment(model: bytes) -> str | None:
             if field == _TRAINER and inner == _SUFFIX and content:
                 return "treat_whitespace_as_suffix=true"
             if field != _TRAINER and inner == _RULES and content:
-                return "normalization rules of its own"
+                return "its own normalization rules"
             if field == _NORMALIZER and inner in names:
                 found[names[inner]] = bool(content)
     return next((f"{name}={str(found[name]).lower()}" for name in found if found[name] != usual[name]), None)

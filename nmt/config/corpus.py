@@ -15,7 +15,7 @@ class CorpusConfig:
     data/train.en and data/train.de, whose extensions are the languages. A file that contains both sides ends in .tsv,
     .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf, .xliff or .zip. All files
     can be compressed, and then end in .gz, .zst, .xz or .bz2. A URL (s3://, hf://, https://) can be given instead of a
-    path. A `*` stands for any part of a file name, as in `shards/*.tsv` or `shards/part-*`: the corpus then consists of
+    path. A `*` matches any part of a file name, as in `shards/*.tsv` or `shards/part-*`: the corpus then consists of
     all matching files. Pairs with more than 131,072 characters on a side are left out and counted."""
     source: str | None = None
     """The file with the source side, instead of `path`. The file may be compressed (.gz, .zst, .xz, .bz2)."""

@@ -117,7 +117,7 @@ def find_loop(ids: Sequence[int], tokenizer: Tokenizer) -> Loop | None:
     for period in _PERIODS:
         fewest = max(2, 1.5 * period)
         if repeated < fewest:
-            break  # each token of a loop but those of its first period equals an earlier one
+            break  # after the first period of a loop, each of its tokens equals an earlier one
         start = period  # of the tokens that equal the token one period before
         for place in range(period, len(ids) + 1):
             if place < len(ids) and ids[place] == ids[place - period]:

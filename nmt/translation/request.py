@@ -109,7 +109,7 @@ class Segment(Sentence):
     read_terms: tuple[tuple[Term, TermIds], ...] = ()
     """The terms in the source ids, which the model inflects, and what constrains search if it does not use them."""
     found_terms: tuple[Term, ...] = ()
-    """The terms whose source is in the text, also those that the vocabulary cannot spell."""
+    """The terms whose source is in the text, including terms that the vocabulary cannot spell."""
 
     @property
     def nbest(self) -> int:

@@ -38,7 +38,7 @@ class Anchor(NamedTuple):
     spaces: tuple[bool, bool] = (False, False)
     """Whether a space precedes and follows the object."""
     symbol: str | None = None
-    """The character of the text that stands for the object, if the model copies it. It follows `position`."""
+    """The character of the text that replaces the object, if the model copies it. It follows `position`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,7 +197,7 @@ class Translator:
         Raises:
             ConfigError: the target language is missing, the model does not have a language or a tag, terms are given
                 with sampling, or a text has markup and lxml is not installed.
-            TypeError: an item of `texts` is neither a string nor a `Request`, or there is no such setting. The message
+            TypeError: an item of `texts` is neither a string nor a `Request`, or a setting is unknown. The message
                 gives the position of the item, or the settings.
         """
         requests = _complete(texts, {"options": options, **settings})
@@ -380,10 +380,10 @@ class Translator:
 
 
 def _complete(texts: str | Request | Iterable[str | Request], settings: dict[str, Any]) -> list[Request]:
-    """Return the requests for texts. The settings of the call are those of requests that lack them."""
+    """Return the requests for texts. A request without a setting gets the setting of the call."""
     allowed = ("options", *RequestSettings.__annotations__)
     if unknown := next((name for name in settings if name not in allowed), None):
-        raise TypeError(f"there is no setting {unknown}; the settings are {', '.join(allowed)}")
+        raise TypeError(f"unknown setting {unknown}; the settings are {', '.join(allowed)}")
     given: list[str | Request] = as_list(texts, "texts", (str, Request))
     requests = [Request(text) if isinstance(text, str) else text for text in given]
     call = {name: value for name, value in settings.items() if value is not None}

@@ -210,7 +210,7 @@ def train(
 
 
 def is_hopeless(curve: Sequence[float], rivals: Iterable[Record]) -> bool:
-    """Return whether a training is far behind another one at the same share of its length."""
+    """Return whether a training is far worse than another one at the same share of its length."""
     done = len(curve)
     others = [max(rival.curve[:done]) for rival in rivals if not rival.stopped]
     return done >= VALIDATIONS // 2 and bool(others) and max(curve) < HOPELESS * max(others)

@@ -108,7 +108,7 @@ def test_tokenizers_that_normalize_text_are_refused(tmp_path: Path) -> None:
     }
     plain = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
     kinds: dict[str, dict[str, Any]] = {
-        "normalization rules of its own": {"remove_extra_whitespaces": False},
+        "its own normalization rules": {"remove_extra_whitespaces": False},
         "remove_extra_whitespaces=true": {"normalization_rule_name": "identity"},
         "add_dummy_prefix=false": {**plain, "add_dummy_prefix": False},
         "treat_whitespace_as_suffix=true": {**plain, "treat_whitespace_as_suffix": True},

@@ -405,7 +405,7 @@ def test_sentences_are_well_formed(drawn: list[tuple[str, str]]) -> None:
 
 
 def test_word_order_differs(drawn: list[tuple[str, str]]) -> None:
-    """Something to learn: many translations end in the verb that stands second in English."""
+    """Something to learn: many translations end in the verb that is the second word in English."""
     ends = {verb.participle for verb in VERBS} | {verb.prefix + verb.german for verb in VERBS}
     assert sum(german.rstrip(".?").split()[-1] in ends for _, german in drawn) > 0.35 * len(drawn)
 

@@ -1,4 +1,4 @@
-"""The page with a server behind it, in a real browser."""
+"""The page that a server sends, in a real browser."""
 
 import gzip
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Numbers with the separators of another language. The expected texts are those of Babel 2.19."""
+"""Numbers with the separators of another language. The expected texts come from Babel 2.19."""
 
 import pytest
 from hypothesis import given

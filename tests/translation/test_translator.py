@@ -160,7 +160,7 @@ def test_a_string_or_a_request_is_one_text(model: Path) -> None:
 
 def test_a_setting_that_does_not_exist_is_refused(model: Path) -> None:
     translator = Translator.load(model)
-    with pytest.raises(TypeError, match="there is no setting prefix; the settings are options, to, tag, split, guard"):
+    with pytest.raises(TypeError, match="unknown setting prefix; the settings are options, to, tag, split, guard"):
         translator.translate(["red cat"], prefix="rote")  # type: ignore[call-arg]
 
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, with the engine in the browser behind it."""
+"""The page in a real browser, which translates with the engine in the browser."""
 
 import shutil
 from collections.abc import Iterator
