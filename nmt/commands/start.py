@@ -49,6 +49,11 @@ def serve() -> "NoReturn":
     _start("serve")
 
 
+def corpus() -> "NoReturn":
+    """Run nmt-corpus."""
+    _start("corpus")
+
+
 def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its exit status.
 

@@ -25,6 +25,10 @@ from nmt.errors import MachineError
 from nmt.system.signals import SIGNALS
 
 
+class ChildKilledError(MachineError):
+    """A child process was killed."""
+
+
 class Child:
     """The parent's view of a child process: a handle of the process, and the parent's end of a pipe to the child.
 
@@ -81,24 +85,24 @@ class Child:
         return self._process.pid  # type: ignore[no-any-return]
 
     def send(self, message: Any) -> None:
-        """Send an object to the child. Raises MachineError: the child was killed."""
+        """Send an object to the child. Raises ChildKilledError: the child was killed."""
         try:
             self.pipe.send(message)
         except OSError:
-            raise MachineError(self._death) from None
+            raise ChildKilledError(self._death) from None
 
     def receive(self) -> Any:
         """Wait for the next object that the child sends.
 
         Raises:
-            MachineError: the child was killed.
+            ChildKilledError: the child was killed.
             Exception: `main` raised an exception in the child. The same exception is raised here, and a note contains
                 the child's traceback.
         """
         try:
             message, error = self.pipe.recv()
         except (EOFError, OSError):
-            raise MachineError(self._death) from None
+            raise ChildKilledError(self._death) from None
         if error is not None:
             raise error
         return message
