@@ -39,39 +39,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["keys"]:
         return _manage_keys(given[1:])
     options = _parse(given)
-
-    def body() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can load its models again
-        with startup():
-            try:
-                from nmt.server.app import make_app
-                from nmt.server.run import RunSettings, bind, run_server
-            except ModuleNotFoundError as error:
-                raise MachineError(
-                    f"the server needs the package {error.name}; install the extra `server`: pip install 'nmt[server]'"
-                ) from None
-            from nmt.server.assemble import ServiceSettings, open_service
-            from nmt.server.gate import GateSettings
-            from nmt.system.machine import cores, keep_memory
-
-            reserved = stack.enter_context(bind(options.host, options.port))
-            keep_memory()
-            settings = ServiceSettings(
-                limits=Limits(**given_fields(options, Limits)),
-                threads=options.threads or cores(),
-                cache_bytes=options.cache << 20,
-                keys=options.keys,
-                require_key=options.require_key,
-                glossaries=options.glossaries,
-                prefix=options.prefix,
-            )
-            service = stack.enter_context(open_service(lambda: _load(options), settings))
-        app = make_app(service, GateSettings(origins=tuple(options.origin or ("*",)), prefix=options.prefix))
-        running = RunSettings(proxies=tuple(options.proxy or ()), drain_seconds=options.drain)
-        run_server(app, service, reserved, running, reload=lambda: _load(options))
-
     with contextlib.ExitStack() as stack:
-        return run(NAME, body, lower="--cache or --threads")
+        return run(NAME, lambda: _serve(options, stack), lower="--cache or --threads")
+
+
+def _serve(options: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+    """Open what the server needs, which `stack` closes, and serve until a signal arrives."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can load its models again
+    with startup():
+        try:
+            from nmt.server.app import make_app
+            from nmt.server.run import RunSettings, bind, run_server
+        except ModuleNotFoundError as error:
+            raise MachineError(
+                f"the server needs the package {error.name}; install the extra `server`: pip install 'nmt[server]'"
+            ) from None
+        from nmt.server.assemble import ServiceSettings, open_service
+        from nmt.server.gate import GateSettings
+        from nmt.system.machine import cores, keep_memory
+
+        reserved = stack.enter_context(bind(options.host, options.port))
+        keep_memory()
+        settings = ServiceSettings(
+            limits=Limits(**given_fields(options, Limits)),
+            threads=options.threads or cores(),
+            cache_bytes=options.cache << 20,
+            keys=options.keys,
+            require_key=options.require_key,
+            glossaries=options.glossaries,
+            prefix=options.prefix,
+        )
+        service = stack.enter_context(open_service(lambda: _load(options), settings))
+    app = make_app(service, GateSettings(origins=tuple(options.origin or ("*",)), prefix=options.prefix))
+    running = RunSettings(proxies=tuple(options.proxy or ()), drain_seconds=options.drain)
+    run_server(app, service, reserved, running, reload=lambda: _load(options))
 
 
 def _load(options: argparse.Namespace) -> "Models":

@@ -16,6 +16,7 @@ from nmt.server.deepl_records import (
     DeepLLanguageV3,
     DeepLRequest,
     DeepLResourceRequest,
+    DeepLSettings,
     DeepLUsage,
 )
 from nmt.server.errors import RequestError
@@ -35,23 +36,19 @@ _NAME = re.compile(r"[A-Za-z_][\w.:-]*")
 
 async def translate(call: Call) -> Response:
     """Translate texts."""
-    asked = _read_request(call)
-    models = call.service.models
-    target = models.find_target(asked.target_lang)
-    if target is None:
-        raise RequestError(400, "Value for 'target_lang' not supported.")
+    check_given(call, "text", "target_lang")
+    asked, models = call.parameters.read(DeepLRequest), call.service.models
+    source, target = find_languages(models, asked)
     if len(asked.text) > _MAX_TEXTS:
         raise RequestError(400, f"Parameter 'text' has more than {_MAX_TEXTS} texts.")
-    if asked.formality in ("more", "less"):
-        raise RequestError(400, "'formality' is not supported for given 'target_lang'.")
     call.service.check_texts(asked.text)
-    sources = await _find_sources(call, asked, target)
+    sources = [source] * len(asked.text) if source else await _detect_each(call, asked.text, target)
     chains: list[Chain | None] = [
         None if source in (None, target) else models.paths[source, target] for source in sources
     ]
-    terms = find_terms(call, asked, target)
+    terms = find_terms(call, [asked.glossary_id, *(asked.glossary_ids or ())], source, target)
     texts = [text.replace("\n", " ") for text in asked.text] if asked.split_sentences == "nonewlines" else asked.text
-    tags = _read_tags(asked.ignore_tags) if asked.tag_handling else None
+    tags = _compile_tags(asked.ignore_tags) if asked.tag_handling else None
     template = Request(
         "",
         split=False if asked.split_sentences in ("0", False) else None,
@@ -75,60 +72,73 @@ async def translate(call: Call) -> Response:
     return JSONResponse({"translations": results})
 
 
-def _read_request(call: Call) -> DeepLRequest:
-    for name in ("text", "target_lang"):
+def check_given(call: Call, *names: str) -> None:
+    """Check that parameters are not empty, which clients of DeepL expect to be reported like this (400)."""
+    for name in names:
         if not call.parameters.values.get(name):
             raise RequestError(400, f"Parameter '{name}' not specified.")
-    return call.parameters.read(DeepLRequest)
 
 
-async def _find_sources(call: Call, asked: DeepLRequest, target: str) -> list[str | None]:
+def find_languages(models: Models, asked: DeepLSettings) -> tuple[str | None, str]:
+    """Return the source language and the target language of a request, in the spelling of the models.
+
+    The source language is None if it must be detected. It may be the target language.
+
+    Raises:
+        RequestError: no model has them, or the request asks for more (400).
+    """
+    target = models.find_target(asked.target_lang)
+    if target is None:
+        raise RequestError(400, "Value for 'target_lang' not supported.")
+    if asked.formality in ("more", "less"):
+        raise RequestError(400, "'formality' is not supported for given 'target_lang'.")
+    if not asked.source_lang:
+        return None, target
+    source = models.find_source(asked.source_lang)
+    if source is None:
+        raise RequestError(400, "Value for 'source_lang' not supported.")
+    if source != target and (source, target) not in models.paths:
+        raise RequestError(400, "Value for 'target_lang' not supported with this 'source_lang'.")
+    return source, target
+
+
+async def _detect_each(call: Call, texts: Sequence[str], target: str) -> list[str | None]:
     """Return the source language of each text. None means that a text has no letters."""
     models = call.service.models
     among = [source for source in models.sources if (source, target) in models.paths]
-    if asked.source_lang:
-        source = models.find_source(asked.source_lang)
-        if source is None:
-            raise RequestError(400, "Value for 'source_lang' not supported.")
-        if source not in (*among, target):
-            raise RequestError(400, "Value for 'target_lang' not supported with this 'source_lang'.")
-        return [source] * len(asked.text)
     if not models.can_detect:
         if len(among) > 1:
             raise RequestError(400, "Parameter 'source_lang' not specified; the models cannot detect languages.")
-        return [among[0]] * len(asked.text)
-    found = await call.service.detect(asked.text, call.client, [*among, target])
+        return [among[0]] * len(texts)
+    found = await call.service.detect(texts, call.client, [*among, target])
     return [guesses[0][0] if guesses else None for guesses in found]
 
 
-def find_terms(call: Call, asked: DeepLRequest, target: str) -> tuple[Term, ...]:
-    """Return the terms of the glossaries of a request."""
-    numbers = [*([asked.glossary_id] if asked.glossary_id else []), *(asked.glossary_ids or [])]
+def find_terms(call: Call, glossaries: Sequence[str | None], source: str | None, target: str) -> tuple[Term, ...]:
+    """Return the terms of glossaries, which are given by their ids, for two languages."""
+    numbers = [number for number in glossaries if number]
     if not numbers:
         return ()
     if len(numbers) > _MAX_GLOSSARIES:
         raise RequestError(400, f"At most {_MAX_GLOSSARIES} glossaries.")
-    if not asked.source_lang:
+    if not source:
         raise RequestError(400, "Use of a glossary requires the 'source_lang' parameter.")
-    service = call.service
-    pair = service.models.find_source(asked.source_lang), target
+    service, models = call.service, call.service.models
     found: list[tuple[Term, ...]] = []
     for number in numbers:
         glossary = service.glossaries.find(call.client.name, number)
         if glossary is None:
             raise RequestError(404, "Glossary not found")
-        own = [each for each in glossary.dictionaries if _matches(service.models, each, pair)]
-        if not own:
+        for own in glossary.dictionaries:
+            if (models.find_source(own[0]), models.find_target(own[1])) == (source, target):
+                found.append(service.glossaries.get_terms(glossary, own))
+                break
+        else:
             raise RequestError(400, "The glossary has no dictionary for this language pair.")
-        found.append(service.glossaries.get_terms(glossary, own[0]))
     return found[0] if len(found) == 1 else tuple(term for terms in found for term in terms)
 
 
-def _matches(models: Models, languages: tuple[str, str], pair: tuple[str | None, str]) -> bool:
-    return (models.find_source(languages[0]), models.find_target(languages[1])) == pair
-
-
-def _read_tags(tags: list[str] | str | None) -> re.Pattern[str] | None:
+def _compile_tags(tags: list[str] | str | None) -> re.Pattern[str] | None:
     """Return a pattern of the start tags of elements."""
     parts = [tags] if isinstance(tags, str) else tags or []
     names = [name.strip() for part in parts for name in part.split(",") if _NAME.fullmatch(name.strip())]

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
-from nmt.server.deepl import find_terms
-from nmt.server.deepl_records import DeepLRequest
+from nmt.server.deepl import check_given, find_languages, find_terms
+from nmt.server.deepl_records import DeepLSettings
 from nmt.server.errors import RequestError
 from nmt.server.files import FileJobs, FileRequest, Job, is_known
 from nmt.server.routes import Call, Route
@@ -16,19 +16,11 @@ from nmt.translation.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLDocumentRequest:
+class DeepLDocumentRequest(DeepLSettings):
     """A document to translate, in a form that also contains the document as `file`."""
 
-    target_lang: str
-    """The target language."""
-    source_lang: str | None = None
-    """The source language. By default, it is detected."""
     filename: str | None = None
     """The name of the document. By default, it is the name of the file."""
-    formality: str | None = None
-    """Models have no formality, so `more` and `less` are refused, and other values have no effect."""
-    glossary_id: str | None = None
-    """A glossary. It needs `source_lang`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,21 +55,10 @@ async def upload(call: Call) -> Response:
     file = call.parameters.files.get("file")
     if file is None:
         raise RequestError(400, "Parameter 'file' not specified.")
-    if not call.parameters.values.get("target_lang"):
-        raise RequestError(400, "Parameter 'target_lang' not specified.")
+    check_given(call, "target_lang")
     asked = call.parameters.read(DeepLDocumentRequest)
-    target = models.find_target(asked.target_lang)
-    if target is None:
-        raise RequestError(400, "Value for 'target_lang' not supported.")
-    source = models.find_source(asked.source_lang) if asked.source_lang else None
-    if asked.source_lang and (source is None or (source != target and (source, target) not in models.paths)):
-        raise RequestError(400, "Value for 'source_lang' not supported.")
-    if asked.formality in ("more", "less"):
-        raise RequestError(400, "'formality' is not supported for given 'target_lang'.")
-    like = DeepLRequest(
-        text=[], target_lang=asked.target_lang, source_lang=asked.source_lang, glossary_id=asked.glossary_id
-    )
-    terms = find_terms(call, like, target)
+    source, target = find_languages(models, asked)
+    terms = find_terms(call, [asked.glossary_id], source, target)
     name = asked.filename or file.filename or ""
     if not is_known(name):
         raise RequestError(400, "Invalid file: the file extension is not supported.")

@@ -1,6 +1,7 @@
 """The glossaries of DeepL's API. Version 2 has one pair of languages in a glossary, version 3 has several."""
 
 import csv
+import functools
 import io
 from collections.abc import Mapping
 from dataclasses import replace
@@ -240,66 +241,52 @@ def _write_multi(glossary: Glossary) -> dict[str, object]:
     return write_record(record)
 
 
-_ERRORS = (400, 403, 404, 413, 415, 429, 456, 503)
+_route = functools.partial(Route, api="DeepL", errors=(400, 403, 404, 413, 415, 429, 456, 503), queued=False)
 _ONE, _MULTI = "/v2/glossaries/{glossary_id}", "/v3/glossaries/{glossary_id}"
 
 ROUTES = (
-    Route(
-        path="/v2/glossary-language-pairs", methods=("GET",), api="DeepL", handle=list_pairs,
-        summary="List the pairs of languages of glossaries", answer=DeepLPairs, queued=False,
+    _route(
+        path="/v2/glossary-language-pairs", methods=("GET",), handle=list_pairs,
+        summary="List the pairs of languages of glossaries", answer=DeepLPairs,
     ),
-    Route(
-        path="/v2/glossaries", methods=("POST",), api="DeepL", handle=create, summary="Store a glossary",
-        parameters=DeepLGlossaryRequest, answer=DeepLGlossary, status=201, errors=_ERRORS, forms=True, queued=False,
+    _route(
+        path="/v2/glossaries", methods=("POST",), handle=create, summary="Store a glossary",
+        parameters=DeepLGlossaryRequest, answer=DeepLGlossary, status=201, forms=True,
     ),
-    Route(
-        path="/v2/glossaries", methods=("GET",), api="DeepL", handle=list_glossaries, summary="List glossaries",
-        answer=DeepLGlossaries, queued=False,
+    _route(
+        path="/v2/glossaries", methods=("GET",), handle=list_glossaries, summary="List glossaries",
+        answer=DeepLGlossaries,
     ),
-    Route(
-        path=_ONE, methods=("GET",), api="DeepL", handle=get_glossary, summary="Describe a glossary",
-        answer=DeepLGlossary, errors=_ERRORS, queued=False,
+    _route(path=_ONE, methods=("GET",), handle=get_glossary, summary="Describe a glossary", answer=DeepLGlossary),
+    _route(path=_ONE, methods=("DELETE",), handle=delete, summary="Delete a glossary", status=204, media=""),
+    _route(
+        path=f"{_ONE}/entries", methods=("GET",), handle=get_entries, summary="Return the terms of a glossary",
+        media=_TSV,
     ),
-    Route(
-        path=_ONE, methods=("DELETE",), api="DeepL", handle=delete, summary="Delete a glossary", status=204,
-        media="", errors=_ERRORS, queued=False,
+    _route(
+        path="/v3/glossaries", methods=("POST",), handle=create_multi, summary="Store a glossary",
+        parameters=DeepLMultiGlossaryRequest, answer=DeepLMultiGlossary, status=201,
     ),
-    Route(
-        path=f"{_ONE}/entries", methods=("GET",), api="DeepL", handle=get_entries,
-        summary="Return the terms of a glossary", media=_TSV, errors=_ERRORS, queued=False,
+    _route(
+        path="/v3/glossaries", methods=("GET",), handle=list_multi, summary="List glossaries",
+        answer=DeepLMultiGlossaries,
     ),
-    Route(
-        path="/v3/glossaries", methods=("POST",), api="DeepL", handle=create_multi, summary="Store a glossary",
-        parameters=DeepLMultiGlossaryRequest, answer=DeepLMultiGlossary, status=201, errors=_ERRORS, queued=False,
+    _route(path=_MULTI, methods=("GET",), handle=get_multi, summary="Describe a glossary", answer=DeepLMultiGlossary),
+    _route(
+        path=_MULTI, methods=("PATCH",), handle=change, summary="Rename a glossary, or add terms",
+        parameters=DeepLGlossaryChange, answer=DeepLMultiGlossary,
     ),
-    Route(
-        path="/v3/glossaries", methods=("GET",), api="DeepL", handle=list_multi, summary="List glossaries",
-        answer=DeepLMultiGlossaries, queued=False,
+    _route(path=_MULTI, methods=("DELETE",), handle=delete, summary="Delete a glossary", status=204, media=""),
+    _route(
+        path=f"{_MULTI}/entries", methods=("GET",), handle=get_multi_entries, summary="Return terms of a glossary",
+        parameters=DeepLPair, answer=DeepLDictionaries,
     ),
-    Route(
-        path=_MULTI, methods=("GET",), api="DeepL", handle=get_multi, summary="Describe a glossary",
-        answer=DeepLMultiGlossary, errors=_ERRORS, queued=False,
-    ),
-    Route(
-        path=_MULTI, methods=("PATCH",), api="DeepL", handle=change, summary="Rename a glossary, or add terms",
-        parameters=DeepLGlossaryChange, answer=DeepLMultiGlossary, errors=_ERRORS, queued=False,
-    ),
-    Route(
-        path=_MULTI, methods=("DELETE",), api="DeepL", handle=delete, summary="Delete a glossary", status=204,
-        media="", errors=_ERRORS, queued=False,
-    ),
-    Route(
-        path=f"{_MULTI}/entries", methods=("GET",), api="DeepL", handle=get_multi_entries,
-        summary="Return terms of a glossary", parameters=DeepLPair, answer=DeepLDictionaries, errors=_ERRORS,
-        queued=False,
-    ),
-    Route(
-        path=f"{_MULTI}/dictionaries", methods=("PUT",), api="DeepL", handle=replace_dictionary,
+    _route(
+        path=f"{_MULTI}/dictionaries", methods=("PUT",), handle=replace_dictionary,
         summary="Replace terms of a glossary", parameters=DeepLDictionaryRequest, answer=DeepLDictionary,
-        errors=_ERRORS, queued=False,
     ),
-    Route(
-        path=f"{_MULTI}/dictionaries", methods=("DELETE",), api="DeepL", handle=delete_dictionary,
-        summary="Delete terms of a glossary", parameters=DeepLPair, status=204, media="", errors=_ERRORS, queued=False,
+    _route(
+        path=f"{_MULTI}/dictionaries", methods=("DELETE",), handle=delete_dictionary,
+        summary="Delete terms of a glossary", parameters=DeepLPair, status=204, media="",
     ),
 )  # fmt: skip

@@ -5,21 +5,27 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLRequest:
-    """Texts to translate. In forms, `text` is repeated, and lists of tags are separated by commas."""
+class DeepLSettings:
+    """How texts and documents are translated."""
 
-    text: list[str]
-    """At most 50 texts."""
     target_lang: str
     """The target language, in any case."""
     source_lang: str | None = None
-    """The source language. By default, it is detected for each text."""
-    split_sentences: Literal["0", "1", "nonewlines"] | bool | None = None
-    """`0` translates lines as a whole, and `nonewlines` ignores line breaks."""
+    """The source language. By default, it is detected for each text or document."""
     formality: str | None = None
     """Models have no formality, so `more` and `less` are refused, and other values have no effect."""
     glossary_id: str | None = None
     """A glossary. It needs `source_lang`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepLRequest(DeepLSettings):
+    """Texts to translate. In forms, `text` is repeated, and lists of tags are separated by commas."""
+
+    text: list[str]
+    """At most 50 texts."""
+    split_sentences: Literal["0", "1", "nonewlines"] | bool | None = None
+    """`0` translates lines as a whole, and `nonewlines` ignores line breaks."""
     glossary_ids: list[str] | None = None
     """At most 5 glossaries."""
     tag_handling: Literal["xml", "html"] | None = None
@@ -100,7 +106,9 @@ class DeepLPair:
     """A pair of languages."""
 
     source_lang: str
+    """The source language."""
     target_lang: str
+    """The target language."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,15 +119,9 @@ class DeepLPairs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLGlossaryRequest:
-    """A new glossary."""
+class DeepLDictionaryRequest(DeepLPair):
+    """The terms of a glossary for one pair of languages."""
 
-    name: str
-    """Its name."""
-    source_lang: str
-    """The source language of all terms."""
-    target_lang: str
-    """The target language of all terms."""
     entries: str
     """The terms, one on each line."""
     entries_format: Literal["tsv", "csv"] = "tsv"
@@ -127,16 +129,28 @@ class DeepLGlossaryRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLGlossary:
+class DeepLGlossaryRequest(DeepLDictionaryRequest):
+    """A new glossary for one pair of languages."""
+
+    name: str
+    """Its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepLDictionary(DeepLPair):
+    """A pair of languages of a glossary."""
+
+    entry_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepLGlossary(DeepLDictionary):
     """A glossary for one pair of languages."""
 
     glossary_id: str
     name: str
     ready: bool
-    source_lang: str
-    target_lang: str
     creation_time: str
-    entry_count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,20 +158,6 @@ class DeepLGlossaries:
     """All glossaries of the client."""
 
     glossaries: list[DeepLGlossary]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeepLDictionaryRequest:
-    """The terms of a glossary for one pair of languages."""
-
-    source_lang: str
-    """The source language."""
-    target_lang: str
-    """The target language."""
-    entries: str
-    """The terms, one on each line."""
-    entries_format: Literal["tsv", "csv"] = "tsv"
-    """How source and target are separated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,15 +181,6 @@ class DeepLGlossaryChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLDictionary:
-    """A pair of languages of a glossary."""
-
-    source_lang: str
-    target_lang: str
-    entry_count: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class DeepLMultiGlossary:
     """A glossary for several pairs of languages."""
 
@@ -207,11 +198,9 @@ class DeepLMultiGlossaries:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepLEntries:
+class DeepLEntries(DeepLPair):
     """The terms of a glossary for one pair of languages."""
 
-    source_lang: str
-    target_lang: str
     entries: str
     entries_format: str
 

@@ -16,7 +16,7 @@ from nmt.errors import UserError
 from nmt.search.options import MbrOptions, Options
 from nmt.server.errors import RequestError
 from nmt.server.limits import Client
-from nmt.server.models import Chain, Models, Step
+from nmt.server.models import Models, Step
 from nmt.server.pool import Pool
 from nmt.translation.documents.document import Context, Document
 from nmt.translation.documents.formats import READERS, find_reader
@@ -167,7 +167,7 @@ class FileJobs:
         if job.source == asked.target and not asked.allow_same:
             raise RequestError(400, "Source and target language are equal.")
         texts = document.texts
-        for step in _find_chain(models, job.source, asked.target):
+        for step in () if job.source == asked.target else models.paths[job.source, asked.target]:
             translator = _PooledTranslator(self._pool, step, client.name, self._closing)
             template = replace(asked.template, to=step.target, split=True)
             texts = translate_texts(cast(Translator, translator), texts, template)
@@ -213,11 +213,6 @@ def _detect(models: Models, document: Document, target: str) -> str:
     if not guesses:
         raise RequestError(400, "the language of the file cannot be detected; name the source language")
     return guesses[0][0]
-
-
-def _find_chain(models: Models, source: str, target: str) -> Chain:
-    """Return the models that translate. If both languages are the same, there are none."""
-    return () if source == target else models.paths[source, target]
 
 
 def _make_safe(name: str) -> str:

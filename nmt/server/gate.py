@@ -73,7 +73,8 @@ class Gate:
             if scope["method"] == "OPTIONS":
                 response: ASGIApp = Response(status_code=204)
             elif (headers.get("content-length") or "0").isdecimal() and int(headers.get("content-length") or 0) > limit:
-                response = _refuse_body(path, limit)
+                name = "message" if path.startswith(("/v2/", "/v3/")) else "error"
+                response = JSONResponse({name: f"the body is larger than {limit:,} bytes"}, 413)
             else:
                 response = self._app
             await response(scope, _LimitedBody(receive, limit), send_with_headers)
@@ -127,8 +128,3 @@ class _LimitedBody:
         if self._bytes > self._limit:
             raise RequestError(413, f"the body is larger than {self._limit:,} bytes")
         return message
-
-
-def _refuse_body(path: str, limit: int) -> JSONResponse:
-    name = "message" if path.startswith(("/v2/", "/v3/")) else "error"
-    return JSONResponse({name: f"the body is larger than {limit:,} bytes"}, 413)

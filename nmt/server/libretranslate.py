@@ -26,21 +26,33 @@ _SHOWN_CODE = 20  # characters of an unknown code in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibreTranslateRequest:
-    """Text to translate."""
+class ClientKey:
+    """What all requests may contain."""
 
-    q: str | list[str]
-    """The text, or a list of texts."""
+    api_key: str | None = None
+    """The key of the client."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguagePair(ClientKey):
+    """The languages of a request."""
+
     source: str
     """The code of the source language, or `auto`."""
     target: str
     """The code of the target language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibreTranslateRequest(LanguagePair):
+    """Text to translate."""
+
+    q: str | list[str]
+    """The text, or a list of texts."""
     format: str = "text"
     """`text` or `html`."""
     alternatives: int | str = 0
     """The number of alternatives."""
-    api_key: str | None = None
-    """The key of the client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,39 +76,35 @@ class LibreTranslateAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibreDetectRequest:
+class LibreDetectRequest(ClientKey):
     """Text whose language is detected."""
 
     q: str | list[str]
     """The text."""
-    api_key: str | None = None
-    """The key of the client."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageRecord:
+class Language:
+    """A language."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceLanguage(Language):
     """A source language."""
 
-    code: str
-    name: str
     targets: list[str]
     """The codes of the target languages. They include the language itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageChoice:
-    """A language that is chosen at first."""
-
-    code: str
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageChoices:
     """The languages that are chosen at first."""
 
-    source: LanguageChoice
-    target: LanguageChoice
+    source: Language
+    target: Language
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,25 +125,19 @@ async def translate(call: Call) -> Response:
     """Translate a text or a list of texts."""
     values, models = call.parameters.values, call.service.models
     q = _get_text(call)
-    source, target = (_get_code(call, name) for name in ("source", "target"))
+    source, target = find_languages(call)
     count = _read_count(values.get("alternatives"), call.service.limits.max_alternatives)
     texts = [q] if isinstance(q, str) else q
     call.service.check_texts(texts)
-    source_code = None if source == "auto" else models.find_source(source) or _same(models, source, target)
-    if source_code is None and source != "auto":
-        raise RequestError(400, f"{source[:_SHOWN_CODE]} is not supported")
-    target_code = models.find_target(target) or models.find_source(target)
-    if target_code is None:
-        raise RequestError(400, f"{target[:_SHOWN_CODE]} is not supported")
     format_ = values.get("format") or "text"
     if format_ not in _FORMATS:
         raise RequestError(400, f"{str(format_)[:_SHOWN_CODE]} format is not supported")
-    if source_code is not None:
-        chains = [_find_chain(models, source_code, target_code)] * len(texts)
+    if source is not None:
+        chains = [find_chain(models, source, target)] * len(texts)
         detected = None
     else:
-        detected = await _detect_each(call, texts, target_code)
-        chains = [_find_chain(models, one["language"], target_code) if one["confidence"] else None for one in detected]
+        detected = await _detect_each(call, texts, target)
+        chains = [find_chain(models, one["language"], target) if one["confidence"] else None for one in detected]
     beam = max(SearchOptions().beam, count + 1)
     template = Request(
         "",
@@ -164,13 +166,33 @@ def _get_text(call: Call) -> str | list[str]:
     return read.q if read else str(q)
 
 
-def _get_code(call: Call, name: str) -> str:
-    value = call.parameters.values.get(name)
-    if not value:
-        raise RequestError(400, f"Invalid request: missing {name} parameter")
-    if not isinstance(value, str):
-        raise RequestError(400, f"Invalid request: {name} parameter is not text")
-    return value
+def find_languages(call: Call) -> tuple[str | None, str]:
+    """Return the languages that the parameters `source` and `target` name, in the spelling of the models.
+
+    The source language is None if it must be detected. A language can be the source as well as the target if a model
+    has it on any side: the text stays as it is.
+
+    Raises:
+        RequestError: a parameter is missing, or no model has the language (400).
+    """
+    codes = []
+    for name in ("source", "target"):
+        value = call.parameters.values.get(name)
+        if not value:
+            raise RequestError(400, f"Invalid request: missing {name} parameter")
+        if not isinstance(value, str):
+            raise RequestError(400, f"Invalid request: {name} parameter is not text")
+        codes.append(value)
+    (source, target), models = codes, call.service.models
+    into = models.find_target(target) or models.find_source(target)
+    out = models.find_source(source)
+    if out is None and models.find_target(source) == into:
+        out = into
+    for code, found in ((source, out or source == "auto"), (target, into)):
+        if not found:
+            raise RequestError(400, f"{code[:_SHOWN_CODE]} is not supported")
+    assert into
+    return None if source == "auto" else out, into
 
 
 def _read_count(value: Any, limit: int) -> int:
@@ -184,14 +206,12 @@ def _read_count(value: Any, limit: int) -> int:
     return max(0, count)
 
 
-def _same(models: Models, source: str, target: str) -> str | None:
-    """Return a language into which models translate, if it is also the source language: the text stays as it is."""
-    found = models.find_target(source)
-    return found if found is not None and found == models.find_target(target) else None
+def find_chain(models: Models, source: str, target: str) -> Chain | None:
+    """Return the models that translate, or None if both languages are the same.
 
-
-def _find_chain(models: Models, source: str, target: str) -> Chain | None:
-    """Return the models that translate, or None if both languages are the same."""
+    Raises:
+        RequestError: no model translates between them (400).
+    """
     if source == target:
         return None
     chain = models.paths.get((source, target))
@@ -274,7 +294,7 @@ ROUTES = (
     ),
     Route(
         path="/languages", methods=("GET", "POST"), api="LibreTranslate", handle=list_languages,
-        summary="List languages", answer=list[LanguageRecord], free=True, queued=False,
+        summary="List languages", answer=list[SourceLanguage], free=True, queued=False,
     ),
     Route(
         path="/frontend/settings", methods=("GET",), api="LibreTranslate", handle=get_settings,

@@ -12,20 +12,14 @@ from starlette.responses import JSONResponse, Response
 
 from nmt.server.errors import RequestError
 from nmt.server.files import FileRequest
+from nmt.server.libretranslate import LanguagePair, find_chain, find_languages
 from nmt.server.routes import Call, Route
 from nmt.translation.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibreFileRequest:
+class LibreFileRequest(LanguagePair):
     """A file to translate, in a form that also contains the file as `file`."""
-
-    source: str
-    """The code of the source language, or `auto`."""
-    target: str
-    """The code of the target language."""
-    api_key: str | None = None
-    """The key of the client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +32,17 @@ class LibreFileAnswer:
 
 async def translate_file(call: Call) -> Response:
     """Start to translate a file."""
-    service, parameters = call.service, call.parameters
+    service, models = call.service, call.service.models
     if service.files is None:
         raise RequestError(403, "Files translation are disabled on this server.")
-    file = parameters.files.get("file")
+    file = call.parameters.files.get("file")
     if file is None:
         raise RequestError(400, "Invalid request: missing file parameter")
-    values = {name: parameters.get_text(name) for name in ("source", "target")}
-    for name, value in values.items():
-        if not value:
-            raise RequestError(400, f"Invalid request: missing {name} parameter")
+    source, target = find_languages(call)
+    if source:
+        find_chain(models, source, target)
     if not file.filename:
         raise RequestError(400, "Invalid request: empty file")
-    models, codes = service.models, {name: str(value) for name, value in values.items()}
-    source = None if codes["source"] == "auto" else models.find_source(codes["source"])
-    target = models.find_target(codes["target"])
-    for name, found in (("source", source or codes["source"] == "auto"), ("target", target)):
-        if not found:
-            raise RequestError(400, f"{codes[name][:20]} is not supported")
-    assert target
-    if source and (source, target) not in models.paths:
-        raise RequestError(400, "the target language is not available from the source language")
     data = await file.read()
     asked = FileRequest(data=data, name=file.filename, source=source, target=target, template=Request(""))
     job = service.files.start(asked, models, call.client)

@@ -126,7 +126,8 @@ async def _detect_chains(
 ) -> tuple[list[Chain], list[float | None]]:
     """Return the models for each text by its detected language, and the probability of this language."""
     models = call.service.models
-    among = [source for source in models.sources if asked.target is None or _has_path(models, source, asked.target)]
+    target = asked.target if asked.target is None else models.find_target(asked.target)
+    among = [source for source in models.sources if asked.target is None or (source, target) in models.paths]
     if not among:
         models.find_path(None, asked.target, model=asked.model)
         raise RequestError(400, "target: not available")
@@ -138,11 +139,6 @@ async def _detect_chains(
         chains.append(models.find_path(language, asked.target, model=asked.model))
         detected.append(round(probability, 4))
     return chains, list(detected)
-
-
-def _has_path(models: Any, source: str, target: str) -> bool:
-    found = models.find_target(target)
-    return found is not None and (source, found) in models.paths
 
 
 def _build_result(
@@ -205,7 +201,8 @@ async def score(call: Call) -> Response:
         )
         for one in found
     ]
-    content = [{**write_record(one), **_write_nulls(one)} for one in scores]
+    nulls = dict.fromkeys(("log_probability", "per_token", "per_word"))  # which `write_record` leaves out
+    content = [nulls | write_record(one) for one in scores]
     return JSONResponse({"scores": content})
 
 
@@ -218,10 +215,6 @@ def _find_step(call: Call, source: str | None, target: str | None, model: str | 
 
 def _make_finite(value: float) -> float | None:
     return round(value, 6) if value > float("-inf") else None
-
-
-def _write_nulls(record: ScoreRecord) -> dict[str, None]:
-    return {name: None for name in ("log_probability", "per_token", "per_word") if getattr(record, name) is None}
 
 
 async def find_alternatives(call: Call) -> Response:

@@ -8,19 +8,25 @@ from nmt.translation.terms import Term
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateRequest:
-    """Texts to translate, and how."""
+class Choice:
+    """The languages, and the model."""
 
-    text: str | list[str]
-    """The text, or a list of texts. Lines are translated one by one, and stay lines."""
     source: str | None = None
-    """The source language. `auto` detects it. It can be left out if the server has only one choice."""
+    """The source language. It can be left out if the server has only one choice. `/v1/translate` detects `auto`."""
     target: str | None = None
     """The target language. It can be left out if the server has only one choice."""
     model: str | None = None
     """The name of a model. By default, the first model for the two languages translates."""
     tag: str | None = None
     """A tag of training corpora, in whose style the text is translated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateRequest(Choice):
+    """Texts to translate, and how."""
+
+    text: str | list[str]
+    """The text, or a list of texts. Lines are translated one by one, and stay lines."""
     split: bool | None = None
     """Whether each sentence is translated separately. The default depends on the training data of the model."""
     guard: bool | None = None
@@ -108,21 +114,13 @@ class TranslateAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreRequest:
+class ScoreRequest(Choice):
     """Translations to score."""
 
     text: str | list[str]
     """The text, or a list of texts."""
     translation: str | list[str]
     """A translation of each text."""
-    source: str | None = None
-    """The source language. It can be left out if the server has only one choice."""
-    target: str | None = None
-    """The target language. It can be left out if the server has only one choice."""
-    model: str | None = None
-    """The name of a model."""
-    tag: str | None = None
-    """A tag of training corpora."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +144,7 @@ class ScoreAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlternativesRequest:
+class AlternativesRequest(Choice):
     """A text, and the beginning of its translation."""
 
     text: str
@@ -155,14 +153,6 @@ class AlternativesRequest:
     """The translation up to the position. It can end within a word."""
     count: int = 5
     """The maximum number of words."""
-    source: str | None = None
-    """The source language. It can be left out if the server has only one choice."""
-    target: str | None = None
-    """The target language. It can be left out if the server has only one choice."""
-    model: str | None = None
-    """The name of a model."""
-    tag: str | None = None
-    """A tag of training corpora."""
 
 
 @dataclass(frozen=True, kw_only=True)

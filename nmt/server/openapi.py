@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nmt import __version__
-from nmt.config.fields import docs_of
-from nmt.server.records import make_schema
+from nmt.server.records import get_docs, is_optional, make_schema
 from nmt.server.routes import Route
 
 _MEANINGS = {
@@ -117,16 +116,16 @@ def _add_file(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_query(kind: type, components: dict[str, Any]) -> list[dict[str, Any]]:
-    hints, docs = typing.get_type_hints(kind, include_extras=True), docs_of(kind)
+    hints, docs = typing.get_type_hints(kind, include_extras=True), get_docs(kind)
     return [
         {
             "name": field.name,
             "in": "query",
-            "required": field.default is dataclasses.MISSING,
+            "required": not is_optional(field),
             "description": docs.get(field.name, "").replace("`", ""),
             "schema": _remove_null(make_schema(hints[field.name], components)),
         }
-        for field in dataclasses.fields(kind)
+        for field in sorted(dataclasses.fields(kind), key=is_optional)
     ]
 
 

@@ -19,23 +19,15 @@ _BASE = "/mtrestservice"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpusCatQuery:
-    """A segment of a document. Names of parameters are in lower case here, and in any case in requests."""
+class OpusCatToken:
+    """A parameter that plugins always send. Names of parameters are in lower case here, and in any case in requests."""
 
-    srclangcode: str
-    """The code of the source language."""
-    trglangcode: str
-    """The code of the target language."""
-    input: str
-    """The segment."""
-    modeltag: str | None = None
-    """The name of a model."""
     tokencode: str | None = None
     """Ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpusCatPair:
+class OpusCatPair(OpusCatToken):
     """A pair of languages."""
 
     srclangcode: str
@@ -44,16 +36,14 @@ class OpusCatPair:
     """The code of the target language."""
     modeltag: str | None = None
     """The name of a model."""
-    tokencode: str | None = None
-    """Ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpusCatToken:
-    """Parameters that are ignored."""
+class OpusCatQuery(OpusCatPair):
+    """A segment of a document."""
 
-    tokencode: str | None = None
-    """Ignored."""
+    input: str
+    """The segment."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,34 +77,19 @@ def _send(name: str) -> Response:
     return Response((_FOLDER / name).read_bytes(), media_type=_TYPES[Path(name).suffix], headers=headers)
 
 
+_page = functools.partial(Route, methods=("GET",), api="server", errors=(), free=True, queued=False)
+
 ROUTES = (
-    Route(
-        path="/", methods=("GET",), api="server", handle=show_translator, summary="A page to translate with",
-        media="text/html", errors=(), free=True, queued=False,
+    _page(path="/", handle=show_translator, summary="A page to translate with", media="text/html"),
+    _page(
+        path="/page/{name}", handle=send_part, summary="A file of the page", media="text/javascript", errors=(404,)
     ),
-    Route(
-        path="/page/{name}", methods=("GET",), api="server", handle=send_part, summary="A file of the page",
-        media="text/javascript", errors=(404,), free=True, queued=False,
-    ),
-    Route(
-        path="/icon.svg", methods=("GET",), api="server", handle=send_named, summary="The icon of the page",
-        media="image/svg+xml", errors=(), free=True, queued=False,
-    ),
-    Route(
-        path="/manifest.webmanifest", methods=("GET",), api="server", handle=send_named,
+    _page(path="/icon.svg", handle=send_named, summary="The icon of the page", media="image/svg+xml"),
+    _page(
+        path="/manifest.webmanifest", handle=send_named, media="application/manifest+json",
         summary="The name and the icon of the page, for home screens",
-        media="application/manifest+json", errors=(), free=True, queued=False,
     ),
-    Route(
-        path="/docs", methods=("GET",), api="server", handle=show_api, summary="A page about all routes",
-        media="text/html", errors=(), free=True, queued=False,
-    ),
-    Route(
-        path="/static/{name}", methods=("GET",), api="server", handle=send_file, summary="A file of a page",
-        media="text/css", errors=(404,), free=True, queued=False,
-    ),
-    Route(
-        path="/favicon.ico", methods=("GET",), api="server", handle=send_icon, summary="The icon of pages",
-        media="image/svg+xml", errors=(), free=True, queued=False,
-    ),
+    _page(path="/docs", handle=show_api, summary="A page about all routes", media="text/html"),
+    _page(path="/static/{name}", handle=send_file, summary="A file of a page", media="text/css", errors=(404,)),
+    _page(path="/favicon.ico", handle=send_icon, summary="The icon of pages", media="image/svg+xml"),
 )  # fmt: skip

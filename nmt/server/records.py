@@ -51,7 +51,7 @@ def _read_dataclass(kind: type, values: Mapping[str, Any], where: str, *, text: 
         if field.name in values:
             name = f"{where}{field.name}"
             found[field.name] = _read(hints[field.name], values[field.name], name, text=text, strict=strict)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif not is_optional(field):
             raise RequestError(400, f"{where}{field.name}: missing")
     try:
         return kind(**found)
@@ -152,14 +152,14 @@ def make_schema(hint: Any, components: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_record_schema(kind: type, components: dict[str, Any]) -> dict[str, Any]:
-    hints, docs = _get_hints(kind), docs_of(kind)
+    hints, docs = _get_hints(kind), get_docs(kind)
     properties, required = {}, []
-    for field in dataclasses.fields(kind):
+    for field in sorted(dataclasses.fields(kind), key=is_optional):
         schema = make_schema(hints[field.name], components)
         if field.name in docs:
             schema = {**schema, "description": docs[field.name].replace("`", "")}
         properties[field.name] = schema
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        if not is_optional(field):
             required.append(field.name)
     summary = (kind.__doc__ or "").partition("\n")[0]
     return {"type": "object", "description": summary, "properties": properties, "required": required}
@@ -192,6 +192,17 @@ def _write(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _write(item) for name, item in value.items()}
     return value
+
+
+def get_docs(kind: type) -> dict[str, str]:
+    """Return the docstring of each field of a dataclass, also of the fields that it inherits."""
+    bases = [base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base)]
+    return {name: text for base in bases for name, text in docs_of(base).items()}
+
+
+def is_optional(field: "dataclasses.Field[Any]") -> bool:
+    """Return whether a field has a default."""
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 @functools.cache

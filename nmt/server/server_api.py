@@ -1,5 +1,6 @@
 """Routes about the server itself: health, readiness, metrics."""
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,17 +40,13 @@ async def write_metrics(call: Call) -> Response:
     return Response(call.service.metrics.write(), media_type=CONTENT_TYPE)
 
 
+_route = functools.partial(Route, methods=("GET",), api="server", errors=(), free=True, queued=False)
+
 ROUTES = (
-    Route(
-        path="/health", methods=("GET",), api="server", handle=report_health, summary="Whether the process answers",
-        answer=Health, errors=(), free=True, queued=False,
+    _route(path="/health", handle=report_health, summary="Whether the process answers", answer=Health),
+    _route(
+        path="/ready", handle=report_readiness, summary="Whether new requests are welcome", answer=Readiness,
+        errors=(503,),
     ),
-    Route(
-        path="/ready", methods=("GET",), api="server", handle=report_readiness,
-        summary="Whether new requests are welcome", answer=Readiness, errors=(503,), free=True, queued=False,
-    ),
-    Route(
-        path="/metrics", methods=("GET",), api="server", handle=write_metrics, summary="Measurements for Prometheus",
-        media="text/plain", errors=(), free=True, queued=False,
-    ),
+    _route(path="/metrics", handle=write_metrics, summary="Measurements for Prometheus", media="text/plain"),
 )  # fmt: skip
