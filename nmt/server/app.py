@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import traceback
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -24,7 +23,7 @@ from nmt.server import (
     pages,
     server_api,
 )
-from nmt.server.errors import TOO_SLOW, RequestError
+from nmt.server.errors import TOO_SLOW, RequestError, explain
 from nmt.server.gate import Gate, GateSettings
 from nmt.server.openapi import describe
 from nmt.server.parameters import Parameters, read_parameters
@@ -94,10 +93,7 @@ def _make_endpoint(service: Service, route: Route) -> Callable[[Request], Awaita
         except ClientDisconnect:
             return Response(status_code=_CLIENT_GONE)
         except Exception as error:
-            # The message of the error could contain text of the client.
-            lines = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s: %s; this is a bug of nmt\n%s", route.path, type(error).__name__, lines.rstrip())
-            return write_error(route.api, RequestError(500, "internal error"))
+            return write_error(route.api, explain(error, route.path))
 
     return answer
 

@@ -5,7 +5,8 @@ from collections.abc import Hashable, Sequence
 
 from nmt.translation.request import Translation
 
-_ENTRY_BYTES, _TOKEN_BYTES, _WEIGHT_BYTES = 1_500, 150, 32  # the size of objects in Python, rounded up
+# The size of objects in Python, rounded up. A segment and its translation can both contain the text.
+_ENTRY_BYTES, _TOKEN_BYTES, _WEIGHT_BYTES, _CHARACTER_BYTES = 1_500, 150, 32, 12
 
 
 class SegmentCache:
@@ -27,9 +28,15 @@ class SegmentCache:
         self._entries.move_to_end(key)
         return entry[0]
 
-    def add(self, key: Hashable, translations: list[Translation]) -> None:
-        """Add the translations of a segment, and remove the least recently used ones if there are too many."""
-        size = _estimate_bytes(translations)
+    def add(self, key: Hashable, translations: list[Translation], tokens: int) -> None:
+        """Add the translations of a segment, and remove the least recently used ones if there are too many.
+
+        Args:
+            key: the segment, and whatever else makes it different from others.
+            translations: its translations.
+            tokens: the number of tokens of the segment, which the key contains.
+        """
+        size = _TOKEN_BYTES * tokens + _estimate_bytes(translations)
         if size > self.max_bytes or key in self._entries:
             return
         self._entries[key] = translations, size
@@ -47,6 +54,7 @@ class SegmentCache:
 def _estimate_bytes(translations: Sequence[Translation]) -> int:
     return sum(
         _ENTRY_BYTES
+        + _CHARACTER_BYTES * len(one.text)
         + _TOKEN_BYTES * (len(one.tokens) + len(one.source_tokens) + len(one.spans))
         + _WEIGHT_BYTES * sum(map(len, one.attention))
         for one in translations

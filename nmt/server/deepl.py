@@ -26,7 +26,7 @@ from nmt.server.routes import Call, Route
 from nmt.translation.request import Request
 from nmt.translation.terms import Term
 
-_MAX_TEXTS, _MAX_GLOSSARIES = 50, 5
+_MAX_TEXTS, _MAX_GLOSSARIES, _MAX_TAGS = 50, 5, 1_000
 _NO_LIMIT = 1_000_000_000_000  # the limit of characters that clients without a limit are shown
 _REGIONS = {"en": ("EN-GB", "EN-US"), "pt": ("PT-BR", "PT-PT")}  # what clients know as target languages
 _RESOURCES = ("translate_text", "translate_document", "glossary")
@@ -142,6 +142,8 @@ def _compile_tags(tags: list[str] | str | None) -> re.Pattern[str] | None:
     """Return a pattern of the start tags of elements."""
     parts = [tags] if isinstance(tags, str) else tags or []
     names = [name.strip() for part in parts for name in part.split(",") if _NAME.fullmatch(name.strip())]
+    if len(names) > _MAX_TAGS:
+        raise RequestError(400, f"Parameter 'ignore_tags' has more than {_MAX_TAGS} tags.")
     return re.compile(rf"<(?:{'|'.join(map(re.escape, names))})(?=[\s/>])[^<>]*") if names else None
 
 

@@ -1,5 +1,6 @@
 """The glossaries of DeepL's API. Version 2 has one pair of languages in a glossary, version 3 has several."""
 
+import asyncio
 import csv
 import functools
 import io
@@ -50,7 +51,7 @@ async def create(call: Call) -> Response:
 
 async def list_glossaries(call: Call) -> Response:
     """List the glossaries of the client."""
-    found = call.service.glossaries.list_all(call.client.name)
+    found = await asyncio.to_thread(call.service.glossaries.list_all, call.client.name)
     return JSONResponse({"glossaries": [_write(glossary) for glossary in found]})
 
 
@@ -85,7 +86,7 @@ async def create_multi(call: Call) -> Response:
 
 async def list_multi(call: Call) -> Response:
     """List the glossaries of the client."""
-    found = call.service.glossaries.list_all(call.client.name)
+    found = await asyncio.to_thread(call.service.glossaries.list_all, call.client.name)
     return JSONResponse({"glossaries": [_write_multi(glossary) for glossary in found]})
 
 

@@ -1,6 +1,5 @@
 """Jobs that translate files. A request starts a job; other requests ask for its state and its result."""
 
-import logging
 import shutil
 import tempfile
 import threading
@@ -9,25 +8,25 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
 from nmt.errors import UserError
 from nmt.search.options import MbrOptions, Options
-from nmt.server.errors import RequestError
+from nmt.server.errors import RequestError, explain
+from nmt.server.lanes import Lanes
 from nmt.server.limits import Client
 from nmt.server.models import Models, Step
-from nmt.server.pool import Pool
+from nmt.server.pool import Pool, Text
 from nmt.translation.documents.document import Context, Document
 from nmt.translation.documents.formats import READERS, find_reader
 from nmt.translation.documents.translate import translate_texts
 from nmt.translation.request import Request, Translation
 from nmt.translation.translator import Translator
 
-logger = logging.getLogger(__name__)
-
 _THREADS = 2  # the number of jobs that run at once
-_MAX_JOBS = 100  # the number of jobs that wait, run or have a result
+_MAX_JOBS, _MAX_OWN_JOBS = 200, 20  # the number of jobs that wait, run or have a result, of all clients and of one
 _KEPT_SECONDS = 3_600.0  # the time for which a result is kept
 _NAME_LENGTH = 100
 _DETECTED_TEXTS, _DETECTED_CHARACTERS = 50, 2_000  # the part of a document that decides its language
@@ -97,7 +96,8 @@ class FileJobs:
         self._pool, self._charge = pool, charge
         self._folder = Path(tempfile.mkdtemp(prefix="nmt-serve-"))
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}  # the oldest first
+        self._waiting = Lanes[Callable[[], None]]()
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
@@ -111,11 +111,10 @@ class FileJobs:
             raise RequestError(400, "Invalid request: file format not supported")
         job = Job(id=uuid.uuid4().hex, key=uuid.uuid4().hex, name=_make_safe(asked.name), owner=client.name)
         with self._lock:
-            self._remove_old()
-            if len(self._jobs) >= _MAX_JOBS:
-                raise RequestError(429, "too many files are being translated; try again later", 30)
+            self._make_room(client)
             self._jobs[job.id] = job
-        self._executor.submit(self._run, job, asked, models, client)
+            self._waiting.append(client.name, job.id, [partial(self._run, job, asked, models, client)])
+        self._executor.submit(self._run_next)
         return job
 
     def find(self, number: str) -> Job | None:
@@ -123,8 +122,11 @@ class FileJobs:
         return self._jobs.get(number)
 
     def read_result(self, job: Job) -> bytes:
-        """Return the translated file. Raises FileNotFoundError: the job is not done, or was removed."""
-        return (self._folder / job.id).read_bytes()
+        """Return the translated file. Raises RequestError: it was removed (404)."""
+        try:
+            return (self._folder / job.id).read_bytes()
+        except FileNotFoundError:
+            raise RequestError(404, "the file does not exist, or was removed") from None
 
     def remove(self, job: Job) -> None:
         """Forget a job and its result."""
@@ -138,11 +140,29 @@ class FileJobs:
         self._executor.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _remove_old(self) -> None:
+    def _make_room(self, client: Client) -> None:
+        """Remove results that are too old. If a client has many files, also remove its oldest result.
+
+        Raises:
+            RequestError: too many files wait (429).
+        """
         limit = time.monotonic() - _KEPT_SECONDS
-        for job in [job for job in self._jobs.values() if job.created < limit and job.ended.done()]:
+        own = [job for job in self._jobs.values() if job.owner == client.name]
+        ended = [job for job in own if job.ended.done()]
+        old = [job for job in self._jobs.values() if job.created < limit and job.ended.done()]
+        for job in {*old, *(ended[:1] if len(own) >= _MAX_OWN_JOBS else ())}:
             del self._jobs[job.id]
             (self._folder / job.id).unlink(missing_ok=True)
+            own = [other for other in own if other is not job]
+        if len(own) >= _MAX_OWN_JOBS or len(self._jobs) >= _MAX_JOBS:
+            raise RequestError(429, "too many files are being translated; try again later", 30)
+
+    def _run_next(self) -> None:
+        """Run the next job. Clients take turns."""
+        with self._lock:
+            run = self._waiting.pop()
+        assert run
+        run()
 
     def _run(self, job: Job, asked: FileRequest, models: Models, client: Client) -> None:
         job.state = "translating"
@@ -150,11 +170,11 @@ class FileJobs:
             content = self._translate(job, asked, models, client)
             (self._folder / job.id).write_bytes(content)
             job.state = "done"
-        except (UserError, RequestError) as error:
+        except UserError as error:
             job.message, job.state = str(error), "error"
-        except Exception as error:  # its message could contain text of the client
-            logger.error("a file in %s: %s; this is a bug of nmt", Path(job.name).suffix, type(error).__name__)
-            job.message, job.state = "internal error", "error"
+        except Exception as error:
+            (self._folder / job.id).unlink(missing_ok=True)  # on a full disk, it is incomplete
+            job.message, job.state = str(explain(error, f"a file in {Path(job.name).suffix}")), "error"
         finally:
             job.ended.set_result(None)
 
@@ -194,13 +214,14 @@ class _PooledTranslator:
             if self._closing.is_set():
                 raise RequestError(503, "the server is shutting down")
             try:
-                futures = self._pool.translate([(self._step.model, one) for one in requests], self._client)
+                texts = [Text(model=self._step.model, template=one, lines=[one.text]) for one in requests]
+                futures = self._pool.translate(texts, self._client)
             except RequestError as error:
                 if error.status != 429:
                     raise
                 self._closing.wait(error.retry_after)
                 continue
-            return [future.result() for future in futures]
+            return [future.result()[0] for future in futures]
 
 
 def _detect(models: Models, document: Document, target: str) -> str:

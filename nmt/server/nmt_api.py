@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from nmt.search.options import SampleOptions, SearchOptions
-from nmt.server.errors import TOO_SLOW, RequestError
+from nmt.server.errors import TOO_SLOW, RequestError, explain
 from nmt.server.models import Chain
 from nmt.server.nmt_records import (
     AlternativeRecord,
@@ -29,10 +30,14 @@ from nmt.server.nmt_records import (
     TranslateRequest,
     TranslationRecord,
 )
+from nmt.server.pool import MAX_ATTENTION_CHARACTERS
 from nmt.server.records import write_record
 from nmt.server.routes import Call, Route
-from nmt.translation.request import Request, Translation
+from nmt.translation.request import PairScore, Request, Translation
 from nmt.translation.terms import Term
+
+_MAX_ALTERNATIVES_CHARACTERS = 2_000  # they are found in one step, which cannot be interrupted
+_SCORED_AT_ONCE = 32
 
 
 async def translate(call: Call) -> Response:
@@ -40,6 +45,8 @@ async def translate(call: Call) -> Response:
     asked = call.parameters.read(TranslateRequest, strict=True)
     texts = [asked.text] if isinstance(asked.text, str) else asked.text
     template = _build_template(asked)
+    if asked.attention and max(map(len, texts), default=0) > MAX_ATTENTION_CHARACTERS:
+        raise RequestError(400, f"attention: only for texts of at most {MAX_ATTENTION_CHARACTERS:,} characters")
     service = call.service
     detected: list[float | None] = [None] * len(texts)
     if asked.source == "auto":
@@ -68,10 +75,10 @@ async def translate(call: Call) -> Response:
                     for own, chain, numbers in parts:
                         async for place, found in service.stream(own, chain, template, call.client):
                             yield _write_event("translation", {"index": numbers[place], **write(numbers[place], found)})
-            except RequestError as error:
-                yield _write_event("error", {"error": str(error)})
             except TimeoutError:
                 yield _write_event("error", {"error": TOO_SLOW})
+            except Exception as error:
+                yield _write_event("error", {"error": str(explain(error, "/v1/translate"))})
             else:
                 yield _write_event("done", {})
 
@@ -188,9 +195,13 @@ async def score(call: Call) -> Response:
     characters = sum(map(len, texts)) + sum(map(len, translations))
     service.charge(call.client, characters)
     translator = step.model.translator
-    found = await service.call(
-        lambda: translator.score(texts, translations, to=step.target, tag=asked.tag), characters, call.client
-    )
+
+    def score_part(part: slice) -> list[PairScore]:
+        return translator.score(texts[part], translations[part], to=step.target, tag=asked.tag)
+
+    parts = [slice(first, first + _SCORED_AT_ONCE) for first in range(0, len(texts), _SCORED_AT_ONCE)]
+    sizes = [sum(map(len, texts[part])) + sum(map(len, translations[part])) for part in parts]
+    found = await service.call([partial(score_part, part) for part in parts], sizes, call.client)
     scores = [
         ScoreRecord(
             log_probability=_make_finite(one.log_probability),
@@ -199,7 +210,8 @@ async def score(call: Call) -> Response:
             tokens=one.tokens,
             token_log_probabilities=[_make_finite(value) for value in one.token_log_probabilities],
         )
-        for one in found
+        for part in found
+        for one in part
     ]
     nulls = dict.fromkeys(("log_probability", "per_token", "per_word"))  # which `write_record` leaves out
     content = [nulls | write_record(one) for one in scores]
@@ -225,13 +237,15 @@ async def find_alternatives(call: Call) -> Response:
         raise RequestError(400, f"count: must be from 1 to {limit}")
     if len(asked.text.splitlines()) > 1:
         raise RequestError(400, "text: must be a single line")
+    if len(asked.text) + len(asked.prefix) > _MAX_ALTERNATIVES_CHARACTERS:
+        raise RequestError(400, f"text: at most {_MAX_ALTERNATIVES_CHARACTERS:,} characters, with the prefix")
     call.service.check_texts([asked.text, asked.prefix])
     (step,) = _find_step(call, asked.source, asked.target, asked.model)
     characters = (len(asked.text) + len(asked.prefix)) * asked.count
     call.service.charge(call.client, characters)
     request, translator = Request(asked.text, to=step.target, tag=asked.tag), step.model.translator
-    found = await call.service.call(
-        lambda: translator.alternatives(request, asked.prefix, asked.count), characters, call.client
+    (found,) = await call.service.call(
+        [lambda: translator.alternatives(request, asked.prefix, asked.count)], [characters], call.client
     )
     records = [
         AlternativeRecord(word=one.word, probability=round(min(1.0, one.probability), 6), text=one.text)

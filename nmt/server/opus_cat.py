@@ -12,6 +12,7 @@ from nmt.search.options import SearchOptions
 from nmt.server.errors import RequestError
 from nmt.server.models import Chain
 from nmt.server.parameters import ITEMS
+from nmt.server.pool import Text
 from nmt.server.routes import Call, Route
 from nmt.translation.request import Request, Translation
 
@@ -114,8 +115,9 @@ async def preorder(call: Call) -> Response:
     call.service.check_texts(texts)
     call.service.charge(call.client, sum(map(len, texts)))
     step = chain[0]
-    requests = [Request(text, to=step.target, options=SearchOptions(attention=True)) for text in texts]
-    call.service.pool.translate([(step.model, one) for one in requests], call.client.name)
+    template = Request("", to=step.target, options=SearchOptions(attention=True))
+    queued = [Text(model=step.model, template=template, lines=[text]) for text in texts]
+    call.service.pool.translate(queued, call.client.name)
     return JSONResponse(f"{len(texts)} segments are being translated.")
 
 

@@ -1,6 +1,7 @@
 """The parameters of requests: in a query, in a form, or in a JSON object."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
@@ -20,6 +21,7 @@ ITEMS = ""
 """The name of a body that is a JSON list."""
 
 _MAX_FIELDS, _MAX_FILES = 10_000, 1
+_ITEM = re.compile(r"(\w+)\[(\d{1,4})\]\.(\w+)")  # the name of a field of an object in a list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +84,19 @@ async def read_parameters(request: Request) -> Parameters:
 
 
 def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the values by name. The values of a repeated name become a list."""
+    """Return the values by name. The values of a repeated name become a list.
+
+    Names such as `terms[0].source` become a list of objects. deepl-node writes dictionaries of glossaries like this.
+    """
     found: dict[str, list[str]] = {}
+    items: dict[str, dict[int, dict[str, str]]] = {}
     for name, value in pairs:
-        found.setdefault(name, []).append(replace_surrogates(value))
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+        if item := _ITEM.fullmatch(name):
+            items.setdefault(item[1], {}).setdefault(int(item[2]), {})[item[3]] = replace_surrogates(value)
+        else:
+            found.setdefault(name, []).append(replace_surrogates(value))
+    values = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return values | {name: [own[number] for number in sorted(own)] for name, own in items.items()}
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,11 +6,13 @@ lock meanwhile. PyTorch translates all segments that wait for the model as one b
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from weakref import ref
 
+from nmt.search.options import SearchOptions, asks_for_attention
 from nmt.server.cache import SegmentCache
 from nmt.server.errors import RequestError
 from nmt.server.lanes import Lanes
@@ -19,6 +21,8 @@ from nmt.translation.plan import Plan, make_plan
 from nmt.translation.request import Request, Segment, Translation
 
 MAX_RETRY_AFTER = 60.0  # seconds
+MAX_ATTENTION_CHARACTERS = 5_000
+"""The number of characters of a line whose translation needs attention weights."""
 
 
 class Observer(Protocol):
@@ -34,6 +38,17 @@ class Observer(Protocol):
         """A batch of segments was translated."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text to translate."""
+
+    model: ServedModel
+    template: Request
+    """The settings of the text."""
+    lines: Sequence[str]
+    """The lines of the text. Each is translated by its own."""
+
+
 @dataclass(eq=False, kw_only=True)
 class _Job:
     """Work for a client: a text to translate, or a function to call."""
@@ -42,11 +57,10 @@ class _Job:
     request: int
     characters: int
     future: Future[Any]
-    model: ServedModel | None = None
-    text: Request | None = None
-    function: Callable[[], Any] | None = None
+    work: Text | Callable[[], Any]
     queued: float = field(default_factory=time.monotonic)
-    plan: Plan | None = None
+    plans: list[Plan] = field(default_factory=list)
+    """The lines of a text, divided into segments."""
     found: dict[Segment, list[Translation]] = field(default_factory=dict)
     missing: int = 0
     """The number of segments that are not translated yet."""
@@ -81,8 +95,8 @@ class Pool:
         """The number of characters of all texts that are not finished."""
         self._observer = observer
         self._lanes = Lanes[_Job | _Search]()
-        self._searches: dict[tuple[ServedModel, Segment], _Search] = {}  # that are queued or run
-        self._cache = SegmentCache(cache_bytes)
+        self._searches: dict[tuple[Hashable, Segment], _Search] = {}  # that are queued or run
+        self._cache = SegmentCache(cache_bytes)  # its keys have weak references, so that replaced models can be freed
         self._busy: set[ServedModel] = set()  # models of PyTorch, which run one batch at a time
         self._changed = threading.Condition()
         self._jobs, self._requests, self._ending = 0, 0, False
@@ -91,27 +105,30 @@ class Pool:
         for worker in self._workers:
             worker.start()
 
-    def translate(self, texts: Sequence[tuple[ServedModel, Request]], client: str) -> list[Future[list[Translation]]]:
+    def translate(self, texts: Sequence[Text], client: str) -> list[Future[list[list[Translation]]]]:
         """Queue the texts of a request. A cancelled future is dropped from the queue.
 
         Returns:
-            For each text, a future with its translations, the best first.
+            For each text, a future with the translations of each of its lines, the best first.
 
         Raises:
             RequestError: there are too many characters in the queue (429), or the pool ends (503).
         """
         jobs = [
-            _Job(client=client, request=0, characters=len(text.text), future=Future(), model=model, text=text)
-            for model, text in texts
+            _Job(client=client, request=0, characters=sum(map(len, text.lines)), future=Future(), work=text)
+            for text in texts
         ]
         self._queue(jobs)
         return [job.future for job in jobs]
 
-    def call(self, function: Callable[[], Any], characters: int, client: str) -> Future[Any]:
-        """Queue a function with its costs in characters. See `translate`."""
-        job = _Job(client=client, request=0, characters=characters, future=Future(), function=function)
-        self._queue([job])
-        return job.future
+    def call(self, functions: Sequence[Callable[[], Any]], sizes: Sequence[int], client: str) -> list[Future[Any]]:
+        """Queue functions, each with its costs in characters. See `translate`."""
+        jobs = [
+            _Job(client=client, request=0, characters=size, future=Future(), work=function)
+            for function, size in zip(functions, sizes, strict=True)
+        ]
+        self._queue(jobs)
+        return [job.future for job in jobs]
 
     def clear_cache(self) -> None:
         """Forget all translations, for example because models were replaced."""
@@ -154,7 +171,8 @@ class Pool:
         with self._changed:
             self.characters -= job.characters
             self._jobs -= 1
-            self._changed.notify_all()
+            if self._ending:
+                self._changed.notify_all()
 
     # ---- in the threads
 
@@ -205,7 +223,7 @@ class Pool:
         if search.taken:
             return False
         if all(job.future.cancelled() for job in search.jobs):
-            del self._searches[search.model, search.segment]
+            del self._searches[ref(search.model), search.segment]
             search.taken = True
             return False
         return True
@@ -214,21 +232,22 @@ class Pool:
         """Call the function of a job, or divide its text into segments and queue the unknown ones."""
         if self._observer:
             self._observer.observe_wait(time.monotonic() - job.queued)
-        if job.function:
-            _call(job.future, job.function)
+        text = job.work
+        if not isinstance(text, Text):
+            _call(job.future, text)
             return
-        assert job.model
-        assert job.text
+        model = text.model
         try:
-            job.plan = make_plan(job.model.translator, job.text)
+            job.plans = [make_plan(model.translator, replace(text.template, text=line)) for line in text.lines]
+            _check_lengths(job.plans)
         except Exception as error:
             _fail(job.future, error)
             return
         first: _Search | None = None
         with self._changed:
             new = []
-            for segment in job.plan.segments:
-                key = job.model, segment
+            for segment in dict.fromkeys(segment for plan in job.plans for segment in plan.segments):
+                key = ref(model), segment
                 if (known := self._cache.get(key)) is not None:
                     job.found[segment] = known
                     continue
@@ -236,13 +255,13 @@ class Pool:
                 if search := self._searches.get(key):
                     search.jobs.append(job)
                 else:
-                    search = self._searches[key] = _Search(model=job.model, segment=segment, jobs=[job])
+                    search = self._searches[key] = _Search(model=model, segment=segment, jobs=[job])
                 new.append(search)
-            if not job.model.batch and new and not new[0].taken:
+            if not model.batch and new and not new[0].taken:
                 first = new.pop(0)
                 first.taken = True
             # Batches are larger if all texts of a request are divided first.
-            self._lanes.append(job.client, job.request, new, first=not job.model.batch)
+            self._lanes.append(job.client, job.request, new, first=not model.batch)
             self._changed.notify(len(new))
             done = not job.missing
         if self._observer:
@@ -265,9 +284,10 @@ class Pool:
         with self._changed:
             self._busy.discard(model)
             for search in searches:
-                del self._searches[model, search.segment]
+                key = ref(model), search.segment
+                del self._searches[key]
                 if error is None:
-                    self._cache.add((model, search.segment), found[search.segment])
+                    self._cache.add(key, found[search.segment], len(search.segment.source))
                 for job in search.jobs:
                     job.missing -= 1
                     if error is None:
@@ -277,7 +297,8 @@ class Pool:
                     elif not job.failed:
                         job.failed = True
                         failed.append(job)
-            self._changed.notify_all()
+            if model.batch:
+                self._changed.notify_all()
         if self._observer:
             self._observer.observe_segments(searched=len(searches), cached=0)
             self._observer.observe_batch(len(searches))
@@ -288,11 +309,20 @@ class Pool:
             self._finish(job)
 
     def _finish(self, job: _Job) -> None:
-        assert job.plan
-        plan = job.plan
-        _call(job.future, lambda: plan.finish(job.found))
+        _call(job.future, lambda: [plan.finish(job.found) for plan in job.plans])
         with self._changed:
             self._finished_characters += job.characters
+
+
+def _check_lengths(plans: Sequence[Plan]) -> None:
+    """Refuse lines with attention that are too long. Time and memory grow with the square of their length."""
+    for request in (one for plan in plans for one in plan.requests):
+        if len(request.text) > MAX_ATTENTION_CHARACTERS and asks_for_attention(request.options or SearchOptions()):
+            raise RequestError(
+                400,
+                f"lines and paragraphs with details, alignments or markup have at most {MAX_ATTENTION_CHARACTERS:,} "
+                "characters; divide the text, or ask for plain text",
+            )
 
 
 def _call(future: Future[Any], function: Callable[[], Any]) -> None:

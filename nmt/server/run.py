@@ -22,6 +22,7 @@ from nmt.system.signals import Terminated
 logger = logging.getLogger(__name__)
 
 _HEADER_SECONDS = 15.0  # the time in which a client must send the head of a request
+_READ_SECONDS = 30.0  # the time in which a client must read a part of the response
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2_048
 _SILENT = ("nmt.translation", "python_multipart", "uvicorn")  # these warn about single requests, and show parts of them
@@ -129,9 +130,10 @@ class _Server(uvicorn.Server):
 
 
 class _PatientProtocol(H11Protocol):
-    """Closes connections whose clients do not send the head of a request in time."""
+    """Closes connections whose clients do not send the head of a request in time, or do not read the response."""
 
     _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -146,7 +148,32 @@ class _PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_watching()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch(self, left: int) -> None:
+        """Check after a while whether the client has read something of the `left` bytes."""
+        self._reading = self.loop.call_later(_READ_SECONDS, self._check_reading, left)
+
+    def _check_reading(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._watch(left)
+        else:
+            self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

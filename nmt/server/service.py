@@ -1,6 +1,7 @@
 """What all APIs share: who asks, what is allowed, and translation by one model or by two."""
 
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
@@ -17,14 +18,17 @@ from nmt.server.keys import KeyStore
 from nmt.server.limits import Client, Limits, Rates
 from nmt.server.metrics import Metrics
 from nmt.server.models import Chain, Models, Step
-from nmt.server.pool import Pool
+from nmt.server.pool import MAX_ATTENTION_CHARACTERS, Pool, Text
 from nmt.translation.request import Request, Translation
 from nmt.translation.segments import combine, join_parts
 
 T = TypeVar("T")
 
 _LINES = re.compile(r"(\r\n|[\n\r\x85\u2028\u2029])")
+_SENTENCES = re.compile(r"(?<=[.!?…।。！？])(\s+)")
 _MAX_LENGTH_FACTOR, _MAX_LENGTH, _MAX_ROWS = 10, 500, 100  # the most that options of search may ask for
+_LINES_AT_ONCE = 64  # the lines of a text that are one job of the pool
+_JOINED_AT_ONCE = 1_000  # more lines than this are joined in a thread, so that other requests need not wait
 _DETECTED_CHARACTERS = 2_000  # the part of a text that decides its language
 
 
@@ -80,6 +84,10 @@ class Service:
     def charge(self, client: Client, characters: int) -> None:
         """Count the characters of a request. Raises RequestError: the client has asked for too much (429)."""
         self.rates.charge(client, characters=characters)
+        self.count(client, characters)
+
+    def count(self, client: Client, characters: int) -> None:
+        """Count characters for the quota of the month."""
         if self.keys and client.key:
             self.keys.count(client.key, characters)
 
@@ -143,9 +151,15 @@ class Service:
         results = [[keep(text)] for text in texts]
         known = [(chain, numbers) for chain, numbers in groups.items() if chain]
         parts = [[texts[number] for number in numbers] for _, numbers in known]
-        found = await asyncio.gather(
-            *(self.translate(part, chain, template, client) for part, (chain, _) in zip(parts, known, strict=True))
-        )
+        tasks = [
+            asyncio.ensure_future(self.translate(part, chain, template, client))
+            for part, (chain, _) in zip(parts, known, strict=True)
+        ]
+        try:
+            found = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
         for (_, numbers), translated in zip(known, found, strict=True):
             for number, one in zip(numbers, translated, strict=True):
                 results[number] = one
@@ -166,18 +180,34 @@ class Service:
             for future in futures:
                 future.cancel()
 
-    async def call(self, function: Callable[[], T], characters: int, client: Client) -> T:
-        """Call a function in the pool. Raises RequestError: a setting is not possible (400)."""
+    async def call(self, functions: Sequence[Callable[[], T]], sizes: Sequence[int], client: Client) -> list[T]:
+        """Call functions in the pool, in turn with other clients.
+
+        Args:
+            functions: the functions.
+            sizes: for each function, the number of characters with which it counts in the queue.
+            client: who asks.
+
+        Raises:
+            RequestError: a setting is not possible (400).
+        """
+        futures = list(map(asyncio.wrap_future, self.pool.call(functions, sizes, client.name)))
         try:
-            return await asyncio.wrap_future(self.pool.call(function, characters, client.name))
+            return list(await asyncio.gather(*futures))
         except ConfigError as error:
             raise RequestError(400, str(error)) from None
+        finally:
+            for future in futures:
+                future.cancel()
 
     async def detect(self, texts: Sequence[str], client: Client, among: Sequence[str] | None = None) -> list[Any]:
         """Return for each text the languages that it can be in (see `Models.detect`)."""
         models = self.models
         parts = [text[:_DETECTED_CHARACTERS] for text in texts]
-        return await self.call(lambda: [models.detect(part, among) for part in parts], sum(map(len, parts)), client)
+        (found,) = await self.call(
+            [lambda: [models.detect(part, among) for part in parts]], [sum(map(len, parts))], client
+        )
+        return found
 
     async def _submit(
         self, texts: Sequence[str], chain: Chain, template: Request, client: Client
@@ -187,35 +217,57 @@ class Service:
         if len(chain) > 1 and template.terms:
             raise RequestError(400, "terms: need a model that translates between the two languages directly")
         total = sum(map(len, texts))
-        self.charge(client, total)
+        self.rates.charge(client, characters=total)
         self.metrics.observe_texts(f"{chain[0].source}-{chain[-1].target}", len(texts), total)
         own = Request("", split=template.split, markup=template.markup, protect=template.protect, guard=template.guard)
-        for step in chain[:-1]:
-            tasks = self._start(texts, step, own, client)
+        settings = [*(own for _ in chain[:-1]), template]
+        tasks: list[asyncio.Task[list[Translation]]] = []
+        for step, each in zip(chain, settings, strict=True):
             try:
-                texts = [found[0].text for found in await asyncio.gather(*tasks)]
+                texts = [found[0].text for found in await asyncio.gather(*tasks)] if tasks else texts
             finally:
                 for task in tasks:
                     task.cancel()
-        return self._start(texts, chain[-1], template, client)
+            tasks = self._start(texts, step, each, client)
+            if step is chain[0]:
+                self.count(client, total)  # after the queue has accepted the text
+        return tasks
 
     def _start(
         self, texts: Sequence[str], step: Step, template: Request, client: Client
     ) -> list[asyncio.Task[list[Translation]]]:
         """Queue texts for one model."""
         template = replace(template, to=step.target)
-        pieces = [[text] if template.markup else _LINES.split(text) for text in texts]
+        pieces = [[text] if template.markup else _split(text) for text in texts]
         if template.prefix and any(len(own) > 1 for own in pieces):
             raise RequestError(400, "prefix: only for text on a single line")
-        flat = [piece for own in pieces for piece in own if piece.strip()]
-        waiting = iter(self.pool.translate([(step.model, replace(template, text=one)) for one in flat], client.name))
-        tasks = []
+        parts = []
         for own in pieces:
-            futures = {number: next(waiting) for number, piece in enumerate(own) if piece.strip()}
+            lines = [piece for piece in own if piece.strip()]
+            parts.append([lines[first : first + _LINES_AT_ONCE] for first in range(0, len(lines), _LINES_AT_ONCE)])
+        queued = [Text(model=step.model, template=template, lines=lines) for part in parts for lines in part]
+        waiting = iter(self.pool.translate(queued, client.name))
+        tasks = []
+        for own, part in zip(pieces, parts, strict=True):
+            futures = list(itertools.islice(waiting, len(part)))
             task = asyncio.ensure_future(_gather(own, futures, template))
-            task.add_done_callback(partial(_cancel, list(futures.values())))  # drops what is queued
+            task.add_done_callback(partial(_cancel, futures))  # drops what is queued
             tasks.append(task)
         return tasks
+
+
+def _split(text: str) -> list[str]:
+    """Split a text into lines and the line breaks between them. Very long lines are split between sentences, too."""
+    pieces = []
+    for line in _LINES.split(text):
+        sentences = iter(_SENTENCES.split(line) if len(line) > MAX_ATTENTION_CHARACTERS else [line])
+        pieces.append(next(sentences))
+        for space, sentence in zip(sentences, sentences, strict=True):
+            if len(pieces[-1]) + len(space) + len(sentence) <= MAX_ATTENTION_CHARACTERS:
+                pieces[-1] += space + sentence
+            else:
+                pieces += [space, sentence]
+    return pieces
 
 
 def keep(text: str) -> Translation:
@@ -229,19 +281,28 @@ def _cancel(futures: Sequence[Future[Any]], _: object) -> None:
 
 
 async def _gather(
-    pieces: Sequence[str], futures: dict[int, Future[list[Translation]]], template: Request
+    pieces: Sequence[str], futures: Sequence[Future[list[list[Translation]]]], template: Request
 ) -> list[Translation]:
     """Wait for the translations of the lines of a text, and join them.
 
     Args:
         pieces: the lines and the line breaks between them.
-        futures: the translations of those pieces that are not blank.
+        futures: the translations of those pieces that are not blank, several in each future.
         template: the settings of the text.
     """
     try:
-        found = await asyncio.gather(*map(asyncio.wrap_future, futures.values()))
+        found = [one for part in await asyncio.gather(*map(asyncio.wrap_future, futures)) for one in part]
     except ConfigError as error:
         raise RequestError(400, str(error)) from None
+    if len(pieces) > _JOINED_AT_ONCE:
+        return await asyncio.to_thread(_join, pieces, found, template)
+    return _join(pieces, found, template)
+
+
+def _join(pieces: Sequence[str], found: list[list[Translation]], template: Request) -> list[Translation]:
+    """Join the translations of the lines of a text. Long texts have no attention weights."""
+    if sum(map(len, pieces)) > MAX_ATTENTION_CHARACTERS:
+        found = [[replace(one, attention=[]) for one in line] for line in found]
     if len(pieces) == 1 and found:
         return found[0] if template.markup else [_indent(one, pieces[0]) for one in found[0]]
     if not found:
@@ -254,10 +315,9 @@ async def _gather(
     best = [translations[0] for translations in found]
     joined = []
     for parts in chosen:
-        own = dict(zip(futures, parts, strict=True))
-        written, spans = "", []
-        for number, piece in enumerate(pieces):
-            part = _indent(own[number], piece) if number in own else None
+        own, written, spans = iter(parts), "", []
+        for piece in pieces:
+            part = _indent(next(own), piece) if piece.strip() else None
             spans += [(len(written) + start, len(written) + end) for start, end in part.spans] if part else []
             written += part.text if part else piece
         joined.append(replace(join_parts(parts, best, "\n"), text=written, spans=spans))

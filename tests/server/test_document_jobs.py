@@ -144,7 +144,7 @@ def test_documents_of_deepl(client: TestClient) -> None:
 def test_a_job_waits_for_room_in_the_queue() -> None:
     service = server_tools.make_service(MODEL, max_queue_characters=50)
     free: Future[None] = Future()
-    other = service.pool.call(free.result, 50, "other")  # occupies the queue
+    (other,) = service.pool.call([free.result], [50], "other")  # occupies the queue
     files = service.files
     assert isinstance(files, FileJobs)
     asked = FileRequest(data=SOURCE[0].encode(), name="a.txt", source="en", target="de", template=Request(""))

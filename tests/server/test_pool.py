@@ -16,7 +16,7 @@ from nmt.server.cache import SegmentCache
 from nmt.server.errors import RequestError
 from nmt.server.lanes import Lanes
 from nmt.server.models import ServedModel
-from nmt.server.pool import Pool
+from nmt.server.pool import Pool, Text
 
 MODEL = server_tools.load_model()
 SOURCE = server_tools.SOURCE
@@ -49,7 +49,7 @@ class Blocked:
             self.running.set()
             self.free.wait()
 
-        self.pool.call(work, 0, "blocker")
+        self.pool.call([work], [0], "blocker")
         self.running.wait()
 
     def __exit__(self, *_: object) -> None:
@@ -68,12 +68,12 @@ def pool(counter: Counter) -> Iterator[Pool]:
     pool.close()
 
 
-def texts(futures: list[Future[list[Translation]]]) -> list[str]:
-    return [future.result(timeout=60)[0].text for future in futures]
+def texts(futures: list[Future[list[list[Translation]]]]) -> list[str]:
+    return [future.result(timeout=60)[0][0].text for future in futures]
 
 
-def ask(lines: list[str], **settings: Any) -> list[tuple[ServedModel, Request]]:
-    return [(MODEL, Request(line, **settings)) for line in lines]
+def ask(lines: list[str], *, model: ServedModel = MODEL, **settings: Any) -> list[Text]:
+    return [Text(model=model, template=Request("", **settings), lines=[line]) for line in lines]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -81,9 +81,11 @@ def test_translations_equal_those_of_the_translator(threads: int) -> None:
     lines = [*SOURCE, "", " ".join(SOURCE[:3]), "See http://x.org/a, please.", *SOURCE[:4]]
     requests = [Request(line, split=True, options=SearchOptions(nbest=2)) for line in lines]
     pool = Pool(threads=threads, max_characters=100_000, cache_bytes=1 << 20)
-    found = [future.result(timeout=60) for future in pool.translate([(MODEL, one) for one in requests], "ann")]
+    queued = ask(lines, split=True, options=SearchOptions(nbest=2))
+    found = [future.result(timeout=60)[0] for future in pool.translate(queued, "ann")]
+    together = pool.translate([replace(queued[0], lines=lines)], "bob")[0].result(timeout=60)
     pool.close()
-    assert found == MODEL.translator.nbest(requests)
+    assert found == together == MODEL.translator.nbest(requests)
     assert pool.characters == 0
 
 
@@ -159,10 +161,10 @@ def test_a_failure_reaches_all_that_wait(pool: Pool, monkeypatch: pytest.MonkeyP
 
 
 def test_a_wrong_request_fails_alone(pool: Pool) -> None:
-    wrong, right = pool.translate([(MODEL, Request("A", to="xx")), (MODEL, Request(SOURCE[0]))], "ann")
+    wrong, right = pool.translate([*ask(["A"], to="xx"), *ask(SOURCE[:1])], "ann")
     with pytest.raises(Exception, match="does not translate into"):
         wrong.result(timeout=60)
-    assert right.result(timeout=60)[0].text
+    assert right.result(timeout=60)[0][0].text
 
 
 def test_closing_finishes_what_is_queued() -> None:
@@ -180,8 +182,8 @@ def test_torch_translates_what_waits_as_a_batch(counter: Counter, without_librar
     assert model.batch > 1
     pool = Pool(threads=2, max_characters=10_000, observer=counter)
     with Blocked(pool), Blocked(pool):
-        futures = pool.translate([(model, Request(line)) for line in SOURCE[:8]], "ann")
-        futures += pool.translate([(model, Request(line)) for line in SOURCE[4:12]], "bob")
+        futures = pool.translate(ask(SOURCE[:8], model=model), "ann")
+        futures += pool.translate(ask(SOURCE[4:12], model=model), "bob")
     assert texts(futures) == translator.translate([*SOURCE[:8], *SOURCE[4:12]])
     pool.close()
     assert sum(counter.sizes) == 12
@@ -210,7 +212,7 @@ def test_the_cache_is_bounded_and_forgets_what_was_not_used() -> None:
     one = MODEL.translator.nbest(SOURCE[0])[0]
     cache = SegmentCache(20_000)
     for number in range(50):
-        cache.add(number, one)
+        cache.add(number, one, 9)
         assert cache.get(0) == one
         assert cache.bytes <= 20_000
     assert cache.get(1) is None
@@ -218,5 +220,5 @@ def test_the_cache_is_bounded_and_forgets_what_was_not_used() -> None:
     cache.clear()
     assert cache.get(0) is None
     nothing = SegmentCache(0)
-    nothing.add(1, one)
+    nothing.add(1, one, 9)
     assert nothing.get(1) is None
