@@ -212,9 +212,11 @@ class Markup(MarkupTree):
         text = replace_surrogates(text).translate(CONTROL)
         self._document = text.lstrip("\ufeff \t\r\n").lower().startswith(_DOCUMENT)
         root, self._well_formed = parse(text, kind, self._document)
-        if kind == "xml" and not self._well_formed:
-            logger.warning("%s: not well-formed XML, mended", name)
         self._unchanged = None
+        if root is None:  # the document is only a declaration and comments
+            root, self._unchanged = make_root(), text
+        elif kind == "xml" and not self._well_formed:
+            logger.warning("%s: not well-formed XML, mended", name)
         if is_too_deep(root):
             logger.warning("%s: elements are nested more than %d deep, not translated", name, MAX_DEPTH)
             self._unchanged = text

@@ -112,7 +112,7 @@ def append_shell(parent: Any, element: Any) -> Any:
 
 
 def parse(text: str, kind: Format, document: bool) -> tuple[Any, bool]:
-    """Return the root element of a text, and whether the text is well-formed XML."""
+    """Return the root element of a text, or None if a document has none, and whether the text is well-formed XML."""
     etree = _etree()
     data = text.encode() if document else f"<{_ROOT}>{text}</{_ROOT}>".encode()
     options = {"encoding": "utf-8", "resolve_entities": False, "no_network": True, "strip_cdata": False}

@@ -327,6 +327,10 @@ def flag_as_encrypted(data: bytes) -> bytes:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "is encrypted, or of an old format"),
         (flag_as_encrypted(make_zip(WORD)), "is encrypted"),
         (b"", "is damaged or of another format"),
+        (
+            make_zip({**WORD, "word/media/a.png": b"a picture"}, zipfile.ZIP_STORED).replace(b"picture", b"pictura"),
+            "word/media/a.png is damaged",
+        ),
     ],
 )
 def test_documents_of_attackers_are_refused(data: bytes, message: str) -> None:

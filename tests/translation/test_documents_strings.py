@@ -366,6 +366,12 @@ def test_strings_keep_keys_comments_and_encoding(encoding: str) -> None:
         open_document(".strings", '"a" = "b";\n"c" "d";\n')
 
 
+def test_escaped_surrogates_are_characters() -> None:
+    assert keep(".strings", '"a" = "Wave \\Ud83d\\Udc4b";').decode() == '"a" = "Wave 👋";'
+    assert keep(".strings", '"a" = "Wave \\Ud83d";').decode() == '"a" = "Wave \ufffd";'
+    assert translate(".json", '{"a": "é {\\ud800}"}').decode() == '{"a": "É {\ufffd}"}'
+
+
 @pytest.mark.parametrize(
     ("value", "kept"),
     [

@@ -1,5 +1,7 @@
 """HTML, XHTML, Markdown and plain text: only texts change."""
 
+import contextlib
+import json
 import re
 from typing import Any
 
@@ -184,6 +186,61 @@ def test_markdown_that_would_start_a_block_is_escaped() -> None:
 def test_no_markdown_fails(text: str) -> None:
     document = open_document(".md", text)
     document.write(document.texts)
+
+
+@pytest.mark.parametrize("text", ["One\rtwo\r\r# Three\r", "Old\r- one\r- two\r"])
+@pytest.mark.parametrize("ending", [".md", ".txt"])
+def test_carriage_returns_break_lines(ending: str, text: str) -> None:
+    assert keep(ending, text).decode() == (text.replace("One\rtwo", "One two") if ending == ".md" else text)
+    expected = list_texts(open_document(ending, text.replace("\r", "\n")))
+    assert list_texts(open_document(ending, text)) == expected
+    if ending == ".md":  # a carriage return among line feeds
+        assert list_texts(open_document(ending, text + "\n\nFour\n")) == [*expected, "Four"]
+
+
+@pytest.mark.parametrize("ending", [".md", ".txt"])
+def test_lines_with_only_a_no_break_space_do_not_fail(ending: str) -> None:
+    text = f"{'word ' * 12}ends.\n\xa0\nAnother line.\n"
+    assert keep(ending, text).decode().split() == text.split()
+
+
+@pytest.mark.parametrize("text", ["<!DOCTYPE html>", "<!DOCTYPE html><!-- a comment -->\n"])
+def test_html_without_elements_stays_as_it_is(text: str) -> None:
+    assert keep(".html", text).decode() == text
+
+
+PARTS = ["a man", ".", "\n", "\n\n", "\r", "\r\n", "\t", "\xa0", "\x0b", "\x1c", "\u2028", "\x85", "é", "漢字", "👋"]
+PARTS += [
+    '"',
+    "\\",
+    "\\ud800",
+    "\\Ud83d",
+    "{",
+    "}",
+    "%s",
+    "<",
+    ">",
+    "&#xd800;",
+    "<b>",
+    "</b>",
+    "<!--",
+    "- ",
+    "# ",
+    "|",
+    "`",
+]
+PARTS += ["x" * 60, "[^1]: ", "00:00:01,000 --> 00:00:02,000\n", "WEBVTT\n\n", '"a" = "', '";\n', "<!DOCTYPE html>"]
+PARTS += ['msgid ""\nmsgstr ""\n', 'msgid "', 'msgstr "', '"\n']
+
+
+@pytest.mark.parametrize("ending", [".html", ".md", ".txt", ".srt", ".vtt", ".json", ".strings", ".po"])
+@given(parts=st.lists(st.sampled_from(PARTS), max_size=20))
+def test_any_text_is_translated_or_refused(ending: str, parts: list[str]) -> None:
+    text = "".join(parts)
+    if ending == ".json":
+        text = json.dumps({"a": text}, ensure_ascii=False).replace("\\\\u", "\\u")
+    with contextlib.suppress(DataError):  # any other error is a bug
+        translate(ending, text)
 
 
 def test_plain_text_keeps_lines_and_wraps_paragraphs() -> None:

@@ -17,10 +17,11 @@ _MAX_TOTAL = 1 << 30  # the limit of all members together, in bytes
 _MAX_RATIO = 100  # the limit of their compression, for archives that are larger than _SMALL
 _SMALL = 32 << 20
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # encrypted office documents, and old ones, start like this
-# What zipfile, and the modules by which it decompresses, raise for damaged archives and for methods that they lack.
+# What zipfile, and the modules by which it decompresses, raise for damaged archives (bz2 raises OSError, and names that
+# are not UTF-8 a ValueError), and for methods that they lack (RuntimeError). Only their functions are called with this.
 _DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError),
-    *(NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, RuntimeError),
 )
 _ENCRYPTED = 1  # a bit of the flags of a member
 
@@ -32,7 +33,7 @@ class Archive:
         """Open an archive.
 
         Raises:
-            DataError: it is damaged, encrypted, or larger than the limits.
+            DataError: it or a member is damaged, encrypted, or larger than the limits.
         """
         self.name = name
         if data.startswith(_OLD):
@@ -56,6 +57,8 @@ class Archive:
         self.names = [info.filename for info in self._infos]
         if len(set(self.names)) != len(self.names):
             raise DataError(f"{name}: contains two files of the same name; repair the file")
+        for member in self.names:  # `write` copies all members, and their faults are reported before the translation
+            self.read(member)
 
     def read(self, member: str) -> bytes:
         """Return the content of a member.

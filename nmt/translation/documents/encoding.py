@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nmt.data.encodings import find_other_kind
 from nmt.errors import DataError
+from nmt.tokenizers.base import replace_surrogates
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ class TextForm:
     """The only kind of line break in the file, or a line feed."""
 
     def encode(self, text: str, errors: str = "strict") -> bytes:
-        """Return the bytes of a text whose line breaks are line feeds."""
+        """Return the bytes of a text whose line breaks are line feeds.
+
+        Lone surrogates, which escapes in a document can contain, become U+FFFD.
+        """
+        text = replace_surrogates(text)
         if self.line_break != "\n":
             text = text.replace("\n", self.line_break)
         try:
@@ -69,7 +74,11 @@ def decode(data: bytes, name: str, *, declared: bool = False) -> tuple[str, Text
         encoding = "windows-1252" if declared else "latin-1"
         text = data.decode(encoding, errors="replace") if declared else data.decode(encoding)
     breaks = [text.count("\r\n"), text.count("\n"), text.count("\r")]
-    line_break = "\r\n" if breaks[0] and breaks[0] == breaks[1] == breaks[2] else "\n"
+    line_break = "\n"
+    if breaks[0] and breaks[0] == breaks[1] == breaks[2]:
+        line_break = "\r\n"
+    elif breaks[2] and not breaks[1]:
+        line_break = "\r"
     return text.replace(line_break, "\n"), TextForm(encoding=encoding, mark=mark, line_break=line_break)
 
 

@@ -17,6 +17,7 @@ from nmt.translation.documents.plain_text import is_wrapped
 from nmt.translation.markup import Markup
 from nmt.translation.tagged import TaggedText
 
+_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")  # a line break of Markdown, by itself
 _FRONT = re.compile(r"---\n.*?\n(?:---|\.\.\.)(?:\n|$)|\+\+\+\n.*?\n\+\+\+(?:\n|$)", re.DOTALL)
 _LEAD = re.compile(
     r"\[[ xX]\]\s+|\[\^[^\]\s]+\]:\s*|\[![A-Za-z]+\][+-]?\s*"
@@ -40,6 +41,7 @@ def read_markdown(data: bytes, context: Context) -> Document:
 class _Markdown(Document):
     def __init__(self, data: bytes, context: Context) -> None:
         text, self._form = decode(data, context.name)
+        text = _CARRIAGE_RETURN.sub("\n", text)
         front = _FRONT.match(text)
         self._front = front[0] if front else ""
         self._lines = text[len(self._front) :].replace("\0", "\ufffd").split("\n")

@@ -80,7 +80,7 @@ class _Paragraph:
 def is_wrapped(lines: Sequence[str]) -> bool:
     """Return whether lines are a wrapped paragraph: none has room for the first word of the next line."""
     width = max(len(line.rstrip()) for line in lines)
-    if len(lines) < 2 or width < _MIN_WIDTH:
+    if len(lines) < 2 or width < _MIN_WIDTH or not all(map(str.strip, lines)):
         return False
     words = [following.split()[0] for following in lines[1:]]
     return all(len(line.rstrip()) + 1 + len(word) > width for line, word in zip(lines, words, strict=False))
