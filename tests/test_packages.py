@@ -17,6 +17,7 @@ MAX_LINES = 400
 # Modules that import other modules of nmt inside functions. Commands do it too, so that --help does not wait for torch.
 LATE = {
     "nmt.checkpoint.packed",  # only packing waits for YAML
+    "nmt.checkpoint.run_folder",  # only addresses of the hub wait for it
     "nmt.data.sentences",  # only lines of several sentences wait for sentencex
     "nmt.tokenizers.subword",  # only training samples segmentations
     "nmt.translation.translator",  # only a search with torch waits for torch

@@ -111,11 +111,17 @@ def find_model_folder(folder: str | Path) -> Path:
     """Find the folder with the files of a model.
 
     If `folder` is a model folder, the result is `folder` itself. If it is the output folder of a training run, the
-    result is its best checkpoint.
+    result is its best checkpoint. If it is an address of the Hugging Face hub, such as hf://owner/name@revision, the
+    result is the folder in the cache of the hub, to which the model is downloaded.
 
     Raises:
         ModelError: the folder does not exist or contains no model.
+        UserError: as in `nmt.checkpoint.hub.fetch`.
     """
+    if str(folder).startswith("hf:/"):
+        from nmt.checkpoint.hub import fetch  # slow to import
+
+        return fetch(str(folder))
     folder = Path(folder)
     if folder.is_symlink() and not folder.exists():
         raise ModelError(f"{folder}: a link to a missing folder; copy the folder that it points to, with cp -rL")

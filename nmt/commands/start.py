@@ -54,6 +54,11 @@ def corpus() -> "NoReturn":
     _start("corpus")
 
 
+def hub() -> "NoReturn":
+    """Run nmt-hub."""
+    _start("hub")
+
+
 def _start(command: str) -> "NoReturn":
     """Run a command and end the process with its exit status.
 
