@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from nmt.checkpoint.languages import load_languages
+    from nmt.checkpoint.training_text import load_languages
     from nmt.config.load import load_config
     from nmt.config.schema import Config
     from nmt.errors import (
@@ -94,7 +94,7 @@ _MODULES = {
     "Translator": "nmt.translation.translator",
     "evaluate": "nmt.evaluation.scores",
     "load_config": "nmt.config.load",
-    "load_languages": "nmt.checkpoint.languages",
+    "load_languages": "nmt.checkpoint.training_text",
     "train": "nmt.training.run",
     "translate_file": "nmt.translation.documents.translate",
 }

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint.folder import Model, load_model, save_model, unique_weights
-from nmt.checkpoint.known_words import load_known_words
-from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.training_text import load_known_words, load_languages
 from nmt.errors import ModelError
 from nmt.system.files import check_new
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmt.checkpoint.folder import SCALE, dequantize, load_model
-from nmt.checkpoint.manifest import MANIFEST, WEIGHTS, verify_folder
+from nmt.checkpoint.folder import dequantize, load_model
+from nmt.checkpoint.manifest import MANIFEST, SCALE, WEIGHTS, verify_folder
 from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors, save_tensors
 from nmt.errors import ModelError

@@ -35,6 +35,7 @@ from nmt.checkpoint.manifest import (
     KNOWN_WORDS,
     LANGUAGES,
     MANIFEST,
+    SCALE,
     SHORTLIST,
     TRAINING_STATE,
     TRAINING_WEIGHTS,
@@ -59,7 +60,6 @@ from nmt.tokenizers.files import save_tokenizers
 _ALLOCATIONS = (torch.empty, torch.zeros, torch.ones, torch.full)
 _SPARE = 1_000_000  # the number of values that may be allocated in addition to the values in the file
 _MAX_TARGETS = 4096  # the largest number of target tokens for a source token in a shortlist
-SCALE = ".scale"  # the end of the name of a tensor with the scales of an int8 matrix
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 SHORTLIST, LANGUAGES, KNOWN_WORDS = "shortlist.safetensors", "languages.safetensors", "words.safetensors"
 PACKED = "packed.nmt"
 TRAINING_WEIGHTS, TRAINING_STATE = "training.safetensors", "state.json"
+SCALE = ".scale"
+"""The end of the name of a tensor with the scales of an int8 matrix, in `WEIGHTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from nmt.checkpoint.manifest import (
     CONFIG,
     MANIFEST,
     PACKED,
+    SCALE,
     SHORTLIST,
     WEIGHTS,
     verify_folder,
@@ -46,7 +47,6 @@ from nmt.tokenizers.base import Tokenizers
 logger = logging.getLogger(__name__)
 
 Precision = Literal["int8", "fp32"]
-SCALE = ".scale"  # the end of the name of a tensor with the scales of an int8 matrix
 _KINDS: dict[Precision, int] = {"int8": INT8, "fp32": FLOAT32}
 
 

@@ -31,7 +31,6 @@ from nmt.web import FOLDER, list_files
 
 FORMAT = 1
 MODEL, DESCRIPTION = "model", "web.json"
-_MAX_SEGMENT_TOKENS = 200  # as in nmt/translation/translator.py
 _SERVER, _BROWSER = 'name="engine" content="server"', 'name="engine" content="browser"'
 
 SUPPORTED: dict[str, tuple[object, ...]] = {
@@ -115,7 +114,7 @@ def describe(model: Model, folder: Path) -> dict[str, Any]:
             "tags": data.tags,
             "split": data.single_sentences,
             "guard": data.several_sentences is not None,
-            "max_tokens": max(_MAX_SEGMENT_TOKENS, data.max_length),
+            "max_tokens": data.max_segment_tokens,
         },
         "files": [{"name": name, "bytes": (folder / name).stat().st_size} for name in files],
     }

@@ -128,7 +128,7 @@ def _translate(options: argparse.Namespace, translator: "Translator", lines: Seq
 
 def _compare_sets(options: argparse.Namespace) -> None:
     """Translate and score several sets, and print their scores side by side."""
-    from nmt.checkpoint.known_words import load_known_words
+    from nmt.checkpoint.training_text import load_known_words
     from nmt.evaluation.scores import evaluate
     from nmt.evaluation.sets import describe_set, read_sets
     from nmt.evaluation.test_sets import Texts

@@ -16,6 +16,8 @@ from nmt.types import TERM_TAGS
 
 MAX_LAYER_SIZE = 16_384
 """The largest size of a layer."""
+MAX_SEGMENT_TOKENS = 200
+"""The limit of a segment in translation. An LSTM that was trained on sentences translates longer segments badly."""
 MAX_COUNT = 1_000_000_000
 """A bound for counts that no training run reaches. Every number has a bound, so that no number can overflow."""
 
@@ -76,6 +78,11 @@ class DataConfig:
     def single_sentences(self) -> bool:
         """Whether hardly any source line contains several sentences. False for models of version 0.2.0 or older."""
         return self.several_sentences is not None and self.several_sentences < 0.1
+
+    @property
+    def max_segment_tokens(self) -> int:
+        """The limit of a segment in translation. It is larger for models that learned from longer pairs."""
+        return max(MAX_SEGMENT_TOKENS, self.max_length)
 
     def languages(self, corpus: CorpusConfig) -> tuple[str, str]:
         """Return the source language and the target language of a corpus."""

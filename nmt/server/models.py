@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.run_folder import BEST
+from nmt.checkpoint.training_text import load_languages
 from nmt.data.check.languages import OTHER, LanguageIdentifier
 from nmt.errors import ConfigError
 from nmt.metrics.languages import language_code

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from nmt.checkpoint.known_words import load_known_words, save_known_words
+from nmt.checkpoint.training_text import load_known_words, save_known_words
 from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import Config
 from nmt.data.cleaning import SeenHashes, TextFilter, split_chunks

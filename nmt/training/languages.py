@@ -4,7 +4,7 @@ import itertools
 from collections import defaultdict
 from pathlib import Path
 
-from nmt.checkpoint.languages import save_languages
+from nmt.checkpoint.training_text import save_languages
 from nmt.config.schema import DataConfig
 from nmt.data.check.languages import LINES_PER_LANGUAGE, LanguageIdentifier
 from nmt.data.readers import read_pairs

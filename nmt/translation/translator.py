@@ -34,7 +34,6 @@ if TYPE_CHECKING:  # these modules import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_SEGMENT_TOKENS = 200  # the limit of a segment; an LSTM trained on sentences translates longer segments badly
 PART = 64  # the number of segments that a thread translates at once
 
 
@@ -83,10 +82,9 @@ class Translator:
         self.tokenizers = models[0].tokenizers
         self.data = models[0].config.data
         self.batch_size = batch_size
-        trained = min(model.config.data.max_length for model in models)  # all models have learned sentences this long
         single = all(model.config.data.single_sentences for model in models)
         guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
-        limit = max(MAX_SEGMENT_TOKENS, trained)
+        limit = min(model.config.data.max_segment_tokens for model in models)
         self.segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard)
         encoder = self.segmenter.term_encoder
         identify = partial(write_text, self.tokenizers)

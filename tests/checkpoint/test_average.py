@@ -9,11 +9,10 @@ import torch
 
 from nmt.checkpoint.average import cosine, find_newest_checkpoints
 from nmt.checkpoint.folder import load_model
-from nmt.checkpoint.known_words import load_known_words
-from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.manifest import LANGUAGES
 from nmt.checkpoint.run_folder import CheckpointFolder
 from nmt.checkpoint.tensors import load_tensors
+from nmt.checkpoint.training_text import load_known_words, load_languages
 from nmt.commands.average import main
 from nmt.system.files import add_file, verify_checksums
 from nmt.training.run import train

@@ -23,8 +23,8 @@ from nmt.checkpoint.folder import (
     save_shortlist,
     unique_weights,
 )
-from nmt.checkpoint.languages import load_languages, save_languages
 from nmt.checkpoint.tensors import load_tensors, save_tensors
+from nmt.checkpoint.training_text import load_languages, save_languages
 from nmt.config.schema import Config
 from nmt.data.check.languages import LanguageIdentifier
 from nmt.data.readers import read_corpora

@@ -123,14 +123,19 @@ def test_fix_writes_cleaned_text(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert "nothing found" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("side", ["en", "de"])
-def test_fix_aligns_text_again(folder: Path, tmp_path: Path, side: str) -> None:
+@pytest.mark.parametrize(("side", "star"), [("en", False), ("de", False), ("de", True)])
+def test_fix_aligns_text_again(folder: Path, tmp_path: Path, side: str, star: bool) -> None:
     before = dict(zip(read(folder / "train.en"), read(folder / "train.de"), strict=True))
+    if star:  # the second file that matches is misaligned
+        for language in ("en", "de"):
+            (folder / f"train-0.{language}").write_bytes((folder / f"train.{language}").read_bytes())
     lines = read(folder / f"train.{side}")
     del lines[700]
     (folder / f"train.{side}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    assert main([str(folder / "config.yaml"), "--fix", str(tmp_path / "fixed")]) == 1
-    pairs = list(zip(read(tmp_path / "fixed" / "train.en"), read(tmp_path / "fixed" / "train.de"), strict=True))
+    path = f"data.train={folder}/train{'*' * star}"
+    assert main([str(folder / "config.yaml"), path, "--fix", str(tmp_path / "fixed")]) == 1
+    stem = tmp_path / "fixed" / ("train-2" if star else "train")
+    pairs = list(zip(read(Path(f"{stem}.en")), read(Path(f"{stem}.de")), strict=True))
     assert len(pairs) > 1400
     assert sum(before[source] != target for source, target in pairs) <= 2
 

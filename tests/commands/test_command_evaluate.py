@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.checkpoint.folder import build_network, save_model, unique_weights
-from nmt.checkpoint.known_words import save_known_words
+from nmt.checkpoint.training_text import save_known_words
 from nmt.commands.evaluate import format_table, main
 from nmt.config.load import parse_config
 from nmt.config.schema import Config

@@ -19,9 +19,8 @@ import tiny
 import warm
 
 from nmt.checkpoint.folder import load_model
-from nmt.checkpoint.known_words import load_known_words
-from nmt.checkpoint.languages import load_languages
 from nmt.checkpoint.run_folder import CheckpointFolder
+from nmt.checkpoint.training_text import load_known_words, load_languages
 from nmt.commands.train import main
 from nmt.config.load import dump_config
 from nmt.config.schema import Config

@@ -18,6 +18,7 @@ from sentencepiece import SentencePieceTrainer
 
 from nmt import Request, RequestSettings, Translation, Translator
 from nmt.checkpoint.folder import load_model, save_shortlist
+from nmt.config.schema import MAX_SEGMENT_TOKENS
 from nmt.errors import ConfigError, MachineError, ModelError
 from nmt.model.candidates import Shortlist
 from nmt.native import library
@@ -30,7 +31,6 @@ from nmt.training.run import train
 from nmt.translation import torch_search as torch_way
 from nmt.translation.request import Segment
 from nmt.translation.torch_search import TorchSearch
-from nmt.translation.translator import MAX_SEGMENT_TOKENS
 from nmt.types import EOS
 
 LINES = [f"{a} {b}" for a, _ in tiny.PAIRS for b, _ in tiny.PAIRS[:4]] + [

@@ -6,6 +6,7 @@ paired with the translation of a neighboring line, and the correlation collapses
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +58,14 @@ class Alignment:
 
     def report(self) -> Iterable[Finding]:
         """Report the misaligned parts of each text."""
-        for place, breaks in self.breaks().items():
+        for place, breaks in self.breaks.items():
             total = sum(len(source) for source, _ in self._lengths[place])
             for found in breaks:
                 yield _describe(found, place, total)
 
+    @cached_property
     def breaks(self) -> dict[Place, list[Break]]:
-        """Return the misaligned parts of each text."""
+        """The misaligned parts of each text. They are found when all chunks have been added."""
         found = {}
         for place, parts in self._lengths.items():
             source, target = (np.concatenate(side) for side in zip(*parts, strict=True))

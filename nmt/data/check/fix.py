@@ -21,7 +21,7 @@ from nmt.data.check.chunks import SIDES, Chunk, Place, SideLines
 from nmt.data.check.letters import Keys
 from nmt.data.check.lines import INVISIBLE, Indices, find_lopsided, find_untranslated
 from nmt.data.check.repeats import combine_keys
-from nmt.data.check.run import SETS, CheckReport, locate, read_chunks
+from nmt.data.check.run import SETS, CheckReport, list_corpora, locate, read_chunks
 from nmt.data.check.sides import identify_chunk
 from nmt.data.cleaning import SeenHashes
 from nmt.errors import DataError
@@ -37,7 +37,8 @@ def fix_corpora(data: DataConfig, report: CheckReport, folder: Path) -> list[str
     """Write the corpora without the faults that a program can repair.
 
     Each corpus becomes two text files, for example FOLDER/train.de and FOLDER/train.en. If there are several training
-    corpora, the names begin with train-1, train-2 and so on. The folder is written as a whole or not at all.
+    corpora, or files that match a path with `*`, the names begin with train-1, train-2 and so on. The folder is written
+    as a whole or not at all.
 
     Args:
         data: the corpora.
@@ -55,7 +56,7 @@ def fix_corpora(data: DataConfig, report: CheckReport, folder: Path) -> list[str
     with whole_folder(folder) as draft:
         held_out = _collect_keys(data)
         for name in SETS:
-            corpora = getattr(data, name)
+            corpora = list_corpora(data, name)
             for number, corpus in enumerate(corpora, start=1):
                 place = locate(corpus, data, name)
                 stem = name if len(corpora) == 1 else f"{name}-{number}"
@@ -91,7 +92,7 @@ def _collect_keys(data: DataConfig) -> Keys:
     """Return the sorted keys of all validation and held-out pairs."""
     keys = [np.empty(0, dtype=np.uint64)]
     for name in SETS[:-1]:
-        for corpus in getattr(data, name):
+        for corpus in list_corpora(data, name):
             chunks = _tolerate_end(read_chunks(corpus, data, locate(corpus, data, name)))
             keys += [combine_keys(chunk) for chunk in chunks]
     return np.unique(np.concatenate(keys))

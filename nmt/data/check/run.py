@@ -85,7 +85,7 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
     for name in SETS:
         if quick and name == "held_out" and not data.drop_overlap:
             continue  # training does not read these corpora
-        for corpus in itertools.chain.from_iterable(expand_path(corpus, data) for corpus in getattr(data, name)):
+        for corpus in list_corpora(data, name):
             place = locate(corpus, data, name)
             pairs[place] = 0
             limit = _QUICK_PAIRS if quick and (corpus.streaming or name != "train") else None
@@ -112,9 +112,14 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
         pairs=pairs,
         step=sample.step,
         identifier=languages.identifier,
-        breaks=alignment.breaks(),
+        breaks=alignment.breaks,
         apostrophes=variants.choose_apostrophes(),
     )
+
+
+def list_corpora(data: DataConfig, name: Set) -> list[CorpusConfig]:
+    """Return the corpora of a set. A path with `*` stands for several. Raises DataError: the path matches no file."""
+    return [part for corpus in getattr(data, name) for part in expand_path(corpus, data)]
 
 
 def locate(corpus: CorpusConfig, data: DataConfig, name: Set) -> Place:
