@@ -22,6 +22,7 @@ from nmt.system.signals import Terminated
 logger = logging.getLogger(__name__)
 
 _HEADER_SECONDS = 15.0  # the time in which a client must send the head of a request
+_FIRST_SECONDS = 0.5  # the time that a new connection has for its first request when the server shuts down
 _READ_SECONDS = 30.0  # the time in which a client must read a part of the response
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2_048
@@ -150,6 +151,16 @@ class _PatientProtocol(H11Protocol):
         self._stop_timer()
         self._stop_watching()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        if self.cycle is None:  # the first request of a new connection can be on its way
+            self.loop.call_later(_FIRST_SECONDS, self._close)
+        else:
+            super().shutdown()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
