@@ -107,6 +107,7 @@ def describe(model: Model, folder: Path) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "model": {key: getattr(model.config.model, key) for key in _DESCRIBED},
+        "length_penalty": model.config.validation.length_penalty,
         "data": {
             "source_languages": data.source_languages,
             "target_languages": data.target_languages,

@@ -133,7 +133,7 @@ class Engine:
             attention=search.attention,
             shortlist=self._shortlist,
             max_length_factor=search.max_length_factor,
-            length_penalty=search.length_penalty,
+            length_penalty=search.length_exponent,
             coverage_penalty=search.coverage_penalty,
             no_repeat_ngram_size=search.no_repeat_ngram_size,
             banned=self._forbidden.buffer_info()[0],

@@ -28,9 +28,10 @@ class SearchOptions:
     """Number of translations returned for each sentence, at most `beam`. Their texts differ: if several
     hypotheses have the same text, only the best is returned. The search of a sentence continues until enough different
     texts have been found."""
-    length_penalty: Annotated[float, Range(0, 10)] = 1.0
+    length_penalty: Annotated[float | None, Range(0, 10)] = None
     """Exponent A of the length in the score, log P / length^A; higher values prefer longer translations. With 0,
-    translations are ranked by log P. With 1, they are ranked by the mean log P of a token. The length includes EOS."""
+    translations are ranked by log P. With 1, they are ranked by the mean log P of a token. The length includes EOS.
+    By default, it is `validation.length_penalty` of the model, or 1."""
     coverage_penalty: Annotated[float, Range(0, 1000)] = 0.0
     """Weight β of a penalty for source tokens with little attention; 0 is off. The penalty adds
     β Σ_s log min(Σ_t a_ts, 1) to the score of a finished hypothesis, where a_ts is the attention weight of target token
@@ -58,6 +59,11 @@ class SearchOptions:
             faults.append(f"nbest: must be at most the beam, {self.beam}, not {self.nbest}; enlarge the beam")
         if faults:
             raise ConfigError("\n".join(faults))
+
+    @property
+    def length_exponent(self) -> float:
+        """The exponent of the length: `length_penalty`, or 1."""
+        return 1.0 if self.length_penalty is None else self.length_penalty
 
     @property
     def rows(self) -> int:

@@ -104,7 +104,7 @@ class CoveragePenalty:
 
 def build_rerankers(options: SearchOptions) -> Sequence[Reranker]:
     """Return the rerankers that the options ask for, in the order in which they are applied."""
-    rerankers: list[Reranker] = [LengthNormalization(options.length_penalty)]
+    rerankers: list[Reranker] = [LengthNormalization(options.length_exponent)]
     if options.coverage_penalty:
         rerankers.append(CoveragePenalty(options.coverage_penalty))
     return rerankers

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
 from nmt.errors import ConfigError
@@ -66,11 +66,16 @@ class Request:
         if self.numbers == "locale" and self.protect is False:
             raise ConfigError("numbers locale: only for numbers that are copied; leave out protect=False")
 
-    def segment(self, source: tuple[int, ...], **settings: Any) -> "Segment":
-        """Return the segment for a part of the text. Its source ids begin with tags and end with EOS."""
+    def segment(self, source: tuple[int, ...], *, length_penalty: float | None, **settings: Any) -> "Segment":
+        """Return the segment for a part of the text. Its source ids begin with tags and end with EOS.
+
+        `length_penalty` is that of the model. It applies if the options have none.
+        """
         mbr = self.options if isinstance(self.options, MbrOptions) else None
-        options = self.options.search if isinstance(self.options, MbrOptions) else self.options
-        return Segment(source=source, options=options or _DEFAULT, mbr=mbr, **settings)
+        options = (self.options.search if isinstance(self.options, MbrOptions) else self.options) or _DEFAULT
+        if length_penalty is not None and isinstance(options, SearchOptions) and options.length_penalty is None:
+            options = replace(options, length_penalty=length_penalty)
+        return Segment(source=source, options=options, mbr=mbr, **settings)
 
 
 class RequestSettings(TypedDict, total=False):

@@ -41,12 +41,19 @@ class Segmenter:
     """
 
     def __init__(
-        self, tokenizers: Tokenizers, data: DataConfig, max_tokens: int, *, split: bool = False, guard: bool = False
+        self,
+        tokenizers: Tokenizers,
+        data: DataConfig,
+        max_tokens: int,
+        *,
+        split: bool = False,
+        guard: bool = False,
+        length_penalty: float | None = None,
     ) -> None:
         self.tokenizer, self.normalizer = tokenizers.source, tokenizers.normalizers.source
         self.data, self.max_tokens, self.split_default = data, max_tokens, split
         self.language = data.source_languages[0]
-        self.guard_default = guard
+        self.guard_default, self.length_penalty = guard, length_penalty
         self.symbols = PLACEHOLDERS if data.placeholder_share else ()  # that the model copies
         self._reported = False  # whether a message has said that lines are split by default
         self.truecaser = tokenizers.truecaser
@@ -77,7 +84,9 @@ class Segmenter:
             if guarded and not request.prefix:
                 ids = [id_ for _, part in parts for id_ in part]
                 if needs_no_translation(original, ids, self.tokenizer):
-                    segments.append(request.segment((*tags, *ids, EOS), verbatim=original))
+                    segments.append(
+                        request.segment((*tags, *ids, EOS), length_penalty=self.length_penalty, verbatim=original)
+                    )
                     continue
             if len(parts) > 1:
                 count = sum(len(ids) for _, ids in parts)
@@ -86,7 +95,8 @@ class Segmenter:
                 settings: dict[str, Any] = {}
                 if request.terms:
                     ids, settings = self._add_terms(request, part, ids, len(tags))
-                segments.append(request.segment((*tags, *ids, EOS), capitals=capitals, guarded=guarded, **settings))
+                settings |= {"capitals": capitals, "guarded": guarded, "length_penalty": self.length_penalty}
+                segments.append(request.segment((*tags, *ids, EOS), **settings))
         if request.prefix and segments:
             prefix, guide = self._completer.complete(request.prefix)
             # The prefix decides the case of the translation.
@@ -159,7 +169,7 @@ class Segmenter:
         """
         tags, text = self.tag_ids(request.to, request.tag), self.normalizer.normalize(request.text).strip()
         ids = self.tokenizer.encode(self.truecaser.restore(text) if self.truecaser else text)
-        return request.segment((*tags, *ids, EOS))
+        return request.segment((*tags, *ids, EOS), length_penalty=self.length_penalty)
 
     def separator(self, request: Request) -> str:
         """Return the text that separates the translations of two segments: a space, or nothing in some languages."""

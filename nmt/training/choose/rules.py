@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 RULES: tuple[Rule, ...] = (
     # pairs, vocabulary: joint, apart, sizes: embedding, encoder, decoder, dropout, batch, rate, epochs, measured on
     Rule(2_500, 1_000, 1_000, 256, 512, 512, 0.5, 600, 0.003, 60, ""),
-    Rule(7_500, 2_000, 2_000, 256, 512, 512, 0.5, 1_200, 0.003, 30, ""),
+    Rule(7_500, 2_000, 2_000, 256, 512, 512, 0.5, 1_200, 0.003, 30, "Spanish-Asháninka, 3,883 pairs"),
     Rule(20_000, 4_000, 4_000, 256, 512, 512, 0.5, 1_800, 0.003, 20, "Cherokee-English, 11,639 pairs"),
     Rule(40_000, 6_000, 4_000, 256, 512, 512, 0.5, 3_600, 0.003, 16, "Multi30k, 29,000 pairs"),
     Rule(100_000, 8_000, 3_500, 256, 512, 512, 0.4, 3_600, 0.003, 12, "Tanaka, 50,000 pairs"),

@@ -14,6 +14,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.scores import Score, evaluate
 from nmt.metrics.standard import BLEU, ChrF
 from nmt.system.machine import cores
+from nmt.training.choose.length_penalty import choose_length_penalty
 from nmt.training.choose.recipe import RECIPE, choose_recipe
 from nmt.training.choose.text import Text
 from nmt.training.distributed import ALONE, Processes
@@ -68,6 +69,7 @@ def train_on_text(
             limit = TimeLimit(end=end, validation=speed.validation, ending=speed.ending, clock=clock)
     config = load_config(recipe, overrides)
     train(config, output, resume=resume, bar=bar, processes=processes, check_text=False, limit=limit)
+    processes.once(lambda: choose_length_penalty(output, config))
     if config.data.held_out:
         for line in processes.once(lambda: score_test_sets(output, config)):
             if processes.first:

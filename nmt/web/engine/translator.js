@@ -36,6 +36,8 @@ export class Translator {
   constructor(description, files) {
     const { data } = description, parse = (name) => JSON.parse(new TextDecoder().decode(files.get(name)));
     this.description = description;
+    const lengthPenalty = description.length_penalty ?? DEFAULTS.lengthPenalty;
+    this.defaults = { ...DEFAULTS, lengthPenalty };
     this.data = data;
     const source = new Tokenizer(files.get("tokenizer.model") ?? files.get("source.model"));
     const target = files.has("tokenizer.model") ? source : new Tokenizer(files.get("target.model"));
@@ -64,7 +66,7 @@ export class Translator {
    * @returns {Promise<Translation>}
    */
   async translate(text, { to = null, prefix = "", ...given } = {}, pause = async () => {}) {
-    const options = { ...DEFAULTS, ...given }, language = this.chooseLanguage(to);
+    const options = { ...this.defaults, ...given }, language = this.chooseLanguage(to);
     if (prefix) {
       const segment = this.makeWhole(text, language), [found] = this.complete(segment, prefix, options);
       const { text: translation, words } = this.join([{ segment, found }], text, language);
@@ -148,7 +150,7 @@ export class Translator {
    * @returns {Promise<{word: string, probability: number, text: string}[]>} with the best translations that follow
    */
   async alternatives(line, prefix, { to = null, count = 5, ...given } = {}, pause = async () => {}) {
-    const options = { ...DEFAULTS, ...given }, language = this.chooseLanguage(to);
+    const options = { ...this.defaults, ...given }, language = this.chooseLanguage(to);
     const segment = this.makeWhole(line, language), before = prefix.slice(0, prefix.lastIndexOf(" ") + 1);
     const beam = Math.max(options.beam, 8 * count), words = new Set();
     for (const maxLengthExtra of [2, 4, 8]) { // short continuations differ early

@@ -1,0 +1,80 @@
+"""nmt/training/choose/length_penalty.py: the exponent that gains on the validation text, and what it changes."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt import Request
+from nmt.checkpoint.configuration import load_folder_config
+from nmt.checkpoint.folder import load_model
+from nmt.config.corpus import CorpusConfig
+from nmt.config.schema import Config
+from nmt.search.options import SearchOptions
+from nmt.training.choose import length_penalty as module
+from nmt.training.choose.length_penalty import choose_length_penalty
+from nmt.translation.translator import Translator
+
+MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "parallel"
+LINES = [line for line in (MODEL.parent / "source.txt").read_text(encoding="utf-8").splitlines() if len(line) < 200]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    shutil.copytree(MODEL, folder)
+    return folder
+
+
+def write_validation(folder: Path, references: Sequence[str]) -> Config:
+    """Write a validation text, and return the configuration of a training with it."""
+    for name, lines in {"valid.en": LINES, "valid.de": references}.items():
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    config = load_model(MODEL).config
+    return replace(config, data=replace(config.data, valid=(CorpusConfig(path=str(folder / "valid")),)))
+
+
+def test_the_exponent_that_gains_is_kept_and_used(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(module, "_OTHERS", (10.0,))  # the model is sure of its words, so 2 would change nothing
+    long = SearchOptions(length_penalty=10.0)
+    usual, wanted = Translator.load(model).translate(LINES), Translator.load(model).translate(LINES, long)
+    assert usual != wanted
+    choose_length_penalty(model, write_validation(tmp_path, wanted))
+    assert load_folder_config(model).validation.length_penalty == 10
+    assert "length penalty: 10, because BLEU is" in caplog.text
+    translator = Translator.load(model)
+    assert translator.translate(LINES) == wanted
+    assert translator.translate(LINES, SearchOptions(length_penalty=1.0)) == usual
+
+
+def test_without_a_gain_it_stays_one(model: Path, tmp_path: Path) -> None:
+    usual = Translator.load(model).translate(LINES)
+    choose_length_penalty(model, write_validation(tmp_path, usual))
+    assert load_folder_config(model).validation.length_penalty == 1
+    assert Translator.load(model).translate(LINES) == usual
+
+
+def test_a_given_exponent_is_kept(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_validation(tmp_path, LINES)
+    choose_length_penalty(model, config)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Translator, "load", fail)
+    choose_length_penalty(model, config)
+
+
+def test_each_way_has_the_same_default(model: Path, tmp_path: Path, each_way: None) -> None:
+    choose_length_penalty(model, write_validation(tmp_path, LINES))
+    translator = Translator.load(model, precision="fp32")
+    (segment,) = translator.segmenter.split(Request(LINES[0]), "line 1")
+    assert isinstance(segment.options, SearchOptions)
+    assert segment.options.length_penalty == load_folder_config(model).validation.length_penalty
