@@ -130,7 +130,7 @@ def enumerate_all(
     lengths = range(options.min_length, options.max_length(len(source)) + 1)
     hypotheses = [list(ids) for length in lengths for ids in itertools.product(choices, repeat=length)]
     scored = [
-        (scorer.log_probability(source, [*ids, EOS], allowed) / (len(ids) + 1) ** options.length_penalty, ids)
+        (scorer.log_probability(source, [*ids, EOS], allowed) / (len(ids) + 1) ** options.length_exponent, ids)
         for ids in hypotheses
     ]
     return sorted(scored, reverse=True)
@@ -152,6 +152,6 @@ def simple_beam_search(
             extended += [(scorer.log_probability(source, [*ids, token], allowed), [*ids, token]) for token in tokens]
         extended.sort(reverse=True)
         ended = [(log_p, ids) for log_p, ids in extended[: options.beam] if ids[-1] == EOS]
-        done += [(log_p / len(ids) ** options.length_penalty, ids[:-1]) for log_p, ids in ended]
+        done += [(log_p / len(ids) ** options.length_exponent, ids[:-1]) for log_p, ids in ended]
         live = [(log_p, ids) for log_p, ids in extended if ids[-1] != EOS][: options.beam]
     return [ids for _, ids in sorted(done, reverse=True)][: options.nbest]

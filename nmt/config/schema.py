@@ -377,9 +377,8 @@ class ValidationConfig:
     """The number of validation pairs to use, from the start of the corpora. By default, all pairs are used. If the
     validation corpora have different target languages or tags, this number applies to each corpus."""
     length_penalty: Annotated[float | None, Range(0, 10)] = None
-    """The length penalty of translations by this model, unless another one is given. Validations during training do not
-    use it. By default, it is 1. After the training on a text without a configuration, `nmt-train` sets it to the value
-    that gains most on the validation text."""
+    """The length penalty of translations by this model, unless another one is given; by default 1. Validations during
+    training do not use it. `nmt-train TEXT` sets it at the end, to what gains most on the validation text."""
     patience: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of validations in a row without improvement after which training stops. By default, training does not
     stop early."""

@@ -85,14 +85,8 @@ class Translator:
         single = all(model.config.data.single_sentences for model in models)
         guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
         limit = min(model.config.data.max_segment_tokens for model in models)
-        self.segmenter = Segmenter(
-            self.tokenizers,
-            self.data,
-            limit,
-            split=single,
-            guard=guard,
-            length_penalty=models[0].config.validation.length_penalty,
-        )
+        penalty = models[0].config.validation.length_penalty
+        self.segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard, length_penalty=penalty)
         encoder = self.segmenter.term_encoder
         identify = partial(write_text, self.tokenizers)
         self._search: SegmentSearch
