@@ -19,7 +19,10 @@ from nmt.tokenizers.standard_rules import build_normalizers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-COMMANDS = ("nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average", "nmt-check", "nmt-score")
+COMMANDS = (
+    "nmt-train", "nmt-translate", "nmt-evaluate", "nmt-export", "nmt-average", "nmt-check", "nmt-score", "nmt-corpus"
+)  # fmt: skip
+SUBCOMMANDS = {"nmt-corpus": ("translate", "score", "check", "status", "verify", "merge")}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
@@ -46,8 +49,9 @@ def known_options(command: str) -> frozenset[str]:
     """The options in a command's own help."""
     module = importlib.import_module(f"nmt.commands.{command.removeprefix('nmt-')}")
     answer = io.StringIO()
-    with contextlib.redirect_stdout(answer), pytest.raises(SystemExit):
-        module.main(["--help"])
+    for subcommand in SUBCOMMANDS.get(command, ("",)):
+        with contextlib.redirect_stdout(answer), pytest.raises(SystemExit):
+            module.main([*filter(None, [subcommand]), "--help"])
     return frozenset(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", answer.getvalue()))
 
 

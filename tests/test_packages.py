@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt"
 DOCUMENT = PACKAGE.parent / "docs" / "architecture.md"
-OPTIONAL = {"backports.zstd", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
+OPTIONAL = {"backports.zstd", "ray", "tensorboard", "torch.utils.tensorboard", "matplotlib"}
 
 MAX_LINES = 400
 

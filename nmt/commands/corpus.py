@@ -1,15 +1,17 @@
-"""nmt-corpus translate|score|check JOB --input FILE ..., and nmt-corpus status|verify|merge JOB"""
+"""nmt-corpus translate|score|check JOB --input FILE ... , and nmt-corpus status|verify|merge JOB"""
 
 import argparse
+import dataclasses
 import logging
+import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.commands.arguments import (
+    MAX_THREADS,
     MODEL_HELP,
     add_fields,
     add_language_options,
@@ -18,215 +20,266 @@ from nmt.commands.arguments import (
     whole_number,
 )
 from nmt.commands.process import print_result, run, startup
+from nmt.commands.streams import open_stdout
 from nmt.commands.translate import SEARCH, add_text_options
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.search.options import SearchOptions
 
 if TYPE_CHECKING:
-    from nmt.corpus.job import Job, Shard
-    from nmt.corpus.storage import Storage
-    from nmt.corpus.work import Marker
+    from nmt.corpus.items import Columns
+    from nmt.corpus.job import Job
+    from nmt.corpus.tasks import Task
 
 logger = logging.getLogger("nmt.commands.corpus")  # under `python -m`, __name__ is __main__
 
 NAME = "nmt-corpus"
-TASKS = ("translate", "score", "check")
-_PROGRESS_SECONDS = 10
+MAX_SHARD_MIB = 1024
+RESULTS = {"translate": "translation", "score": "score", "check": "faults"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Process a corpus shard by shard, or report on a job."""
+    """Work on a job, or say how far it is."""
     options = _parse(arguments)
-
-    def body() -> int | None:
-        with startup():
-            from nmt.corpus.storage import Storage
-
-            storage = Storage(options.job)
-            if options.action in TASKS:
-                from nmt.corpus.job import open_job
-                from nmt.corpus.tasks import load_task
-
-                job = _describe_job(options)
-                load_task(job)  # reports the faults of models and languages before anything is written
-                job = open_job(storage, job)
-        if options.action in TASKS:
-            _process(storage, job, options)
-            return None
-        return _report(storage, options)
-
-    return run(NAME, body, lower="--workers or --shard-mib")
+    bodies = {"status": _status, "verify": _verify, "merge": _merge}
+    return run(NAME, lambda: bodies.get(options.command, _work)(options), lower="--workers")
 
 
-def _describe_job(options: argparse.Namespace) -> "Job":
-    """Return the job that the command line describes."""
-    from nmt.corpus.job import Job, checksum_model, find_inputs
-    from nmt.corpus.storage import Storage
-    from nmt.corpus.tasks import DEFAULT_COLUMNS, DEFAULT_RESULT
+def _work(options: argparse.Namespace) -> None:
+    with startup():
+        from nmt.corpus.folders import open_folder
+        from nmt.corpus.job import start_or_continue
+        from nmt.corpus.ledger import Ledger
+        from nmt.corpus.local import check_task, run_local
+        from nmt.corpus.run import Share
+        from nmt.system.machine import cores, may_have_gpu
 
-    models = tuple(getattr(options, "model", ()))  # `check` has none
-    given: dict[str, Any] = {}
-    if options.action == "check":
-        given["languages"] = [options.source_language, options.target_language]
-    else:
-        names = ("to", "tag", "precision", "shortlist", "split", "guard", "protect", "numbers")
-        given |= {name: value for name in names if (value := getattr(options, name, None)) is not None}
-    if options.action == "translate":
-        given["search"] = given_fields(options, SearchOptions)
-    return Job(
-        task=options.action,
-        inputs=find_inputs(options.input),
-        output=Storage(options.output or f"{options.job.rstrip('/')}/output").url,
-        models=models,
-        checksums=tuple(map(checksum_model, models)),
-        options=given,
-        columns=tuple(options.column or DEFAULT_COLUMNS[options.action]),
-        result=options.result or DEFAULT_RESULT[options.action],
-        shard_bytes=options.shard_mib << 20,
-    )
-
-
-def _process(storage: "Storage", job: "Job", options: argparse.Namespace) -> None:
-    """Process the shards of a job that are not done yet, and log the progress."""
-    from nmt.corpus.results import describe_progress, measure_progress, read_markers
-    from nmt.corpus.storage import Storage
-    from nmt.system.machine import cores
-
-    part, parts = options.shard or (0, 1)
-    own = [shard for shard in job.shards if shard.number % parts == part]
-    markers = read_markers(storage, own)
-    waiting = [shard for shard in own if shard.number not in markers]
-    logger.info("%s: %d shards, %d done", storage.url, len(own), len(markers))
-    latest = time.monotonic()
-
-    def watch(marker: "Marker") -> None:
-        nonlocal latest
-        markers[marker.shard] = marker
-        if len(markers) < len(own) and time.monotonic() - latest >= _PROGRESS_SECONDS:
-            latest = time.monotonic()
-            logger.info("%s", describe_progress(measure_progress(own, list(markers.values()))))
-
-    if waiting:
-        _run_engine(storage.url, job, waiting, options, workers=options.workers or cores(), watch=watch)
-    if options.shard is None:
-        Storage(job.output).remove_drafts("")
-    progress = measure_progress(own, list(markers.values()))
-    logger.info("%s", describe_progress(progress))
-    if progress.failed:
-        logger.warning("%d records could not be processed; %s lists them", progress.failed, storage.path("failed"))
-
-
-def _run_engine(
-    url: str, job: "Job", shards: "Sequence[Shard]", options: argparse.Namespace, *, workers: int, watch: Any
-) -> None:
+        job, task = _plan(options)
+    folder, output = open_folder(options.job), open_folder(job.output)
+    check_task(task)
+    start_or_continue(folder, output, job)
+    share = Share(index=options.shard[0], count=options.shard[1]) if options.shard else None
+    uses_gpu = options.device == "cuda" or (options.device == "auto" and may_have_gpu() and options.command != "check")
+    ledger = Ledger(folder, output, job)
     if options.engine == "ray":
         from nmt.corpus.ray_cluster import run_ray
 
-        run_ray(url, job, shards, workers=workers, address=options.address, watch=watch)
+        run_ray(ledger, task, workers=options.workers, address=options.address, share=share)
     else:
-        from nmt.corpus.local import run_local
-
-        run_local(url, job, shards, workers=workers, watch=watch)
+        run_local(ledger, task, workers=options.workers or (1 if uses_gpu else cores()), share=share)
 
 
-def _report(storage: "Storage", options: argparse.Namespace) -> int | None:
-    """Print the progress of a job, verify its output, or join it."""
-    from nmt.corpus.job import read_job
-    from nmt.corpus.results import describe_progress, measure_progress, merge, read_markers, verify
+def _plan(options: argparse.Namespace) -> "tuple[Job, Task]":
+    """Describe the job and the task that the command line asks for."""
+    from nmt.corpus.inputs import find_inputs
+    from nmt.corpus.job import MEBIBYTE, Job, identify_model, recognize_format
+    from nmt.corpus.tasks import Task
+    from nmt.data.text_files import is_url
 
-    job = read_job(storage)
-    if job is None:
-        raise DataError(f"{storage.url}: has no job; name the folder that was given to nmt-corpus {TASKS[0]}")
-    if options.action == "status":
-        markers = read_markers(storage, job.shards)
-        print_result(describe_progress(measure_progress(job.shards, list(markers.values()))))
-    elif options.action == "verify":
-        if faults := verify(storage, job):
-            raise DataError("\n".join(faults))
-        print_result(f"{len(job.shards):,} shards are complete and undamaged")
+    files = find_inputs(options.input)
+    form, compression = recognize_format(files)
+    columns = _choose_columns(options, plain=form == "text")
+    settings: dict[str, Any] = {}
+    if form != "text":
+        settings["columns"] = dataclasses.asdict(columns)
+    load = {}
+    asked = {}
+    if options.command != "check":
+        load = {"device": options.device, "precision": options.precision, "shortlist": options.shortlist}
+        settings |= {"precision": options.precision, "shortlist": options.shortlist}
+        names = ("to", "tag", "split", "guard", "protect", "numbers", "per")
+        asked = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+        if getattr(options, "format", "text") != "text":
+            asked["markup"] = options.format
+        settings |= asked
+    search = given_fields(options, SearchOptions)
+    settings |= search
+    if getattr(options, "terms", None):
+        asked["terms"], settings["terms"] = _read_terms(options)
+    output = options.output or f"{options.job.rstrip('/')}/output"
+    job = Job(
+        task=options.command,
+        models=tuple(map(identify_model, options.models)),
+        settings=settings,
+        format=form,
+        compression=compression,
+        output=output if is_url(output) else os.path.abspath(output),
+        shard_bytes=int(options.shard_mib * MEBIBYTE),
+        files=tuple(files),
+    )
+    task = Task(
+        name=options.command,
+        columns=columns,
+        models=tuple(options.models),
+        load=load,
+        settings=asked,
+        search=SearchOptions(**search),
+    )
+    return job, task
+
+
+def _choose_columns(options: argparse.Namespace, *, plain: bool) -> "Columns":
+    from nmt.corpus.items import Columns
+
+    pairs = options.command != "translate"
+    if plain and (options.column or options.result):
+        raise ConfigError(f"--{'column' if options.column else 'result'}: only for .jsonl and .parquet; leave it out")
+    names = options.column or (["source", "target"] if pairs else ["text"])
+    if len(names) != 1 + pairs:
+        raise ConfigError(f"--column: give {'SOURCE and TARGET' if pairs else 'one name'}, not {' '.join(names)}")
+    columns = Columns(
+        source=names[0], target=names[1] if pairs else None, result=options.result or RESULTS[options.command]
+    )
+    if columns.result in names:
+        raise ConfigError(f"--result {columns.result}: is a column that is read; name another one")
+    return columns
+
+
+def _read_terms(options: argparse.Namespace) -> tuple[Any, str]:
+    """Read the glossary. Return the terms, and the checksum of the file."""
+    from nmt.system.files import checksum
+    from nmt.translation.glossary import read_glossary
+    from nmt.translation.translator import Translator
+
+    translator = Translator.load(*options.models, device=options.device, precision=options.precision)
+    translator.check(to=options.to, tag=options.tag)
+    source, target = translator.data.source_languages[0], translator.target_language(options.to)
+    return read_glossary(options.terms, source, target), checksum(Path(options.terms))
+
+
+def _status(options: argparse.Namespace) -> None:
+    import json
+
+    from nmt.corpus.results import open_job, read_status
+
+    status = read_status(open_job(options.job))
+    print_result(json.dumps(dataclasses.asdict(status)) if options.json else status.describe())
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from nmt.corpus.results import open_job, verify_job
+
+    ledger = open_job(options.job)
+    faults = list(verify_job(ledger))
+    if faults:
+        raise DataError("\n".join(faults))
+    print_result(f"{len(ledger.job.shards):,} shards are complete and unchanged")
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from nmt.corpus.results import merge_job, open_job, write_merged
+
+    ledger = open_job(options.job)
+    if options.file == "-":
+        with open_stdout() as stream:
+            lines = write_merged(ledger, stream)
     else:
-        target = sys.stdout.buffer if options.file == "-" else Path(options.file)
-        records = merge(storage, job, target)
-        logger.info("%s: %d records", options.file, records)
-    return None
+        lines = merge_job(ledger, options.file)
+    logger.info("%s: %d lines", options.file, lines)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = build_parser(
-        NAME, "Translate, score or check a corpus of any size, shard by shard. Jobs can be continued."
-    )
-    actions = parser.add_subparsers(
-        dest="action", required=True, metavar="|".join((*TASKS, "status", "verify", "merge"))
-    )
-    helps = {
-        "translate": "translate each line, or a column of .jsonl and .parquet",
-        "score": "write log P of each translation: lines SOURCE, tab, TRANSLATION, or two columns",
-        "check": "write the faults of each pair that nmt-check looks for in single lines",
-    }
-    for task in TASKS:
-        _add_task_options(actions.add_parser(task, help=helps[task], allow_abbrev=False), task)
-    for name, text in (
-        ("status", "print how far a job is"),
-        ("verify", "compare all output with the checksums that were stored with it"),
-        ("merge", "join the output of all shards, in order"),
-    ):
-        action = actions.add_parser(name, help=text, allow_abbrev=False)
-        action.add_argument("job", metavar="JOB", help="the folder of the job")
+    parser = build_parser(NAME, "Translate, score or check a corpus of any size. Repeat the command to resume.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in {
+        "translate": "translate each line",
+        "score": "compute log P of given translations",
+        "check": "name the faults of each pair, as nmt-check does",
+    }.items():
+        _add_task_options(commands.add_parser(name, help=text, description=f"{text.capitalize()}."), name)
+    for name, text in {
+        "status": "say how much is done",
+        "verify": "check that the output is complete and unchanged",
+        "merge": "write the output to one file, in the order of the input",
+    }.items():
+        command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        command.add_argument("job", metavar="JOB", help="folder of the job")
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="a JSON object")
         if name == "merge":
-            action.add_argument("file", metavar="FILE", help="the file to write; - is standard output")
+            command.add_argument("file", metavar="FILE", help="file or URL to write; - is standard output")
     options = parser.parse_args(arguments)
-    if options.action in TASKS and options.address and options.engine != "ray":
+    if getattr(options, "address", None) and options.engine != "ray":
         parser.error("--address: only with --engine ray; add it, or leave out --address")
     return options
 
 
-def _add_task_options(parser: argparse.ArgumentParser, task: str) -> None:
-    parser.add_argument("job", metavar="JOB", help="the folder of the job, on this machine or a URL such as s3://b/job")
+def _add_task_options(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("job", metavar="JOB", help="folder of the job, a path or a URL; it is created")
+    if name != "check":
+        parser.add_argument(
+            "--model",
+            dest="models",
+            nargs="+",
+            required=True,
+            metavar="MODEL",
+            help=f"{MODEL_HELP}; several: an ensemble",
+        )
+    else:
+        parser.set_defaults(models=(), device="cpu")
+    pairs = "" if name == "translate" else " of pairs, with a tab between source and translation"
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="FILE",
-        help="files of the corpus, in order; * matches any part of a name; URLs; .gz, .zst, .xz and .bz2 are read",
+        help=f"files or URLs{pairs}, or patterns in quotes: text, .jsonl or .parquet; also .gz, .zst, .xz, .bz2",
     )  # fmt: skip
-    parser.add_argument("--output", metavar="FOLDER", help="folder of the output; default: JOB/output")
-    parser.add_argument("--column", nargs="+", metavar="NAME", help="columns to read, in .jsonl and .parquet")
-    parser.add_argument("--result", metavar="NAME", help="column to write, in .jsonl and .parquet")
-    if task == "check":
-        parser.add_argument("--from", dest="source_language", default="en", metavar="LANGUAGE", help="source language")
-        parser.add_argument("--to", dest="target_language", default="de", metavar="LANGUAGE", help="target language")
-    else:
-        parser.add_argument(
-            "--model", nargs="+", required=True, metavar="MODEL", help=f"{MODEL_HELP}; several: an ensemble"
-        )
-        add_language_options(parser.add_argument_group("languages"))
-        machine = parser.add_argument_group("precision")
-        machine.add_argument("--precision", choices=("auto", "fp32", "int8"), help="default: auto")
-        machine.add_argument(
-            "--shortlist", action=argparse.BooleanOptionalAction, default=task == "translate",
-            help="consider only the likely target tokens; default: for translations, not for scores",
-        )  # fmt: skip
-    if task == "translate":
-        add_text_options(parser)
-        add_fields(parser.add_argument_group("search"), SearchOptions, SEARCH)
-    work = parser.add_argument_group("work")
+    parser.add_argument("--output", metavar="URL", help="folder of the output, a path or a URL; default: JOB/output")
+    columns = parser.add_argument_group("columns of .jsonl and .parquet; all others are kept")
+    default = "text" if name == "translate" else "source target"
+    columns.add_argument("--column", nargs="+", metavar="NAME", help=f"what is read; default: {default}")
+    columns.add_argument("--result", metavar="NAME", help=f"what is written; default: {RESULTS[name]}")
+    work = parser.add_argument_group("how the work is divided")
     work.add_argument(
-        "--shard-mib", type=whole_number(1, 1 << 20), default=4, metavar="MIB",
-        help="size of the parts into which files that are not compressed are divided; default: 4",
+        "--shard-mib", type=_parse_size, default=4.0, metavar="MIB",
+        help=f"size of a shard, at most {MAX_SHARD_MIB}; compressed and .parquet files are whole; default: 4",
     )  # fmt: skip
     work.add_argument(
-        "--workers", type=whole_number(1, 1024), metavar="N", help="worker processes; default: one a core"
+        "--workers", type=whole_number(1, MAX_THREADS), metavar="N", help="processes; default: one for each core"
     )
-    work.add_argument(
-        "--shard", type=_parse_share, metavar="I/N",
-        help="process only every N-th shard, from the I-th on, for example in a SLURM array; I is 0 to N-1",
-    )  # fmt: skip
     work.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run; default: local")
-    work.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster, or auto; default: this machine")
+    work.add_argument("--address", metavar="ADDRESS", help="the Ray cluster, or auto; default: start Ray here")
+    work.add_argument(
+        "--shard", type=_parse_share, metavar="I/N", help="do only the I-th of N shares, from 0, as in a SLURM array"
+    )
+    if name == "check":
+        return
+    add_language_options(parser.add_argument_group("languages"))
+    if name == "score":
+        parser.add_argument(
+            "--per", choices=("sentence", "token", "word"), help="the sum of a sentence, or the mean; default: sentence"
+        )
+    else:
+        add_text_options(parser)
+        search = parser.add_argument_group("search")
+        add_fields(search, SearchOptions, SEARCH)
+        search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
+    machine = parser.add_argument_group("machine")
+    machine.add_argument(
+        "--precision", choices=("auto", "fp32", "int8"), default="auto",
+        help="precision of matrix products; default: auto, int8 on a CPU with the native library",
+    )  # fmt: skip
+    if name == "score":
+        machine.add_argument("--shortlist", action="store_true", help="consider only the likely target tokens")
+    else:
+        machine.add_argument(
+            "--no-shortlist", dest="shortlist", action="store_false", help="consider all target tokens, which is slower"
+        )
+    machine.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, a GPU if there is one"
+    )
 
 
 def _parse_share(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not match or not int(match[1]) < int(match[2]):
-        raise argparse.ArgumentTypeError(f"must be I/N, with I from 0 to N-1, not {text!r}")
-    return int(match[1]), int(match[2])
+    if (match := re.fullmatch(r"(\d{1,7})/(\d{1,7})", text)) and int(match[1]) < int(match[2]):
+        return int(match[1]), int(match[2])
+    raise argparse.ArgumentTypeError(f"must be I/N with I from 0 to N - 1, such as 0/8, not {text!r}")
+
+
+def _parse_size(text: str) -> float:
+    try:
+        if 1e-4 <= (size := float(text)) <= MAX_SHARD_MIB:
+            return size
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a number of MiB, from 0.0001 to {MAX_SHARD_MIB}, not {text!r}")
 
 
 if __name__ == "__main__":

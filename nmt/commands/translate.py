@@ -207,10 +207,6 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser(NAME, "Translate lines from standard input to standard output, or a document.")
     parser.add_argument("models", metavar="MODEL", nargs="+", help=f"{MODEL_HELP}; several: an ensemble")
-    parser.add_argument(
-        "--format", choices=["text", "html", "xml"], default="text",
-        help="the markup of each line, whose tags are carried over (needs lxml); default: text",
-    )  # fmt: skip
     add_text_options(parser)
     add_language_options(parser.add_argument_group("languages"))
     _add_document_options(parser.add_argument_group("documents, instead of lines"))
@@ -233,7 +229,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def add_text_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that correspond to fields of `Request`, other than languages, terms and markup."""
+    """Add the options that correspond to fields of `Request`, other than languages and terms."""
     parser.add_argument(
         "--split", action=argparse.BooleanOptionalAction,
         help="translate each sentence of a line separately; default: if the model was trained on single sentences",
@@ -241,6 +237,10 @@ def add_text_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guard", action=argparse.BooleanOptionalAction,
         help="search translations with loops again, and keep text without letters; default: models from nmt 0.3 on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=["text", "html", "xml"], default="text",
+        help="the markup of each line, whose tags are carried over (needs lxml); default: text",
     )  # fmt: skip
     parser.add_argument(
         "--numbers", choices=["keep", "locale"],

@@ -1,6 +1,5 @@
-"""Jobs that translate, score or check corpora of any size, shard by shard.
+"""Jobs that translate, score or check corpora of any size, on any number of machines, and that resume after any death.
 
-A job is a folder with `job.json`, which says what is done, and a marker for each shard that is done. Workers take
-shards, and need no coordination: the output of a shard depends only on the job, it appears as a whole, and its marker
-is written after it. A job that was interrupted continues when it is started again.
+A job is a folder. `job.py` says what is to be done, and splits the input into shards. An engine (`local.py`, `ray.py`)
+lets workers process shards (`shard.py`). `ledger.py` records which shards are done.
 """

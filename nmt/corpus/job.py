@@ -1,226 +1,190 @@
-"""The description of a job: the input, its shards, the models and the options."""
+"""A job: what is done to which input, and how the input is split into shards.
 
-import hashlib
+The job is written to `job.json` when it starts, and never changes. A command that continues it, on any machine,
+describes the job again, and the two must be equal.
+"""
+
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from hashlib import sha256
 from typing import Any, Literal
 
+from nmt import __version__
+from nmt.checkpoint.manifest import MANIFEST, PACKED
 from nmt.checkpoint.run_folder import find_model_folder
-from nmt.corpus.storage import Storage
-from nmt.data.text_files import explain_errors, file_version, find_files, is_url
-from nmt.errors import ConfigError, DataError
-from nmt.system.files import CHECKSUMS
+from nmt.corpus.folders import Folder
+from nmt.corpus.inputs import InputFile
+from nmt.data.text_files import inner_name
+from nmt.errors import DataError
+from nmt.system.files import read_checksums
 
-FORMAT = 1
 JOB = "job.json"
-MAX_JOB_BYTES = 1 << 26
+MEBIBYTE = 1 << 20
 
-Task = Literal["translate", "score", "check"]
-Kind = Literal["lines", "jsonl", "parquet"]
+TaskName = Literal["translate", "score", "check"]
+FormatName = Literal["text", "jsonl", "parquet"]
 
-_KINDS: Mapping[str, Kind] = {".jsonl": "jsonl", ".parquet": "parquet"}
-_VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "modified")  # what file systems tell about a file
-_COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputFile:
-    """A file of the corpus, as it was when the job began."""
-
-    name: str
-    size: int
-    """Bytes."""
-    version: str
-    """A text that changes when the file changes."""
-
-    @property
-    def compression(self) -> str:
-        """The ending of the compression, or an empty string."""
-        return next((ending for ending in _COMPRESSIONS if self.name.lower().endswith(ending)), "")
-
-    @property
-    def kind(self) -> Kind:
-        """The format of the file. A file of lines may have any name."""
-        name = self.name.lower().removesuffix(self.compression)
-        return next((kind for ending, kind in _KINDS.items() if name.endswith(ending)), "lines")
-
-    @property
-    def is_divisible(self) -> bool:
-        """Whether a part of the file can be read without what is before it."""
-        return self.kind != "parquet" and not self.compression
+FORMATS: Mapping[str, FormatName] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+"""The formats by the ending of a file. All other files are text."""
+COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A part of the corpus that is processed at once: the lines of a file that begin at bytes `start` to `end` - 1."""
+    """The unit of work: a file, or the lines of a file that begin in a range of bytes."""
 
     number: int
-    """The place of the shard in the corpus, from 0."""
+    """The number of the shard, from 0, in the order of the output."""
     file: InputFile
-    start: int
-    end: int
+    start: int = 0
+    """The first byte of the range."""
+    stop: int | None = None
+    """The byte after the range, or None for the whole file."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the shard is a whole file."""
-        return self.start == 0 and self.end >= self.file.size
-
-    @property
-    def name(self) -> str:
-        """The name of the shard's files."""
-        return f"{self.number:06}"
-
-    @property
-    def output(self) -> str:
-        """The name of the output file."""
-        ending = {"lines": ".txt", "jsonl": ".jsonl", "parquet": ".parquet"}[self.file.kind]
-        return f"{self.name}{ending}{self.file.compression}"
+    def size(self) -> int:
+        """The size of the shard, by which progress is measured."""
+        return (self.file.size if self.stop is None else self.stop) - self.start
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job. Two jobs with the same fields have the same output, byte for byte, on the same kind of processor."""
+    """The description of a job. Two jobs that are equal have the same output, byte for byte."""
 
-    task: Task
-    inputs: tuple[InputFile, ...]
+    task: TaskName
+    models: tuple[str, ...]
+    """For each model, a checksum of the files that translation depends on. The folders can be elsewhere."""
+    settings: Mapping[str, Any]
+    """The options of the task that differ from their defaults, as they are written to JSON."""
+    format: FormatName
+    compression: str
+    """The ending of the compression of the input, and also of the output, or an empty text."""
     output: str
-    """The folder of the output."""
-    models: tuple[str, ...] = ()
-    """Model folders. Several are an ensemble."""
-    checksums: tuple[str, ...] = ()
-    """The checksum of each model."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """The options of the task, as the command line names them."""
-    columns: tuple[str, ...] = ()
-    """In .jsonl and .parquet, the columns that are read."""
-    result: str = ""
-    """In .jsonl and .parquet, the column that is written."""
+    """The folder of the output, a path or a URL."""
     shard_bytes: int
-    """The size of the parts into which files are divided."""
+    """The maximum size of a shard of a text that is not compressed, in bytes."""
+    files: tuple[InputFile, ...]
+    """The input, in the order of the output."""
+    version: str = field(default=__version__)
+    """The version of nmt."""
 
     @cached_property
-    def shards(self) -> tuple[Shard, ...]:
-        """All shards, in the order of the corpus."""
-        parts = [
-            (file, start, min(start + self.shard_bytes, file.size) if file.is_divisible else file.size)
-            for file in self.inputs
-            for start in (range(0, file.size, self.shard_bytes) if file.is_divisible else [0])
-        ]
-        return tuple(
-            Shard(number=number, file=file, start=start, end=end) for number, (file, start, end) in enumerate(parts)
-        )
+    def shards(self) -> list[Shard]:
+        """The shards in the order of the output. Compressed files and Parquet files are not split."""
+        found: list[Shard] = []
+        whole = self.format == "parquet" or bool(self.compression)
+        for file in self.files:
+            if whole or file.size <= self.shard_bytes:
+                found.append(Shard(number=len(found), file=file))
+                continue
+            for start in range(0, file.size, self.shard_bytes):
+                stop = min(start + self.shard_bytes, file.size)
+                found.append(Shard(number=len(found), file=file, start=start, stop=stop))
+        return found
 
-    def to_json(self) -> bytes:
-        """Return the content of job.json."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def find_inputs(patterns: Sequence[str]) -> tuple[InputFile, ...]:
-    """Find the files of a corpus, in the order of the patterns, and of the names that match a pattern with `*`.
-
-    Raises:
-        DataError: a file is missing, or a pattern matches no file.
-    """
-    names: dict[str, None] = {}
-    for pattern in patterns:
-        names.update(dict.fromkeys(_match(pattern)))
-    return tuple(map(describe_file, names))
+    def output_name(self, shard: Shard) -> str:
+        """Return the name of the file with the output of a shard."""
+        ending = {"text": ".txt", "jsonl": ".jsonl", "parquet": ".parquet"}[self.format]
+        return f"{shard.number:06d}{ending}{self.compression}"
 
 
-def _match(pattern: str) -> Iterator[str]:
-    if "*" not in pattern:
-        yield pattern
-        return
-    found = find_files(pattern, compressed=False)
-    if not found:
-        raise DataError(f"{pattern}: matches no file; check the path")
-    yield from found
-
-
-def describe_file(name: str) -> InputFile:
-    """Describe an input file as it is now. Raises DataError: the file is missing."""
-    if is_url(name):
-        with explain_errors(name):
-            import fsspec
-
-            file_system, path = fsspec.url_to_fs(name)
-            known = file_system.info(path)
-            version = next((known[key] for key in _VERSIONS if known.get(key)), None) or file_system.ukey(path)
-            return InputFile(name=name, size=int(known.get("size") or 0), version=str(version))
-    try:
-        path_name, size, time = file_version(Path(name))
-    except OSError:
-        raise DataError(f"{name}: no such file; check the path") from None
-    return InputFile(name=str(path_name), size=int(size), version=str(time))
-
-
-def checksum_model(folder: str) -> str:
-    """Return the checksum of a model: of the file with the checksums of its files."""
-    return hashlib.sha256((find_model_folder(folder) / CHECKSUMS).read_bytes()).hexdigest()
-
-
-def open_job(storage: Storage, job: Job) -> Job:
-    """Begin a job in a folder, or continue it if the folder has the same job already.
-
-    Returns:
-        The job, with the models where they are now.
+def recognize_format(files: Sequence[InputFile]) -> tuple[FormatName, str]:
+    """Return the format and the compression of input files, by the endings of their names.
 
     Raises:
-        ConfigError: the folder has another job.
-        DataError: the input has changed.
+        DataError: the files have different formats or compressions.
     """
-    if (before := read_job(storage)) is None:
-        storage.write(JOB, job.to_json())
-        return job
-    if before.inputs != job.inputs:
-        raise DataError(
-            f"{storage.url}: {_describe_change(before.inputs, job.inputs)}; restore it, or begin another job"
-        )
-    faults = {
-        "the task": before.task != job.task,
-        "--model": before.checksums != job.checksums,
-        "--output": before.output != job.output,
-        "--shard-mib": before.shard_bytes != job.shard_bytes,
-        "--column": before.columns != job.columns,
-        "--result": before.result != job.result,
-        "an option": dict(before.options) != dict(job.options),
-    }
-    if other := next((name for name, differs in faults.items() if differs), None):
-        raise ConfigError(
-            f"{storage.url}: has a job that differs in {other}; give the same arguments to continue it, or choose "
-            "another folder"
-        )
-    return replace(before, models=job.models)
+    kinds: dict[tuple[FormatName, str], str] = {}
+    for file in files:
+        name = inner_name(file.path).lower()
+        compression = next((ending for ending in COMPRESSIONS if name.endswith(ending)), "")
+        if name.endswith((".zip", ".tar")):
+            raise DataError(f"{file.path}: is an archive; unpack it")
+        form = FORMATS.get(os.path.splitext(name.removesuffix(compression))[1], "text")
+        if form == "parquet" and compression:
+            raise DataError(f"{file.path}: decompress it; Parquet files are compressed inside")
+        kinds.setdefault((form, compression), file.path)
+    if len(kinds) > 1:
+        first, second = list(kinds.values())[:2]
+        raise DataError(f"{first} and {second}: have different formats; start a job for the files of each format")
+    return next(iter(kinds))
 
 
-def _describe_change(before: Sequence[InputFile], now: Sequence[InputFile]) -> str:
-    old, new = ({file.name: file for file in files} for files in (before, now))
-    for name, file in old.items():
-        if name not in new:
-            return f"{name} was part of the input when the job began"
-        if new[name] != file:
-            return f"{name} has changed since the job began ({file.size:,} bytes, now {new[name].size:,})"
-    if added := next((name for name in new if name not in old), None):
-        return f"{added} was not part of the input when the job began"
-    return "the order of the input has changed since the job began"
+def identify_model(folder: str) -> str:
+    """Return a checksum of the files of a model that its translations depend on.
+
+    Raises:
+        ModelError: the folder is missing, or has no list of checksums.
+    """
+    sums = read_checksums(find_model_folder(folder))
+    names = [name for name, file in MANIFEST.items() if file.reader != "training" and name != PACKED and name in sums]
+    return sha256("".join(f"{sums[name]}  {name}\n" for name in sorted(names)).encode()).hexdigest()
 
 
-def read_job(storage: Storage) -> Job | None:
-    """Read the job of a folder. Return None if the folder has none. Raises DataError: job.json is damaged."""
-    content = storage.read(JOB)
+def format_job(job: Job) -> str:
+    """Format a job as JSON. Equal jobs have equal texts."""
+    return json.dumps(asdict(job), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def read_job(folder: Folder) -> Job | None:
+    """Read the job of a folder. Return None if the folder has no job. Raises DataError: its file is damaged."""
+    content = folder.read(JOB)
     if content is None:
         return None
     try:
-        fields = json.loads(content[:MAX_JOB_BYTES])
-        if fields.pop("format") != FORMAT:
-            raise DataError(
-                f"{storage.path(JOB)}: was written by another version of nmt; finish the job with that version"
-            )
-        files = tuple(InputFile(**file) for file in fields.pop("inputs"))
-        lists: dict[str, Any] = {name: tuple(fields.pop(name)) for name in ("models", "checksums", "columns")}
-        return Job(inputs=files, **lists, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{storage.path(JOB)}: is damaged ({error}); begin another job") from error
+        values = json.loads(content)
+        values["files"] = tuple(InputFile(**file) for file in values["files"])
+        values["models"] = tuple(values["models"])
+        return Job(**values)
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{folder.url}/{JOB}: is not a job of this version of nmt ({error}); name another folder"
+        ) from error
+
+
+def start_or_continue(folder: Folder, output: Folder, job: Job) -> None:
+    """Write a job to its folder, or check that the folder has this very job.
+
+    Raises:
+        DataError: the folder has another job, or the output of a new job has files already.
+        MachineError: the folder cannot be written.
+    """
+    found = read_job(folder)
+    # If the output is not empty, another process may have started the same job in this moment.
+    if found is None and output.sizes("") and (found := read_job(folder)) is None:
+        raise DataError(f"{output.url}: contains files that are not of this job; name an empty folder for the output")
+    if found is None:
+        folder.write(JOB, format_job(job).encode())  # several processes can do this at once: they write the same bytes
+        return
+    if difference := _find_difference(found, job):
+        raise DataError(f"{folder.url}: {difference}; repeat the command of this job, or name another folder")
+
+
+def _find_difference(old: Job, new: Job) -> str | None:
+    """Describe the first difference between the job of a folder and the job of the command line, or return None."""
+    for name in ("task", "version", "output", "format", "compression", "shard_bytes"):
+        before, now = getattr(old, name), getattr(new, name)
+        if before != now:
+            return f"the {name.replace('_', ' ')} of its job is {before!r}, not {now!r}"
+    if old.models != new.models:
+        return "its job has another model (the checksums differ)"
+    for key in sorted(old.settings.keys() | new.settings.keys()):
+        before, now = old.settings.get(key), new.settings.get(key)
+        if before != now:
+            return f"its job has {key} = {_show(before)}, not {_show(now)}"
+    paths, others = ({file.path: file for file in job.files} for job in (old, new))
+    for path in paths:
+        if path not in others:
+            return f"its job reads {path}, which the command does not name, or which is missing"
+        if paths[path] != others[path]:
+            return f"{path} has changed since the job was planned"
+    if surplus := next((path for path in others if path not in paths), None):
+        return f"its job does not read {surplus}"
+    return "its job reads the files in another order" if old.files != new.files else None
+
+
+def _show(value: object) -> str:
+    return "its default" if value is None else repr(value)

@@ -1,116 +1,197 @@
-"""Workers on this machine: processes, each of which takes one shard after the other.
+"""The engine `local`: processes of this machine. If a process is killed, another one takes over its shard."""
 
-The packed model is mapped into memory once for all of them. A worker that is killed is replaced, and its shard is
-begun again. If a shard kills several workers, one of its records is probably to blame. The shard is then processed
-record by record, and a record that kills a worker once more is left out.
-"""
-
-import contextlib
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 
-from nmt.corpus.job import Job, Shard
-from nmt.corpus.work import Marker, Worker
-from nmt.system.machine import keep_memory
+from nmt.corpus.ledger import Ledger, Marker
+from nmt.corpus.run import Share, Work, log_start
+from nmt.corpus.shard import Attempt, Position, process_shard
+from nmt.corpus.tasks import Task
+from nmt.errors import DataError, UserError
 from nmt.system.processes import Child, ChildKilledError, Parent, wait_for_any
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 2  # a shard that has killed this many workers is processed record by record
-_STARTS = 3  # this many workers in a row that die before their first shard end the job
+_PAUSE = 0.5  # seconds between two looks for work while other processes have claimed all shards that are left
+_STILLBORN = 5  # the number of workers that are killed one after another, without any work, before the job ends
+_ADVICE = "run the same command again with fewer --workers"
 
 
-@dataclass
-class _Task:
-    """A shard that is not done, and what happened to its workers."""
+@dataclass(kw_only=True)
+class _Worker:
+    """A worker process, as its parent sees it."""
 
-    shard: Shard
-    deaths: int = 0
-    poison: set[int] = field(default_factory=set)
-    last: int = 0
-    """The record that a careful worker has begun, or 0."""
+    child: Child
+    attempt: Attempt | None = None
+    """The shard that it processes."""
+    position: Position | None = None
+    """The lines that it processes."""
 
 
-def run_local(url: str, job: Job, shards: Sequence[Shard], *, workers: int, watch: Callable[[Marker], None]) -> None:
-    """Process shards with several processes. Return when all of them are done.
+def run_local(ledger: Ledger, task: Task, *, workers: int, share: Share | None = None) -> None:
+    """Process all shards of a job that are left, in processes of this machine.
 
     Args:
-        url: the folder of the job.
-        job: the job.
-        shards: the shards that are not done.
+        ledger: the record of the job, which has been started.
+        task: what is done.
         workers: the number of processes.
-        watch: a function that is called with the marker of each shard that is done.
+        share: the share of this machine. Without a share, machines that run the same job claim shards.
 
     Raises:
-        UserError: as in `Worker`. All workers are stopped, and all shards that are done stay done.
-        MachineError: workers are killed before they have begun.
+        DataError: the input of a shard cannot be read, or has changed. All other shards are done.
+        MachineError: the output cannot be written, or several workers in succession are killed before they process a
+            line.
+        UserError: a model cannot be used.
     """
-    waiting = deque(map(_Task, shards))
-    busy: dict[Child, _Task | None] = {}
-    failed_starts = 0
+    work = Work(ledger, share, can_divide=task.can_divide)
+    log_start(ledger, work, workers)
+    pool = _Pool(ledger, task)
     try:
-        while waiting or any(busy.values()):
-            while len(busy) < min(workers, len(waiting) + sum(task is not None for task in busy.values())):
-                busy[_start(url, job)] = None
-            for child in wait_for_any(busy):
-                task = busy[child]
-                try:
-                    message = child.receive()
-                except ChildKilledError:
-                    del busy[child]
-                    child.close()
-                    if task is None:
-                        failed_starts += 1
-                        if failed_starts == _STARTS:
-                            raise
-                    else:
-                        waiting.appendleft(_blame(task))
-                    continue
-                failed_starts = 0
-                if isinstance(message, int):
-                    assert task
-                    task.last = message
-                    continue
-                if isinstance(message, Marker):
-                    watch(message)
-                busy[child] = waiting.popleft() if waiting else None
-                if (task := busy[child]) is not None:
-                    task.last = 0
-                    _send(child, task)
-                else:
-                    del busy[child]
-                    child.close()
+        ledger.remove_drafts()
+        while True:
+            attempt = work.take() if pool.busy < workers else None
+            if attempt:
+                pool.give(attempt)
+                continue
+            if not pool.busy:
+                if not work.count:
+                    break
+                time.sleep(_PAUSE)  # other processes have claimed the rest
+            else:
+                for worker in pool.wait():
+                    pool.receive(worker, work)
+            work.tick()
     finally:
-        for child in busy:
+        pool.close()
+        work.end()
+        ledger.remove_drafts()
+    work.check()
+
+
+class _Pool:
+    """The worker processes. A worker is started when there is work for it."""
+
+    def __init__(self, ledger: Ledger, task: Task) -> None:
+        self._ledger, self._task = ledger, task
+        self._workers: list[_Worker] = []
+        self._stillborn = 0  # the workers that were killed one after another before they processed a line
+
+    @property
+    def busy(self) -> int:
+        """The number of workers that process a shard."""
+        return sum(worker.attempt is not None for worker in self._workers)
+
+    def give(self, attempt: Attempt) -> None:
+        """Give a shard to an idle worker, or to a new one."""
+        for worker in [worker for worker in self._workers if not worker.attempt]:
+            if self._send(worker, attempt):
+                return
+        while True:
+            child = Child(_work, self._ledger, self._task, method="spawn", advice=_ADVICE)
+            worker = _Worker(child=child)
+            self._workers.append(worker)
+            if self._send(worker, attempt):
+                return
+
+    def _send(self, worker: _Worker, attempt: Attempt) -> bool:
+        """Send a shard to a worker. If the worker was killed, remove it, and return False."""
+        try:
+            worker.child.send(attempt)
+        except ChildKilledError:
+            self._remove(worker)
+            return False
+        worker.attempt, worker.position = attempt, None
+        return True
+
+    def wait(self) -> list[_Worker]:
+        """Wait until workers have sent something or were killed."""
+        ready = wait_for_any(worker.child for worker in self._workers)
+        return [worker for worker in self._workers if worker.child in ready]
+
+    def receive(self, worker: _Worker, work: Work) -> None:
+        """Handle what a worker has sent, or its death.
+
+        Raises:
+            UserError: no shard can be processed. The error of a single shard is only noted.
+        """
+        attempt = worker.attempt
+        try:
+            message = worker.child.receive()
+        except ChildKilledError as error:
+            self._remove(worker)
+            self._stillborn += worker.position is None
+            if self._stillborn >= _STILLBORN:
+                raise
+            if attempt and (following := work.bury(attempt.shard, worker.position)):
+                logger.info("a worker was killed; shard %d begins again (%s)", attempt.shard.number, error)
+                work.put_back(following)
+            return
+        assert attempt
+        if isinstance(message, Position):
+            worker.position, self._stillborn = message, 0
+            return
+        if isinstance(message, UserError) and not isinstance(message, DataError):
+            raise message
+        worker.attempt, worker.position = None, None
+        if isinstance(message, Marker):
+            work.finish(attempt.shard, message)
+        else:
+            work.fail(attempt.shard, message)
+
+    def _remove(self, worker: _Worker) -> None:
+        worker.child.close()
+        self._workers.remove(worker)
+
+    def close(self) -> None:
+        """Kill all workers."""
+        for worker in self._workers:
+            worker.child.close()
+
+
+def check_task(task: Task) -> None:
+    """Check that the models of a task can be used, in another process. Models are packed if necessary.
+
+    Raises:
+        UserError: a model is missing or damaged, or does not fit the settings.
+    """
+    for attempt in range(_STILLBORN):
+        child = Child(_check, task, method="spawn", name="the process that loads the model", advice=_ADVICE)
+        try:
+            error = child.receive()
+        except ChildKilledError:
+            if attempt == _STILLBORN - 1:
+                raise
+            continue
+        finally:
             child.close()
+        if error is not None:
+            raise error
+        return
 
 
-def _start(url: str, job: Job) -> Child:
-    advice = "the job continues when it is started again"
-    return Child(_serve, url, job, method="spawn", name="a worker process", advice=advice)
+# ---- in the worker process
 
 
-def _send(child: Child, task: _Task) -> None:
-    with contextlib.suppress(ChildKilledError):  # the next `receive` reports it
-        child.send((task.shard, frozenset(task.poison), task.deaths >= _PATIENCE))
+def _check(parent: Parent, task: Task) -> None:
+    try:
+        task.prepare()
+    except UserError as error:
+        parent.send(error)
+    else:
+        parent.send(None)
 
 
-def _blame(task: _Task) -> _Task:
-    """Return the task of a worker that was killed, as the next worker should do it."""
-    task.deaths += 1
-    if task.last:
-        task.poison.add(task.last)
-        logger.warning("%s, record %d: ended a worker process, and is left out", task.shard.name, task.last)
-    return task
-
-
-def _serve(parent: Parent, url: str, job: Job) -> None:
-    keep_memory()
-    logging.getLogger("nmt.translation").setLevel(logging.ERROR)  # its warnings count lines within a block
-    worker = Worker(url, job)
-    parent.send(None)
+def _work(parent: Parent, ledger: Ledger, task: Task) -> None:
+    try:
+        work = task.prepare()
+    except UserError as error:
+        parent.receive()
+        parent.send(error)
+        return
     while True:
-        shard, poison, is_careful = parent.receive()
-        parent.send(worker.process(shard, poison=poison, announce=parent.send if is_careful else None))
+        attempt: Attempt = parent.receive()
+        try:
+            parent.send(process_shard(ledger, attempt, work, task.columns, parent.send))
+        except UserError as error:
+            parent.send(error)

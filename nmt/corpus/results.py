@@ -1,162 +1,161 @@
-"""The state and the output of a job: what is done, whether it is sound, and all of it in one file."""
+"""What becomes of a job: its status, the verification of its output, and its output as one file."""
 
 import hashlib
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import BinaryIO
 
-from nmt.corpus.job import Job, Shard
-from nmt.corpus.storage import Storage
-from nmt.corpus.work import DONE, Marker, read_marker
+from nmt.corpus.claims import CLAIMS
+from nmt.corpus.folders import Folder, copy_stream, open_folder
+from nmt.corpus.job import JOB, Job, Shard, read_job
+from nmt.corpus.ledger import Ledger, Marker, check_complete, sum_markers
+from nmt.corpus.run import describe_time
+from nmt.corpus.tables import join_tables
+from nmt.data.text_files import explain_errors, is_url
 from nmt.errors import DataError
 
-_RECENT = 20  # the number of shards from which the speed is estimated
-_READERS = 16  # markers in an object store are read in this many threads
+_RECENT = 600.0  # the throughput is that of the last seconds of work
+_BLOCK = 1 << 20
+
+
+def open_job(url: str) -> Ledger:
+    """Open the folder of a job. Raises DataError: the folder has no job."""
+    folder = open_folder(url)
+    job = read_job(folder)
+    if job is None:
+        raise DataError(f"{url}: contains no {JOB}; name the folder of a job of nmt-corpus")
+    return Ledger(folder, open_folder(job.output), job)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class Status:
     """How far a job is."""
 
     shards: int
     done: int
-    records: int
+    claimed: int
+    """The number of shards that workers have claimed. Processes with a share of the shards do not claim them."""
+    lines: int
     failed: int
-    share: float
-    """The share of the input that is done, from 0 to 1."""
+    replaced: int
+    input_bytes: int
+    output_bytes: int
+    lines_per_second: float
+    """The throughput of all workers together, when the job was last worked on."""
     seconds_left: float | None
-    """The estimated time until the end, or None if too little is done."""
-    speed: float
-    """Records per second in the latest shards, of all workers together."""
+    """The time until the job is done at this throughput, or None if it is unknown."""
+    cpu_seconds: float
+
+    def describe(self) -> str:
+        """Describe the status in a few lines."""
+        left = (
+            f"about {describe_time(self.seconds_left)} left" if self.seconds_left is not None else "time left unknown"
+        )
+        state = "done" if self.done == self.shards else f"{self.claimed:,} claimed, {left}"
+        return "\n".join(
+            (
+                f"{self.done:,} of {self.shards:,} shards done ({state})",
+                f"{self.lines:,} lines, {self.failed:,} failed, {self.replaced:,} not UTF-8",
+                f"{self.input_bytes:,} bytes read, {self.output_bytes:,} bytes written",
+                f"{self.lines_per_second:,.0f} lines/s, {self.cpu_seconds:,.0f} s of CPU time",
+            )
+        )
 
 
-def read_markers(storage: Storage, shards: Sequence[Shard]) -> dict[int, Marker]:
-    """Read the markers of all shards that are done, by the number of the shard."""
-    names = storage.list(DONE)
-    done = [shard for shard in shards if f"{shard.name}.json" in names]
-    with ThreadPoolExecutor(_READERS) as pool:
-        markers = pool.map(lambda shard: read_marker(storage, shard), done)
-        return {marker.shard: marker for marker in markers if marker}
-
-
-def measure_progress(shards: Sequence[Shard], markers: Sequence[Marker]) -> Progress:
-    """Measure the progress of shards of a job by the markers of those that are done."""
-    total = sum(shard.end - shard.start for shard in shards)
-    done = sum(marker.input_bytes for marker in markers)
-    recent = sorted(markers, key=lambda marker: marker.ended)[-_RECENT:]
-    speed, seconds = 0.0, None
-    if recent:
-        began, ended = min(marker.began for marker in recent), max(marker.ended for marker in recent)
-        span = max(ended - began, 1e-3)
-        speed = sum(marker.records for marker in recent) / span
-        seconds = (total - done) / max(1.0, sum(marker.input_bytes for marker in recent)) * span
-    return Progress(
-        shards=len(shards),
-        done=len(markers),
-        records=sum(marker.records for marker in markers),
-        failed=sum(marker.failed for marker in markers),
-        share=done / total if total else 1.0,
-        seconds_left=seconds,
-        speed=speed,
+def read_status(ledger: Ledger) -> Status:
+    """Read how far a job is."""
+    done, job = ledger.read_done(), ledger.job
+    totals = sum_markers(done.values())
+    latest = max((marker.ended for marker in done.values()), default=0.0)
+    recent = [marker for marker in done.values() if marker.ended >= latest - _RECENT]
+    seconds = max(latest - min((marker.began for marker in recent), default=0.0), 1e-3)
+    left = sum(shard.size for shard in job.shards if shard.number not in done)
+    rate = sum(job.shards[marker.shard].size for marker in recent) / seconds
+    return Status(
+        shards=len(job.shards),
+        done=len(done),
+        claimed=len(ledger.folder.sizes(CLAIMS)),
+        **totals,
+        lines_per_second=sum(marker.lines for marker in recent) / seconds,
+        seconds_left=left / rate if rate else None,
+        cpu_seconds=sum(marker.cpu_seconds for marker in done.values()),
     )
 
 
-def describe_progress(progress: Progress) -> str:
-    """Describe the progress of a job in one line."""
-    parts = [
-        f"{progress.done:,} of {progress.shards:,} shards ({progress.share:.0%})",
-        f"{progress.records:,} records, {progress.failed:,} failed",
-    ]
-    if progress.done < progress.shards and progress.seconds_left is not None:
-        left = time.strftime("%H:%M:%S", time.gmtime(progress.seconds_left % 86_400))
-        days = f"{progress.seconds_left // 86_400:.0f} days and " if progress.seconds_left >= 86_400 else ""
-        parts += [f"{progress.speed:,.0f} records/s", f"{days}{left} left"]
-    return "; ".join(parts)
-
-
-def verify(storage: Storage, job: Job) -> list[str]:
-    """Read all output. Return a line for each fault: a shard that is not done, or an output that is not as written."""
-    markers, output, faults = read_markers(storage, job.shards), Storage(job.output), list[str]()
-    for shard in job.shards:
-        marker = markers.get(shard.number)
-        if marker is None:
-            faults.append(f"shard {shard.name} is not done; start the job again")
-            continue
-        digest = hashlib.sha256()
-        try:
-            with output.open(shard.output) as stream:
-                while part := stream.read(1 << 20):
-                    digest.update(part)
-        except FileNotFoundError:
-            faults.append(_advise(output, storage, shard, "is missing"))
-            continue
-        if digest.hexdigest() != marker.checksum:
-            faults.append(_advise(output, storage, shard, "is damaged"))
-    return faults
-
-
-def _advise(output: Storage, storage: Storage, shard: Shard, fault: str) -> str:
-    marker = storage.path(f"{DONE}/{shard.name}.json")
-    return f"{output.path(shard.output)} {fault}; delete {marker}, and start the job again"
-
-
-def merge(storage: Storage, job: Job, target: BinaryIO | Path) -> int:
-    """Join the output of all shards, in the order of the corpus. Return the number of records.
-
-    Compressed parts are joined as they are, which all these compressions allow.
+def verify_job(ledger: Ledger) -> Iterator[str]:
+    """Check the whole output of a job against its markers. Yield a line for each fault.
 
     Raises:
-        DataError: a shard is not done, or its output is missing or damaged.
+        DataError: a shard is not done.
     """
-    markers = read_markers(storage, job.shards)
-    if missing := next((shard for shard in job.shards if shard.number not in markers), None):
-        raise DataError(f"{storage.url}: shard {missing.name} is not done; start the job again, then merge")
-    kinds = {(shard.file.kind, shard.file.compression) for shard in job.shards}
-    if len(kinds) > 1:
-        raise DataError(
-            f"{storage.url}: the input has several formats, which cannot be joined; use the files in {job.output}"
-        )
-    try:
-        if kinds and next(iter(kinds))[0] == "parquet":
-            _merge_tables(job, target)
-        else:
-            _join(job, markers, target)
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename or job.output}: is missing; `nmt-corpus verify` says what to do") from error
-    return sum(marker.records for marker in markers.values())
-
-
-def _join(job: Job, markers: dict[int, Marker], target: BinaryIO | Path) -> None:
-    output = Storage(job.output)
-    if isinstance(target, Path):
-        with Storage(str(target.parent)).create(target.name) as draft, open(draft, "wb") as stream:
-            _join(job, markers, stream)
-        return
-    for shard in job.shards:
+    for shard, marker in check_complete(ledger.job, ledger.read_done()):
         digest = hashlib.sha256()
-        with output.open(shard.output) as stream:
-            while part := stream.read(1 << 20):
-                target.write(part)
-                digest.update(part)
-        if digest.hexdigest() != markers[shard.number].checksum:
-            raise DataError(f"{output.path(shard.output)}: is damaged; `nmt-corpus verify` says what to do")
+        name = ledger.job.output_name(shard)
+        with ledger.output.open(name) as stream, explain_errors(f"{ledger.output.url}/{name}"):
+            for block in iter(partial(stream.read, _BLOCK), b""):
+                digest.update(block)
+        if digest.hexdigest() != marker.output_sha256:
+            yield (
+                f"{ledger.output.url}/{name}: has changed since it was written; delete it, and run the command of the "
+                "job again"
+            )
 
 
-def _merge_tables(job: Job, target: BinaryIO | Path) -> None:
-    if not isinstance(target, Path):
-        raise DataError("tables in .parquet cannot be written to standard output; name a file")
-    import pyarrow.parquet  # slow to import
+def merge_job(ledger: Ledger, target: str) -> int:
+    """Write the output of a job to one file, in the order of the input. The file appears whole. Return its lines.
 
-    output, writer = Storage(job.output), None
-    with Storage(str(target.parent)).create(target.name) as draft:
-        for shard in job.shards:
-            with output.open(shard.output) as stream:
-                file = pyarrow.parquet.ParquetFile(stream)
-                writer = writer or pyarrow.parquet.ParquetWriter(draft, file.schema_arrow)
-                for batch in file.iter_batches():
-                    writer.write_batch(batch)
-        if writer:
-            writer.close()
+    See `write_merged` for the errors. In addition, MachineError is raised if the file cannot be written.
+    """
+    parent, name = (target.rstrip("/").rpartition("/")[::2]) if is_url(target) else os.path.split(target)
+    folder = open_folder(parent or ".")
+    check_complete(ledger.job, ledger.read_done())
+    with folder.writing(name) as stream:
+        lines = write_merged(ledger, stream)
+    folder.remove_drafts()
+    return lines
+
+
+def write_merged(ledger: Ledger, stream: BinaryIO) -> int:
+    """Write the output of a job to a stream, in the order of the input. Return the number of lines.
+
+    The checksums of the output are checked. Compressed files become one file with several members, which all programs
+    read as one.
+
+    Raises:
+        DataError: a shard is not done, or its output is damaged.
+    """
+    parts = check_complete(ledger.job, ledger.read_done())
+    if ledger.job.format == "parquet":
+        for fault in verify_job(ledger):
+            raise DataError(fault)
+        names = [ledger.job.output_name(shard) for shard, _ in parts]
+        with explain_errors(ledger.output.url):
+            join_tables((partial(ledger.output.open, name) for name in names), stream)
+    else:
+        for shard, marker in parts:
+            _append(ledger.output, ledger.job, shard, marker, stream)
+    return sum(marker.lines for _, marker in parts)
+
+
+class _Hashing:
+    """A stream that computes the checksum of what is written."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self.digest = stream, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._stream.write(data)
+
+
+def _append(output: Folder, job: Job, shard: Shard, marker: Marker, stream: BinaryIO) -> None:
+    name = job.output_name(shard)
+    target = _Hashing(stream)
+    with output.open(name) as source:
+        copy_stream(source, target)  # type: ignore[arg-type]
+    if target.digest.hexdigest() != marker.output_sha256:
+        raise DataError(
+            f"{output.url}/{name}: has changed since it was written; delete it, and run the command of the job again"
+        )

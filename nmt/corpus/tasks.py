@@ -1,79 +1,58 @@
-"""What is done with the records of a corpus: translating texts, scoring translations, or checking pairs."""
+"""What is done to the lines of a corpus: translate, score or check. A task turns items into one text for each."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from nmt.config.schema import DataConfig
-from nmt.corpus.job import Job, checksum_model
-from nmt.corpus.records import Result
-from nmt.data.check.chunks import Chunk, Place, SideLines
-from nmt.data.check.lines import LINE_FAULTS
-from nmt.errors import ModelError
+from nmt.corpus.checks import check_items
+from nmt.corpus.items import Columns, Item, Work
+from nmt.corpus.job import TaskName
 from nmt.search.options import SearchOptions
+from nmt.system.machine import keep_memory
 from nmt.translation.translator import Translator
 
-Run = Callable[[Sequence[tuple[str, ...]]], Sequence[Result]]
-"""A function that returns the result for each record."""
-
-DEFAULT_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "translate": ("text",),
-    "score": ("source", "target"),
-    "check": ("source", "target"),
-}
-DEFAULT_RESULT: Mapping[str, str] = {"translate": "translation", "score": "score", "check": "faults"}
+PER = {"sentence": "log_probability", "token": "per_token", "word": "per_word"}
 
 
-def load_task(job: Job, *, threads: int = 1) -> Run:
-    """Load what the task of a job needs, and return the function that processes records.
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Everything that a worker needs to do its work. It is pickled and sent to workers, also on other machines."""
 
-    Raises:
-        ModelError: a model is missing or damaged, or is not the one with which the job began.
-        ConfigError: a model does not have a language or a tag.
-    """
-    if job.task == "check":
-        return _make_check(job)
-    for folder, checksum in zip(job.models, job.checksums, strict=True):
-        if checksum_model(folder) != checksum:
-            raise ModelError(f"{folder}: has changed since the job began; restore the model, or begin another job")
-    machine = {
-        key: job.options[key] for key in ("precision", "shortlist", "device", "batch_size") if key in job.options
-    }
-    translator = Translator.load(*job.models, threads=threads, **machine)
-    languages = {key: job.options.get(key) for key in ("to", "tag")}
-    translator.check(**languages)
-    if job.task == "score":
-        return _make_score(translator, languages)
-    options = SearchOptions(**job.options.get("search", {}))
-    settings = {key: job.options[key] for key in ("split", "guard", "protect", "numbers") if key in job.options}
+    name: TaskName
+    columns: Columns
+    models: tuple[str, ...] = ()
+    """The folders of the models. A worker on another machine finds them under the same paths."""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of `Translator.load`."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of each `Request`; for scores, also `per`."""
+    search: SearchOptions = field(default_factory=SearchOptions)
 
-    def translate(records: Sequence[tuple[str, ...]]) -> Sequence[Result]:
-        return translator.translate([text for (text,) in records], options, **languages, **settings)
+    @property
+    def can_divide(self) -> bool:
+        """Whether the result of a line depends on this line only, so that lines can also be processed one by one."""
+        return self.name != "check"
 
-    return translate
+    def prepare(self) -> Work:
+        """Load the models, and return the function that does the work.
 
-
-def _make_score(translator: Translator, languages: Mapping[str, Any]) -> Run:
-    def score(records: Sequence[tuple[str, ...]]) -> Sequence[Result]:
-        sources, targets = ([record[side] for record in records] for side in (0, 1))
-        return [one.log_probability for one in translator.score(sources, targets, **languages)]
-
-    return score
+        Raises:
+            UserError: a model is damaged, or does not fit the settings.
+        """
+        logging.getLogger("nmt").setLevel(logging.ERROR)  # a billion lines can cause millions of warnings
+        if self.name == "check":
+            return check_items
+        keep_memory()
+        translator = Translator.load(*self.models, **self.load)
+        translator.check(to=self.settings.get("to"), tag=self.settings.get("tag"))
+        if self.name == "score":
+            return lambda items: _score(translator, self.settings, items)
+        return lambda items: translator.translate([item.text or "" for item in items], self.search, **self.settings)
 
 
-def _make_check(job: Job) -> Run:
-    languages = job.options["languages"]
-    data = DataConfig(source_language=languages[0], target_language=languages[1])
-    place = Place(set="train", name="", files=("", ""), languages=(languages[0], languages[1]))
-
-    def check(records: Sequence[tuple[str, ...]]) -> Sequence[Result]:
-        source, target = ([record[side].replace("\n", " ") for record in records] for side in (0, 1))
-        sides, found = (SideLines(source), SideLines(target)), [dict[str, None]() for _ in records]
-        chunk = Chunk(place=place, first=0, sides=sides)
-        for fault in LINE_FAULTS:
-            indices = [fault.find_pairs(chunk, data)] if fault.find_pairs else []
-            indices += [fault.find_lines(side) for side in sides if fault.find_lines]
-            for index in (index for some in indices for index in some):
-                found[index][fault.name] = None
-        return [",".join(names) for names in found]
-
-    return check
+def _score(translator: Translator, settings: Mapping[str, Any], items: Sequence[Item]) -> list[str]:
+    texts, targets = [item.text or "" for item in items], [item.target for item in items]
+    scores = translator.score(texts, targets, to=settings.get("to"), tag=settings.get("tag"))
+    name = PER[settings.get("per", "sentence")]
+    return [f"{getattr(score, name):.4f}" for score in scores]
