@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +31,7 @@ from nmt.server.nmt_records import (
     TranslateAnswer,
     TranslateRequest,
     TranslationRecord,
+    WordRecord,
 )
 from nmt.server.pool import MAX_ATTENTION_CHARACTERS
 from nmt.server.records import write_record
@@ -38,6 +41,7 @@ from nmt.translation.terms import Term
 
 _MAX_ALTERNATIVES_CHARACTERS = 2_000  # they are found in one step, which cannot be interrupted
 _SCORED_AT_ONCE = 32
+_WORD = re.compile(r"\S+")
 
 
 async def translate(call: Call) -> Response:
@@ -174,8 +178,26 @@ def _build_translation(one: Translation, asked: TranslateRequest) -> Translation
         tokens=one.tokens if detailed else None,
         alignment=one.alignment if detailed else None,
         spans=[list(span) for span in one.spans] if detailed else None,
+        words=_list_words(one) if detailed else None,
         attention=[[round(weight, 4) for weight in row] for row in one.attention] if asked.attention else None,
     )
+
+
+def _list_words(one: Translation) -> list[WordRecord] | None:
+    """Return the words of a translation with their probabilities, or None if these are not known."""
+    if not len(one.spans) == len(one.token_log_probabilities) == len(one.tokens):
+        return None
+    words = [(match.start(), match.end()) for match in _WORD.finditer(one.text)]
+    totals, place = [0.0] * len(words), 0
+    for (_, end), value in zip(one.spans, one.token_log_probabilities, strict=True):
+        while place + 1 < len(words) and words[place + 1][0] <= end:
+            place += 1  # the token begins with the space before its word, or is this space
+        if words:
+            totals[place] += value
+    return [
+        WordRecord(start=start, end=end, probability=round(math.exp(min(0.0, total)), 4))
+        for (start, end), total in zip(words, totals, strict=True)
+    ]
 
 
 def _write_event(name: str, content: dict[str, Any]) -> str:

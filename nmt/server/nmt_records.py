@@ -48,7 +48,7 @@ class TranslateRequest(Choice):
     mbr: MbrOptions | None = None
     """Minimum Bayes risk decoding instead, with these options."""
     details: bool = False
-    """Whether the response has tokens, alignments and characters of tokens."""
+    """Whether the response has tokens, alignments, characters of tokens and probabilities of words."""
     attention: bool = False
     """Whether the response has attention weights, too."""
     stream: bool = False
@@ -63,6 +63,17 @@ class TermReport:
     target: str
     used: bool
     """Whether the translation contains the target."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRecord:
+    """A word of a translation."""
+
+    start: int
+    """Where it starts in `text`, counted in Unicode code points."""
+    end: int
+    probability: float
+    """The product of the probabilities of its tokens: how sure the model is, not how often it is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +97,9 @@ class TranslationRecord:
     """For each token, the index of the source token with the largest attention weight."""
     spans: list[list[int]] | None = None
     """For each token, the start and the end of its characters in `text`, counted in Unicode code points."""
+    words: list[WordRecord] | None = None
+    """The words, separated by white space, and their probabilities. They are missing for text with markup or copied
+    things, and if PyTorch translates."""
     attention: list[list[float]] | None = None
     """For each token, the attention weights of the source tokens."""
 

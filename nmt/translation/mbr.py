@@ -20,6 +20,7 @@ class RankedHypothesis:
     ids: list[int]
     score: float
     attention: list[list[float]] | None
+    token_log_probabilities: list[float] | None
 
 
 def rank_by_risk(
@@ -62,7 +63,12 @@ def _rank(
         candidates.setdefault(write(segment, hypothesis.ids), hypothesis)
     [similarities] = aggregate_chrf([list(candidates)], [references])
     ranked = [
-        RankedHypothesis(ids=hypothesis.ids, score=similarity, attention=hypothesis.attention)
+        RankedHypothesis(
+            ids=hypothesis.ids,
+            score=similarity,
+            attention=hypothesis.attention,
+            token_log_probabilities=hypothesis.token_log_probabilities,
+        )
         for hypothesis, similarity in zip(candidates.values(), similarities, strict=True)
     ]
     ranked.sort(key=lambda hypothesis: -hypothesis.score)

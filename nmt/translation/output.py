@@ -44,6 +44,7 @@ def build_translation(
         score=found.score,
         source_tokens=tokenizers.source.tokens(segment.ids),
         tokens=tokenizers.target.tokens(found.ids),
+        token_log_probabilities=(found.token_log_probabilities or [])[:-1],
         alignment=[row.index(max(row)) for row in attention],
         attention=attention,
         spans=find_spans(tokenizers, segment, found.ids) if found.attention is not None else [],

@@ -155,6 +155,8 @@ class Translation:
     """Pairs of a source word and a word of the translation that attention aligns, as positions from 0. Words are
     separated by spaces. In languages written without spaces, each token is a word. The list is empty unless the options
     ask for attention, and for texts with markup."""
+    token_log_probabilities: list[float] = field(default_factory=list, compare=False)
+    """Log P of each of `tokens`, in nats. The list is empty if PyTorch searched the translation."""
     searched_again: tuple[str, ...] = ()
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()

@@ -30,6 +30,10 @@ class Found(Protocol):
     def attention(self) -> list[list[float]] | None:
         """The attention weights over all source tokens, for each token and for EOS. None unless options ask for it."""
 
+    @property
+    def token_log_probabilities(self) -> list[float] | None:
+        """Log P of each token and of EOS. None if the search does not keep them."""
+
 
 class SegmentSearch(Protocol):
     """Searches the translations of segments. Several threads can use it at the same time."""

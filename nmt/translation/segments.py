@@ -341,6 +341,11 @@ def join_parts(parts: Sequence[Translation], best: Sequence[Translation], separa
         score=sum(weight * part.score for weight, part in zip(weights, parts, strict=True)) / sum(weights),
         source_tokens=[token for part in parts for token in part.source_tokens],
         tokens=[token for part in parts for token in part.tokens],
+        token_log_probabilities=(
+            [value for part in parts for value in part.token_log_probabilities]
+            if all(len(part.token_log_probabilities) == len(part.tokens) for part in parts)
+            else []
+        ),
         alignment=alignment,
         attention=attention,
         spans=spans,

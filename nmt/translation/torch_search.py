@@ -34,6 +34,7 @@ class FoundHypothesis:
     ids: list[int]
     score: float
     attention: list[list[float]] | None
+    token_log_probabilities: list[float] | None = None
 
 
 class TorchSearch:

@@ -210,3 +210,19 @@ def test_stream(client: TestClient) -> None:
     assert [found[number] for number in range(len(SOURCE))] == TRANSLATOR.translate(SOURCE)
     response = client.post("/v1/translate", json={"text": SOURCE[0], "stream": True, "prefix": "a", "sample": {}})
     assert response.status_code == 200
+
+
+def test_probabilities_of_words(client: TestClient) -> None:
+    """The product over all words is the probability of the translation without EOS."""
+    text = f"  {SOURCE[0]}\n\n{SOURCE[1]}"
+    one = first(post(client, text=text, details=True))
+    words = [one["text"][word["start"] : word["end"]] for word in one["words"]]
+    assert words == one["text"].split()
+    scores = TRANSLATOR.score(SOURCE[:2], one["text"].split("\n")[::2])
+    expected = sum(value for score in scores for value in score.token_log_probabilities[:-1])
+    assert sum(math.log(word["probability"]) for word in one["words"]) == pytest.approx(expected, abs=0.01)
+    starts = [number for number, token in enumerate(scores[0].tokens) if token.startswith("▁")]
+    own = math.exp(sum(scores[0].token_log_probabilities[starts[1] : starts[2]]))
+    assert one["words"][1]["probability"] == pytest.approx(own, abs=1e-3)
+    assert "words" not in first(post(client, text=text))
+    assert "words" not in first(post(client, text=f"<p>{SOURCE[0]}</p>", markup="html", details=True))

@@ -1,6 +1,7 @@
 """The page that a server sends, in a real browser."""
 
 import gzip
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,20 @@ def page(browser: Any, address: str) -> Any:
     browser.get(address)
     browser.execute_script("localStorage.clear()")
     browser.get(address)
+    assert wait(lambda: browser.find_elements("css selector", "#source option[value=en]"))
     browser.execute_script("document.querySelector('#source').value = 'en'")
     browser.execute_script("document.querySelector('#source').dispatchEvent(new Event('change'))")
     return browser
+
+
+@pytest.mark.slow
+def test_words_that_the_model_is_not_sure_of(page: Any) -> None:
+    own = server_tools.load_model().translator
+    type_text(page, "A dog.")
+    score = own.score("A dog.", own.translate("A dog.")[0])[0]
+    assert sum(score.token_log_probabilities[-3:-1]) < math.log(0.15)  # the last word, which has two tokens
+    marked = page.find_elements("css selector", "#translation.doubts [data-doubt=strong]")
+    assert [word.text for word in marked] == own.translate("A dog.")[0].split()[-1:]
 
 
 @pytest.mark.slow
@@ -65,7 +77,10 @@ def test_translating_swapping_and_alternatives(page: Any, address: str) -> None:
     own = server_tools.load_model().translator.translate(LINES)
     assert type_text(page, "\n".join(["", *LINES])) == "\n".join(["", *own]).strip()
     check_accessibility(page)
-    page.find_elements("css selector", "#translation [role=button]")[0].click()
+    words = page.find_elements("css selector", "#translation [role=button]")
+    assert all("%" in word.get_attribute("title") for word in words)
+    assert find(page, "#doubt-label").is_displayed()
+    words[0].click()
     assert wait(lambda: page.find_elements("css selector", "#alternatives b"))
     check_accessibility(page)
     assert page.find_elements("css selector", "#shadow mark")

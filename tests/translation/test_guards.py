@@ -35,6 +35,7 @@ class Hypothesis:
     ids: list[int]
     score: float = 0.0
     attention: list[list[float]] | None = None
+    token_log_probabilities: None = None
 
 
 @dataclass

@@ -109,11 +109,14 @@ export class ServerError extends Error {
 }
 
 /** Return the words of a translation of a line, from the tokens that the server reports, without probabilities. */
-function findWords({ text, tokens, source_tokens: sources, alignment, spans }, line) {
+function findWords({ text, tokens, source_tokens: sources, alignment, spans, words: known }, line) {
   const ranges = [...text.matchAll(/\S+/g)].map((match) => [match.index, match.index + match[0].length]);
-  const words = ranges.map(([start, end]) => ({ start, end, probability: null, source: null, own: [] }));
-  if (!spans?.length || spans.length !== tokens.length || !alignment?.length) return words;
   const offsets = countUnits(text); // the server counts code points
+  const probabilities = new Map((known ?? []).map(({ start, probability }) => [offsets[start], probability]));
+  const words = ranges.map(([start, end]) => {
+    return { start, end, probability: probabilities.get(start) ?? null, source: null, own: [] };
+  });
+  if (!spans?.length || spans.length !== tokens.length || !alignment?.length) return words;
   spans.forEach(([start, end], token) => {
     const word = words.find((one) => one.start < offsets[end] && offsets[start] < one.end);
     word?.own.push(token);
