@@ -213,7 +213,7 @@ INLINE void multiply_columns_float(int R, const Product *product, const Rows *ro
         store(out + (size_t)(row + r) * out_stride + first + c * LANES, a[r][c]);
 }
 
-/* Multiply R rows. R is a constant where this is called, so the loops over rows are unrolled. */
+/* Multiply R rows, a constant. */
 INLINE void multiply_rows(int R, int precision, const Product *product, const Rows *rows, int32_t row, int32_t panel,
                           float *out, int32_t out_stride) {
     if (precision == NMT_INT8)
@@ -232,26 +232,7 @@ static void multiply(const nmt_network *network, const Product *product, const R
     for (int32_t panel = 0; panel < product->width; panel += PANEL)
         for (int32_t row = 0, tile = 0; tile < tiles; tile++) {
             int32_t count = (N - row) / (tiles - tile); /* tiles of similar size */
-            switch (count) {
-            case 1:
-                multiply_rows(1, precision, product, rows, row, panel, out, out_stride);
-                break;
-            case 2:
-                multiply_rows(2, precision, product, rows, row, panel, out, out_stride);
-                break;
-            case 3:
-                multiply_rows(3, precision, product, rows, row, panel, out, out_stride);
-                break;
-            case 4:
-                multiply_rows(4, precision, product, rows, row, panel, out, out_stride);
-                break;
-            case 5:
-                multiply_rows(5, precision, product, rows, row, panel, out, out_stride);
-                break;
-            case 6:
-                multiply_rows(6, precision, product, rows, row, panel, out, out_stride);
-                break;
-            }
+            CALL_UNROLLED(count, multiply_rows, precision, product, rows, row, panel, out, out_stride);
             row += count;
         }
 }

@@ -19,8 +19,8 @@
 #define TILE_VECTORS 2
 #endif
 #define WIDTH (TILE_VECTORS * LANES)
-#define DEPTH 256              /* so many rows of a panel stay in the first-level cache */
-#define BLOCK 192              /* so many packed rows stay in the second-level cache */
+#define DEPTH 256              /* this many rows of a panel stay in the first-level cache */
+#define BLOCK 192              /* this many packed rows stay in the second-level cache */
 #define PACKED (BLOCK * DEPTH) /* the numbers of packed rows */
 #define UNROLL_TILE _Pragma("GCC unroll 8")
 
@@ -90,26 +90,8 @@ INLINE void multiply_runs(int R, const float *x, int64_t row, int64_t column, in
 /* Sum a tile of R packed rows: x has a number of each row for each of `depth` columns, which are `column` apart. */
 INLINE void multiply_tile(int64_t R, const float *x, int64_t column, const float *w, int64_t depth, int64_t ahead,
                           Sums sums) {
-    switch (R) {
-    case 1:
-        multiply_runs(1, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    case 2:
-        multiply_runs(2, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    case 3:
-        multiply_runs(3, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    case 4:
-        multiply_runs(4, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    case 5:
-        multiply_runs(5, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    case 6:
-        multiply_runs(6, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values, sums.row);
-        break;
-    }
+    CALL_UNROLLED(R, multiply_runs, x, 1, column, 1, 0, w, depth, ahead, sums.initial, sums.initial_row, sums.values,
+                  sums.row);
 }
 
 /* Pack `depth` columns of M rows, which are `row` apart, as tiles of similar size. */

@@ -10,8 +10,8 @@
 
 #include "train_decoder.h"
 
-#define AHEAD (DEPTH * WIDTH) /* so many numbers of a panel are requested before they are needed */
-#define ROWS_AT_ONCE 192      /* the scores of so many rows stay in the last-level cache */
+#define AHEAD (DEPTH * WIDTH) /* this many numbers of a panel are requested before they are needed */
+#define ROWS_AT_ONCE 192      /* the scores of this many rows stay in the last-level cache */
 
 /* What is known of the rows of a block. */
 typedef struct {
@@ -70,26 +70,7 @@ INLINE void multiply_scores(int64_t rows, const float *scores, int64_t runs, int
         int64_t R = (rows - r) / (tiles - tile); /* tiles of similar size */
         const float *x = scores + r * WIDTH, *begin = initial ? sums + r * row : NULL;
         float *out = sums + r * row;
-        switch (R) {
-        case 1:
-            multiply_runs(1, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        case 2:
-            multiply_runs(2, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        case 3:
-            multiply_runs(3, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        case 4:
-            multiply_runs(4, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        case 5:
-            multiply_runs(5, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        case 6:
-            multiply_runs(6, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
-            break;
-        }
+        CALL_UNROLLED(R, multiply_runs, x, WIDTH, 1, runs, jump, w, depth, AHEAD, begin, row, out, row);
         r += R;
     }
 }

@@ -25,6 +25,30 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Call an INLINE function with 1 to 6 rows and other arguments. In each call, the number of rows is a constant, so the
+   loops over rows are unrolled and their sums are in registers. */
+#define CALL_UNROLLED(rows, function, ...)                                                                             \
+    switch (rows) {                                                                                                    \
+    case 1:                                                                                                            \
+        function(1, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    case 2:                                                                                                            \
+        function(2, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    case 3:                                                                                                            \
+        function(3, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    case 4:                                                                                                            \
+        function(4, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    case 5:                                                                                                            \
+        function(5, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    case 6:                                                                                                            \
+        function(6, __VA_ARGS__);                                                                                      \
+        break;                                                                                                         \
+    }
+
 typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t Integers __attribute__((vector_size(LANES * sizeof(int32_t))));
 
