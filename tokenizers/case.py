@@ -27,7 +27,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[^\w\s]*\s")
 _CHEROKEE = re.compile("[\u13a0-\u13ff\uab70-\uabbf]")  # its ordinary letters are upper case in Unicode
 _DOTLESS = str.maketrans("ı", "i")
 _DOT = "\u0307"  # the combining dot, which str.lower adds when it converts İ
-_TURKIC = frozenset(("tr", "az", "crh", "tt"))  # in these languages, the upper case of i is İ, and that of ı is I
+TURKIC = frozenset(("tr", "az", "crh", "tt"))  # in these languages, the upper case of i is İ, and that of ı is I
 
 
 def is_capitals(text: str) -> bool:
@@ -53,7 +53,7 @@ def write_capitals(text: str, language: str) -> str:
     ('ISPARTA İLİ', 'STRASSE', 'ΕΛΛΑΔΑ')
     """
     code = re.split("[-_]", language.lower())[0]
-    if code in _TURKIC:
+    if code in TURKIC:
         text = text.replace("i", "İ")
     if code == "el":
         text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).replace("\u0301", ""))
@@ -65,7 +65,7 @@ def write_title(word: str) -> str:
     return word[:1].title() + word[1:].lower().replace(_DOT, "")
 
 
-def _fold(word: str) -> str:
+def fold(word: str) -> str:
     """Return the key of a word in the tables. All forms of a word have the same key."""
     if word.isascii():
         return word.lower()  # the same, but faster
@@ -123,7 +123,7 @@ class Truecaser:
 
     def expect(self, word: str) -> str:
         """Return the expected form of a word that is not listed in `forms`."""
-        title = self.title != (_fold(word)[-_ENDING:] in self.endings)
+        title = self.title != (fold(word)[-_ENDING:] in self.endings)
         return write_title(word) if title else word.lower().replace(_DOT, "")
 
     def restore(self, line: str) -> str:
@@ -200,9 +200,9 @@ class Truecaser:
         """Return the usual forms of a word, the most frequent first."""
         found = self._found.get(word)
         if found is None:
-            form, key = word, _fold(word)
+            form, key = word, fold(word)
             if word.isupper() and len(word) > 1 and key in self.accents:
-                form, key = self.accents[key], _fold(self.accents[key])
+                form, key = self.accents[key], fold(self.accents[key])
             found = self.forms.get(key) or (self.expect(form),)
             if len(self._found) < 2 * MAX_WORDS:
                 self._found[word] = found
@@ -273,7 +273,7 @@ class TruecaseLearner:
                     if begins:
                         starts[word[0].isupper()] += occurrences
                     if not begins or word != write_title(word):
-                        forms.setdefault(_fold(word), Counter())[word] += occurrences
+                        forms.setdefault(fold(word), Counter())[word] += occurrences
         title, endings = _learn_expectation(forms)
         expected = Truecaser(title=title, endings=endings)
         usual: dict[str, tuple[str, ...]] = {}  # the usual forms of each word, the most frequent first

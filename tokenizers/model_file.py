@@ -14,11 +14,20 @@ _PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5  # of ModelProto
 _TEXT, _SCORE, _TYPE = 1, 2, 3  # of SentencePiece
 _MODEL_TYPE, _SUFFIX = 3, 24  # of TrainerSpec
 _RULES, _DUMMY_PREFIX, _REMOVE_SPACES, _ESCAPE_SPACES = 2, 3, 4, 5  # of NormalizerSpec
-_NORMAL, _USER_DEFINED, _BYTE = 1, 4, 6  # of SentencePiece.Type
+NORMAL, USER_DEFINED, UNUSED, BYTE = 1, 4, 5, 6  # of SentencePiece.Type
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}  # of TrainerSpec.ModelType
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
-_USER_DEFINED_TYPE = bytes([_TYPE << 3 | _VARINT, _USER_DEFINED])
+_USER_DEFINED_TYPE = bytes([_TYPE << 3 | _VARINT, USER_DEFINED])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A token of a SentencePiece model. Its position among the pieces is its id."""
+
+    text: str
+    score: float
+    type: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,26 +40,29 @@ class SubwordModel:
     byte_ids: list[int]  # the ids of the 256 byte tokens; empty if the model has no byte fallback
 
 
-def read_model(model: bytes) -> SubwordModel:
-    """Read the content of a .model file. Raises ValueError: the content is damaged."""
-    kind, pieces, symbols, byte_ids = 1, {}, {}, []
-    ids = 0
+def read_pieces(model: bytes) -> tuple[str, list[Piece]]:
+    """Read the kind and all pieces of a .model file. Raises ValueError: the content is damaged."""
+    kind, pieces = 1, []
     try:
         for field, value in _fields(model):
             if field == _PIECE:
-                text, score, type_ = _piece(_bytes(value))
-                if type_ == _NORMAL:
-                    pieces[text] = (ids, score)
-                elif type_ == _USER_DEFINED:
-                    symbols[text] = ids
-                elif type_ == _BYTE:
-                    byte_ids.append(ids)
-                ids += 1
+                pieces.append(_piece(_bytes(value)))
             elif field == _TRAINER:
                 kind = next((_int(inner) for number, inner in _fields(_bytes(value)) if number == _MODEL_TYPE), kind)
-        return SubwordModel(kind=_KINDS[kind], pieces=pieces, symbols=symbols, byte_ids=byte_ids)
+        return _KINDS[kind], pieces
     except (IndexError, KeyError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise ValueError("it is damaged") from error
+
+
+def read_model(model: bytes) -> SubwordModel:
+    """Read the content of a .model file. Raises ValueError: the content is damaged."""
+    kind, pieces = read_pieces(model)
+    return SubwordModel(
+        kind=kind,
+        pieces={piece.text: (id_, piece.score) for id_, piece in enumerate(pieces) if piece.type == NORMAL},
+        symbols={piece.text: id_ for id_, piece in enumerate(pieces) if piece.type == USER_DEFINED},
+        byte_ids=[id_ for id_, piece in enumerate(pieces) if piece.type == BYTE],
+    )
 
 
 def find_own_treatment(model: bytes) -> str | None:
@@ -64,6 +76,8 @@ def find_own_treatment(model: bytes) -> str | None:
     names = {_REMOVE_SPACES: "remove_extra_whitespaces", _DUMMY_PREFIX: "add_dummy_prefix"}
     names |= {_ESCAPE_SPACES: "escape_whitespaces"}
     for field, value in _fields(model):
+        if field == _PIECE and _piece(_bytes(value)).type == UNUSED:
+            return "unused pieces"
         if field not in (_TRAINER, _NORMALIZER, _DENORMALIZER):
             continue
         for inner, content in _fields(_bytes(value)):
@@ -94,9 +108,8 @@ def _entry(field: int, content: bytes) -> bytes:
     return bytes([field << 3 | _LENGTH, *digits, size]) + content
 
 
-def _piece(message: bytes) -> tuple[str, float, int]:
-    """Return the text, the score and the type of a piece."""
-    text, score, type_ = "", 0.0, _NORMAL
+def _piece(message: bytes) -> Piece:
+    text, score, type_ = "", 0.0, NORMAL
     for field, value in _fields(message):
         if field == _TEXT:
             text = _bytes(value).decode()
@@ -104,7 +117,7 @@ def _piece(message: bytes) -> tuple[str, float, int]:
             (score,) = struct.unpack("<f", _bytes(value))
         elif field == _TYPE:
             type_ = _int(value)
-    return text, score, type_
+    return Piece(text=text, score=score, type=type_)
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

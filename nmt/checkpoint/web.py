@@ -92,6 +92,11 @@ def find_unsupported_part(path: Path, config: Config) -> str | None:
             return f"model.{key}={str(value).lower()}"
     if config.data.placeholder_share:
         return "data.placeholder_share"
+    return find_unsupported_tokenizer(path, config)
+
+
+def find_unsupported_tokenizer(path: Path, config: Config) -> str | None:
+    """Return what keeps other programs than SentencePiece from using the tokenizers of a model, or None."""
     if config.tokenizer.kind not in ("unigram", "bpe"):
         return f"tokenizer.kind={config.tokenizer.kind}"
     for name in tokenizer_files(config.tokenizer):

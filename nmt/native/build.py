@@ -114,23 +114,25 @@ def list_build_requirements() -> list[str]:
     return ["ziglang>=0.13"] if needs_zig and find_system_compiler() is None else []
 
 
-def compile_library(compiler: Compiler, output: Path = LIBRARY, sources: Path = FOLDER) -> list[str]:
+def compile_library(
+    compiler: Compiler, output: Path = LIBRARY, sources: Path = FOLDER, flags: Sequence[str] = ()
+) -> list[str]:
     """Compile the C files in the folder `sources`, and return the names of the variants.
 
-    A variant that the compiler does not know is left out. `output` is replaced at once or stays as it is, so that
-    processes may use it meanwhile. Raises BuildError.
+    `flags` are added to the usual ones. A variant that the compiler does not know is left out. `output` is replaced at
+    once or stays as it is, so that processes may use it meanwhile. Raises BuildError.
     """
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
         variants = {"plain": [], **_find_variants(compiler, workspace)}
-        common = [*compiler.command, *FLAGS, *(f"-DNMT_HAVE_{name.upper()}" for name in variants)]
+        common = [*compiler.command, *FLAGS, *flags, *(f"-DNMT_HAVE_{name.upper()}" for name in variants)]
         extra = shlex.split(os.environ.get("CFLAGS", ""))
         commands = []
         for source in sorted(sources.glob("*.c")):
             builds = variants if source.name in VARIANT_SOURCES else {"plain": []}
-            for name, flags in builds.items():
+            for name, own in builds.items():
                 target = workspace / f"{source.stem}-{name}.o"
-                special = [*flags, f"-DNMT_VARIANT={name}"]
+                special = [*own, f"-DNMT_VARIANT={name}"]
                 commands.append([*common, *special, *extra, "-c", str(source), "-o", str(target)])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(partial(_run, workspace=workspace), commands))

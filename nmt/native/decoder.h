@@ -35,6 +35,8 @@ static Matrix embed(Member *member, const int32_t *tokens, int32_t N, int *statu
     const Table *table = &network->table;
     Matrix embedded = make_matrix(&member->embedded, N, table->rows ? table->stride : table->product.width, status);
     if (*status) return embedded;
+    for (int32_t n = 0; network->lazy && n < N && !*status; n++) *status = nmt_fill_row(network, tokens[n]);
+    if (*status) return embedded;
     if (table->rows) {
         for (int32_t n = 0; n < N; n++)
             read_table(table, network->architecture.precision, tokens[n], row_of(embedded, n));

@@ -8,20 +8,31 @@
 
 typedef int search_function(const nmt_network *const *, int32_t, const nmt_sentence *, int32_t, const nmt_options *,
                             nmt_hypotheses *);
+typedef void fold_function(const float *, const float *, int32_t, int32_t, int32_t, float *);
 search_function nmt_search_plain;
+fold_function nmt_fold_plain;
 #ifdef NMT_HAVE_AVX2
 search_function nmt_search_avx2;
+fold_function nmt_fold_avx2;
 #endif
 #ifdef NMT_HAVE_AVX512VNNI
 search_function nmt_search_avx512vnni;
+fold_function nmt_fold_avx512vnni;
 #endif
 #ifdef NMT_HAVE_NEON
 search_function nmt_search_neon;
+fold_function nmt_fold_neon;
+#endif
+/* A library that only translates is compiled without the functions of training. */
+#ifdef NMT_WITHOUT_TRAINING
+#define TRAINING(variant) NULL
+#else
+#define TRAINING(variant) &nmt_training_##variant
 #endif
 
 /* What the processor and the operating system support. These are set once, when the library is loaded: a virtual
    machine answers slowly. */
-static int has_avx2, has_avx512vnni, has_dot_products;
+__attribute__((unused)) static int has_avx2, has_avx512vnni, has_dot_products;
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -47,6 +58,7 @@ __attribute__((constructor)) static void ask_processor(void) {
 typedef struct {
     const char *name;
     search_function *search;
+    fold_function *fold;
     const Training *training;
     int available;
 } Variant;
@@ -55,15 +67,15 @@ typedef struct {
 static Variant choose_variant(void) {
     Variant variants[] = {
 #ifdef NMT_HAVE_AVX512VNNI
-        {"avx512vnni", nmt_search_avx512vnni, &nmt_training_avx512vnni, has_avx512vnni},
+        {"avx512vnni", nmt_search_avx512vnni, nmt_fold_avx512vnni, TRAINING(avx512vnni), has_avx512vnni},
 #endif
 #ifdef NMT_HAVE_AVX2
-        {"avx2", nmt_search_avx2, &nmt_training_avx2, has_avx2},
+        {"avx2", nmt_search_avx2, nmt_fold_avx2, TRAINING(avx2), has_avx2},
 #endif
 #ifdef NMT_HAVE_NEON
-        {"neon", nmt_search_neon, &nmt_training_neon, has_dot_products},
+        {"neon", nmt_search_neon, nmt_fold_neon, TRAINING(neon), has_dot_products},
 #endif
-        {"plain", nmt_search_plain, &nmt_training_plain, 1},
+        {"plain", nmt_search_plain, nmt_fold_plain, TRAINING(plain), 1},
     };
     int32_t count = sizeof variants / sizeof *variants, first = 0;
     const char *wanted = getenv("NMT_NATIVE");
@@ -74,6 +86,10 @@ static Variant choose_variant(void) {
 }
 
 NMT_API const char *nmt_variant(void) { return choose_variant().name; }
+
+void nmt_add_product(const float *x, const float *matrix, int32_t N, int32_t E, int32_t F, float *out) {
+    choose_variant().fold(x, matrix, N, E, F, out);
+}
 
 const Training *nmt_choose_training(void) { return choose_variant().training; }
 

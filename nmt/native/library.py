@@ -36,7 +36,12 @@ class Architecture(ctypes.Structure):
 class TensorPointer(ctypes.Structure):
     """The C structure `nmt_tensor` of nmt.h."""
 
-    _fields_ = [("values", ctypes.c_void_p), ("scales", ctypes.c_void_p)]
+    _fields_ = [
+        ("values", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        ("size", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+    ]
 
 
 class TermPointer(ctypes.Structure):

@@ -105,7 +105,7 @@ static int is_supported(const nmt_architecture *a) {
            (a->attention != NMT_MULTI_HEAD || a->decoder_size % a->attention_heads == 0);
 }
 
-int64_t lay_out(nmt_network *network, const nmt_architecture *a, const char *base, int64_t metadata_size) {
+int64_t nmt_lay_out(nmt_network *network, const nmt_architecture *a, const char *base, int64_t metadata_size) {
     memset(network, 0, sizeof *network);
     if (!is_supported(a) || metadata_size < 0 || metadata_size > (64 << 20)) return 0;
     network->architecture = *a;
@@ -158,7 +158,7 @@ int64_t lay_out(nmt_network *network, const nmt_architecture *a, const char *bas
 
 NMT_API int64_t nmt_packed_size(const nmt_architecture *architecture, int64_t metadata_size) {
     nmt_network network;
-    return lay_out(&network, architecture, NULL, metadata_size);
+    return nmt_lay_out(&network, architecture, NULL, metadata_size);
 }
 
 static int are_tokens(const int32_t *ids, int64_t count, int32_t size) {
@@ -177,7 +177,7 @@ NMT_API int nmt_open(const void *packed, int64_t size, nmt_network **opened) {
     nmt_network *network = malloc(sizeof *network);
     if (!network) return NMT_NO_MEMORY;
     const nmt_architecture *a = &header.architecture;
-    if (lay_out(network, a, packed, header.metadata_size) != size ||
+    if (nmt_lay_out(network, a, packed, header.metadata_size) != size ||
         (network->frequent && !(are_tokens(network->frequent, a->frequent, a->target_size) &&
                                 are_tokens(network->best, (int64_t)a->best * a->source_size, a->target_size)))) {
         free(network);

@@ -5,6 +5,8 @@
 
 #include "nmt.h"
 
+#include <stdatomic.h>
+
 #define PANEL 64 /* the number of outputs whose weights are stored together */
 #define MAX_LAYERS 32
 
@@ -45,6 +47,13 @@ typedef struct {
     Product product;
 } Table;
 
+/* What the rows of a table are computed from when they are first needed. A file is then much smaller than the table. */
+typedef struct {
+    nmt_tensor embedding;
+    float *matrix, *bias;          /* W (E, F), and b */
+    _Atomic unsigned char *states; /* (V) of the rows */
+} LazyTable;
+
 typedef struct {
     const float *gain, *bias; /* NULL without layer normalization */
 } Norm;
@@ -68,6 +77,7 @@ struct nmt_network {
     Norm encoder_norms[MAX_LAYERS];
     Product bridge;
     Table table;
+    LazyTable *lazy; /* NULL if the table is complete */
     Layer decoder[MAX_LAYERS];
     Norm decoder_norms[MAX_LAYERS];
     Attention attention;
@@ -85,7 +95,21 @@ static inline int32_t round_up(int32_t number, int32_t multiple) {
 
 /* Lay out a network in memory that begins at `base`. Return the number of bytes, or 0 if the architecture is not
    supported. With a `base` of NULL, only the number of bytes is computed. */
-int64_t lay_out(nmt_network *network, const nmt_architecture *architecture, const char *base, int64_t metadata_size);
+int64_t nmt_lay_out(nmt_network *network, const nmt_architecture *architecture, const char *base,
+                    int64_t metadata_size);
+
+/* Pack a network, as nmt_pack does. If `lazy` is not NULL, the rows of the table are left out, and it receives what they
+   are computed from, or NULL if there is no table. Its embedding is that of `tensors`, which must stay in place. */
+int nmt_pack_network(const nmt_architecture *architecture, const nmt_tensor *tensors, int32_t count,
+                     const int32_t *frequent, const int32_t *best, const char *metadata, int64_t metadata_size,
+                     void *packed, LazyTable **lazy);
+LazyTable *nmt_free_lazy(LazyTable *lazy); /* returns NULL */
+
+/* out (N, F) += X (N, E) W (E, F). The result is the same on every processor of a kind. */
+void nmt_add_product(const float *x, const float *matrix, int32_t N, int32_t E, int32_t F, float *out);
+
+/* Compute a row of the table of a network with `lazy`, unless it is there. Any number of threads can do so at once. */
+int nmt_fill_row(const nmt_network *network, int32_t token);
 
 /* The first bytes of a packed file. */
 typedef struct {

@@ -1,7 +1,12 @@
-/* The interface of the native library: pack a network, open a packed network, and search translations with it.
+/* The interface of the native library.
 
-   The library has no global state. A network is read-only, so any number of threads can search with it at once.
-   nmt/native/library.py declares the same structures for Python. */
+   Text to text: open a model file, which `nmt-export --format c` writes, and translate text. This is all that a program
+   needs that embeds the library; docs/howto/embed.md shows it.
+
+   Ids to ids: pack a network, open a packed network, and search translations with it. nmt uses this part, and
+   nmt/native/library.py declares its structures for Python.
+
+   The library has no global state. Models and networks are read-only, so any number of threads can use them at once. */
 
 #ifndef NMT_H
 #define NMT_H
@@ -9,9 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define NMT_API __attribute__((visibility("default")))
 #define NMT_VERSION 1   /* of packed files */
-#define NMT_INTERFACE 5 /* of the functions and structures below */
+#define NMT_INTERFACE 6 /* of the functions and structures below */
 
 enum { NMT_PAD, NMT_UNKNOWN, NMT_BOS, NMT_EOS }; /* the ids of the special tokens */
 enum { NMT_LSTM, NMT_GRU, NMT_RNN };
@@ -20,15 +29,68 @@ enum { NMT_DOT, NMT_GENERAL, NMT_ADDITIVE, NMT_MULTI_HEAD };
 enum { NMT_BRIDGE_NONE, NMT_BRIDGE_FINAL, NMT_BRIDGE_MEAN };
 enum { NMT_INT8, NMT_FLOAT32 };
 
-/* What a function returns. */
+/* What a function returns. `nmt_message` gives a sentence for each. */
 enum {
     NMT_OK,
     NMT_NO_MEMORY,    /* memory cannot be allocated */
-    NMT_BAD_FILE,     /* a packed file is damaged, or of another version */
+    NMT_BAD_FILE,     /* a file is damaged, or of another version */
     NMT_BAD_ARGUMENT, /* an argument is out of its bounds, or asks for what the library does not support */
     NMT_NOT_A_NUMBER, /* a probability of the network is not a number */
     NMT_STOPPED,      /* the function `identify` asked to stop */
+    NMT_NO_FILE,      /* a file cannot be read */
+    NMT_BAD_TEXT,     /* a text is not UTF-8, or has a line of more than NMT_MAX_LINE bytes */
+    NMT_BAD_LANGUAGE, /* the model has not the target language, or has several and none was named */
 };
+
+/* Return a message in English for what a function returned, without a line feed. */
+NMT_API const char *nmt_message(int status);
+
+/* ---- Text to text ---- */
+
+#define NMT_MAX_LINE (1 << 20) /* the maximum length of a line, in bytes */
+
+typedef struct nmt_model nmt_model;
+
+/* How to translate. Set the defaults with `nmt_set_defaults`, and change what should differ. nmt/search/options.py
+   describes the options of the same names. */
+typedef struct {
+    const char *to; /* the target language, such as "de"; NULL: the only one */
+    int32_t split;  /* 1: translate each sentence of a line separately, 0: do not, -1: as the model was trained */
+    int32_t guard;  /* 1: search translations with loops again, and keep text without letters; 0; -1: the default */
+    int32_t beam;   /* the number of hypotheses that are kept; 1 is greedy search */
+    int32_t min_length, max_length_extra, no_repeat_ngram_size;
+    double max_length_factor, length_penalty, coverage_penalty;
+} nmt_translation_options;
+
+NMT_API void nmt_set_defaults(nmt_translation_options *options);
+
+/* Read a model file, or its content. After a failure, `*model` is NULL. */
+NMT_API int nmt_open_model(const char *path, nmt_model **model);
+NMT_API int nmt_open_model_content(const void *content, int64_t size, nmt_model **model); /* the content is copied */
+NMT_API void nmt_close_model(nmt_model *model);                                           /* NULL is allowed */
+
+/* Return a target language of a model, or NULL from the number of its languages on. */
+NMT_API const char *nmt_target_language(const nmt_model *model, int32_t index);
+
+/* Translate a text in UTF-8. Each line is translated by itself, and becomes one line without characters of zero.
+   `options` can be NULL.
+
+   `*translation` receives the translation, which ends with a byte of zero and is released with `nmt_free`. After a
+   failure, it is NULL. */
+NMT_API int nmt_translate(const nmt_model *model, const char *text, const nmt_translation_options *options,
+                          char **translation);
+
+/* The steps before and after the search. `nmt_prepare` writes a line as the network reads it: normalized, without white
+   space at its ends, and in the usual case. `nmt_encode` returns the tokens of a text, and `nmt_decode` the text of
+   tokens. */
+NMT_API int nmt_prepare(const nmt_model *model, const char *line, char **prepared);
+NMT_API int nmt_encode(const nmt_model *model, const char *text, int32_t **ids, int64_t *count);
+NMT_API int nmt_decode(const nmt_model *model, const int32_t *ids, int64_t count, char **text);
+
+/* Release what a function above returned. NULL is allowed. */
+NMT_API void nmt_free(void *memory);
+
+/* ---- Ids to ids ---- */
 
 /* The architecture of a network. docs/configuration.md describes the keys of the same names. */
 typedef struct {
@@ -45,6 +107,7 @@ typedef struct {
 typedef struct {
     const void *values;  /* float, or int8_t if there are scales */
     const float *scales; /* NULL for float */
+    int64_t size, rows;  /* the number of values, and of rows */
 } nmt_tensor;
 
 typedef struct nmt_network nmt_network;
@@ -53,7 +116,7 @@ typedef struct nmt_network nmt_network;
    The packed form has the metadata of the caller, `metadata_size` bytes, in front of the weights. */
 NMT_API int64_t nmt_packed_size(const nmt_architecture *architecture, int64_t metadata_size);
 
-/* Pack a network into `packed`, which has `nmt_packed_size` bytes and is aligned to 64 bytes.
+/* Pack a network into `packed`, which has `nmt_packed_size` bytes of zero and is aligned to 64 bytes.
 
    The order of the tensors is that of `walk_tensors` in pack.c, which packing.py follows. `frequent` and `best` are the
    arrays of the shortlist, or NULL. */
@@ -152,5 +215,9 @@ NMT_API void nmt_free_hypotheses(nmt_hypotheses *hypotheses);
    variable NMT_NATIVE can name a slower one. */
 NMT_API const char *nmt_variant(void);
 NMT_API int32_t nmt_version(void); /* NMT_INTERFACE */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

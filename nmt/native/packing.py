@@ -5,6 +5,7 @@ use the same model share it.
 """
 
 import ctypes
+import math
 import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -259,7 +260,8 @@ def check_status(status: int, where: str) -> None:
 
 def _point(tensor: PackedTensor) -> TensorPointer:
     scales = None if tensor.scales is None else _address(tensor.scales)
-    return TensorPointer(values=_address(tensor.values), scales=scales)
+    size = math.prod(tensor.shape)
+    return TensorPointer(values=_address(tensor.values), scales=scales, size=size, rows=tensor.shape[0])
 
 
 def _address(view: memoryview) -> int:

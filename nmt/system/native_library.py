@@ -10,7 +10,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 LIBRARY = Path(__file__).parents[1] / "native" / ("libnmt.dylib" if sys.platform == "darwin" else "libnmt.so")
-INTERFACE = 5  # NMT_INTERFACE of nmt.h
+INTERFACE = 6  # NMT_INTERFACE of nmt.h
 OFF = "off"  # the value of NMT_NATIVE that switches the library off
 
 

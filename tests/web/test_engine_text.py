@@ -12,7 +12,7 @@ from javascript import Engine
 
 from nmt.config.schema import TokenizerConfig
 from nmt.data.things import find_things
-from nmt.tokenizers.case import Truecaser, _fold, is_capitals, write_capitals, write_title
+from nmt.tokenizers.case import Truecaser, fold, is_capitals, write_capitals, write_title
 from nmt.tokenizers.standard_rules import build_normalizers
 from nmt.tokenizers.subword import SubwordTokenizer
 from nmt.translation.guards import find_loop
@@ -68,7 +68,7 @@ def test_normalization_of_any_text(engine: Engine, text: str) -> None:
 
 
 def test_letters_are_folded_and_capitalized_alike(engine: Engine) -> None:
-    assert engine.ask("fold", LETTERS) == [_fold(letter) for letter in LETTERS]
+    assert engine.ask("fold", LETTERS) == [fold(letter) for letter in LETTERS]
     # Left out: lower-case letters whose upper case is new in Unicode, and rare Greek letters with two marks.
     usual = [x for x in LETTERS if x.upper() != x or unicodedata.category(x) != "Ll"]
     words = [f"{letter}a" for letter in usual if "AND YPOGEGRAMMENI" not in unicodedata.name(letter)]

@@ -1,27 +1,18 @@
 """Exported models translate in JavaScript as they do in Python."""
 
-import dataclasses
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import tiny
-import torch
 from javascript import NODE, Engine
+from random_models import ENGLISH, save_network
 
 from nmt import SearchOptions, Translator
-from nmt.checkpoint.folder import save_model, save_shortlist, unique_weights
 from nmt.checkpoint.web import export_web
-from nmt.model.candidates import Shortlist
-from nmt.model.seq2seq import Seq2Seq
-from nmt.tokenizers.build import train_tokenizers
 
 MODELS = Path(__file__).parents[1] / "models" / "0.1.0"
-ENGLISH = ["A red cat sees the green house.", "Two dogs run, and one dog stands still!", "The blue house is THE house."]
-GERMAN = ["Eine rote Katze sieht das grüne Haus.", "Zwei Hunde rennen, einer steht still!", "Das blaue Haus."]
 LINES = [
     *ENGLISH,
     "",
@@ -50,28 +41,6 @@ TOKENIZERS: list[dict[str, Any]] = [
     {"kind": "unigram", "vocabulary_size": 340},
     {"kind": "bpe", "vocabulary_size": 120, "byte_fallback": False, "joint": False},
 ]
-
-
-def save_network(folder: Path, settings: dict[str, Any], tokenizer: dict[str, Any], *, tags: bool) -> Path:
-    """Save a network with random weights, which are larger than initial ones, so that few scores are nearly equal."""
-    config = tiny.config(tiny.write_corpus(folder))
-    tied = {} if tokenizer.get("joint", True) else {"tied_embeddings": "two_way"}
-    config = dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, **{**tied, **settings}),
-        tokenizer=dataclasses.replace(config.tokenizer, **tokenizer),
-        data=dataclasses.replace(config.data, target_tags=tags, several_sentences=0.0),
-    )
-    pairs = list(zip(ENGLISH * 5, GERMAN * 5, strict=True))
-    tokenizers = train_tokenizers(config.tokenizer, pairs, config.data.tags)
-    sizes = {"source_size": tokenizers.source.size, "target_size": tokenizers.target.size}
-    network = Seq2Seq(config.model, **sizes, generator=torch.Generator().manual_seed(1))
-    weights = {name: weight * 2 for name, weight in unique_weights(network).items()}
-    save_model(folder / "model", weights, tokenizers, config)
-    best = np.random.default_rng(1).integers(4, tokenizers.target.size - tags, (tokenizers.source.size, 3))
-    frequent = np.arange(4, tokenizers.target.size - tags, 5)
-    save_shortlist(folder / "model", Shortlist(target_size=tokenizers.target.size, frequent=frequent, best=best))
-    return folder / "model"
 
 
 @pytest.mark.parametrize(("settings", "tokenizer"), [*zip(SETTINGS, TOKENIZERS * 3, strict=True)])
