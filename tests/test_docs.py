@@ -128,6 +128,6 @@ def test_sections_and_keys_exist(page: Path) -> None:
     defaults = Config()
     for text in code(page):
         for section, key in re.findall(r"(?<![\w./])(data|tokenizer|model|training|validation)\.([a-z_]+)\b", text):
-            endings = {"py", "yaml", "safetensors", "en", "de", "json"}
+            endings = {"py", "yaml", "safetensors", "en", "de", "json", "nmt"}
             known = hasattr(getattr(defaults, section), key) or f"{section}.{key}" in removed.KEYS
             assert key in endings or known, f"{section}.{key}"

@@ -17,7 +17,7 @@ from nmt.native.packing import find_unpackable_part
 from nmt.system.files import check_new, whole_tree
 
 MODEL = "model.nmt"
-SOURCES = ("text.c", "network.c", "pack.c", "library.c", "engine.c")  # without those of training
+SOURCES = ("text.c", "network.c", "pack.c", "library.c", "engine.c")  # training has further sources
 _WITHOUT_TRAINING = "-DNMT_WITHOUT_TRAINING"
 
 

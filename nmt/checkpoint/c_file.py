@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint.export import quantize_matrices
-from nmt.checkpoint.folder import SCALE, Model, dequantize
-from nmt.checkpoint.manifest import MANIFEST, SHORTLIST, WEIGHTS
+from nmt.checkpoint.folder import Model, dequantize
+from nmt.checkpoint.manifest import MANIFEST, SCALE, SHORTLIST, WEIGHTS
 from nmt.checkpoint.tensor_file import map_tensors
 from nmt.checkpoint.tensors import load_tensors
 from nmt.config.schema import Config

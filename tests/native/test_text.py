@@ -50,7 +50,7 @@ TOKENIZERS: list[dict[str, Any]] = [
 ODD = "▁\uebb5ςΣσİıßẞﬁ①Ǆǆ\u0307\u0301\u0345\u1f80가각\u1100\u1161\u11a8\U0001f468\u200d.!?…"
 CHARACTERS = st.one_of(
     st.sampled_from(sorted({*"".join(LINES), *ODD})),
-    st.characters(exclude_categories=("Cs",), exclude_characters="\0"),
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
 )
 TEXTS = st.one_of(st.text(CHARACTERS), st.lists(st.sampled_from(" ".join(LINES).split()), max_size=12).map(" ".join))
 
