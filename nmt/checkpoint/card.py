@@ -42,6 +42,8 @@ def read_scores(name: str, path: str) -> SetScores:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if unknown := next((one["name"] for one in content["scores"] if one["name"] not in _METRICS), None):
+            raise DataError(f"{path}: has the score {unknown!r}; choose among {', '.join(_METRICS)}")
         scores = [(str(one["name"]), float(one["score"]), str(one["signature"])) for one in content["scores"]]
         return SetScores(name=name, sentences=int(content["sentences"]), scores=scores)
     except FileNotFoundError:

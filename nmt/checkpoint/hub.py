@@ -64,14 +64,12 @@ def fetch(address: str) -> Path:
         MachineError: the hub cannot be reached and the cache does not have the model, or huggingface_hub is missing.
     """
     asked = parse_address(address)
-    hub, options = _import_hub(), {"revision": asked.revision, "endpoint": os.environ.get("HF_ENDPOINT")}
+    hub, endpoint, revision = _import_hub(), os.environ.get("HF_ENDPOINT"), asked.revision
     with _explain(address):
         try:
-            api = hub.HfApi(endpoint=options["endpoint"], library_name="nmt", library_version=__version__)
-            known = api.model_info(
-                asked.repository, revision=asked.revision, files_metadata=True, timeout=_SECONDS
-            ).siblings
-            _check_sizes(address, {file.rfilename: file.size or 0 for file in known or ()})
+            api = hub.HfApi(endpoint=endpoint, library_name="nmt", library_version=__version__)
+            known = api.model_info(asked.repository, revision=revision, files_metadata=True, timeout=_SECONDS)
+            _check_sizes(address, {file.rfilename: file.size for file in known.siblings or ()})
             offline = False
         except Exception as error:
             if not _is_unreachable(error):
@@ -79,20 +77,27 @@ def fetch(address: str) -> Path:
             offline = True
         folder = Path(
             hub.snapshot_download(
-                asked.repository, allow_patterns=list(_FILES), local_files_only=offline, library_name="nmt", **options
+                asked.repository,
+                revision=revision,
+                endpoint=endpoint,
+                allow_patterns=list(_FILES),
+                local_files_only=offline,
+                library_name="nmt",
             )
         )
+        if not offline and folder.name != known.sha:  # of which the sizes were not checked
+            raise ModelError(f"{address}: changed while it was downloaded; try again")
     logger.info("%s: commit %s%s", address, folder.name, ", from the cache" if offline else "")
     return folder
 
 
-def _check_sizes(address: str, sizes: dict[str, int]) -> None:
+def _check_sizes(address: str, sizes: dict[str, int | None]) -> None:
     limits = {name: file.max_bytes for name, file in MANIFEST.items()} | {README: _MAX_README_BYTES}
     for name in sizes.keys() & set(_FILES):
-        if sizes[name] > limits.get(name, 1 << 20):
-            raise ModelError(
-                f"{address}: {name} has {sizes[name]:,} bytes, more than a model has; choose another model"
-            )
+        size, limit = sizes[name], limits.get(name, 1 << 20)
+        if size is None or size > limit:
+            told = "an unknown number of" if size is None else f"{size:,}"
+            raise ModelError(f"{address}: {name} has {told} bytes, more than a model has; choose another model")
     if CHECKSUMS not in sizes:
         raise ModelError(f"{address}: has no {CHECKSUMS}, so it is not a model of nmt; choose another model")
 

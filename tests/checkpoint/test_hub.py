@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 from fake_hub import FakeHub, run_hub
 from huggingface_hub import ModelCard
@@ -59,6 +60,7 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     shutil.copytree(MODEL, folder)
     (tmp_path / "scores.json").write_text(json.dumps(SCORES))
+    (tmp_path / "other.json").write_text(json.dumps({"scores": [{"name": "spBLEU"}], "sentences": 1}))
     return folder
 
 
@@ -130,6 +132,21 @@ def test_only_files_of_models_are_downloaded(hub: FakeHub, model: Path, capfd: p
     assert "config.yaml has 2,097,152 bytes, more than a model has" in capfd.readouterr().err
 
 
+def test_a_commit_during_the_download_is_refused(
+    hub: FakeHub, model: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = push(model, capfd)
+    download = huggingface_hub.snapshot_download
+
+    def commit_and_download(*arguments: Any, **options: Any) -> Any:
+        hub.commit("me/parallel", {**hub.files[commit], "README.md": bytes(3 << 20)})
+        return download(*arguments, **options)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", commit_and_download)
+    assert main(["pull", "me/parallel", str(model.parent / "copy")]) == 2
+    assert "changed while it was downloaded; try again" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,6 +157,7 @@ def test_only_files_of_models_are_downloaded(hub: FakeHub, model: Path, capfd: p
         (["push", "nowhere", "me/parallel"], "nowhere: no such folder"),
         (["card", "model", "--scores", "x=none.json"], "none.json: no such file"),
         (["card", "model", "--scores", "x=model/config.yaml"], "config.yaml: has no scores"),
+        (["card", "model", "--scores", "x=other.json"], "has the score 'spBLEU'; choose among BLEU"),
         (["card", "model", "--scores", "x"], "must be SET=FILE"),
     ],
 )
