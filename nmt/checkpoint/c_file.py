@@ -108,12 +108,13 @@ def _write_settings(model: Model, rules: Rules, truecaser: Truecaser | None, kin
     no_before = sum(1 << index for index, context in enumerate(rules.keep) if context.before is None)
     no_after = sum(1 << index for index, context in enumerate(rules.keep) if context.after is None)
     cased = (truecaser.title, truecaser.starts, truecaser.capitals) if truecaser else (False, False, False)
+    penalty = model.config.validation.length_penalty
     return struct.pack(
         "<16i",
         *(rules != Rules(), _FORMS[rules.form], rules.collapse, len(rules.keep), no_before, no_after),
         *(truecaser is not None, *cased),
         *(data.single_sentences, data.several_sentences is not None, max(MAX_SEGMENT_TOKENS, data.max_length)),
-        *(kind, model.config.tokenizer.joint, 0),
+        *(kind, model.config.tokenizer.joint, round(1000 * (1.0 if penalty is None else penalty))),
     )
 
 

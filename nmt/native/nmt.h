@@ -59,7 +59,9 @@ typedef struct {
     int32_t guard;  /* 1: search translations with loops again, and keep text without letters; 0; -1: the default */
     int32_t beam;   /* the number of hypotheses that are kept; 1 is greedy search */
     int32_t min_length, max_length_extra, no_repeat_ngram_size;
-    double max_length_factor, length_penalty, coverage_penalty;
+    double max_length_factor;
+    double length_penalty; /* -1: that of the model */
+    double coverage_penalty;
 } nmt_translation_options;
 
 NMT_API void nmt_set_defaults(nmt_translation_options *options);

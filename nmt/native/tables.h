@@ -74,7 +74,7 @@ typedef struct {
     int32_t normalizes, form, collapses, contexts, any_before, any_after; /* bits of contexts that need no neighbor */
     int32_t truecases, title, starts, capitals;                           /* see Truecaser of tokenizers/case.py */
     int32_t splits, guards, max_tokens, kind, joint;
-    int32_t reserved;
+    int32_t length_penalty; /* thousandths */
 } Settings;
 
 typedef struct {

@@ -50,7 +50,7 @@ NMT_API const char *nmt_message(int status) {
 NMT_API void nmt_set_defaults(nmt_translation_options *options) {
     *options = (nmt_translation_options){.split = -1, .guard = -1, .beam = 5, .min_length = 1, .max_length_extra = 10};
     options->max_length_factor = 2;
-    options->length_penalty = 1;
+    options->length_penalty = -1;
 }
 
 NMT_API int nmt_open_model(const char *path, nmt_model **model) {
@@ -308,7 +308,8 @@ NMT_API int nmt_translate(const nmt_model *model, const char *text, const nmt_tr
     job.options.max_length_extra = own.max_length_extra;
     job.options.max_length_factor = own.max_length_factor;
     job.options.no_repeat_ngram_size = own.no_repeat_ngram_size;
-    job.options.length_penalty = own.length_penalty;
+    job.options.length_penalty =
+        own.length_penalty == -1 ? model->settings.length_penalty / 1000.0 : own.length_penalty;
     job.options.coverage_penalty = own.coverage_penalty;
 
     for (int more = 1; more && !job.status; job.line++) {

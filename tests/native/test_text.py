@@ -5,6 +5,7 @@ import struct
 import sys
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_translations_of_every_kind_of_network(
         own = [text.replace("\0", " ") for text in translator.translate(LINES, SearchOptions(beam=beam), protect=False)]
         assert [library.translate(line, beam=beam) for line in LINES] == own
         assert library.translate("\n".join(LINES), beam=beam) == "\n".join(own)
+
+
+def test_the_length_penalty_of_the_model_is_the_default(tmp_path: Path) -> None:
+    folder = save_network(tmp_path, {}, {"normalization": "standard", **TOKENIZERS[0]})
+    model = load_model(folder)
+    validation = replace(model.config.validation, length_penalty=3.5)
+    longer = replace(model, config=replace(model.config, validation=validation))
+    usual, library = (CModel(build_file(one, folder)) for one in (model, longer))
+    assert [library.translate(line) for line in LINES] == [usual.translate(line, length_penalty=3.5) for line in LINES]
+    assert [usual.translate(line) for line in LINES] == [library.translate(line, length_penalty=1.0) for line in LINES]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +190,7 @@ def test_errors(both: Both, tmp_path: Path) -> None:
         (lambda: both.library.translate("a" * (1 << 20) + "a"), BAD_TEXT, "a line of more than"),
         (lambda: both.library.translate("a", to=b"xx"), BAD_LANGUAGE, "does not translate into this language"),
         (lambda: both.library.translate("a", beam=0), BAD_ARGUMENT, "out of its bounds"),
-        (lambda: both.library.translate("a", length_penalty=-1), BAD_ARGUMENT, "out of its bounds"),
+        (lambda: both.library.translate("a", length_penalty=-2), BAD_ARGUMENT, "out of its bounds"),
     ]
     for call, status, message in cases:
         with pytest.raises(CError, match=message) as caught:
