@@ -32,8 +32,8 @@ LINES = [
     "你好世界",
     "A ﬁne cat\u00a0sees \u200ba dog too",
     "cat " * 9,
-    "the red dog " * 120,
-    "housecat" * 150,
+    "the red dog " * 40,
+    "housecat" * 40,
     "ΟΔΟΣ ΤΗΣ ΑΘΗΝΑΣ",
 ]
 SETTINGS: list[dict[str, Any]] = [
