@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tiny
 
-from nmt.config.load import load_config
+from nmt.config.load import load_config, parse_config
 from nmt.data.readers import read_corpora
 from nmt.errors import ConfigError, DataError
 from nmt.search.options import SampleOptions, SearchOptions
@@ -169,6 +169,8 @@ def test_genuine_pairs_are_at_least_half_of_the_pairs() -> None:
     assert weigh_corpora("text", 10, synthetic, [6, 4]) == [{"path": "text"}, *synthetic]
     weights = [corpus["weight"] for corpus in weigh_corpora("text", 10, synthetic, [30, 10])]
     assert weights == [1, 0.75, 0.25]
+    corpora = weigh_corpora("text", 10, synthetic, [1_000_000, 1])
+    parse_config({"data": {"train": corpora}})  # no weight is 0, which the configuration refuses
 
 
 def test_only_good_models_sample_sources() -> None:

@@ -106,7 +106,7 @@ def weigh_corpora(genuine: str, pairs: int, synthetic: Sequence[dict[str, Any]],
         return genuine
     if sum(sizes) <= pairs:
         return [{"path": genuine}, *synthetic]
-    weights = [round(size / sum(sizes), 4) for size in sizes]
+    weights = [max(0.0001, round(size / sum(sizes), 4)) for size in sizes]  # a weight must not be 0
     return [
         {"path": genuine, "weight": 1.0},
         *({**corpus, "weight": weight} for corpus, weight in zip(synthetic, weights, strict=True)),
