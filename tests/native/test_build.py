@@ -205,7 +205,7 @@ def test_command(
 ) -> None:
     monkeypatch.setattr(build, "FOLDER", sources)
     monkeypatch.setattr(build, "LIBRARY", tmp_path / "libsmall.so")
-    monkeypatch.setattr(build.compile_library, "__defaults__", (None, sources))
+    monkeypatch.setattr(build.compile_library, "__defaults__", (None, sources, ()))
     output = tmp_path / "new" / "libsmall.so"
     assert build.main(["--output", str(output), "--if-needed"]) == 0
     assert f"cc compiled {output}" in capsys.readouterr().out

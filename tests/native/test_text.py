@@ -152,8 +152,8 @@ def test_tokens_of_any_text(both: Both, text: str) -> None:
 
 @given(data=st.data())
 def test_text_of_any_tokens(both: Both, data: st.DataObject) -> None:
-    target = both.tokenizers.target
-    ids = data.draw(st.lists(st.integers(0, target.size - 1).filter(lambda id_: target.spell("") is not None)))
+    target = both.tokenizers.target  # translations have no special tokens, which are 0 to 3
+    ids = data.draw(st.lists(st.integers(4, target.size - 1)))
     text = target.decode(ids)
     if "\0" not in text:  # strings of C end there
         assert both.library.decode(ids) == text
