@@ -72,7 +72,9 @@ def load_packed(folder: str | Path, precision: Precision) -> PackedModel | None:
         MachineError: the native library is missing.
     """
     path = find_model_folder(folder)
-    key = _compute_key(read_checksums(path), precision)
+    sums = read_checksums(path)
+    packed = [VERSION, precision, *(sums.get(name) for name in (CONFIG, WEIGHTS, SHORTLIST))]
+    key = sha256(json.dumps(packed).encode()).hexdigest()  # what was packed, and in which form
     beside = path / PACKED if precision == "int8" else None
     files = verify_packed_folder(path)
     cache = _find_cache()
@@ -81,12 +83,6 @@ def load_packed(folder: str | Path, precision: Precision) -> PackedModel | None:
         if place.exists() and (model := _open_packed(place, path, files, key, str(folder))):
             return model
     return _pack(path, key, str(folder), precision, beside, cache)
-
-
-def _compute_key(sums: dict[str, str], precision: Precision) -> str:
-    """Return a text that identifies the content of a packed file: what was packed, and in which form."""
-    content = [VERSION, precision, *(sums.get(name) for name in (CONFIG, WEIGHTS, SHORTLIST))]
-    return sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _find_cache() -> Path | None:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nmt.checkpoint.tensor_file import MappedTensor, map_tensors
+from nmt.checkpoint.tensor_file import map_tensors
 
 _TYPES = {
     "F64": torch.float64,
@@ -31,14 +31,12 @@ def load_tensors(path: Path, max_bytes: int = 1 << 40) -> dict[str, Tensor]:
     Raises:
         ModelError: the file cannot be read, or its header is damaged.
     """
-    return {name: _view(entry) for name, entry in map_tensors(path, max_bytes).items()}
-
-
-def _view(tensor: MappedTensor) -> Tensor:
-    kind = _TYPES[tensor.type]
-    if not tensor.values:
-        return torch.empty(tensor.shape, dtype=kind)
-    return torch.frombuffer(tensor.values, dtype=kind).reshape(tensor.shape)
+    tensors = {}
+    for name, (type_, shape, values) in map_tensors(path, max_bytes).items():
+        # torch refuses an empty buffer.
+        flat = torch.frombuffer(values, dtype=_TYPES[type_]) if values else torch.empty(0, dtype=_TYPES[type_])
+        tensors[name] = flat.reshape(shape)
+    return tensors
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

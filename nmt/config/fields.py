@@ -105,7 +105,7 @@ class Field:
 
 def fields_of(kind: type) -> dict[str, Field]:
     """Return the fields of a dataclass by name, in the order of their declaration."""
-    return _read_fields(kind)
+    return _read_fields(kind)  # mypy does not accept all classes as arguments of a cached function
 
 
 @functools.cache

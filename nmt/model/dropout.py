@@ -60,7 +60,7 @@ def dropout_mask(like: Tensor, size: int, rate: float, randomness: Randomness | 
     """
     if randomness is None or rate == 0:
         return None
-    return _to_mask(randomness.per_sentence(like, size), rate, like)
+    return (randomness.per_sentence(like, size) >= rate).to(like.dtype) / (1 - rate)
 
 
 def step_mask(like: Tensor, size: int, rate: float, randomness: Randomness | None) -> Tensor | None:
@@ -80,7 +80,3 @@ def apply_mask(inputs: Tensor, mask: Tensor | None) -> Tensor:
 def shared_dropout(inputs: Tensor, rate: float, randomness: Randomness | None) -> Tensor:
     """Drop random features of `inputs` (B, T, D). All time steps of a sentence drop the same features."""
     return apply_mask(inputs, dropout_mask(inputs, inputs.size(-1), rate, randomness))
-
-
-def _to_mask(numbers: Tensor, rate: float, like: Tensor) -> Tensor:
-    return (numbers >= rate).to(like.dtype) / (1 - rate)

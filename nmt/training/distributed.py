@@ -17,7 +17,6 @@ These alternatives are slower:
 """
 
 import contextlib
-import logging
 import os
 import re
 import signal
@@ -37,6 +36,7 @@ from nmt.data.cursor import World
 from nmt.errors import Interrupted, MachineError, NmtError
 from nmt.system.processes import watch_parent
 from nmt.system.signals import SIGNALS
+from nmt.training.log import mute_progress
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ def join_processes() -> Iterator[Processes]:
         return
     processes = _join()
     try:
-        with _mute_progress(not processes.first):
+        with contextlib.nullcontext() if processes.first else mute_progress():
             yield processes
             processes.barrier()  # without it, other processes could take a normal exit for a crash
     except NmtError as error:
@@ -191,19 +191,6 @@ def _join() -> Processes:
             store=store,
             group=dist.new_group(backend="gloo", timeout=_TIMEOUT),
         )
-
-
-@contextlib.contextmanager
-def _mute_progress(mute: bool) -> Iterator[None]:
-    """If `mute` is True, log only warnings. Progress is logged by the first process."""
-    logger = logging.getLogger("nmt")
-    level = logger.level
-    if mute:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @contextlib.contextmanager

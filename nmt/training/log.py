@@ -183,6 +183,18 @@ def log_file(output: Path) -> Iterator[None]:
             handler.close()
 
 
+@contextlib.contextmanager
+def mute_progress() -> Iterator[None]:
+    """Until the end of the block, log only warnings and errors of nmt."""
+    log = logging.getLogger("nmt")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Ignore errors of the disk. Any other error is a fault of nmt, which logging reports with a traceback."""

@@ -122,7 +122,7 @@ class Checkpoint:
         data = dataclasses.replace(config.data, several_sentences=self.config.data.several_sentences)
         validation, metric = config.validation, self.config.validation.metric
         if validation.metric == Auto.name != metric:  # the default of earlier versions was bleu
-            logger.info("validation.metric: the best checkpoint is chosen by %s, as before", metric)
+            logger.info("validation.metric: the best checkpoint is still chosen by %s", metric)
             validation = dataclasses.replace(validation, metric=metric)
         return dataclasses.replace(config, data=data, validation=validation)
 

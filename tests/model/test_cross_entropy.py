@@ -74,11 +74,12 @@ def test_without_gradients() -> None:
     torch.testing.assert_close(value, cross_entropy(vectors, weight, bias, targets, 0.1).detach())
 
 
-def test_the_loss_is_finite_where_the_probability_of_a_target_underflows() -> None:
-    vectors, weight, bias, targets = problem(torch.float32)
-    bias.data[:] = torch.where(torch.arange(V) == 4, 300.0, 0.0)  # no target is 4
+@pytest.mark.parametrize(("dtype", "score"), [(torch.float32, 300.0), (torch.float64, 3000.0)])  # the library, PyTorch
+def test_the_loss_is_finite_where_the_probability_of_a_target_underflows(dtype: torch.dtype, score: float) -> None:
+    vectors, weight, bias, targets = problem(dtype)
+    bias.data[:] = torch.where(torch.arange(V) == 4, score, 0.0)  # no target is 4
     value = cross_entropy(vectors, weight, bias, targets)
     assert value.isfinite()
     (gradient,) = torch.autograd.grad(value, [bias])
     expected = PIECES * F.one_hot(torch.tensor(4), V) - torch.bincount(targets, minlength=V)  # p − q, summed
-    torch.testing.assert_close(gradient, expected.float())
+    torch.testing.assert_close(gradient, expected.to(dtype))

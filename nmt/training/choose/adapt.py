@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def mix_in(corpus: Any, data: DataConfig, folder: Path, most: int) -> str:
     keys = corpus if isinstance(corpus, dict) else {"path": corpus}
     chosen: list[Pair] = []
     random = np.random.default_rng(1)
-    for number, pair in enumerate(_read_usable((CorpusConfig(**keys),), data)):
+    pairs = read_corpora((CorpusConfig(**keys),), data)
+    for number, pair in enumerate(pair for pair in pairs if pair.source.strip() and pair.target.strip()):
         if number < most:
             chosen.append(pair)
         elif (place := int(random.integers(number + 1))) < most:  # algorithm R (Vitter 1985)
@@ -142,10 +143,6 @@ def mix_in(corpus: Any, data: DataConfig, folder: Path, most: int) -> str:
             text = "".join(f"{pair.sides[index]}\n" for pair in chosen)
             (draft / f"text.{language}").write_text(text, encoding="utf-8", newline="\n")
     return str(folder / "text")
-
-
-def _read_usable(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
-    return (pair for pair in read_corpora(corpora, data) if pair.source.strip() and pair.target.strip())
 
 
 def find_old_sets(start: Start, data: DataConfig) -> list[dict[str, Any]]:

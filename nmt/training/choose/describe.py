@@ -49,20 +49,18 @@ def _describe_network(choice: Choice) -> str:
     if tokenizer.joint == shares_vocabulary(choice.measures) and not choice.parts.start:  # or the user has chosen
         letters = "share letters" if tokenizer.joint else "have different letters"
         vocabulary += f", because the sides {letters}"
-    reason = _describe_start(choice) if choice.parts.start else f"as for {_describe_rule(choice)}"
+    start = choice.parts.start
     if choice.small:
         reason = "because there is too little time for a larger one"
+    elif start:
+        kept = f"a new vocabulary, because {start.gap}" if start.gap else "its vocabulary"
+        reason = f"continued from {start.folder}, with {kept}"
+    else:
+        reason = f"as for {_describe_rule(choice)}"
     return (
         f"{model.cell.upper()}, {sizes} units, dropout {rates}, {choice.speed.parameters:,} parameters, {reason}; "
         f"{vocabulary}"
     )
-
-
-def _describe_start(choice: Choice) -> str:
-    start = choice.parts.start
-    assert start
-    vocabulary = f"a new vocabulary, because {start.gap}" if start.gap else "its vocabulary"
-    return f"continued from {start.folder}, with {vocabulary}"
 
 
 def _describe_rule(choice: Choice) -> str:

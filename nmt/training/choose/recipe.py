@@ -101,16 +101,17 @@ def choose_recipe(
             measure = partial(measure_speed, output=output, device=device, pairs=measures.pairs, processes=processes)
             choice = fit_settings(parts, measures, overrides, measure, left)
             lines = describe_choice(choice, recipe)
-            body = yaml.safe_dump(_apply(choice, overrides), sort_keys=False, allow_unicode=True)
+            content = _apply_overrides(overrides, {"data": choice.parts.data, **choice.settings})
+            body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
             write_whole(recipe, "".join(f"# {line}\n" for line in lines) + f"\n{body}")
             for line in lines:
                 logger.info("%s", line)
     return choice.speed
 
 
-def _read_overrides(overrides: Sequence[str]) -> Content:
-    """Return overrides as sections of keys. Faults are ignored here, because `parse_config` reports them."""
-    content: Content = {}
+def _apply_overrides(overrides: Sequence[str], settings: Content) -> Content:
+    """Return settings with overrides. Faults are ignored here, because `parse_config` reports them."""
+    content = {name: dict(keys) for name, keys in settings.items()}
     for override in overrides:
         apply_override(override, content, [])
     return content
@@ -127,7 +128,7 @@ def describe_text(text: Text, overrides: Sequence[str], data: dict[str, Any] | N
     Raises:
         ConfigError: the overrides have faults, or name another text.
     """
-    given = _read_overrides(overrides)
+    given = _apply_overrides(overrides, {})
     if "train" in given.get("data", {}):
         raise ConfigError("data.train: the text is given already; name the text once, or use a configuration")
     unknown = TextMeasures(report=CleaningReport(), source=SideMeasures(), target=SideMeasures())
@@ -182,7 +183,7 @@ def fit_settings(
         measure: a function that measures the speed of a training.
         seconds: the time that the training may take, or None.
     """
-    began, given, rule = time.monotonic(), _read_overrides(overrides), find_rule(measures.pairs)
+    began, given, rule = time.monotonic(), _apply_overrides(overrides, {}), find_rule(measures.pairs)
     for small in (False,) if parts.start else (False, True):
         settings = _choose(measures, shrink_rule(rule) if small else rule, given, parts.start)
         config = parse_config({**settings, "data": parts.data}, overrides, "the chosen settings")
@@ -213,11 +214,3 @@ def fit_settings(
 def count_updates(settings: TrainingConfig, epoch: int) -> int:
     """Return the number of updates of a training. `epoch` is the number of updates in an epoch."""
     return min(settings.epochs * epoch, settings.max_updates or settings.epochs * epoch)
-
-
-def _apply(choice: Choice, overrides: Sequence[str]) -> Content:
-    """Return the content of the recipe: the chosen settings, replaced by the settings of the user."""
-    content = {"data": dict(choice.parts.data), **{name: dict(keys) for name, keys in choice.settings.items()}}
-    for override in overrides:
-        apply_override(override, content, [])
-    return content

@@ -2,10 +2,8 @@
 
 import contextlib
 import itertools
-import logging
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from nmt.system.memory import peak_memory
 from nmt.training.assemble import build_trainer
 from nmt.training.choose.rules import VALIDATIONS
 from nmt.training.distributed import ALONE
-from nmt.training.log import NoLog
+from nmt.training.log import NoLog, mute_progress
 from nmt.training.objective import cross_entropy_loss
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
@@ -75,7 +73,7 @@ def measure_speed(config: Config, output: Path, device: torch.device, *, pairs: 
     Raises:
         UserError: as in `build_trainer`.
     """
-    with _mute():
+    with mute_progress():  # the training that follows logs the same messages
         trainer = build_trainer(config, CheckpointFolder(output), device, ALONE)
     seconds: list[float] = []
     epoch = 1
@@ -100,18 +98,6 @@ def measure_speed(config: Config, output: Path, device: torch.device, *, pairs: 
         memory=used,
         parameters=sum(parameter.numel() for parameter in trainer.network.parameters()),
     )
-
-
-@contextlib.contextmanager
-def _mute() -> Iterator[None]:
-    """Log only warnings, because the training that follows logs the same messages."""
-    logger = logging.getLogger("nmt")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _time_translation(trainer: Trainer, validator: Validator) -> float:

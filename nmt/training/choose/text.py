@@ -71,7 +71,10 @@ def find_text(
     name = " and ".join(text if isinstance(text, str) else " and ".join(text) for text in texts)
     found: Sequence[str | None] = ()
     if not (source_language and target_language):
-        found = max(map(_find_languages, texts), key=_count_languages, default=())
+        # The text that tells most of the two languages. A text in more than two languages tells none of them.
+        found = max(
+            map(_find_languages, texts), key=lambda found: sum(map(bool, found)) if len(found) == 2 else 0, default=()
+        )
     source, target = _choose_languages(found, source_language, target_language)
     for side, flag in ((source, "--from"), (target, "--to")):
         if side is None:
@@ -109,11 +112,6 @@ def _find_languages(text: str | tuple[str, str]) -> Sequence[str | None]:
     if (file := find_file(text)) is None:
         raise DataError(f"{text}: no such file; check the path")
     return read_languages(file)
-
-
-def _count_languages(found: Sequence[str | None]) -> int:
-    """Return how many of the two languages a text tells. A text in more than two languages tells none of them."""
-    return sum(map(bool, found)) if len(found) == 2 else 0
 
 
 def _choose_languages(

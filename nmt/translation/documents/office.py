@@ -1,7 +1,6 @@
 """Office Open XML: text documents (.docx) and presentations (.pptx)."""
 
 import re
-from typing import Any
 
 from nmt.errors import DataError
 from nmt.translation.documents.archive import Archive, ArchiveDocument
@@ -58,19 +57,15 @@ class _Part(SlotDocument):
         self._root, self._form = parse_xml(data, context.name)
         slots: list[Slot] = []
         for node in list(self._root.iter("*")):
-            slots += _find_slots(node)
+            space, _, name = node.tag.removeprefix("{").rpartition("}")
+            names = _NAMES.get(space)
+            # The content of a control within a paragraph contains runs, so it is also a paragraph.
+            inline = name == "sdtContent" and any(child.tag == f"{{{space}}}r" for child in node)
+            if names and (name == "p" or inline):
+                slots.append(Paragraph(node, names))
+            elif name in _PICTURES:
+                slots += [AttributeSlot(node, attribute) for attribute in ("descr", "title") if node.get(attribute)]
         super().__init__(slots)
 
     def serialize(self) -> bytes:
         return write_xml(self._root, self._form)
-
-
-def _find_slots(node: Any) -> list[Slot]:
-    space, _, name = node.tag.removeprefix("{").rpartition("}")
-    names = _NAMES.get(space)
-    # The content of a control within a paragraph contains runs, so it is also a paragraph.
-    inline = name == "sdtContent" and any(child.tag == f"{{{space}}}r" for child in node)
-    if names and (name == "p" or inline):
-        return [Paragraph(node, names)]
-    attributes = ("descr", "title") if name in _PICTURES else ()
-    return [AttributeSlot(node, attribute) for attribute in attributes if node.get(attribute)]
