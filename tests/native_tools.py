@@ -16,6 +16,9 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.native import packing
 from nmt.native.library import FLOAT32, INT8
 from nmt.native.packing import PackedNetwork, PackedTensor
+from nmt.search.constraints import Constraint
+from nmt.search.loop import Search
+from nmt.search.scorer import EnsembleScorer, ModelScorer
 from nmt.search.sentence import Sentence
 
 PRECISIONS = [pytest.param(FLOAT32, id="fp32"), pytest.param(INT8, id="int8")]
@@ -63,6 +66,17 @@ def make_network(seed: int, size: int, strength: float = 0.3, **settings: object
         parameter.add_(strength * magnitude * torch.randn(parameter.shape, generator=generator))
     network.output.bias.add_(torch.randn(size, generator=generator))
     return network
+
+
+def make_search(
+    networks: Sequence[Seq2Seq],
+    shortlist: Shortlist | None = None,
+    constraints: Sequence[Constraint[Sentence]] = (),
+) -> Search[Sentence]:
+    """The Python search with one network or an ensemble."""
+    scorers = [ModelScorer(network) for network in networks]
+    scorer = scorers[0] if len(scorers) == 1 else EnsembleScorer(scorers)
+    return Search(scorer=scorer, shortlist=shortlist, constraints=constraints)
 
 
 def make_shortlist(seed: int, size: int, count: int) -> Shortlist:

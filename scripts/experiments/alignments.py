@@ -35,8 +35,9 @@ class Counts:
         self.both += len(found & gold)
 
     def __str__(self) -> str:
-        error = 1 - 2 * self.both / (self.found + self.gold)
-        return f"error {error:.4f}, precision {self.both / self.found:.4f}, recall {self.both / self.gold:.4f}"
+        found, gold = max(1, self.found), max(1, self.gold)
+        error = 1 - 2 * self.both / max(1, self.found + self.gold)
+        return f"error {error:.4f}, precision {self.both / found:.4f}, recall {self.both / gold:.4f}"
 
 
 def read_links(path: str, reverse: bool) -> list[Links]:

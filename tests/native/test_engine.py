@@ -16,6 +16,7 @@ from native_tools import (
     architectures,
     build,
     make_network,
+    make_search,
     make_sentences,
     make_shortlist,
     packed,
@@ -33,7 +34,7 @@ from nmt.search.finished import Hypothesis
 from nmt.search.loop import Search, decode
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.search.sampling import sample
-from nmt.search.scorer import EnsembleScorer, ModelScorer
+from nmt.search.scorer import ModelScorer
 from nmt.search.sentence import Guide, Sentence, TermIds
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
@@ -48,10 +49,7 @@ def search_in_python(
     shortlist: Shortlist | None = None,
     constraints: Sequence[Constraint[Sentence]] = (),
 ) -> list[list[Hypothesis]]:
-    scorers = [ModelScorer(network) for network in networks]
-    scorer = scorers[0] if len(scorers) == 1 else EnsembleScorer(scorers)
-    search = Search(scorer=scorer, shortlist=shortlist, constraints=constraints)
-    return decode(search, sentences, options)
+    return decode(make_search(networks, shortlist, constraints), sentences, options)
 
 
 def check_equal(ours: list[list[NativeHypothesis]], expected: list[list[Hypothesis]]) -> None:

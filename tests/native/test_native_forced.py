@@ -10,6 +10,7 @@ from native_tools import (
     architectures,
     build,
     make_network,
+    make_search,
     make_sentences,
     make_shortlist,
     packed,
@@ -20,9 +21,7 @@ from nmt.native import library
 from nmt.native.engine import Engine
 from nmt.native.library import FLOAT32
 from nmt.search.forced import score_targets
-from nmt.search.loop import Search
 from nmt.search.options import SampleOptions, SearchOptions
-from nmt.search.scorer import EnsembleScorer, ModelScorer
 from nmt.search.sentence import Sentence
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the native library is not compiled")
@@ -47,10 +46,7 @@ def test_scores_equal_those_of_python(
     targets = [other.source[:-1] for other in make_sentences(seed + 1, SIZE, [target for _, target in lengths])]
     engine = Engine([packed(network, FLOAT32, lists) for network in networks])
     found = engine.score(sentences, targets)
-    scorers = [ModelScorer(network) for network in networks]
-    scorer = scorers[0] if members == 1 else EnsembleScorer(scorers)
-    search = Search[Sentence](scorer=scorer, shortlist=lists)
-    expected = score_targets(search, sentences, targets)
+    expected = score_targets(make_search(networks, lists), sentences, targets)
     for own, other in zip(found, expected, strict=True):
         assert own == pytest.approx(other, abs=1e-5, rel=1e-5)
 
