@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,22 @@ def test_a_pair_of_spaces_is_empty_with_tags_too() -> None:
     found = clean([Pair("  ", "x", ("<t>",)), Pair("a", "\u3000", ("<t>",)), Pair("a", "x", ("<t>",))])
     assert (found.report.read, found.report.empty, found.report.kept) == (3, 2, 1)
     assert found.pairs == [Pair("a", "x", ("<t>",))]
+
+
+def test_a_side_without_tokens_is_empty(tmp_path: Path) -> None:
+    """A SentencePiece model of the user can delete characters, such as zero-width spaces, in its normalization."""
+    ids: dict[str, Any] = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["one two three"] * 9),
+        model_prefix=str(tmp_path / "user"),
+        vocab_size=12,
+        minloglevel=2,
+        **ids,
+    )
+    config = TokenizerConfig(source_model=str(tmp_path / "user.model"), normalization="none")
+    pairs = [Pair("\u200b", "\u200b"), Pair("\u200b", "one"), Pair("one", "one")]
+    clean = Cleaner(DataConfig(drop_overlap=False), train_tokenizers(config, ())).clean(pairs, SeenHashes())
+    assert (clean.report.kept, clean.report.empty, clean.report.ratio) == (1, 2, 0)
 
 
 def test_a_side_that_is_not_utf8_is_left_out() -> None:

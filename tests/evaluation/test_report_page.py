@@ -176,7 +176,14 @@ def test_words_without_attention_are_listed() -> None:
 
 
 def test_texts_without_words_make_a_page() -> None:
-    inputs = ReportInputs(evaluation=evaluation(), hypotheses=["", ""], references=[["", ""]], scoring=Scoring())
+    nothing = Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[], attention=[])
+    inputs = ReportInputs(
+        evaluation=evaluation(),
+        hypotheses=["", ""],
+        references=[["", ""]],
+        scoring=Scoring(),
+        translations=[nothing, nothing],
+    )
     read = Reader(render(build_report(inputs)))
     assert "By word frequency" not in read.headings
     assert "a ratio of 0.000" in " ".join(read.text.split())

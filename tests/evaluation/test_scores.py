@@ -263,6 +263,11 @@ def test_text_scores_100_against_itself(lines: list[str]) -> None:
         assert score.difference.p_value == 1
 
 
+def test_short_sentences_are_scored_without_long_ngrams() -> None:
+    evaluation = evaluate(["Zwei Hunde", "Ein Hund läuft durch den Schnee"], ["Zwei Hunde", "Katzen"])
+    assert [round(score, 6) for score in evaluation["bleu"].sentences] == [100, 0]
+
+
 def test_one_reference_per_sentence_needs_no_nesting() -> None:
     flat = evaluate(GOOD, REFERENCES, metrics=["bleu"])
     assert flat == evaluate(GOOD, [REFERENCES], metrics=["bleu"])

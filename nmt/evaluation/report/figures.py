@@ -41,7 +41,7 @@ class FrequencyGroup:
     label: str
     """The range of the frequencies of the words, for example 5–9."""
     reference: int
-    """The number of occurrences in the references."""
+    """The number of occurrences in the references, at least 1."""
     hypothesis: int
     """The number of occurrences in the translations."""
     matched: int
@@ -53,12 +53,12 @@ class FrequencyGroup:
 
     @property
     def recall(self) -> float:
-        return self.matched / self.reference if self.reference else 0.0
+        return self.matched / self.reference
 
     @property
     def f1(self) -> float:
         """The harmonic mean of precision and recall, from 0 to 1."""
-        return 2 * self.matched / (self.hypothesis + self.reference) if self.matched else 0.0
+        return 2 * self.matched / (self.hypothesis + self.reference)
 
 
 @dataclass(frozen=True, kw_only=True)
