@@ -8,13 +8,13 @@ from pathlib import Path
 from string import Template
 
 from nmt.checkpoint.c_file import build_file
-from nmt.checkpoint.folder import Model, load_model
-from nmt.checkpoint.run_folder import find_model_folder
+from nmt.checkpoint.export import load_for_export
+from nmt.checkpoint.folder import Model
 from nmt.checkpoint.web import find_unsupported_tokenizer
 from nmt.errors import ModelError
 from nmt.native.build import FLAGS, FOLDER, VARIANTS, BuildError, compile_library, find_compiler
 from nmt.native.packing import find_unpackable_part
-from nmt.system.files import check_new, whole_tree
+from nmt.system.files import whole_tree
 
 MODEL = "model.nmt"
 SOURCES = ("text.c", "network.c", "pack.c", "library.c", "engine.c")  # training has further sources
@@ -38,9 +38,7 @@ def export_c(folder: str | Path, output: str | Path) -> bool:
         MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
-    check_new(output)
-    model = load_model(folder)  # raises the errors of a damaged model before anything is written
-    path = find_model_folder(folder)
+    model, path = load_for_export(folder, output)
     part = find_unpackable_part(model.config.model) or find_unsupported_tokenizer(path, model.config)
     if part:
         raise ModelError(f"{path}: no C library for models with {part}; nmt-translate can use the folder")

@@ -31,7 +31,6 @@ from nmt.tokenizers.normalization_rules import Rules
 from nmt.tokenizers.unicode_tables import LetterMap
 
 MAGIC, VERSION, BYTE_ORDER = b"nmt-text", 1, 1
-MAX_SEGMENT_TOKENS = 200  # as in nmt/translation/translator.py
 
 PARTS = (
     *("targets", "target_traits", "properties", "classes", "combining", "canonical", "compatible", "composed"),
@@ -113,7 +112,7 @@ def _write_settings(model: Model, rules: Rules, truecaser: Truecaser | None, kin
         "<16i",
         *(rules != Rules(), _FORMS[rules.form], rules.collapse, len(rules.keep), no_before, no_after),
         *(truecaser is not None, *cased),
-        *(data.single_sentences, data.several_sentences is not None, max(MAX_SEGMENT_TOKENS, data.max_length)),
+        *(data.single_sentences, data.several_sentences is not None, data.max_segment_tokens),
         *(kind, model.config.tokenizer.joint, round(1000 * (1.0 if penalty is None else penalty))),
     )
 

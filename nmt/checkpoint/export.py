@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nmt.checkpoint.folder import dequantize, load_model
+from nmt.checkpoint.folder import Model, dequantize, load_model
 from nmt.checkpoint.manifest import MANIFEST, SCALE, WEIGHTS, verify_folder
 from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors, save_tensors
@@ -38,12 +38,21 @@ def export(folder: str | Path, output: str | Path) -> None:
         MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
-    check_new(output)
-    model = load_model(folder)  # raises the errors of a damaged model before anything is written
-    path = find_model_folder(folder)
+    model, path = load_for_export(folder, output)
     if part := find_unpackable_part(model.config.model):
         raise ModelError(f"{path}: no int8 for models with {part}; use the folder as it is")
     write_int8(path, output)
+
+
+def load_for_export(folder: str | Path, output: Path) -> tuple[Model, Path]:
+    """Load the model in `folder`, so that its faults are reported before anything is written. Return its folder, too.
+
+    Raises:
+        ModelError: the folder contains no model or a damaged model.
+        DataError: `output` exists already.
+    """
+    check_new(output)
+    return load_model(folder), find_model_folder(folder)
 
 
 def write_int8(path: Path, output: Path, leave_out: Set[str] = frozenset()) -> None:

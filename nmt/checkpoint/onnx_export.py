@@ -6,20 +6,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nmt.checkpoint.export import quantize_matrices
-from nmt.checkpoint.folder import Model, dequantize, load_model
+from nmt.checkpoint.export import load_for_export, quantize_matrices
+from nmt.checkpoint.folder import Model, dequantize
 from nmt.checkpoint.manifest import MANIFEST, SCALE, WEIGHTS
 from nmt.checkpoint.onnx_graph import OPSET, build_encoder, build_step
-from nmt.checkpoint.run_folder import find_model_folder
 from nmt.checkpoint.tensors import load_tensors
 from nmt.checkpoint.web import find_unsupported_tokenizer
 from nmt.errors import ModelError
 from nmt.native.packing import find_unpackable_part
-from nmt.system.files import check_new, whole_tree
+from nmt.system.files import whole_tree
 from nmt.tokenizers.files import NORMALIZATION, TRUECASE
 from nmt.types import BOS, EOS, PAD, UNK
 
-MAX_SEGMENT_TOKENS = 200  # as in nmt/translation/translator.py
 _README = Path(__file__).with_name("onnx.md")
 
 
@@ -37,9 +35,7 @@ def export_onnx(folder: str | Path, output: str | Path) -> None:
         MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
-    check_new(output)
-    model = load_model(folder)  # raises the errors of a damaged model before anything is written
-    path = find_model_folder(folder)
+    model, path = load_for_export(folder, output)
     part = find_unpackable_part(model.config.model) or find_unsupported_tokenizer(path, model.config)
     if part:
         raise ModelError(f"{path}: no ONNX for models with {part}; nmt-translate and nmt-serve can use the folder")
@@ -81,7 +77,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "tags": tags,
         "target_tags": data.target_tags,
         "target_size": target.size,
-        "max_tokens": max(MAX_SEGMENT_TOKENS, data.max_length),
+        "max_tokens": data.max_segment_tokens,
     }
 
 

@@ -16,13 +16,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from nmt.checkpoint.export import write_int8
-from nmt.checkpoint.folder import Model, load_model
+from nmt.checkpoint.export import load_for_export, write_int8
+from nmt.checkpoint.folder import Model
 from nmt.checkpoint.manifest import CONFIG, KNOWN_WORDS, LANGUAGES, MANIFEST
-from nmt.checkpoint.run_folder import find_model_folder
 from nmt.config.schema import Config
 from nmt.errors import ModelError
-from nmt.system.files import CHECKSUMS, check_new, whole_tree
+from nmt.system.files import CHECKSUMS, whole_tree
 from nmt.system.opening import read_file
 from nmt.tokenizers.base import MAX_TOKENIZER_BYTES
 from nmt.tokenizers.files import tokenizer_files
@@ -66,9 +65,7 @@ def export_web(folder: str | Path, output: str | Path) -> None:
         MachineError: the disk is full, or `output` cannot be written.
     """
     output = Path(output)
-    check_new(output)
-    model = load_model(folder)  # raises the errors of a damaged model before anything is written
-    path = find_model_folder(folder)
+    model, path = load_for_export(folder, output)
     if part := find_unsupported_part(path, model.config):
         raise ModelError(f"{path}: no web page for models with {part}; nmt-translate and nmt-serve can use the folder")
     with whole_tree(output) as draft:

@@ -106,18 +106,7 @@ def add_machine_options(group: argparse._ArgumentGroup, *, shortlist: bool = Tru
         group: the group to which the options are added.
         shortlist: whether the command uses shortlists by default.
     """
-    group.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "int8"),
-        default="auto",
-        help="precision of matrix products; default: auto, int8 on a CPU with the native library",
-    )
-    if shortlist:
-        text = "consider all target tokens, which is slower"
-        group.add_argument("--no-shortlist", dest="shortlist", action="store_false", help=text)
-    else:
-        text = "consider only the likely target tokens, as translation does by default"
-        group.add_argument("--shortlist", action="store_true", help=text)
+    add_model_options(group, shortlist=shortlist)
     group.add_argument(
         "--batch-size",
         type=whole_number(1, MAX_BATCH_SIZE),
@@ -130,6 +119,22 @@ def add_machine_options(group: argparse._ArgumentGroup, *, shortlist: bool = Tru
         metavar="T",
         help=f"cores to use, at most {MAX_THREADS:,}; default: all",
     )
+
+
+def add_model_options(group: argparse._ArgumentGroup, *, shortlist: bool = True) -> None:
+    """Add those options of `add_machine_options` that say how a model computes, and not with how many cores."""
+    group.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "int8"),
+        default="auto",
+        help="precision of matrix products; default: auto, int8 on a CPU with the native library",
+    )
+    if shortlist:
+        text = "consider all target tokens, which is slower"
+        group.add_argument("--no-shortlist", dest="shortlist", action="store_false", help=text)
+    else:
+        text = "consider only the likely target tokens, as translation does by default"
+        group.add_argument("--shortlist", action="store_true", help=text)
     group.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, a GPU if there is one"
     )

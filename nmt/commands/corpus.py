@@ -15,6 +15,7 @@ from nmt.commands.arguments import (
     MODEL_HELP,
     add_fields,
     add_language_options,
+    add_model_options,
     build_parser,
     given_fields,
     whole_number,
@@ -205,17 +206,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _add_task_options(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("job", metavar="JOB", help="folder of the job, a path or a URL; it is created")
-    if name != "check":
-        parser.add_argument(
-            "--model",
-            dest="models",
-            nargs="+",
-            required=True,
-            metavar="MODEL",
-            help=f"{MODEL_HELP}; several: an ensemble",
-        )
-    else:
+    if name == "check":
         parser.set_defaults(models=(), device="cpu")
+    else:
+        parser.add_argument(
+            "--model", dest="models", nargs="+", required=True, metavar="MODEL",
+            help=f"{MODEL_HELP}; several: an ensemble",
+        )  # fmt: skip
     pairs = "" if name == "translate" else " of pairs, with a tab between source and translation"
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="FILE",
@@ -226,21 +223,28 @@ def _add_task_options(parser: argparse.ArgumentParser, name: str) -> None:
     default = "text" if name == "translate" else "source target"
     columns.add_argument("--column", nargs="+", metavar="NAME", help=f"what is read; default: {default}")
     columns.add_argument("--result", metavar="NAME", help=f"what is written; default: {RESULTS[name]}")
-    work = parser.add_argument_group("how the work is divided")
-    work.add_argument(
+    _add_work_options(parser.add_argument_group("how the work is divided"))
+    if name != "check":
+        _add_translation_options(parser, name)
+
+
+def _add_work_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--shard-mib", type=_parse_size, default=4.0, metavar="MIB",
         help=f"size of a shard, at most {MAX_SHARD_MIB}; compressed and .parquet files are whole; default: 4",
     )  # fmt: skip
-    work.add_argument(
+    group.add_argument(
         "--workers", type=whole_number(1, MAX_THREADS), metavar="N", help="processes; default: one for each core"
     )
-    work.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run; default: local")
-    work.add_argument("--address", metavar="ADDRESS", help="the Ray cluster, or auto; default: start Ray here")
-    work.add_argument(
+    group.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run; default: local")
+    group.add_argument("--address", metavar="ADDRESS", help="the Ray cluster, or auto; default: start Ray here")
+    group.add_argument(
         "--shard", type=_parse_share, metavar="I/N", help="do only the I-th of N shares, from 0, as in a SLURM array"
     )
-    if name == "check":
-        return
+
+
+def _add_translation_options(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of translating, or of scoring translations."""
     add_language_options(parser.add_argument_group("languages"))
     if name == "score":
         parser.add_argument(
@@ -251,20 +255,7 @@ def _add_task_options(parser: argparse.ArgumentParser, name: str) -> None:
         search = parser.add_argument_group("search")
         add_fields(search, SearchOptions, SEARCH)
         search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
-    machine = parser.add_argument_group("machine")
-    machine.add_argument(
-        "--precision", choices=("auto", "fp32", "int8"), default="auto",
-        help="precision of matrix products; default: auto, int8 on a CPU with the native library",
-    )  # fmt: skip
-    if name == "score":
-        machine.add_argument("--shortlist", action="store_true", help="consider only the likely target tokens")
-    else:
-        machine.add_argument(
-            "--no-shortlist", dest="shortlist", action="store_false", help="consider all target tokens, which is slower"
-        )
-    machine.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto, a GPU if there is one"
-    )
+    add_model_options(parser.add_argument_group("machine"), shortlist=name == "translate")
 
 
 def _parse_share(text: str) -> tuple[int, int]:

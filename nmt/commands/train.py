@@ -94,7 +94,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--output", metavar="DIR", help="folder for the model, checkpoints and logs; default for a text: runs/FROM-TO"
     )
     parser.add_argument("--resume", action="store_true", help="continue the training in DIR, if there is one")
-    group = parser.add_argument_group("text without a configuration")
+    _add_text_options(parser.add_argument_group("text without a configuration"))
+    options = parser.parse_intermixed_args(arguments)
+    options.names, options.overrides = [], []
+    for word in options.words:
+        known = not options.names and not (options.source or options.target)
+        is_name = not re.match(r"[a-z_]+\.[a-z_.]+=", word) and (known or "=" not in word)
+        (options.names if is_name else options.overrides).append(word)
+    if not (options.names or options.source or options.target):
+        parser.error("the following arguments are required: CONFIG or TEXT")
+    options.is_text = bool(_flags(options)) or _is_text(options.names[0])
+    if not options.is_text:
+        options.overrides += options.names[1:]  # a second configuration is reported as an override with a fault
+    if not options.is_text and not options.output:
+        parser.error("the following arguments are required: --output")
+    return options
+
+
+def _add_text_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--from", dest="source_language", metavar="LANGUAGE", help="source language of the text")
     group.add_argument("--to", dest="target_language", metavar="LANGUAGE", help="target language of the text")
     group.add_argument("--source", metavar="FILE", help="source side of the text, instead of TEXT")
@@ -128,20 +145,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     group.add_argument(
         "--mix", metavar="OLD", help="text that MODEL was trained on, to mix in against forgetting; as --valid"
     )
-    options = parser.parse_intermixed_args(arguments)
-    options.names, options.overrides = [], []
-    for word in options.words:
-        known = not options.names and not (options.source or options.target)
-        is_name = not re.match(r"[a-z_]+\.[a-z_.]+=", word) and (known or "=" not in word)
-        (options.names if is_name else options.overrides).append(word)
-    if not (options.names or options.source or options.target):
-        parser.error("the following arguments are required: CONFIG or TEXT")
-    options.is_text = bool(_flags(options)) or _is_text(options.names[0])
-    if not options.is_text:
-        options.overrides += options.names[1:]  # a second configuration is reported as an override with a fault
-    if not options.is_text and not options.output:
-        parser.error("the following arguments are required: --output")
-    return options
 
 
 def _flags(options: argparse.Namespace) -> list[str]:

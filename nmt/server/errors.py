@@ -1,4 +1,4 @@
-"""The error that a client of the server can correct, and what clients are told about other errors."""
+"""The error that a client of the server can correct, and the messages for all other errors."""
 
 import logging
 import sqlite3
@@ -28,7 +28,7 @@ class RequestError(NmtError):
 
 
 def explain(error: Exception, where: str) -> RequestError:
-    """Return what a client is told about an error that it cannot correct, and log the error.
+    """Log an error that the client cannot correct. Return the error that the client receives.
 
     The log has no messages of errors that can contain text of clients.
 

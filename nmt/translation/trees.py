@@ -294,7 +294,7 @@ def _find_root(data: bytes) -> tuple[int, int]:
 
 
 def write_xml(root: Any, form: XmlForm) -> bytes:
-    """Return the bytes of an XML file. What is around the root element stays as it was."""
+    """Return the bytes of an XML file. The bytes before and after the root element do not change."""
     data = _etree().tostring(root, encoding=form.encoding, xml_declaration=False, with_tail=False)
     if form.encoding.startswith("utf-16"):
         data = data.removeprefix(codecs.BOM_UTF16_LE)

@@ -30,7 +30,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def corpus(*arguments: object) -> warm.Ended:
-    """Run a command that starts workers, in a process of its own."""
+    """Run a command that starts workers, in its own process."""
     return warm.run_command(main, *map(str, arguments))
 
 
