@@ -15,6 +15,19 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.tokenizers.build import train_tokenizers
 
 ENGLISH = ["A red cat sees the green house.", "Two dogs run, and one dog stands still!", "The blue house is THE house."]
+ODD_LINES = [
+    *ENGLISH,
+    "",
+    "   ",
+    "two  DOGS RUN",
+    "A RED CAT SEES THE HOUSE.",
+    "a red cat. A dog! Ünïcödé 字?",
+    "1234 …",
+    "你好世界",
+    "A ﬁne cat\u00a0sees \u200ba dog too",
+    "cat " * 9,
+]
+"""Lines in which blanks, case, sentences, unknown characters and length differ from ordinary text."""
 GERMAN = ["Eine rote Katze sieht das grüne Haus.", "Zwei Hunde rennen, einer steht still!", "Das blaue Haus."]
 
 

@@ -228,7 +228,7 @@ class RemoteFolder:
                 self._system.pipe_file(path, content, mode="create")
             except FileExistsError:
                 return False
-            except NotImplementedError:
+            except NotImplementedError:  # this file system cannot create a file only if there is none
                 self._system.invalidate_cache()
                 if self._system.exists(path):
                     return False

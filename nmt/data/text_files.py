@@ -174,22 +174,16 @@ def find_file(path: File) -> File | None:
         return next((candidate for candidate in candidates if file_system.isfile(candidate)), None)
 
 
-def find_files(pattern: str, *, compressed: bool = True) -> list[str]:
-    """Find the files whose names match a pattern with `*`.
-
-    Args:
-        pattern: the pattern.
-        compressed: whether .gz, .zst, .xz or .bz2 may follow. The result is then without these endings. `find_file`
-            finds the files.
+def find_files(pattern: str) -> list[str]:
+    """Find the files whose names match a pattern with `*`, with or without .gz, .zst, .xz or .bz2 appended.
 
     Returns:
-        The paths or URLs in alphabetical order.
+        The paths or URLs in alphabetical order, without the endings of compressions. `find_file` finds the files.
 
     Raises:
         DataError: a URL cannot be looked up.
     """
-    endings = COMPRESSIONS if compressed else ("",)
-    patterns = [f"{pattern}{ending}" for ending in endings]
+    patterns = [f"{pattern}{ending}" for ending in COMPRESSIONS]
     if not is_url(pattern):
         matches = [glob.glob(glob.escape(each).replace("[*]", "*")) for each in patterns]
     else:
@@ -199,7 +193,7 @@ def find_files(pattern: str, *, compressed: bool = True) -> list[str]:
             file_system, _ = fsspec.url_to_fs(pattern)
             names = [file_system.glob(fsspec.url_to_fs(each)[1]) for each in patterns]
             matches = [[file_system.unstrip_protocol(name) for name in found] for found in names]
-    pairs = zip(matches, endings, strict=True)
+    pairs = zip(matches, COMPRESSIONS, strict=True)
     return sorted({name.removesuffix(ending) for found, ending in pairs for name in found})
 
 

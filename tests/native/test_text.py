@@ -13,7 +13,7 @@ import pytest
 from c_library import BAD_ARGUMENT, BAD_FILE, BAD_LANGUAGE, BAD_TEXT, NO_FILE, CError, CModel
 from hypothesis import given
 from hypothesis import strategies as st
-from random_models import ENGLISH, save_network
+from random_models import ENGLISH, ODD_LINES, save_network
 
 from nmt import SearchOptions, Translator
 from nmt.checkpoint.c_file import _compute_checksum, build_file
@@ -22,16 +22,7 @@ from nmt.checkpoint.folder import load_model
 from nmt.tokenizers.base import Tokenizers
 
 LINES = [
-    *ENGLISH,
-    "",
-    "   ",
-    "two  DOGS RUN",
-    "A RED CAT SEES THE HOUSE.",
-    "a red cat. A dog! Ünïcödé 字?",
-    "1234 …",
-    "你好世界",
-    "A ﬁne cat\u00a0sees \u200ba dog too",
-    "cat " * 9,
+    *ODD_LINES,
     "the red dog " * 40,
     "housecat" * 40,
     "ΟΔΟΣ ΤΗΣ ΑΘΗΝΑΣ",
