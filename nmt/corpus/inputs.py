@@ -3,6 +3,7 @@
 import glob
 import io
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -41,7 +42,7 @@ def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
         if not found:
             raise DataError(f"{pattern}: no such file; name files, or a pattern such as 'data/*.txt' in quotes")
         paths += found
-    if repeated := next((path for path in paths if paths.count(path) > 1), None) if len(patterns) > 1 else None:
+    if repeated := next((path for path, count in Counter(paths).items() if count > 1), None):
         raise DataError(f"{repeated}: matches several of the patterns; name each file once")
     return [look_up(path) for path in paths]
 

@@ -12,6 +12,7 @@ from nmt.corpus.folders import Folder, copy_stream, open_folder
 from nmt.corpus.job import JOB, Job, Shard, read_job
 from nmt.corpus.ledger import Ledger, Marker, check_complete, sum_markers
 from nmt.corpus.run import describe_time
+from nmt.corpus.shard import HashingWriter
 from nmt.corpus.tables import join_tables
 from nmt.data.text_files import explain_errors, is_url
 from nmt.errors import DataError
@@ -97,10 +98,7 @@ def verify_job(ledger: Ledger) -> Iterator[str]:
             for block in iter(partial(stream.read, _BLOCK), b""):
                 digest.update(block)
         if digest.hexdigest() != marker.output_sha256:
-            yield (
-                f"{ledger.output.url}/{name}: has changed since it was written; delete it, and run the command of the "
-                "job again"
-            )
+            yield _describe_change(ledger.output, name)
 
 
 def merge_job(ledger: Ledger, target: str) -> int:
@@ -139,23 +137,14 @@ def write_merged(ledger: Ledger, stream: BinaryIO) -> int:
     return sum(marker.lines for _, marker in parts)
 
 
-class _Hashing:
-    """A stream that computes the checksum of what is written."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self.digest = stream, hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self._stream.write(data)
-
-
 def _append(output: Folder, job: Job, shard: Shard, marker: Marker, stream: BinaryIO) -> None:
     name = job.output_name(shard)
-    target = _Hashing(stream)
+    target = HashingWriter(stream)
     with output.open(name) as source:
         copy_stream(source, target)  # type: ignore[arg-type]
     if target.digest.hexdigest() != marker.output_sha256:
-        raise DataError(
-            f"{output.url}/{name}: has changed since it was written; delete it, and run the command of the job again"
-        )
+        raise DataError(_describe_change(output, name))
+
+
+def _describe_change(output: Folder, name: str) -> str:
+    return f"{output.url}/{name}: has changed since it was written; delete it, and run the command of the job again"

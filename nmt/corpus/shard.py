@@ -66,7 +66,7 @@ def process_shard(ledger: Ledger, attempt: Attempt, work: Work, columns: Columns
     check_unchanged(shard.file)
     processor = _Processor(attempt, work, report)
     with contextlib.ExitStack() as stack:
-        target = _HashingWriter(stack.enter_context(ledger.output.writing(job.output_name(shard))))
+        target = HashingWriter(stack.enter_context(ledger.output.writing(job.output_name(shard))))
         start = max(0, shard.start - 1)
         source = stack.enter_context(open_input(shard.file, start, shard.stop))
         if job.format == "parquet":
@@ -179,7 +179,7 @@ def _show(item: Item) -> str:
     return f"{item.text}\t{item.target}" if item.target else item.text or ""
 
 
-class _HashingWriter:
+class HashingWriter:
     """A stream that counts what is written, and computes its checksum."""
 
     closed = False  # pyarrow asks
@@ -218,7 +218,7 @@ def _decompress(source: BinaryIO, shard: Shard, compression: str) -> Iterator[Bi
 
 
 @contextlib.contextmanager
-def _compress(target: _HashingWriter, compression: str) -> Iterator[BinaryIO]:
+def _compress(target: HashingWriter, compression: str) -> Iterator[BinaryIO]:
     """Compress what is written. Equal contents become equal bytes: no name and no time is stored."""
     stream: Any
     if not compression:
