@@ -78,9 +78,9 @@ def is_current(library: Path = LIBRARY) -> bool:
 
 def find_system_compiler() -> Compiler | None:
     """Find the compiler that the environment variable CC names, or else cc, gcc or clang."""
-    chosen = os.environ.get("CC")
+    chosen = _read_compiler_command()
     with tempfile.TemporaryDirectory() as workspace:
-        for command in [shlex.split(chosen)] if chosen else [["cc"], ["gcc"], ["clang"]]:
+        for command in [chosen] if chosen else [["cc"], ["gcc"], ["clang"]]:
             # A compiler may be there without the headers of C. On macOS without Xcode, cc only offers to install it.
             if shutil.which(command[0]) and _accepts(command, ["-shared", "-fPIC"], Path(workspace)):
                 machine = _run([*command, "-dumpmachine"], Path(workspace)).partition("-")[0]
@@ -88,12 +88,16 @@ def find_system_compiler() -> Compiler | None:
     return None
 
 
+def _read_compiler_command() -> list[str]:
+    return shlex.split(os.environ.get("CC", ""))
+
+
 def find_compiler() -> Compiler:
     """Find a compiler of the system, or else the package ziglang, which contains one. Raises BuildError."""
     system = find_system_compiler()
     if system:
         return system
-    if os.environ.get("CC"):
+    if _read_compiler_command():
         raise BuildError(f"CC is {os.environ['CC']!r}, which does not work")
     if not importlib.util.find_spec("ziglang"):
         raise BuildError("no C compiler was found")
@@ -110,7 +114,7 @@ def find_compiler() -> Compiler:
 
 def list_build_requirements() -> list[str]:
     """List the packages that compiling needs: a compiler, if the system has none."""
-    needs_zig = is_wanted() and _unify_name(platform.machine()) in ZIG_MACHINES and not os.environ.get("CC")
+    needs_zig = is_wanted() and _unify_name(platform.machine()) in ZIG_MACHINES and not _read_compiler_command()
     return ["ziglang>=0.13"] if needs_zig and find_system_compiler() is None else []
 
 

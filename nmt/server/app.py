@@ -25,6 +25,7 @@ from nmt.server import (
 )
 from nmt.server.errors import TOO_SLOW, RequestError, explain
 from nmt.server.gate import Gate, GateSettings
+from nmt.server.limits import find_network
 from nmt.server.openapi import describe
 from nmt.server.parameters import Parameters, read_parameters
 from nmt.server.routes import Api, Call, Route
@@ -111,7 +112,7 @@ async def _answer(service: Service, route: Route, request: Request) -> Response:
 
 
 async def _answer_parameters(service: Service, route: Route, request: Request, parameters: Parameters) -> Response:
-    address = request.client.host if request.client else "unknown"
+    address = find_network(request.client.host) if request.client else "unknown"
     if route.free:
         client = service.identify_anybody(address)
     else:

@@ -1,5 +1,6 @@
 """The limits of requests, and the rates of clients."""
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -67,6 +68,22 @@ class Client:
     """The limit of its characters; 0: unlimited."""
     characters_per_month: int = 0
     """The limit of its characters in a month; 0: unlimited."""
+
+
+def find_network(address: str) -> str:
+    """Return an IPv4 address as it is, and an IPv6 address as its network of 64 bits.
+
+    A provider gives each customer at least such a network, so that one client can use any of its 2^64 addresses.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # a Unix socket, or a test
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
 
 
 class Rates:

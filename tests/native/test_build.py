@@ -135,6 +135,8 @@ def test_compilers_are_tried_in_order(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found is not None
     assert found.command == ("clang",)
     assert found.machine in {"x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "i686"}
+    monkeypatch.setenv("CC", " ")
+    assert find_compiler() == found
     monkeypatch.setenv("CC", f"{clang} -DANY")
     assert find_compiler().command == (clang, "-DANY")
     monkeypatch.setenv("CC", "/bin/false")

@@ -12,7 +12,7 @@ from nmt import ConfigError, DataError
 from nmt.server.errors import RequestError
 from nmt.server.gate import GateSettings
 from nmt.server.keys import KeyStore
-from nmt.server.limits import Client, Limits, Rates
+from nmt.server.limits import Client, Limits, Rates, find_network
 
 MODEL = server_tools.load_model()
 SECRET = "A confidential sister."
@@ -94,6 +94,19 @@ def test_rates() -> None:
     with pytest.raises(RequestError):
         rates.charge(client, characters=1)
     rates.charge(Client(name="bob"), requests=1_000_000)
+
+
+def test_requests_from_one_ipv6_network_have_one_limit() -> None:
+    statuses = []
+    with server_tools.serve(MODEL, requests_per_minute=2) as client:
+        for address in ("2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:3", "2001:db8:0:1::1"):
+            visitor = TestClient(client.app, client=(address, 1))
+            statuses.append(visitor.post("/v1/translate", json={"text": "a"}).status_code)
+    assert statuses == [200, 200, 429, 200]
+    assert find_network("2001:db8:1:2::3") == find_network("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
+    assert find_network("2001:db8:1:3::3") == "2001:db8:1:3::/64"
+    assert find_network("192.0.2.1") == find_network("::ffff:192.0.2.1") == "192.0.2.1"
+    assert find_network("testclient") == "testclient"
 
 
 def test_limits_have_bounds() -> None:
