@@ -30,6 +30,7 @@ ONLY_TEXT = {
     "monolingual": "--monolingual",
     "rounds": "--rounds",
     "copy": "--copy",
+    "diversify": "--diversify",
     "start_from": "--start-from",
     "mix": "--mix",
 }
@@ -62,9 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 output = Path(options.output or Path("runs", "-".join(languages)))
                 minutes = options.minutes and options.minutes - (time.monotonic() - began) / 60
                 common = {"overrides": options.overrides, "bar": bar, "processes": processes}
-                if options.monolingual:
+                if options.monolingual or options.diversify:
                     monolingual = find_monolingual(
-                        options.monolingual, languages, rounds=options.rounds or 1, copy=bool(options.copy)
+                        options.monolingual or (),
+                        languages,
+                        rounds=options.rounds or 1,
+                        copy=bool(options.copy),
+                        diversify=bool(options.diversify),
                     )
                     rounds = Rounds(text=text, monolingual=monolingual, output=output, **common)
                     rounds.train(minutes=minutes, resume=options.resume)
@@ -131,10 +136,16 @@ def _add_text_options(group: argparse._ArgumentGroup) -> None:
         "default LANGUAGE: the ending of FILE",
     )
     group.add_argument(
+        "--diversify",
+        action="store_true",
+        default=None,
+        help="also train on translations of both sides of the text by models, which are trained first",
+    )
+    group.add_argument(
         "--rounds",
         metavar="N",
         type=whole_number(1, 10),
-        help="how many times that text is translated, each time by better models; default: 1",
+        help="how many times models translate text, each time better ones; default: 1",
     )
     group.add_argument(
         "--copy", action="store_true", default=None, help="also train on copies of that text in the target language"
@@ -180,9 +191,10 @@ def _find_text(options: argparse.Namespace) -> "Text":
                 f"{name}: is a configuration, but {', '.join(_flags(options)) or options.names[0]} is for a text "
                 "without one; give overrides such as data.source_language=chr instead"
             )
-    for name in ("rounds", "copy"):
-        if getattr(options, name) and not options.monolingual:
-            raise ConfigError(f"--{name} is for text in one language; add --monolingual FILE")
+    if options.rounds and not (options.monolingual or options.diversify):
+        raise ConfigError("--rounds is for text that models translate; add --monolingual FILE or --diversify")
+    if options.copy and not options.monolingual:
+        raise ConfigError("--copy is for text in one language; add --monolingual FILE")
     if options.mix and not options.start_from:
         raise ConfigError("--mix is for training that continues from a model; add --start-from MODEL")
     return find_text(

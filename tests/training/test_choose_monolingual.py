@@ -117,6 +117,20 @@ def test_text_in_both_languages_with_given_sets(text: Text, tmp_path: Path, capl
     assert {pair.source for pair in read_corpora(data.train[3:], data)} == {"ein hund", "katze!"}
 
 
+@pytest.mark.slow
+def test_both_sides_of_the_text_are_translated(text: Text, tmp_path: Path) -> None:
+    source = write(tmp_path / "mono.en", ["a red cat"])
+    mono = find_monolingual([source], ("en", "de"), diversify=True)
+    run(text, tmp_path / "run", mono, "training.max_updates=1", "data.max_ratio=1000")
+    data = load_config(tmp_path / "run" / "recipe.yaml").data
+    genuine, back, forth = (list(read_corpora([corpus], data)) for corpus in data.train)
+    assert {pair.target for pair in back} <= {pair.target for pair in genuine}
+    assert {pair.source for pair in forth} <= {pair.source for pair in genuine} | {"a red cat"}
+    translator = Translator.load(tmp_path / "run" / "forward-1")
+    assert [pair.target for pair in forth[:5]] == translator.translate([pair.source for pair in forth[:5]])
+    assert [corpus.tag for corpus in data.train] == [None, "<bt>", "<ft>"]
+
+
 def test_stages() -> None:
     both = Monolingual(source=("a",), target=("b",), rounds=2)
     assert plan_stages(both) == [
@@ -126,6 +140,7 @@ def test_stages() -> None:
         Stage(name="forward-2", back=False, synthetic=("back-2", "forth-1"), result="forth-2"),
         Stage(name="", back=False, synthetic=("back-2", "forth-2"), result=""),
     ]
+    assert [stage.name for stage in plan_stages(Monolingual(diversify=True))] == ["reverse-1", "forward-1", ""]
     names = [stage.name for stage in plan_stages(Monolingual(target=("b",)))]
     assert names == ["reverse-1", ""]
     assert [stage.name for stage in plan_stages(Monolingual(source=("b",)))] == ["forward-1", ""]

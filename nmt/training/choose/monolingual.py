@@ -41,10 +41,17 @@ class Monolingual:
     """How many times the text is translated. In each round, the models learn from the translations before."""
     copy: bool = False
     """Whether target text is also copied to the source side (Currey et al. 2017)."""
+    diversify: bool = False
+    """Whether both sides of the training text are translated, too (data diversification, Nguyen et al. 2020)."""
 
 
 def find_monolingual(
-    names: Sequence[str], languages: tuple[str, str], *, rounds: int = 1, copy: bool = False
+    names: Sequence[str],
+    languages: tuple[str, str],
+    *,
+    rounds: int = 1,
+    copy: bool = False,
+    diversify: bool = False,
 ) -> Monolingual:
     """Find out the languages of files in one language. A name is `FILE`, which ends in a language, or `LANGUAGE=FILE`.
 
@@ -65,7 +72,7 @@ def find_monolingual(
     source, target = files
     if copy and not target:
         raise ConfigError(f"--copy: needs text in {languages[1]}; add --monolingual {languages[1]}=FILE")
-    return Monolingual(source=tuple(source), target=tuple(target), rounds=rounds, copy=copy)
+    return Monolingual(source=tuple(source), target=tuple(target), rounds=rounds, copy=copy, diversify=diversify)
 
 
 def prepare_text(text: Monolingual, data: DataConfig, output: Path) -> None:
@@ -89,8 +96,8 @@ def prepare_text(text: Monolingual, data: DataConfig, output: Path) -> None:
     if (folder / "plan.json").is_file():
         if (folder / "plan.json").read_text(encoding="utf-8") != plan:
             raise ConfigError(
-                f"{output}: contains a run with other text in one language, or with other --rounds or --copy; "
-                "give the same options, or choose another --output"
+                f"{output}: contains a run with other text in one language, or with other --rounds, --copy or "
+                "--diversify; give the same options, or choose another --output"
             )
         return
     given = {name: corpora for name, corpora in (("valid", data.valid), ("test", data.held_out)) if corpora}

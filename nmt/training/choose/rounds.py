@@ -11,6 +11,7 @@ The stages of a run, for text in both languages and two rounds:
 6. The final model is trained on the parallel text, back-2 and forth-2.
 
 Without source text, there are no forward models before the final one, and without target text no reverse models.
+Data diversification translates both sides of the parallel text, too (Nguyen et al. 2020).
 """
 
 import itertools
@@ -72,7 +73,7 @@ def plan_stages(text: Monolingual) -> list[Stage]:
     known: dict[bool, str] = {}  # the newest translations of the target text (True) and of the source text (False)
     for number in range(1, text.rounds + 1):
         for back, files in ((True, text.target), (False, text.source)):
-            if files:
+            if files or text.diversify:
                 name = f"{'reverse' if back else 'forward'}-{number}"
                 result = f"{'back' if back else 'forth'}-{number}"
                 stages.append(Stage(name=name, back=back, synthetic=tuple(known.values()), result=result))
@@ -150,7 +151,7 @@ class Rounds:
     def _begin(self, *, resume: bool) -> None:
         """Check everything, and prepare the text."""
         if self.text.mix:
-            raise ConfigError("--mix and --monolingual cannot be used together; adapt the model in a second run")
+            raise ConfigError("--mix cannot be used with --monolingual or --diversify; adapt the model in a second run")
         config = describe_text(self.text, self.overrides)
         check_new_training(config)
         check_links(self.output, (RECIPE, DATA, MONOLINGUAL, SYNTHETIC))
@@ -195,6 +196,14 @@ class Rounds:
         languages = self.text.source_language, self.text.target_language
         return languages[::-1] if stage.back else languages
 
+    def _list_texts(self, language: str) -> list[Path]:
+        """Return the files whose lines are translated from a language."""
+        mono = self.monolingual
+        texts = [self.output / DATA / f"train.{language}"] if mono.diversify else []
+        if mono.source if language == self.text.source_language else mono.target:
+            texts.append(self.output / MONOLINGUAL / f"text.{language}")
+        return texts
+
     def _describe_text(self, stage: Stage) -> Text:
         """Return the text that the model of a stage is trained on."""
         source, target = self._languages(stage)
@@ -221,7 +230,7 @@ class Rounds:
         A weak model can also write bytes that are not valid UTF-8.
         """
         source, target = self._languages(stage)
-        lines = list(read_lines(self.output / MONOLINGUAL / f"text.{source}"))
+        lines = [line for text in self._list_texts(source) for line in read_lines(text)]
         pairs = count_lines(self.output / DATA / f"train.{source}")
         options = choose_options(pairs, back=stage.back)
         translator = Translator.load(self.output / stage.name, threads=cores())
@@ -252,7 +261,7 @@ class Rounds:
             words = f"train {source} to {target} on {corpora}"
             words += " and copies" if self.monolingual.copy and not stage.name else ""
             if stage.result:
-                count = count_lines(self.output / MONOLINGUAL / f"text.{source}")
+                count = sum(map(count_lines, self._list_texts(source)))
                 words = f"{stage.name}: {words}, and translate {count:,} lines into {stage.result}"
             texts.append(f"{words} (done)" if self._is_done(stage) else words)
         plan = "; ".join(f"{number}. {words}" for number, words in enumerate(texts, start=1))
