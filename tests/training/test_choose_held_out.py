@@ -73,6 +73,13 @@ def test_the_cut_does_not_depend_on_the_order_of_the_pairs() -> None:
         assert sources[part].tolist() == sources[order][other].tolist()
 
 
+def test_the_cut_does_not_depend_on_the_direction() -> None:
+    sources, targets = np.random.default_rng(1).integers(1, 2**62, size=(2, 500)).astype(np.uint64)
+    sources[:5] = targets[:5]
+    forth, back = choose_rows(sources, targets, [40, 30]), choose_rows(targets, sources, [40, 30])
+    assert [part.tolist() for part in forth] == [part.tolist() for part in back]
+
+
 @pytest.mark.parametrize(
     ("pairs", "size"), [(100, 10), (1_000, 100), (3_883, 200), (11_639, 349), (29_000, 870), (215_027, 2_000)]
 )

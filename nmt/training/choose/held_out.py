@@ -1,8 +1,9 @@
 """The cut of a text into training text, a validation set and a test set.
 
 Pairs whose letters and digits are the same on either side stay together. They are all in the training text, or all in
-the same set. The cut depends only on the content of the pairs: not on their order, and not on a seed of training. The
-scores of several trainings on a text can therefore be compared.
+the same set. The cut depends only on the content of the pairs: not on their order, not on the direction of
+translation, and not on a seed of training. The scores of several trainings on a text can therefore be compared, and a
+model of one direction can translate training text for the other one without having seen its sets.
 """
 
 import hashlib
@@ -111,7 +112,7 @@ def choose_rows(sources: Keys, targets: Keys, sizes: Sequence[int]) -> list[Rows
     Returns:
         The indices of the pairs of each set.
     """
-    pairs = mix(mix(sources) ^ targets)
+    pairs = mix(mix(sources) + mix(targets))  # a sum, so that the sides can be exchanged
     rows = _order_small_families(label_families(sources, targets), pairs, sizes)
     if len(rows) < sum(sizes) // 2:
         logger.warning(
