@@ -57,6 +57,7 @@ def write_card(
     *,
     run: Path | None = None,
     name: str,
+    revision: str | None = None,
     scores: Sequence[SetScores] = (),
     license_name: str | None = None,
     datasets: Sequence[str] = (),
@@ -66,7 +67,8 @@ def write_card(
     Args:
         folder: the model folder.
         run: the output folder of its training, whose log is quoted, or None.
-        name: the name of the model on the hub.
+        name: the name of the model, OWNER/NAME on the hub.
+        revision: the commit of the model on the hub, or None if it is not known.
         scores: the scores of test sets.
         license_name: the license, such as cc-by-4.0. Without it, the card says that there is none.
         datasets: the names of the datasets on the hub from which the model was trained.
@@ -76,6 +78,9 @@ def write_card(
     """
     config = load_folder_config(folder)
     data = config.data
+    address = f"hf://{name}" if "/" in name else name
+    if revision:
+        address += f"@{revision}"
     metadata = {
         "language": list(dict.fromkeys([*data.source_languages, *data.target_languages])),
         **({"license": license_name} if license_name else {}),
@@ -88,9 +93,10 @@ def write_card(
     }
     parts = [
         f"# {name}",
-        _describe_use(name, config),
+        _describe_use(address, config),
         "## Scores\n\n" + (_format_scores(scores) or "No scores were recorded."),
         "## Training\n\n" + _describe_training(run),
+        _describe_repetition(address),
         "<details><summary>The recipe</summary>\n\n```yaml\n"
         + (folder / CONFIG).read_text(encoding="utf-8").strip()
         + "\n```\n\n</details>",
@@ -119,14 +125,24 @@ def _index(name: str, scores: Sequence[SetScores]) -> Mapping[str, Any]:
     }
 
 
-def _describe_use(name: str, config: Config) -> str:
+def _describe_use(address: str, config: Config) -> str:
     sources, targets = " or ".join(config.data.source_languages), " or ".join(config.data.target_languages)
     to = f", to={config.data.target_languages[0]!r}" if config.data.target_tags else ""
     return (
         f"A recurrent model that translates from {sources} to {targets}, made with nmt {__version__}.\n\n"
         "```python\nfrom nmt import Translator\n\n"
-        f'translator = Translator.load("hf://{name}")\n'
+        f'translator = Translator.load("{address}")\n'
         f'print(translator.translate(["..."]{to}))\n```'
+    )
+
+
+def _describe_repetition(address: str) -> str:
+    """Return the command that repeats the training. The recipe has all settings, however the training was started."""
+    pull = f"nmt-hub pull {address} model\n" if address.startswith("hf://") else ""
+    recipe = "model/config.yaml" if pull else "recipe.yaml"
+    return (
+        "This command trains with the same recipe, if the text is at the paths that the recipe names:\n\n"
+        f"```sh\n{pull}nmt-train {recipe} --output runs/again\n```"
     )
 
 

@@ -102,6 +102,21 @@ def _check_sizes(address: str, sizes: dict[str, int | None]) -> None:
         raise ModelError(f"{address}: has no {CHECKSUMS}, so it is not a model of nmt; choose another model")
 
 
+def read_source(folder: Path) -> dict[str, str]:
+    """Return the repository and the revision from which `pull` has copied a model, or nothing.
+
+    Raises:
+        ModelError: the file that says so is damaged.
+    """
+    if not (folder / SOURCE).is_file():
+        return {}
+    try:
+        source = json.loads(read_file(folder / SOURCE, 1 << 20))
+        return {key: str(source[key]) for key in ("repository", "revision")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder / SOURCE}: is damaged; pull the model again, or remove the file") from error
+
+
 def pull(address: str, output: Path) -> str:
     """Copy a model from the hub into a new folder, and write down its commit. Return the commit.
 
@@ -121,11 +136,18 @@ def pull(address: str, output: Path) -> str:
     return folder.name
 
 
-def push(folder: Path, repository: str, card: str, *, private: bool = False) -> str:
+def push(folder: Path, repository: str, write_card: Callable[[str | None], str], *, private: bool = False) -> str:
     """Upload a model with its card. The repository is created if it does not exist. Return the commit.
 
-    Only the files that translation reads are uploaded. The token is that of the environment variable HF_TOKEN, or of
-    the login of huggingface_hub.
+    Only the files that translation reads are uploaded. A second commit replaces the card by one that names the first,
+    because a commit cannot contain its own name. The token is that of the environment variable HF_TOKEN, or of the
+    login of huggingface_hub.
+
+    Args:
+        folder: the model folder.
+        repository: OWNER/NAME.
+        write_card: a function that writes the card. Its argument is the commit, or None if it is not yet known.
+        private: whether a new repository can be read by its owner only.
 
     Raises:
         ModelError: the folder is damaged, or the repository cannot be written with this token.
@@ -137,17 +159,24 @@ def push(folder: Path, repository: str, card: str, *, private: bool = False) -> 
         with whole_folder(parent / "model") as draft:
             for name in names:
                 shutil.copyfile(folder / name, draft / name)
-        (parent / "model" / README).write_text(card, encoding="utf-8")
+        (parent / "model" / README).write_text(write_card(None), encoding="utf-8")
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             done = api.upload_folder(
                 repo_id=repository, folder_path=parent / "model", commit_message=f"Upload a model of nmt {__version__}"
             )
+            commit = str(done.oid)
+            api.upload_file(
+                repo_id=repository,
+                path_or_fileobj=write_card(commit).encode(),
+                path_in_repo=README,
+                commit_message="Name the commit in the card",
+            )
         except Exception as error:
             if not _is_unreachable(error):
                 raise
             raise MachineError(f"{repository}: the hub cannot be reached; check the network, and HF_ENDPOINT") from None
-    return str(done.oid)
+    return commit
 
 
 def _import_hub() -> Any:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from nmt.commands.arguments import (
     MAX_THREADS,
     MODEL_HELP,
-    add_fields,
     add_language_options,
     add_model_options,
     build_parser,
@@ -22,9 +21,9 @@ from nmt.commands.arguments import (
 )
 from nmt.commands.process import print_result, run, startup
 from nmt.commands.streams import open_stdout
-from nmt.commands.translate import SEARCH, add_text_options
+from nmt.commands.translate import add_search_options, add_text_options, build_options, find_search_conflict
 from nmt.errors import ConfigError, DataError
-from nmt.search.options import SearchOptions
+from nmt.search.options import MbrOptions, Options, SampleOptions, SearchOptions
 
 if TYPE_CHECKING:
     from nmt.corpus.items import Columns
@@ -92,8 +91,11 @@ def _plan(options: argparse.Namespace) -> "tuple[Job, Task]":
         if getattr(options, "format", "text") != "text":
             asked["markup"] = options.format
         settings |= asked
-    search = given_fields(options, SearchOptions)
-    settings |= search
+    search: Options | MbrOptions = SearchOptions()
+    if options.command == "translate":
+        search = build_options(options)
+        settings |= given_fields(options, SearchOptions) | given_fields(options, SampleOptions)
+        settings |= {name: value for name in ("sample", "mbr") if (value := getattr(options, name))}
     if getattr(options, "terms", None):
         asked["terms"], settings["terms"] = _read_terms(options)
     output = options.output or f"{options.job.rstrip('/')}/output"
@@ -113,7 +115,7 @@ def _plan(options: argparse.Namespace) -> "tuple[Job, Task]":
         models=tuple(options.models),
         load=load,
         settings=asked,
-        search=SearchOptions(**search),
+        search=search,
     )
     return job, task
 
@@ -201,6 +203,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if getattr(options, "address", None) and options.engine != "ray":
         parser.error("--address: only with --engine ray; add it, or leave out --address")
+    if options.command == "translate" and (conflict := find_search_conflict(options)):
+        parser.error(conflict)
     return options
 
 
@@ -252,9 +256,7 @@ def _add_translation_options(parser: argparse.ArgumentParser, name: str) -> None
         )
     else:
         add_text_options(parser)
-        search = parser.add_argument_group("search")
-        add_fields(search, SearchOptions, SEARCH)
-        search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
+        add_search_options(parser, more="")
     add_model_options(parser.add_argument_group("machine"), shortlist=name == "translate")
 
 

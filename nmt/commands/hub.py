@@ -1,6 +1,7 @@
 """nmt-hub push MODEL OWNER/NAME, nmt-hub pull OWNER/NAME FOLDER, nmt-hub card MODEL"""
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,24 +21,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         with startup():
-            from nmt.checkpoint.hub import pull, push
+            from nmt.checkpoint.hub import pull, push, read_source
         if options.action == "pull":
             address = options.address if options.address.startswith("hf:") else f"hf://{options.address}"
             print_result(pull(address, Path(options.folder)))
         elif options.action == "card":
-            print_result(_write_card(options, options.name or Path(options.model).resolve().name).rstrip("\n"))
+            source = read_source(Path(options.model))
+            name = options.name or source.get("repository") or Path(options.model).resolve().name
+            revision = source.get("revision") if name == source.get("repository") else None
+            print_result(_write_card(options, name, revision).rstrip("\n"))
         else:
             from nmt.checkpoint.run_folder import find_model_folder
 
-            card = _write_card(options, options.repository)
-            commit = push(find_model_folder(options.model), options.repository, card, private=options.private)
+            write_card = functools.partial(_write_card, options, options.repository)
+            commit = push(find_model_folder(options.model), options.repository, write_card, private=options.private)
             print_result(commit)
             logger.info("to translate: nmt-translate hf://%s@%s < FILE", options.repository, commit)
 
     return run(NAME, body, lower="the size of the model")
 
 
-def _write_card(options: argparse.Namespace, name: str) -> str:
+def _write_card(options: argparse.Namespace, name: str, revision: str | None) -> str:
     from nmt.checkpoint.card import read_scores, write_card
     from nmt.checkpoint.run_folder import find_model_folder
 
@@ -46,6 +50,7 @@ def _write_card(options: argparse.Namespace, name: str) -> str:
         folder,
         run=model if (model / "train.log").is_file() else None,
         name=name,
+        revision=revision,
         scores=[read_scores(*each) for each in options.scores],
         license_name=options.license,
         datasets=options.dataset,

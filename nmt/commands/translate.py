@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from nmt.translation.pipe import run_pipe
             from nmt.translation.request import Request
 
-            search = build_options(options)
+            search = build_options(options, attention=options.json or options.alignments is not None)
             translator = load_translator(options)
             markup = None if options.format == "text" else options.format
             if markup:
@@ -127,10 +127,9 @@ class Guarded:
         logger.info("searched again: %s%s", counts, rest if self.left else "")
 
 
-def build_options(options: argparse.Namespace) -> Options | MbrOptions:
+def build_options(options: argparse.Namespace, *, attention: bool = False) -> Options | MbrOptions:
     """Build the options of search, or with --sample or --mbr those of sampling or minimum Bayes risk decoding."""
     search = given_fields(options, SearchOptions)
-    attention = options.json or options.alignments is not None
     if options.mbr:
         nbest = search.pop("nbest", 1)
         within = SearchOptions(**{**search, "beam": 1}, attention=attention)
@@ -211,16 +210,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_language_options(parser.add_argument_group("languages"))
     _add_document_options(parser.add_argument_group("documents, instead of lines"))
     _add_output_options(parser.add_argument_group("output, by default the best translation of each line"))
-    search = parser.add_argument_group("search")
-    add_fields(search, SearchOptions, SEARCH)
-    search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
-    search.add_argument(
-        "--mbr", type=whole_number(1, 1000), metavar="N",
-        help="choose the translation that is most similar (chrF) to N samples: minimum Bayes risk",
-    )  # fmt: skip
-    sampling = parser.add_argument_group("sampling, instead of search or for --mbr")
-    sampling.add_argument("--sample", action="store_true", help="draw a random translation, or --nbest N of them")
-    add_fields(sampling, SampleOptions, SAMPLING)
+    add_search_options(parser)
     add_machine_options(parser.add_argument_group("machine"))
     options = parser.parse_args(arguments)
     if conflict := _find_conflict(options):
@@ -254,6 +244,20 @@ def add_text_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_search_options(parser: argparse.ArgumentParser, more: str = ", or --nbest N of them") -> None:
+    """Add the options of search and sampling. `more` ends the help of --sample."""
+    search = parser.add_argument_group("search")
+    add_fields(search, SearchOptions, SEARCH)
+    search.add_argument("--terms", metavar="FILE", help="glossary: source TAB target in each line, or .csv or .tbx")
+    search.add_argument(
+        "--mbr", type=whole_number(1, 1000), metavar="N",
+        help="choose the translation that is most similar (chrF) to N samples: minimum Bayes risk",
+    )  # fmt: skip
+    sampling = parser.add_argument_group("sampling, instead of search or for --mbr")
+    sampling.add_argument("--sample", action="store_true", help=f"draw a random translation{more}")
+    add_fields(sampling, SampleOptions, SAMPLING)
+
+
 def _add_document_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--file", metavar="FILE", help="translate the texts of a document, such as .docx or .html")
     group.add_argument("--output", metavar="FILE", help="the translated document, in the same format")
@@ -282,8 +286,7 @@ def _add_output_options(group: argparse._ArgumentGroup) -> None:
 
 def _find_conflict(options: argparse.Namespace) -> str | None:
     """Return the first fault in the combination of options, or None."""
-    sampling = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
-    document, markup, samples = bool(options.file), options.format != "text", options.sample or options.mbr
+    document, markup = bool(options.file), options.format != "text"
     conflicts = (
         (
             document != bool(options.output),
@@ -301,6 +304,15 @@ def _find_conflict(options: argparse.Namespace) -> str | None:
             options.alignments and (document or markup),
             "--alignments is for lines of plain text; leave it out, or leave out --file and --format",
         ),
+    )
+    return next((message for found, message in conflicts if found), None) or find_search_conflict(options)
+
+
+def find_search_conflict(options: argparse.Namespace) -> str | None:
+    """Return the first fault in the combination of the options of text, search and sampling, or None."""
+    sampling = [f"--{name.replace('_', '-')}" for name in SAMPLING if getattr(options, name) is not None]
+    samples = options.sample or options.mbr
+    conflicts = (
         (options.sample and options.beam, "--beam is for search; leave it out, or leave out --sample"),
         (options.terms and samples, "--terms is for search; leave it out, or leave out --sample and --mbr"),
         (

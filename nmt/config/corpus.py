@@ -11,12 +11,14 @@ class CorpusConfig:
     """A parallel corpus. A corpus can also be written as a string, which is then its `path`."""
 
     path: str | None = None
-    """The common prefix of two text files, or a file that contains both sides. The prefix `data/train` means the files
-    data/train.en and data/train.de, whose extensions are the languages. A file that contains both sides ends in .tsv,
-    .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf, .xliff or .zip. All files
-    can be compressed, and then end in .gz, .zst, .xz or .bz2. A URL (s3://, hf://, https://) can be given instead of a
-    path. A `*` matches any part of a file name, as in `shards/*.tsv` or `shards/part-*`: the corpus then consists of
-    all matching files. Pairs with more than 131,072 characters on a side are left out and counted."""
+    """The common prefix of two text files, or a file that contains both sides. The prefix `data/train` means the
+    files data/train.en and data/train.de, whose extensions are the languages. A file that contains both sides ends
+    in .tsv, .csv, .txt (with tabs or with `source ||| target`), .jsonl, .json, .parquet, .tmx, .xlf, .xliff or .zip.
+    All files can be compressed, and then end in .gz, .zst, .xz or .bz2. A URL (s3://, hf://, https://) can be given
+    instead of a path. The path can also be a pattern, as in `shards/*.tsv` or `shards/part-*`: the corpus then
+    consists of all matching files. `*` matches any part of a file name, `?` a character, `[...]` one of several
+    characters, and `**` any number of folders. A name that exists is not a pattern. Pairs with more than 131,072
+    characters on a side are left out and counted."""
     source: str | None = None
     """The file with the source side, instead of `path`. The file may be compressed (.gz, .zst, .xz, .bz2)."""
     target: str | None = None
@@ -48,7 +50,7 @@ class CorpusConfig:
     streaming: bool = False
     """Read the pairs of this training corpus when they are needed, instead of storing all of them before training. This
     is meant for corpora that are larger than the disk. If one training corpus is streaming, all training corpora are
-    read in this way. The lines of a file are then read in their order, the files of a path with `*` in a new random
+    read in this way. The lines of a file are then read in their order, the files of a pattern in a new random
     order in each epoch, and duplicates are found only within `shuffle_buffer`. For `valid` and `held_out`, this key is
     allowed only with `dataset`. The dataset is then read while it is downloaded, and is not stored first."""
     weight: Annotated[float | None, Range(most=1_000_000, above=0)] = None

@@ -1,6 +1,5 @@
 """The files that a job reads: how they are found, how a change is noticed, and how a range of bytes is read."""
 
-import glob
 import io
 import os
 from collections import Counter
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from nmt.data.text_files import explain_errors, is_url
+from nmt.data.text_files import explain_errors, is_url, match_files
 from nmt.errors import DataError
 
 _BLOCK = 8 << 20  # the maximum number of bytes of a remote file that one request reads
@@ -31,36 +30,22 @@ def find_inputs(patterns: Sequence[str]) -> list[InputFile]:
     """Find the files of a job. The files of a pattern are in alphabetical order.
 
     Args:
-        patterns: paths or URLs, which can contain `*`, `?`, `[...]` and `**`.
+        patterns: paths or URLs, or patterns as in `match_files`.
 
     Raises:
         DataError: a pattern matches no file, a file matches two patterns, or a file cannot be looked up.
     """
     paths: list[str] = []
     for pattern in patterns:
-        found = _match(pattern)
+        found = match_files(pattern)
+        if not found and os.path.isdir(pattern):
+            raise DataError(f"{pattern}: is a folder; name its files, for example '{pattern.rstrip('/')}/*.txt'")
         if not found:
             raise DataError(f"{pattern}: no such file; name files, or a pattern such as 'data/*.txt' in quotes")
-        paths += found
+        paths += found if is_url(pattern) else map(os.path.abspath, found)
     if repeated := next((path for path, count in Counter(paths).items() if count > 1), None):
         raise DataError(f"{repeated}: matches several of the patterns; name each file once")
     return [look_up(path) for path in paths]
-
-
-def _match(pattern: str) -> list[str]:
-    if not is_url(pattern):
-        paths = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))
-        if paths == [pattern] and os.path.isdir(pattern):
-            raise DataError(f"{pattern}: is a folder; name its files, for example '{pattern.rstrip('/')}/*.txt'")
-        return [os.path.abspath(path) for path in paths if os.path.isfile(path)]
-    with explain_errors(pattern):
-        import fsspec
-
-        system: Any
-        system, path = fsspec.url_to_fs(pattern)
-        system.invalidate_cache()
-        found = system.glob(path, detail=True) if glob.has_magic(path) else {path: system.info(path)}
-        return sorted(system.unstrip_protocol(name) for name, entry in found.items() if entry["type"] == "file")
 
 
 def look_up(path: str) -> InputFile:

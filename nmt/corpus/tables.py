@@ -8,11 +8,15 @@ from nmt.data.text_files import explain_errors
 from nmt.errors import DataError
 from nmt.tokenizers.base import replace_surrogates
 
+ROWS = 1 << 16
+"""The number of rows that are in memory at a time."""
+
 
 class Table:
     """Reads the rows of a Parquet file, and writes them with a column more.
 
-    A row group of the input becomes a row group of the output, so at most one row group is in memory.
+    A row group of the input becomes a row group of the output, or several of at most ROWS rows, so that large row
+    groups are never in memory as a whole.
     """
 
     def __init__(self, path: str, source: BinaryIO, target: BinaryIO, columns: Columns) -> None:
@@ -46,30 +50,39 @@ class Table:
         self._place = schema.names.index(columns.result) if columns.result in schema.names else None
         whole = schema.append(added) if self._place is None else schema.set(self._place, added)
         self._writer: Any = pyarrow.parquet.ParquetWriter(target, whole, compression="zstd")
-        self._group: Any = None
+        self._rows: Any = None
         self.rows = self._file.metadata.num_rows
 
     def batches(self) -> Iterator[list[Item]]:
-        """Yield the items of each row group. A row in which a value is null has no result."""
-        for number in range(self._file.num_row_groups):
-            with explain_errors(self._path):
-                self._group = self._file.read_row_group(number)
-                sources = self._group.column(self._columns.source).to_pylist()
-                name = self._columns.target
-                targets = self._group.column(name).to_pylist() if name else [""] * len(sources)
+        """Yield the items of at most ROWS rows of a row group. A row in which a value is null has no result."""
+        for rows in self._read():
+            self._rows = rows
+            sources = self._rows.column(self._columns.source).to_pylist()
+            name = self._columns.target
+            targets = self._rows.column(name).to_pylist() if name else [""] * len(sources)
             yield [_build_item(source, target) for source, target in zip(sources, targets, strict=True)]
 
+    def _read(self) -> Iterator[Any]:
+        for number in range(self._file.num_row_groups):
+            batches = self._file.iter_batches(ROWS, row_groups=[number])
+            while True:
+                with explain_errors(self._path):
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                yield self._arrow.Table.from_batches([batch])
+
     def write(self, items: list[Item], results: list[str]) -> None:
-        """Write the row group that `batches` yielded last, with the result of each row."""
+        """Write the rows that `batches` yielded last, with the result of each row, as a row group."""
         values = [
             None if item.text is None and not item.fault else result
             for item, result in zip(items, results, strict=True)
         ]
         column = self._arrow.array(values, self._arrow.string())
         if self._place is None:
-            table = self._group.append_column(self._columns.result, column)
+            table = self._rows.append_column(self._columns.result, column)
         else:
-            table = self._group.set_column(self._place, self._columns.result, column)
+            table = self._rows.set_column(self._place, self._columns.result, column)
         self._writer.write_table(table, row_group_size=max(1, len(items)))
 
     def close(self) -> None:

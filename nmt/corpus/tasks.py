@@ -8,7 +8,7 @@ from typing import Any
 from nmt.corpus.checks import check_items
 from nmt.corpus.items import Columns, Item, Work
 from nmt.corpus.job import TaskName
-from nmt.search.options import SearchOptions
+from nmt.search.options import MbrOptions, Options, SearchOptions
 from nmt.system.machine import keep_memory
 from nmt.translation.translator import Translator
 
@@ -27,7 +27,7 @@ class Task:
     """Arguments of `Translator.load`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The fields of each `Request`; for scores, also `per`."""
-    search: SearchOptions = field(default_factory=SearchOptions)
+    search: Options | MbrOptions = field(default_factory=SearchOptions)
 
     @property
     def can_divide(self) -> bool:

@@ -12,7 +12,7 @@ from nmt.data.formats.aligned import read_aligned
 from nmt.data.formats.selection import Selection, SideColumn, Sides, select_sides
 from nmt.data.huggingface import Rows, Table, dataset_files, dataset_parts, dataset_rows, text_tables
 from nmt.data.pair import Pair
-from nmt.data.text_files import COMPRESSIONS, File, find_file, find_files
+from nmt.data.text_files import COMPRESSIONS, File, find_file, find_files, is_pattern
 from nmt.errors import DataError
 
 _APPENDED = f"(nor with {', '.join(COMPRESSIONS[1:-1])} or {COMPRESSIONS[-1]} appended)"
@@ -74,7 +74,7 @@ def _read_files(corpus: CorpusConfig, data: DataConfig, selection: Selection) ->
 def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], Iterator[Pair]]]:
     """List the parts of a corpus. The parts can be read in any order.
 
-    The parts of a dataset are its files or shards. The parts of a path with `*` are the files that it matches. Every
+    The parts of a dataset are its files or shards. The parts of a pattern are the files that it matches. Every
     other corpus is a single part.
 
     Returns:
@@ -105,15 +105,15 @@ def read_parts(corpus: CorpusConfig, data: DataConfig) -> list[Callable[[int], I
 
 
 def expand_path(corpus: CorpusConfig, data: DataConfig) -> list[CorpusConfig]:
-    """List the corpora that a path with `*` matches, in the alphabetical order of their names.
+    """List the corpora that match if the path of a corpus is a pattern, in the alphabetical order of their names.
 
     Any other corpus is returned as it is.
 
     Raises:
-        DataError: the path matches no file.
+        DataError: the pattern matches no file.
     """
     path = corpus.path
-    if path is None or "*" not in path:
+    if path is None or not is_pattern(path):
         return [corpus]
     found_format = find_format(path)
     endings = [f".{data.languages(corpus)[0]}"] if not found_format or found_format.may_be_prefix else []
@@ -152,7 +152,7 @@ def corpus_files(corpus: CorpusConfig, data: DataConfig) -> list[File]:
 
     Returns:
         The source file and the target file, or one file that contains both sides, or the local files of a dataset. If
-        the path has a `*`, these are the files of all corpora that it matches.
+        the path is a pattern, these are the files of all corpora that match.
 
     Raises:
         DataError: a file is missing.

@@ -174,8 +174,43 @@ def find_file(path: File) -> File | None:
         return next((candidate for candidate in candidates if file_system.isfile(candidate)), None)
 
 
+def match_files(pattern: str) -> list[str]:
+    """Find the files whose names match a pattern.
+
+    `*` matches any part of a name, `?` a character, `[...]` one of several characters, and `**` any number of folders.
+    A name that exists is not a pattern, whatever characters it contains.
+
+    Returns:
+        The paths or URLs in alphabetical order.
+
+    Raises:
+        DataError: a URL cannot be looked up.
+    """
+    if not is_url(pattern):
+        found = [pattern] if os.path.lexists(pattern) else glob.glob(pattern, recursive=True)
+        return sorted(path for path in found if os.path.isfile(path))
+    with explain_errors(pattern):
+        import fsspec
+
+        system: Any
+        system, path = fsspec.url_to_fs(pattern)
+        system.invalidate_cache()
+        try:
+            entries = {path: system.info(path)}
+        except FileNotFoundError:
+            entries = system.glob(path, detail=True) if glob.has_magic(path) else {}
+        return sorted(system.unstrip_protocol(name) for name, entry in entries.items() if entry["type"] == "file")
+
+
+def is_pattern(path: str) -> bool:
+    """Return whether a path or a URL contains characters that have a meaning in patterns (see `match_files`)."""
+    return glob.has_magic(path)
+
+
 def find_files(pattern: str) -> list[str]:
-    """Find the files whose names match a pattern with `*`, with or without .gz, .zst, .xz or .bz2 appended.
+    """Find the files whose names match a pattern, with or without .gz, .zst, .xz or .bz2 appended.
+
+    If a file with this very name exists, it is the only one.
 
     Returns:
         The paths or URLs in alphabetical order, without the endings of compressions. `find_file` finds the files.
@@ -183,18 +218,10 @@ def find_files(pattern: str) -> list[str]:
     Raises:
         DataError: a URL cannot be looked up.
     """
-    patterns = [f"{pattern}{ending}" for ending in COMPRESSIONS]
-    if not is_url(pattern):
-        matches = [glob.glob(glob.escape(each).replace("[*]", "*")) for each in patterns]
-    else:
-        with explain_errors(pattern):
-            import fsspec
-
-            file_system, _ = fsspec.url_to_fs(pattern)
-            names = [file_system.glob(fsspec.url_to_fs(each)[1]) for each in patterns]
-            matches = [[file_system.unstrip_protocol(name) for name in found] for found in names]
-    pairs = zip(matches, COMPRESSIONS, strict=True)
-    return sorted({name.removesuffix(ending) for found, ending in pairs for name in found})
+    if find_file(pattern):
+        return [pattern]
+    names = ((name, ending) for ending in COMPRESSIONS for name in match_files(f"{pattern}{ending}"))
+    return sorted({name.removesuffix(ending) for name, ending in names})
 
 
 def file_version(path: File) -> list[str | int]:

@@ -71,7 +71,7 @@ def push(model: Path, capfd: pytest.CaptureFixture[str], *options: str) -> str:
 
 def test_a_model_travels(hub: FakeHub, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     commit = push(model, capfd)
-    assert hub.commits == {"me/parallel": [commit]}
+    assert hub.commits["me/parallel"][0] == commit
     assert set(hub.files[commit]) == {
         *(file.name for file in MODEL.iterdir() if file.name != "packed.nmt"),
         "README.md",
@@ -85,22 +85,45 @@ def test_a_model_travels(hub: FakeHub, model: Path, tmp_path: Path, capfd: pytes
     assert source == {"repository": "me/parallel", "revision": commit}
 
 
+def test_the_card_names_the_commit_of_its_model(
+    hub: FakeHub, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    commit = push(model, capfd)
+    first, second = (hub.files[one] for one in hub.commits["me/parallel"])
+    assert {name for name in first if first[name] != second[name]} == {"README.md"}
+    card = second["README.md"].decode()
+    assert f'Translator.load("hf://me/parallel@{commit}")' in card
+    command = f"nmt-hub pull hf://me/parallel@{commit} model\nnmt-train model/config.yaml --output runs/again\n"
+    assert command in card
+    copy = str(tmp_path / "copy")
+    assert main(["pull", f"me/parallel@{commit}", copy]) == 0
+    assert main(["card", copy]) == 0
+    assert command in capfd.readouterr().out
+    assert main(["card", copy, "--name", "me/other"]) == 0
+    assert commit not in capfd.readouterr().out
+    (tmp_path / "copy" / "hub.json").write_text("[]")
+    assert main(["card", copy]) == 2
+    assert "hub.json: is damaged" in capfd.readouterr().err
+
+
 def test_a_commit_stays_what_it_was(hub: FakeHub, model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     first = push(model, capfd)
     second = push(model, capfd, "--license", "cc-by-4.0")
     assert first != second
     assert fetch(f"hf://me/parallel@{first}").name == first
-    assert fetch("hf://me/parallel").name == second
+    newest = fetch("hf://me/parallel")
+    assert newest.name == hub.commits["me/parallel"][-1]
+    assert f"@{second}" in (newest / "README.md").read_text(encoding="utf-8")
 
 
 def test_without_a_network_the_cache_is_used(
     hub: FakeHub, model: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = push(model, capfd)
-    fetch("hf://me/parallel")
+    push(model, capfd)
+    newest = fetch("hf://me/parallel")
     fetch.cache_clear()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert fetch("hf://me/parallel").name == commit
+    assert fetch("hf://me/parallel") == newest
     assert main(["pull", "me/other", str(model.parent / "copy")]) == 2
     message = capfd.readouterr().err.splitlines()[-1]
     assert message == (
@@ -235,6 +258,8 @@ def test_a_card_without_scores_claims_none(model: Path, capfd: pytest.CaptureFix
     assert data.eval_results is None
     assert "No scores were recorded." in card.text
     assert "The license was not stated." in card.text
+    assert 'Translator.load("model")' in card.text
+    assert "\nnmt-train recipe.yaml --output runs/again\n" in card.text
 
 
 def test_addresses() -> None:

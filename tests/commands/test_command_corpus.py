@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import warm
 from corpus_tools import copy_model, make_lines, write_lines
 
 from nmt.commands.corpus import main
-from nmt.search.options import SearchOptions
+from nmt.search.options import MbrOptions, SampleOptions, SearchOptions
 from nmt.translation.translator import Translator
 
 LINES = make_lines(30)
@@ -82,6 +83,22 @@ def test_each_option_of_search_and_text_has_an_effect(tmp_path: Path, model: Pat
     settings = json.loads((tmp_path / "job" / "job.json").read_bytes())["settings"]
     assert settings["beam"] == 1
     assert settings["protect"] is False
+
+
+def test_samples_depend_on_the_seed_and_not_on_shards(tmp_path: Path, model: Path, text: Path) -> None:
+    translator = Translator.load(model)
+    sampling = SampleOptions(seed=3, temperature=0.9, top_k=20)
+    found = translate(tmp_path, model, text, "--sample", "--seed", "3", "--temperature", "0.9", "--top-k", "20")
+    assert found == translator.translate(LINES, sampling)
+    assert found != translator.translate(LINES, replace(sampling, seed=4))
+    for size in ("4", "0.0005"):
+        (tmp_path / size).mkdir()
+        found = translate(tmp_path / size, model, text, "--mbr", "4", "--seed", "2", "--shard-mib", size)
+        mbr = MbrOptions(sampling=SampleOptions(samples=4, temperature=0.7, seed=2), search=SearchOptions(nbest=5))
+        assert found == translator.translate(LINES, mbr)
+    other = corpus("translate", tmp_path / "4" / "job", "--model", model, "--input", text, "--mbr", "5", "--seed", "2")
+    assert other.status == 2
+    assert b"its job has mbr = 4, not 5; repeat the command" in other.stderr
 
 
 def test_a_model_that_is_not_packed_yet_is_the_same_model(tmp_path: Path, text: Path) -> None:
@@ -178,6 +195,8 @@ def test_another_command_in_the_same_folder_is_refused(tmp_path: Path, model: Pa
         (["--shard", "3/3"], "must be I/N with I from 0 to N - 1, such as 0/8, not '3/3'"),
         (["--shard-mib", "0"], "must be a number of MiB, from 0.0001 to 1024, not '0'"),
         (["--workers", "0"], "must be a whole number"),
+        (["--seed", "2"], "--seed: only with --sample or --mbr; add one of them"),
+        (["--sample", "--mbr", "2"], "--sample: not with --mbr, which draws samples itself; leave one out"),
     ],
 )
 def test_bad_options_are_one_line_and_start_no_job(

@@ -202,7 +202,8 @@ def test_sampling_options_that_do_not_go_together(
     ],
 )
 def test_options_are_those_of_search_with_its_defaults(arguments: list[str], expected: object) -> None:
-    assert command.build_options(command._parse(["model", *arguments])) == expected
+    options = command._parse(["model", *arguments])
+    assert command.build_options(options, attention=options.json) == expected
 
 
 def test_formats_of_the_output() -> None:

@@ -121,7 +121,7 @@ def test_changed_and_missing_objects_are_one_line(bucket: Any, tmp_path: Path) -
     ):
         run_local(ledger, Deadly(name="translate", columns=TEXT, folder=tmp_path), workers=1)
     assert ledger.read_done().keys() == {1}
-    with pytest.raises(DataError, match=r"s3://bucket/none: cannot be read"):
+    with pytest.raises(DataError, match=r"s3://bucket/none: no such file"):
         find_inputs(["s3://bucket/none"])
     with pytest.raises(DataError, match=r"s3://bucket/\*\.none: no such file"):
         find_inputs(["s3://bucket/*.none"])

@@ -35,6 +35,15 @@ def test_a_column_is_added_and_all_others_are_kept(tmp_path: Path) -> None:
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [120] * 4 + [20]
 
 
+def test_large_row_groups_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.corpus.tables.ROWS", 64)
+    pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=150)
+    assert run(tmp_path).drop(["translation"]) == TABLE
+    file = pq.ParquetFile(tmp_path / "job" / "output" / "000000.parquet")
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sizes == [64, 64, 22] * 3 + [50]
+
+
 def test_an_existing_column_is_replaced(tmp_path: Path) -> None:
     pq.write_table(TABLE, tmp_path / "a.parquet")
     found = run(tmp_path, Columns(source="text", target=None, result="id"))

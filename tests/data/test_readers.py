@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import DataConfig
+from nmt.corpus.inputs import find_inputs
 from nmt.data.pair import Pair
 from nmt.data.readers import corpus_files, describe_corpus, read_corpora, read_pairs, read_round_robin
 from nmt.data.text_files import import_zstd
@@ -279,7 +280,36 @@ def test_all_matches_are_read_in_order(names: set[str], tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("shards")
     for name in names:
         (folder / f"{name}.tsv").write_text(f"{name}\tx\n")
-    assert read(path=str(folder / "*.tsv")) == [(name, "x") for name in sorted(names, key="{}.tsv".format)]
+    assert read(path=str(folder / "?*.tsv")) == [(name, "x") for name in sorted(names, key="{}.tsv".format)]
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_patterns_of_corpora_and_jobs_are_the_same(tmp_path: Path, remote: bool) -> None:
+    names = ["a1.tsv", "a2.tsv", "a[1].tsv", "b10.tsv", "c/d/a3.tsv"]
+    (tmp_path / "c" / "d").mkdir(parents=True)
+    for name in names:
+        (tmp_path / name).write_text(f"{name}\tx\n")
+    base = str(tmp_path)
+    if remote:
+        base = "memory://patterns"
+        fsspec.filesystem("memory").pipe({f"/patterns/{name}": (tmp_path / name).read_bytes() for name in names})
+    for pattern, matches in {
+        "a?.tsv": ["a1.tsv", "a2.tsv"],
+        "[ab][0-9]*.tsv": ["a1.tsv", "a2.tsv", "b10.tsv"],
+        "[!a]*.tsv": ["b10.tsv"],
+        "**/a3.tsv": ["c/d/a3.tsv"],
+        "a[1].tsv": ["a[1].tsv"],  # a name that exists
+    }.items():
+        assert [source for source, _ in read(path=f"{base}/{pattern}")] == matches
+        assert [
+            file.path[-len(name) :] for file, name in zip(find_inputs([f"{base}/{pattern}"]), matches, strict=True)
+        ] == matches
+
+
+def test_a_name_that_exists_with_a_compression_is_not_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "a[1].tsv.gz").write_bytes(gzip.compress(b"a\tx\n"))
+    (tmp_path / "a1.tsv").write_text("b\ty\n")
+    assert read(path=str(tmp_path / "a[1].tsv")) == [("a", "x")]
 
 
 def test_remote_corpora(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def fix_corpora(data: DataConfig, report: CheckReport, folder: Path) -> list[str
     """Write the corpora without the faults that a program can repair.
 
     Each corpus becomes two text files, for example FOLDER/train.de and FOLDER/train.en. If there are several training
-    corpora, or files that match a path with `*`, the names begin with train-1, train-2 and so on. The folder is written
+    corpora, or a path is a pattern, the names begin with train-1, train-2 and so on. The folder is written
     as a whole or not at all.
 
     Args:

@@ -118,7 +118,7 @@ def check_corpora(data: DataConfig, *, quick: bool = False) -> CheckReport:
 
 
 def list_corpora(data: DataConfig, name: Set) -> list[CorpusConfig]:
-    """Return the corpora of a set. A path with `*` names several. Raises DataError: the path matches no file."""
+    """Return the corpora of a set. A pattern names several. Raises DataError: a pattern matches no file."""
     return [part for corpus in getattr(data, name) for part in expand_path(corpus, data)]
 
 

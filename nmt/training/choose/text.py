@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt.data.formats import find_format
 from nmt.data.formats.languages import guess_language, read_languages
-from nmt.data.text_files import find_file
+from nmt.data.text_files import find_file, is_pattern
 from nmt.errors import ConfigError, DataError
 from nmt.training.choose.adapt import Start
 
@@ -107,11 +107,13 @@ def _find_languages(text: str | tuple[str, str]) -> Sequence[str | None]:
     """
     if not isinstance(text, str):
         return [guess_language(file) for file in text]
-    if not find_format(text) or "*" in text:
+    if not find_format(text):
         return ()
-    if (file := find_file(text)) is None:
-        raise DataError(f"{text}: no such file; check the path")
-    return read_languages(file)
+    if file := find_file(text):
+        return read_languages(file)
+    if is_pattern(text):
+        return ()
+    raise DataError(f"{text}: no such file; check the path")
 
 
 def _choose_languages(
