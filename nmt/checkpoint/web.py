@@ -110,6 +110,7 @@ def describe(model: Model, folder: Path) -> dict[str, Any]:
         "format": FORMAT,
         "model": {key: getattr(model.config.model, key) for key in _DESCRIBED},
         "length_penalty": model.config.validation.length_penalty,
+        "confidence": [model.config.validation.confidence_scale, model.config.validation.confidence_offset],
         "data": {
             "source_languages": data.source_languages,
             "target_languages": data.target_languages,

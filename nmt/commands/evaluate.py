@@ -190,6 +190,7 @@ def _write_report(
         scoring=_scoring(options, output.target_language),
         source=texts.source and texts.source.lines,
         translations=output.translations,
+        target_language=output.target_language,
         tags=output.tags,
         frequency_text=texts.frequencies,
         histories=[history for folder in options.models if (history := read_history(Path(folder)))],

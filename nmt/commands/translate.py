@@ -191,6 +191,11 @@ def format_json(translations: "Sequence[Translation]", line: int) -> str:
             "searched_again": translation.searched_again,
             "faults": translation.faults,
             **({"copied": translation.copied} if translation.copied else {}),
+            **({"confidence": round(translation.confidence, 4)} if translation.confidence is not None else {}),
+            "words": [
+                {"start": word.start, "end": word.end, "confidence": round(word.confidence, 4)}
+                for word in translation.words
+            ],
         }
         for translation in translations
     ]

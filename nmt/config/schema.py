@@ -316,8 +316,7 @@ class TrainingConfig:
     objective: Literal["likelihood", "risk"] = "likelihood"
     """The objective of training. `likelihood`: maximize the likelihood of the human translations. `risk`: minimize the
     expected cost of translations that are sampled from the model (minimum risk training, Shen et al. 2016). `risk`
-    requires `start_from`, with a model that was trained with `likelihood`. A batch then takes about `risk_samples`
-    times the memory and time."""
+    requires `start_from`. A batch then takes about `risk_samples` times the memory and time."""
     risk_samples: Annotated[int, Range(2, 1000), OnlyWith("training.objective", "risk")] = 16
     """The number of translations that are sampled for each source sentence."""
     risk_cost: Annotated[str, OneOf(COSTS), OnlyWith("training.objective", "risk")] = "bleu"
@@ -349,9 +348,8 @@ class TrainingConfig:
     keep_checkpoints: Annotated[int, Range(2, MAX_COUNT)] = 2
     """The number of newest checkpoints to keep, in addition to the best checkpoint."""
     shortlist: bool = True
-    """Learn a shortlist after the last update: the likely target tokens of each source token. With a shortlist,
-    translation need not score the whole vocabulary. The shortlist is saved with the best checkpoint if it costs at most
-    0.1 chrF2 in validation."""
+    """Learn a shortlist after the last update: the likely target tokens of each source token, so that translation need
+    not score the whole vocabulary. It is saved with the best checkpoint if it costs at most 0.1 chrF2 in validation."""
     tensorboard: bool = False
     """Write TensorBoard events to OUTPUT/tensorboard. This requires the extra `nmt[tensorboard]`."""
 
@@ -364,21 +362,23 @@ class ValidationConfig:
     """The number of updates between two validations. By default, validation follows each epoch."""
     metric: Annotated[str, OneOf(tuple(MEASURES))] = "auto"
     """The score that decides which checkpoint is the best: a metric of translations, or the loss per token (`loss`).
-    `auto` compares checkpoints with a BLEU of at least 10 by BLEU, and all other checkpoints by chrF2, because a low
-    BLEU depends on few sentences. A checkpoint with a BLEU of at least 10 is always better than one with less. If a
-    target language is scored by characters (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and
-    Dzongkha), `auto` is chrF2 for all checkpoints. If a run is resumed with `auto`, it keeps its earlier metric. chrF2
-    (`chrf`) compares characters, so it is suitable for languages with many word forms or without spaces. chrF2++
-    (`chrf++`) also compares words. If the validation corpora have different target languages or tags, each corpus is
-    scored separately, and the mean of these scores decides. Otherwise, all corpora are scored as one."""
+    `auto` compares checkpoints with a BLEU of at least 10 by BLEU, and prefers them to all others, which it compares
+    by chrF2, because a low BLEU depends on few sentences. If a target language is scored by characters (Chinese,
+    Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and Dzongkha), `auto` is chrF2. A resumed run with `auto` keeps
+    its earlier metric. chrF2 (`chrf`) suits languages with many word forms or without spaces. chrF2++ (`chrf++`) also
+    compares words. If validation corpora have different target languages or tags, the mean of their scores decides."""
     beam: Annotated[int, Range(1, 1000)] = 1
     """The beam size of validation translations. 1 is greedy search."""
     sentences: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of validation pairs to use, from the start of the corpora. By default, all pairs are used. If the
     validation corpora have different target languages or tags, this number applies to each corpus."""
     length_penalty: Annotated[float | None, Range(0, 10)] = None
-    """The length penalty of translations by this model, unless another one is given; by default 1. Validations during
-    training do not use it. `nmt-train TEXT` sets it at the end, to what gains most on the validation text."""
+    """The length penalty of translations by this model, by default 1. Validations during training do not use it.
+    `nmt-train TEXT` sets it at the end, to what gains most on the validation text."""
+    confidence_scale: Annotated[float, Range(0, 100)] = 1.0
+    """The factor of log(p / (1 - p)) in the confidence in a word. Training sets it and the offset at the end."""
+    confidence_offset: Annotated[float, Range(-100, 100)] = 0.0
+    """The number that is added to that product."""
     patience: Annotated[int | None, Range(1, MAX_COUNT)] = None
     """The number of validations in a row without improvement after which training stops. By default, training does not
     stop early."""

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import math
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -36,12 +34,11 @@ from nmt.server.nmt_records import (
 from nmt.server.pool import MAX_ATTENTION_CHARACTERS
 from nmt.server.records import write_record
 from nmt.server.routes import Call, Route
-from nmt.translation.request import PairScore, Request, Translation
+from nmt.translation.request import PairScore, Request, Translation, Word
 from nmt.translation.terms import Term
 
 _MAX_ALTERNATIVES_CHARACTERS = 2_000  # they are found in one step, which cannot be interrupted
 _SCORED_AT_ONCE = 32
-_WORD = re.compile(r"\S+")
 
 
 async def translate(call: Call) -> Response:
@@ -178,26 +175,15 @@ def _build_translation(one: Translation, asked: TranslateRequest) -> Translation
         tokens=one.tokens if detailed else None,
         alignment=one.alignment if detailed else None,
         spans=[list(span) for span in one.spans] if detailed else None,
-        words=_list_words(one) if detailed else None,
+        confidence=None if one.confidence is None else round(one.confidence, 4),
+        words=[_build_word(word) for word in one.words] or None if detailed else None,
         attention=[[round(weight, 4) for weight in row] for row in one.attention] if asked.attention else None,
     )
 
 
-def _list_words(one: Translation) -> list[WordRecord] | None:
-    """Return the words of a translation with their probabilities, or None if these are not known."""
-    if not len(one.spans) == len(one.token_log_probabilities) == len(one.tokens):
-        return None
-    words = [(match.start(), match.end()) for match in _WORD.finditer(one.text)]
-    totals, place = [0.0] * len(words), 0
-    for (_, end), value in zip(one.spans, one.token_log_probabilities, strict=True):
-        while place + 1 < len(words) and words[place + 1][0] <= end:
-            place += 1  # the token begins with the space before its word, or is this space
-        if words:
-            totals[place] += value
-    return [
-        WordRecord(start=start, end=end, probability=round(math.exp(min(0.0, total)), 4))
-        for (start, end), total in zip(words, totals, strict=True)
-    ]
+def _build_word(word: Word) -> WordRecord:
+    probability, confidence = round(word.probability, 4), round(word.confidence, 4)
+    return WordRecord(start=word.start, end=word.end, probability=probability, confidence=confidence)
 
 
 def _write_event(name: str, content: dict[str, Any]) -> str:

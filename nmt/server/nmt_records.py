@@ -73,7 +73,10 @@ class WordRecord:
     """Where it starts in `text`, counted in Unicode code points."""
     end: int
     probability: float
-    """The product of the probabilities of its tokens: how sure the model is, not how often it is right."""
+    """The product of the probabilities of its tokens."""
+    confidence: float
+    """The share of words with this probability that are also in the human translation, as measured on the validation
+    text of the model. It tells how sure the model is, not whether this word is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +100,10 @@ class TranslationRecord:
     """For each token, the index of the source token with the largest attention weight."""
     spans: list[list[int]] | None = None
     """For each token, the start and the end of its characters in `text`, counted in Unicode code points."""
+    confidence: float | None = None
+    """The mean confidence of the words."""
     words: list[WordRecord] | None = None
-    """The words, separated by white space, and their probabilities. They are missing for text with markup or copied
+    """The words, separated by white space, and the confidence in them. They are missing for text with markup or copied
     things, and if PyTorch translates."""
     attention: list[list[float]] | None = None
     """For each token, the attention weights of the source tokens."""

@@ -315,12 +315,14 @@ def _join(pieces: Sequence[str], found: list[list[Translation]], template: Reque
     best = [translations[0] for translations in found]
     joined = []
     for parts in chosen:
-        own, written, spans = iter(parts), "", []
+        own, written, spans, words = iter(parts), "", [], []
         for piece in pieces:
             part = _indent(next(own), piece) if piece.strip() else None
             spans += [(len(written) + start, len(written) + end) for start, end in part.spans] if part else []
+            words += [word.move(len(written)) for word in part.words] if part else []
             written += part.text if part else piece
-        joined.append(replace(join_parts(parts, best, "\n"), text=written, spans=spans))
+        whole = join_parts(parts, best, "\n")
+        joined.append(replace(whole, text=written, spans=spans, words=words if whole.words else []))
     return list({translation.text: translation for translation in reversed(joined)}.values())[::-1]
 
 
@@ -331,4 +333,5 @@ def _indent(translation: Translation, text: str) -> Translation:
     if not before and not after:
         return translation
     spans = [(len(before) + start, len(before) + end) for start, end in translation.spans]
-    return replace(translation, text=before + translation.text + after, spans=spans)
+    words = [word.move(len(before)) for word in translation.words]
+    return replace(translation, text=before + translation.text + after, spans=spans, words=words)

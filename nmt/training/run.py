@@ -31,6 +31,7 @@ from nmt.system.locks import LOCK, lock_folder
 from nmt.system.machine import keep_memory
 from nmt.system.signals import stop_signals
 from nmt.training.assemble import build_trainer
+from nmt.training.calibration import add_calibration
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.known_words import add_known_words
 from nmt.training.languages import add_languages
@@ -185,6 +186,10 @@ def _finish(config: Config, checkpoints: CheckpointFolder) -> None:
                 add_known_words(best, config)
         except (DataError, MachineError) as error:
             logger.warning("no known words: %s", error)
+        try:
+            add_calibration(best, config)
+        except (DataError, MachineError) as error:
+            logger.warning("no calibration: %s", error)
         if native_library.load():
             load_packed(best, "int8")  # packs the model, so that its first translation starts as fast as any other
     shutil.rmtree(prepared, ignore_errors=True)

@@ -48,7 +48,7 @@ class Plan:
             for line, request in zip(self.lines, self.requests, strict=True)
         ]
         if self.task is None:
-            return self.translator.add_word_alignment(self.request, joined[0])
+            return self.translator.add_words(self.request, joined[0])
         return finish(self.task, joined, segmenter, self.translator.target_language(self.request.to))
 
 

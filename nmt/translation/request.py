@@ -130,6 +130,24 @@ class Segment(Sentence):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Word:
+    """A word of a translation."""
+
+    start: int
+    """Where it starts in the text, in characters."""
+    end: int
+    probability: float
+    """The product of the probabilities of its tokens."""
+    confidence: float
+    """The share of words with this probability that are also in the human translation, as measured on the validation
+    text. If the model was not calibrated, it is the probability."""
+
+    def move(self, characters: int) -> "Word":
+        """Return the word in a text that has further characters before it."""
+        return replace(self, start=self.start + characters, end=self.end + characters)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Translation:
     """One translation of a text. If a text is translated in parts, the translations of its parts are concatenated."""
 
@@ -157,6 +175,9 @@ class Translation:
     ask for attention, and for texts with markup."""
     token_log_probabilities: list[float] = field(default_factory=list, compare=False)
     """Log P of each of `tokens`, in nats. The list is empty if PyTorch searched the translation."""
+    words: list[Word] = field(default_factory=list, compare=False)
+    """The words of `text`. In languages written without spaces, each token is a word. The list is empty unless the
+    options ask for attention, for texts with markup or copied things, and if PyTorch searched the translation."""
     searched_again: tuple[str, ...] = ()
     """The faults for which the text, or parts of it, were searched again: `loop`, `length` or `omission`."""
     faults: tuple[str, ...] = ()
@@ -165,6 +186,12 @@ class Translation:
     """The terms that apply to the text, and whether the translation uses them."""
     copied: list[str] = field(default_factory=list)
     """The things of the text that were copied into the translation, such as URLs."""
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean confidence of `words`: the share of them that are expected to be in the human translation. It is
+        None without words."""
+        return math.fsum(word.confidence for word in self.words) / len(self.words) if self.words else None
 
 
 @dataclass(frozen=True, kw_only=True)

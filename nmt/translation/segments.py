@@ -19,7 +19,7 @@ from nmt.tokenizers.case import is_capitals
 from nmt.tokenizers.inline import InlineIds, find_tokens, insert_terms
 from nmt.translation.guards import needs_no_translation
 from nmt.translation.prefix import PrefixCompleter
-from nmt.translation.request import Request, Segment, Translation
+from nmt.translation.request import Request, Segment, Translation, Word
 from nmt.translation.terms import MAX_TERMS, Term, TermEncoder, TermFinder
 from nmt.types import EOS, PLACEHOLDERS
 
@@ -326,10 +326,12 @@ def join_parts(parts: Sequence[Translation], best: Sequence[Translation], separa
     alignment: list[int] = []
     attention: list[list[float]] = []
     spans: list[tuple[int, int]] = []
+    words: list[Word] = []
     text, offset = "", 0
     for part in parts:
         text += separator if text and part.text else ""
         spans += [(len(text) + start, len(text) + end) for start, end in part.spans]
+        words += [word.move(len(text)) for word in part.words]
         text += part.text
         after = source_length - offset - len(part.source_tokens)
         alignment += [offset + position for position in part.alignment]
@@ -349,6 +351,7 @@ def join_parts(parts: Sequence[Translation], best: Sequence[Translation], separa
         alignment=alignment,
         attention=attention,
         spans=spans,
+        words=words if all(part.words or not part.text for part in parts) else [],
         searched_again=tuple(dict.fromkeys(fault for part in parts for fault in part.searched_again)),
         faults=tuple(dict.fromkeys(fault for part in parts for fault in part.faults)),
         terms=[use for part in parts for use in part.terms],

@@ -85,7 +85,8 @@ class Translator:
         single = all(model.config.data.single_sentences for model in models)
         guard = all(model.config.data.several_sentences is not None for model in models)  # it is None before 0.3
         limit = min(model.config.data.max_segment_tokens for model in models)
-        penalty = models[0].config.validation.length_penalty
+        self._validation = models[0].config.validation
+        penalty = self._validation.length_penalty
         self.segmenter = Segmenter(self.tokenizers, self.data, limit, split=single, guard=guard, length_penalty=penalty)
         encoder = self.segmenter.term_encoder
         identify = partial(write_text, self.tokenizers)
@@ -202,7 +203,7 @@ class Translator:
         requests = _complete(texts, {"options": options, **settings})
         if all(map(is_plain, requests)):
             found = self._translate_requests(requests)
-            return [self.add_word_alignment(*pair) for pair in zip(requests, found, strict=True)]
+            return [self.add_words(*pair) for pair in zip(requests, found, strict=True)]
         from nmt.translation.protection import finish, prepare  # slow to import
 
         tasks = [prepare(request, f"line {number}", self.segmenter) for number, request in enumerate(requests, start=1)]
@@ -212,7 +213,7 @@ class Translator:
         results = []
         for request, task in pairs:
             if task is None:
-                results.append(self.add_word_alignment(request, next(rest)))
+                results.append(self.add_words(request, next(rest)))
             else:
                 parts = list(itertools.islice(rest, len(task.requests)))
                 results.append(finish(task, parts, self.segmenter, self.target_language(request.to)))
@@ -229,13 +230,16 @@ class Translator:
             for line, request in zip(lines, requests, strict=True)
         ]
 
-    def add_word_alignment(self, request: Request, translations: list[Translation]) -> list[Translation]:
-        """Add the alignment of words to translations of a request, if its options ask for attention."""
+    def add_words(self, request: Request, translations: list[Translation]) -> list[Translation]:
+        """Add the words and their alignment to translations of a request, if its options ask for attention."""
         if request.options is None or not asks_for_attention(request.options):
             return translations
-        from nmt.translation import alignment  # usually not needed
+        from nmt.translation import alignment, confidence  # usually not needed
 
-        return alignment.add_word_alignment(request, translations, self.segmenter, self.target_language(request.to))
+        language = self.target_language(request.to)
+        calibration = confidence.Calibration.of_config(self._validation)
+        rated = [replace(one, words=confidence.rate_words(one, language, calibration)) for one in translations]
+        return alignment.add_word_alignment(request, rated, self.segmenter, language)
 
     def alternatives(self, text: str | Request, prefix: str = "", count: int = 5) -> list[Alternative]:
         """Return what else could be next in a translation: the most probable next words, the most probable first.

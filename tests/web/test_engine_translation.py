@@ -64,7 +64,10 @@ def test_a_trained_model(engine: Engine, exported: Path) -> None:
         assert words == one["text"].split()
         sources = [line[slice(*word["source"])] for word in one["words"]]
         assert set(sources) <= set(line.split())
-        assert all(0 < word["probability"] <= 1.000001 for word in one["words"])
+        options = SearchOptions(attention=True)
+        ((own, *_),) = model.nbest([line], options)
+        confidences = [word["confidence"] for word in one["words"]]
+        assert confidences == pytest.approx([word.confidence for word in own.words], abs=1e-4)
     (whole,) = engine.ask("translate", (exported / "model").as_uri(), ["\n".join(["", *lines])])
     assert whole["text"].split("\n") == ["", *[one["text"] for one in found]]
     assert whole["words"][-1]["end"] == len(whole["text"])

@@ -20,8 +20,10 @@ from nmt.evaluation.report.figures import (
 )
 from nmt.evaluation.report.history import History
 from nmt.evaluation.scores import Evaluation
+from nmt.metrics.calibration import Bin, compute_calibration_error, group_confidences
 from nmt.metrics.metric import Scoring
 from nmt.metrics.standard import BLEU, ChrF
+from nmt.translation.confidence import match_words
 from nmt.translation.request import Translation
 
 WORST = 20  # the report shows this many sentences, those with the lowest scores
@@ -45,6 +47,7 @@ class ReportInputs:
     source: Sequence[str] | None = None
     translations: Sequence[Translation] = ()
     """If a model made the hypotheses, these are the hypotheses with their attention."""
+    target_language: str = ""
     tags: Collection[str] = ()
     """The source tokens that are tags and not words of the text."""
     frequency_text: tuple[str, Sequence[str]] | None = None
@@ -69,11 +72,18 @@ class Report:
     repetitions: Sequence[Repetition]
     coverages: Sequence[Coverage]
     """The coverage of each sentence. The sequence is empty if the attention is not known."""
+    confidences: Sequence[Bin]
+    """The words of all translations by the confidence of the model. The sequence is empty if it is not known."""
     worst: Sequence[ScoredSentence]
     """The sentences with the lowest scores, lowest first."""
     mapped: Sequence[tuple[ScoredSentence, Translation]]
     """The sentences for which the report draws heat maps of the attention, in order of increasing score."""
     histories: Sequence[History]
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error of the confidences."""
+        return compute_calibration_error(self.confidences)
 
     @property
     def source_words(self) -> int:
@@ -102,10 +112,20 @@ def build_report(inputs: ReportInputs) -> Report:
         lengths=compare_lengths(hypotheses, references[0]),
         repetitions=count_repetitions(hypotheses, references),
         coverages=coverages,
+        confidences=_group_words(inputs),
         worst=ranked[:WORST],
         mapped=_choose_maps(ranked, inputs.translations),
         histories=inputs.histories,
     )
+
+
+def _group_words(inputs: ReportInputs) -> list[Bin]:
+    """Group the words of the translations by their confidence. A word is right if the first reference has it, too."""
+    confidences, right = list[float](), list[bool]()
+    for translation, reference in zip(inputs.translations, inputs.references[0], strict=False):
+        confidences += [word.confidence for word in translation.words]
+        right += match_words(translation, reference, inputs.target_language)
+    return group_confidences(confidences, right)
 
 
 def _choose_maps(

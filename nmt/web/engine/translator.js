@@ -38,6 +38,7 @@ export class Translator {
     this.description = description;
     const lengthPenalty = description.length_penalty ?? DEFAULTS.lengthPenalty;
     this.defaults = { ...DEFAULTS, lengthPenalty };
+    this.confidence = description.confidence ?? [1, 0];
     this.data = data;
     const source = new Tokenizer(files.get("tokenizer.model") ?? files.get("source.model"));
     const target = files.has("tokenizer.model") ? source : new Tokenizer(files.get("target.model"));
@@ -319,8 +320,16 @@ export class Translator {
       .filter((word) => text.slice(word.start, word.end).trim())
       .map(({ start, end: last, logProbability, votes }) => {
         const [source] = [...votes].reduce((one, other) => (other[1] > one[1] ? other : one), [-1, 0]);
-        return { start, end: last, probability: Math.exp(logProbability), source };
+        return { start, end: last, confidence: this.computeConfidence(Math.exp(logProbability)), source };
       });
+  }
+
+  /** Return the share of words with a probability that are also in the human translation. */
+  computeConfidence(probability) {
+    const [scale, offset] = this.confidence;
+    if (scale === 1 && offset === 0) return probability;
+    const kept = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
+    return 1 / (1 + Math.exp(-(scale * Math.log(kept / (1 - kept)) + offset)));
   }
 
   /** Return the index of the word that each token of a segment belongs to. */

@@ -32,7 +32,7 @@
  * @typedef {object} Word
  * @property {number} start
  * @property {number} end where the word stands in the translation
- * @property {?number} probability
+ * @property {?number} confidence
  * @property {?[number, number]} source where the aligned word of the source stands
  */
 

@@ -142,7 +142,7 @@ function show(result) {
   find("busy").classList.remove("on");
   view.show(result, texts);
   copy.hidden = !result.text;
-  find("doubt-label").hidden = !result.words.some((word) => word.probability !== null);
+  find("doubt-label").hidden = !result.words.some((word) => word.confidence !== null);
   note.textContent = result.detected ? texts.detected(nameLanguage(result.detected, texts)) : "";
 }
 

@@ -108,13 +108,13 @@ export class ServerError extends Error {
   }
 }
 
-/** Return the words of a translation of a line, from the tokens that the server reports, without probabilities. */
+/** Return the words of a translation of a line, from the tokens that the server reports, without confidences. */
 function findWords({ text, tokens, source_tokens: sources, alignment, spans, words: known }, line) {
   const ranges = [...text.matchAll(/\S+/g)].map((match) => [match.index, match.index + match[0].length]);
   const offsets = countUnits(text); // the server counts code points
-  const probabilities = new Map((known ?? []).map(({ start, probability }) => [offsets[start], probability]));
+  const confidences = new Map((known ?? []).map(({ start, confidence }) => [offsets[start], confidence]));
   const words = ranges.map(([start, end]) => {
-    return { start, end, probability: probabilities.get(start) ?? null, source: null, own: [] };
+    return { start, end, confidence: confidences.get(start) ?? null, source: null, own: [] };
   });
   if (!spans?.length || spans.length !== tokens.length || !alignment?.length) return words;
   spans.forEach(([start, end], token) => {

@@ -37,7 +37,7 @@ const TEXTS = {
     aboutServer: "",
     theme: { auto: "Theme: automatic", light: "Theme: light", dark: "Theme: dark" },
     interface: "Deutsch",
-    probability: (percent) => `Confidence of the model: ${percent} %`,
+    confidence: (percent) => `Confidence of the model: ${percent} %`,
   },
   de: {
     title: "Übersetzen",
@@ -75,7 +75,7 @@ const TEXTS = {
     aboutServer: "",
     theme: { auto: "Design: automatisch", light: "Design: hell", dark: "Design: dunkel" },
     interface: "English",
-    probability: (percent) => `Konfidenz des Modells: ${percent} %`,
+    confidence: (percent) => `Konfidenz des Modells: ${percent} %`,
   },
 };
 

@@ -1,6 +1,6 @@
 /** The translation on the page: its words, which can be pointed at and chosen. */
 
-const DOUBTFUL = 0.4, STRONG = 0.15; // the probabilities below which words are marked
+const DOUBTFUL = 0.4, STRONG = 0.15; // the confidences below which words are marked
 
 export class TranslationView {
   constructor({ translation, spoken, shadow, text }) {
@@ -28,10 +28,10 @@ export class TranslationView {
       element.setAttribute("role", "button");
       element.setAttribute("aria-haspopup", "listbox");
       element.tabIndex = elements.length ? -1 : 0;
-      if (word.probability !== null && word.probability < DOUBTFUL) {
-        element.dataset.doubt = word.probability < STRONG ? "strong" : "some";
+      if (word.confidence !== null && word.confidence < DOUBTFUL) {
+        element.dataset.doubt = word.confidence < STRONG ? "strong" : "some";
       }
-      if (word.probability !== null) element.title = texts.probability(Math.round(100 * Math.min(1, word.probability)));
+      if (word.confidence !== null) element.title = texts.confidence(Math.round(100 * word.confidence));
       content.push(result.text.slice(done, word.start), element);
       elements.push(element);
       done = word.end;
