@@ -6,7 +6,7 @@ With byte fallback, decoding the ids of any text restores the text exactly.
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -127,17 +127,20 @@ class SubwordTokenizer(Tokenizer):
 
     def encode_spans(self, text: str) -> Spans:
         escaped = _escape(text)
-        ids, pieces = self._processor.encode(escaped), self._processor.encode(escaped, out_type=str)
-        return self._find_spans(ids, pieces, len(text))
+        pieces = self._processor.encode(escaped, out_type=str)
+        return self._find_spans(lambda: self._processor.encode(escaped), pieces, len(text))
 
     def decode_spans(self, ids: Sequence[int]) -> Spans:
         spoken = [UNK if id_ in SILENT_IDS else int(id_) for id_ in ids]
         names = {UNK: _UNKNOWN_PIECE} | dict.fromkeys(SILENT_IDS, "")
         pieces = [names.get(id_, piece) for id_, piece in zip(ids, self.tokens(spoken), strict=True)]
-        return self._find_spans(spoken, pieces, len(self.decode(ids)))
+        return self._find_spans(lambda: spoken, pieces, len(self.decode(ids)))
 
-    def _find_spans(self, ids: Sequence[int], pieces: Sequence[str], length: int) -> Spans:
-        """Return the part of a text that each piece covers. The text has `length` characters."""
+    def _find_spans(self, list_ids: Callable[[], list[int]], pieces: Sequence[str], length: int) -> Spans:
+        """Return the part of a text that each piece covers. The text has `length` characters.
+
+        `list_ids` returns the ids of the pieces. Most texts do not need them.
+        """
         whole = "".join(pieces)
         if _ESCAPE not in whole and _BYTE not in whole:  # a fast path for most texts
             added = 1 if whole.startswith(_SPACE) else 0  # SentencePiece adds a space before the text
@@ -145,7 +148,7 @@ class SubwordTokenizer(Tokenizer):
             ends = [min(max(0, end), length) for end in sizes]
             return list(itertools.pairwise(ends))
         text, spans, character = "", Spans(), b""
-        for id_, piece in zip(ids, pieces, strict=True):
+        for id_, piece in zip(list_ids(), pieces, strict=True):
             if not piece.startswith(_BYTE) or not self._processor.is_byte(id_):
                 spans.append((len(text), len(text) + len(piece)))
                 text, character = text + piece, b""

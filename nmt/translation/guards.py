@@ -64,15 +64,17 @@ def repair(
     results = list(found)
     before = [find_fault(segment, one[0], tokenizers) for segment, one in zip(segments, found, strict=True)]
     left = list(before)
-    options = {index: segments[index].options for index, fault in enumerate(before) if fault}
+    again = {index: segments[index] for index, fault in enumerate(before) if fault}
     for _ in range(_ATTEMPTS):
-        places = [index for index in options if left[index]]
-        if not places:
+        last, again = again, {}
+        for index, segment in last.items():
+            if fault := left[index]:
+                options = _choose_options(segment.options, results[index][0], fault, tokenizers.target)
+                if options != segment.options:  # otherwise, the result would be the same
+                    again[index] = replace(segment, options=options)
+        if not again:
             break
-        for index in places:
-            options[index] = _choose_options(options[index], results[index][0], str(left[index]), tokenizers.target)
-        again = [replace(segments[index], options=options[index]) for index in places]
-        for index, hypotheses in zip(places, search.search(again), strict=True):
+        for index, hypotheses in zip(again, search.search(list(again.values())), strict=True):
             fault = find_fault(segments[index], hypotheses[0], tokenizers)
             if fault is None or before[index] != OMISSION:  # a second translation with a loop is at least another one
                 results[index], left[index] = hypotheses, fault

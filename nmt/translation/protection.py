@@ -78,7 +78,6 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
         segmenter: the segmenter that split the requests.
         language: the target language.
     """
-    spans = [segmenter.locate(request) for request in task.requests]
     options = task.request.options or SearchOptions()
     if not found:
         nothing = Translation(text="", score=0.0, source_tokens=[], tokens=[], alignment=[])
@@ -87,6 +86,9 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
         chosen: list[tuple[Translation, ...]] = list(zip(*found, strict=True))
     else:
         chosen = combine(found, options.nbest)
+    worded = filter(has_words, task.texts)
+    spans = [Spans() if text.plain else segmenter.locate(one) for text, one in zip(worded, task.requests, strict=True)]
+    with_attention = asks_for_attention(options)
     results: dict[str, Translation] = {}
     for number, parts in enumerate(chosen):
         translated = iter(zip(parts, spans, strict=True))
@@ -100,13 +102,13 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
                 carried.append(TaggedText(text=part.text, stacks=[()] * len(part.text)))
             else:
                 carried.append(carry(text, part, own, language))
+        if not with_attention:  # joined, it would have a weight for each pair of tokens of the whole text
+            parts = tuple(replace(part, alignment=[], attention=[]) for part in parts)
         whole = join_parts(parts, [translations[0] for translations in found], " ")
         written = _write(task, carried, first=number == 0)
         changes: dict[str, Any] = {"text": written, "spans": [], "copied": _list_things(task)}
-        if not asks_for_attention(options):
-            changes |= {"alignment": [], "attention": []}
-        elif task.markup is None:
-            changes["word_alignment"] = _align_words(task, whole, spans, written, segmenter, language)
+        if with_attention and task.markup is None:
+            changes["word_alignment"] = _align_words(task, whole, spans[0], written, segmenter, language)
         whole = replace(whole, **changes)
         results.setdefault(f"{number}" if isinstance(options, SampleOptions) else written, whole)
     return list(results.values())
@@ -115,7 +117,7 @@ def finish(task: Task, found: Sequence[list[Translation]], segmenter: Segmenter,
 def _align_words(
     task: Task,
     translation: Translation,
-    spans: Sequence[Spans],
+    spans: Spans,
     written: str,
     segmenter: Segmenter,
     language: str,
@@ -130,10 +132,10 @@ def _align_words(
         segmenter: the segmenter that split the text.
         language: the target language.
     """
-    text, source, own = task.texts[0], task.originals[0].text, spans[0] if spans else []
+    text, source = task.texts[0], task.originals[0].text
     places, things = trace(text, source)
-    target_places, target_things = trace(place(text, translation, own, language), written)
-    source_spans = map_spans(own, places)
+    target_places, target_things = trace(place(text, translation, spans, language), written)
+    source_spans = map_spans(spans, places)
     target_spans = map_spans(translation.spans, target_places)
     # A thing is like a token whose only weight is that of its counterpart.
     attention = [[*row, *[0.0] * len(things)] for row in translation.attention]

@@ -4,9 +4,9 @@ import heapq
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from nmt.config.schema import DataConfig
 from nmt.data.sentences import split_sentences
@@ -24,6 +24,8 @@ from nmt.translation.terms import MAX_TERMS, Term, TermEncoder, TermFinder
 from nmt.types import EOS, PLACEHOLDERS
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _GLOSSARIES = 16  # the number of glossaries that are kept prepared
 _SPACE = re.compile(r"\s+")
@@ -80,7 +82,7 @@ class Segmenter:
             if self.truecaser:
                 capitals = choose_language(self.data, request.to) if is_capitals(sentence) else None
                 sentence = self.truecaser.restore(sentence)
-            parts = [(text, ids) for text, ids in self._cut(sentence) if ids]
+            parts = [(text, ids) for text, ids in self._cut(sentence, self.tokenizer.encode) if ids]
             if guarded and not request.prefix:
                 ids = [id_ for _, part in parts for id_ in part]
                 if needs_no_translation(original, ids, self.tokenizer):
@@ -223,27 +225,29 @@ class Segmenter:
                 sentence, changed = self.truecaser.align(sentence)
                 own = [(own[first][0], own[last - 1][1]) for first, last in changed]
             part_end = 0
-            for part, ids in self._cut(sentence):
-                if not ids:
+            for part, tokens in self._cut(sentence, self.tokenizer.encode_spans):
+                if not tokens:
                     continue
                 first = sentence.index(part, part_end)
                 part_end = first + len(part)
                 spans += [(0, 0)] * len(tags)
-                tokens = [own[first + begin : first + end] for begin, end in self.tokenizer.encode_spans(part)]
-                inline = self._insert_terms(part, ids, self._find_terms(request, part)) if request.terms else None
-                for origin in inline.origins if inline else map(range, range(len(ids)), range(1, len(ids) + 1)):
-                    covered = [span for place in origin for span in tokens[place]]
-                    spans.append((covered[0][0], covered[-1][1]) if covered else (0, 0))
+                if request.terms:
+                    found = self._find_terms(request, part)
+                    if inline := self._insert_terms(part, self.tokenizer.encode(part), found):
+                        tokens = [(tokens[origin[0]][0], tokens[origin[-1]][1]) for origin in inline.origins]
+                spans += [
+                    (own[first + begin][0], own[first + end - 1][1]) if begin < end else (0, 0) for begin, end in tokens
+                ]
         return spans
 
-    def _cut(self, text: str) -> list[tuple[str, list[int]]]:
-        """Tokenize a text and return its parts and their ids. A part with more than `max_tokens` tokens is halved."""
-        ids = self.tokenizer.encode(text)
-        if len(ids) <= self.max_tokens or len(text) == 1:
-            return [(text, ids)]
+    def _cut(self, text: str, tokenize: Callable[[str], list[T]]) -> list[tuple[str, list[T]]]:
+        """Tokenize a text and return its parts and their tokens. A part with too many tokens is halved."""
+        tokens = tokenize(text)
+        if len(tokens) <= self.max_tokens or len(text) == 1:
+            return [(text, tokens)]
         middle = find_middle(text, self.language)
         halves = text[:middle].strip(), text[middle:].strip()
-        return [part for half in halves if half for part in self._cut(half)]
+        return [part for half in halves if half for part in self._cut(half, tokenize)]
 
 
 def has_spaces(languages: Sequence[str]) -> bool:
@@ -322,6 +326,8 @@ def join_parts(parts: Sequence[Translation], best: Sequence[Translation], separa
     Its score is the weighted mean of the scores of `parts`. The weight of a segment is the number of tokens of its
     translation in `best`, including EOS.
     """
+    if len(parts) == 1:
+        return parts[0]
     source_length = sum(len(part.source_tokens) for part in parts)
     alignment: list[int] = []
     attention: list[list[float]] = []

@@ -6,7 +6,7 @@ import pytest
 
 from nmt import Request, SearchOptions, Translator
 from nmt.config.load import parse_config
-from nmt.tokenizers.base import Tokenizers
+from nmt.tokenizers.base import Spans, Tokenizers
 from nmt.tokenizers.build import train_tokenizers
 from nmt.tokenizers.case import Truecaser
 from nmt.translation.segments import Segmenter
@@ -50,3 +50,16 @@ def test_each_token_of_a_translation_is_found_in_its_text(split: bool) -> None:
         assert len(best.spans) == len(best.tokens)
         assert "".join(best.text[start:end] for start, end in best.spans).replace(" ", "") == best.text.replace(" ", "")
     assert translator.nbest([text])[0][0].spans == []
+
+
+def test_a_text_is_tokenized_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cutter, calls = segmenter(max_tokens=60), list[str]()
+    locate = cutter.tokenizer.encode_spans
+
+    def count(text: str) -> Spans:
+        calls.append(text)
+        return locate(text)
+
+    monkeypatch.setattr(cutter.tokenizer, "encode_spans", count)
+    assert len(cutter.locate(Request("one two three."))) == 3
+    assert calls == ["One two three."]  # in the usual case
