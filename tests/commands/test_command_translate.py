@@ -22,7 +22,7 @@ from nmt.errors import ModelError
 from nmt.search.options import SampleOptions, SearchOptions
 from nmt.system.machine import cores
 from nmt.training.run import train
-from nmt.translation.request import Translation
+from nmt.translation.request import Translation, Word
 from nmt.translation.translator import Translator
 
 
@@ -214,16 +214,18 @@ def test_formats_of_the_output() -> None:
         tokens=["e", "Ä"],
         alignment=[0, 1],
         word_alignment=[(0, 0), (1, 1)],
+        words=[Word(start=0, end=3, probability=0.5, confidence=0.25)],
     )
-    second = dataclasses.replace(best, text="", score=-1.0, tokens=[], alignment=[], word_alignment=[])
+    second = dataclasses.replace(best, text="", score=-1.0, tokens=[], alignment=[], word_alignment=[], words=[])
     assert command.format_best([best, second], 7) == "ein Ä"
     assert command.format_nbest([best, second], 7) == "7 ||| ein Ä ||| -0.1235\n7 |||  ||| -1.0000"
     assert command.format_json([best, second], 7) == (
         '{"line": 7, "source_tokens": ["<2de>", "a"], "translations": ['
         '{"text": "ein Ä", "score": -0.123457, "tokens": ["e", "Ä"], "alignment": [0, 1], '
-        '"word_alignment": [[0, 0], [1, 1]], "searched_again": [], "faults": []}, '
+        '"word_alignment": [[0, 0], [1, 1]], "searched_again": [], "faults": [], "confidence": 0.25, '
+        '"words": [{"start": 0, "end": 3, "confidence": 0.25}]}, '
         '{"text": "", "score": -1.0, "tokens": [], "alignment": [], "word_alignment": [], '
-        '"searched_again": [], "faults": []}]}'
+        '"searched_again": [], "faults": [], "words": []}]}'
     )
 
 
