@@ -107,7 +107,7 @@ static void apply_rules(Search *search, const Slot *slot, int32_t k, float *row,
         row[end] = kept;
         return;
     }
-    if (slot->step < options->min_length) row[end] = -INFINITY;
+    if (slot->step < options->min_length && slot->width > 1) row[end] = -INFINITY;
     for (int32_t i = 0; i < options->banned_count; i++)
         if ((column = find_column(slot, options->banned[i])) >= 0) row[column] = -INFINITY;
     int32_t state = ((int32_t *)slot->states[0].data)[k];

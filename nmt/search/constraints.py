@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.data.batch import Integers
 from nmt.model.candidates import Candidates
-from nmt.search.beam import Beam
+from nmt.search.beam import Beam, Mask
 from nmt.search.extensions import NEVER
 from nmt.search.options import SearchOptions
 from nmt.search.sentence import Sentence
@@ -71,30 +71,34 @@ class LengthBounds:
     def __init__(self, options: SearchOptions) -> None:
         self.options = options
 
-    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "LengthRule":  # noqa: ARG002
+    def start(self, sentences: Sequence[Sentence], candidates: Candidates) -> "LengthRule":
         limits = [sentence.max_length(self.options) for sentence in sentences]
-        return LengthRule(self.options.min_length, np.array(limits))
+        only_eos = None if candidates.counts is None else candidates.counts.cpu().numpy() == 1
+        return LengthRule(self.options.min_length, np.array(limits), only_eos)
 
 
 class LengthRule:
     """The rule of `LengthBounds`.
 
-    It forbids EOS while a hypothesis is shorter than the minimum. When a hypothesis has reached its maximum length, the
-    rule forbids all tokens except EOS.
+    It forbids EOS while a hypothesis is shorter than the minimum, unless EOS is the only candidate. When a hypothesis
+    has reached its maximum length, the rule forbids all tokens except EOS.
 
     Args:
         minimum: the minimum number of tokens of a hypothesis.
         limits: the maximum number of tokens for each sentence, (B,). Each must be at least `minimum`.
+        only_eos: whether EOS is the only candidate of each sentence, (B,). None if each sentence has others.
     """
 
-    def __init__(self, minimum: int, limits: Integers) -> None:
+    def __init__(self, minimum: int, limits: Integers, only_eos: Mask | None = None) -> None:
         self.minimum = minimum
         self.limits = limits
+        self.only_eos = only_eos if only_eos is not None and only_eos.any() else None
         self.lowest_limit = limits.min()
 
     def apply(self, scores: Tensor, beam: Beam) -> None:
         if beam.length < self.minimum:
-            scores[:, :, 0] = NEVER
+            others = slice(None) if self.only_eos is None else torch.from_numpy(~self.only_eos[beam.sentences])
+            scores[others, :, 0] = NEVER
         if beam.length >= self.lowest_limit:
             full = np.flatnonzero(self.limits[beam.sentences] <= beam.length)
             scores[torch.from_numpy(full), :, 1:] = NEVER

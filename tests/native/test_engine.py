@@ -364,6 +364,15 @@ def test_ids_out_of_the_vocabulary_are_refused(ids: tuple[int, ...]) -> None:
         Engine([packed(make_network(3, 30), INT8)]).search([Sentence(source=ids)], SearchOptions())
 
 
+def test_a_shortlist_without_candidates_gives_an_empty_translation() -> None:
+    network = make_network(3, 30)
+    lists = Shortlist(target_size=30, frequent=np.array([3]), best=np.full((30, 1), 3))
+    sentences, options = [Sentence(source=(5, 6, 3))], SearchOptions(min_length=2, no_repeat_ngram_size=3)
+    found = Engine([packed(network, FLOAT32, lists)]).search(sentences, options)
+    assert [one.ids for one in found[0]] == [[]]
+    check_equal(found, search_in_python([network], sentences, options, lists))
+
+
 def test_no_sentences() -> None:
     assert Engine([packed(make_network(3, 30), INT8)]).search(list[Sentence](), SearchOptions()) == []
 

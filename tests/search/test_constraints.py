@@ -33,6 +33,13 @@ def allowed(scores: torch.Tensor) -> list[list[list[int]]]:
     return [[row.isfinite().nonzero().flatten().tolist() for row in sentence] for sentence in scores]
 
 
+def test_eos_is_possible_if_it_is_the_only_candidate() -> None:
+    bounds = LengthRule(2, np.array([5, 5]), np.array([True, False]))
+    scores = torch.randn(2, 2, V)
+    bounds.apply(scores, beam(0, [1, 0]))
+    assert allowed(scores) == [[list(range(1, V))] * 2, [list(range(V))] * 2]
+
+
 def test_length_bounds_of_each_sentence() -> None:
     bounds = LengthRule(2, np.array([2, 9, 3]))
     everything, without_end = list(range(V)), list(range(1, V))

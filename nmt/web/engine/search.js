@@ -164,7 +164,7 @@ class Beam {
       row[0] = end;
       return;
     }
-    if (length < minLength) row[0] = -Infinity;
+    if (length < minLength && row.length > 1) row[0] = -Infinity;
     for (const column of this.banned) row[column] = -Infinity;
     const { state } = this.live[k];
     if (length < this.prefix.length) this.keepOnly(row, [this.prefix[length]]);
