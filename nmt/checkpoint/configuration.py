@@ -1,12 +1,14 @@
 """The configuration in a model folder."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from nmt.checkpoint.manifest import CONFIG, MANIFEST
-from nmt.config.load import decode_yaml, parse_config
+from nmt.config.load import decode_yaml, dump_config, parse_config
 from nmt.config.schema import Config
 from nmt.errors import ConfigError, ModelError
+from nmt.system.files import add_file
 from nmt.system.opening import read_file
 
 
@@ -32,3 +34,15 @@ def load_folder_config(folder: Path) -> Config:
         return config
     except ConfigError as error:
         raise ModelError(f"{error}; the folder was damaged or written by another version of nmt") from error
+
+
+def store_validation_settings(folder: Path, **settings: Any) -> None:
+    """Change settings of `validation` in a model folder, which are chosen on the validation text after training.
+
+    Raises:
+        ModelError: the configuration is missing, damaged or incomplete.
+        MachineError: the folder cannot be written.
+    """
+    config = load_folder_config(folder)
+    chosen = replace(config, validation=replace(config.validation, **settings))
+    add_file(folder, CONFIG, dump_config(chosen).encode())

@@ -128,7 +128,7 @@ class Guarded:
 
 
 def build_options(options: argparse.Namespace, *, attention: bool = False) -> Options | MbrOptions:
-    """Build the options of search, or with --sample or --mbr those of sampling or minimum Bayes risk decoding."""
+    """Build the options of search, of sampling (--sample), or of minimum Bayes risk decoding (--mbr)."""
     search = given_fields(options, SearchOptions)
     if options.mbr:
         nbest = search.pop("nbest", 1)

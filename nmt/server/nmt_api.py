@@ -34,7 +34,7 @@ from nmt.server.nmt_records import (
 from nmt.server.pool import MAX_ATTENTION_CHARACTERS
 from nmt.server.records import write_record
 from nmt.server.routes import Call, Route
-from nmt.translation.request import PairScore, Request, Translation, Word
+from nmt.translation.request import PairScore, Request, Translation
 from nmt.translation.terms import Term
 
 _MAX_ALTERNATIVES_CHARACTERS = 2_000  # they are found in one step, which cannot be interrupted
@@ -164,6 +164,15 @@ def _build_result(
 def _build_translation(one: Translation, asked: TranslateRequest) -> TranslationRecord:
     terms = [TermReport(source=use.term.source, target=use.term.target, used=use.used) for use in one.terms]
     detailed = asked.details or asked.attention
+    words = [
+        WordRecord(
+            start=word.start,
+            end=word.end,
+            probability=round(word.probability, 4),
+            confidence=round(word.confidence, 4),
+        )
+        for word in one.words
+    ]
     return TranslationRecord(
         text=one.text,
         score=round(one.score, 6),
@@ -176,14 +185,9 @@ def _build_translation(one: Translation, asked: TranslateRequest) -> Translation
         alignment=one.alignment if detailed else None,
         spans=[list(span) for span in one.spans] if detailed else None,
         confidence=None if one.confidence is None else round(one.confidence, 4),
-        words=[_build_word(word) for word in one.words] or None if detailed else None,
+        words=words or None if detailed else None,
         attention=[[round(weight, 4) for weight in row] for row in one.attention] if asked.attention else None,
     )
-
-
-def _build_word(word: Word) -> WordRecord:
-    probability, confidence = round(word.probability, 4), round(word.confidence, 4)
-    return WordRecord(start=word.start, end=word.end, probability=probability, confidence=confidence)
 
 
 def _write_event(name: str, content: dict[str, Any]) -> str:

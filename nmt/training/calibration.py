@@ -2,19 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from nmt.checkpoint.configuration import load_folder_config
-from nmt.checkpoint.manifest import CONFIG
-from nmt.config.load import dump_config
+from nmt.checkpoint.configuration import load_folder_config, store_validation_settings
 from nmt.config.schema import Config
 from nmt.metrics.calibration import compute_calibration_error, group_confidences
 from nmt.search.options import SearchOptions
-from nmt.system.files import add_file
 from nmt.system.machine import cores
 from nmt.training.validation import read_validation_sets
 from nmt.translation.confidence import Calibration, compute_logit, match_words
@@ -36,8 +32,7 @@ def add_calibration(folder: Path, config: Config) -> None:
     Raises:
         UserError: the model or the validation text cannot be read.
     """
-    model_config = load_folder_config(folder)
-    if Calibration.of_config(model_config.validation) != Calibration():
+    if Calibration.of_config(load_folder_config(folder).validation) != Calibration():
         return
     translator = Translator.load(folder, threads=config.training.threads or cores())
     if not translator.is_native:
@@ -63,13 +58,9 @@ def add_calibration(folder: Path, config: Config) -> None:
         after,
         f"{len(right):,}",
     )
-    validation = replace(
-        model_config.validation,
-        confidence_scale=round(calibration.scale, 4),
-        confidence_offset=round(calibration.offset, 4),
+    store_validation_settings(
+        folder, confidence_scale=round(calibration.scale, 4), confidence_offset=round(calibration.offset, 4)
     )
-    chosen = replace(model_config, validation=validation)
-    add_file(folder, CONFIG, dump_config(chosen).encode())
 
 
 def fit_calibration(probabilities: Sequence[float], right: Sequence[bool]) -> Calibration | None:

@@ -41,8 +41,6 @@ class Calibration:
 
     def compute_confidence(self, probability: float) -> float:
         """Compute the confidence in a word with a probability."""
-        if self == Calibration():
-            return probability
         return 1 / (1 + math.exp(-(self.scale * compute_logit(probability) + self.offset)))
 
 

@@ -2,35 +2,27 @@
 
 import itertools
 import logging
-import shutil
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from validation_text import LINES, copy_model, write_validation
 
 from nmt.checkpoint.configuration import load_folder_config
-from nmt.checkpoint.folder import load_model
-from nmt.config.corpus import CorpusConfig
 from nmt.config.schema import Config
 from nmt.search.options import SearchOptions
 from nmt.training import calibration as module
 from nmt.training.calibration import add_calibration, fit_calibration
 from nmt.translation.translator import Translator
 
-MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "parallel"
-LINES = [line for line in (MODEL.parent / "source.txt").read_text(encoding="utf-8").splitlines() if len(line) < 200]
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    shutil.copytree(MODEL, folder)
-    return folder
+    return copy_model(tmp_path)
 
 
-def write_validation(folder: Path, model: Path) -> Config:
+def write_sure_words(folder: Path, model: Path) -> Config:
     """Write a validation text that has most of the words that the model is sure of, and few of the others."""
     found = [best for best, *_ in Translator.load(model).nbest(LINES, SearchOptions(attention=True), protect=False)]
     middle = statistics.median(word.probability for best in found for word in best.words)
@@ -39,10 +31,7 @@ def write_validation(folder: Path, model: Path) -> Config:
         kept = [(word.probability > middle) != (next(count) % 4 == 0) for word in best.words]
         texts = [best.text[word.start : word.end] if keep else "-" for word, keep in zip(best.words, kept, strict=True)]
         references.append(" ".join(texts))
-    for name, lines in {"valid.en": LINES, "valid.de": references}.items():
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    config = load_model(MODEL).config
-    return replace(config, data=replace(config.data, valid=(CorpusConfig(path=str(folder / "valid")),)))
+    return write_validation(folder, references)
 
 
 def test_a_known_relation_is_found() -> None:
@@ -71,7 +60,7 @@ def test_the_calibration_is_stored_and_used(
     caplog.set_level(logging.INFO)
     options = SearchOptions(attention=True)
     before = [best for best, *_ in Translator.load(model).nbest(LINES, options, protect=False)]
-    add_calibration(model, write_validation(tmp_path, model))
+    add_calibration(model, write_sure_words(tmp_path, model))
     assert "confidence: expected calibration error" in caplog.text
     settings = load_folder_config(model).validation
     assert (settings.confidence_scale, settings.confidence_offset) != (1.0, 0.0)
@@ -84,7 +73,7 @@ def test_the_calibration_is_stored_and_used(
 
 def test_a_model_is_calibrated_once(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FEWEST_WORDS", 10)
-    config = write_validation(tmp_path, model)
+    config = write_sure_words(tmp_path, model)
     add_calibration(model, config)
     written = (model / "config.yaml").read_bytes()
     add_calibration(model, config)

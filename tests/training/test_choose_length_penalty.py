@@ -1,41 +1,23 @@
 """nmt/training/choose/length_penalty.py: the exponent that gains on the validation text, and what it changes."""
 
 import logging
-import shutil
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from validation_text import LINES, copy_model, write_validation
 
 from nmt import Request
 from nmt.checkpoint.configuration import load_folder_config
-from nmt.checkpoint.folder import load_model
-from nmt.config.corpus import CorpusConfig
-from nmt.config.schema import Config
 from nmt.search.options import SearchOptions
 from nmt.training.choose import length_penalty as module
 from nmt.training.choose.length_penalty import choose_length_penalty
 from nmt.translation.translator import Translator
 
-MODEL = Path(__file__).parents[1] / "models" / "0.1.0" / "parallel"
-LINES = [line for line in (MODEL.parent / "source.txt").read_text(encoding="utf-8").splitlines() if len(line) < 200]
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    shutil.copytree(MODEL, folder)
-    return folder
-
-
-def write_validation(folder: Path, references: Sequence[str]) -> Config:
-    """Write a validation text, and return the configuration of a training with it."""
-    for name, lines in {"valid.en": LINES, "valid.de": references}.items():
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    config = load_model(MODEL).config
-    return replace(config, data=replace(config.data, valid=(CorpusConfig(path=str(folder / "valid")),)))
+    return copy_model(tmp_path)
 
 
 def test_the_exponent_that_gains_is_kept_and_used(

@@ -26,7 +26,7 @@ def test_words_are_separated_by_spaces() -> None:
     words = rate_words(GERMAN, "de", Calibration())
     assert [(word.start, word.end) for word in words] == [(0, 3), (4, 9)]
     assert [word.probability for word in words] == pytest.approx([0.5, 0.125])
-    assert [word.confidence for word in words] == [word.probability for word in words]
+    assert [word.confidence for word in words] == pytest.approx([0.5, 0.125])
     assert replace(GERMAN, words=words).confidence == pytest.approx(0.3125)
 
 

@@ -37,8 +37,8 @@ def fix_corpora(data: DataConfig, report: CheckReport, folder: Path) -> list[str
     """Write the corpora without the faults that a program can repair.
 
     Each corpus becomes two text files, for example FOLDER/train.de and FOLDER/train.en. If there are several training
-    corpora, or a path is a pattern, the names begin with train-1, train-2 and so on. The folder is written
-    as a whole or not at all.
+    corpora, or a path is a pattern, the names begin with train-1, train-2 and so on. The folder is written as a whole
+    or not at all.
 
     Args:
         data: the corpora.

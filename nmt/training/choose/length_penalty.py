@@ -5,17 +5,13 @@ they have fewer words to be unsure of. A larger exponent of the length makes up 
 """
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
-from nmt.checkpoint.configuration import load_folder_config
-from nmt.checkpoint.manifest import CONFIG
+from nmt.checkpoint.configuration import load_folder_config, store_validation_settings
 from nmt.checkpoint.run_folder import find_model_folder
-from nmt.config.load import dump_config
 from nmt.config.schema import Config
 from nmt.metrics.standard import BLEU, Auto, ChrF
 from nmt.search.options import SearchOptions
-from nmt.system.files import add_file
 from nmt.system.machine import cores
 from nmt.training.validation import read_validation_sets, score_sets
 from nmt.translation.translator import Translator
@@ -57,5 +53,4 @@ def choose_length_penalty(output: Path, config: Config) -> None:
         best = _USUAL
     told = ", ".join(f"{metric.format(figures[metric.name])} with {value:g}" for value, figures in scores.items())
     logger.info("length penalty: %g, because %s is %s", best, metric.title, told)
-    chosen = replace(model_config, validation=replace(model_config.validation, length_penalty=best))
-    add_file(folder, CONFIG, dump_config(chosen).encode())
+    store_validation_settings(folder, length_penalty=best)

@@ -327,7 +327,6 @@ export class Translator {
   /** Return the share of words with a probability that are also in the human translation. */
   computeConfidence(probability) {
     const [scale, offset] = this.confidence;
-    if (scale === 1 && offset === 0) return probability;
     const kept = Math.min(Math.max(probability, 1e-6), 1 - 1e-6);
     return 1 / (1 + Math.exp(-(scale * Math.log(kept / (1 - kept)) + offset)));
   }
