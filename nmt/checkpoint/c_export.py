@@ -52,15 +52,12 @@ def export_c(folder: str | Path, output: str | Path) -> bool:
         _copy_examples(draft, model, len(content))
         try:
             (draft / "lib").mkdir()
-            compile_library(find_compiler(), draft / "lib" / "libnmt.so", draft / "src", _build_flags(draft))
+            flags = (_WITHOUT_TRAINING, f"-I{draft / 'include'}")
+            compile_library(find_compiler(), draft / "lib" / "libnmt.so", draft / "src", flags)
         except BuildError:
             (draft / "lib").rmdir()
             return False
     return True
-
-
-def _build_flags(folder: Path) -> tuple[str, ...]:
-    return _WITHOUT_TRAINING, f"-I{folder / 'include'}"
 
 
 def _copy_sources(folder: Path) -> None:

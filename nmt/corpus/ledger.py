@@ -6,7 +6,6 @@ A shard is done when its output is complete and its marker `done/NNNNNN.json` ex
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from nmt.corpus.folders import Folder
 from nmt.corpus.job import Job, Shard
@@ -82,7 +81,8 @@ class Ledger:
         """Record that a shard is done. Its output is complete."""
         name = f"{FAILED}/{shard.number:06d}.jsonl"
         if failed:
-            lines = (json.dumps(_name_place(shard, line), ensure_ascii=False) + "\n" for line in failed)
+            place = {"file": shard.file.path, "shard": shard.number}
+            lines = (json.dumps(place | asdict(line), ensure_ascii=False) + "\n" for line in failed)
             self.folder.write(name, "".join(lines).encode("utf-8", errors="replace"))
         else:
             self.folder.delete(name)  # of an attempt whose marker was lost or deleted
@@ -126,7 +126,3 @@ def check_complete(job: Job, done: Mapping[int, Marker]) -> list[tuple[Shard, Ma
             "run the command of the job again"
         )
     return [(shard, done[shard.number]) for shard in shards]
-
-
-def _name_place(shard: Shard, line: FailedLine) -> dict[str, Any]:
-    return {"file": shard.file.path, "shard": shard.number, **asdict(line)}

@@ -1,7 +1,6 @@
 """Measurements of the training text, from which the settings of training are chosen."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,11 +59,8 @@ class TextMeasures:
     @property
     def shared_script(self) -> float:
         """The share of the letters that the two sides have in the same scripts, from 0 to 1."""
-        return _overlap(self.source.scripts, self.target.scripts)
-
-
-def _overlap(left: Mapping[str, float], right: Mapping[str, float]) -> float:
-    return sum(min(share, right.get(name, 0.0)) for name, share in left.items())
+        target = self.target.scripts
+        return sum(min(share, target.get(script, 0.0)) for script, share in self.source.scripts.items())
 
 
 def measure_text(data: DataConfig, normalizers: Normalizers) -> TextMeasures:
